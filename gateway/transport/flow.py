@@ -1,0 +1,228 @@
+"""The values and the one seam of the transport layer: where a message goes, over what, and what can go wrong.
+
+Lives here: Transport, Address, Target, TlsTerms, FlowKey, PeerIdentity, FailureKind, TransportFailure and the abstract
+Flow. Not here: sockets (udp.py, stream.py), certificates (tls.py), name resolution (locate.py).
+
+A Flow is one way to reach one peer: for UDP the pair (listener, remote address), for TCP and TLS one connection
+(RFC 5626 section 1). Requests arrive with the Flow that they came over, and their responses go back through it; new
+requests go over a Flow that TransportLayer.flow_to() gives.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Literal, Self
+
+from attrs import frozen
+from twisted.logger import Logger
+
+from gateway.config import Listener, Side
+
+log = Logger()
+
+SYSTEM_TRUST: Literal["system"] = "system"
+
+UDP_MESSAGE_LIMIT = 1300
+"""Bytes: a longer request goes over a congestion controlled transport (RFC 3261 section 18.1.1)."""
+
+
+class Transport(StrEnum):
+    """What carries a message; the value is the `transport` parameter of a URI in lower case."""
+
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+    @property
+    def default_port(self) -> int:
+        """5061 for TLS, else 5060 (RFC 3261 section 19.1.2)."""
+        return 5061 if self is Transport.TLS else 5060
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether the host is a numeric IPv4 or IPv6 address (without brackets)."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@frozen
+class Address:
+    """A host (name or number, IPv6 without brackets) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def bracketed_host(self) -> str:
+        """The host as URIs and Via write it: IPv6 in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The address that str() wrote; ValueError for anything else."""
+        host, colon, port = text.rpartition(":")
+        if not colon or not host:
+            raise ValueError(f"not host:port: {text!r}")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+@frozen
+class TlsTerms:
+    """On what terms we speak TLS as a client; two different terms never share a connection.
+
+    trust is "system" or a PEM file of authorities; certificate (full chain) and private_key are our client identity.
+    """
+
+    trust: str | Path = SYSTEM_TRUST
+    certificate: Path | None = None
+    private_key: Path | None = None
+    allow_wildcards: bool = False
+
+
+@frozen
+class Target:
+    """One place to send a request to (RFC 3263). name is the ORIGINAL domain or IP address, the one that the peer's
+    certificate must be for (RFC 5922 section 4), not the one an SRV record led to."""
+
+    transport: Transport
+    address: Address
+    name: str
+
+
+class FailureKind(StrEnum):
+    """Why a message did not get through. Only a refused port or a peer that speaks no TLS may count as lack of TLS."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    DNS = "dns"
+    CLOSED = "closed"
+
+
+@frozen
+class TransportFailure:
+    """What went wrong, with a reason for people."""
+
+    kind: FailureKind
+    reason: str
+
+
+@frozen
+class PeerIdentity:
+    """The subject alternative names of a certificate that was verified (RFC 5922): nothing in it is a mere claim."""
+
+    uris: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@frozen
+class FlowKey:
+    """Names one flow and can be stored. connection tells connections apart that share a remote address, so that a
+    stored key never finds the connection of whoever got the same port later (RFC 5626 section 5.2); 0 for UDP."""
+
+    listener: str
+    transport: Transport
+    remote: Address
+    connection: int = 0
+
+    def __str__(self) -> str:
+        text = f"{self.listener}/{self.transport}/{self.remote}"
+        return f"{text}#{self.connection:x}" if self.connection else text
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key that str() wrote; ValueError for anything else."""
+        listener, transport, end = text.rsplit("/", 2)
+        remote, _, connection = end.partition("#")
+        return cls(listener, Transport(transport), Address.parse(remote), int(connection or "0", 16))
+
+
+Watcher = Callable[[TransportFailure], None]
+
+
+class Flow(ABC):
+    """One way to reach one peer. A flow that is still connecting queues what is sent (bounded)."""
+
+    __slots__ = ("__weakref__", "_watchers", "advertised", "identity", "listener", "local", "remote", "transport")
+
+    def __init__(self, listener: Listener, local: Address, remote: Address, advertised: Address) -> None:
+        self.listener = listener
+        self.transport = Transport(listener.transport)
+        self.local = local
+        self.remote = remote
+        self.advertised = advertised  # for Via sent-by and Contact
+        self.identity: PeerIdentity | None = None  # only what was verified
+        self._watchers: dict[object, Watcher] | None = None
+
+    @property
+    def side(self) -> Side:
+        """Which side of the gateway the peer is on."""
+        return self.listener.side
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the transport retransmits by itself (RFC 3261 section 17)."""
+        return self.transport is not Transport.UDP
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether what is sent is encrypted on this hop."""
+        return self.transport is Transport.TLS
+
+    @property
+    def message_limit(self) -> int | None:
+        """Bytes that a request may have on this flow; None: no limit of the transport (RFC 3261 section 18.1.1)."""
+        return None if self.is_reliable else UDP_MESSAGE_LIMIT
+
+    @property
+    @abstractmethod
+    def is_open(self) -> bool:
+        """False once the flow has failed or ended; a connecting flow is open."""
+
+    @property
+    @abstractmethod
+    def key(self) -> FlowKey:
+        """What finds this flow again, as long as it is open."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Send one message. Never raises: the watchers hear of a failure."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection after what is queued; nothing to do for UDP."""
+
+    def watch(self, lost: Watcher) -> Callable[[], None]:
+        """Call lost once when the flow fails or ends; returns what stops the watch. A flow that is already lost does
+        not call: ask is_open first."""
+        if self._watchers is None:
+            self._watchers = {}
+        token = object()
+        self._watchers[token] = lost
+        return partial(self._unwatch, token)
+
+    def _unwatch(self, token: object) -> None:
+        if self._watchers is not None:
+            self._watchers.pop(token, None)
+
+    def _tell_watchers(self, failure: TransportFailure) -> None:
+        watchers, self._watchers = self._watchers, None
+        for lost in tuple((watchers or {}).values()):
+            try:
+                lost(failure)
+            except Exception:  # the guard: one watcher's bug does not keep the others from hearing
+                log.failure("a watcher of {flow} failed", flow=self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.key}>"
