@@ -1,0 +1,1 @@
+"""The administration interface: JSON over HTTP, /metrics, and a page for people."""

@@ -1,0 +1,72 @@
+"""What the gateway counts: every Prometheus metric, in one place.
+
+Whoever builds the gateway makes one `Metrics` and passes it down; nothing here is global. The media workers keep plain
+integers of their own, which the relay pool polls and adds here, so no metric object is touched per packet. The names and
+labels are a contract with dashboards (deploy/grafana) and are listed in docs/configuration.md.
+
+Labels never hold what a peer chose freely (user names, addresses, unknown methods), so the number of series is bounded.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+"""The Content-Type of `Metrics.exposition`."""
+
+
+class Metrics:
+    """The metrics of one gateway, registered with `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        self.calls = Counter(
+            "gateway_calls",
+            "Calls that ended, by domain, direction (outbound, inbound), security verdict and reason code.",
+            ["domain", "direction", "verdict", "reason"],
+            registry=registry,
+        )
+        self.active_calls = Gauge("gateway_active_calls", "Calls being set up or up.", registry=registry)
+        self.registrations = Gauge(
+            "gateway_registrations", "Bindings of phones that have not expired.", registry=registry
+        )
+        self.requests = Counter(
+            "gateway_requests",
+            "SIP requests received, by side (phones, provider) and method (OTHER for unknown ones).",
+            ["side", "method"],
+            registry=registry,
+        )
+        self.responses = Counter(
+            "gateway_responses",
+            "SIP responses received, by side and class of status (1xx to 6xx).",
+            ["side", "status_class"],
+            registry=registry,
+        )
+        self.malformed = Counter(
+            "gateway_malformed_messages",
+            "Messages that could not be understood, by transport and reason.",
+            ["transport", "reason"],
+            registry=registry,
+        )
+        self.tls_handshakes = Counter(
+            "gateway_tls_handshakes",
+            "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",
+            ["side", "result"],
+            registry=registry,
+        )
+        self.relayed_packets = Counter(
+            "gateway_relayed_packets",
+            "RTP and RTCP packets relayed, by direction (to_provider, to_phone).",
+            ["direction"],
+            registry=registry,
+        )
+        self.worker_restarts = Counter(
+            "gateway_worker_restarts", "Media workers that died and were started again.", registry=registry
+        )
+
+    def exposition(self) -> bytes:
+        """All metrics in the Prometheus text format; its Content-Type is `CONTENT_TYPE`."""
+        return generate_latest(self._registry)
