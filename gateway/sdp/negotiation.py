@@ -1,0 +1,92 @@
+"""Offer/answer choices about media encryption (RFC 4568 sections 5 and 7, OSRTP RFC 8643).
+
+Here: which offered key is taken, which keys we offer, whether an answer fits what was offered, and what a description
+as a whole promises. Not here: reading the lines (description.py, crypto.py), ports and keys in use (gateway/media).
+
+"Encrypted" is said of a description only when every m-line that carries anything is: an RTP profile with a usable
+``a=crypto``. Fax over UDPTL, DTLS keys (which this gateway does not use), or one forgotten m-line make it not
+encrypted.
+"""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from gateway.sdp.crypto import CryptoAttribute, generate, usable
+from gateway.sdp.description import Description, Media
+
+_SECURED = {"RTP/AVP": "RTP/SAVP", "RTP/AVPF": "RTP/SAVPF"}
+_PLAIN = {secured: plain for plain, secured in _SECURED.items()}
+
+
+@attrs.frozen
+class MediaSecurity:
+    """What one m-line says of its encryption; ``suites`` are those usable, the writer's favourite first."""
+
+    kind: str
+    port: int
+    protocol: str
+    suites: tuple[str, ...]
+
+    @property
+    def is_encrypted(self) -> bool:
+        """RTP/SAVP(F), or RTP/AVP(F) as OSRTP, with at least one usable key."""
+        return bool(self.suites) and self.protocol.upper() in {*_SECURED, *_PLAIN}
+
+
+def choose(offered: Sequence[CryptoAttribute], allowed: Sequence[str]) -> CryptoAttribute | None:
+    """The offerer's most preferred key that is usable and of an allowed suite (RFC 4568 section 5.1.2)."""
+    return next((item for item in offered if item.is_usable and item.suite in allowed), None)
+
+
+def offer_lines(suites: Sequence[str], random: Callable[[int], bytes], first_tag: int = 1) -> list[CryptoAttribute]:
+    """One new key a suite, in that order; tags count from ``first_tag``."""
+    return [generate(suite, tag, random) for tag, suite in enumerate(suites, first_tag)]
+
+
+def accepted(
+    offered: Sequence[CryptoAttribute], answered: Sequence[CryptoAttribute]
+) -> tuple[CryptoAttribute, CryptoAttribute] | None:
+    """(our offered line, the peer's answer to it), or None when the answer fits none of ours.
+
+    The answer repeats the tag and the suite of the line it takes (RFC 4568 section 5.1.3): any other suite under our
+    tag would leave both sides with different ideas of the transform. It must hold exactly one usable line.
+    """
+    if len(answered) != 1 or not answered[0].is_usable:
+        return None
+    ours = next((item for item in offered if item.tag == answered[0].tag), None)
+    return (ours, answered[0]) if ours is not None and ours.suite == answered[0].suite else None
+
+
+def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
+    """The usable keys of an m-line, in order."""
+    return usable(media.attributes_named("crypto"))
+
+
+def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
+    """What each m-line says of its encryption, in order; raises MalformedDescription."""
+    return tuple(
+        MediaSecurity(media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
+        for media in Description.parse(sdp).media
+    )
+
+
+def media_encrypted(sdp: bytes) -> bool | None:
+    """Whether all media is encrypted; None when every m-line is refused or there is none. MalformedDescription."""
+    active = [media for media in media_security(sdp) if media.port]
+    return all(media.is_encrypted for media in active) if active else None
+
+
+def is_encrypted(sdp: bytes) -> bool:
+    """Whether there is media and all of it is encrypted; raises MalformedDescription."""
+    return media_encrypted(sdp) is True
+
+
+def secured_profile(protocol: str) -> str:
+    """RTP/AVP -> RTP/SAVP, RTP/AVPF -> RTP/SAVPF; anything else stays."""
+    return _SECURED.get(protocol.upper(), protocol)
+
+
+def plain_profile(protocol: str) -> str:
+    """RTP/SAVP -> RTP/AVP, RTP/SAVPF -> RTP/AVPF; anything else stays."""
+    return _PLAIN.get(protocol.upper(), protocol)

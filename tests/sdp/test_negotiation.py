@@ -1,0 +1,110 @@
+"""Which key is taken, whether an answer fits, and that "encrypted" is never said too early."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
+from gateway.sdp.description import MalformedDescription
+from gateway.sdp.negotiation import (
+    accepted,
+    choose,
+    is_encrypted,
+    media_encrypted,
+    media_security,
+    offer_lines,
+    plain_profile,
+    secured_profile,
+)
+
+NAMES = [suite.name for suite in SUITES]
+CRYPTO = f"a=crypto:{generate(NAMES[2], 1, os.urandom)}\r\n"
+HEAD = "v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\n"
+
+
+def sdp(*media: str) -> bytes:
+    return (HEAD + "".join(media)).encode()
+
+
+def test_the_offerers_order_decides() -> None:
+    offered = offer_lines([NAMES[3], NAMES[2]], os.urandom)
+    assert choose(offered, NAMES) == offered[0]
+    assert choose(offered, [NAMES[2]]) == offered[1]
+    assert choose(offered, [NAMES[0]]) is None
+    assert choose([], NAMES) is None
+
+
+def test_offered_lines_count_tags_from_one_and_never_share_a_key() -> None:
+    lines = offer_lines(NAMES, os.urandom)
+    assert [line.tag for line in lines] == [1, 2, 3, 4]
+    assert len({line.key[:16] for line in lines}) == 4
+
+
+def test_an_answer_must_repeat_tag_and_suite_of_one_offered_line() -> None:
+    offered = offer_lines(NAMES, os.urandom)
+    right = generate(NAMES[1], 2, os.urandom)
+    assert accepted(offered, [right]) == (offered[1], right)
+    assert accepted(offered, []) is None
+    assert accepted(offered, [right, generate(NAMES[0], 1, os.urandom)]) is None
+    assert accepted(offered, [generate(NAMES[3], 2, os.urandom)]) is None
+    assert accepted(offered, [generate(NAMES[3], 9, os.urandom)]) is None
+    weak = CryptoAttribute(2, NAMES[1], right.key, parameters=("UNENCRYPTED_SRTP",))
+    assert accepted(offered, [weak]) is None
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO), True),
+        (sdp("m=audio 1 RTP/AVP 0\r\n", CRYPTO), True),
+        (sdp("m=audio 1 RTP/SAVPF 0\r\n", CRYPTO), True),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n"), False),
+        (sdp("m=audio 1 RTP/AVP 0\r\n"), False),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO, "m=audio 0 RTP/AVP 0\r\n"), True),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO, "m=audio 2 RTP/AVP 0\r\n"), False),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO, "m=image 2 udptl t38\r\n"), False),
+        (sdp("m=audio 1 UDP/TLS/RTP/SAVP 0\r\n", CRYPTO), False),
+        (sdp(CRYPTO, "m=audio 1 RTP/SAVP 0\r\n"), False),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO.rstrip() + " UNENCRYPTED_SRTP\r\n"), False),
+        (sdp("m=audio 0 RTP/SAVP 0\r\n", CRYPTO), None),
+        (sdp(), None),
+    ],
+)
+def test_media_is_encrypted_only_when_every_active_line_is(body: bytes, expected: bool | None) -> None:
+    assert media_encrypted(body) is expected
+    assert is_encrypted(body) is (expected is True)
+
+
+def test_media_security_lists_what_could_be_used() -> None:
+    (line,) = media_security(sdp("m=audio 1 RTP/SAVP 0\r\n", CRYPTO, "a=crypto:2 NULL_HMAC_SHA1_80 inline:AA\r\n"))
+    assert (line.kind, line.port, line.protocol, line.suites) == ("audio", 1, "RTP/SAVP", (NAMES[2],))
+
+
+def test_profiles_turn_into_each_other_and_others_stay() -> None:
+    for plain, secured in (("RTP/AVP", "RTP/SAVP"), ("RTP/AVPF", "RTP/SAVPF")):
+        assert secured_profile(plain) == secured == secured_profile(secured)
+        assert plain_profile(secured) == plain == plain_profile(plain)
+    assert secured_profile("udptl") == plain_profile("udptl") == "udptl"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 4000]), st.sampled_from(["RTP/AVP", "RTP/SAVP", "udptl"]), st.booleans()),
+        max_size=4,
+    )
+)
+def test_never_encrypted_while_an_active_line_has_no_key(lines: list[tuple[int, str, bool]]) -> None:
+    body = sdp(*(f"m=audio {port} {protocol} 0\r\n{CRYPTO if keyed else ''}" for port, protocol, keyed in lines))
+    active = [(protocol, keyed) for port, protocol, keyed in lines if port]
+    wanted = bool(active) and all(keyed and protocol != "udptl" for protocol, keyed in active)
+    assert is_encrypted(body) is wanted
+
+
+@given(st.binary(max_size=120))
+def test_nonsense_is_malformed_or_answered(tail: bytes) -> None:
+    try:
+        is_encrypted(HEAD.encode() + tail)
+    except MalformedDescription:
+        pass
