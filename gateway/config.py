@@ -1,0 +1,340 @@
+"""The configuration: its values, and reading them from a file.
+
+What lives here: one frozen class for each table of the TOML file, what holds between tables, and `load`. What does not:
+what a single value may be (`config_fields`), how a table becomes a value (`structuring`). Every mistake is told at
+once, one line each: file, path of the key, what was found, what is allowed. All paths are absolute after `load`.
+
+    FILE -> tomllib -> structuring (keys, types, values) -> checks (names, files, transports) -> Configuration
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import attrs
+
+from gateway import config_fields as fields
+from gateway.config_fields import PortRange as PortRange
+from gateway.structuring import Mistake, Reader, Unacceptable, number, one_of, shown
+
+SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+"""The SDES suites (RFC 4568, RFC 7714) that the media relay implements, in the order they are offered by default."""
+
+DEFAULT_PORTS = PortRange(20000, 29999)
+
+T = TypeVar("T")
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used; `errors` holds one line for each mistake in it."""
+
+    def __init__(self, errors: tuple[str, ...]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+class Side(StrEnum):
+    """Which of its two neighbours the gateway faces."""
+
+    PHONES = "phones"
+    PROVIDER = "provider"
+
+
+class Security(StrEnum):
+    """What a domain demands of the provider leg of its calls."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    OFF = "off"
+
+
+class Downgrade(StrEnum):
+    """What happens when a peer that once did TLS or SRTP no longer does."""
+
+    ALERT = "alert"
+    REFUSE = "refuse"
+
+
+class SrtpOffer(StrEnum):
+    """How SRTP is offered: RTP/SAVP, RTP/AVP with a=crypto (RFC 8643), or both m-lines."""
+
+    SAVP = "savp"
+    OSRTP = "osrtp"
+    DUAL = "dual"
+
+
+@attrs.frozen
+class GatewayTerms:
+    """[gateway]: what this gateway is called and where it keeps what must outlive it."""
+
+    name: Annotated[str, fields.name]
+    state_directory: Path
+
+
+@attrs.frozen
+class Listener:
+    """[[listener]]: an address and port where SIP arrives, and from which the gateway connects on that side."""
+
+    name: Annotated[str, fields.name]
+    side: Side
+    transport: Annotated[str, one_of("udp", "tcp", "tls")]
+    address: Annotated[str, fields.address]
+    port: Annotated[int, number(0, 65535)]
+    """0 takes any free port, which only tests want."""
+    advertised_host: Annotated[str, fields.host] | None = None
+    """What Via and Contact say instead of `address`."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+    client_trust: Path | None = None
+    """The authorities that client certificates must come from; None asks for none."""
+
+
+@attrs.frozen
+class Media:
+    """[media]: who relays RTP, and on which ports of this machine."""
+
+    address: Annotated[str, fields.address]
+    relay: Annotated[str, one_of("workers", "rtpengine")] = "workers"
+    ports: Annotated[PortRange, fields.port_range] = DEFAULT_PORTS
+    workers: Annotated[int, number(0, 256)] = 0
+    """Worker processes; 0 is one per core."""
+    rtpengine: tuple[Annotated[str, fields.relay_node], ...] = ()
+
+
+@attrs.frozen
+class Provider:
+    """[[provider]]: a server that calls and registrations go to, and what is expected of it."""
+
+    name: Annotated[str, fields.name]
+    uri: Annotated[str, fields.sip_uri]
+    trust: Literal["system"] | Path = "system"
+    """The authorities that its certificate must come from."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+    srtp_offer: SrtpOffer = SrtpOffer.SAVP
+    suites: tuple[Annotated[str, one_of(*SUITES)], ...] = SUITES
+    fallback_uri: Annotated[str, fields.sip_uri] | None = None
+    """Where to go when it lacks TLS."""
+
+
+@attrs.frozen
+class Domain:
+    """[[domain]]: the policy for all phones and calls of one SIP domain."""
+
+    name: Annotated[str, fields.domain]
+    provider: Annotated[str, fields.name]
+    security: Security = Security.PREFERRED
+    downgrade: Downgrade = Downgrade.ALERT
+    challenge: tuple[Annotated[str, fields.method], ...] = ()
+    """The methods of the provider's requests that are answered 401 first."""
+    restricted_access_domains: Annotated[tuple[str, ...], fields.domains] = ()
+    emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
+    credentials: Path | None = None
+
+
+@attrs.frozen
+class Admin:
+    """[admin]: where the administration interface listens."""
+
+    address: Annotated[str, fields.address] = "127.0.0.1"
+    port: Annotated[int, number(0, 65535)] = 8080
+
+
+@attrs.frozen
+class Configuration:
+    """A whole configuration whose parts fit each other; `source` is the file it came from."""
+
+    gateway: GatewayTerms
+    listeners: tuple[Listener, ...]
+    media: Media
+    providers: tuple[Provider, ...]
+    domains: tuple[Domain, ...]
+    admin: Admin
+    source: Path
+
+
+def load(path: Path) -> Configuration:
+    """The configuration in the file `path`; raises ConfigurationError with all its mistakes."""
+    tables = _Tables(_document(path), Reader(path.absolute().parent))
+    gateway = tables.one("gateway", GatewayTerms)
+    listeners = tables.many("listener", Listener)
+    media = tables.one("media", Media)
+    providers = tables.many("provider", Provider)
+    domains = tables.many("domain", Domain)
+    admin = tables.one("admin", Admin, Admin())
+    mistakes = [
+        *tables.mistakes,
+        *tables.unknown(),
+        *_listener_mistakes(listeners),
+        *_media_mistakes(media),
+        *_provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
+        *_domain_mistakes(domains, {name for (name,) in tables.pairs("provider", "name")}),
+    ]
+    if mistakes or gateway is None or media is None or admin is None:
+        raise ConfigurationError(tuple(f"{path}: {mistake}" for mistake in mistakes))
+    return Configuration(
+        gateway=gateway,
+        listeners=tuple(entry for _, entry in listeners),
+        media=media,
+        providers=tuple(entry for _, entry in providers),
+        domains=tuple(entry for _, entry in domains),
+        admin=admin,
+        source=path.absolute(),
+    )
+
+
+def _document(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError((f"{path}: cannot be read: {error.strerror}",)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigurationError((f"{path}: is not UTF-8 at byte {error.start}",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError((f"{path}: is not TOML: {error}",)) from None
+
+
+class _Tables:
+    """The tables of a document, each read by itself, so that one mistake hides no other."""
+
+    def __init__(self, document: dict[str, object], reader: Reader) -> None:
+        self._document = document
+        self._reader = reader
+        self._asked: set[str] = set()
+        self.mistakes: list[Mistake] = []
+
+    def one(self, key: str, cls: type[T], default: T | None = None) -> T | None:
+        """The table [key], `default` where it is absent, None where it is wrong."""
+        self._asked.add(key)
+        if key not in self._document:
+            if default is None:
+                self.mistakes.append(Mistake(key, f"is missing: a table [{key}] is needed"))
+            return default
+        value, mistakes = self._reader.read(cls, self._document[key], key)
+        self.mistakes += mistakes
+        return value
+
+    def many(self, key: str, cls: type[T]) -> list[tuple[str, T]]:
+        """The tables [[key]] that could be read, each with its path, such as `listener[0]`."""
+        self._asked.add(key)
+        entries = []
+        for index, table in enumerate(self._array(key)):
+            value, mistakes = self._reader.read(cls, table, f"{key}[{index}]")
+            self.mistakes += mistakes
+            if value is not None:
+                entries.append((f"{key}[{index}]", value))
+        if not self._array(key):
+            self.mistakes.append(Mistake(key, f"is missing: at least one table [[{key}]] is needed"))
+        return entries
+
+    def pairs(self, key: str, *columns: str) -> set[tuple[object, ...]]:
+        """What the tables [[key]] hold in `columns`, wrong ones too: a wrong provider is still no unknown provider."""
+        rows = [table for table in self._array(key) if isinstance(table, dict)]
+        return {tuple(str(table.get(column)) for column in columns) for table in rows}
+
+    def unknown(self) -> Iterator[Mistake]:
+        """One mistake for each table that nobody asked for."""
+        allowed = ", ".join(sorted(self._asked))
+        for key in sorted(self._document.keys() - self._asked):
+            yield Mistake(key, f"is no table here, allowed: {allowed}")
+
+    def _array(self, key: str) -> Sequence[object]:
+        value = self._document.get(key, [])
+        return value if isinstance(value, list) else [value]
+
+
+def _listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
+    yield from _repeated("name", [(path, entry.name) for path, entry in entries])
+    yield from _repeated("port", [(path, _endpoint(entry)) for path, entry in entries if entry.port])
+    for path, entry in entries:
+        yield from _identity_mistakes(path, entry.certificate, entry.private_key)
+        yield from _file_mistakes(path, "client_trust", entry.client_trust)
+        if entry.transport == "tls" and entry.certificate is None and entry.private_key is None:
+            yield Mistake(f"{path}.certificate", "is missing: a tls listener needs certificate and private_key")
+        if entry.address in ("0.0.0.0", "::") and entry.advertised_host is None:  # noqa: S104
+            yield Mistake(f"{path}.advertised_host", f"is missing: nobody can answer to {shown(entry.address)}")
+    if entries and not any(entry.side is Side.PHONES for _, entry in entries):
+        yield Mistake("listener", 'none has side = "phones", at least one is needed')
+
+
+def _media_mistakes(media: Media | None) -> Iterator[Mistake]:
+    if media is None:
+        return
+    if media.relay == "rtpengine" and not media.rtpengine:
+        yield Mistake("media.rtpengine", 'is missing: relay = "rtpengine" needs at least one HOST:PORT')
+    if media.workers > len(media.ports) // 4:
+        yield Mistake(
+            "media.workers", f"found {media.workers}, allowed: {len(media.ports) // 4} at most, 4 ports for each"
+        )
+
+
+def _provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[object, ...]]) -> Iterator[Mistake]:
+    yield from _repeated("name", [(path, entry.name) for path, entry in entries])
+    for path, entry in entries:
+        yield from _identity_mistakes(path, entry.certificate, entry.private_key)
+        if isinstance(entry.trust, Path):
+            yield from _file_mistakes(path, "trust", entry.trust)
+        yield from _transport_mistakes(f"{path}.uri", entry.uri, listening)
+        if entry.fallback_uri is not None:
+            yield from _transport_mistakes(f"{path}.fallback_uri", entry.fallback_uri, listening)
+        if not entry.suites or len(set(entry.suites)) < len(entry.suites):
+            yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITES)}")
+
+
+def _transport_mistakes(path: str, uri: str, listening: set[tuple[object, ...]]) -> Iterator[Mistake]:
+    """The gateway answers where it calls from, so each transport it uses needs a listener on that side."""
+    transport = fields.uri_transport(uri)
+    offered = {pair[1] for pair in listening if pair[0] == Side.PROVIDER}
+    if transport is None and not offered:
+        yield Mistake(path, f'found {shown(uri)}, but no listener has side = "provider"')
+    if transport is not None and transport not in offered:
+        wanted = f'side = "provider" and transport = "{transport}"'
+        yield Mistake(path, f"found {shown(uri)}, but no listener has {wanted}")
+
+
+def _domain_mistakes(entries: list[tuple[str, Domain]], providers: set[object]) -> Iterator[Mistake]:
+    yield from _repeated("name", [(path, entry.name) for path, entry in entries])
+    for path, entry in entries:
+        if entry.provider not in providers:
+            names = ", ".join(sorted(map(str, providers))) or "none is configured"
+            yield Mistake(f"{path}.provider", str(Unacceptable(entry.provider, names)))
+        if entry.challenge and entry.credentials is None:
+            yield Mistake(f"{path}.credentials", "is missing: challenge needs the users' passwords")
+        yield from _file_mistakes(path, "credentials", entry.credentials)
+        if entry.credentials is not None and entry.credentials.is_file() and entry.credentials.stat().st_mode & 0o007:
+            mode = f"{entry.credentials.stat().st_mode & 0o777:04o}"
+            yield Mistake(
+                f"{path}.credentials", f"{entry.credentials} has mode {mode}, allowed: nothing for others (0600)"
+            )
+
+
+def _identity_mistakes(path: str, certificate: Path | None, private_key: Path | None) -> Iterator[Mistake]:
+    yield from _file_mistakes(path, "certificate", certificate)
+    yield from _file_mistakes(path, "private_key", private_key)
+    if certificate is not None and private_key is None:
+        yield Mistake(f"{path}.private_key", "is missing: certificate and private_key go together")
+    if private_key is not None and certificate is None:
+        yield Mistake(f"{path}.certificate", "is missing: certificate and private_key go together")
+
+
+def _file_mistakes(path: str, key: str, file: Path | None) -> Iterator[Mistake]:
+    if file is not None and not file.is_file():
+        yield Mistake(f"{path}.{key}", f"{file} is no file")
+    elif file is not None and not os.access(file, os.R_OK):
+        yield Mistake(f"{path}.{key}", f"{file} cannot be read by this user")
+
+
+def _endpoint(listener: Listener) -> str:
+    # TLS runs on TCP: the two cannot share a port.
+    return f"{'udp' if listener.transport == 'udp' else 'tcp'} {listener.address} {listener.port}"
+
+
+def _repeated(key: str, values: list[tuple[str, str]]) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for path, value in values:
+        if value in first:
+            yield Mistake(f"{path}.{key}", f"found {shown(value)}, which {first[value]} has already")
+        first.setdefault(value, path)
