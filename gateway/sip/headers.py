@@ -1,0 +1,204 @@
+"""The header lines of one message, in order (RFC 3261 section 7.3).
+
+A line stays the text that came from the wire until somebody asks for its value, and is written again as it came:
+most headers of most messages only travel through. Beside the lines there is the list of their keys (lower case,
+compact forms spelled out), so that looking one up is a search for an equal string. Meaning is given by message.py
+and those who use it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+
+from gateway.sip.grammar import WHITE, split_list
+
+COMPACT_FORMS = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+# fmt: off
+_COMMON = (
+    "Accept", "Alert-Info", "Allow", "Allow-Events", "Authorization", "Call-ID", "Call-Info", "CSeq", "Contact",
+    "Content-Disposition", "Content-Length", "Content-Type", "Date", "Event", "Expires", "From", "Max-Forwards",
+    "MIME-Version", "Min-SE", "P-Asserted-Identity", "Path", "Privacy", "Proxy-Authenticate", "Proxy-Authorization",
+    "RAck", "Reason", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Retry-After", "Route",
+    "RSeq", "Server", "Service-Route", "Session-Expires", "Subject", "Subscription-State", "Supported", "Timestamp",
+    "To", "User-Agent", "Via", "Warning", "WWW-Authenticate",
+)
+# fmt: on
+_BARE_NUL = re.compile(r"(?<!\\)\0")
+
+
+class _Keys(dict[str, str]):
+    """Header name -> key. Names not met before are computed each time: peers must not make this grow."""
+
+    def __missing__(self, name: str) -> str:
+        lower = name.lower()
+        return COMPACT_FORMS.get(lower, lower)
+
+
+KEYS = _Keys(COMPACT_FORMS)
+KEYS.update({name: name.lower() for name in _COMMON})
+KEYS.update({name.lower(): name.lower() for name in _COMMON})
+
+
+class Headers:
+    """Ordered header lines, looked up by name in any case or in compact form."""
+
+    __slots__ = ("_keys", "_lines")
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._keys: list[str] = []
+        self._lines: list[str] = []
+        for name, value in items:
+            self.add(name, value)
+
+    @classmethod
+    def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
+        """Headers that take over both lists: whole lines without their CRLF, and the key of each."""
+        headers = cls.__new__(cls)
+        headers._keys = keys
+        headers._lines = lines
+        return headers
+
+    def line(self, name: str) -> str | None:
+        """The first line of that name as it stands, name and all; the same object as long as nobody replaces it."""
+        key = KEYS[name]
+        return self._lines[self._keys.index(key)] if key in self._keys else None
+
+    def get(self, name: str) -> str | None:
+        """The value of the first line of that name, None when there is none."""
+        key = KEYS[name]
+        return value_of(self._lines[self._keys.index(key)]) if key in self._keys else None
+
+    def get_all(self, name: str) -> list[str]:
+        """The value of each line of that name."""
+        key = KEYS[name]
+        return [value_of(line) for candidate, line in zip(self._keys, self._lines, strict=True) if candidate == key]
+
+    def values(self, name: str) -> list[str]:
+        """The values of all lines of that name, split at commas. Raises MalformedMessage on an unbalanced quote."""
+        return [value for line in self.get_all(name) for value in split_list(line) if line]
+
+    def count(self, name: str) -> int:
+        """How many lines have that name."""
+        return self._keys.count(KEYS[name])
+
+    def add(self, name: str, value: str) -> None:
+        """Append a line."""
+        self._keys.append(KEYS[name])
+        self._lines.append(f"{name}: {value}")
+
+    def prepend(self, name: str, value: str) -> None:
+        """Insert a line before the first of that name, or before all others."""
+        key = KEYS[name]
+        index = self._keys.index(key) if key in self._keys else 0
+        self._keys.insert(index, key)
+        self._lines.insert(index, f"{name}: {value}")
+
+    def set(self, name: str, value: str) -> None:
+        """Let value be the only one of that name, in the place of the first; appended when there was none."""
+        key = KEYS[name]
+        if key not in self._keys:
+            self.add(name, value)
+            return
+        index = self._keys.index(key)
+        if self._keys.count(key) > 1:
+            self._discard(key, kept=index)
+        self._lines[index] = f"{name}: {value}"
+
+    def remove(self, name: str) -> None:
+        """Remove all lines of that name."""
+        key = KEYS[name]
+        if key in self._keys:
+            self._discard(key)
+
+    def remove_first(self, name: str) -> None:
+        """Remove the first value of that name: of a line with several, only the first one. Raises MalformedMessage."""
+        key = KEYS[name]
+        if key not in self._keys:
+            return
+        index = self._keys.index(key)
+        rest = split_list(value_of(self._lines[index]))[1:]
+        if rest:
+            self._lines[index] = f"{name}: {', '.join(rest)}"
+        else:
+            del self._keys[index], self._lines[index]
+
+    def select(self, keys: Collection[str]) -> Headers:
+        """New Headers with the lines whose lower-case full name is in keys, as they stand."""
+        pairs = [(key, line) for key, line in zip(self._keys, self._lines, strict=True) if key in keys]
+        return Headers.from_lines([key for key, _ in pairs], [line for _, line in pairs])
+
+    def take(self, source: Headers, name: str) -> None:
+        """Append all lines of that name from source, as they stand."""
+        key = KEYS[name]
+        for candidate, line in zip(source._keys, source._lines, strict=True):
+            if candidate == key:
+                self._keys.append(key)
+                self._lines.append(line)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Name, as written, and value of each line."""
+        for line in self._lines:
+            name, _, value = line.partition(":")
+            yield name.rstrip(WHITE), value.strip(WHITE)
+
+    def keys(self) -> tuple[str, ...]:
+        """The key of each line: lower case, compact forms spelled out."""
+        return tuple(self._keys)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and KEYS[name] in self._keys
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __repr__(self) -> str:
+        return f"<Headers {', '.join(self._keys)}>"
+
+    def copy(self) -> Headers:
+        """The same lines, to be changed apart."""
+        return Headers.from_lines(self._keys.copy(), self._lines.copy())
+
+    def to_bytes(self, first_line: str | None = None) -> bytes:
+        """All lines, each with its CRLF, after first_line. Raises ValueError when there is a line break or NUL
+        within one.
+
+        Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line
+        breaks are counted in the whole text. A NUL is allowed where RFC 3261 has it, escaped in a quoted string.
+        """
+        lines = self._lines if first_line is None else [first_line, *self._lines]
+        text = "\r\n".join(lines) + "\r\n" if lines else ""
+        breaks = len(lines)
+        if text.count("\n") != breaks or text.count("\r") != breaks or ("\0" in text and _BARE_NUL.search(text)):
+            raise ValueError("a line break or NUL in a header value")
+        return text.encode("utf-8", "surrogateescape")
+
+    def _discard(self, key: str, kept: int = -1) -> None:
+        indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
+        self._lines = [self._lines[index] for index in indexes]
+        self._keys = [self._keys[index] for index in indexes]
+
+
+def value_of(line: str) -> str:
+    """What follows the colon, trimmed."""
+    return line[line.index(":") + 1 :].strip(WHITE)

@@ -1,0 +1,157 @@
+"""SIP and SIPS URIs (RFC 3261 section 19.1), and any other URI as an opaque text.
+
+A `Uri` is a value: parse, look, copy with changes, `str()`. Finding out where a URI leads is transport's (RFC 3263).
+Escapes stay in `user` as `%HH`, except those of unreserved characters, which mean the characters themselves (19.1.4).
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv6Address
+from urllib.parse import unquote_to_bytes
+
+import attrs
+
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.grammar import Parameters, find_parameter, format_parameters, replace_parameter
+
+HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*)"
+_SAFE = r'[^@:<>"\\\x00-\x20\x7f%]'
+_USER_PART = rf"(?:{_SAFE}|%[0-9A-Fa-f]{{2}})"
+# Phones send more than user-unreserved in a user part ("#" of a star code above all): take what cannot
+# change the structure.
+_SIP = re.compile(
+    rf"(sips?):(?:({_USER_PART}+)(?::((?:{_USER_PART}|:)*))?@)?({HOST})(?::([0-9]{{1,5}}))?"
+    r'((?:;[^;?=@<>"\\\x00-\x20\x7f]+(?:=[^;?@<>"\\\x00-\x20\x7f]*)?)*)(?:\?([^<>"\\\x00-\x20\x7f]*))?',
+    re.IGNORECASE,
+)
+_OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
+_ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
+# 19.1.4: these must match even when only one of the two URIs has them.
+_ALWAYS_COMPARED = ("user", "ttl", "method", "maddr", "transport")
+
+
+@attrs.frozen
+class Uri:
+    """A URI. `host` has no brackets; `headers` is what follows "?"; other schemes keep all of their text in `user`."""
+
+    scheme: str = "sip"
+    user: str | None = None
+    password: str | None = None
+    host: str = ""
+    port: int | None = None
+    parameters: Parameters = ()
+    headers: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """The URI that text is, whole and without white space around. Raises MalformedMessage."""
+        match = _SIP.fullmatch(text)
+        if match is None:
+            return cls._parse_other(text)
+        scheme, user, password, host, port, parameters, headers = match.groups()
+        if port is not None and int(port) > 65535:
+            raise MalformedMessage(f"port out of range in {text[:80]!r}")
+        if user is not None and "%" in user:
+            user = _normalise_escapes(user)
+        return cls(
+            scheme.lower(),
+            user,
+            password,
+            parse_host(host),
+            None if port is None else int(port),
+            _split_parameters(parameters) if parameters else (),
+            headers or "",
+        )
+
+    @classmethod
+    def _parse_other(cls, text: str) -> Uri:
+        match = _OTHER.fullmatch(text)
+        if match is None or match.group(1).lower() in ("sip", "sips"):
+            raise MalformedMessage(f"not a URI: {text[:80]!r}")
+        return cls(match.group(1), match.group(2))
+
+    def __str__(self) -> str:
+        if not self.host:
+            return f"{self.scheme}:{self.user}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port is None else f":{self.port}"
+        headers = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{self._user_information()}{host}{port}{format_parameters(self.parameters)}{headers}"
+
+    def _user_information(self) -> str:
+        if self.user is None:
+            return ""
+        return f"{self.user}@" if self.password is None else f"{self.user}:{self.password}@"
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a URI parameter: '' for a flag, None when absent."""
+        return find_parameter(self.parameters, name)
+
+    @property
+    def is_sip(self) -> bool:
+        """Whether this is a SIP or SIPS URI, the only ones with a host."""
+        return bool(self.host)
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the scheme is sips."""
+        return self.scheme == "sips"
+
+    @property
+    def transport(self) -> str | None:
+        """The transport parameter in lower case."""
+        value = self.parameter("transport")
+        return value.lower() if value else None
+
+    def with_parameter(self, name: str, value: str | None) -> Uri:
+        """The same URI with that parameter set."""
+        return attrs.evolve(self, parameters=replace_parameter(self.parameters, name, value))
+
+    def without_parameters(self) -> Uri:
+        """The same URI without parameters and headers."""
+        return attrs.evolve(self, parameters=(), headers="")
+
+    def matches(self, other: Uri) -> bool:
+        """Whether both are equivalent by RFC 3261 section 19.1.4."""
+        if not self.host or not other.host:
+            return str(self) == str(other)
+        return _identity(self) == _identity(other) and _parameters_match(self, other)
+
+
+def parse_host(text: str) -> str:
+    """A host that matched HOST, an IPv6 reference without its brackets. Raises MalformedMessage."""
+    if text[0] != "[":
+        return text
+    try:
+        IPv6Address(text[1:-1])
+    except AddressValueError:
+        raise MalformedMessage(f"not an IPv6 address: {text[:60]}") from None
+    return text[1:-1]
+
+
+def _normalise_escapes(text: str) -> str:
+    return _ESCAPED_UNRESERVED.sub(lambda match: chr(int(match.group()[1:], 16)), text)
+
+
+def _split_parameters(text: str) -> Parameters:
+    pairs = [part.partition("=") for part in text[1:].split(";")]
+    return tuple([(name, value if equal else None) for name, equal, value in pairs])
+
+
+def _identity(uri: Uri) -> tuple[object, ...]:
+    user = None if uri.user is None else unquote_to_bytes(uri.user.encode("utf-8", "surrogateescape"))
+    headers = sorted(unquote_to_bytes(header.lower()) for header in uri.headers.split("&") if header)
+    return uri.scheme, user, uri.password, _canonical_host(uri.host), uri.port, headers
+
+
+def _canonical_host(host: str) -> str:
+    return IPv6Address(host).compressed if ":" in host else host.lower()
+
+
+def _parameters_match(one: Uri, other: Uri) -> bool:
+    ours = {name.lower(): (value or "").lower() for name, value in one.parameters}
+    theirs = {name.lower(): (value or "").lower() for name, value in other.parameters}
+    if any(ours.get(name) != theirs.get(name) for name in _ALWAYS_COMPARED):
+        return False
+    return all(theirs.get(name, value) == value for name, value in ours.items())

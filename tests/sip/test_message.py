@@ -1,0 +1,79 @@
+"""Requests and responses: what the headers say, and the response to a request."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import Headers
+from gateway.sip.message import CSeq, Request, Response
+from gateway.sip.parser import check, parse
+
+INVITE = (
+    b"INVITE sip:bob@example.com SIP/2.0\r\n"
+    b"Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;rport\r\n"
+    b"v: SIP/2.0/UDP 10.0.0.2\r\n"
+    b'From: "Alice" <sip:alice@example.com>;tag=a\r\n'
+    b"To : sip:bob@example.com\r\n"
+    b"Call-ID: x@y\r\n"
+    b"CSeq: 1 INVITE\r\n"
+    b"Contact: <sip:alice@10.0.0.1>\r\n"
+    b"Max-Forwards: 70\r\n"
+    b"Record-Route: <sip:proxy;lr>\r\n"
+    b"Content-Type: Application/SDP;x=y\r\n"
+    b"\r\nbody"
+)
+
+
+def test_a_request_says_what_its_headers_say() -> None:
+    request = parse(INVITE)
+    check(request)
+    assert isinstance(request, Request)
+    assert (request.method, request.uri, request.body) == ("INVITE", "sip:bob@example.com", b"body")
+    assert request.top_via.branch == "z9hG4bK1"
+    assert request.top_via.rport == 0
+    assert (request.from_.display_name, request.from_.tag, request.to.tag) == ("Alice", "a", None)
+    assert (request.call_id, request.cseq, request.max_forwards) == ("x@y", CSeq(1, "INVITE"), 70)
+    assert request.contact is not None
+    assert str(request.contact.uri) == "sip:alice@10.0.0.1"
+    assert (request.content_type, request.expires) == ("application/sdp", None)
+
+
+def test_a_changed_header_is_read_again() -> None:
+    request = parse(INVITE)
+    assert request.cseq.number == 1
+    request.headers.set("CSeq", "2 INVITE")
+    assert request.cseq.number == 2
+
+
+def test_8_2_6_2_a_response_copies_what_identifies_the_request() -> None:
+    request = parse(INVITE)
+    assert isinstance(request, Request)
+    assert request.response(180, to_tag="b").to_bytes() == (
+        b"SIP/2.0 180 Ringing\r\n"
+        b"Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;rport\r\n"
+        b"v: SIP/2.0/UDP 10.0.0.2\r\n"
+        b'From: "Alice" <sip:alice@example.com>;tag=a\r\n'
+        b"To: sip:bob@example.com;tag=b\r\n"
+        b"Call-ID: x@y\r\n"
+        b"CSeq: 1 INVITE\r\n"
+        b"Record-Route: <sip:proxy;lr>\r\n"
+        b"Content-Length: 0\r\n\r\n"
+    )
+    assert "record-route" not in request.response(404).headers
+
+
+@pytest.mark.parametrize("where", ["value", "reason", "uri"])
+@pytest.mark.parametrize("bad", ["a\r\nb: c", "a\nb", "a\rb", "a\0b"])
+def test_line_breaks_and_nul_are_not_serialised(where: str, bad: str) -> None:
+    response = Response(200, bad if where == "reason" else "OK")
+    request = Request(
+        "INFO", bad if where == "uri" else "sip:a@b", Headers([("Subject", bad)] if where == "value" else [])
+    )
+    with pytest.raises(ValueError, match="line break or NUL"):
+        (response if where == "reason" else request).to_bytes()
+
+
+def test_the_missing_header_is_named() -> None:
+    with pytest.raises(MalformedMessage, match="call-id"):
+        _ = Request("INFO", "sip:a@b").call_id
