@@ -151,6 +151,33 @@ class FlowKey:
 Watcher = Callable[[TransportFailure], None]
 
 
+class Watchers:
+    """Who wants to hear, once, that something ended."""
+
+    __slots__ = ("_by_token",)
+
+    def __init__(self) -> None:
+        self._by_token: dict[object, Watcher] = {}
+
+    def add(self, lost: Watcher) -> Callable[[], None]:
+        """Keep lost until tell(); returns what forgets it."""
+        token = object()
+        self._by_token[token] = lost
+        return partial(self._forget, token)
+
+    def tell(self, failure: TransportFailure) -> None:
+        """Call everybody and forget them."""
+        watchers, self._by_token = self._by_token, {}
+        for lost in watchers.values():
+            try:
+                lost(failure)
+            except Exception:  # the guard: one watcher's bug does not keep the others from hearing
+                log.failure("a watcher of a flow failed")
+
+    def _forget(self, token: object) -> None:
+        self._by_token.pop(token, None)
+
+
 class Flow(ABC):
     """One way to reach one peer. A flow that is still connecting queues what is sent (bounded)."""
 
@@ -163,7 +190,7 @@ class Flow(ABC):
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
         self.identity: PeerIdentity | None = None  # only what was verified
-        self._watchers: dict[object, Watcher] | None = None
+        self._watchers: Watchers | None = None
 
     @property
     def side(self) -> Side:
@@ -203,26 +230,21 @@ class Flow(ABC):
     def close(self) -> None:
         """End the connection after what is queued; nothing to do for UDP."""
 
+    def at_port(self, port: int) -> "Flow":  # noqa: ARG002
+        """The flow to another port of the same peer; a connection stays the one it is (RFC 3261 section 18.2.2)."""
+        return self
+
     def watch(self, lost: Watcher) -> Callable[[], None]:
         """Call lost once when the flow fails or ends; returns what stops the watch. A flow that is already lost does
         not call: ask is_open first."""
         if self._watchers is None:
-            self._watchers = {}
-        token = object()
-        self._watchers[token] = lost
-        return partial(self._unwatch, token)
-
-    def _unwatch(self, token: object) -> None:
-        if self._watchers is not None:
-            self._watchers.pop(token, None)
+            self._watchers = Watchers()
+        return self._watchers.add(lost)
 
     def _tell_watchers(self, failure: TransportFailure) -> None:
         watchers, self._watchers = self._watchers, None
-        for lost in tuple((watchers or {}).values()):
-            try:
-                lost(failure)
-            except Exception:  # the guard: one watcher's bug does not keep the others from hearing
-                log.failure("a watcher of {flow} failed", flow=self)
+        if watchers is not None:
+            watchers.tell(failure)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key}>"

@@ -1,0 +1,116 @@
+"""What every message goes through on its way in, whatever carried it: understood or answered 400, its source noted.
+
+    bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> receiver(message, flow)
+
+Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: what the bytes came from (udp.py,
+stream.py) and what the message asks for (transaction and above).
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from prometheus_client import Counter
+from twisted.logger import Logger
+
+from gateway.metrics import Metrics
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.message import Message, Request
+from gateway.sip.parser import check, parse
+from gateway.sip.via import Via
+from gateway.transport.flow import Flow, Transport
+
+log = Logger()
+
+Receiver = Callable[[Message, Flow], None]
+
+
+class Arrivals(Protocol):
+    """Where udp.py and stream.py hand in what they received."""
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One whole message, as it came. Never raises."""
+
+    def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
+        """Bytes that are no message: count them, answer if enough was understood."""
+
+
+def _drop(message: Message, flow: Flow) -> None:
+    log.debug("no receiver yet for {message} from {source}", message=type(message).__name__, source=flow.remote)
+
+
+class Arrival:
+    """Parses, checks and hands on to `receiver`, which the owner sets. Nothing raises out of it."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.receiver: Receiver = _drop
+        self._answered = _children(metrics.malformed, "answered")
+        self._dropped = _children(metrics.malformed, "dropped")
+
+    def receive(self, data: bytes, flow: Flow) -> None:
+        """One whole message, as it came."""
+        try:
+            message = parse(data)
+            check(message)
+            if isinstance(message, Request):
+                flow = note_source(message, flow)
+        except MalformedMessage as malformed:
+            self.reject(malformed, flow)
+            return
+        try:
+            self.receiver(message, flow)
+        except Exception:  # the guard of this entry point: a bug ends one message, not the listener
+            log.failure("a message from {source} met a bug", source=flow.remote)
+            _answer(message, flow, 500)
+
+    def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
+        """Count what is no message; answer it where enough of a request was understood (RFC 3261 section 21.4.1)."""
+        request = malformed.request
+        answered = request is not None and _answer(request, flow, malformed.status, malformed.reason)
+        (self._answered if answered else self._dropped)[flow.transport].inc()
+        log.debug(
+            "malformed message from {source} over {transport}: {reason}",
+            source=flow.remote,
+            transport=flow.transport,
+            reason=malformed.reason,
+        )
+
+
+def _children(counter: Counter, reason: str) -> dict[Transport, Counter]:
+    return {transport: counter.labels(transport.value, reason) for transport in Transport}
+
+
+def _answer(message: Message, flow: Flow, status: int, reason: str | None = None) -> bool:
+    """Whether the message was a request that an answer was sent to; an ACK has none (RFC 3261 section 17)."""
+    if not isinstance(message, Request) or message.method == "ACK":
+        return False
+    try:
+        note_source(message, flow).send(message.response(status, reason).to_bytes())
+    except MalformedMessage:
+        return False
+    return True
+
+
+def note_source(request: Request, flow: Flow) -> Flow:
+    """Write received and rport into the request's top Via and return the flow that its responses go over.
+
+    received is added whenever sent-by is not the very address the packet came from, and with rport always (RFC 3581
+    section 4). Responses go to that source. Only a client that asks for no rport and names the address it sends from
+    gets them at the port it names (RFC 3261 section 18.2.2): such phones send from one port and listen on another.
+    maddr is not followed: it would let anybody make us send to a third party.
+    """
+    via = request.top_via
+    remote = flow.remote
+    rport = via.rport
+    if rport is None:
+        if via.host == remote.host:
+            return flow.at_port(via.port or flow.transport.default_port)
+        _replace_top_via(request, via.with_parameter("received", remote.host))
+        return flow
+    via = via.with_parameter("received", remote.host).with_parameter("rport", str(remote.port))
+    _replace_top_via(request, via)
+    return flow
+
+
+def _replace_top_via(request: Request, via: Via) -> None:
+    request.headers.remove_first("Via")
+    request.headers.prepend("Via", str(via))

@@ -1,0 +1,114 @@
+"""What the gateway asks of the system's sockets: marking, buffers, addresses, and a clear word when a port is taken.
+
+Lives here: everything that UDP, TCP and TLS need alike. Not here: what is sent (udp.py, stream.py).
+"""
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IConnector, IDelayedCall, IListeningPort, IProtocolFactory
+from twisted.internet.protocol import ClientFactory, DatagramProtocol
+
+from gateway.config import Listener
+
+SIGNALLING_DSCP = 24
+"""CS3, the class of signalling (RFC 4594 section 4.2)."""
+
+RECEIVE_BUFFER = 4 * 1024 * 1024
+"""Bytes asked for on UDP sockets: a burst of some 3,000 messages waits there while Python is busy."""
+
+
+class TransportReactor(Protocol):
+    """What the transport uses of a reactor."""
+
+    def seconds(self) -> float: ...
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: object) -> IDelayedCall: ...  # noqa: A002
+
+    def listenUDP(
+        self,
+        port: int,
+        protocol: DatagramProtocol,
+        interface: str = ...,
+        maxPacketSize: int = ...,  # noqa: N803
+    ) -> IListeningPort: ...
+
+    def listenTCP(
+        self, port: int, factory: IProtocolFactory, backlog: int = ..., interface: str = ...
+    ) -> IListeningPort: ...
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: ClientFactory,
+        timeout: float = ...,
+        bindAddress: tuple[str, int] | None = ...,  # noqa: N803
+    ) -> IConnector: ...
+
+
+class CannotListen(Exception):
+    """A listener's port cannot be opened; str() is one line for the operator."""
+
+
+def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
+    """One line that names the listener, its address and port, and what is wrong."""
+    number = getattr(error.socketError, "errno", None)
+    reason = "is taken" if number == errno.EADDRINUSE else f"cannot be used: {error.socketError}"
+    return CannotListen(
+        f"listener {listener.name}: {listener.transport} port {listener.port} of {listener.address} {reason}"
+    )
+
+
+def mark_signalling(handle: socket.socket) -> None:
+    """Give what leaves the socket the DSCP of signalling; a system that refuses is no reason to fail."""
+    traffic_class = SIGNALLING_DSCP << 2
+    try:
+        if handle.family == socket.AF_INET6:
+            handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class)
+        else:
+            handle.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class)
+    except OSError:
+        pass
+
+
+def widen_receive_buffer(handle: socket.socket) -> None:
+    """Let the kernel keep a burst of datagrams: past net.core.rmem_max where we may, up to it where not."""
+    force = getattr(socket, "SO_RCVBUFFORCE", 33)
+    for option in (force, socket.SO_RCVBUF):
+        try:
+            handle.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
+        except OSError:
+            continue
+        return
+
+
+def is_any_address(host: str) -> bool:
+    """Whether the host stands for every address of this machine (0.0.0.0, ::)."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return host == ""
+
+
+def is_ipv6(host: str) -> bool:
+    """Whether the numeric host is an IPv6 address."""
+    return ":" in host
+
+
+def source_address_toward(host: str) -> str | None:
+    """The address of this machine that packets to the numeric host leave from; None when there is no way to it.
+
+    Connecting a UDP socket asks the routing table and sends nothing.
+    """
+    family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((host, 9))
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])

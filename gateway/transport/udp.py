@@ -1,0 +1,167 @@
+"""SIP over UDP (RFC 3261 section 18): one socket a listener, one flow a remote address.
+
+    datagram -> DatagramListener.datagramReceived -> (keep-alive? answered) -> arrivals.receive(data, flow)
+    UdpFlow.send -> sendto
+
+This is the gateway's hottest entry, so a datagram from a known peer costs one dictionary look-up here and no allocation
+of our own. Flows are values of (listener, remote) that are kept for the sake of speed only: forgetting one loses
+nothing, so the table is simply emptied when it is full. Not here: parsing and received/rport (arrival.py).
+"""
+
+import socket
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, ISystemHandle
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+from gateway.config import Listener
+from gateway.transport.arrival import Arrivals
+from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Transport, TransportFailure, Watcher, Watchers
+from gateway.transport.sockets import (
+    TransportReactor,
+    cannot_listen,
+    is_any_address,
+    mark_signalling,
+    source_address_toward,
+    widen_receive_buffer,
+)
+
+log = Logger()
+
+MAX_FLOWS = 65536
+"""Remote addresses remembered by one listener."""
+
+LARGEST_DATAGRAM = 65535
+"""Bytes: nothing that arrives is cut off."""
+
+PING, PONG = b"\r\n\r\n", b"\r\n"
+_KEEP_ALIVE_BYTES = b"\r\n\0 \t"
+_LONGEST_KEEP_ALIVE = 16
+
+Peer = tuple[str, int]
+
+
+class UdpFlow(Flow):
+    """The way to one remote address from one listener. It never fails by itself: UDP does not tell."""
+
+    __slots__ = ("_peer", "_port")
+
+    def __init__(self, port: "DatagramListener", peer: Peer, local: Address, advertised: Address) -> None:
+        super().__init__(port.listener, local, Address(peer[0], peer[1]), advertised)
+        self._port = port
+        self._peer = peer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the listener is."""
+        return self._port.is_open
+
+    @property
+    def key(self) -> FlowKey:
+        """The listener and the remote address say it all."""
+        return FlowKey(self.listener.name, Transport.UDP, self.remote)
+
+    def send(self, data: bytes) -> None:
+        """One datagram, or none when the system refuses it: the transaction sends again, or times out."""
+        self._port.send(data, self._peer)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def at_port(self, port: int) -> Flow:
+        """The flow to another port of the same host."""
+        return self if port == self.remote.port else self._port.flow(self.remote.host, port)
+
+    def watch(self, lost: Watcher) -> Callable[[], None]:
+        """Told only when the listener stops."""
+        return self._port.watch(lost)
+
+
+class DatagramListener(DatagramProtocol):
+    """One UDP listener of the configuration."""
+
+    noisy = False
+
+    def __init__(self, listener: Listener, arrivals: Arrivals) -> None:
+        self.listener = listener
+        self.is_open = False
+        self.unsent = 0
+        self._arrivals = arrivals
+        self._flows: dict[Peer, UdpFlow] = {}
+        self._watchers = Watchers()
+        self._socket: socket.socket | None = None
+        self._listening: IListeningPort | None = None
+        self._local = Address(listener.address, listener.port)
+
+    def start(self, reactor: TransportReactor) -> None:
+        """Open the socket. Raises CannotListen."""
+        try:
+            self._listening = reactor.listenUDP(
+                self.listener.port, self, interface=self.listener.address, maxPacketSize=LARGEST_DATAGRAM
+            )
+        except CannotListenError as error:
+            raise cannot_listen(self.listener, error) from error
+
+    def stop(self) -> Deferred[object]:
+        """Close the socket and tell the watchers; fires when it is closed."""
+        self.is_open = False
+        self._watchers.tell(TransportFailure(FailureKind.CLOSED, f"listener {self.listener.name} stopped"))
+        self._flows.clear()
+        listening, self._listening = self._listening, None
+        return maybeDeferred(listening.stopListening) if listening is not None else maybeDeferred(lambda: None)
+
+    def startProtocol(self) -> None:  # noqa: N802
+        """The socket is bound."""
+        transport = self.transport
+        assert transport is not None
+        self._socket = cast(ISystemHandle, transport).getHandle()
+        assert isinstance(self._socket, socket.socket)
+        mark_signalling(self._socket)
+        widen_receive_buffer(self._socket)
+        host = transport.getHost()
+        self._local = Address(host.host, host.port)
+        self.is_open = True
+
+    def datagramReceived(self, datagram: bytes, addr: Peer) -> None:
+        """One datagram; nothing raises out of here."""
+        flow = self._flows.get(addr)
+        if flow is None:
+            flow = self._remember(addr)
+        if len(datagram) <= _LONGEST_KEEP_ALIVE and not datagram.strip(_KEEP_ALIVE_BYTES):
+            if datagram == PING:  # RFC 5626 section 4.4.1 has this for streams; phones do it over UDP too
+                self.send(PONG, addr)
+            return
+        self._arrivals.receive(datagram, flow)
+
+    def send(self, data: bytes, peer: Peer) -> None:
+        """Send or drop."""
+        if self._socket is None or not self.is_open:
+            return
+        try:
+            self._socket.sendto(data, peer)
+        except OSError as error:  # a full buffer, no route, a message over 64 KiB: what UDP does with a datagram anyway
+            self.unsent += 1
+            log.debug("no datagram to {peer}: {reason}", peer=peer[0], reason=str(error))
+
+    def flow(self, host: str, port: int) -> UdpFlow:
+        """The flow to a numeric host and port."""
+        peer = (host, port)
+        return self._flows.get(peer) or self._remember(peer)
+
+    def watch(self, lost: Watcher) -> Callable[[], None]:
+        """Call lost when the listener stops."""
+        return self._watchers.add(lost)
+
+    def _remember(self, peer: Peer) -> UdpFlow:
+        if len(self._flows) >= MAX_FLOWS:
+            self._flows.clear()
+        local = self._local
+        if is_any_address(local.host):
+            local = Address(source_address_toward(peer[0]) or local.host, local.port)
+        advertised = Address(self.listener.advertised_host or local.host, local.port)
+        flow = self._flows[peer] = UdpFlow(self, peer, local, advertised)
+        return flow
