@@ -1,8 +1,8 @@
 """What the gateway counts: every Prometheus metric, in one place.
 
-Whoever builds the gateway makes one `Metrics` and passes it down; nothing here is global. The media workers keep plain
-integers of their own, which the relay pool polls and adds here, so no metric object is touched per packet. The names and
-labels are a contract with dashboards (deploy/grafana) and are listed in docs/configuration.md.
+Whoever builds the gateway makes one `Metrics` and passes it down; nothing here is global. The media workers keep
+plain integers of their own, which the relay pool polls and adds here, so no metric object is touched per packet. The
+names and labels are a contract with dashboards (deploy/grafana) and are listed in docs/configuration.md.
 
 Labels never hold what a peer chose freely (user names, addresses, unknown methods), so the number of series is bounded.
 """

@@ -1,0 +1,105 @@
+"""How log events become lines: for people or as JSON, and never with a secret in them.
+
+What lives here: two observers for twisted.logger and the choice between them. What does not: what is secret
+(`redaction`), which events are written (`twist --log-level`). Modules log with `twisted.logger.Logger` and know
+nothing of this one.
+
+    Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> one write
+
+A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and control characters are
+shown as escapes, so that nobody forges a line of ours.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TextIO, TypeAlias
+
+from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
+
+from gateway.redaction import REDACTED, is_secret, redacted
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+ObserverFactory: TypeAlias = Callable[[TextIO], FileLogObserver]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def observer_factory(log_format: str) -> ObserverFactory:
+    """What makes an observer for `twist --log-format`: "text" or "json"."""
+    return json_observer if log_format == "json" else text_observer
+
+
+def text_observer(stream: TextIO) -> FileLogObserver:
+    """Writes one line for each event to `stream`: time (UTC), level, namespace, message."""
+    return FileLogObserver(stream, text_line)
+
+
+def json_observer(stream: TextIO) -> FileLogObserver:
+    """Writes one JSON object for each event to `stream`: time, level, namespace, message, fields."""
+    return FileLogObserver(stream, json_line)
+
+
+def text_line(event: LogEvent) -> str:
+    """`event` for people, with its traceback if it has one."""
+    text = eventAsText(_blanked(event), includeTimestamp=False, includeSystem=False)
+    message = _printable(redacted(text)).replace("\n", "\n\t")
+    return f"{_time(event)} {_level(event):<5} {_namespace(event)}: {message}\n"
+
+
+def json_line(event: LogEvent) -> str:
+    """`event` for machines, with every field that was logged."""
+    blanked = _blanked(event)
+    entry: dict[str, Json] = {
+        "time": _time(event),
+        "level": _level(event),
+        "namespace": _namespace(event),
+        "message": redacted(formatEvent(blanked)),
+        "fields": {key: _plain(value) for key, value in blanked.items() if not key.startswith("log_")},
+    }
+    if "log_failure" in event:
+        entry["traceback"] = redacted(event["log_failure"].getTraceback())
+    return json.dumps(entry) + "\n"
+
+
+def _blanked(event: LogEvent) -> LogEvent:
+    return {key: REDACTED if is_secret(key) else value for key, value in event.items()}
+
+
+def _plain(value: object) -> Json:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return _plain(value.value)
+        case str():
+            return redacted(value)
+        case bytes():
+            return redacted(value.decode("utf-8", "backslashreplace"))
+        case Mapping():
+            return {str(key): REDACTED if is_secret(str(key)) else _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return redacted(str(value))
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+
+
+def _time(event: LogEvent) -> str:
+    moment = datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level", LogLevel.info)
+    return str(level.name)
+
+
+def _namespace(event: LogEvent) -> str:
+    return str(event.get("log_namespace", "-"))

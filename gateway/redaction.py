@@ -1,0 +1,66 @@
+"""Text with its secrets taken out.
+
+What lives here: which parts of a SIP message, an SDP body, a URI, a traceback or a value's `repr` are secret, and
+`redacted`. What does not: where the text goes (`log`, a call's record). Secret are digest credentials (RFC 7616),
+nonces, passwords in URIs (RFC 3261 section 19.1.1), SDES keys (RFC 4568 `inline:`), `k=` lines (RFC 4566 section
+5.12), MIKEY and PEM keys.
+
+Text is searched, not parsed: a message that cannot be parsed must not leak either, nor a message that was cut off,
+quoted by `repr`, or put into JSON. Where in doubt it takes out too much.
+"""
+
+import re
+
+REDACTED = "[redacted]"
+
+SECRET_NAMES = frozenset(
+    """
+    authorization cnonce credentials crypto ha1 inline master_key nextnonce nonce passphrase passwd password
+    private_key_pem proxy_authorization pwd rspauth salt secret srtp_key
+    """.split()
+)
+"""Names of fields whose whole value is secret, whatever it looks like."""
+
+# A line ends at CRLF or LF, real or as repr and JSON write them, unless the next one begins with a blank (folding).
+_LINE_END = r"(?:\r?\n|\\r\\n|\\n)(?![ \t])"
+_QUOTED = r"""b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|\\+"[^"]*"?"""
+_AFTER_NAME = r"""(?P<sign>\\*["']?\s*[=:]\s*)"""
+
+_CREDENTIALS = re.compile(
+    rf"""(?P<kept>\b(?:proxy-)?authorization\b\\*["']?\s*[:,]\s*)(?:(?!{_LINE_END}).)+""", re.IGNORECASE | re.DOTALL
+)
+_SECRET_VALUE = re.compile(
+    r"(?P<name>(?<![A-Za-z])(?:c?nonce|nextnonce|rspauth|pass(?:word|wd|phrase)|pwd|secret|ha1))"
+    rf"""{_AFTER_NAME}(?:{_QUOTED}|[^\s,;"'\\)}}]+)""",
+    re.IGNORECASE,
+)
+# Words that mean other things too: secret only with a quoted or a long hexadecimal value.
+_PERHAPS_SECRET_VALUE = re.compile(
+    rf"(?P<name>(?<![A-Za-z])(?:response|opaque|key|salt)){_AFTER_NAME}(?:{_QUOTED}|[0-9a-f]{{16,}})", re.IGNORECASE
+)
+_OPTION = re.compile(r"(?P<kept>--(?:pwd|password)[ =])\S+")
+_INLINE_KEY = re.compile(r"(?P<kept>\binline:)[A-Za-z0-9+/=_-]+", re.IGNORECASE)
+_KEY_LINE = re.compile(r"(?P<kept>(?:^|\\n)k=)[^\r\n\\]+", re.MULTILINE)
+_KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
+_URI_PASSWORD = re.compile(
+    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)[^\s@<>"']+@""", re.I
+)
+_PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
+
+
+def redacted(text: str) -> str:
+    """`text` with `[redacted]` in place of each secret in it."""
+    text = _PEM_KEY.sub(rf"\g<kept>{REDACTED}", text)
+    text = _CREDENTIALS.sub(rf"\g<kept>{REDACTED}", text)
+    text = _SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
+    text = _PERHAPS_SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
+    text = _OPTION.sub(rf"\g<kept>{REDACTED}", text)
+    text = _INLINE_KEY.sub(rf"\g<kept>{REDACTED}", text)
+    text = _KEY_LINE.sub(rf"\g<kept>{REDACTED}", text)
+    text = _KEY_MANAGEMENT.sub(rf"\g<kept>{REDACTED}", text)
+    return _URI_PASSWORD.sub(rf"\g<kept>{REDACTED}@", text)
+
+
+def is_secret(name: str) -> bool:
+    """Whether a field called `name` is secret whatever it holds."""
+    return name.lower().replace("-", "_") in SECRET_NAMES
