@@ -1,0 +1,324 @@
+"""The security policy: the table of design decisions, and properties over every sequence of failures."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import Domain, Downgrade, Provider, Security, SrtpOffer
+from gateway.media.relay import Encryption
+from gateway.policy import (
+    Acceptance,
+    Attempt,
+    CallTerms,
+    Capability,
+    Failure,
+    MediaFailure,
+    Reason,
+    Refusal,
+    Signalling,
+    accepts_answer,
+    accepts_inbound,
+    first_attempt,
+    is_emergency,
+    next_attempt,
+    uri_for,
+)
+from gateway.transport.flow import FailureKind
+
+PREFERRED = CallTerms(Security.PREFERRED, Downgrade.ALERT, Encryption.SAVP, has_clear=True)
+REQUIRED = attrs.evolve(PREFERRED, security=Security.REQUIRED)
+OFF = attrs.evolve(PREFERRED, security=Security.OFF)
+EMERGENCY = attrs.evolve(REQUIRED, is_emergency=True)
+STRICT = attrs.evolve(PREFERRED, downgrade=Downgrade.REFUSE)
+DID_BOTH = Capability(tls=True, srtp=True)
+LACKS_BOTH = Capability(tls=False, srtp=False)
+
+FULL = Attempt(Signalling.TLS, Encryption.SAVP)
+
+
+def clear(reason: Reason, is_downgrade: bool = False) -> Attempt:
+    return Attempt(Signalling.CLEAR, Encryption.NONE, reason, is_downgrade)
+
+
+def rtp_over_tls(reason: Reason, is_downgrade: bool = False) -> Attempt:
+    return Attempt(Signalling.TLS, Encryption.NONE, reason, is_downgrade)
+
+
+@pytest.mark.parametrize(
+    ("terms", "known", "expected"),
+    [
+        (PREFERRED, Capability(), FULL),
+        (REQUIRED, Capability(), FULL),
+        (EMERGENCY, Capability(), FULL),
+        (OFF, Capability(), clear(Reason.CLEAR_POLICY_OFF)),
+        (attrs.evolve(OFF, is_emergency=True), Capability(), clear(Reason.CLEAR_POLICY_OFF)),
+        (attrs.evolve(OFF, has_clear=False), Capability(), rtp_over_tls(Reason.CLEAR_POLICY_OFF)),
+        (attrs.evolve(PREFERRED, offer=Encryption.DUAL), Capability(), Attempt(Signalling.TLS, Encryption.DUAL)),
+        (PREFERRED, LACKS_BOTH, clear(Reason.CLEAR_PEER_NO_TLS)),
+        (PREFERRED, Capability(srtp=False), rtp_over_tls(Reason.CLEAR_PEER_NO_SRTP)),
+        (attrs.evolve(PREFERRED, has_clear=False), Capability(tls=False), FULL),
+        (REQUIRED, LACKS_BOTH, FULL),
+        (EMERGENCY, LACKS_BOTH, clear(Reason.CLEAR_EMERGENCY)),
+        (attrs.evolve(PREFERRED, has_tls=False), Capability(), clear(Reason.CLEAR_PEER_NO_TLS)),
+        (attrs.evolve(EMERGENCY, has_tls=False), Capability(), clear(Reason.CLEAR_EMERGENCY)),
+    ],
+)
+def test_first_attempts(terms: CallTerms, known: Capability, expected: Attempt) -> None:
+    assert first_attempt(terms, known) == expected
+
+
+def test_required_without_any_tls_address_is_refused_before_anything_is_sent() -> None:
+    refusal = first_attempt(attrs.evolve(REQUIRED, has_tls=False))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.REFUSED_POLICY
+
+
+@pytest.mark.parametrize("failure", [FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.DNS])
+def test_preferred_falls_back_once_when_the_peer_lacks_tls(failure: FailureKind) -> None:
+    second = next_attempt(PREFERRED, FULL.failed(failure))
+    assert second == clear(Reason.CLEAR_PEER_NO_TLS)
+    assert isinstance(second, Attempt)
+    assert next_attempt(PREFERRED, second.failed(failure)) == Refusal(503, None, "The provider cannot be reached")
+
+
+@pytest.mark.parametrize("status", [415, 488, 606])
+def test_preferred_retries_once_as_rtp_avp(status: int) -> None:
+    second = next_attempt(PREFERRED, FULL.failed(status))
+    assert second == rtp_over_tls(Reason.CLEAR_PROVIDER_488)
+    assert isinstance(second, Attempt)
+    assert next_attempt(PREFERRED, second.failed(status)) == Refusal(status, None, "the peer's answer")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 480, 486, 487, 500, 503, 600, 603])
+@pytest.mark.parametrize("terms", [PREFERRED, REQUIRED, OFF, EMERGENCY])
+def test_other_final_answers_are_the_peers_own(terms: CallTerms, status: int) -> None:
+    refusal = next_attempt(terms, FULL.failed(status))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.reason) == (status, None)
+
+
+@pytest.mark.parametrize("terms", [PREFERRED, REQUIRED, STRICT])
+def test_a_bad_certificate_never_falls_back(terms: CallTerms) -> None:
+    refusal = next_attempt(terms, FULL.failed(FailureKind.CERTIFICATE), DID_BOTH)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.REFUSED_CERTIFICATE
+
+
+def test_off_over_its_only_address_tls_does_not_ignore_a_bad_certificate() -> None:
+    terms = attrs.evolve(OFF, has_clear=False)
+    refusal = next_attempt(terms, rtp_over_tls(Reason.CLEAR_POLICY_OFF).failed(FailureKind.CERTIFICATE))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.REFUSED_CERTIFICATE
+
+
+@pytest.mark.parametrize("failure", list(FailureKind))
+def test_emergency_calls_fall_back_whatever_failed(failure: FailureKind) -> None:
+    assert next_attempt(EMERGENCY, FULL.failed(failure)) == clear(Reason.CLEAR_EMERGENCY)
+    off = attrs.evolve(OFF, is_emergency=True, has_clear=False)
+    step = next_attempt(off, rtp_over_tls(Reason.CLEAR_POLICY_OFF).failed(failure))
+    assert isinstance(step, Attempt)
+    assert step.signalling is Signalling.CLEAR
+
+
+def test_an_established_connection_that_closes_is_no_lack_of_tls() -> None:
+    refusal = next_attempt(PREFERRED, FULL.failed(FailureKind.CLOSED))
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is None
+
+
+def test_a_peer_that_did_better_is_reported_or_refused() -> None:
+    refused = FULL.failed(FailureKind.REFUSED)
+    assert next_attempt(PREFERRED, refused, DID_BOTH) == clear(Reason.CLEAR_PEER_NO_TLS, is_downgrade=True)
+    assert next_attempt(PREFERRED, FULL.failed(488), DID_BOTH) == rtp_over_tls(Reason.CLEAR_PROVIDER_488, True)
+    for failure in (FailureKind.REFUSED, 488):
+        refusal = next_attempt(STRICT, FULL.failed(failure), DID_BOTH)
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is Reason.REFUSED_DOWNGRADE
+        assert refusal.is_downgrade
+
+
+def test_no_fallback_address_is_a_refusal_that_says_so() -> None:
+    refusal = next_attempt(attrs.evolve(PREFERRED, has_clear=False), FULL.failed(FailureKind.REFUSED))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.reason) == (503, Reason.REFUSED_POLICY)
+
+
+def test_answers() -> None:
+    for terms in (PREFERRED, REQUIRED, EMERGENCY):
+        assert accepts_answer(terms, FULL, True) == Acceptance()
+        assert accepts_answer(terms, FULL, None) == Acceptance()
+    assert accepts_answer(PREFERRED, FULL, False) == Acceptance(Reason.CLEAR_PEER_NO_SRTP)
+    assert accepts_answer(EMERGENCY, FULL, False) == Acceptance(Reason.CLEAR_EMERGENCY)
+    off = rtp_over_tls(Reason.CLEAR_POLICY_OFF)
+    assert accepts_answer(OFF, off, False) == Acceptance(Reason.CLEAR_POLICY_OFF)
+    refused = accepts_answer(REQUIRED, FULL, False)
+    assert isinstance(refused, Refusal)
+    assert (refused.status, refused.reason) == (488, Reason.REFUSED_POLICY)
+    downgraded = accepts_answer(STRICT, FULL, False, DID_BOTH)
+    assert isinstance(downgraded, Refusal)
+    assert downgraded.reason is Reason.REFUSED_DOWNGRADE
+
+
+@pytest.mark.parametrize(
+    ("terms", "secure", "encrypted", "expected"),
+    [
+        (REQUIRED, True, True, None),
+        (REQUIRED, True, None, None),
+        (REQUIRED, True, False, Reason.REFUSED_POLICY),
+        (REQUIRED, False, True, Reason.REFUSED_POLICY),
+        (PREFERRED, True, True, None),
+        (PREFERRED, True, False, Reason.CLEAR_PEER_NO_SRTP),
+        (PREFERRED, False, True, Reason.CLEAR_PEER_NO_TLS),
+        (OFF, False, False, Reason.CLEAR_POLICY_OFF),
+        (OFF, True, True, None),
+    ],
+)
+def test_inbound_calls(terms: CallTerms, secure: bool, encrypted: bool | None, expected: Reason | None) -> None:
+    answer = accepts_inbound(terms, secure, encrypted)
+    assert answer.reason is expected
+    assert isinstance(answer, Refusal) is (expected is Reason.REFUSED_POLICY)
+
+
+def test_refusals_carry_reason_and_warning_headers_without_quotes_inside() -> None:
+    refusal = Refusal(488, Reason.REFUSED_POLICY, "This domain requires SRTP")
+    said = "This domain requires SRTP (REFUSED_POLICY)"
+    assert refusal.headers("gw1") == (
+        ("Reason", f'SIP;cause=488;text="{said}"'),
+        ("Warning", f'399 gw1 "{said}"'),
+    )
+    assert Refusal(486, None, "busy").headers("gw1") == ()
+
+
+@pytest.mark.parametrize(
+    ("dialled", "expected"),
+    [
+        ("911", True),
+        ("9-1-1", True),
+        ("911;phone-context=example.com", True),
+        ("1-12", True),
+        ("9110", False),
+        ("0911", False),
+        ("", False),
+        ("+911", False),
+    ],
+)
+def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> None:
+    assert is_emergency(dialled, ("911", "112")) is expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "fallback", "tls", "in_clear"),
+    [
+        ("sip:h:5061;transport=tls", None, "sip:h:5061;transport=tls", None),
+        ("sip:h;transport=tls", "sip:h;transport=udp", "sip:h;transport=tls", "sip:h;transport=udp"),
+        ("sips:h", None, "sips:h", None),
+        ("sip:h;transport=udp", None, None, "sip:h;transport=udp"),
+        ("sip:h;transport=tcp", "sip:g;transport=udp", None, "sip:h;transport=tcp"),
+        ("sip:h", None, "sip:h", "sip:h"),
+        ("sip:h", "sip:h;transport=udp", "sip:h", "sip:h;transport=udp"),
+    ],
+)
+def test_where_to_go_over_tls_and_in_clear(
+    uri: str, fallback: str | None, tls: str | None, in_clear: str | None
+) -> None:
+    provider = Provider("main", uri, fallback_uri=fallback)
+    assert uri_for(provider, Signalling.TLS) == tls
+    assert uri_for(provider, Signalling.CLEAR) == in_clear
+
+
+def test_an_emergency_call_has_somewhere_to_go_in_clear() -> None:
+    provider = Provider("main", "sips:h:5061;transport=tls", trust=Path("/ca.pem"), srtp_offer=SrtpOffer.OSRTP)
+    assert uri_for(provider, Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"
+    domain = Domain("example.com", "main", Security.REQUIRED, emergency_numbers=("911",))
+    terms = CallTerms.of(domain, provider, "911")
+    assert terms == attrs.evolve(EMERGENCY, offer=Encryption.OSRTP, has_clear=False)
+    assert next_attempt(terms, FULL.failed(FailureKind.CERTIFICATE)) == clear(Reason.CLEAR_EMERGENCY)
+    assert not CallTerms.of(domain, provider, "100").is_emergency
+
+
+TERMS = st.builds(
+    CallTerms,
+    security=st.sampled_from(Security),
+    downgrade=st.sampled_from(Downgrade),
+    offer=st.sampled_from([Encryption.SAVP, Encryption.OSRTP, Encryption.DUAL]),
+    is_emergency=st.booleans(),
+    has_tls=st.booleans(),
+    has_clear=st.booleans(),
+)
+KNOWN = st.builds(Capability, tls=st.sampled_from([None, True, False]), srtp=st.sampled_from([None, True, False]))
+FAILURES: list[Failure] = [*FailureKind, MediaFailure.ANSWERED_CLEAR, 415, 488, 606, 486, 503]
+
+
+def walk(terms: CallTerms, known: Capability, failures: list[Failure]) -> Iterator[Attempt | Refusal]:
+    step = first_attempt(terms, known)
+    yield step
+    for failure in failures:
+        if isinstance(step, Refusal):
+            return
+        step = next_attempt(terms, step.failed(failure), known)
+        yield step
+
+
+SEQUENCES = st.lists(st.sampled_from(FAILURES), min_size=4, max_size=4)
+
+
+@given(TERMS, KNOWN, SEQUENCES)
+def test_required_sends_nothing_in_clear_whatever_happens(
+    terms: CallTerms, known: Capability, failures: list[Failure]
+) -> None:
+    terms = attrs.evolve(terms, security=Security.REQUIRED, is_emergency=False)
+    for step in walk(terms, known, failures):
+        assert isinstance(step, Refusal) or (step.signalling is Signalling.TLS and step.encryption is terms.offer)
+        assert isinstance(accepts_answer(terms, FULL, False, known), Refusal)
+
+
+@given(TERMS, KNOWN, SEQUENCES)
+def test_every_sequence_ends_after_three_attempts_and_never_gets_stronger(
+    terms: CallTerms, known: Capability, failures: list[Failure]
+) -> None:
+    steps = list(walk(terms, known, failures))
+    attempts = [step for step in steps if isinstance(step, Attempt)]
+    assert isinstance(steps[-1], Refusal)
+    assert len(attempts) <= 3
+    strengths = [(item.signalling is Signalling.TLS, item.encryption is not Encryption.NONE) for item in attempts]
+    assert all(before != after and before >= after for before, after in itertools.pairwise(strengths))
+
+
+@given(TERMS, KNOWN, SEQUENCES)
+def test_keys_are_offered_over_tls_only_and_weakness_always_has_a_reason(
+    terms: CallTerms, known: Capability, failures: list[Failure]
+) -> None:
+    for step in walk(terms, known, failures):
+        if isinstance(step, Attempt):
+            full = step.signalling is Signalling.TLS and step.encryption is not Encryption.NONE
+            assert full is (step.reason is None)
+            assert step.signalling is Signalling.TLS or step.encryption is Encryption.NONE
+
+
+@given(TERMS, KNOWN)
+def test_nobody_falls_back_after_a_certificate_failure_but_emergency_calls(terms: CallTerms, known: Capability) -> None:
+    step = next_attempt(terms, FULL.failed(FailureKind.CERTIFICATE), known)
+    assert isinstance(step, Attempt) is terms.is_emergency
+
+
+@given(TERMS, KNOWN, SEQUENCES)
+def test_an_emergency_call_tries_clear_before_it_gives_up_on_the_transport(
+    terms: CallTerms, known: Capability, failures: list[Failure]
+) -> None:
+    terms = attrs.evolve(terms, is_emergency=True)
+    transport_only = [failure for failure in failures if isinstance(failure, FailureKind)] + [FailureKind.TIMEOUT] * 4
+    attempts = [step for step in walk(terms, known, [*transport_only]) if isinstance(step, Attempt)]
+    assert attempts[-1].signalling is Signalling.CLEAR
+
+
+@given(TERMS)
+def test_a_peer_that_did_both_is_never_weakened_in_silence(terms: CallTerms) -> None:
+    terms = attrs.evolve(terms, security=Security.PREFERRED)
+    for failure in (FailureKind.REFUSED, 488, MediaFailure.ANSWERED_CLEAR):
+        step = next_attempt(terms, FULL.failed(failure), DID_BOTH)
+        assert step.is_downgrade or (isinstance(step, Refusal) and step.reason is Reason.REFUSED_POLICY)
