@@ -1,0 +1,1 @@
+"""Where phones are: the bindings that registrations made, in memory and kept across restarts."""

@@ -1,0 +1,90 @@
+"""Bindings in memory: what every look-up reads, whatever is behind it.
+
+Three indexes: address of record to its bindings, token to binding, and a heap of expiry times whose outdated entries
+are dropped when they surface (a refresh leaves one behind; the heap is rebuilt before they outnumber the bindings).
+Every operation is O(1) or O(log n) in the number of all bindings.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+
+from gateway.location.binding import Binding, StoreFull
+
+Key = tuple[str, str]
+"""Address of record and contact."""
+
+
+class MemoryStore:
+    """A LocationStore that forgets everything at the end of the process. ``now`` gives seconds since the epoch."""
+
+    def __init__(self, now: Callable[[], float], capacity: int = 200_000) -> None:
+        self._now = now
+        self._capacity = capacity
+        self._by_aor: dict[str, dict[str, Binding]] = {}
+        self._by_token: dict[str, Binding] = {}
+        self._expiries: list[tuple[float, str, str]] = []
+        self._count = 0
+
+    def save(self, binding: Binding) -> None:
+        """See LocationStore."""
+        same_token = self._by_token.get(binding.token)
+        replaced = self._by_aor.get(binding.aor, {}).get(binding.contact)
+        if same_token is None and replaced is None and self._count >= self._capacity:
+            raise StoreFull(f"{self._capacity} bindings are held, the most that fit")
+        for previous in (same_token, replaced):
+            if previous is not None:
+                self.remove(previous.aor, previous.contact)
+        self._by_aor.setdefault(binding.aor, {})[binding.contact] = binding
+        self._by_token[binding.token] = binding
+        self._count += 1
+        self._schedule(binding)
+
+    def remove(self, aor: str, contact: str) -> None:
+        """See LocationStore."""
+        contacts = self._by_aor.get(aor, {})
+        binding = contacts.pop(contact, None)
+        if binding is None:
+            return
+        if not contacts:
+            del self._by_aor[aor]
+        del self._by_token[binding.token]
+        self._count -= 1
+
+    def find(self, aor: str) -> list[Binding]:
+        """See LocationStore."""
+        now = self._now()
+        latest_first = reversed(self._by_aor.get(aor, {}).values())
+        return sorted((item for item in latest_first if item.expires_at > now), key=lambda item: -item.q)
+
+    def find_token(self, token: str) -> Binding | None:
+        """See LocationStore."""
+        binding = self._by_token.get(token)
+        return binding if binding is not None and binding.expires_at > self._now() else None
+
+    def all(self) -> Iterator[Binding]:
+        """See LocationStore."""
+        return iter(self._by_token.values())
+
+    def expire(self, now: float) -> int:
+        """See LocationStore."""
+        return len(self.take_expired(now))
+
+    def take_expired(self, now: float) -> list[Binding]:
+        """Forget what has expired by ``now``, and say what that was."""
+        expired = []
+        while self._expiries and self._expiries[0][0] <= now:
+            at, aor, contact = heapq.heappop(self._expiries)
+            binding = self._by_aor.get(aor, {}).get(contact)
+            if binding is not None and binding.expires_at == at:
+                self.remove(aor, contact)
+                expired.append(binding)
+        return expired
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _schedule(self, binding: Binding) -> None:
+        heapq.heappush(self._expiries, (binding.expires_at, binding.aor, binding.contact))
+        if len(self._expiries) > 2 * self._count + 1_000:
+            self._expiries = [(item.expires_at, item.aor, item.contact) for item in self._by_token.values()]
+            heapq.heapify(self._expiries)

@@ -1,0 +1,231 @@
+"""Bindings that outlive the process: a MemoryStore with a sqlite file written behind it.
+
+Look-ups and changes touch memory only; a change is noted, and what was noted is written in one transaction a moment
+later, off the reactor's thread. A crash loses at most that moment: those phones are found again at their next refresh.
+
+    save/remove -> MemoryStore, noted -> (WRITE_DELAY) -> one transaction -> FILE          start(): FILE -> MemoryStore
+
+The file is locked exclusively while it is open, so that two gateways never share one state directory. A note holds the
+latest state of one binding, never a list of changes, so what waits is bounded by the number of bindings.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NoReturn, Protocol, TypeVar, cast
+
+import attrs
+from twisted.enterprise.adbapi import ConnectionPool, Transaction
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.location.binding import Binding
+from gateway.location.memory import Key, MemoryStore
+from gateway.transport.flow import FlowKey
+
+log = Logger()
+
+WRITE_DELAY = 0.5
+"""Seconds from a change to its write: bursts become one transaction."""
+RETRY_DELAY = 10.0
+"""Seconds until a failed write is tried again."""
+SCHEMA_VERSION = 1
+
+_COLUMNS = tuple(field.name for field in attrs.fields(Binding))
+_CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM binding"  # noqa: S608 - names of our own fields
+_INSERT = f"INSERT OR REPLACE INTO binding ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_DELETE = "DELETE FROM binding WHERE aor = ? AND contact = ?"
+
+_NUMBERS = ("expires_at", "cseq", "q", "provider_expires_at", "provider_interval")
+_TYPES: dict[str, tuple[type, ...]] = {
+    name: (int, float) if name in _NUMBERS else (str, type(None)) if name == "instance" else (str,) for name in _COLUMNS
+}
+
+Result = TypeVar("Result")
+Row = tuple[object, ...]
+Notes = dict[Key, Binding | None]
+
+
+class StoreUnusable(Exception):
+    """The file cannot be used; the message is one line: the file, and why."""
+
+
+class Database(Protocol):
+    """What is used of adbapi's ConnectionPool."""
+
+    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """Run ``work`` in a transaction, off the reactor's thread."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class SqliteStore(MemoryStore):
+    """A LocationStore kept in the file ``path``. ``clock`` schedules the writes, ``now`` is seconds since the epoch."""
+
+    def __init__(
+        self, path: Path, database: Database, clock: IReactorTime, now: Callable[[], float], capacity: int = 200_000
+    ) -> None:
+        super().__init__(now, capacity)
+        self._path = path
+        self._database = database
+        self._clock = clock
+        self._noted: Notes = {}
+        self._timer: IDelayedCall | None = None
+        self._writing: Deferred[None] | None = None
+        self._stopped = False
+
+    def start(self) -> Deferred[None]:
+        """Read what the file holds; fails with StoreUnusable."""
+        loaded = self._database.run_interaction(_load)
+        loaded.addErrback(self._unusable)
+        return loaded.addCallback(self._fill)
+
+    def stop(self) -> Deferred[None]:
+        """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waited = self._writing if self._writing is not None else succeed(None)
+        waited = waited.addCallback(lambda _: self._write())
+        return waited.addCallback(lambda _: self._database.close())
+
+    def save(self, binding: Binding) -> None:
+        """See LocationStore."""
+        super().save(binding)
+        self._note((binding.aor, binding.contact), binding)
+
+    def remove(self, aor: str, contact: str) -> None:
+        """See LocationStore."""
+        super().remove(aor, contact)
+        self._note((aor, contact), None)
+
+    def _note(self, key: Key, binding: Binding | None) -> None:
+        self._noted[key] = binding
+        if self._timer is None and self._writing is None and not self._stopped:
+            self._timer = self._clock.callLater(WRITE_DELAY, self._write_expired)
+
+    def _write_expired(self) -> None:
+        self._timer = None
+        self._write()
+
+    def _write(self) -> Deferred[None]:
+        notes, self._noted = self._noted, {}
+        if not notes:
+            return succeed(None)
+        self._writing = self._database.run_interaction(lambda transaction: _store(transaction, notes))
+        return self._writing.addBoth(self._written, notes)
+
+    def _written(self, result: Failure | None, notes: Notes) -> None:
+        self._writing = None
+        delay = WRITE_DELAY
+        if isinstance(result, Failure):
+            log.error("bindings cannot be written to {path}: {reason}", path=self._path, reason=result.value)
+            self._noted = notes | self._noted
+            delay = RETRY_DELAY
+        if self._noted and not self._stopped:
+            self._timer = self._clock.callLater(delay, self._write_expired)
+
+    def _fill(self, bindings: list[Binding]) -> None:
+        now = self._now()
+        for binding in bindings:
+            if binding.expires_at > now and len(self) < self._capacity:
+                super().save(binding)
+            else:
+                self._note((binding.aor, binding.contact), None)
+
+    def _unusable(self, failure: Failure) -> NoReturn:
+        self._stopped = True
+        self._database.close()
+        if not isinstance(failure.value, sqlite3.Error | OSError | ValueError):
+            failure.raiseException()
+        raise StoreUnusable(f"{self._path}: {_explained(failure.value)}") from None
+
+
+class PooledDatabase:
+    """A Database on a thread of its own: sqlite3 under twisted.enterprise.adbapi."""
+
+    def __init__(self, path: Path, reactor: IReactorTime) -> None:
+        self._path = path
+        self._pool = ConnectionPool(  # type: ignore[no-untyped-call]
+            "sqlite3",
+            str(path),
+            cp_reactor=reactor,
+            cp_min=1,
+            cp_max=1,
+            cp_noisy=False,
+            cp_openfun=prepare,
+            check_same_thread=False,
+            timeout=1.0,
+        )
+
+    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """See Database."""
+        try:
+            create_private(self._path)
+        except OSError:
+            return fail()
+        return cast("Deferred[Result]", self._pool.runInteraction(work))  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """See Database."""
+        self._pool.close()  # type: ignore[no-untyped-call]
+
+
+def create_private(path: Path) -> None:
+    """Make the file and its directory unless they are there; only this user may read the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Lock a new connection's file for us alone, and make sure that its table is ours."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, SCHEMA_VERSION):
+        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
+    connection.execute(_CREATE)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.commit()
+
+
+def _load(transaction: Transaction) -> list[Binding]:
+    transaction.execute(_SELECT)
+    return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
+
+
+def _store(transaction: Transaction, notes: Notes) -> None:
+    gone = [key for key, binding in notes.items() if binding is None]
+    kept = [_row(binding) for binding in notes.values() if binding is not None]
+    transaction.executemany(_DELETE, gone)
+    transaction.executemany(_INSERT, kept)
+
+
+def _row(binding: Binding) -> Row:
+    return tuple(str(value) if isinstance(value, FlowKey) else value for value in attrs.astuple(binding, recurse=False))
+
+
+def _binding(row: Row) -> Binding:
+    """The binding in a row; ValueError when somebody else wrote it."""
+    fields = dict(zip(_COLUMNS, row, strict=True))
+    for name, wanted in _TYPES.items():
+        if not isinstance(fields[name], wanted):
+            raise ValueError(f"a row holds a wrong {name}")
+    fields["flow"] = FlowKey.parse(str(fields["flow"]))
+    return Binding(**fields)  # type: ignore[arg-type]
+
+
+def _explained(error: BaseException) -> str:
+    text = str(error)
+    if "locked" in text:
+        return "is in use by another gateway"
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror}"
+    return f"is no usable binding store: {text}"
