@@ -1,22 +1,22 @@
 """The seam between calls and media: what a call may ask of a relay.
 
-A call hands SDP in and gets SDP back; it never sees ports, addresses or keys. Behind the Protocol stand our own workers or
-rtpengine (pool.py). The words are those of rtpengine's NG protocol: an *offer* is what one party sends, rewritten for the
-other; an *answer* is its reply, rewritten back (RFC 3264). Nothing here does I/O.
+A call hands SDP in and gets SDP back; it never sees ports, addresses or keys. Behind the Protocol stand our own
+workers or rtpengine (pool.py). The words are those of rtpengine's NG protocol: an *offer* is what one party sends,
+rewritten for the other; an *answer* is its reply, rewritten back (RFC 3264). Nothing here does I/O.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol, TypeAlias, Union
+from typing import Protocol, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from gateway.config import Side
 
-JSON: TypeAlias = Union[dict[str, "JSON"], list["JSON"], str, int, float, bool, None]
+JSON: TypeAlias = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 
 
 class Encryption(StrEnum):
@@ -56,8 +56,8 @@ class RelayFailure(Exception):
 class Relay(Protocol):
     """Media for calls. Tags are opaque strings, unique within the call; every Deferred may fail with RelayFailure.
 
-    Either party may offer again later (a re-INVITE): ports stay, and keys stay while the peer's SDP changes nothing about
-    them. Cancelling a Deferred abandons the wait, not the work: `delete` the call afterwards.
+    Either party may offer again later (a re-INVITE): ports stay, and keys stay while the peer's SDP changes nothing
+    about them. Cancelling a Deferred abandons the wait, not the work: `delete` the call afterwards.
     """
 
     lost: Callable[[tuple[str, ...]], None]

@@ -1,0 +1,109 @@
+"""A media worker's process: `python -m gateway.media.worker --socket PATH --address IP --ports FIRST-LAST`.
+
+It outlives the signalling process, so that a restarted one finds it, and its calls, at the same socket: it is a
+session leader and ignores SIGINT. It ends at SIGTERM as soon as it has no calls, and by itself when it has none and
+nobody asked it anything for `--idle` seconds. What it prints goes to standard error and never holds keys.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from gateway.media.worker.commands import Commands, Limits
+from gateway.media.worker.control import Control, SocketTaken, bound
+from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.ports import PortPool, PortRange
+from gateway.media.worker.stream import Plant
+from gateway.rtp.srtp import PacketBuffer, in_place_works
+
+DRAIN_SECONDS = 30.0
+"""How long after SIGTERM calls are waited for once nobody asks about them any more."""
+
+
+class Worker:
+    """Joins the loop, the ports, the commands and the control socket."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        first, _, last = options.ports.partition("-")
+        ports = PortRange(options.address, int(first), int(last), options.quarantine, options.dscp << 2)
+        self._clock = Clock()
+        self.loop = Loop(self._clock, self._tick)
+        in_place = in_place_works()
+        if not in_place:
+            print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
+        self._ports = PortPool(ports)
+        plant = Plant(self.loop, self._clock, self._ports, PacketBuffer(in_place))
+        self._commands = Commands(plant, Limits(options.media_timeout))
+        self._path: Path = options.socket
+        self._control = Control(bound(self._path), self._commands, self._clock)
+        self._idle: float = options.idle
+        self.is_ending = False
+
+    def run(self) -> None:
+        """Until told to end, or until nobody needs it."""
+        self.loop.watch(self._control.socket, self._control.receive)
+        gc.collect()
+        gc.freeze()
+        self.loop.run()
+        self._path.unlink(missing_ok=True)
+
+    def _tick(self, now: float) -> None:
+        self._ports.expire(now)
+        self._commands.expire(now)
+        if self._commands.calls:
+            return
+        if self.is_ending or (self._idle and now - self._control.heard > self._idle):
+            self.loop.running = False
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a worker; 0 when it ended in order, 1 when it could not start."""
+    options = _parser().parse_args(arguments)
+    _raise_file_limit()
+    if os.getpgrp() != os.getpid():
+        os.setsid()
+    try:
+        worker = Worker(options)
+    except SocketTaken as error:
+        print(f"media worker: {error} is taken by a live worker", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"media worker: cannot start: {error}", file=sys.stderr)
+        return 1
+
+    def end(*_: object) -> None:
+        worker.is_ending = True
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, end)
+    worker.run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gateway.media.worker", description="An RTP and SRTP relay.")
+    parser.add_argument("--socket", type=Path, required=True, help="UNIX datagram socket for NG")
+    parser.add_argument("--address", required=True, help="IP address of the media ports")
+    parser.add_argument("--ports", required=True, help="FIRST-LAST")
+    parser.add_argument("--quarantine", type=float, default=10.0, help="seconds a port stays bound and silent")
+    parser.add_argument("--media-timeout", type=float, default=60.0, help="seconds of silence that end a call; 0: none")
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds without calls or questions; 0: for ever")
+    parser.add_argument("--dscp", type=int, default=46, help="DSCP of media packets")
+    return parser
+
+
+def _raise_file_limit() -> None:
+    """A call takes six descriptors or more."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The NG commands (a subset of rtpengine's): dictionaries in, dictionaries out.
+
+offer, answer, delete, query, ping, list, statistics; whatever else is refused. Calls live here, by call-id. Unknown
+keys are ignored, as rtpengine does. Not here: sockets, cookies and JSON (control.py), SDP (session.py).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
+
+import attrs
+
+from gateway.media.worker.ports import NoPorts
+from gateway.media.worker.report import call_report, packet_totals
+from gateway.media.worker.rewriting import Security
+from gateway.media.worker.session import SUITE_NAMES, Call, OfferTerms, Refusal
+from gateway.media.worker.stream import Plant
+from gateway.sdp.crypto import suite_named
+from gateway.sdp.description import Description, MalformedDescription
+
+Fields: TypeAlias = Mapping[str, object]
+Result: TypeAlias = dict[str, object]
+
+MAXIMUM_NAME: Final = 1_024
+"""Characters of a call-id or tag."""
+DEFAULT_LIST: Final = 32
+HELD_FACTOR: Final = 60
+"""A call on hold may be silent for so many times the media time-out."""
+
+
+@attrs.frozen
+class Limits:
+    """When a worker gives up on calls. Seconds; 0 for never."""
+
+    media_timeout: float = 60.0
+    """An answered call on which nothing arrives from anybody."""
+    offer_timeout: float = 3_600.0
+    """A call that is offered and never answered."""
+
+
+class Commands:
+    """The calls of one worker, and what NG may do with them."""
+
+    def __init__(self, plant: Plant, limits: Limits, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._plant = plant
+        self._limits = limits
+        self._random = random
+        self.calls: dict[str, Call] = {}
+        self._ended = {"to_phones": 0, "to_provider": 0, "errors": 0}
+        self._managed = self._timeouts = self._rejected = 0
+        self._started = plant.clock.now
+        self._commands: dict[str, Callable[[Fields], Result]] = {
+            "ping": lambda _: {"result": "pong"},
+            "offer": self.offer,
+            "answer": self.answer,
+            "delete": self.delete,
+            "query": self.query,
+            "list": self.list_calls,
+            "statistics": self.statistics,
+        }
+
+    def execute(self, fields: Fields) -> Result:
+        """The reply; whatever is wrong with the command is an error in it."""
+        command = self._commands.get(str(fields.get("command")))
+        if command is None:
+            return _error("Unrecognized command")
+        try:
+            return command(fields)
+        except NoPorts:
+            self._rejected += 1
+            return _error("Ran out of ports")
+        except MalformedDescription as error:
+            return _error(f"Failed to parse SDP: {error.reason}")
+        except Refusal as error:
+            return _error(str(error))
+
+    def offer(self, fields: Fields) -> Result:
+        name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
+        description, terms = _description(fields), _terms(fields)
+        call = self.calls.get(name) or Call(self._plant, self._random)
+        result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
+        if name not in self.calls:
+            self.calls[name] = call
+            self._managed += 1
+        call.signalled = self._plant.clock.now
+        self._name_interfaces(call, tag, fields)
+        return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
+
+    def answer(self, fields: Fields) -> Result:
+        call = self._call(fields)
+        offerer, answerer = _text(fields, "from-tag"), _text(fields, "to-tag")
+        if offerer not in call.tags:
+            raise Refusal("Unknown from-tag")
+        result = call.answer(call.side_of(answerer, offerer), _description(fields))
+        call.signalled = self._plant.clock.now
+        return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
+
+    def delete(self, fields: Fields) -> Result:
+        name = _text(fields, "call-id")
+        if name not in self.calls:
+            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+        return {"result": "ok", **self._end(name)}
+
+    def query(self, fields: Fields) -> Result:
+        return {"result": "ok", **call_report(self._call(fields), self._plant.clock.now)}
+
+    def list_calls(self, fields: Fields) -> Result:
+        limit = fields.get("limit")
+        number = int(limit) if isinstance(limit, int | str) and str(limit).isdigit() else DEFAULT_LIST
+        return {"result": "ok", "calls": list(self.calls)[:number]}
+
+    def statistics(self, _fields: Fields) -> Result:
+        totals = self.totals()
+        ports = self._plant.ports
+        return {
+            "result": "ok",
+            "statistics": {
+                "currentstatistics": {"sessionsown": len(self.calls), "sessionstotal": len(self.calls)},
+                "totalstatistics": {
+                    "uptime": str(int(self._plant.clock.now - self._started)),
+                    "managedsessions": self._managed,
+                    "rejectedsessions": self._rejected,
+                    "timeoutsessions": self._timeouts,
+                    "relayedpackets": totals["to_phones"] + totals["to_provider"],
+                    "relayedpacketerrors": totals["errors"],
+                    "relayed": totals,
+                    "failures": self._plant.loop.failures,
+                },
+                "interfaces": [
+                    {
+                        "name": "default",
+                        "address": ports.range.address,
+                        "ports": {
+                            "min": ports.range.first,
+                            "max": ports.range.last,
+                            "used": 2 * ports.used,
+                            "silent": 2 * ports.silent,
+                            "free": 2 * ports.free,
+                        },
+                    }
+                ],
+            },
+        }
+
+    def totals(self) -> dict[str, int]:
+        """Packets relayed by direction, and packets that failed, of all calls so far."""
+        totals = dict(self._ended)
+        for call in self.calls.values():
+            _add(totals, call)
+        return totals
+
+    def expire(self, now: float) -> None:
+        """End the calls whose media timed out."""
+        for name, call in list(self.calls.items()):
+            limit = self._limits.offer_timeout
+            if call.is_answered:
+                limit = self._limits.media_timeout * (HELD_FACTOR if call.is_held() else 1)
+            if limit and now - max(call.heard(), call.signalled) > limit:
+                self._timeouts += 1
+                self._end(name)
+
+    def _end(self, name: str) -> Result:
+        call = self.calls.pop(name)
+        report = call_report(call, self._plant.clock.now)
+        _add(self._ended, call)
+        call.close()
+        return report
+
+    def _call(self, fields: Fields) -> Call:
+        call = self.calls.get(_text(fields, "call-id"))
+        if call is None:
+            raise Refusal("Unknown call-id")
+        return call
+
+    def _name_interfaces(self, call: Call, tag: str, fields: Fields) -> None:
+        """Remember which side each party is on, for the count of packets by direction."""
+        direction = fields.get("direction")
+        if isinstance(direction, list) and len(direction) == 2:
+            side = call.tags[tag]
+            for party, name in ((side, direction[0]), (1 - side, direction[1])):
+                call.parties[party].name = str(name)
+
+
+def _add(totals: dict[str, int], call: Call) -> None:
+    for name, number in packet_totals(call).items():
+        totals[name] += number
+
+
+def _error(reason: str) -> Result:
+    return {"result": "error", "error-reason": reason}
+
+
+def _optional(fields: Fields, key: str) -> str | None:
+    value = fields.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > MAXIMUM_NAME:
+        raise Refusal(f"Bad {key} in message")
+    return value
+
+
+def _text(fields: Fields, key: str) -> str:
+    value = _optional(fields, key)
+    if value is None:
+        raise Refusal(f"No {key} in message")
+    return value
+
+
+def _description(fields: Fields) -> Description:
+    sdp = fields.get("sdp")
+    if not isinstance(sdp, str) or not sdp:
+        raise Refusal("No SDP body in message")
+    return Description.parse(sdp.encode("utf-8", "surrogateescape"))
+
+
+def _strings(fields: Fields, key: str) -> list[str]:
+    value = fields.get(key)
+    if isinstance(value, str):
+        return value.split()
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _terms(fields: Fields) -> OfferTerms:
+    """`transport-protocol`, `OSRTP`, `SDES` as rtpengine's; `suites` (best first) and `dual` are ours."""
+    protocol = str(fields.get("transport-protocol") or "").upper()
+    security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
+    if protocol in ("RTP/AVP", "RTP/AVPF"):
+        security = Security.OSRTP if "offer" in _strings(fields, "OSRTP") else Security.PLAIN
+    refused = {item.removeprefix("no-") for item in _strings(fields, "SDES")}
+    wished = _strings(fields, "suites") or list(SUITE_NAMES)
+    found = [suite.name for suite in map(suite_named, wished) if suite is not None and suite.name not in refused]
+    if not found and security in (Security.SAVP, Security.OSRTP):
+        raise Refusal("No SRTP suite is left to offer")
+    return OfferTerms(security, bool(fields.get("dual")), tuple(dict.fromkeys(found)))

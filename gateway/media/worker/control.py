@@ -1,0 +1,104 @@
+"""NG over datagrams: a cookie, a space, a JSON dictionary; the reply carries the same cookie.
+
+A request that comes again (its reply was lost) gets the same reply again and is not done twice. Whatever else arrives
+is counted and dropped: no datagram stops the worker. A UNIX socket is left behind by a worker that died; `bound`
+replaces one that nobody answers at and refuses to take one that is alive.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections import OrderedDict
+from pathlib import Path
+from typing import Final
+
+from gateway.media.worker.commands import Commands
+from gateway.media.worker.loop import Clock
+
+MAXIMUM_REQUEST: Final = 131_072
+MAXIMUM_COOKIE: Final = 128
+REMEMBERED: Final = 512
+"""Replies kept for requests that come again."""
+
+
+class SocketTaken(Exception):
+    """Another process answers at the path."""
+
+
+def bound(path: Path) -> socket.socket:
+    """A UNIX datagram socket at `path`, readable by this user alone. Raises SocketTaken or OSError."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        probe.connect(str(path))
+        raise SocketTaken(str(path))
+    except FileNotFoundError:
+        pass
+    except ConnectionRefusedError:
+        path.unlink()
+    finally:
+        probe.close()
+    result = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    result.setblocking(False)
+    before = os.umask(0o077)
+    try:
+        result.bind(str(path))
+    finally:
+        os.umask(before)
+    return result
+
+
+class Control:
+    """Answers what arrives at `own`, a bound datagram socket of any family."""
+
+    def __init__(self, own: socket.socket, commands: Commands, clock: Clock) -> None:
+        self.socket = own
+        self._commands = commands
+        self._clock = clock
+        self._replies: OrderedDict[tuple[object, bytes], bytes] = OrderedDict()
+        self.dropped = 0
+        self.heard = clock.now
+        """When a request came last, in the clock's seconds."""
+
+    def receive(self) -> None:
+        """One datagram."""
+        try:
+            data, source = self.socket.recvfrom(MAXIMUM_REQUEST)
+        except OSError:
+            return
+        cookie, space, body = data.partition(b" ")
+        if not space or not 0 < len(cookie) <= MAXIMUM_COOKIE or not source:
+            self.dropped += 1
+            return
+        self.heard = self._clock.now
+        reply = self._replies.get((source, cookie))
+        if reply is None:
+            reply = cookie + b" " + self._execute(body)
+            self._remember((source, cookie), reply)
+        self._send(reply, source)
+
+    def _execute(self, body: bytes) -> bytes:
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            self.dropped += 1
+            return _ERROR
+        if not isinstance(fields, dict):
+            self.dropped += 1
+            return _ERROR
+        return json.dumps(self._commands.execute(fields)).encode()
+
+    def _remember(self, key: tuple[object, bytes], reply: bytes) -> None:
+        self._replies[key] = reply
+        if len(self._replies) > REMEMBERED:
+            self._replies.popitem(last=False)
+
+    def _send(self, reply: bytes, target: object) -> None:
+        try:
+            self.socket.sendto(reply, target)  # type: ignore[call-overload]
+        except OSError:  # it has gone, or its queue is full: it will ask again
+            self.dropped += 1
+
+
+_ERROR: Final = b'{"result": "error", "error-reason": "Could not decode dictionary"}'

@@ -1,0 +1,56 @@
+"""Who may send to a port: symmetric RTP with a lock (RFC 4961; against RTP-bleed).
+
+A phone behind NAT cannot know the address its packets will come from, so the SDP may be wrong and the first source is
+believed. Believing every later source would hand the call to whoever sprays the port range. Hence:
+
+    open    any source is admitted; the first one locks (an SRTP leg: only after its packet was authentic)
+    locked  that source alone, with two exceptions: the very address the SDP names may still take over (a stranger who
+            was faster loses as soon as the real party speaks), and any source after the locked one fell silent
+
+Signalling that names another address opens the latch again. Pure: time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import attrs
+
+SILENCE_SECONDS: Final = 3.0
+"""A locked source that sent nothing for so long may have moved."""
+
+Address: TypeAlias = tuple[str, int]
+
+
+@attrs.define
+class Latch:
+    """The lock of one port."""
+
+    expected: Address | None = None
+    """What the SDP says; None when it names no address (c=0.0.0.0)."""
+    source: Address | None = None
+    """Locked to; None while open."""
+
+    @property
+    def target(self) -> Address | None:
+        """Where to send: the locked source, else what the SDP says."""
+        return self.source or self.expected
+
+    def expect(self, address: Address | None) -> bool:
+        """Take what the SDP says; whether that is news, which opens the latch."""
+        if address == self.expected:
+            return False
+        self.expected = address
+        self.source = None
+        return True
+
+    def admits(self, source: Address, silence: float) -> bool:
+        """Whether a packet from `source` may be looked at, `silence` seconds after the last good packet."""
+        return self.source is None or source in (self.source, self.expected) or silence > SILENCE_SECONDS
+
+    def lock(self, source: Address) -> bool:
+        """Lock to `source`, whose packet was good; whether that is a change."""
+        if source == self.source:
+            return False
+        self.source = source
+        return True

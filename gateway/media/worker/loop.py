@@ -1,0 +1,85 @@
+"""The event loop of a worker process: epoll, and one call per packet.
+
+A descriptor is watched with a function that takes one packet from it. Polling is level-triggered: a socket with more
+to read is reported again after every other ready one had its turn, so the fair share is one packet and no read is
+wasted on finding a socket empty. An exception is a bug of ours: it is counted and logged, the packet is lost, the loop
+goes on.
+
+    epoll --[(descriptor, events)]--> receivers[descriptor]() --> stream.py | control.py
+    every TICK_SECONDS -------------> tick(now)
+"""
+
+from __future__ import annotations
+
+import select
+import sys
+import traceback
+from collections.abc import Callable
+from time import monotonic
+from typing import Final, Protocol
+
+TICK_SECONDS: Final = 0.25
+MAXIMUM_EVENTS: Final = 512
+
+
+class Clock:
+    """The time of the current batch of packets, in seconds; read once a batch."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = monotonic()
+
+
+class _HasDescriptor(Protocol):
+    def fileno(self) -> int: ...
+
+
+def _ignore() -> None:
+    """Stands in for a descriptor that was closed earlier in the same batch."""
+
+
+class Loop:
+    """Calls `receivers` for what is ready and `tick` four times a second until `running` is false."""
+
+    def __init__(self, clock: Clock, tick: Callable[[float], None]) -> None:
+        self.clock = clock
+        self.running = True
+        self.failures = 0
+        self._tick = tick
+        self._epoll = select.epoll()
+        self._receivers: dict[int, Callable[[], None]] = {}
+
+    def watch(self, source: _HasDescriptor, receive: Callable[[], None]) -> None:
+        """Call `receive` whenever `source` can be read; again with another function to replace it."""
+        descriptor = source.fileno()
+        if self._receivers.get(descriptor, _ignore) is _ignore:
+            self._epoll.register(descriptor, select.EPOLLIN)
+        self._receivers[descriptor] = receive
+
+    def unwatch(self, source: _HasDescriptor) -> None:
+        """Stop watching; call before closing."""
+        descriptor = source.fileno()
+        if self._receivers.get(descriptor, _ignore) is not _ignore:
+            self._epoll.unregister(descriptor)
+            self._receivers[descriptor] = _ignore
+
+    def run(self) -> None:
+        """Until `running` is false."""
+        clock, due = self.clock, 0.0
+        while self.running:
+            try:
+                self._serve(due - clock.now)
+                if clock.now >= due:
+                    due = clock.now + TICK_SECONDS
+                    self._tick(clock.now)
+            except Exception:  # the one guard of this process
+                self.failures += 1
+                traceback.print_exc(file=sys.stderr)
+
+    def _serve(self, timeout: float) -> None:
+        poll, receivers, clock = self._epoll.poll, self._receivers, self.clock
+        events = poll(max(timeout, 0.0), MAXIMUM_EVENTS)
+        clock.now = monotonic()
+        for descriptor, _ in events:
+            receivers[descriptor]()

@@ -1,0 +1,114 @@
+"""What is told about a call's media: the reply to NG's `query`, in rtpengine's form with more in it.
+
+Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `jitter`
+(ms), `idle` (seconds since the last good packet), `errors by cause`, `sent`. Keys never appear.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TypeAlias
+
+from gateway.media.worker.latch import Address
+from gateway.media.worker.ports import kernel_drops
+from gateway.media.worker.session import Call, Party, Stream
+from gateway.media.worker.stream import Leg
+
+Report: TypeAlias = dict[str, object]
+
+
+def call_report(call: Call, now: float) -> Report:
+    """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
+    epoch = time.time() - now
+    legs = [leg for stream in call.streams for leg in stream.legs]
+    return {
+        "created": int(epoch + call.created),
+        "last signal": int(epoch + call.signalled),
+        "tags": {tag: _party(call, call.parties[side], tag, now, epoch) for tag, side in call.tags.items()},
+        "totals": {
+            "RTP": _stats(sum(leg.counters.packets for leg in legs), sum(leg.counters.bytes for leg in legs), 0),
+            "RTCP": _stats(
+                sum(leg.counters.control_packets for leg in legs), sum(leg.counters.control_bytes for leg in legs), 0
+            ),
+        },
+    }
+
+
+def packet_totals(call: Call) -> dict[str, int]:
+    """Packets relayed by direction, and packets that failed."""
+    totals = {"to_phones": 0, "to_provider": 0, "errors": 0}
+    for stream in call.streams:
+        for party, leg in zip(call.parties, stream.legs, strict=True):
+            name = "to_phones" if party.name == "provider" else "to_provider"
+            totals[name] += leg.counters.packets + leg.counters.control_packets
+            totals["errors"] += sum(_errors(leg).values())
+    return totals
+
+
+def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Report:
+    lines = {id(line.stream): line for line in party.lines if line.stream is not None}
+    medias = []
+    for index, stream in enumerate(call.streams, 1):
+        line = lines.get(id(stream))
+        medias.append(
+            {
+                "index": index,
+                "type": line.kind if line else "",
+                "protocol": line.protocol if line else "",
+                "streams": _streams(stream, party.side, now, epoch),
+            }
+        )
+    return {"tag": tag, "side": party.name, "created": int(epoch + call.created), "medias": medias}
+
+
+def _streams(stream: Stream, side: int, now: float, epoch: float) -> list[Report]:
+    leg = stream.legs[side]
+    counters = leg.counters
+    suite = {"crypto suite": leg.remote.theirs.suite} if leg.remote.theirs is not None else {}
+    rtp: Report = {
+        "local port": leg.pair.port,
+        "endpoint": _endpoint(leg.latch.target),
+        "advertised endpoint": _endpoint(leg.remote.address),
+        "latched": leg.latch.source is not None,
+        "last packet": int(epoch + counters.heard),
+        "idle": round(now - counters.heard, 3),
+        "SSRC": counters.ssrc,
+        "lost": counters.lost,
+        "jitter": round(1_000 * counters.jitter / leg.remote.clock_rate, 3),
+        "errors by cause": _errors(leg),
+        "stats": _stats(counters.packets, counters.bytes, sum(_errors(leg).values())),
+        **suite,
+    }
+    rtcp: Report = {
+        "local port": leg.pair.port + 1,
+        "endpoint": _endpoint(leg.control_latch.target),
+        "advertised endpoint": _endpoint(leg.remote.control),
+        "stats": _stats(counters.control_packets, counters.control_bytes, 0),
+        **suite,
+    }
+    return [rtp, rtcp]
+
+
+def _errors(leg: Leg) -> dict[str, int]:
+    counters = leg.counters
+    return {
+        "authentication": counters.authentication,
+        "replay": counters.replay,
+        "other": counters.other,
+        "malformed": counters.malformed,
+        "wrong source": counters.wrong_source,
+        "early": counters.early,
+        "undelivered": counters.undelivered,
+        "unsent": counters.unsent,
+        "kernel": kernel_drops(leg.pair.rtp) + (kernel_drops(leg.linked) if leg.linked is not None else 0),
+    }
+
+
+def _stats(packets: int, size: int, errors: int) -> Report:
+    return {"packets": packets, "bytes": size, "errors": errors}
+
+
+def _endpoint(address: Address | None) -> Report:
+    if address is None:
+        return {}
+    return {"family": "IPv6" if ":" in address[0] else "IPv4", "address": address[0], "port": address[1]}

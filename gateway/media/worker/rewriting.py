@@ -1,0 +1,157 @@
+"""What the relay takes out of an SDP and what it writes in its place.
+
+Read: where a party wants its packets, and what kind of m-line it wrote. Written: our address and ports, the profile,
+our keys; everything that would lead media or keys past the relay is removed (ICE, DTLS, MIKEY, k=, bundles). The rest
+of a description passes as it is. Not here: which line belongs to which stream (session.py).
+"""
+
+from __future__ import annotations
+
+import copy
+import ipaddress
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+import attrs
+
+from gateway.media.worker.latch import Address
+from gateway.sdp.crypto import CryptoAttribute
+from gateway.sdp.description import Description, Media, Origin, address_type
+from gateway.sdp.negotiation import plain_profile, secured_profile
+
+_REMOVED: Final = frozenset(
+    "candidate remote-candidates end-of-candidates ice-ufrag ice-pwd ice-options ice-lite ice-mismatch ice-pacing "
+    "fingerprint setup tls-id connection dtls-id rtcp-mux rtcp-mux-only bundle-only group mid msid-semantic "
+    "crypto key-mgmt zrtp-hash encryption rtcp acap pcfg acfg tcap csup creq".split()
+)
+_DEFAULT_CLOCK_RATE: Final = 8_000
+
+
+class Security(Enum):
+    """What an m-line is, judged by its profile and keys."""
+
+    PLAIN = "RTP/AVP"
+    SAVP = "RTP/SAVP"
+    OSRTP = "RTP/AVP with keys"
+    OTHER = "not RTP"
+    """udptl and the like: relayed as they are."""
+    UNUSABLE = "unusable"
+    """DTLS, TCP, SAVP without a usable key: refused."""
+
+
+@attrs.frozen
+class Secured:
+    """How an m-line is written: its profile's security, and the keys in it."""
+
+    security: Security
+    keys: tuple[CryptoAttribute, ...] = ()
+
+
+def security_of(media: Media, keys: Sequence[CryptoAttribute]) -> Security:
+    """`keys` are the usable ones of the m-line."""
+    protocol = media.protocol.upper()
+    if media.is_secure:
+        return Security.SAVP if keys else Security.UNUSABLE
+    if protocol in ("RTP/AVP", "RTP/AVPF"):
+        return Security.OSRTP if keys else Security.PLAIN
+    is_datagram = protocol == "UDPTL" or (protocol.startswith("UDP/") and not media.is_rtp)
+    return Security.OTHER if is_datagram and "TLS" not in protocol else Security.UNUSABLE
+
+
+def addresses(description: Description, media: Media, family: int) -> tuple[Address | None, Address | None]:
+    """Where RTP and RTCP are to go; None when not known: c=0.0.0.0, a name, or another IP version than `family`."""
+    host = description.connection_of(media) or ""
+    if not _is_reachable(host, family) or media.port == 0:
+        return None, None
+    port, control_host = media.port + 1, host
+    fields = (media.attribute("rtcp") or "").split()
+    if fields and fields[0].isascii() and fields[0].isdigit() and 0 < int(fields[0][:6]) < 65_536:
+        port = int(fields[0][:6])
+        control_host = fields[3] if len(fields) == 4 and _is_reachable(fields[3], family) else host
+    return (host, media.port), (control_host, min(port, 65_535))
+
+
+def clock_rate(media: Media) -> int:
+    """Of the first format, in Hz."""
+    for value in media.attributes_named("rtpmap"):
+        number, _, encoding = value.partition(" ")
+        rate = encoding.split("/")[1] if encoding.count("/") else ""
+        if media.formats[:1] == [number] and rate.isascii() and rate.isdigit():
+            return int(rate[:7]) or _DEFAULT_CLOCK_RATE
+    return _DEFAULT_CLOCK_RATE
+
+
+def session_for(source: Description, origin: Origin, address: str) -> Description:
+    """The session part of `source`, as if it came from us."""
+    result = copy.deepcopy(source)
+    result.media = []
+    result.attributes = [item for item in result.attributes if item[0].lower() not in _REMOVED]
+    result.remove_lines("k")
+    result.connection = address
+    result.origin = origin
+    return result
+
+
+def media_for(source: Media, port: int, secured: Secured, protocol: str | None = None) -> Media:
+    """The m-line of `source` at our port. `protocol` overrides the profile, for an answer that mirrors its offer."""
+    result = copy.deepcopy(source)
+    result.port, result.port_count = port, 1
+    result.connection = source.connection if is_unspecified(source.connection) else None
+    result.remove_lines("k")
+    result.attributes = [item for item in result.attributes if item[0].lower() not in _REMOVED]
+    result.protocol = protocol or _profile(source.protocol, secured.security)
+    if source.is_rtp:
+        result.add_attribute("rtcp", str(port + 1))
+    for key in secured.keys:
+        result.add_attribute("crypto", str(key))
+    return result
+
+
+def hold_session_address(source: Description, result: Description) -> None:
+    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0 for the whole session."""
+    if is_unspecified(source.connection):
+        result.connection = source.connection
+
+
+def refused(kind: str, protocol: str, formats: Sequence[str]) -> Media:
+    """An m-line with port 0 (RFC 3264 section 6)."""
+    return Media(kind, 0, protocol, list(formats) or ["0"])
+
+
+def accepts_multiplexing(media: Media) -> bool:
+    return media.has_attribute("rtcp-mux")
+
+
+def multiplex(media: Media) -> None:
+    """Say that RTCP may come on the RTP port (RFC 5761 section 5.1.1)."""
+    media.remove_attribute("rtcp")
+    media.add_attribute("rtcp", str(media.port))
+    media.add_attribute("rtcp-mux")
+
+
+def origin_for(session: int, version: int, address: str) -> Origin:
+    return Origin("-", str(session), str(version), address_type(address), address)
+
+
+def _profile(protocol: str, security: Security) -> str:
+    match security:
+        case Security.SAVP:
+            return secured_profile(protocol)
+        case Security.PLAIN | Security.OSRTP:
+            return plain_profile(protocol)
+        case _:
+            return protocol
+
+
+def is_unspecified(host: str | None) -> bool:
+    """Whether a c= address means hold (RFC 3264 section 8.4)."""
+    return host in ("0.0.0.0", "::")  # noqa: S104  (read, not bound)
+
+
+def _is_reachable(host: str, family: int) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not address.is_unspecified and not address.is_multicast and address.version == family

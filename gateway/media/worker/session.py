@@ -1,0 +1,352 @@
+"""A call's media: two parties, the streams between them, and the SDP each is shown (RFC 3264, RFC 4568).
+
+    party 0 --its SDP--> offer()  --rewritten--> party 1        what the offerer said is kept with each stream
+    party 0 <-rewritten- answer() <---its SDP--- party 1        and takes effect, with the answer, now
+
+Every party has its own list of m-lines, because they may differ: an offer of RTP/SAVP and RTP/AVP for the same stream
+takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
+
+Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
+the latest answer wins. Keys are one a suite, party and stream: they live as long as the call uses the suite, so that
+nothing that changes nothing makes a new key; a suite that is left takes its key with it (a session made anew with an
+old key would repeat its keystream).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+
+from gateway.media.worker import rewriting
+from gateway.media.worker.rewriting import Secured, Security
+from gateway.media.worker.stream import Leg, Plant, Remote, join
+from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
+from gateway.sdp.description import Description, Direction, Media
+from gateway.sdp.negotiation import accepted, choose, crypto_lines
+
+SUITE_NAMES: Final = tuple(suite.name for suite in SUITES)
+MAXIMUM_TAGS: Final = 64
+"""Forks of one call."""
+
+
+class Refusal(Exception):
+    """What was asked cannot be done; the reason goes back to who asked."""
+
+
+@attrs.frozen
+class OfferTerms:
+    """How an offer is to be written. `security` None: as it came in."""
+
+    security: Security | None = None
+    is_dual: bool = False
+    suites: tuple[str, ...] = SUITE_NAMES
+
+
+class Stream:
+    """Two joined legs, by party; `offered` is what the latest offerer said, until and after it was answered."""
+
+    def __init__(self, plant: Plant) -> None:
+        first = Leg(plant)
+        try:
+            second = Leg(plant)
+        except Exception:
+            first.close()
+            raise
+        self.legs = (first, second)
+        join(first, second)
+        self.offered: Remote | None = None
+        self._keys: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
+
+    def key(self, side: int, suite: str, random: Callable[[int], bytes]) -> bytes:
+        """The key we send with to that party under that suite."""
+        keys = self._keys[side]
+        if suite not in keys:
+            keys[suite] = generate(suite, 1, random).key
+        return keys[suite]
+
+    def apply(self, side: int, remote: Remote) -> None:
+        """Take one party's description, and forget the key of a suite that is left by it."""
+        used = self.legs[side].remote.ours
+        if used is not None and (remote.ours is None or remote.ours.suite != used.suite):
+            self._keys[side].pop(used.suite, None)
+        self.legs[side].apply(remote)
+
+    def open(self) -> None:
+        for leg in self.legs:
+            leg.open()
+
+    def shut(self) -> None:
+        for leg in self.legs:
+            leg.shut()
+
+    def close(self) -> None:
+        for leg in self.legs:
+            leg.close()
+
+
+@attrs.define(eq=False)
+class Line:
+    """One m-line of a party: what was written last, and the stream it stands for."""
+
+    stream: Stream | None
+    security: Security
+    kind: str
+    protocol: str
+    formats: list[str]
+    keys: tuple[CryptoAttribute, ...] = attrs.field(default=(), repr=False)
+    """Those we offered in it."""
+
+
+@attrs.define(eq=False)
+class Party:
+    """One side of the call."""
+
+    side: int
+    session_id: int
+    name: str = ""
+    """The side of the gateway it is on: phones or provider."""
+    lines: list[Line] = attrs.field(factory=list)
+    version: int = 0
+    written: bytes = attrs.field(default=b"", repr=False)
+
+
+class Call:
+    """The media of one call.
+
+    `offer` and `answer` raise Refusal, NoPorts or MalformedDescription, and then change nothing that carries media.
+    """
+
+    def __init__(self, plant: Plant, random: Callable[[int], bytes]) -> None:
+        self._plant = plant
+        self._random = random
+        self._address = plant.ports.range.address
+        self._family = 6 if ":" in self._address else 4
+        self.created = self.signalled = plant.clock.now
+        self.tags: dict[str, int] = {}
+        self.parties = tuple(Party(side, int.from_bytes(random(7), "big")) for side in (0, 1))
+        self.streams: list[Stream] = []
+        self.is_answered = False
+        self._offerer: int | None = None
+
+    def side_of(self, tag: str, other: str | None) -> int:
+        """The party that `tag` names, opposite to `other`'s; a new tag is remembered."""
+        side = self.tags.get(tag)
+        if side is None:
+            side = 1 - self.tags[other] if other in self.tags else int(bool(self.tags))
+            if len(self.tags) >= MAXIMUM_TAGS:
+                raise Refusal("Too many tags in one call")
+            self.tags[tag] = side
+        return side
+
+    def offer(self, side: int, description: Description, terms: OfferTerms) -> bytes:
+        """The offer of party `side`, written for the other one."""
+        before, other = len(self.streams), self.parties[1 - side]
+        kept = [stream.offered for stream in self.streams], list(other.lines)
+        try:
+            lines = self._read_offer(self.parties[side], description)
+            result = self._write_offer(other, description, lines, terms)
+        except Exception:
+            for stream in self.streams[before:]:
+                stream.close()
+            del self.streams[before:]
+            for stream, offered in zip(self.streams, kept[0], strict=True):
+                stream.offered = offered
+            other.lines = kept[1]
+            raise
+        self.parties[side].lines, self._offerer = lines, side
+        return result
+
+    def answer(self, side: int, description: Description) -> bytes:
+        """The answer of party `side` to the latest offer, written for the offerer."""
+        if self._offerer != 1 - side:
+            raise Refusal("There is no offer to answer")
+        taken = self._read_answer(self.parties[side], description)
+        offerer = self.parties[1 - side]
+        for stream in self.streams:
+            if stream in taken and stream.offered is not None:
+                stream.apply(1 - side, stream.offered)
+                stream.apply(side, taken[stream][1])
+                stream.open()
+            else:
+                stream.shut()
+        self.is_answered = True
+        return self._finish(offerer, description, [self._write_answer(offerer, line, taken) for line in offerer.lines])
+
+    def close(self) -> None:
+        """End every stream and give the ports back."""
+        for stream in self.streams:
+            stream.close()
+        self.streams = []
+
+    def heard(self) -> float:
+        """When anything good arrived last, in the clock's seconds."""
+        return max((leg.counters.heard for stream in self.streams for leg in stream.legs), default=self.created)
+
+    def is_held(self) -> bool:
+        """Whether no stream flows both ways by what the parties said: silence is no wonder then."""
+        return not any(all(_flows(leg.remote) for leg in stream.legs) for stream in self.streams)
+
+    def _read_offer(self, offerer: Party, description: Description) -> list[Line]:
+        alternates = _alternates(description.media)
+        for stream in self.streams:
+            stream.offered = None
+        lines = [
+            self._offered_line(offerer, description, index, index in alternates)
+            for index in range(len(description.media))
+        ]
+        if any(media.port for media in description.media) and not any(stream.offered for stream in self.streams):
+            raise Refusal("No m-line of the offer can be relayed")
+        return lines
+
+    def _offered_line(self, offerer: Party, description: Description, index: int, is_alternate: bool) -> Line:
+        media = description.media[index]
+        keys = crypto_lines(media)
+        security = rewriting.security_of(media, keys)
+        stream = offerer.lines[index].stream if index < len(offerer.lines) else None
+        if media.port and not is_alternate and security is not Security.UNUSABLE:
+            if stream is None:
+                stream = Stream(self._plant)
+                self.streams.append(stream)
+            theirs = choose(keys, SUITE_NAMES)
+            stream.offered = self._remote(description, media, theirs, self._reply(stream, offerer, theirs))
+        return Line(stream, security, media.kind, media.protocol, media.formats)
+
+    def _write_offer(self, other: Party, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
+        known = {line.stream for line in other.lines}
+        for line in lines:
+            if line.stream is not None and line.stream not in known:
+                other.lines += self._new_lines(line, terms)
+        medias = {
+            line.stream: media for line, media in zip(lines, source.media, strict=True) if line.stream is not None
+        }
+        written = []
+        for line in other.lines:
+            if line.stream is None or line.stream.offered is None:
+                written.append(rewriting.refused(line.kind, line.protocol, line.formats))
+            else:
+                written.append(self._offer_line(other, line, line.stream, medias[line.stream], terms))
+        return self._finish(other, source, written)
+
+    def _new_lines(self, line: Line, terms: OfferTerms) -> list[Line]:
+        forms = [Security.SAVP, Security.PLAIN] if terms.is_dual and line.security is not Security.OTHER else [None]
+        return [Line(line.stream, form or line.security, line.kind, "", []) for form in forms]
+
+    def _offer_line(self, other: Party, line: Line, stream: Stream, source: Media, terms: OfferTerms) -> Media:
+        is_dual = sum(one.stream is stream for one in other.lines) > 1
+        if not is_dual and not terms.is_dual and line.security is not Security.OTHER:
+            line.security = terms.security or line.security
+        line.keys = ()
+        if line.security in (Security.SAVP, Security.OSRTP):
+            line.keys = tuple(
+                CryptoAttribute(tag, suite, self._key(stream, other, suite))
+                for tag, suite in enumerate(terms.suites, 1)
+            )
+        media = rewriting.media_for(source, stream.legs[other.side].pair.port, Secured(line.security, line.keys))
+        line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
+        return media
+
+    def _read_answer(self, answerer: Party, description: Description) -> dict[Stream, tuple[Media, Remote]]:
+        taken: dict[Stream, tuple[Media, Remote]] = {}
+        for line, media in zip(answerer.lines, description.media, strict=False):
+            if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
+                continue
+            pair = _agreed(line, media)
+            ours, theirs = pair or (None, None)
+            taken[line.stream] = media, self._remote(description, media, theirs, ours)
+        for line, media in zip(answerer.lines, description.media, strict=False):
+            # Of two lines for one stream the peer chose; the other stays refused (RFC 3264 section 8.2).
+            if line.stream in taken and taken[line.stream][0] is not media:
+                line.stream = None
+        return taken
+
+    def _write_answer(self, offerer: Party, line: Line, taken: dict[Stream, tuple[Media, Remote]]) -> Media:
+        stream = line.stream
+        if stream is None or stream not in taken or stream.offered is None:
+            return rewriting.refused(line.kind, line.protocol, line.formats)
+        offered = stream.offered
+        keys = (offered.ours,) if offered.ours is not None else ()
+        port = stream.legs[offerer.side].pair.port
+        media = rewriting.media_for(taken[stream][0], port, Secured(line.security, keys), line.protocol)
+        if offered.is_multiplexed:
+            rewriting.multiplex(media)
+        return media
+
+    def _finish(self, party: Party, source: Description, written: list[Media]) -> bytes:
+        """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
+
+        def text(version: int) -> bytes:
+            origin = rewriting.origin_for(party.session_id, version, self._address)
+            result = rewriting.session_for(source, origin, self._address)
+            rewriting.hold_session_address(source, result)
+            result.media = written
+            return result.to_bytes()
+
+        if text(party.version) != party.written:
+            party.version += 1
+            party.written = text(party.version)
+        return party.written
+
+    def _reply(self, stream: Stream, party: Party, theirs: CryptoAttribute | None) -> CryptoAttribute | None:
+        """Our line in the answer to `theirs`: its tag and suite, as they were spelled, and our key."""
+        if theirs is None:
+            return None
+        key = self._key(stream, party, theirs.suite)
+        return CryptoAttribute(theirs.tag, theirs.suite, key, spelling=theirs.spelling)
+
+    def _key(self, stream: Stream, party: Party, suite: str) -> bytes:
+        return stream.key(party.side, suite, self._random)
+
+    def _remote(
+        self, description: Description, media: Media, theirs: CryptoAttribute | None, ours: CryptoAttribute | None
+    ) -> Remote:
+        address, control = rewriting.addresses(description, media, self._family)
+        is_multiplexed = media.is_rtp and rewriting.accepts_multiplexing(media)
+        return Remote(
+            address,
+            address if is_multiplexed else control,
+            direction=media.direction,
+            is_held=rewriting.is_unspecified(description.connection_of(media)),
+            is_multiplexed=is_multiplexed,
+            is_rtp=media.is_rtp,
+            clock_rate=rewriting.clock_rate(media),
+            theirs=theirs,
+            ours=ours,
+        )
+
+
+def _alternates(medias: Sequence[Media]) -> set[int]:
+    """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
+    found: set[int] = set()
+    for index in range(len(medias) - 1):
+        one, other = medias[index], medias[index + 1]
+        if index in found or one.kind != other.kind or not (one.port and other.port):
+            continue
+        for here, there, place in ((one, other, index + 1), (other, one, index)):
+            if (
+                rewriting.security_of(here, crypto_lines(here)) is Security.SAVP
+                and not there.is_secure
+                and there.is_rtp
+            ):
+                found.add(place)
+    return found
+
+
+def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:
+    """(our key, the peer's) of an answered line; None for plain RTP. Refusal when the answer does not fit the offer."""
+    if line.security is Security.OTHER:
+        return None
+    if not media.is_rtp or media.is_secure is not (line.security is Security.SAVP):
+        raise Refusal("The answer's profile does not mirror the offer's")
+    keys = crypto_lines(media)
+    if line.security is Security.PLAIN or (line.security is Security.OSRTP and not media.has_attribute("crypto")):
+        return None
+    pair = accepted(line.keys, keys)
+    if pair is None:
+        raise Refusal("The answer has no a=crypto that fits the offer's")
+    return pair
+
+
+def _flows(remote: Remote) -> bool:
+    return remote.direction is Direction.SENDRECV and not remote.is_held

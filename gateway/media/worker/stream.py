@@ -1,0 +1,283 @@
+"""The two ends of a media stream, and the way of a packet from one to the other.
+
+A `Leg` is one party's end: the ports it sends to, its latch, its SRTP sessions. Two legs are joined by `join`.
+
+    linked socket (the locked source alone) --> fastpath.py's closure: receive, unprotect, protect, send
+    open socket (anybody)                   --> receive_open: is the call open? latch admits? unprotect; lock; as above
+
+Order, and why it is safe. Nothing passes before both parties described themselves (`is_open`). The latch looks at the
+source before any cryptography, so a stranger cannot make us work, and locks only after authentication, so a stranger
+who guesses an address cannot move a secure call (RFC 3711 section 3.3: replay, then authentication, which libsrtp
+keeps). A leg that is to be secure has a sender or `_refuse`: there is no state in which it is sent plaintext.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeAlias
+
+import attrs
+
+from gateway.media.worker.counters import Counters
+from gateway.media.worker.fastpath import fast_path
+from gateway.media.worker.latch import Address, Latch
+from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.ports import PortPair, PortPool
+from gateway.rtp.packet import HEADER_BYTES, VERSION, is_control
+from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer, Receiver, Sender, Transform
+from gateway.sdp.crypto import CryptoAttribute
+from gateway.sdp.description import Direction
+
+Send: TypeAlias = Callable[[memoryview], object]
+SHORTEST_CONTROL_BYTES: Final = 8
+
+
+@attrs.frozen
+class Plant:
+    """What all legs of a worker share."""
+
+    loop: Loop
+    clock: Clock
+    ports: PortPool
+    buffer: PacketBuffer
+
+
+@attrs.frozen
+class Remote:
+    """What a party's SDP says of one of its streams, and the keys agreed for it."""
+
+    address: Address | None
+    """Where it wants media; None when the SDP holds no address that we can reach."""
+    control: Address | None
+    direction: Direction = Direction.SENDRECV
+    is_held: bool = False
+    """By c=0.0.0.0: nothing is to be sent to it."""
+    is_multiplexed: bool = False
+    """RTCP comes and goes on the RTP port (RFC 5761)."""
+    is_rtp: bool = True
+    clock_rate: int = 8_000
+    """of the first format, in Hz; jitter is reported by it."""
+    theirs: CryptoAttribute | None = None
+    """The key it sends with; None for plain RTP."""
+    ours: CryptoAttribute | None = None
+    """The key we send to it with."""
+
+
+def _refuse(_length: int) -> int:
+    """Stands for a sender that is not there: the packet is not sent."""
+    return -1
+
+
+def _drop(_packet: memoryview) -> None:
+    """Stands for a party that has no address now (hold by c=0.0.0.0)."""
+
+
+class Leg:
+    """One party's end of a stream. `apply` gives it what the party's SDP says; `open` lets packets through."""
+
+    def __init__(self, plant: Plant) -> None:
+        self.plant = plant
+        self.pair: PortPair = plant.ports.take()
+        self.peer: Leg | None = None
+        self.remote = Remote(None, None)
+        self.is_open = False
+        self.counters = Counters(plant.clock.now)
+        self.latch, self.control_latch = Latch(), Latch()
+        self.linked: socket.socket | None = None
+        self._sender: Sender | None = None
+        self._receiver: Receiver | None = None
+        self.unprotect: Transform | None = _refuse
+        self.unprotect_control: Transform | None = _refuse
+        self.protect: Transform | None = _refuse
+        self.protect_control: Transform | None = _refuse
+        self.send: Send = _drop
+        self.send_control: Send = _drop
+        plant.loop.watch(self.pair.rtp, self.receive_open)
+        plant.loop.watch(self.pair.rtcp, self.receive_control)
+
+    @property
+    def is_secure(self) -> bool:
+        return self.remote.theirs is not None
+
+    def apply(self, remote: Remote) -> None:
+        """Take the party's description. Sessions and the latch are kept where it changes nothing about them."""
+        self._apply_keys(remote)
+        moved = self.latch.expect(remote.address)
+        if self.control_latch.expect(remote.control) or moved:
+            self.control_latch.source = None
+        if moved or not remote.is_rtp:
+            self._unlink()
+        self.remote = remote
+
+    def open(self) -> None:
+        """Both parties are described: let packets through. Again after every change of either leg."""
+        self.is_open = True
+        self._route()
+        if self.linked is not None:
+            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
+
+    def shut(self) -> None:
+        """Let nothing through; ports stay."""
+        self.is_open = False
+        self.send = self.send_control = _drop
+        self._unlink()
+
+    def close(self) -> None:
+        """Stop, and give the ports back."""
+        self.shut()
+        for one in (self.pair.rtp, self.pair.rtcp):
+            self.plant.loop.unwatch(one)
+        self.plant.ports.give_back(self.pair, self.plant.clock.now)
+        self.peer = self._sender = self._receiver = None
+        self.unprotect = self.protect = self.unprotect_control = self.protect_control = _refuse
+
+    def receive_open(self) -> None:
+        """One packet from anybody, on the RTP port."""
+        counters, buffer = self.counters, self.plant.buffer
+        try:
+            length, source = self.pair.rtp.recvfrom_into(buffer.receiving)
+        except OSError:
+            counters.interrupted += 1
+            return
+        address = (source[0], source[1])
+        if not self._admitted(self.latch, address):
+            return
+        if self.remote.is_rtp and length > 1 and is_control(buffer.memory[1]):
+            self.relay_control(length)
+            return
+        if not self._relay(length) or not self.remote.is_rtp or not self.latch.lock(address):
+            return
+        self._link(address)
+
+    def receive_control(self) -> None:
+        """One packet from anybody, on the RTCP port."""
+        try:
+            length, source = self.pair.rtcp.recvfrom_into(self.plant.buffer.receiving)
+        except OSError:
+            self.counters.interrupted += 1
+            return
+        address = (source[0], source[1])
+        if not self._admitted(self.control_latch, address) or not self.relay_control(length):
+            return
+        if self.control_latch.lock(address):
+            self.open()
+
+    def relay_control(self, length: int) -> bool:
+        """Pass the RTCP packet in the buffer to the other party; whether it was good."""
+        peer, counters, buffer = self._joined(), self.counters, self.plant.buffer
+        if not SHORTEST_CONTROL_BYTES <= length <= MAXIMUM_RECEIVED_BYTES or buffer.memory[0] >> 6 != VERSION:
+            counters.malformed += 1
+            return False
+        received = length
+        if self.unprotect_control is not None:
+            length = self.unprotect_control(length)
+            if length < 0:
+                counters.fail(length)
+                return False
+        counters.control_packets += 1
+        counters.control_bytes += received
+        counters.heard = self.plant.clock.now
+        peer.deliver(length, peer.protect_control, peer.send_control)
+        return True
+
+    def deliver(self, length: int, protect: Transform | None, send: Send) -> None:
+        """Send what lies in the buffer to this leg's party."""
+        if protect is not None:
+            length = protect(length)
+            if length < 0:
+                self.counters.undelivered += 1
+                return
+        try:
+            send(self.plant.buffer.slices[length])
+        except OSError:
+            self.counters.unsent += 1
+
+    def _admitted(self, latch: Latch, source: Address) -> bool:
+        if not self.is_open:
+            self.counters.early += 1
+            return False
+        if not latch.admits(source, self.plant.clock.now - self.counters.heard):
+            self.counters.wrong_source += 1
+            return False
+        return True
+
+    def _relay(self, length: int) -> bool:
+        """As the fast path, for a packet on the open socket; whether it was good."""
+        peer, counters = self._joined(), self.counters
+        is_wrong = self.remote.is_rtp and (length < HEADER_BYTES or self.plant.buffer.memory[0] >> 6 != VERSION)
+        if is_wrong or length > MAXIMUM_RECEIVED_BYTES:
+            counters.malformed += 1
+            return False
+        received = length
+        if self.unprotect is not None:
+            length = self.unprotect(length)
+            if length < 0:
+                counters.fail(length)
+                return False
+        counters.packets += 1
+        counters.bytes += received
+        counters.heard = self.plant.clock.now
+        peer.deliver(length, peer.protect, peer.send)
+        return True
+
+    def _joined(self) -> Leg:
+        assert self.peer is not None, "a leg is joined before it is opened"
+        return self.peer
+
+    def _apply_keys(self, remote: Remote) -> None:
+        theirs, ours, buffer = remote.theirs, remote.ours, self.plant.buffer
+        if theirs is None or ours is None:
+            self._sender = self._receiver = None
+            self.unprotect = self.unprotect_control = self.protect = self.protect_control = None
+            return
+        if self._receiver is None or not _is_same_key(theirs, self.remote.theirs):
+            self._receiver = Receiver(theirs.suite, theirs.key, buffer)
+        if self._sender is None or not _is_same_key(ours, self.remote.ours):
+            self._sender = Sender(ours.suite, ours.key, buffer)
+        self.unprotect, self.unprotect_control = self._receiver.unprotect, self._receiver.unprotect_control
+        self.protect, self.protect_control = self._sender.protect, self._sender.protect_control
+
+    def _link(self, source: Address) -> None:
+        self._unlink()
+        self.linked = self.plant.ports.connected(self.pair.rtp, source)
+        self._route()
+        # The other leg's fast path holds our old `send`.
+        for leg in (self, self._joined()):
+            leg.open()
+
+    def _unlink(self) -> None:
+        if self.linked is not None:
+            self.plant.loop.unwatch(self.linked)
+            self.linked.close()
+            self.linked = None
+
+    def _route(self) -> None:
+        """Set `send` and `send_control` by what is known of the party's addresses."""
+        self.send = self.send_control = _drop
+        if self.remote.is_held:
+            return
+        if self.latch.target is not None:
+            self.send = self.linked.send if self.linked is not None else _sender_to(self.pair.rtp, self.latch.target)
+        if self.remote.is_multiplexed:
+            self.send_control = self.send
+        elif self.control_latch.target is not None:
+            self.send_control = _sender_to(self.pair.rtcp, self.control_latch.target)
+
+
+def join(first: Leg, second: Leg) -> None:
+    """Make each the other's peer."""
+    first.peer, second.peer = second, first
+
+
+def _sender_to(own: socket.socket, target: Address) -> Send:
+    return partial(_send_to, own.sendto, target)
+
+
+def _send_to(sendto: Callable[[memoryview, Address], int], target: Address, packet: memoryview) -> None:
+    sendto(packet, target)
+
+
+def _is_same_key(one: CryptoAttribute, other: CryptoAttribute | None) -> bool:
+    return other is not None and (one.suite, one.key) == (other.suite, other.key)

@@ -1,0 +1,170 @@
+"""SRTP and SRTCP over packets in one preallocated buffer (RFC 3711, RFC 7714). The only user of pylibsrtp.
+
+A relay receives a packet into a `PacketBuffer`, a `Receiver` unprotects it where it lies, a `Sender` protects it where
+it lies, and the relay sends a slice of the same memory: nothing is copied or allocated on the way. pylibsrtp's public
+`Session.protect` copies in and out and takes twice as long as `lib.srtp_protect` in place, so its cffi binding is
+called directly, behind `in_place_works`: if a later pylibsrtp differs, `Session.protect` is the fallback.
+
+Receiving and sending have sessions of their own. A libsrtp session finds the stream by SSRC, makes one for a new SSRC
+(a receiver only after the packet is authentic) and keeps a rollover counter for each, so a session must live as long
+as its key does (RFC 3711 section 3.3.1).
+
+Results are lengths in bytes; a negative one is a failure whose cause `cause_of` names. Nothing raises on bad packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, TypeAlias, cast
+
+from pylibsrtp import Error, Policy, Session
+from pylibsrtp._binding import ffi, lib
+
+MAXIMUM_PACKET_BYTES: Final = 1_472
+"""An RTP packet in clear: Ethernet's 1500 bytes without the headers of IPv4 and UDP."""
+TRAILER_BYTES: Final = 16 + 4
+"""What protection adds at most: a GCM tag, and SRTCP's index."""
+MAXIMUM_RECEIVED_BYTES: Final = MAXIMUM_PACKET_BYTES + TRAILER_BYTES
+BUFFER_BYTES: Final = 2_048
+
+Transform: TypeAlias = Callable[[int], int]
+"""Takes the length of the packet at the start of the buffer; returns its new length, or a negative failure."""
+
+_PROFILES: Final = {
+    "AEAD_AES_256_GCM": Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
+    "AEAD_AES_128_GCM": Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
+    "AES_CM_128_HMAC_SHA1_80": Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+    "AES_CM_128_HMAC_SHA1_32": Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
+}
+_UNSPECIFIED = -1
+
+
+class Cause(Enum):
+    """Why a packet could not be protected or unprotected."""
+
+    AUTHENTICATION = "authentication"
+    REPLAY = "replay"
+    """Seen before, or too old to tell."""
+    OTHER = "other"
+
+
+# libsrtp's srtp_err_status_auth_fail, _replay_fail, _replay_old, _pkt_idx_old (srtp.h).
+_CAUSES: Final = {
+    -7: Cause.AUTHENTICATION,
+    -9: Cause.REPLAY,
+    -10: Cause.REPLAY,
+    -26: Cause.REPLAY,
+}
+
+
+def cause_of(failure: int) -> Cause:
+    """The cause that a negative result stands for."""
+    return _CAUSES.get(failure, Cause.OTHER)
+
+
+class PacketBuffer:
+    """Memory for one packet at a time, with room for what protection adds.
+
+    `receiving` is where a socket writes: one byte longer than what may come, to tell what was cut short. `slices[n]` is
+    the first n bytes, made once, so that no packet makes a view.
+    """
+
+    __slots__ = ("data", "in_place", "memory", "receiving", "size", "slices")
+
+    def __init__(self, in_place: bool = True) -> None:
+        self.memory = bytearray(BUFFER_BYTES)
+        view = memoryview(self.memory)
+        self.receiving = view[: MAXIMUM_RECEIVED_BYTES + 1]
+        self.slices = tuple(view[:length] for length in range(BUFFER_BYTES + 1))
+        self.in_place = in_place
+        self.data = ffi.from_buffer("unsigned char[]", self.memory)
+        self.size = ffi.new("int *")
+
+
+class Sender:
+    """Protects what we send: `key` is ours, master key followed by salt. ValueError for a bad suite or key length."""
+
+    __slots__ = ("_session", "protect", "protect_control")
+
+    def __init__(self, suite: str, key: bytes, buffer: PacketBuffer) -> None:
+        self._session = _session(suite, key, Policy.SSRC_ANY_OUTBOUND)
+        self.protect: Transform = _transform(self._session, "protect", buffer)
+        self.protect_control: Transform = _transform(self._session, "protect_rtcp", buffer)
+
+
+class Receiver:
+    """Unprotects what a peer sends: `key` is the peer's. ValueError for a bad suite or key length."""
+
+    __slots__ = ("_session", "unprotect", "unprotect_control")
+
+    def __init__(self, suite: str, key: bytes, buffer: PacketBuffer) -> None:
+        self._session = _session(suite, key, Policy.SSRC_ANY_INBOUND)
+        self.unprotect: Transform = _transform(self._session, "unprotect", buffer)
+        self.unprotect_control: Transform = _transform(self._session, "unprotect_rtcp", buffer)
+
+
+def in_place_works() -> bool:
+    """Whether pylibsrtp's binding can be called directly: a round trip that agrees with `Session.protect`."""
+    key, packet = bytes(range(30)), b"\x80\x00\x00\x01" + bytes(8) + b"self-check"
+    expected = _session("AES_CM_128_HMAC_SHA1_80", key, Policy.SSRC_ANY_OUTBOUND).protect(packet)
+    try:
+        buffer = PacketBuffer()
+        buffer.memory[: len(packet)] = packet
+        length = Sender("AES_CM_128_HMAC_SHA1_80", key, buffer).protect(len(packet))
+        if buffer.slices[length] != expected:
+            return False
+        length = Receiver("AES_CM_128_HMAC_SHA1_80", key, buffer).unprotect(length)
+        return buffer.slices[length] == packet
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return False
+
+
+def _session(suite: str, key: bytes, direction: int) -> Session:
+    profile = _PROFILES.get(suite)
+    if profile is None:
+        raise ValueError(f"SRTP suite {suite} is not implemented")
+    try:
+        return Session(Policy(key=key, ssrc_type=direction, srtp_profile=profile))
+    except Error as error:
+        raise ValueError(f"libsrtp refuses the key or suite: {error}") from None
+
+
+def _transform(session: Session, name: str, buffer: PacketBuffer) -> Transform:
+    return _in_place(session, name, buffer) if buffer.in_place else _copying(session, name, buffer)
+
+
+def _in_place(session: Session, name: str, buffer: PacketBuffer) -> Transform:
+    function, context = getattr(lib, f"srtp_{name}"), session._srtp[0]
+    data, size = buffer.data, buffer.size
+
+    # The default argument keeps the session alive: `context` is a bare pointer into it.
+    def transform(length: int, _owner: Session = session) -> int:
+        size[0] = length
+        status: int = function(context, data, size)
+        if status:
+            return -status
+        return cast(int, size[0])
+
+    return transform
+
+
+def _copying(session: Session, name: str, buffer: PacketBuffer) -> Transform:
+    method = cast(Callable[[bytes], bytes], getattr(session, name))
+    memory = buffer.memory
+
+    def transform(length: int) -> int:
+        try:
+            result = method(bytes(memory[:length]))
+        except (Error, ValueError) as error:
+            return _status_of(str(error))
+        memory[: len(result)] = result
+        return len(result)
+
+    return transform
+
+
+def _status_of(message: str) -> int:
+    if message == "authentication failure":
+        return -7
+    return -9 if message.startswith(("replay check failed", "packet index is too old")) else _UNSPECIFIED
