@@ -1,0 +1,186 @@
+"""The gateway under test as an operator runs it: `twist gateway --config FILE`, watched by its admin port and log."""
+
+from __future__ import annotations
+
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Collection
+from pathlib import Path
+
+import attrs
+
+from tests.support.calls.certificates import Certificate
+from tests.support.calls.processes import Program, ProgramFailed
+
+ROOT = Path(__file__).parents[3]
+
+CONFIGURATION = """\
+[gateway]
+name = "gw1"
+state_directory = "state"
+
+[[listener]]
+name = "phones"
+side = "phones"
+transport = "udp"
+address = "{address}"
+port = {phone_port}
+
+[[listener]]
+name = "provider"
+side = "provider"
+transport = "tls"
+address = "{address}"
+port = {provider_port}
+certificate = "{chain}"
+private_key = "{key}"
+
+[media]
+relay = "{relay}"
+address = "{address}"
+ports = "{first}-{last}"
+workers = {workers}
+{rtpengine}
+
+[[provider]]
+name = "main"
+uri = "{provider_uri}"
+trust = "{trust}"
+srtp_offer = "savp"
+
+[[domain]]
+name = "{domain}"
+provider = "main"
+security = "{security}"
+challenge = []
+
+[admin]
+address = "{address}"
+port = {admin_port}
+"""
+
+
+@attrs.frozen
+class GatewayTerms:
+    """How the gateway is set up."""
+
+    address: str
+    phone_port: int
+    provider_port: int
+    admin_port: int
+    media_ports: tuple[int, int]
+    certificate: Certificate
+    trust: Path
+    provider_uri: str
+    domain: str
+    security: str = "required"
+    rtpengine: str | None = None  # control address:port of a running one; None: our own workers
+    workers: int = 1
+
+
+class Gateway:
+    """A gateway which can be stopped and started again with the same state."""
+
+    def __init__(self, terms: GatewayTerms, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.terms = terms
+        self.directory = directory
+        self.configuration = directory / "gateway.toml"
+        self.configuration.write_text(_configuration(terms))
+        self._log = directory / "gateway.log"
+        self.program: Program
+        self.start()
+
+    @property
+    def phones_proxy(self) -> str:
+        """Where phones send everything: address:port."""
+        return f"{self.terms.address}:{self.terms.phone_port}"
+
+    def start(self) -> None:
+        """Start it, and wait until it says it is healthy."""
+        twist = Path(sys.executable).with_name("twist")
+        argv = [str(twist), "gateway", "--config", str(self.configuration)]
+        self.program = Program(argv, self._log, cwd=ROOT)
+        self.program.wait_until("healthy", lambda: self.fetch("/healthz") is not None, 15)
+
+    def stop(self) -> None:
+        """End it as a service manager does, and make sure that it really ended."""
+        if self.program.is_running:
+            self.program.stop(seconds=8)
+
+    def kill(self) -> None:
+        """As a crash does: no time to say goodbye."""
+        self.program.process.kill()
+        self.program.stop()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def fetch(self, path: str) -> str | None:
+        """The body of an admin page, None when nobody answers or it is no 200."""
+        try:
+            with urllib.request.urlopen(
+                f"http://{self.terms.address}:{self.terms.admin_port}{path}", timeout=2
+            ) as page:
+                return str(page.read().decode())
+        except (urllib.error.URLError, OSError):
+            return None
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry these labels; 0 when there is none."""
+        total = 0.0
+        for found in re.finditer(rf"^{name}(?:\{{(.*)\}})? (\S+)$", self.fetch("/metrics") or "", re.MULTILINE):
+            if all(f'{label}="{value}"' in (found[1] or "") for label, value in labels.items()):
+                total += float(found[2])
+        return total
+
+    def workers(self) -> list[int]:
+        """Process ids of its media workers: those of its descendants that run gateway.media.worker."""
+        return [pid for pid in _descendants(self.program.process.pid) if "worker" in _command_line(pid)]
+
+    def assert_log_is_clean(self, secrets: Collection[bytes]) -> None:
+        """No traceback, no key and no password in anything it wrote; and it is still alive, unless it was stopped."""
+        if self.program.process.returncode not in (None, 0, -15):
+            raise ProgramFailed(f"the gateway ended with {self.program.process.returncode}:\n{self.program.tail()}")
+        text = self.program.text()
+        bad = re.search(r"^.*(?:Traceback|Unhandled [Ee]rror|CRITICAL).*(?:\n.*){0,25}", text, re.MULTILINE)
+        assert bad is None, f"the gateway's log {self._log} holds:\n{bad[0]}"
+        written = [path for path in self.directory.rglob("*") if path.is_file()]
+        for path in written:
+            found = [secret for secret in secrets if secret in path.read_bytes()]
+            assert not found, f"{path} holds {len(found)} secrets"
+
+
+def _configuration(terms: GatewayTerms) -> str:
+    values = attrs.asdict(terms, recurse=False) | {
+        "chain": terms.certificate.chain,
+        "key": terms.certificate.key,
+        "relay": "rtpengine" if terms.rtpengine else "workers",
+        "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
+        "first": terms.media_ports[0],
+        "last": terms.media_ports[1],
+    }
+    return CONFIGURATION.format(**values)
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [int(child) for child in _children(pid)]
+    return children + [grandchild for child in children for grandchild in _descendants(child)]
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        return [child for task in tasks for child in task.read_text().split()]
+    except OSError:
+        return []
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

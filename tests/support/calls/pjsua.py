@@ -1,0 +1,124 @@
+"""pjsua2 as a phone (UDP, RTP) or a far end (TLS, mandatory SRTP); the program itself is `pjsua_process.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from pathlib import Path
+
+from tests.support.calls.processes import Program
+from tests.support.calls.telephone import Event, Events, Line, Telephone
+
+ROOT = Path(__file__).parents[3]
+
+
+class Pjsua(Telephone):
+    """A pjsua2 process, steered by JSON lines."""
+
+    def __init__(self, line: Line) -> None:
+        line.directory.mkdir(parents=True, exist_ok=True)
+        self.line = line
+        self._pending = b""
+        argv = [sys.executable, "-m", "tests.support.calls.pjsua_process", json.dumps(_settings(line))]
+        self.program = Program(argv, line.directory / "stderr.log", cwd=ROOT, steered=True, answers=True)
+        # Its own log is the one worth reading; the standard error only tells of crashes.
+        self.program.name = f"pjsua {line.user}"
+        self.log = line.directory / "pjsua.log"
+        self.events = Events(self.program, self._receive)
+        self._wait("ready", seconds=10)
+
+    def register(self) -> None:
+        self._order("register")
+        told = self._wait("registered")
+        assert told["code"] == 200, f"{self.line.user} was not registered: {told}"
+
+    def call(self, uri: str) -> None:
+        self.events.forget()
+        self._order("call", uri=uri)
+
+    def wait_ringing(self, seconds: float = 5) -> None:
+        self._wait("incoming", seconds=seconds)
+        self._order("ring")
+
+    def wait_early(self, seconds: float = 5) -> None:
+        """Wait until the other side rings (a 18x)."""
+        self._wait("state", "EARLY", seconds)
+
+    def answer(self) -> None:
+        self._order("answer")
+        self.wait_answered()
+
+    def wait_answered(self, seconds: float = 5) -> None:
+        self._wait("state", "CONFIRMED", seconds)
+
+    def hangup(self) -> None:
+        self._order("hangup")
+        self.wait_ended()
+
+    def wait_ended(self, seconds: float = 5) -> str:
+        told = self._wait("state", "DISCONNECTED", seconds)
+        return f"{told['code']} {told['reason']}"
+
+    def hold(self) -> None:
+        self._order("hold")
+        self.events.wait("on hold", lambda event: event.get("status") == "local_hold")
+
+    def resume(self) -> None:
+        self._order("resume")
+        self.wait_media("active")
+
+    def wait_media(self, status: str, seconds: float = 5) -> None:
+        """Wait for `active`, `local_hold` or `remote_hold`."""
+        self.events.wait(f"media {status}", lambda event: event.get("status") == status, seconds)
+
+    def dtmf(self, digits: str) -> None:
+        self._order("dtmf", digits=digits)
+
+    def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
+        for digit in digits:
+            assert self._wait("dtmf", seconds=seconds)["digit"] == digit
+
+    def recordings(self) -> list[Path]:
+        return sorted(self.line.directory.glob("heard-*.wav"))
+
+    def _order(self, do: str, **fields: str) -> None:
+        self.program.tell(json.dumps({"do": do, **fields}))
+
+    def _wait(self, kind: str, state: str | None = None, seconds: float = 5) -> Event:
+        def fits(event: Event) -> bool:
+            return event["event"] == kind and (state is None or event["state"] == state)
+
+        return self.events.wait(f"{kind} {state or ''}", fits, seconds)
+
+    def _receive(self, seconds: float) -> list[Event]:
+        assert self.program.process.stdout is not None
+        out = self.program.process.stdout.fileno()
+        if not select.select([out], [], [], seconds)[0]:
+            return []
+        *lines, self._pending = (self._pending + os.read(out, 65536)).split(b"\n")
+        return [json.loads(line) for line in lines if line.startswith(b"{")]
+
+
+def _settings(line: Line) -> dict[str, object]:
+    transport = "tls" if line.secure else "udp"
+    return {
+        "user": line.user,
+        "password": line.password,
+        "domain": line.domain,
+        "proxy": f"sip:{line.proxy};transport={transport};lr",
+        "transport": transport,
+        "address": line.address,
+        "sip_port": line.sip_port,
+        "media_port": line.media_port,
+        "srtp": 2 if line.secure else 0,
+        "suites": line.suites,
+        "trust": str(line.trust or ""),
+        "chain": str(line.certificate.chain) if line.certificate else "",
+        "key": str(line.certificate.key) if line.certificate else "",
+        "play": str(line.tone),
+        "recordings": str(line.directory / "heard"),
+        "log": str(line.directory / "pjsua.log"),
+        "expires": line.expires,
+    }

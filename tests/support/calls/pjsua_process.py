@@ -1,0 +1,227 @@
+"""One pjsua2 user agent as a program: settings as its argument, orders as JSON lines in, events as JSON lines out.
+
+Started by `pjsua.py` with `python -m`. pjsua2 allows one user agent in a process and crashes in odd ways when its
+objects outlive it, so it gets a process of its own which simply ends.
+
+    orders:  {"do": "call", "uri": ...}  answer  ring  hold  resume  dtmf  hangup  quit
+    events:  {"event": "registered" | "incoming" | "state" | "media" | "dtmf" | "recording" | "failed", ...}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+from typing import Any
+
+import pjsua2 as pj
+
+Settings = dict[str, Any]
+MEDIA_STATUS = {
+    pj.PJSUA_CALL_MEDIA_ACTIVE: "active",
+    pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "local_hold",
+    pj.PJSUA_CALL_MEDIA_REMOTE_HOLD: "remote_hold",
+    pj.PJSUA_CALL_MEDIA_ERROR: "error",
+}
+
+
+def tell(event: str, **fields: object) -> None:
+    """Write one event."""
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+class OneCall(pj.Call):  # type: ignore[misc]
+    """A call that plays its tone and records what it hears, in a file of its own."""
+
+    def __init__(self, agent: UserAgent, call_id: int = pj.PJSUA_INVALID_ID) -> None:
+        super().__init__(agent.account, call_id)
+        self._agent = agent
+        self._recorder: Any = None
+
+    def onCallState(self, prm: Any) -> None:
+        info = self.getInfo()
+        if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self._recorder = None  # closes the file
+        tell("state", state=info.stateText, code=info.lastStatusCode, reason=info.lastReason)
+
+    def onCallMediaState(self, prm: Any) -> None:
+        info = self.getInfo()  # kept: its parts die with it
+        status = MEDIA_STATUS.get(info.media[0].status, "none")
+        if status in ("active", "remote_hold"):
+            self._join_audio()
+        tell("media", status=status)
+
+    def onDtmfDigit(self, prm: Any) -> None:
+        tell("dtmf", digit=prm.digit)
+
+    def _join_audio(self) -> None:
+        audio = self.getAudioMedia(-1)
+        if self._recorder is None:
+            self._recorder = pj.AudioMediaRecorder()
+            path = self._agent.next_recording()
+            self._recorder.createRecorder(path)
+            tell("recording", path=path)
+        self._agent.player.startTransmit(audio)
+        audio.startTransmit(self._recorder)
+
+
+class Account(pj.Account):  # type: ignore[misc]
+    """The registration, and where incoming calls arrive."""
+
+    def __init__(self, agent: UserAgent) -> None:
+        super().__init__()
+        self._agent = agent
+
+    def onRegState(self, prm: Any) -> None:
+        tell("registered", code=prm.code, reason=prm.reason, expires=prm.expiration)
+
+    def onIncomingCall(self, prm: Any) -> None:
+        self._agent.call = OneCall(self._agent, prm.callId)
+        tell("incoming", uri=self._agent.call.getInfo().remoteUri)
+
+
+class UserAgent:
+    """The endpoint, its one account and its one call."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.call: Any = None
+        self._recordings = 0
+        self.endpoint = pj.Endpoint()
+        self.endpoint.libCreate()
+        self.endpoint.libInit(self._endpoint_configuration())
+        transport = self._create_transport()
+        self.endpoint.libStart()
+        self.endpoint.audDevManager().setNullDev()
+        self._prefer_g711()
+        self.player = pj.AudioMediaPlayer()
+        self.player.createPlayer(settings["play"])
+        self.account = Account(self)
+        self.account.create(self._account_configuration(transport))
+
+    def next_recording(self) -> str:
+        self._recordings += 1
+        return f"{self.settings['recordings']}-{self._recordings}.wav"
+
+    def _endpoint_configuration(self) -> Any:
+        configuration = pj.EpConfig()
+        configuration.uaConfig.threadCnt = 0
+        configuration.uaConfig.mainThreadOnly = True
+        configuration.medConfig.clockRate = 8000
+        configuration.medConfig.noVad = True
+        configuration.medConfig.ecTailLen = 0
+        configuration.logConfig.level = 5
+        configuration.logConfig.consoleLevel = 0
+        configuration.logConfig.msgLogging = 1
+        configuration.logConfig.filename = self.settings["log"]
+        return configuration
+
+    def _create_transport(self) -> Any:
+        configuration = pj.TransportConfig()
+        configuration.boundAddress = self.settings["address"]
+        configuration.port = self.settings["sip_port"]
+        if self.settings["transport"] == "udp":
+            return self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, configuration)
+        tls = configuration.tlsConfig
+        tls.CaListFile, tls.verifyServer = self.settings["trust"], True
+        tls.certFile, tls.privKeyFile = self.settings["chain"], self.settings["key"]
+        tls.method = pj.PJSIP_TLSV1_2_METHOD
+        return self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_TLS, configuration)
+
+    def _prefer_g711(self) -> None:
+        """PCMU first, PCMA second, nothing else: what the judges can decode."""
+        for codec in self.endpoint.codecEnum2():
+            priority = 255 if codec.codecId.startswith("PCMU/8000") else 200 if codec.codecId.startswith("PCMA") else 0
+            self.endpoint.codecSetPriority(codec.codecId, priority)
+
+    def _account_configuration(self, transport: Any) -> Any:
+        told = self.settings
+        configuration = pj.AccountConfig()
+        configuration.idUri = f"sip:{told['user']}@{told['domain']}"
+        configuration.regConfig.registrarUri = f"sip:{told['domain']}"
+        configuration.regConfig.registerOnAdd = False
+        configuration.regConfig.timeoutSec = told["expires"]
+        configuration.regConfig.retryIntervalSec = 0
+        configuration.sipConfig.transportId = transport
+        configuration.sipConfig.proxies.append(told["proxy"])
+        # "*": the gateway's own challenge of an inbound call may name another realm.
+        configuration.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", told["user"], 0, told["password"]))
+        configuration.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        configuration.natConfig.udpKaIntervalSec = 0
+        self._set_media(configuration.mediaConfig)
+        return configuration
+
+    def _set_media(self, media: Any) -> None:
+        media.transportConfig.boundAddress = self.settings["address"]
+        media.transportConfig.port = self.settings["media_port"]
+        media.srtpUse = self.settings["srtp"]
+        media.srtpSecureSignaling = 0
+        for name in self.settings["suites"]:
+            crypto = pj.SrtpCrypto()
+            crypto.name = name
+            media.srtpOpt.cryptos.append(crypto)
+        if self.settings["srtp"]:
+            media.srtpOpt.keyings.append(pj.PJMEDIA_SRTP_KEYING_SDES)
+
+    def obey(self, order: Settings) -> None:
+        """Do what one line asks."""
+        parameters = pj.CallOpParam(True)
+        match order["do"]:
+            case "register":
+                self.account.setRegistration(True)
+            case "unregister":
+                self.account.setRegistration(False)
+            case "call":
+                self.call = OneCall(self)
+                self.call.makeCall(order["uri"], parameters)
+            case "answer" | "ring":
+                parameters.statusCode = order.get("code", 180 if order["do"] == "ring" else 200)
+                self.call.answer(parameters)
+            case "hold":
+                self.call.setHold(parameters)
+            case "resume":
+                parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+                self.call.reinvite(parameters)
+            case "dtmf":
+                self.call.dialDtmf(order["digits"])
+            case "hangup":
+                self.call.hangup(parameters)
+            case unknown:
+                tell("failed", order=unknown, error="unknown order")
+
+    def run(self) -> None:
+        """Until told to quit, or until nobody tells anything any more."""
+        pending = b""
+        while True:
+            self.endpoint.libHandleEvents(10)
+            if not select.select([0], [], [], 0)[0]:
+                continue
+            data = os.read(0, 65536)
+            *lines, pending = (pending + data).split(b"\n")
+            for order in map(json.loads, lines):
+                if order["do"] == "quit":
+                    return
+                self._try(order)
+            if not data:
+                return
+
+    def _try(self, order: Settings) -> None:
+        try:
+            self.obey(order)
+        except pj.Error as error:
+            tell("failed", order=order["do"], error=error.info())
+
+
+def main() -> None:
+    agent = UserAgent(json.loads(sys.argv[1]))
+    tell("ready")
+    agent.run()
+    tell("bye")
+    sys.stdout.flush()
+    os._exit(0)  # libDestroy takes more than a second, and may crash on Python's leftovers
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""One test's scenery: who exists, where they live, and how a call between them is judged.
+
+    alice (phone) --UDP, RTP--> gateway --TLS, SRTP--> Kamailio <--TLS, SRTP--> bob (far end)
+
+alice plays 440 Hz, bob 880 Hz. Everything started here is ended by `close`, in reverse order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import attrs
+
+from tests.support.calls.audio import assert_hears, tone, write_wav
+from tests.support.calls.baresip import Baresip
+from tests.support.calls.capture import Capture
+from tests.support.calls.certificates import Authority, Certificate
+from tests.support.calls.gateway import Gateway, GatewayTerms
+from tests.support.calls.hosts import Hosts
+from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
+from tests.support.calls.kamailio import Kamailio, ProviderTerms
+from tests.support.calls.pcap import Endpoint, Packet
+from tests.support.calls.pjsua import Pjsua
+from tests.support.calls.rtpengine import Rtpengine
+from tests.support.calls.sipp import Sipp
+from tests.support.calls.telephone import Line, Telephone
+from tests.support.calls.wire import agreed_keys, keys_in
+
+DOMAIN = "voip.test"
+PASSWORDS = {"alice": "Wonderland-7531", "bob": "Builder-8642"}
+ALICE, BOB = f"sip:alice@{DOMAIN}", f"sip:bob@{DOMAIN}"
+PHONE_HERTZ, FAR_HERTZ = 440, 880
+TELEPHONES: dict[str, Callable[[Line], Telephone]] = {"pjsua2": Pjsua, "baresip": Baresip, "sipp": Sipp}
+BARESIP_HOST = "127.0.0.1"  # where baresip's RTP and TLS really come from
+
+
+class Stoppable(Protocol):
+    def stop(self) -> object: ...
+
+
+Started = TypeVar("Started", bound=Stoppable)
+
+
+@attrs.frozen
+class Scenery:
+    """What all tests of a run share: slow to make, never changed."""
+
+    hosts: Hosts
+    authority: Authority
+    certificates: dict[str, Certificate]
+    tones: dict[int, Path]
+
+    @classmethod
+    def build(cls, hosts: Hosts, directory: Path) -> Scenery:
+        authority = Authority(directory / "certificates")
+        certificates = {
+            "provider": authority.issue("provider", hosts.provider, DOMAIN),
+            "gateway": authority.issue("gateway", hosts.gateway, f"gw1.{DOMAIN}"),
+            "bob": authority.issue("bob", hosts.far_end),
+            "alice": authority.issue("alice", hosts.phone),
+        }
+        tones = {hertz: write_wav(directory / f"{hertz}.wav", tone(hertz, 20)) for hertz in (PHONE_HERTZ, FAR_HERTZ)}
+        return cls(hosts, authority, certificates, tones)
+
+
+class Stage:
+    """Starts what a test asks for, and judges what it did."""
+
+    def __init__(self, scenery: Scenery, directory: Path, algorithm: str = "MD5", clear: bool = False) -> None:
+        self.scenery = scenery
+        self.hosts = scenery.hosts
+        self.directory = directory
+        self._running = ExitStack()
+        self._telephones: list[Telephone] = []
+        self.gateway: Gateway | None = None
+        self.inside: frozenset[int] = frozenset()
+        self.capture = self._keep(Capture(self.hosts.all, directory))
+        terms = ProviderTerms(
+            address=self.hosts.provider,
+            port=self.hosts.port(self.hosts.provider),
+            domain=DOMAIN,
+            passwords=PASSWORDS,
+            certificate=scenery.certificates["provider"],
+            algorithm=algorithm,
+            clear=clear,
+        )
+        self.provider = self._keep(Kamailio(terms, directory / "kamailio"))
+
+    # -- starting
+
+    def start_gateway(self, relay: str = "workers") -> Gateway:
+        """The gateway, with our own workers or with an rtpengine of its own."""
+        address, port = self.hosts.gateway, self.hosts.port
+        first = port(address, 100)
+        control = self._start_rtpengine((first, first + 99)) if relay == "rtpengine" else None
+        terms = GatewayTerms(
+            address=address,
+            phone_port=port(address),
+            provider_port=port(address),
+            admin_port=port(address),
+            media_ports=(first, first + 99),
+            certificate=self.scenery.certificates["gateway"],
+            trust=self.scenery.authority.trust,
+            provider_uri=self.provider.uri,
+            domain=DOMAIN,
+            rtpengine=control,
+        )
+        self.gateway = self._keep(Gateway(terms, self.directory / "gateway"))
+        return self.gateway
+
+    def phone(self, kind: str, user: str = "alice") -> Telephone:
+        """A plain phone behind the gateway (without a gateway: straight at a provider that does not insist on TLS)."""
+        proxy = self.gateway.phones_proxy if self.gateway else self._provider_port
+        host, hertz = (self.hosts.far_end, FAR_HERTZ) if user == "bob" else (self.hosts.phone, PHONE_HERTZ)
+        return self._telephone(kind, user, host, proxy, hertz)
+
+    def far_end(self, kind: str = "pjsua2", user: str = "bob") -> Telephone:
+        """A telephone with TLS and mandatory SRTP at the provider; alice may be one, too (without a gateway)."""
+        host, hertz = (self.hosts.far_end, FAR_HERTZ) if user == "bob" else (self.hosts.phone, PHONE_HERTZ)
+        return self._telephone(kind, user, host, self._provider_port, hertz, secure=True)
+
+    @property
+    def _provider_port(self) -> str:
+        return f"{self.hosts.provider}:{self.provider.terms.port}"
+
+    def _telephone(self, kind: str, user: str, host: str, proxy: str, hertz: int, secure: bool = False) -> Telephone:
+        line = Line(
+            user=user,
+            password=PASSWORDS[user],
+            domain=DOMAIN,
+            proxy=proxy,
+            address=host,
+            control=self.hosts.control,
+            sip_port=self.hosts.port(host, 2),
+            media_port=self.hosts.port(host, 10),
+            tone=self.scenery.tones[hertz],
+            directory=self.directory / user,
+            secure=secure,
+            trust=self.scenery.authority.trust,
+            certificate=self.scenery.certificates[user],
+            # What libsrtp, with which the judge opens packets, can do; pjsua would rather take AES_256_CM.
+            suites=("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32") if secure else (),
+        )
+        telephone = self._keep(TELEPHONES[kind](line))
+        self._telephones.append(telephone)
+        return telephone
+
+    def _start_rtpengine(self, media_ports: tuple[int, int]) -> str:
+        port = self.hosts.port(self.hosts.gateway)
+        self.inside = frozenset({port})
+        return self._keep(Rtpengine(self.hosts.gateway, port, media_ports, self.directory / "rtpengine")).control
+
+    def _keep(self, started: Started) -> Started:
+        self._running.callback(started.stop)
+        return started
+
+    # -- judging
+
+    def talk(self, seconds: float = 2.5) -> None:
+        """Let the call stand for so long."""
+        time.sleep(seconds)
+
+    @property
+    def sides(self) -> Sides:
+        """Who is who in the capture; without a gateway all of it is the provider's side."""
+        if self.gateway is None:
+            everybody = (self.hosts.phone, self.hosts.provider, self.hosts.far_end)
+            return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp)
+        media = (message.audio for message in self.provider.messages())
+        ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
+        there = (self.hosts.provider, self.hosts.far_end)
+        return Sides(self.hosts.gateway, there, frozenset(ports), self.inside, self._clear_rtcp)
+
+    @property
+    def _clear_rtcp(self) -> frozenset[str]:
+        secure = [telephone for telephone in self._telephones if telephone.line.secure]
+        return frozenset({BARESIP_HOST} if any(isinstance(far, Baresip) for far in secure) else ())
+
+    def secrets(self) -> set[bytes]:
+        """Keys (text and bytes) and passwords, which must not appear beside the provider's side."""
+        messages = self.provider.messages()
+        texts = {key.rstrip("=").encode() for key in keys_in(messages)}
+        return texts | {agreed.key for agreed in agreed_keys(messages)} | {p.encode() for p in PASSWORDS.values()}
+
+    def judge_provider_side(self, packets: list[Packet]) -> Verdict:
+        agreed = agreed_keys(self.provider.messages())
+        assert agreed, f"no SRTP keys were agreed:\n{self.provider.ladder()}"
+        return judge_provider_side(packets, self.sides, agreed)
+
+    def judge_phone_side(self, packets: list[Packet]) -> Verdict:
+        return judge_phone_side(packets, self.sides, self.secrets())
+
+    def assert_call_was_right(self, seconds: float = 1.5) -> None:
+        """Both sides heard the other for so long; TLS and SRTP there, clear RTP and no secret here; a clean log."""
+        packets = self.capture.stop()
+        there, here = self.judge_provider_side(packets), self.judge_phone_side(packets)
+        there.assert_clean()
+        here.assert_clean()
+        for where, verdict in (("at the provider's side", there), ("at the phone's side", here)):
+            self._assert_both_tones(verdict, where, seconds)
+        for telephone in self._telephones:
+            self.assert_recording(telephone, seconds)
+        self.assert_gateway_is_well()
+
+    def assert_recording(self, telephone: Telephone, seconds: float = 1.5) -> None:
+        """It recorded the other side's tone, and never its own (sipp cannot record: the capture speaks for it)."""
+        if isinstance(telephone, Sipp):
+            return
+        own, other = (FAR_HERTZ, PHONE_HERTZ) if telephone.line.user == "bob" else (PHONE_HERTZ, FAR_HERTZ)
+        assert_hears(telephone.heard(), other, never=own, seconds=seconds, who=telephone.line.user)
+
+    def assert_gateway_is_well(self) -> None:
+        """Nothing in what it wrote that should not be there."""
+        if self.gateway is not None:
+            self.gateway.assert_log_is_clean(self.secrets())
+
+    def _assert_both_tones(self, verdict: Verdict, where: str, seconds: float) -> None:
+        gateway = self.hosts.gateway
+        sent = [samples for sender, samples in verdict.audio.items() if sender.address == gateway]
+        received = [samples for sender, samples in verdict.audio.items() if sender.address != gateway]
+        from_gateway = PHONE_HERTZ if "provider" in where else FAR_HERTZ
+        to_gateway = FAR_HERTZ if "provider" in where else PHONE_HERTZ
+        assert_hears(_longest(sent), from_gateway, never=to_gateway, seconds=seconds, who=f"who gets our RTP {where}")
+        assert_hears(_longest(received), to_gateway, never=from_gateway, seconds=seconds, who=f"the gateway {where}")
+
+    def report(self) -> str:
+        """What to look at after a failure."""
+        log = self.gateway.program.tail(60) if self.gateway else "no gateway"
+        return (
+            f"--- the provider received\n{self.provider.ladder()}\n--- the gateway wrote\n{log}\n--- {self.directory}"
+        )
+
+    def close(self) -> None:
+        self._running.close()
+
+
+def senders(verdict: Verdict) -> set[Endpoint]:
+    """Who sent audio."""
+    return set(verdict.audio)
+
+
+def _longest(streams: list[list[int]]) -> list[int]:
+    return max(streams, key=len, default=[])

@@ -1,0 +1,139 @@
+"""What every phone and far end can do, whatever program it is.
+
+A test says `phone.call(uri)`, `far_end.answer()`, `phone.hangup()`; each driver says it to its program. All of it
+waits for the program's own word that it happened, with a time-out, and raises ProgramFailed with the program's log.
+"""
+
+from __future__ import annotations
+
+import abc
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from tests.support.calls.audio import read_wav
+from tests.support.calls.certificates import Certificate
+from tests.support.calls.processes import Program, ProgramFailed
+
+Event = dict[str, object]
+
+
+@attrs.frozen
+class Line:
+    """Who a telephone is, where it lives, and whom it talks to."""
+
+    user: str
+    password: str = attrs.field(repr=False)
+    domain: str
+    proxy: str  # address:port of its registrar and outbound proxy: the gateway, or the provider
+    address: str
+    control: str  # address where the program itself is steered
+    sip_port: int
+    media_port: int  # the first of ten
+    tone: Path  # the WAV file it plays
+    directory: Path  # its configuration, recordings and log
+    secure: bool = False  # TLS and mandatory SRTP (SDES); otherwise UDP and RTP
+    trust: Path | None = None
+    certificate: Certificate | None = None
+    suites: tuple[str, ...] = ()  # SRTP suites in order; () is the program's own list
+    expires: int = 300  # seconds
+
+    @property
+    def address_of_record(self) -> str:
+        return f"sip:{self.user}@{self.domain}"
+
+
+class Telephone(abc.ABC):
+    """A user agent which registers, calls, answers, and records what it hears."""
+
+    line: Line
+    program: Program
+
+    @abc.abstractmethod
+    def register(self) -> None:
+        """Register and wait for the 200."""
+
+    @abc.abstractmethod
+    def call(self, uri: str) -> None:
+        """Start a call; does not wait."""
+
+    @abc.abstractmethod
+    def wait_ringing(self, seconds: float = 5) -> None:
+        """Wait until a call comes in."""
+
+    @abc.abstractmethod
+    def answer(self) -> None:
+        """Answer the call that came in, and wait until it stands."""
+
+    @abc.abstractmethod
+    def wait_answered(self, seconds: float = 5) -> None:
+        """Wait until the call it started stands."""
+
+    @abc.abstractmethod
+    def hangup(self) -> None:
+        """End, cancel or reject the call, and wait until it is gone."""
+
+    @abc.abstractmethod
+    def wait_ended(self, seconds: float = 5) -> str:
+        """Wait until the call is gone; says why, as the program does."""
+
+    @abc.abstractmethod
+    def recordings(self) -> list[Path]:
+        """What it heard, one file a call."""
+
+    def hold(self) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot hold")
+
+    def resume(self) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot resume")
+
+    def dtmf(self, digits: str) -> None:
+        raise NotImplementedError(f"{type(self).__name__} sends no DTMF")
+
+    def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
+        raise NotImplementedError(f"{type(self).__name__} shows no DTMF")
+
+    def heard(self) -> list[int]:
+        """Samples of its last recording."""
+        files = self.recordings()
+        return read_wav(files[-1]) if files else []
+
+    def stop(self) -> None:
+        self.program.stop()
+
+
+class Events:
+    """What a program told, in order; `wait` takes the first event that fits and has not been taken yet."""
+
+    def __init__(self, program: Program, receive: Callable[[float], list[Event]]) -> None:
+        """`receive(seconds)` returns what arrived within that time, perhaps nothing."""
+        self.history: list[Event] = []
+        self._untaken: list[Event] = []
+        self._program = program
+        self._receive = receive
+
+    def wait(self, what: str, fits: Callable[[Event], bool], seconds: float = 5.0) -> Event:
+        deadline = time.monotonic() + seconds
+        while True:
+            for event in self._untaken:
+                if fits(event):
+                    self._untaken.remove(event)
+                    return event
+            if time.monotonic() > deadline:
+                raise ProgramFailed(self._why(what, seconds))
+            new = self._receive(0.05)
+            if not new and not self._program.is_running:
+                raise ProgramFailed(self._why(what, seconds))
+            self.history += new
+            self._untaken += new
+
+    def forget(self) -> None:
+        """Take everything there is: a new call begins."""
+        self.history += self._receive(0)
+        self._untaken.clear()
+
+    def _why(self, what: str, seconds: float) -> str:
+        told = "\n".join(f"  {event}" for event in self.history[-15:])
+        return f"{self._program.name}: not {what} within {seconds:.1f} s; it told:\n{told}\n{self._program.tail(15)}"
