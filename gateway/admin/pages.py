@@ -1,0 +1,49 @@
+"""The pages for people, from templates.
+
+What lives here: which template shows what, and how times and lengths are written. What does not: routes (`api`).
+Everything shown came from peers, so templates escape by default and no page runs a script.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from gateway.admin.inspection import Json, Row
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+STYLE = (_TEMPLATES / "style.css").read_bytes()
+"""The style sheet that every page links to."""
+
+
+class Pages:
+    """Renders pages; make one and keep it, it caches the templates."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True)
+        self._environment.filters.update(moment=moment, length=length)
+
+    def calls(self, calls: Sequence[Row]) -> str:
+        """The table of calls."""
+        return self._environment.get_template("calls.html").render(calls=calls)
+
+    def call(self, call: Row) -> str:
+        """One call: its outcome, ladder and chain of reasons."""
+        return self._environment.get_template("call.html").render(call=call)
+
+
+def moment(seconds: Json) -> str:
+    """A time since the epoch in UTC, to the millisecond; a dash where there is none."""
+    if not isinstance(seconds, int | float):
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def length(call: Row) -> str:
+    """How long a call was or has been answered: minutes:seconds; a dash where it never was, or still is up."""
+    answered, ended = call.get("answered_at"), call.get("ended_at")
+    if not isinstance(answered, int | float) or not isinstance(ended, int | float):
+        return "-"
+    return f"{int(ended - answered) // 60}:{int(ended - answered) % 60:02d}"
