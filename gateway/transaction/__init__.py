@@ -1,0 +1,2 @@
+"""Transactions (RFC 3261 section 17, RFC 6026, RFC 4320): a request, its retransmissions and its responses as one
+thing."""

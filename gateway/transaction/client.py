@@ -1,0 +1,155 @@
+"""Client transactions: one request of ours, sent again until answered (RFC 3261 section 17.1).
+
+What happens in which state is said by INVITE_CLIENT and NON_INVITE_CLIENT in tables.py; this is what the actions do.
+A response comes from layer.py, which matched it; a failure from the flow; the time from timers.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.logger import Logger
+
+from gateway.sip.message import Message, Request, Response
+from gateway.transaction.hop import make_ack, make_cancel
+from gateway.transaction.machine import Surroundings, Transaction, compile_machine
+from gateway.transaction.matching import Key
+from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
+from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transport import flow as transport
+from gateway.transport.flow import Flow, TransportFailure
+
+log = Logger()
+
+FLOW_CLOSED = TransportFailure(transport.FailureKind.CLOSED, "the flow was closed before the request")
+
+
+class ClientTransaction(Transaction):
+    """A request that was sent. The user hears of its responses, or of its failure."""
+
+    __slots__ = (
+        "_ack",
+        "_cancel_headers",
+        "_data",
+        "_failure",
+        "_unwatch",
+        "_user",
+        "branch",
+        "flow",
+        "key",
+        "request",
+    )
+
+    def __init__(
+        self, surroundings: Surroundings, request: Request, flow: Flow, user: TransactionUser, branch: str
+    ) -> None:
+        super().__init__(surroundings)
+        self.request = request
+        self.flow = flow
+        self.branch = branch
+        self.key: Key = (branch, request.method)
+        self._user: TransactionUser | None = user
+        self._data = request.to_bytes()
+        self._ack = b""
+        self._cancel_headers: tuple[tuple[str, str], ...] | None = None
+        self._failure = FLOW_CLOSED
+        self._unwatch: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Send the request. The user is not called before this returns."""
+        self.happen(Event.START)
+        if self.flow.is_open:
+            self._unwatch = self.flow.watch(self._flow_lost)
+        else:
+            self.limit_to(0.0, Event.TRANSPORT_FAILURE)
+
+    def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Cancel an INVITE that has no final response: with a CANCEL as soon as there is a provisional one (9.1).
+
+        The user hears the end as ever: usually 487, perhaps a 2xx that was faster, or a time-out 64*T1 after the
+        CANCEL. headers are added to the CANCEL. Nothing happens to other requests, or the second time.
+        """
+        if self._cancel_headers is None:
+            self._cancel_headers = tuple(headers)
+            self.happen(Event.CANCEL)
+
+    def receive(self, response: Response) -> None:
+        """A response that belongs to this transaction."""
+        if response.status < 200:
+            self.happen(Event.RECEIVE_1XX, response)
+        elif response.status < 300:
+            self.happen(Event.RECEIVE_2XX, response)
+        else:
+            self.happen(Event.RECEIVE_3XX_6XX, response)
+
+    def _flow_lost(self, failure: TransportFailure) -> None:
+        self._failure = failure
+        self.happen(Event.TRANSPORT_FAILURE)
+
+    def _send_request(self, _message: Message | None) -> None:
+        self.flow.send(self._data)
+
+    def _send_ack(self, response: Message | None) -> None:
+        assert isinstance(response, Response)
+        self._ack = self._ack or make_ack(self.request, response).to_bytes()
+        self.flow.send(self._ack)
+
+    def _remember_cancel(self, _message: Message | None) -> None:
+        """cancel() has noted the headers: nothing else to remember."""
+
+    def _send_remembered_cancel(self, _message: Message | None) -> None:
+        if self._cancel_headers is not None:
+            self.happen(Event.CANCEL)
+
+    def _send_cancel(self, _message: Message | None) -> None:
+        cancel = make_cancel(self.request, self._cancel_headers or ())
+        self._surroundings.directory.start_cancel(cancel, self.flow, self.branch)
+
+    def _pass_response(self, response: Message | None) -> None:
+        assert isinstance(response, Response)
+        assert self._user is not None
+        try:
+            self._user.receive_response(response)
+        except Exception:
+            log.failure("the user of a {method} failed on {status}", method=self.request.method, status=response.status)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """The user is broken: do not let the peer ring for it."""
+        if self.request.method == "INVITE" and self._state is State.PROCEEDING:
+            self.cancel()
+
+    def _report_timeout(self, _message: Message | None) -> None:
+        self._report(TransactionFailure(FailureKind.TIMEOUT))
+
+    def _report_transport_failure(self, _message: Message | None) -> None:
+        self._report(TransactionFailure(FailureKind.TRANSPORT, self._failure))
+
+    def _report(self, failure: TransactionFailure) -> None:
+        assert self._user is not None
+        try:
+            self._user.transaction_failed(failure)
+        except Exception:
+            log.failure("the user of a {method} failed on its {kind}", method=self.request.method, kind=failure.kind)
+
+    def _end(self) -> None:
+        self._surroundings.directory.forget_client(self)
+        if self._unwatch is not None:
+            self._unwatch()
+        self._unwatch = self._user = None
+        self._data = self._ack = b""
+
+
+_ACTS: dict[Action, Callable[[ClientTransaction, Message | None], None]] = {
+    Action.SEND_REQUEST: ClientTransaction._send_request,
+    Action.SEND_ACK: ClientTransaction._send_ack,
+    Action.REMEMBER_CANCEL: ClientTransaction._remember_cancel,
+    Action.SEND_REMEMBERED_CANCEL: ClientTransaction._send_remembered_cancel,
+    Action.SEND_CANCEL: ClientTransaction._send_cancel,
+    Action.PASS_RESPONSE: ClientTransaction._pass_response,
+    Action.REPORT_TIMEOUT: ClientTransaction._report_timeout,
+    Action.REPORT_TRANSPORT_FAILURE: ClientTransaction._report_transport_failure,
+}
+
+INVITE_PROGRAMS = compile_machine(INVITE_CLIENT, _ACTS)
+NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_CLIENT, _ACTS)

@@ -1,0 +1,273 @@
+"""The transaction layer: gives each message to its transaction, or starts one (RFC 3261 section 17).
+
+    transport --message--> receive -+-> known transaction -> (tables.py) -> core or user
+                                    +-> new server transaction -> core
+                                    +-> ACK of a 2xx, stray response -> core
+    user, core --request--> send_request -> new client transaction -> flow
+
+What no transaction is made for is answered here without keeping state: a request over the ceiling (503), a merged
+request (482, section 8.2.2.2), a CANCEL of nothing (481), a request that cannot be read (400). No exception of the core
+or of a user leaves this layer: it is logged and ends one transaction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from attrs import frozen
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.message import Message, Request, Response
+from gateway.transaction import client, server
+from gateway.transaction.client import ClientTransaction
+from gateway.transaction.machine import Program, Surroundings
+from gateway.transaction.matching import (
+    Key,
+    client_key,
+    is_rfc2543,
+    merge_key,
+    new_branch,
+    server_key,
+    stateless_tag,
+    via_value,
+)
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.tables import MACHINES, Event, State
+from gateway.transaction.timers import TimerQueues
+from gateway.transaction.users import Core, TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow
+
+log = Logger()
+
+
+@frozen
+class Ceiling:
+    """How many server transactions there may be at a time, and what to tell those that are too many.
+
+    Requests within dialogs may fill another quarter, so that calls can end while new ones are refused.
+    """
+
+    server_transactions: int = 100_000
+    retry_after: int = 10  # seconds
+
+    def is_reached(self, count: int, is_within_dialog: bool) -> bool:
+        """Whether a further request is too many."""
+        limit = self.server_transactions
+        return count >= (limit + limit // 4 if is_within_dialog else limit)
+
+
+class _NobodyCares:
+    """The user of a CANCEL: what matters is the response to its INVITE."""
+
+    def receive_response(self, response: Response) -> None:
+        pass
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        pass
+
+
+class TransactionLayer:
+    """All transactions. The core is set before the first message comes in."""
+
+    core: Core
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        core: Core | None = None,
+        ceiling: Ceiling | None = None,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        if core is not None:
+            self.core = core
+        self._ceiling = Ceiling() if ceiling is None else ceiling
+        self._random = random
+        self._timers = TimerQueues(clock)
+        self._clients: dict[Key, ClientTransaction] = {}
+        self._servers: dict[Key, ServerTransaction] = {}
+        self._merged: dict[Key, ServerTransaction] = {}
+        self._census = {machine.name: dict.fromkeys(State, 0) for machine in MACHINES}
+        self.absorbed: Counter[tuple[str, State, Event]] = Counter()
+        self.refused: Counter[int] = Counter()  # by status: answers without a transaction
+        self.dropped = 0  # responses and ACKs that could not be read
+        self._invite_client = self._surroundings(client.INVITE_PROGRAMS)
+        self._other_client = self._surroundings(client.NON_INVITE_PROGRAMS)
+        self._invite_server = self._surroundings(server.INVITE_PROGRAMS)
+        self._other_server = self._surroundings(server.NON_INVITE_PROGRAMS)
+
+    def _surroundings(self, programs: tuple[Program, Program]) -> tuple[Surroundings, Surroundings]:
+        unreliable, reliable = (
+            Surroundings(program, self._timers, self._census[program.machine.name], self.absorbed, self)
+            for program in programs
+        )
+        return unreliable, reliable
+
+    def counts(self) -> Mapping[str, Mapping[State, int]]:
+        """How many transactions of each machine are in each state; Terminated counts those that have ended."""
+        return self._census
+
+    def counts_alive(self) -> int:
+        """How many transactions there are."""
+        return len(self._clients) + len(self._servers)
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """A message from the transport. Never raises."""
+        try:
+            if isinstance(message, Request):
+                self._receive_request(message, flow)
+            else:
+                self._receive_response(message, flow)
+        except MalformedMessage as error:
+            if isinstance(message, Request) and message.method != "ACK":
+                self._refuse(message, flow, error.status)
+            else:
+                self.dropped += 1
+        except Exception:
+            log.failure("a message from {source} failed", source=flow.remote)
+
+    def send_request(self, request: Request, flow: Flow, user: TransactionUser) -> ClientTransaction:
+        """Send a request, with our Via as its only one, over the flow. Not for ACK and CANCEL.
+
+        Raises ValueError for a request that cannot be serialised.
+        """
+        branch = self._add_via(request, flow)
+        return self._start(request, flow, user, branch)
+
+    def send_ack(self, request: Request, flow: Flow) -> None:
+        """Send the ACK of a 2xx, with our Via as its only one. There is no transaction (13.2.2.4)."""
+        self._add_via(request, flow)
+        flow.send(request.to_bytes())
+
+    def stop(self) -> None:
+        """End everything at once, without a word to the peers, the core or the users."""
+        for transaction in (*self._clients.values(), *self._servers.values()):
+            transaction.stop()
+        self._timers.stop()
+
+    def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
+        """Send a CANCEL, complete with its Via, in a transaction of its own."""
+        self._start(cancel, flow, _NobodyCares(), branch)
+
+    def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Give the core a new request; a CANCEL is ours to answer."""
+        if request.method == "CANCEL":
+            self._cancel(transaction, request)
+        else:
+            self.core.receive_request(transaction, request)
+
+    def pass_ack(self, ack: Request, flow: Flow) -> None:
+        """Give the core an ACK of a 2xx."""
+        try:
+            self.core.receive_ack(ack, flow)
+        except Exception:
+            log.failure("the core failed on an ACK")
+
+    def forget_client(self, transaction: ClientTransaction) -> None:
+        """The transaction has ended."""
+        self._clients.pop(transaction.key, None)
+
+    def forget_server(self, transaction: ServerTransaction) -> None:
+        """The transaction has ended."""
+        self._servers.pop(transaction.key, None)
+        if transaction.merge_key is not None:
+            self._merged.pop(transaction.merge_key, None)
+
+    def _add_via(self, request: Request, flow: Flow) -> str:
+        branch = new_branch(self._random(12))
+        request.headers.remove("Via")
+        request.headers.prepend("Via", via_value(flow, branch))
+        return branch
+
+    def _start(self, request: Request, flow: Flow, user: TransactionUser, branch: str) -> ClientTransaction:
+        kinds = self._invite_client if request.method == "INVITE" else self._other_client
+        transaction = ClientTransaction(kinds[flow.is_reliable], request, flow, user, branch)
+        self._clients[transaction.key] = transaction
+        transaction.start()
+        return transaction
+
+    def _receive_response(self, response: Response, flow: Flow) -> None:
+        transaction = self._clients.get(client_key(response))
+        if transaction is None or transaction.flow.side is not flow.side:
+            self._pass_stray_response(response, flow)
+        else:
+            transaction.receive(response)
+
+    def _pass_stray_response(self, response: Response, flow: Flow) -> None:
+        try:
+            self.core.receive_stray_response(response, flow)
+        except Exception:
+            log.failure("the core failed on a stray {status}", status=response.status)
+
+    def _receive_request(self, request: Request, flow: Flow) -> None:
+        key = server_key(request, flow.side)
+        transaction = self._servers.get(key)
+        if request.method == "ACK":
+            self._receive_ack(request, flow, transaction)
+        elif transaction is not None:
+            transaction.happen(Event.RECEIVE_REQUEST, request)
+        elif request.method == "CANCEL":
+            self._receive_cancel(request, flow, key)
+        else:
+            self._receive_new_request(request, flow, key)
+
+    def _receive_ack(self, ack: Request, flow: Flow, transaction: ServerTransaction | None) -> None:
+        if transaction is None or (is_rfc2543(transaction.key) and not transaction.is_acknowledged_by(ack)):
+            self.pass_ack(ack, flow)
+        else:
+            transaction.happen(Event.RECEIVE_ACK, ack)
+
+    def _receive_cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
+        """A transaction for a CANCEL that finds its INVITE, else 481 (9.2).
+
+        There are no more of them than INVITEs, so they need no ceiling; those that find nothing leave nothing behind.
+        """
+        if self._cancelled_by(cancel, flow) is None:
+            self._refuse(cancel, flow, 481)
+            return
+        transaction = ServerTransaction(self._other_server[flow.is_reliable], cancel, flow, key)
+        self._servers[key] = transaction
+        transaction.happen(Event.RECEIVE_REQUEST, cancel)
+
+    def _cancelled_by(self, cancel: Request, flow: Flow) -> ServerTransaction | None:
+        return self._servers.get(server_key(cancel, flow.side, "INVITE"))
+
+    def _cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """Answer the CANCEL; an INVITE that has its final response stays as it is (9.2)."""
+        invite = self._cancelled_by(cancel, transaction.flow)
+        assert invite is not None
+        transaction.respond(invite.with_same_tag(cancel.response(200)))
+        if invite.is_answered or invite.is_cancelled:
+            return
+        invite.is_cancelled = True
+        try:
+            self.core.receive_cancel(invite, cancel)
+        except Exception:
+            log.failure("the core failed on a CANCEL")
+            invite.core_failed()
+
+    def _receive_new_request(self, request: Request, flow: Flow, key: Key) -> None:
+        merged = merge_key(request, flow.side)
+        if self._ceiling.is_reached(len(self._servers), merged is None):
+            self._refuse(request, flow, 503, (("Retry-After", str(self._ceiling.retry_after)),))
+        elif merged in self._merged:
+            self._refuse(request, flow, 482)
+        else:
+            kinds = self._invite_server if request.method == "INVITE" else self._other_server
+            transaction = ServerTransaction(kinds[flow.is_reliable], request, flow, key)
+            self._servers[key] = transaction
+            if merged is not None:
+                self._merged[merged] = transaction
+                transaction.merge_key = merged
+            transaction.happen(Event.RECEIVE_REQUEST, request)
+
+    def _refuse(self, request: Request, flow: Flow, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """Answer without a transaction: copies of the request get the same answer each."""
+        response = request.response(status, to_tag=stateless_tag(request))
+        for name, value in headers:
+            response.headers.add(name, value)
+        self.refused[status] += 1
+        flow.send(response.to_bytes())

@@ -1,0 +1,228 @@
+"""What all transactions share: walking a machine's table, running its timers, and an end that leaves nothing behind.
+
+A machine is compiled once: for each state, what to call for each event. A transaction has two timers at most: one that
+repeats a message (A, E, G, and the 100) and one that limits the time in its state; starting a timer replaces the one in
+its place.
+
+The actions themselves are in client.py and server.py, the tables in tables.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from attrs import frozen
+
+from gateway.sip.message import Message, Request
+from gateway.transaction.tables import STARTED_TIMER, Action, Event, Machine, State, over_reliable
+from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration, longer
+from gateway.transport.flow import Flow
+
+if TYPE_CHECKING:
+    from gateway.transaction.client import ClientTransaction
+    from gateway.transaction.server import ServerTransaction
+
+REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G, Event.TIMER_TRYING, Event.TIMER_LATE_TRYING})
+"""Timers in the first place; all others limit a state."""
+
+Act = Callable[["Transaction", Message | None], None]
+"""An action: called with the transaction and the message of the event."""
+
+Kind = TypeVar("Kind", bound="Transaction")
+
+
+@frozen
+class Step:
+    """A compiled row: what to call, which state to enter before, and which timers have no meaning there."""
+
+    acts: tuple[Act, ...]
+    state: State
+    stops_repeating: bool
+    stops_limit: bool
+
+
+@frozen
+class Program:
+    """A compiled machine for one kind of transport."""
+
+    machine: Machine
+    steps: Mapping[State, Mapping[Event, Step]]
+
+
+def compile_machine(
+    machine: Machine, acts: Mapping[Action, Callable[[Kind, Message | None], None]]
+) -> tuple[Program, Program]:
+    """The program over an unreliable and over a reliable transport, in this order."""
+    return _compile(machine, acts, False), _compile(over_reliable(machine), acts, True)
+
+
+def _compile(
+    machine: Machine, acts: Mapping[Action, Callable[[Kind, Message | None], None]], is_reliable: bool
+) -> Program:
+    steps: dict[State, dict[Event, Step]] = {state: {} for state in State}
+    for (state, event), (actions, next_state) in machine.rows.items():
+        ended = {timer for old, timer in machine.rows if old is state and (next_state, timer) not in machine.rows}
+        ended &= set(STARTED_TIMER.values())
+        steps[state][event] = Step(
+            tuple(
+                _starter(action, is_reliable) if action in STARTED_TIMER else cast(Act, acts[action])
+                for action in actions
+            ),
+            next_state,
+            bool(ended & REPEATING),
+            bool(ended - REPEATING),
+        )
+    return Program(machine, steps)
+
+
+def _starter(action: Action, is_reliable: bool) -> Act:
+    timer = STARTED_TIMER[action]
+    if action is Action.START_E_AT_T2:
+        return _repeat_after(T2, timer)
+    seconds = duration(timer, is_reliable)
+    if timer in LONGEST_INTERVAL:
+        return _repeat_longer(seconds, timer)
+    return _repeat_after(seconds, timer) if timer in REPEATING else _limit_to(seconds, timer)
+
+
+def _repeat_after(seconds: float, timer: Event) -> Act:
+    def act(transaction: Transaction, _message: Message | None) -> None:
+        transaction.repeat_after(seconds, timer)
+
+    return act
+
+
+def _repeat_longer(seconds: float, timer: Event) -> Act:
+    def act(transaction: Transaction, _message: Message | None) -> None:
+        interval = transaction.interval
+        transaction.interval = longer(timer, interval) if interval else seconds
+        transaction.repeat_after(transaction.interval, timer)
+
+    return act
+
+
+def _limit_to(seconds: float, timer: Event) -> Act:
+    def act(transaction: Transaction, _message: Message | None) -> None:
+        transaction.limit_to(seconds, timer)
+
+    return act
+
+
+class Directory(Protocol):
+    """The layer, as its transactions see it."""
+
+    def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Give the core a new request. Raises what the core raises."""
+
+    def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
+        """Send a CANCEL, complete with its Via, in a transaction of its own."""
+
+    def pass_ack(self, ack: Request, flow: Flow) -> None:
+        """Give the core an ACK."""
+
+    def forget_client(self, transaction: ClientTransaction) -> None:
+        """The transaction has ended."""
+
+    def forget_server(self, transaction: ServerTransaction) -> None:
+        """The transaction has ended."""
+
+
+@frozen(eq=False)
+class Surroundings:
+    """What transactions of one kind have in common: their program and the layer's timers, counts and tables."""
+
+    program: Program
+    timers: TimerQueues
+    census: dict[State, int]
+    absorbed: Counter[tuple[str, State, Event]]
+    directory: Directory
+
+    def count_absorbed(self, state: State, event: Event) -> None:
+        """An event had no row in this state."""
+        self.absorbed[self.program.machine.name, state, event] += 1
+
+
+class Transaction:
+    """One run of a machine."""
+
+    __slots__ = ("__weakref__", "_limit", "_repeating", "_state", "_steps", "_surroundings", "interval")
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._steps = surroundings.program.steps
+        self._surroundings = surroundings
+        self._state = State.INITIAL
+        self._repeating: Timer | None = None
+        self._limit: Timer | None = None
+        self.interval = 0.0  # seconds of the last run of timer A, E or G; 0 before the first
+        surroundings.census[State.INITIAL] += 1
+
+    @property
+    def state(self) -> State:
+        """Where the machine is."""
+        return self._state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the transaction is over: nothing that happens to it has an effect."""
+        return self._state is State.TERMINATED
+
+    def happen(self, event: Event, message: Message | None = None) -> None:
+        """Do what the table says about the event."""
+        step = self._steps[self._state].get(event)
+        if step is None:
+            self._surroundings.count_absorbed(self._state, event)
+            return
+        if step.state is not self._state:
+            self._enter(step)
+        for act in step.acts:
+            act(self, message)
+        if step.state is State.TERMINATED:
+            self._end()
+
+    def timer_expired(self, event: Event) -> None:
+        """One of this transaction's timers has run out."""
+        if event in REPEATING:
+            self._repeating = None
+        else:
+            self._limit = None
+        self.happen(event)
+
+    def repeat_after(self, seconds: float, timer: Event) -> None:
+        """Run a timer of the first place."""
+        self.stop_repeating()
+        self._repeating = self._surroundings.timers.start(seconds, self, timer)
+
+    def stop_repeating(self) -> None:
+        """Stop the timer of the first place."""
+        if self._repeating is not None:
+            self._repeating.cancel()
+            self._repeating = None
+
+    def limit_to(self, seconds: float, timer: Event) -> None:
+        """Run a timer of the second place."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self._surroundings.timers.start(seconds, self, timer)
+
+    def stop(self) -> None:
+        """End without a word to anybody."""
+        if self._state is not State.TERMINATED:
+            self._enter(Step((), State.TERMINATED, True, True))
+            self._end()
+
+    def _enter(self, step: Step) -> None:
+        census = self._surroundings.census
+        census[self._state] -= 1
+        census[step.state] += 1
+        self._state = step.state
+        if step.stops_repeating:
+            self.stop_repeating()
+        if step.stops_limit and self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+
+    def _end(self) -> None:
+        """Drop what the transaction holds; the machine is in Terminated and its timers are stopped."""
+        raise NotImplementedError

@@ -1,0 +1,73 @@
+"""Which transaction a message belongs to (RFC 3261 sections 17.1.3, 17.2.3 and 8.2.2.2), as keys of dictionaries.
+
+Also what makes our own messages match: branches, and tags that are the same for each copy of a request.
+"""
+
+from gateway.config import Side
+from gateway.sip.message import Request, Response
+from gateway.sip.via import MAGIC_COOKIE
+from gateway.transport.flow import Flow
+
+Key = tuple[str | int | None, ...]
+
+
+def client_key(response: Response) -> Key:
+    """What finds the client transaction of a response (17.1.3). The method tells a CANCEL from its INVITE."""
+    return response.top_via.branch, response.cseq.method
+
+
+def server_key(request: Request, side: Side, method: str | None = None) -> Key:
+    """What finds the server transaction of a request (17.2.3); an ACK has the key of its INVITE.
+
+    method asks for another request with the same branch: that of a CANCEL. The side is in the key so that nobody on one
+    side of the gateway reaches a transaction of the other, whatever branch he guesses.
+    """
+    if method is None:
+        method = "INVITE" if request.method == "ACK" else request.method
+    via = request.top_via
+    branch = via.branch
+    if branch is None or not branch.startswith(MAGIC_COOKIE):
+        return _rfc2543_key(request, side, method)
+    return branch, via.host, via.port, method, side
+
+
+def _rfc2543_key(request: Request, side: Side, method: str) -> Key:
+    """The key for a peer without the magic cookie.
+
+    The To tag counts too, but an ACK has that of the response: whoever finds a transaction for an ACK compares it.
+    """
+    to_tag = None if method == "INVITE" else request.to.tag
+    sender = (str(request.top_via), request.uri, request.from_.tag, to_tag)
+    return (*sender, request.call_id, request.cseq.number, method, side)
+
+
+def is_rfc2543(key: Key) -> bool:
+    """Whether a server key is that of a peer without magic cookie."""
+    return not str(key[0]).startswith(MAGIC_COOKIE)
+
+
+def merge_key(request: Request, side: Side) -> Key | None:
+    """What two forks of one request have in common though their branches differ (8.2.2.2); None within a dialog."""
+    if request.to.tag is not None:
+        return None
+    cseq = request.cseq
+    return request.from_.tag, request.call_id, cseq.number, cseq.method, side
+
+
+def via_value(flow: Flow, branch: str) -> str:
+    """The Via of a request that we send over the flow. It asks for the response to come back the same way (RFC
+    3581)."""
+    return f"SIP/2.0/{flow.transport.upper()} {flow.advertised};branch={branch};rport"
+
+
+def new_branch(random: bytes) -> str:
+    """A branch that nobody off the path can guess, if random is."""
+    return MAGIC_COOKIE + random.hex()
+
+
+def stateless_tag(request: Request) -> str:
+    """A To tag for a response without transaction: the same for every copy of the request (8.2.7).
+
+    str.__hash__ is salted per process, so the tag tells nothing about us.
+    """
+    return f"{hash((request.headers.get('Via'), request.headers.get('Call-ID'))) & 0xFFFFFFFFFFFF:012x}"

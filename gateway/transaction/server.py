@@ -1,0 +1,137 @@
+"""Server transactions: one request of a peer, passed to the core once, and its response, sent as often as needed
+(17.2).
+
+What happens in which state is said by INVITE_SERVER and NON_INVITE_SERVER in tables.py; this is what the actions do.
+The request and its copies come from layer.py, responses from the core by respond(), the time from timers.py. A
+transport failure does not end a server transaction (RFC 6026 section 7.1): its timers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.logger import Logger
+
+from gateway.sip.address import NameAddress
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.message import Message, Request, Response
+from gateway.transaction.machine import Surroundings, Transaction, compile_machine
+from gateway.transaction.matching import Key, stateless_tag
+from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
+from gateway.transport.flow import Flow
+
+log = Logger()
+
+
+class ServerTransaction(Transaction):
+    """A request that was received. The core answers it by respond()."""
+
+    __slots__ = ("_data", "_to", "flow", "is_cancelled", "is_invite", "key", "merge_key", "request")
+
+    def __init__(self, surroundings: Surroundings, request: Request, flow: Flow, key: Key) -> None:
+        super().__init__(surroundings)
+        self.request = request
+        self.flow = flow
+        self.key = key
+        self.merge_key: Key | None = None
+        self.is_invite = request.method == "INVITE"
+        self.is_cancelled = False
+        self._data = b""  # the last response
+        self._to: str | None = None  # To of the last response with a tag
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the core has given a final response (or cannot any more)."""
+        return self._state not in (State.INITIAL, State.TRYING, State.PROCEEDING)
+
+    def respond(self, response: Response) -> None:
+        """Send a response of the core. Raises ValueError for one that cannot be serialised; then nothing has happened.
+
+        What comes too late or may not be sent is absorbed: a second final response, anything after the end, and for
+        other requests than INVITE a provisional response and a 408 (RFC 4320). The core may repeat the 2xx of an
+        INVITE.
+        """
+        event = self._event_of(response.status)
+        if event in self._steps[self._state]:
+            self._data = response.to_bytes()
+            if response.status > 100:
+                self._to = response.headers.get("To")
+        self.happen(event, response)
+
+    def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Send a final response with the To tag of earlier ones, or a new one."""
+        response = self.with_same_tag(self.request.response(status, reason or None))
+        for name, value in headers:
+            response.headers.add(name, value)
+        self.respond(response)
+
+    def with_same_tag(self, response: Response) -> Response:
+        """That response with the To tag of earlier ones (9.2), or a new one."""
+        if self._to is None:
+            response.add_to_tag(stateless_tag(self.request))
+        else:
+            response.headers.set("To", self._to)
+        return response
+
+    def is_acknowledged_by(self, ack: Request) -> bool:
+        """Whether an ACK without magic cookie is about our response: it has its To tag (17.2.3)."""
+        return self._to is not None and NameAddress.parse(self._to).tag == ack.to.tag
+
+    def _event_of(self, status: int) -> Event:
+        if status < 200:
+            return Event.SEND_1XX
+        if status < 300:
+            return Event.SEND_2XX
+        return Event.SEND_408 if status == 408 and not self.is_invite else Event.SEND_3XX_6XX
+
+    def _pass_request(self, request: Message | None) -> None:
+        assert isinstance(request, Request)
+        try:
+            self._surroundings.directory.pass_request(self, request)
+        except Refused as refused:
+            self.refuse(refused.status, refused.reason, refused.headers)
+        except MalformedMessage as error:
+            self.refuse(error.status)
+        except Exception:
+            log.failure("the core failed on a {method}", method=request.method)
+            self.core_failed()
+
+    def core_failed(self) -> None:
+        """The core has a bug: answer 500 for it, unless it did answer."""
+        if not self.is_answered:
+            self.refuse(500)
+
+    def _pass_ack(self, ack: Message | None) -> None:
+        assert isinstance(ack, Request)
+        self._surroundings.directory.pass_ack(ack, self.flow)
+
+    def _send_trying(self, _message: Message | None) -> None:
+        self._data = self.request.response(100).to_bytes()
+        self.flow.send(self._data)
+
+    def _send_response(self, _message: Message | None) -> None:
+        self.flow.send(self._data)
+
+    def _resend_response(self, _message: Message | None) -> None:
+        if self._data:
+            self.flow.send(self._data)
+
+    def _stop_trying(self, _message: Message | None) -> None:
+        self.stop_repeating()
+
+    def _end(self) -> None:
+        self._surroundings.directory.forget_server(self)
+        self._data = b""
+
+
+_ACTS: dict[Action, Callable[[ServerTransaction, Message | None], None]] = {
+    Action.PASS_REQUEST: ServerTransaction._pass_request,
+    Action.PASS_ACK: ServerTransaction._pass_ack,
+    Action.SEND_TRYING: ServerTransaction._send_trying,
+    Action.SEND_RESPONSE: ServerTransaction._send_response,
+    Action.RESEND_RESPONSE: ServerTransaction._resend_response,
+    Action.STOP_TRYING: ServerTransaction._stop_trying,
+}
+
+INVITE_PROGRAMS = compile_machine(INVITE_SERVER, _ACTS)
+NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_SERVER, _ACTS)

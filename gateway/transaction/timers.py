@@ -1,0 +1,166 @@
+"""How long the timers of RFC 3261 section 17 (table 4) and RFC 6026 run, and a cheap way to run thousands of them.
+
+There are about a dozen different durations in SIP, and timers of one duration expire in the order in which they were
+started. So each duration has a queue, to start a timer is an append, and only the head of a queue is known to the
+reactor. A cancelled timer is forgotten where it stands. (A reactor's own delayed call costs several times as much to
+start and cancel: bench/transactions.py.)
+
+What the expiry of a timer means is in tables.py.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from gateway.transaction.tables import NEVER_RELIABLE, ZERO_RELIABLE, Event
+
+T1 = 0.5
+"""Seconds: an estimate of the round-trip time (RFC 3261 section 17.1.1.1)."""
+T2 = 4.0
+"""Seconds: the longest interval between copies of a non-INVITE request or an INVITE response."""
+T4 = 5.0
+"""Seconds: the longest time that a message stays in the network."""
+DURATION: Mapping[Event, float] = {
+    Event.TIMER_A: T1,
+    Event.TIMER_B: 64 * T1,
+    Event.TIMER_D: 64 * T1,  # "at least 32 seconds"
+    Event.TIMER_E: T1,
+    Event.TIMER_F: 64 * T1,
+    Event.TIMER_G: T1,
+    Event.TIMER_H: 64 * T1,
+    Event.TIMER_I: T4,
+    Event.TIMER_J: 64 * T1,
+    Event.TIMER_K: T4,
+    Event.TIMER_L: 64 * T1,
+    Event.TIMER_M: 64 * T1,
+    Event.TIMER_CANCELLED: 64 * T1,
+    Event.TIMER_TRYING: 0.2,  # 17.2.1
+    Event.TIMER_LATE_TRYING: T2 - T1,  # RFC 4320: when the client sets its timer E to T2, after T1 + 2*T1 + 4*T1
+    Event.TIMER_EXPIRED: 64 * T1,
+}
+"""Seconds of the first run of each timer over an unreliable transport."""
+
+LONGEST_INTERVAL: Mapping[Event, float] = {Event.TIMER_A: 64 * T1, Event.TIMER_E: T2, Event.TIMER_G: T2}
+"""Seconds at which the doubling of the retransmission timers ends; timer B ends the doubling of timer A anyway."""
+
+SOON = 1e-6
+"""Seconds: what is due so soon is due now; floating-point time cannot tell."""
+
+
+def duration(timer: Event, is_reliable: bool) -> float:
+    """Seconds of the first run of a timer; 0 where the transport makes it needless (RFC 3261 table 4)."""
+    return 0.0 if is_reliable and timer in NEVER_RELIABLE | ZERO_RELIABLE else DURATION[timer]
+
+
+def longer(timer: Event, interval: float) -> float:
+    """Seconds of the next run of timer A, E or G after a run of `interval` (RFC 3261 sections 17.1.1.2 and
+    17.1.2.2)."""
+    return min(2 * interval, LONGEST_INTERVAL[timer])
+
+
+class Expires(Protocol):
+    """Who hears of an expired timer."""
+
+    def timer_expired(self, event: Event) -> None:
+        """The timer has run out. Does not raise."""
+
+
+class Timer:
+    """One run of a timer."""
+
+    __slots__ = ("_queue", "due", "event", "owner")
+
+    def __init__(self, queue: "_Queue", due: float, owner: Expires, event: Event) -> None:
+        self._queue = queue
+        self.due = due
+        self.event = event
+        self.owner: Expires | None = owner
+
+    def cancel(self) -> None:
+        """Stop the timer; nothing happens when it has expired or was cancelled before."""
+        if self.owner is not None:
+            self.owner = None
+            self._queue.release()
+
+
+class _Queue:
+    """The timers of one duration, soonest first."""
+
+    __slots__ = ("_call", "_clock", "_expiring", "_running", "_seconds", "_timers")
+
+    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._timers: deque[Timer] = deque()
+        self._running = 0  # timers that are not cancelled
+        self._expiring = False
+        self._call: IDelayedCall | None = None
+
+    def start(self, owner: Expires, event: Event) -> Timer:
+        timer = Timer(self, self._clock.seconds() + self._seconds, owner, event)
+        self._timers.append(timer)
+        self._running += 1
+        if self._call is None and not self._expiring:
+            self._call = self._clock.callLater(self._seconds, self._expire)
+        return timer
+
+    def release(self) -> None:
+        """One timer was cancelled. The last one takes the reactor's delayed call with it."""
+        self._running -= 1
+        if self._expiring:
+            return
+        if not self._running:
+            self.clear()
+        elif len(self._timers) > 4 * self._running + 1000:
+            self._timers = deque(timer for timer in self._timers if timer.owner is not None)
+
+    def clear(self) -> None:
+        self._timers.clear()
+        self._running = 0
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _expire(self) -> None:
+        self._call = None
+        self._expiring = True
+        try:
+            self._expire_due(self._clock.seconds() + SOON)
+        finally:
+            self._expiring = False
+            if self._running:
+                delay = max(0.0, self._timers[0].due - self._clock.seconds())
+                self._call = self._clock.callLater(delay, self._expire)
+            else:
+                self._timers.clear()
+
+    def _expire_due(self, now: float) -> None:
+        timers = self._timers
+        while timers and (timers[0].owner is None or timers[0].due <= now):
+            timer = timers.popleft()
+            owner, timer.owner = timer.owner, None
+            if owner is not None:
+                self._running -= 1
+                owner.timer_expired(timer.event)
+
+
+class TimerQueues:
+    """Runs timers over a clock, which can be a reactor or a task.Clock."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._queues: dict[float, _Queue] = {}
+
+    def start(self, seconds: float, owner: Expires, event: Event) -> Timer:
+        """Tell the owner of the event after that many seconds. Durations are few: each one keeps a queue for good."""
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = _Queue(self._clock, seconds)
+        return queue.start(owner, event)
+
+    def stop(self) -> None:
+        """Cancel every timer; their owners hear nothing."""
+        for queue in self._queues.values():
+            queue.clear()

@@ -1,0 +1,187 @@
+"""What tests of transactions and dialogs share: a flow that records, a core and a user that record, and messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.task import Clock
+
+from gateway.config import Listener, Side
+from gateway.sip.headers import Headers
+from gateway.sip.message import Message, Request, Response
+from gateway.sip.parser import parse
+from gateway.transaction.layer import Ceiling, TransactionLayer
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import TransactionFailure
+from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, TransportFailure, Watcher
+
+
+class RecordingFlow(Flow):
+    """A flow that keeps what is sent. Parses it, so that what cannot be read fails the test."""
+
+    __slots__ = ("_is_open", "sent", "watchers")
+
+    def __init__(self, transport: str = "udp", side: Side = Side.PHONES, port: int = 5060) -> None:
+        tls = Path("certs/none.pem") if transport == "tls" else None
+        listener = Listener(f"{side}-{transport}", side, transport, "127.0.0.20", 5060, None, tls, tls, None)
+        address = Address("127.0.0.20", 5060)
+        super().__init__(listener, address, Address("127.0.0.11", port), address)
+        self.sent: list[Message] = []
+        self.watchers: set[object] = set()  # those who have not stopped watching
+        self._is_open = True
+
+    @property
+    def is_open(self) -> bool:
+        return self._is_open
+
+    @property
+    def key(self) -> FlowKey:
+        return FlowKey(self.listener.name, self.transport, self.remote)
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(parse(data))
+
+    def close(self) -> None:
+        self.fail(FailureKind.CLOSED)
+
+    def fail(self, kind: FailureKind = FailureKind.REFUSED) -> None:
+        """The connection is lost."""
+        self._is_open = False
+        self._tell_watchers(TransportFailure(kind, "as the test wants"))
+
+    def requests(self, method: str) -> list[Request]:
+        """The requests of that method that were sent."""
+        return [message for message in self.sent if isinstance(message, Request) and message.method == method]
+
+    def statuses(self) -> list[int]:
+        """The status of each response that was sent."""
+        return [message.status for message in self.sent if isinstance(message, Response)]
+
+    def take(self) -> list[Message]:
+        """What was sent since the last call."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    def watch(self, lost: Watcher) -> Callable[[], None]:
+        unwatch = super().watch(lost)
+        token = object()
+        self.watchers.add(token)
+
+        def stop() -> None:
+            self.watchers.discard(token)
+            unwatch()
+
+        return stop
+
+
+class RecordingUser:
+    """A transaction user that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.responses: list[Response] = []
+        self.failures: list[TransactionFailure] = []
+
+    def receive_response(self, response: Response) -> None:
+        self.responses.append(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        self.failures.append(failure)
+
+    @property
+    def statuses(self) -> list[int]:
+        """The status of each response that was received."""
+        return [response.status for response in self.responses]
+
+
+class RecordingCore:
+    """A core that keeps what it hears and answers nothing."""
+
+    def __init__(self) -> None:
+        self.transactions: list[ServerTransaction] = []
+        self.acks: list[Request] = []
+        self.cancelled: list[tuple[ServerTransaction, Request]] = []
+        self.strays: list[Response] = []
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        assert transaction.request is request
+        self.transactions.append(transaction)
+
+    def receive_ack(self, request: Request, flow: Flow) -> None:
+        self.acks.append(request)
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        self.cancelled.append((transaction, cancel))
+
+    def receive_stray_response(self, response: Response, flow: Flow) -> None:
+        self.strays.append(response)
+
+
+class Bench:
+    """A transaction layer with a clock, a core and a flow of the wanted transport."""
+
+    def __init__(self, transport: str = "udp", ceiling: Ceiling | None = None) -> None:
+        self.clock = Clock()
+        self.core = RecordingCore()
+        self.layer = TransactionLayer(self.clock, self.core, ceiling)
+        self.flow = RecordingFlow(transport)
+        self.user = RecordingUser()
+
+    def advance(self, seconds: float) -> None:
+        """Let the time pass in small steps, as a reactor would."""
+        end = self.clock.seconds() + seconds
+        while self.clock.getDelayedCalls():
+            due = min(call.getTime() for call in self.clock.getDelayedCalls())
+            if due > end:
+                break
+            self.clock.advance(max(0.0, due - self.clock.seconds()))
+        self.clock.advance(max(0.0, end - self.clock.seconds()))
+
+    def assert_nothing_left(self) -> None:
+        """No transaction, no timer and no watcher is left over."""
+        assert self.layer.counts_alive() == 0
+        assert self.clock.getDelayedCalls() == []
+        assert self.flow.watchers == set()
+
+
+def make_request(
+    method: str,
+    branch: str | None = "z9hG4bKpeer1",
+    *,
+    cseq: int = 1,
+    to_tag: str | None = None,
+    from_tag: str = "caller",
+    call_id: str = "call@phone",
+    body: bytes = b"",
+) -> Request:
+    """A request of a phone; branch None leaves it out, as RFC 2543 did."""
+    via = "SIP/2.0/UDP 127.0.0.11:5060" + (f";branch={branch}" if branch else "")
+    headers = Headers(
+        (
+            ("Via", via),
+            ("Max-Forwards", "70"),
+            ("From", f"<sip:alice@example.com>;tag={from_tag}"),
+            ("To", "<sip:bob@example.com>" + (f";tag={to_tag}" if to_tag else "")),
+            ("Call-ID", call_id),
+            ("CSeq", f"{cseq} {method}"),
+            ("Contact", "<sip:alice@127.0.0.11:5060>"),
+        )
+    )
+    return Request(method, "sip:bob@example.com", headers, body)
+
+
+def outgoing(method: str, cseq: int = 1) -> Request:
+    """A request of ours, without Via."""
+    request = make_request(method, cseq=cseq, call_id="ours@gateway")
+    request.headers.remove("Via")
+    request.headers.add("Route", "<sip:proxy.example.com;lr>")
+    return request
+
+
+def ack_of(invite: Request, response: Message, branch: str | None = None) -> Request:
+    """The ACK for a response: with the INVITE's branch for a refusal, with one of its own for a 2xx."""
+    ack = make_request("ACK", branch, cseq=invite.cseq.number, call_id=invite.call_id)
+    if branch is None:
+        ack.headers.set("Via", invite.headers.get("Via") or "")
+    ack.headers.set("To", response.headers.get("To") or "")
+    return ack
