@@ -1,6 +1,6 @@
 """What every message goes through on its way in, whatever carried it: understood or answered 400, its source noted.
 
-    bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> receiver(message, flow)
+    bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> receiver
 
 Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: what the bytes came from (udp.py,
 stream.py) and what the message asks for (transaction and above).

@@ -230,7 +230,7 @@ class Flow(ABC):
     def close(self) -> None:
         """End the connection after what is queued; nothing to do for UDP."""
 
-    def at_port(self, port: int) -> "Flow":  # noqa: ARG002
+    def at_port(self, port: int) -> "Flow":
         """The flow to another port of the same peer; a connection stays the one it is (RFC 3261 section 18.2.2)."""
         return self
 

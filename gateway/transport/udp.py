@@ -24,9 +24,9 @@ from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Transpor
 from gateway.transport.sockets import (
     TransportReactor,
     cannot_listen,
-    is_any_address,
     mark_signalling,
-    source_address_toward,
+    own_addresses,
+    unmapped,
     widen_receive_buffer,
 )
 
@@ -51,7 +51,7 @@ class UdpFlow(Flow):
     __slots__ = ("_peer", "_port")
 
     def __init__(self, port: "DatagramListener", peer: Peer, local: Address, advertised: Address) -> None:
-        super().__init__(port.listener, local, Address(peer[0], peer[1]), advertised)
+        super().__init__(port.listener, local, Address(unmapped(peer[0]), peer[1]), advertised)
         self._port = port
         self._peer = peer
 
@@ -88,6 +88,7 @@ class DatagramListener(DatagramProtocol):
 
     def __init__(self, listener: Listener, arrivals: Arrivals) -> None:
         self.listener = listener
+        self.port = listener.port  # the one bound, once it is
         self.is_open = False
         self.unsent = 0
         self._arrivals = arrivals
@@ -95,7 +96,6 @@ class DatagramListener(DatagramProtocol):
         self._watchers = Watchers()
         self._socket: socket.socket | None = None
         self._listening: IListeningPort | None = None
-        self._local = Address(listener.address, listener.port)
 
     def start(self, reactor: TransportReactor) -> None:
         """Open the socket. Raises CannotListen."""
@@ -118,12 +118,12 @@ class DatagramListener(DatagramProtocol):
         """The socket is bound."""
         transport = self.transport
         assert transport is not None
-        self._socket = cast(ISystemHandle, transport).getHandle()
-        assert isinstance(self._socket, socket.socket)
+        handle = cast(ISystemHandle, transport).getHandle()
+        assert isinstance(handle, socket.socket)
+        self._socket = handle
         mark_signalling(self._socket)
         widen_receive_buffer(self._socket)
-        host = transport.getHost()
-        self._local = Address(host.host, host.port)
+        self.port = transport.getHost().port
         self.is_open = True
 
     def datagramReceived(self, datagram: bytes, addr: Peer) -> None:
@@ -149,7 +149,7 @@ class DatagramListener(DatagramProtocol):
 
     def flow(self, host: str, port: int) -> UdpFlow:
         """The flow to a numeric host and port."""
-        peer = (host, port)
+        peer = (f"::ffff:{host}" if ":" in self.listener.address and ":" not in host else host, port)
         return self._flows.get(peer) or self._remember(peer)
 
     def watch(self, lost: Watcher) -> Callable[[], None]:
@@ -159,9 +159,5 @@ class DatagramListener(DatagramProtocol):
     def _remember(self, peer: Peer) -> UdpFlow:
         if len(self._flows) >= MAX_FLOWS:
             self._flows.clear()
-        local = self._local
-        if is_any_address(local.host):
-            local = Address(source_address_toward(peer[0]) or local.host, local.port)
-        advertised = Address(self.listener.advertised_host or local.host, local.port)
-        flow = self._flows[peer] = UdpFlow(self, peer, local, advertised)
+        flow = self._flows[peer] = UdpFlow(self, peer, *own_addresses(self.listener, self.port, unmapped(peer[0])))
         return flow

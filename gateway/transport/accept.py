@@ -1,0 +1,111 @@
+"""Connections that peers begin: who may connect to a TCP or TLS listener, and how many at once.
+
+Lives here: the listening port and its limits. Not here: what a connection carries (wire.py) and when a silent one is
+closed (liveness.py).
+"""
+
+from typing import cast
+
+from attrs import frozen
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from gateway.config import Listener
+from gateway.transport.connections import Connections
+from gateway.transport.flow import Address
+from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
+from gateway.transport.stream import StreamFlow
+from gateway.transport.tls import ServerTls
+from gateway.transport.wire import Shared, StreamProtocol
+
+log = Logger()
+
+BACKLOG = 1024
+"""Connections that the kernel keeps for us: every phone of a site comes back at once after a power cut."""
+
+
+@frozen
+class ConnectionLimits:
+    """How many accepted connections may be up at once."""
+
+    per_listener: int = 20_000
+    per_source: int = 1_000
+    """From one address; a whole office may share one."""
+
+
+LIMITS = ConnectionLimits()
+
+
+class StreamListener(Factory):
+    """One TCP or TLS listener of the configuration."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        listener: Listener,
+        shared: Shared,
+        connections: Connections,
+        tls: ServerTls | None,
+        limits: ConnectionLimits = LIMITS,
+    ) -> None:
+        self.listener = listener
+        self.port = listener.port  # the one bound, once it is
+        self.refused = 0
+        self._shared = shared
+        self._connections = connections
+        self._tls = tls
+        self._limits = limits
+        self._count = 0
+        self._by_source: dict[str, int] = {}
+        self._listening: IListeningPort | None = None
+
+    def start(self, reactor: TransportReactor) -> None:
+        """Open the port. Raises CannotListen."""
+        try:
+            self._listening = reactor.listenTCP(self.listener.port, self, BACKLOG, self.listener.address)
+        except CannotListenError as error:
+            raise cannot_listen(self.listener, error) from error
+        host = self._listening.getHost()
+        if isinstance(host, IPv4Address | IPv6Address):
+            self.port = host.port
+
+    def stop(self) -> Deferred[object]:
+        """Accept no more; connections that are up stay."""
+        listening, self._listening = self._listening, None
+        return maybeDeferred(listening.stopListening) if listening is not None else succeed(None)
+
+    def buildProtocol(self, addr: IAddress | None) -> StreamProtocol | None:
+        """The protocol of one connection; None closes it at once."""
+        peer = cast(IPv4Address | IPv6Address, addr)
+        remote = Address(unmapped(peer.host), peer.port)
+        if not self._has_room(remote.host):
+            self.refused += 1
+            log.debug("{listener}: no room for {source}", listener=self.listener.name, source=remote)
+            return None
+        flow = self._new_flow(remote)
+        return StreamProtocol(flow, self._shared, self._tls.channel() if self._tls is not None else None)
+
+    def _has_room(self, source: str) -> bool:
+        return self._count < self._limits.per_listener and self._by_source.get(source, 0) < self._limits.per_source
+
+    def _new_flow(self, remote: Address) -> StreamFlow:
+        _, advertised = own_addresses(self.listener, self.port, remote.host)
+        flow = StreamFlow(self.listener, remote, advertised, self._connections.new_number(), self._ended)
+        self._connections.add(flow)
+        self._count += 1
+        self._by_source[remote.host] = self._by_source.get(remote.host, 0) + 1
+        return flow
+
+    def _ended(self, flow: StreamFlow) -> None:
+        self._connections.discard(flow)
+        self._count -= 1
+        left = self._by_source[flow.remote.host] - 1
+        if left:
+            self._by_source[flow.remote.host] = left
+        else:
+            del self._by_source[flow.remote.host]

@@ -1,0 +1,118 @@
+"""Whether a certificate file can be served: the checks at start and after every reload.
+
+Lives here: chain in order and complete, key matches, dates, the advertised name in the subject alternative names, days
+left. What stops the gateway raises CertificateError, one line; what an operator should know is a warning in the report.
+Not here: contexts (tls.py), the judging of peers (channel.py, identity.py).
+"""
+
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+from attrs import frozen
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from OpenSSL import SSL, crypto
+
+from gateway.transport.flow import PeerIdentity
+from gateway.transport.identity import identity_of, mismatch
+
+RENEW_WITHIN_DAYS = 21
+"""A certificate with fewer days left is warned about."""
+
+
+class CertificateError(Exception):
+    """A certificate, key or trust file cannot be used; str() is one line with the file's path."""
+
+
+@frozen
+class CertificateReport:
+    """What a certificate file holds and what is doubtful about it."""
+
+    path: Path
+    identity: PeerIdentity
+    not_after: datetime
+    days_left: int
+    warnings: tuple[str, ...]
+
+
+def read_chain(path: Path) -> list[x509.Certificate]:
+    """The certificates of a PEM file, the server's own first. Raises CertificateError."""
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(f"{path}: no PEM certificate in it") from error
+
+
+def read_key(path: Path) -> PrivateKeyTypes:
+    """The private key of a PEM file without a passphrase. Raises CertificateError."""
+    try:
+        return serialization.load_pem_private_key(path.read_bytes(), None)
+    except OSError as error:
+        raise CertificateError(f"{path}: {error.strerror}") from error
+    except (ValueError, TypeError) as error:
+        raise CertificateError(f"{path}: no PEM private key without passphrase in it") from error
+
+
+def examine(certificate: Path, private_key: Path, advertised_host: str | None, now: datetime) -> CertificateReport:
+    """The report on a certificate with its key; now has a time zone. Raises CertificateError."""
+    chain = read_chain(certificate)
+    own = chain[0]
+    if own.public_key() != read_key(private_key).public_key():
+        raise CertificateError(f"{private_key}: not the key of {certificate}")
+    if now >= own.not_valid_after_utc:
+        raise CertificateError(f"{certificate}: expired on {own.not_valid_after_utc:%Y-%m-%d}")
+    if now < own.not_valid_before_utc:
+        raise CertificateError(f"{certificate}: not valid before {own.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+    _check_order(certificate, chain)
+    days_left = (own.not_valid_after_utc - now).days
+    warnings = _warnings(private_key, chain, advertised_host, days_left)
+    return CertificateReport(certificate, identity_of(own), own.not_valid_after_utc, days_left, warnings)
+
+
+def _check_order(path: Path, chain: list[x509.Certificate]) -> None:
+    for place, (signed, signer) in enumerate(pairwise(chain), start=1):
+        if not _is_issued_by(signed, signer):
+            raise CertificateError(f"{path}: certificate {place + 1} did not sign certificate {place}")
+
+
+def _is_issued_by(signed: x509.Certificate, signer: x509.Certificate) -> bool:
+    try:
+        signed.verify_directly_issued_by(signer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _warnings(key: Path, chain: list[x509.Certificate], advertised_host: str | None, days_left: int) -> tuple[str, ...]:
+    own = chain[0]
+    found = [
+        f"{days_left} days left" if days_left < RENEW_WITHIN_DAYS else None,
+        mismatch(identity_of(own), advertised_host) if advertised_host else None,
+        None
+        if _is_complete(chain)
+        else f"the chain ends at {chain[-1].issuer.rfc4514_string()}, which peers must know by themselves",
+        f"{key} can be read by others" if key.stat().st_mode & 0o077 else None,
+    ]
+    return tuple(warning for warning in found if warning)
+
+
+def _is_complete(chain: list[x509.Certificate]) -> bool:
+    """Whether the chain ends in a root, or in what a root known to this system signed."""
+    if _is_issued_by(chain[-1], chain[-1]):
+        return True
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_default_verify_paths()
+    store = context.get_cert_store()
+    if store is None:
+        return False
+    own, *others = (crypto.X509.from_cryptography(certificate) for certificate in chain)
+    try:
+        crypto.X509StoreContext(store, own, others).verify_certificate()
+    except crypto.X509StoreContextError:
+        return False
+    return True

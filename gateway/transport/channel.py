@@ -1,0 +1,189 @@
+"""One end of one TLS connection, without I/O: ciphertext in, plaintext out, and the other way round.
+
+    network -> receive(ciphertext) -> plaintext        send(plaintext) -> outgoing() -> network
+
+pyOpenSSL does the work over memory BIOs. Lives here: the order of a connection (handshake, verified, open, closed) and
+what its errors mean. Not here: contexts and trust (tls.py), names (identity.py), sockets (stream.py).
+"""
+
+from attrs import define
+from OpenSSL import SSL, crypto
+
+from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
+from gateway.transport.identity import identity_of, mismatch
+
+_RECORD = 16384
+"""Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
+
+_VERIFY_REASONS = {
+    2: "unknown authority (an issuer is missing)",
+    9: "not yet valid",
+    10: "expired",
+    18: "self-signed",
+    19: "unknown authority (its root is not trusted)",
+    20: "unknown authority",
+    21: "unknown authority (the chain is incomplete)",
+    22: "the chain is too long",
+    23: "revoked",
+    24: "an issuer is no authority",
+    26: "not made for this use (extended key usage)",
+}
+
+
+class TlsFailed(Exception):
+    """The connection cannot go on; failure says why."""
+
+    def __init__(self, failure: TransportFailure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+@define
+class Verification:
+    """What is asked of the peer's certificate, and the first thing found wrong with it.
+
+    It hangs on the OpenSSL connection, where the verify callback finds it. name is None where any name will do: the
+    identity of a client is for others to judge.
+    """
+
+    name: str | None = None
+    allow_wildcards: bool = False
+    problem: str | None = None
+
+    def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
+        """Whether the handshake may go on; remembers the first problem."""
+        if not is_trusted:
+            self._note(_VERIFY_REASONS.get(error, f"not valid (X.509 error {error})"))
+        elif depth == 0:
+            self.accepts_name(certificate)
+        return self.problem is None
+
+    def accepts_name(self, certificate: crypto.X509) -> bool:
+        """Whether the certificate is for whom it must be; remembers the problem."""
+        if self.name is not None:
+            self._note(mismatch(identity_of(certificate.to_cryptography()), self.name, self.allow_wildcards))
+        return self.problem is None
+
+    def _note(self, problem: str | None) -> None:
+        if self.problem is None:
+            self.problem = problem
+
+
+class TlsChannel:
+    """One end of a TLS connection. After TlsFailed, outgoing() holds the alert for the peer."""
+
+    __slots__ = ("_connection", "_verification", "has_peer_closed", "is_open")
+
+    def __init__(self, connection: SSL.Connection, verification: Verification) -> None:
+        self._connection = connection
+        self._verification = verification
+        self.is_open = False  # the handshake is complete and the peer verified
+        self.has_peer_closed = False
+
+    def start(self) -> None:
+        """Prepare the first flight: a client's hello."""
+        self._advance_handshake()
+
+    def receive(self, ciphertext: bytes) -> list[bytes]:
+        """The plaintext that became readable, in order. Raises TlsFailed."""
+        self._connection.bio_write(ciphertext)
+        if not self.is_open and not self._advance_handshake():
+            return []
+        return self._read()
+
+    def send(self, plaintext: bytes) -> None:
+        """Encrypt; the result is in outgoing(). Only when is_open. Raises TlsFailed."""
+        send = self._connection.send
+        try:
+            if len(plaintext) <= _RECORD:
+                send(plaintext)
+                return
+            for start in range(0, len(plaintext), _RECORD):
+                send(plaintext[start : start + _RECORD])
+        except SSL.Error as error:
+            raise self._failed(error) from error
+
+    def outgoing(self) -> bytes:
+        """What the network should get; empty when there is nothing."""
+        pieces: list[bytes] = []
+        while True:
+            try:
+                pieces.append(self._connection.bio_read(65536))
+            except SSL.WantReadError:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Prepare the close_notify alert (RFC 8446 section 6.1)."""
+        try:
+            self._connection.shutdown()
+        except SSL.Error:  # in mid-handshake there is nothing to close
+            pass
+
+    @property
+    def session(self) -> SSL.Session | None:
+        """What resumes this connection later; under TLS 1.3 only once the peer has sent a ticket."""
+        return self._connection.get_session()
+
+    @property
+    def context(self) -> SSL.Context:
+        """What the connection was made from."""
+        return self._connection.get_context()
+
+    @property
+    def identity(self) -> PeerIdentity | None:
+        """The peer's names, all verified; None when it showed no certificate."""
+        certificate = self._connection.get_peer_certificate() if self.is_open else None
+        return None if certificate is None else identity_of(certificate.to_cryptography())
+
+    def _advance_handshake(self) -> bool:
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except SSL.Error as error:
+            raise self._failed(error) from error
+        self._verify_again()
+        self.is_open = True
+        return True
+
+    def _verify_again(self) -> None:
+        """A resumed session shows no certificate, so OpenSSL asked nobody: the one it was begun with must still do."""
+        verification = self._verification
+        certificate = self._connection.get_peer_certificate()
+        if certificate is None:
+            verification.problem = "no certificate" if verification.name is not None else None
+        elif certificate.has_expired():
+            verification.problem = "expired"
+        else:
+            verification.accepts_name(certificate)
+        if verification.problem is not None:
+            self.close()
+            raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem))
+
+    def _read(self) -> list[bytes]:
+        pieces: list[bytes] = []
+        receive = self._connection.recv
+        try:
+            while True:
+                pieces.append(receive(_RECORD))
+        except SSL.WantReadError:
+            return pieces
+        except SSL.ZeroReturnError:
+            self.has_peer_closed = True
+            return pieces
+        except SSL.Error as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: SSL.Error) -> TlsFailed:
+        problem = self._verification.problem
+        if problem is not None:
+            return TlsFailed(TransportFailure(FailureKind.CERTIFICATE, problem))
+        return TlsFailed(TransportFailure(FailureKind.TLS, _reason(error)))
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's words for the last error in its queue."""
+    if isinstance(error, SSL.SysCallError):
+        return "the peer closed the connection without a word"
+    queue = error.args[0] if error.args else ()
+    return str(queue[-1][2]) if queue else "TLS error"

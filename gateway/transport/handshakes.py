@@ -1,0 +1,48 @@
+"""What became of TLS handshakes: counted, and told once to the operator where a certificate was refused.
+
+A certificate that does not verify is the one failure that may be an attack, so it is a warning, whoever began the
+connection. Whatever else fails on accepted connections is the daily noise of the internet: counted, logged at debug.
+"""
+
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gateway.config import Side
+from gateway.metrics import Metrics
+from gateway.transport.flow import FailureKind, TransportFailure
+
+log = Logger()
+
+
+class Shaken(Protocol):
+    """The connection, as far as this module cares."""
+
+    name: str
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def side(self) -> Side: ...
+
+
+class Handshakes:
+    """Counts and logs; one for the transport layer."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._counter = metrics.tls_handshakes
+
+    def succeeded(self, flow: Shaken) -> None:
+        """The handshake is complete and the peer verified."""
+        self._counter.labels(flow.side.value, "ok").inc()
+
+    def failed(self, flow: Shaken, failure: TransportFailure) -> None:
+        """The connection ended before it was ready."""
+        self._counter.labels(flow.side.value, failure.kind.value).inc()
+        if failure.kind is FailureKind.CERTIFICATE:
+            log.warn("certificate of {peer} refused: {reason}", peer=flow.peer, reason=failure.reason)
+        elif flow.name:
+            log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
+        else:
+            log.debug("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)

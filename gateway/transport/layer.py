@@ -1,0 +1,166 @@
+"""The transport layer as the others see it (RFC 3261 section 18): opens the listeners, gives flows, hands up messages.
+
+    TransportLayer(reactor, listeners, metrics); .receiver = f; start(); flow_to(target, side, terms).send(bytes)
+
+Lives here: joining the parts. Not here: anything that knows a socket or a certificate.
+"""
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+
+from gateway.config import Listener, Side
+from gateway.metrics import Metrics
+from gateway.transport.accept import LIMITS, ConnectionLimits, StreamListener
+from gateway.transport.arrival import Arrival, Receiver
+from gateway.transport.certificates import CertificateReport
+from gateway.transport.connect import Connector
+from gateway.transport.connections import Connections
+from gateway.transport.flow import (
+    Address,
+    FailureKind,
+    Flow,
+    FlowKey,
+    Target,
+    TlsTerms,
+    Transport,
+    TransportFailure,
+    is_ip_address,
+)
+from gateway.transport.handshakes import Handshakes
+from gateway.transport.liveness import PATIENCE, Patience
+from gateway.transport.rounds import Rounds
+from gateway.transport.sockets import TransportReactor, is_ipv6
+from gateway.transport.stream import StreamFlow
+from gateway.transport.tls import ClientTls, ServerTls
+from gateway.transport.udp import DatagramListener
+from gateway.transport.wire import Shared
+
+Port = DatagramListener | StreamListener
+
+
+class TransportLayer:
+    """All listeners of the gateway and all connections; set `receiver` before start()."""
+
+    def __init__(
+        self,
+        reactor: TransportReactor,
+        listeners: Iterable[Listener],
+        metrics: Metrics,
+        patience: Patience = PATIENCE,
+        limits: ConnectionLimits = LIMITS,
+    ) -> None:
+        self._reactor = reactor
+        self._listeners = tuple(listeners)
+        self._limits = limits
+        self._arrival = Arrival(metrics)
+        self._rounds = Rounds(reactor)
+        self._shared = Shared(self._arrival, self._rounds, Handshakes(metrics), reactor.seconds, patience)
+        self._connections = Connections()
+        self._client_tls = ClientTls()
+        self._connector = Connector(reactor, self._shared, self._connections, self._client_tls)
+        self._server_tls: dict[str, ServerTls] = {}
+        self._ports: dict[str, Port] = {}
+
+    @property
+    def receiver(self) -> Receiver:
+        """Who gets every message that was understood, with the flow that answers to it."""
+        return self._arrival.receiver
+
+    @receiver.setter
+    def receiver(self, receiver: Receiver) -> None:
+        self._arrival.receiver = receiver
+
+    @property
+    def connection_count(self) -> int:
+        """Connections up or coming up, on all listeners."""
+        return len(self._connections)
+
+    def start(self) -> Deferred[None]:
+        """Open every listener, or none: fails with CannotListen or CertificateError, one line for the operator."""
+        return maybeDeferred(self._start)
+
+    def stop(self) -> Deferred[None]:
+        """Close every listener and connection; fires when the ports are free."""
+        ports, self._ports = self._ports, {}
+        stopped = gatherResults([port.stop() for port in ports.values()])
+        self._connections.close_all()
+        self._rounds.stop()
+        return stopped.addCallback(lambda _: None)
+
+    def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
+        """The flow to a target whose host is numeric (locate.py). Never raises: watch() tells what goes wrong."""
+        port = self._port_for(target, side)
+        if isinstance(port, DatagramListener):
+            return port.flow(target.address.host, target.address.port)
+        if port is None:
+            return self._hopeless(target, side)
+        return self._connector.flow_to(target, port, tls or TlsTerms())
+
+    def flow(self, key: FlowKey) -> Flow | None:
+        """The flow that a key names: for UDP whenever the listener is there, else if the connection is still open."""
+        port = self._ports.get(key.listener)
+        if isinstance(port, DatagramListener):
+            return port.flow(key.remote.host, key.remote.port) if key.transport is Transport.UDP else None
+        return self._connections.get(key)
+
+    def address_of(self, listener: str) -> Address:
+        """Where a started listener really listens (a configured port 0 is any free one)."""
+        port = self._ports[listener]
+        return Address(port.listener.address, port.port)
+
+    def reload(self) -> None:
+        """Read all certificates, keys and trust again; connections that are up live on. Raises CertificateError, and
+        changes nothing then."""
+        servers = {tls: tls.prepare() for tls in self._server_tls.values()}
+        clients = self._client_tls.prepare()
+        for tls, context in servers.items():
+            tls.adopt(context)
+        self._client_tls.adopt(clients)
+        self._connector.forget_all()
+
+    def certificate_reports(self) -> dict[str, CertificateReport]:
+        """How each TLS listener's certificate stands, by listener. Raises CertificateError."""
+        return {name: tls.report() for name, tls in self._server_tls.items()}
+
+    def _start(self) -> None:
+        for listener in self._listeners:
+            if listener.transport == Transport.TLS:
+                self._server_tls[listener.name] = ServerTls(listener)
+        try:
+            for listener in self._listeners:
+                port = self._new_port(listener)
+                port.start(self._reactor)
+                self._ports[listener.name] = port
+        except Exception:
+            self.stop()
+            raise
+
+    def _new_port(self, listener: Listener) -> Port:
+        if listener.transport == Transport.UDP:
+            return DatagramListener(listener, self._arrival)
+        tls = self._server_tls.get(listener.name)
+        return StreamListener(listener, self._shared, self._connections, tls, self._limits)
+
+    def _port_for(self, target: Target, side: Side) -> Port | None:
+        host = target.address.host
+        for port in self._ports.values():
+            listener = port.listener
+            if (
+                listener.side is side
+                and listener.transport == target.transport
+                and is_ip_address(host)
+                and is_ipv6(listener.address) == is_ipv6(host)
+            ):
+                return port
+        return None
+
+    def _hopeless(self, target: Target, side: Side) -> Flow:
+        """A flow that fails at once: there is no listener that could reach the target."""
+        kind, reason = FailureKind.TIMEOUT, f"no {side} listener for {target.transport} to {target.address}"
+        if not is_ip_address(target.address.host):
+            kind, reason = FailureKind.DNS, f"{target.address.host} was not resolved"
+        nowhere = Listener(name="", side=side, transport=target.transport.value, address="", port=0)
+        flow = StreamFlow(nowhere, target.address, Address("", 0), 0, lambda _: None, target.name)
+        self._reactor.callLater(0, flow.fail, TransportFailure(kind, reason))
+        return flow

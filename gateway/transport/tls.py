@@ -1,0 +1,200 @@
+"""TLS contexts: on what terms connections begin, for servers (a listener) and clients (TlsTerms).
+
+TLS 1.2 and 1.3 only, session resumption on, renegotiation off. Contexts are made once and shared; a reload makes new
+ones for new connections while those that are up live on with theirs. A reload that fails changes nothing.
+
+Lives here: trust, our own certificates, sessions to resume. Not here: the connection (channel.py), names (identity.py),
+the files' health (certificates.py).
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from OpenSSL import SSL, crypto
+
+from gateway.config import Listener
+from gateway.transport.certificates import CertificateError, CertificateReport, examine
+from gateway.transport.channel import TlsChannel, TlsFailed, Verification
+from gateway.transport.flow import SYSTEM_TRUST, Address, TlsTerms, is_ip_address
+
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS"
+"""Of TLS 1.2; all with forward secrecy. CBC suites come last, for phones that have no other."""
+
+MAX_SESSIONS = 1024
+"""Sessions kept to be resumed toward as many servers."""
+
+SessionKey = tuple[TlsTerms, str, Address]
+
+
+def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+    verification = connection.get_app_data()
+    assert isinstance(verification, Verification)
+    return verification.accepts(certificate, error, depth, bool(ok))
+
+
+def _new_context() -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_cipher_list(CIPHERS)
+    return context
+
+
+def _use_identity(context: SSL.Context, certificate: Path, private_key: Path) -> None:
+    try:
+        context.use_certificate_chain_file(str(certificate))
+    except SSL.Error as error:
+        raise CertificateError(f"{certificate}: cannot be used as a certificate chain") from error
+    try:
+        context.use_privatekey_file(str(private_key))
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise CertificateError(f"{private_key}: cannot be used as the key of {certificate}") from error
+
+
+def _trust(context: SSL.Context, trust: str | Path) -> None:
+    if trust == SYSTEM_TRUST:
+        context.set_default_verify_paths()
+        return
+    try:
+        context.load_verify_locations(str(trust))
+    except SSL.Error as error:
+        raise CertificateError(f"{trust}: no authorities can be read from it") from error
+
+
+def client_context(terms: TlsTerms) -> SSL.Context:
+    """A context that speaks to servers on these terms. Raises CertificateError."""
+    context = _new_context()
+    _trust(context, terms.trust)
+    if terms.certificate is not None and terms.private_key is not None:
+        _use_identity(context, terms.certificate, terms.private_key)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
+    return context
+
+
+def server_context(listener: Listener) -> SSL.Context:
+    """A context that serves a TLS listener. Raises CertificateError."""
+    assert listener.certificate is not None
+    assert listener.private_key is not None
+    context = _new_context()
+    _use_identity(context, listener.certificate, listener.private_key)
+    # Tickets resume sessions and keep nothing here; OpenSSL's own table would hold 20,000 sessions.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(listener.name.encode()[:32])
+    if listener.client_trust is not None:
+        _trust(context, listener.client_trust)
+        context.load_client_ca(str(listener.client_trust).encode())
+        context.set_verify(SSL.VERIFY_PEER, _verify)
+    return context
+
+
+def _server_name(name: str) -> bytes | None:
+    """What the hello names (RFC 6066 section 3): no literal address, and nothing that is no host name."""
+    if is_ip_address(name):
+        return None
+    try:
+        return name.rstrip(".").encode("idna") or None
+    except UnicodeError:
+        return None
+
+
+def self_connect(listener: Listener, context: SSL.Context) -> None:
+    """Prove in memory that the context serves: a client that trusts anybody connects. Raises CertificateError."""
+    server = TlsChannel(_connection(context, Verification(), is_server=True), Verification())
+    client = TlsChannel(_connection(_new_context(), Verification()), Verification())
+    try:
+        client.start()
+        for _ in range(3):
+            server.receive(client.outgoing())
+            client.receive(server.outgoing())
+    except TlsFailed as failed:
+        raise CertificateError(f"{listener.certificate}: no handshake is possible with it: {failed}") from failed
+
+
+def _connection(context: SSL.Context, verification: Verification, is_server: bool = False) -> SSL.Connection:
+    connection = SSL.Connection(context, None)
+    connection.set_app_data(verification)
+    if is_server:
+        connection.set_accept_state()
+    else:
+        connection.set_connect_state()
+    return connection
+
+
+class ServerTls:
+    """The TLS of one listener."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._context = self.prepare()
+
+    def channel(self) -> TlsChannel:
+        """For a connection just accepted."""
+        verification = Verification()
+        return TlsChannel(_connection(self._context, verification, is_server=True), verification)
+
+    def prepare(self) -> SSL.Context:
+        """Read the files again and prove that they serve. Raises CertificateError."""
+        context = server_context(self._listener)
+        self_connect(self._listener, context)
+        return context
+
+    def adopt(self, context: SSL.Context) -> None:
+        """Use what prepare() gave for new connections."""
+        self._context = context
+
+    def report(self, now: datetime | None = None) -> CertificateReport:
+        """How the certificate file stands. Raises CertificateError."""
+        listener = self._listener
+        assert listener.certificate is not None
+        assert listener.private_key is not None
+        return examine(
+            listener.certificate, listener.private_key, listener.advertised_host, now or datetime.now(tz=UTC)
+        )
+
+
+class ClientTls:
+    """The TLS of connections that we begin: a context for each terms, and sessions to resume."""
+
+    def __init__(self) -> None:
+        self._contexts: dict[TlsTerms, SSL.Context] = {}
+        self._sessions: dict[SessionKey, SSL.Session] = {}
+
+    def channel(self, terms: TlsTerms, name: str, address: Address) -> TlsChannel:
+        """For a connection to address, whose certificate must be for name. Raises CertificateError."""
+        verification = Verification(name, terms.allow_wildcards)
+        connection = _connection(self._context(terms), verification)
+        server_name = _server_name(name)
+        if server_name is not None:
+            connection.set_tlsext_host_name(server_name)
+        session = self._sessions.get((terms, name, address))
+        if session is not None:
+            connection.set_session(session)
+        return TlsChannel(connection, verification)
+
+    def remember(self, terms: TlsTerms, name: str, address: Address, channel: TlsChannel) -> None:
+        """Keep the channel's session, for the same terms, name and address only."""
+        session = channel.session
+        key = (terms, name, address)
+        if session is None or channel.context is not self._contexts.get(terms):
+            return
+        self._sessions.pop(key, None)
+        while len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[key] = session
+
+    def prepare(self) -> dict[TlsTerms, SSL.Context]:
+        """Read trust and identities again. Raises CertificateError."""
+        return {terms: client_context(terms) for terms in self._contexts}
+
+    def adopt(self, contexts: dict[TlsTerms, SSL.Context]) -> None:
+        """Use what prepare() gave for new connections; no session of old terms is resumed."""
+        self._contexts = contexts
+        self._sessions.clear()
+
+    def _context(self, terms: TlsTerms) -> SSL.Context:
+        context = self._contexts.get(terms)
+        if context is None:
+            context = self._contexts[terms] = client_context(terms)
+        return context

@@ -1,0 +1,273 @@
+"""SIP on one connection, TCP or TLS (RFC 3261 section 18, RFC 5626 section 4.4.1).
+
+    network -> dataReceived -> (channel: TLS) -> StreamFramer -> arrivals.receive(message, flow)
+    StreamFlow.send -> send -> (channel: TLS) -> network, or a bounded queue while the peer does not read
+
+Lives here: the wire from its first byte to its last. Not here: TLS (channel.py), time-outs (liveness.py), what the
+layers above hold (stream.py).
+"""
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from attrs import frozen
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionDone, TimeoutError  # noqa: A004
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.framing import KeepAlive, StreamFramer
+from gateway.transport.arrival import Arrivals
+from gateway.transport.channel import TlsChannel, TlsFailed
+from gateway.transport.flow import Address, FailureKind, TransportFailure
+from gateway.transport.handshakes import Handshakes
+from gateway.transport.liveness import PATIENCE, Liveness, Patience
+from gateway.transport.rounds import Rounds
+from gateway.transport.sockets import StreamTransport, tune_connection
+from gateway.transport.stream import MAX_QUEUE, StreamFlow
+
+T = TypeVar("T")
+
+LINGER = 10.0
+"""Seconds that a peer has to take our last words."""
+
+PING, PONG = b"\r\n\r\n", b"\r\n"
+
+
+@frozen
+class Shared:
+    """What all connections of one transport layer have in common."""
+
+    arrivals: Arrivals
+    rounds: Rounds
+    handshakes: Handshakes
+    now: Callable[[], float]
+    patience: Patience = PATIENCE
+
+
+@implementer(IPushProducer)
+class StreamProtocol(Protocol):
+    """One TCP or TLS connection on the wire."""
+
+    def __init__(
+        self,
+        flow: StreamFlow,
+        shared: Shared,
+        channel: TlsChannel | None,
+        remember: Callable[[TlsChannel], None] | None = None,
+    ) -> None:
+        self.slot: int | None = None
+        self._tcp: StreamTransport | None = None  # while the connection is up
+        self._flow = flow
+        self._shared = shared
+        self._channel = channel
+        self._remember = remember  # set on connections that we began: keeps the TLS session for the next
+        self._framer = StreamFramer()
+        self._liveness = Liveness(bool(flow.name), shared.now())
+        self._unsent: deque[bytes] | None = None  # while the peer does not read
+        self._unsent_bytes = 0
+
+    # -- the connection begins
+
+    def connectionMade(self) -> None:
+        """TCP is up."""
+        transport = self._tcp = cast(StreamTransport, self.transport)
+        handle = getattr(transport, "socket", None)
+        if isinstance(handle, socket.socket):
+            tune_connection(handle)
+        transport.registerProducer(self, True)
+        self._flow.wire = self
+        self._plan_visit()
+        if self._channel is None:
+            self._open()
+        else:
+            self._guarded(self._channel.start)
+
+    def _open(self) -> None:
+        assert self._tcp is not None
+        self._liveness.ready(self._shared.now())
+        self._plan_visit()
+        host = self._tcp.getHost()
+        assert isinstance(host, IPv4Address | IPv6Address)
+        self._flow.opened(Address(host.host, host.port))
+
+    def _handshake_done(self, channel: TlsChannel) -> None:
+        self._flow.identity = channel.identity
+        self._shared.handshakes.succeeded(self._flow)
+        self._open()
+
+    # -- what arrives
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the network; nothing raises out of here."""
+        channel = self._channel
+        if not self._flow.is_open:
+            return
+        if channel is None:
+            self._receive(data)
+            return
+        pieces = self._guarded(channel.receive, data)
+        if pieces is None:
+            return
+        if channel.is_open and not self._flow.is_connected:
+            self._handshake_done(channel)
+        if pieces and self._remember is not None:
+            self._remember(channel)
+            self._remember = None
+        for piece in pieces:
+            self._receive(piece)
+        if channel.has_peer_closed:
+            self._flow.fail(TransportFailure(FailureKind.CLOSED, "closed by the peer"))
+
+    def _guarded(self, step: Callable[..., T], *arguments: bytes) -> T | None:
+        """What a step of the TLS channel gives, its output sent; None if it failed and so ended the connection."""
+        assert self._channel is not None
+        try:
+            result = step(*arguments)
+        except TlsFailed as failed:
+            self._write(self._channel.outgoing())
+            self._fail(failed.failure)
+            return None
+        self._write(self._channel.outgoing())
+        return result
+
+    def _receive(self, data: bytes) -> None:
+        flow = self._flow
+        try:
+            pieces = self._framer.receive(data)
+        except MalformedMessage as malformed:
+            self._shared.arrivals.reject(malformed, flow)
+            flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
+            return
+        is_partial = not self._framer.is_idle
+        self._liveness.received(self._shared.now(), bool(pieces), is_partial)
+        if is_partial:
+            self._plan_visit()
+        for piece in pieces:
+            if not flow.is_open:
+                return
+            if isinstance(piece, bytes):
+                self._shared.arrivals.receive(piece, flow)
+            elif piece is KeepAlive.PING:
+                self.send(PONG)
+            else:
+                self._liveness.answers_pings = True
+
+    # -- what leaves
+
+    def send(self, data: bytes) -> None:
+        """One message, or a keep-alive."""
+        channel = self._channel
+        if channel is None:
+            self._write(data)
+            return
+        try:
+            channel.send(data)
+        except TlsFailed as failed:
+            self._fail(failed.failure)
+            return
+        self._write(channel.outgoing())
+
+    def _write(self, data: bytes) -> None:
+        if not data or self._tcp is None:
+            return
+        if self._unsent is None:
+            self._tcp.write(data)
+            return
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if self._unsent_bytes > MAX_QUEUE:
+            self._flow.fail(TransportFailure(FailureKind.CLOSED, "the peer reads too slowly"))
+
+    def pauseProducing(self) -> None:
+        """The peer does not read: keep what comes, and read no more from a client that is to read first."""
+        if self._unsent is not None or not self._flow.is_open:
+            return
+        self._unsent = deque()
+        self._liveness.stalled_since = self._shared.now()
+        self._plan_visit()
+        if not self._liveness.is_client and self._tcp is not None:
+            self._tcp.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The peer reads again."""
+        unsent, self._unsent, self._unsent_bytes = self._unsent, None, 0
+        self._liveness.stalled_since = None
+        if self._tcp is None or not self._flow.is_open:
+            return
+        while unsent:
+            self._write(unsent.popleft())
+        if self._unsent is None and not self._liveness.is_client:
+            self._tcp.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is gone: connectionLost says so."""
+
+    # -- time
+
+    def visit(self, now: float) -> float | None:
+        """Ping, or give up what was waited for long enough."""
+        if not self._flow.is_open:  # said goodbye a while ago, and the peer has not taken it
+            self._abort()
+            return None
+        verdict = self._liveness.look(now, self._shared.patience)
+        if verdict.expired is not None:
+            self._expire(verdict.expired)
+            return None
+        if verdict.ping:
+            self.send(PING)
+        return self._liveness.next_look(self._shared.patience)
+
+    def _plan_visit(self) -> None:
+        self._shared.rounds.visit_at(self, self._liveness.next_look(self._shared.patience))
+
+    def _expire(self, reason: str) -> None:
+        kind = FailureKind.CLOSED if self._flow.is_connected and not self._flow.name else FailureKind.TIMEOUT
+        self._fail(TransportFailure(kind, reason))
+        self._abort()
+
+    # -- the end
+
+    def drop(self) -> None:
+        """End the connection politely, or at once when the peer does not read."""
+        if self._tcp is None:
+            return
+        self._tcp.unregisterProducer()
+        if self._unsent is not None:
+            self._abort()
+            return
+        if self._channel is not None and self._channel.is_open:
+            self._channel.close()
+            self._write(self._channel.outgoing())
+        self._tcp.loseConnection()
+        self._shared.rounds.visit_at(self, self._shared.now() + LINGER)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The network ended it."""
+        self._tcp = self.transport = None
+        self._shared.rounds.forget(self)
+        self._fail(_failure(reason.value, self._channel is not None and not self._channel.is_open))
+
+    def _fail(self, failure: TransportFailure) -> None:
+        if self._flow.is_open and self._channel is not None and not self._flow.is_connected:
+            self._shared.handshakes.failed(self._flow, failure)
+        self._flow.fail(failure)
+
+    def _abort(self) -> None:
+        if self._tcp is not None:
+            self._tcp.abortConnection()
+
+
+def _failure(reason: BaseException | None, was_handshaking: bool) -> TransportFailure:
+    """What the loss of a connection means: a peer that hangs up on a TLS hello does not speak TLS."""
+    if isinstance(reason, TimeoutError):
+        return TransportFailure(FailureKind.TIMEOUT, "the peer does not answer any more")
+    words = "closed by the peer" if isinstance(reason, ConnectionDone) else str(reason)
+    if was_handshaking:
+        return TransportFailure(FailureKind.TLS, f"{words} during the handshake")
+    return TransportFailure(FailureKind.CLOSED, words)
