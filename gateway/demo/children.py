@@ -42,6 +42,7 @@ class Child(ProcessProtocol):
     def __init__(self, name: str, log: BinaryIO, receive_line: Callable[[str], None]) -> None:
         self.name = name
         self.ended: Deferred[ChildEnded] = Deferred()
+        """Fires, never fails, when the process is gone."""
         self._log = log
         self._receive_line = receive_line
         self._rest = dict.fromkeys((_STDOUT, _STDERR), b"")
@@ -76,12 +77,14 @@ class Child(ProcessProtocol):
 
 
 class Family:
-    """All children of the demonstration."""
+    """All children of the demonstration. `lost` is told of one that ends without being asked to."""
 
     def __init__(self, reactor: IReactorProcess, clock: IReactorTime, logs: Path) -> None:
         self._reactor = reactor
         self._clock = clock
         self._logs = logs
+        self.lost: Callable[[ChildEnded], None] = lambda _: None
+        self._ending = False
         self._children: list[Child] = []
 
     def start(self, name: str, command: Sequence[str], receive_line: Callable[[str], None] = lambda _: None) -> Child:
@@ -89,15 +92,22 @@ class Family:
         self._logs.mkdir(parents=True, exist_ok=True)
         child = Child(name, (self._logs / f"{name}.log").open("wb"), receive_line)
         self._children.append(child)
+        child.ended.addCallback(self._child_ended)
         self._reactor.spawnProcess(child, command[0], list(command), env=None)
         return child
 
     def end(self) -> Deferred[None]:
         """End all children, the last one first; fires when all are gone."""
+        self._ending = True
         waiting = [self._end_one(child) for child in reversed(self._children) if child.is_running]
         done: Deferred[None] = Deferred()
         DeferredList(waiting).addCallback(lambda _: done.callback(None))
         return done
+
+    def _child_ended(self, ended: ChildEnded) -> ChildEnded:
+        if not self._ending:
+            self.lost(ended)
+        return ended
 
     def _end_one(self, child: Child) -> Deferred[None]:
         gone: Deferred[None] = Deferred()

@@ -27,7 +27,7 @@ class Network:
         maxPacketSize: int = 8192,  # noqa: N803
     ) -> IListeningPort:
         if (interface, port) in self.bound:
-            raise CannotListenError(interface, port, OSError("taken"))  # type: ignore[no-untyped-call]
+            raise CannotListenError(interface, port, OSError("taken"))
         socket = Socket(self, (interface, port), protocol)
         self.bound[interface, port] = socket
         protocol.makeConnection(cast(IUDPTransport, socket))

@@ -1,0 +1,89 @@
+"""Who plays where: every address of the demonstration, taken from the gateway's own configuration.
+
+What lives here: the reading of it, and the list of ports that must be free. What does not: the check of them
+(`ports`), the play (`orchestrate`). Only the phone's address is not in the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import frozen
+
+from gateway.config import Configuration, Domain, Listener, Side
+from gateway.demo.account import Account
+from gateway.demo.ports import NeededPort
+from gateway.demo.roles import CALLER, PASSWORDS
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Address
+
+
+class Unsuitable(Exception):
+    """The configuration cannot be used for the demonstration; str() is one line."""
+
+
+@frozen
+class Scene:
+    """The addresses of a demonstration, and its domain."""
+
+    configuration: Configuration
+    phones: Address  # where the gateway takes phones
+    provider: Address
+    phone: Address
+    domain: Domain
+    certificate: Path  # the provider's
+    private_key: Path
+
+    @property
+    def account(self) -> Account:
+        """The demonstration phone's."""
+        return Account(CALLER, self.domain.name, PASSWORDS[CALLER])
+
+    @property
+    def admin(self) -> str:
+        """The administration interface's URL, without a path."""
+        admin = self.configuration.admin
+        return f"http://{Address(admin.address, admin.port)}"
+
+    @property
+    def logs(self) -> Path:
+        """Where the processes' output goes."""
+        return self.configuration.gateway.state_directory / "demo"
+
+    def needed_ports(self) -> Iterable[NeededPort]:
+        """Every port that somebody is going to listen on, but for audio."""
+        for listener in self.configuration.listeners:
+            transport = "udp" if listener.transport == "udp" else "tcp"
+            purpose = f"the gateway's listener {listener.name!r}"
+            yield NeededPort(transport, listener.address, listener.port, purpose)
+        admin = self.configuration.admin
+        yield NeededPort("tcp", admin.address, admin.port, "the gateway's administration and metrics")
+        yield NeededPort("tcp", self.provider.host, self.provider.port, "the demonstration provider")
+        yield NeededPort("udp", self.phone.host, self.phone.port, "the demonstration phone")
+
+
+def set_scene(configuration: Configuration, phone: Address, certificate: Path, private_key: Path) -> Scene:
+    """The scene of a configuration. Raises Unsuitable without a place for a UDP phone or a provider with an address."""
+    phones = _udp_listener(configuration)
+    domain = configuration.domains[0]
+    provider = next(entry for entry in configuration.providers if entry.name == domain.provider)
+    uri = Uri.parse(provider.uri)
+    if uri.port is None or not uri.host[:1].isdigit():
+        raise Unsuitable(f"provider {provider.name!r} needs a numeric address and a port for the demonstration: {uri}")
+    return Scene(
+        configuration,
+        Address(phones.address, phones.port),
+        Address(uri.host, uri.port),
+        phone,
+        domain,
+        certificate,
+        private_key,
+    )
+
+
+def _udp_listener(configuration: Configuration) -> Listener:
+    for listener in configuration.listeners:
+        if listener.side is Side.PHONES and listener.transport == "udp":
+            return listener
+    raise Unsuitable("the demonstration needs a listener for phones over udp")
