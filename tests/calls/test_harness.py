@@ -6,6 +6,7 @@ import random
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import attrs
 import pytest
@@ -13,8 +14,10 @@ import pytest
 from tests.support.calls.audio import assert_hears, decode_g711, encode_ulaw, listen, tone
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
 from tests.support.calls.pcap import UDP, Endpoint, Packet
+from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.processes import MissingProgram, find_program
-from tests.support.calls.stage import BOB, FAR_HERTZ, PHONE_HERTZ, Stage
+from tests.support.calls.rtpengine import Rtpengine
+from tests.support.calls.stage import BOB, FAR_HERTZ, PHONE_HERTZ, Scenery, Stage
 from tests.support.calls.wire import agreed_keys
 
 
@@ -68,6 +71,49 @@ def test_plain_phones_call_each_other(make_stage: Callable[..., Stage], caller: 
     )
     verdicts = [judge_phone_side(packets, sides, stage.secrets()) for sides in each]
     _assert_both_tones(*verdicts)
+
+
+def test_far_ends_hold_dial_reject_and_give_up(stage: Stage) -> None:
+    alice, bob = stage.far_end("pjsua2", "alice"), stage.far_end("pjsua2", "bob")
+    assert isinstance(alice, Pjsua)
+    assert isinstance(bob, Pjsua)
+    alice.register()
+    bob.register()
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.answer()
+    alice.wait_answered()
+    alice.hold()
+    bob.wait_media("remote_hold")
+    alice.resume()
+    bob.wait_media("active")
+    alice.dtmf("15#")
+    bob.wait_dtmf("15#")
+    alice.mark_recording()
+    stage.talk(1.5)
+    alice.hangup()
+    bob.wait_ended()
+    stage.assert_heard_since_mark(alice, 0.8)
+
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.reject(486)
+    assert alice.wait_ended().startswith("486")
+
+    alice.call(BOB)
+    bob.wait_ringing()
+    alice.wait_early()
+    alice.hangup()
+    bob.wait_ended()
+    stage.wait_for_statuses("INVITE", "bob", {200, 486, 487})
+    stage.judge_provider_side(stage.capture.stop()).assert_clean()
+
+
+def test_rtpengine_answers(scenery: Scenery, tmp_path: Path) -> None:
+    host, port = scenery.hosts.gateway, scenery.hosts.port
+    first = port(scenery.hosts.gateway, 20)
+    rtpengine = Rtpengine(host, port(host), (first, first + 19), tmp_path)
+    rtpengine.stop()
 
 
 def _assert_both_tones(*verdicts: Verdict) -> None:

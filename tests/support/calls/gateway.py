@@ -141,6 +141,19 @@ class Gateway:
         """Process ids of its media workers: those of its descendants that run gateway.media.worker."""
         return [pid for pid in _descendants(self.program.process.pid) if "worker" in _command_line(pid)]
 
+    def wait_for_workers(self, count: int, other_than: int = 0) -> None:
+        """Until so many media workers run, none of them the one that died."""
+
+        def are_there() -> bool:
+            workers = self.workers()
+            return len(workers) == count and other_than not in workers
+
+        self.program.wait_until(f"{count} media workers", are_there, 10)
+
+    def wait_idle(self) -> None:
+        """Until it carries no call any more."""
+        self.program.wait_until("idle", lambda: self.metric("gateway_active_calls") == 0, 5)
+
     def assert_log_is_clean(self, secrets: Collection[bytes]) -> None:
         """No traceback, no key and no password in anything it wrote; and it is still alive, unless it was stopped."""
         if self.program.process.returncode not in (None, 0, -15):

@@ -9,7 +9,6 @@ so that a test can read the SDP, and with it the agreed keys, from somebody who 
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,7 +78,8 @@ request_route {
             exit;
         }
         if ($au != $tU) { sl_send_reply("403", "Not Your Name"); exit; }
-        if (!save("location")) sl_reply_error();
+        if (!save("location")) { sl_reply_error(); exit; }
+        xlog("L_ALERT", "accepted REGISTER of $tU\\n");
         exit;
     }
     if (loose_route()) xlog("L_DBG", "preloaded route to ourselves removed\\n");
@@ -145,12 +145,16 @@ class Kamailio:
         received = re.finditer(r"received (\w+) ([\d.]+):(\d+) ([0-9a-f]+)", self.program.text())
         return [SipMessage.parse(m[2], int(m[3]), bytes.fromhex(m[4])) for m in received]
 
+    def registered(self) -> set[str]:
+        """Users whose REGISTER it accepted."""
+        return set(re.findall(r"accepted REGISTER of (\S+)", self.program.text()))
+
     def ladder(self) -> str:
         """One line per received message: what a failed test shows."""
         return "\n".join(f"{message.source:>21}  {message.summary}" for message in self.messages())
 
     def stop(self) -> None:
-        self.program.stop(first=signal.SIGKILL)  # nothing of it is worth saving, and it is slow to end while it starts
+        self.program.stop(seconds=1)  # it is slow to end only while it starts; nothing of it is worth waiting for
 
 
 def _configuration(terms: ProviderTerms) -> str:

@@ -53,6 +53,10 @@ class Pjsua(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait("state", "CONFIRMED", seconds)
 
+    def reject(self, code: int) -> None:
+        """Turn down the call that rings."""
+        self._order("reject", code=code)
+
     def hangup(self) -> None:
         self._order("hangup")
         self.wait_ended()
@@ -63,7 +67,7 @@ class Pjsua(Telephone):
 
     def hold(self) -> None:
         self._order("hold")
-        self.events.wait("on hold", lambda event: event.get("status") == "local_hold")
+        self.wait_media("local_hold")
 
     def resume(self) -> None:
         self._order("resume")
@@ -71,7 +75,12 @@ class Pjsua(Telephone):
 
     def wait_media(self, status: str, seconds: float = 5) -> None:
         """Wait for `active`, `local_hold` or `remote_hold`."""
-        self.events.wait(f"media {status}", lambda event: event.get("status") == status, seconds)
+        self.events.wait_last(
+            f"media {status}",
+            lambda event: event["event"] == "media",
+            lambda event: event["status"] == status,
+            seconds,
+        )
 
     def dtmf(self, digits: str) -> None:
         self._order("dtmf", digits=digits)
@@ -83,7 +92,7 @@ class Pjsua(Telephone):
     def recordings(self) -> list[Path]:
         return sorted(self.line.directory.glob("heard-*.wav"))
 
-    def _order(self, do: str, **fields: str) -> None:
+    def _order(self, do: str, **fields: str | int) -> None:
         self.program.tell(json.dumps({"do": do, **fields}))
 
     def _wait(self, kind: str, state: str | None = None, seconds: float = 5) -> Event:

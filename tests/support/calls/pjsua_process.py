@@ -156,6 +156,7 @@ class UserAgent:
     def _set_media(self, media: Any) -> None:
         media.transportConfig.boundAddress = self.settings["address"]
         media.transportConfig.port = self.settings["media_port"]
+        media.transportConfig.portRange = 8
         media.srtpUse = self.settings["srtp"]
         media.srtpSecureSignaling = 0
         for name in self.settings["suites"]:
@@ -177,8 +178,11 @@ class UserAgent:
                 self.call = OneCall(self)
                 self.call.makeCall(order["uri"], parameters)
             case "answer" | "ring":
-                parameters.statusCode = order.get("code", 180 if order["do"] == "ring" else 200)
+                parameters.statusCode = 180 if order["do"] == "ring" else 200
                 self.call.answer(parameters)
+            case "reject":
+                parameters.statusCode = order["code"]
+                self.call.hangup(parameters)
             case "hold":
                 self.call.setHold(parameters)
             case "resume":

@@ -7,6 +7,7 @@ alice plays 440 Hz, bob 880 Hz. Everything started here is ended by `close`, in 
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from tests.support.calls.gateway import Gateway, GatewayTerms
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
-from tests.support.calls.pcap import Endpoint, Packet
+from tests.support.calls.pcap import TCP, Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
@@ -212,6 +213,41 @@ class Stage:
             return
         own, other = (FAR_HERTZ, PHONE_HERTZ) if telephone.line.user == "bob" else (PHONE_HERTZ, FAR_HERTZ)
         assert_hears(telephone.heard(), other, never=own, seconds=seconds, who=telephone.line.user)
+
+    def assert_heard_since_mark(self, telephone: Telephone, seconds: float) -> None:
+        """The same of what came after `mark_recording`."""
+        own, other = (FAR_HERTZ, PHONE_HERTZ) if telephone.line.user == "bob" else (PHONE_HERTZ, FAR_HERTZ)
+        assert_hears(telephone.heard_since_mark(), other, never=own, seconds=seconds, who=telephone.line.user)
+
+    def connections_from_provider(self) -> int:
+        """How many TCP connections the provider opened to the gateway."""
+        ends = (self.hosts.provider, self.hosts.gateway)
+        packets = [packet for packet in self.capture.packets() if packet.is_syn and packet.protocol == TCP]
+        return sum((packet.source.address, packet.destination.address) == ends for packet in packets)
+
+    def keys_of_gateway(self) -> set[str]:
+        """Every SRTP key the gateway offered or answered with and that was agreed, by suite."""
+        agreed = agreed_keys(self.provider.messages())
+        return {f"{one.suite} {one.key.hex()}" for one in agreed if one.address == self.hosts.gateway}
+
+    def statuses(self, method: str, user: str) -> set[int]:
+        """The statuses the provider got so far from who is called by this name."""
+        messages = (message for message in self.provider.messages() if message.status)
+        return {m.status for m in messages if m.cseq.endswith(method) and f"sip:{user}@" in m.header("to")}
+
+    def wait_for_statuses(self, method: str, user: str, wanted: set[int]) -> None:
+        """Wait until the provider got all of these."""
+        self.provider.program.wait_until(f"{wanted}", lambda: wanted <= self.statuses(method, user))
+
+    def is_registered_at_provider(self, user: str) -> bool:
+        """Whether the registrar accepted a contact of this user."""
+        return user in self.provider.registered()
+
+    def stranger(self) -> socket.socket:
+        """A UDP socket at an address nobody has mentioned."""
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        stranger.bind((self.hosts.host(66), 0))
+        return stranger
 
     def assert_gateway_is_well(self) -> None:
         """Nothing in what it wrote that should not be there."""

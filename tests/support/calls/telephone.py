@@ -50,6 +50,7 @@ class Telephone(abc.ABC):
 
     line: Line
     program: Program
+    _mark = 0  # samples
 
     @abc.abstractmethod
     def register(self) -> None:
@@ -83,6 +84,13 @@ class Telephone(abc.ABC):
     def recordings(self) -> list[Path]:
         """What it heard, one file a call."""
 
+    def wait_early(self, seconds: float = 5) -> None:
+        """Wait until the other side rings (a 18x)."""
+        raise NotImplementedError(f"{type(self).__name__} does not say that it rings")
+
+    def reject(self, code: int) -> None:
+        raise NotImplementedError(f"{type(self).__name__} cannot reject")
+
     def hold(self) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot hold")
 
@@ -99,6 +107,13 @@ class Telephone(abc.ABC):
         """Samples of its last recording."""
         files = self.recordings()
         return read_wav(files[-1]) if files else []
+
+    def mark_recording(self) -> None:
+        """What is heard from now on is asked for by `heard_since_mark`."""
+        self._mark = len(self.heard())
+
+    def heard_since_mark(self) -> list[int]:
+        return self.heard()[self._mark :]
 
     def stop(self) -> None:
         self.program.stop()
@@ -126,6 +141,18 @@ class Events:
             new = self._receive(0.05)
             if not new and not self._program.is_running:
                 raise ProgramFailed(self._why(what, seconds))
+            self.history += new
+            self._untaken += new
+
+    def wait_last(
+        self, what: str, kind: Callable[[Event], bool], fits: Callable[[Event], bool], seconds: float
+    ) -> None:
+        """Wait until the latest event of a kind is one that fits: for what is a state rather than a happening."""
+        deadline = time.monotonic() + seconds
+        while not any(fits(event) for event in [event for event in self.history if kind(event)][-1:]):
+            if time.monotonic() > deadline:
+                raise ProgramFailed(self._why(what, seconds))
+            new = self._receive(0.05)
             self.history += new
             self._untaken += new
 

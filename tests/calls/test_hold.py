@@ -1,0 +1,78 @@
+"""Hold and resume from either side, and digits: audio comes back, with the keys it had (RFC 3711 section 3.3.1)."""
+
+from __future__ import annotations
+
+from tests.support.calls.pjsua import Pjsua
+from tests.support.calls.stage import BOB, Stage
+
+
+def test_phone_holds_and_resumes(stage: Stage) -> None:
+    alice, bob = talking(stage)
+
+    alice.hold()
+    bob.wait_media("remote_hold")
+    stage.talk(0.6)
+    alice.resume()
+    bob.wait_media("active")
+    alice.mark_recording()
+    bob.mark_recording()
+    stage.talk(2)
+    alice.hangup()
+    bob.wait_ended()
+
+    stage.assert_heard_since_mark(alice, 1.2)
+    stage.assert_heard_since_mark(bob, 1.2)
+    stage.assert_call_was_right()
+    assert len(stage.keys_of_gateway()) == 1, "nothing had changed, so the key must not have"
+
+
+def test_far_end_holds_and_resumes(stage: Stage) -> None:
+    alice, bob = talking(stage)
+
+    bob.hold()
+    alice.wait_media("remote_hold")
+    stage.talk(0.6)
+    bob.resume()
+    alice.wait_media("active")
+    alice.mark_recording()
+    bob.mark_recording()
+    stage.talk(2)
+    bob.hangup()
+    alice.wait_ended()
+
+    stage.assert_heard_since_mark(alice, 1.2)
+    stage.assert_heard_since_mark(bob, 1.2)
+    stage.assert_call_was_right()
+    assert len(stage.keys_of_gateway()) == 1, "nothing had changed, so the key must not have"
+
+
+def test_digits_arrive_on_both_sides(stage: Stage) -> None:
+    alice, bob = talking(stage)
+
+    alice.dtmf("159#")
+    bob.wait_dtmf("159#")
+    bob.dtmf("*08")
+    alice.wait_dtmf("*08")
+    alice.hangup()
+    bob.wait_ended()
+
+    packets = stage.capture.stop()
+    stage.judge_provider_side(packets).assert_clean()
+    stage.judge_phone_side(packets).assert_clean()
+    stage.assert_gateway_is_well()
+
+
+def talking(stage: Stage) -> tuple[Pjsua, Pjsua]:
+    """Alice has called Bob, and they have talked for a second."""
+    stage.start_gateway()
+    alice, bob = stage.phone("pjsua2"), stage.far_end("pjsua2")
+    assert isinstance(alice, Pjsua)
+    assert isinstance(bob, Pjsua)
+    alice.register()
+    bob.register()
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.answer()
+    alice.wait_answered()
+    stage.talk(1)
+    return alice, bob
