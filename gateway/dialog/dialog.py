@@ -1,0 +1,189 @@
+"""A dialog: what two user agents keep of each other between an INVITE and the BYE (RFC 3261 section 12).
+
+    INVITE + response --from_response--> Dialog (we called)      early dialogs: one for each To tag
+    INVITE + our tag  --from_request---> Dialog (we were called)
+    Dialog --make_request, make_ack--> requests for the transaction layer, which adds Via; the caller adds Contact
+
+Lives here: identifiers, CSeq numbers, route set and remote target. Not here: sessions (SDP), the 2xx of an INVITE until
+its ACK (invite.py), session timers (refresh.py), and who ends the dialog when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import attrs
+
+from gateway.sip.address import NameAddress
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.headers import Headers
+from gateway.sip.message import Message, Request, Response
+from gateway.sip.uri import Uri
+
+DialogKey = tuple[str, str, str]
+"""Call-ID, local tag, remote tag (RFC 3261 section 12)."""
+
+MAX_FORWARDS = "70"
+
+
+class DialogState(StrEnum):
+    """Early from a provisional response to the 2xx; Terminated when the caller says so."""
+
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    TERMINATED = "terminated"
+
+
+@attrs.define(eq=False)
+class Dialog:
+    """One side's view of a dialog. A peer without tag (RFC 2543) has the remote tag ""."""
+
+    call_id: str
+    local: NameAddress  # with our tag
+    remote: NameAddress  # with the peer's tag
+    remote_target: str  # the URI of the peer's Contact
+    route_set: tuple[str, ...]  # Route values, nearest hop first
+    local_cseq: int
+    remote_cseq: int | None  # None before the peer's first request
+    state: DialogState
+    is_initiator: bool  # whether we sent the request that made the dialog
+
+    @classmethod
+    def from_response(cls, request: Request, response: Response) -> Dialog:
+        """The dialog that a response to our INVITE makes (12.1.2): early for a 1xx, confirmed for a 2xx.
+
+        Without Contact the target is where the request went. Raises MalformedMessage.
+        """
+        return cls(
+            call_id=request.call_id,
+            local=request.from_,
+            remote=response.to,
+            remote_target=_contact_uri(response) or request.uri,
+            route_set=_recorded_route(response, nearest_last=True),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            state=DialogState.EARLY if response.status < 200 else DialogState.CONFIRMED,
+            is_initiator=True,
+        )
+
+    @classmethod
+    def from_request(cls, request: Request, local_tag: str) -> Dialog:
+        """The dialog, early yet, that a peer's INVITE makes with our tag (12.1.1). Raises MalformedMessage."""
+        target = _contact_uri(request)
+        if target is None:
+            raise MalformedMessage(f"no Contact in {request.method}", request=request)
+        return cls(
+            call_id=request.call_id,
+            local=request.to.with_tag(local_tag),
+            remote=request.from_,
+            remote_target=target,
+            route_set=_recorded_route(request, nearest_last=False),
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            state=DialogState.EARLY,
+            is_initiator=False,
+        )
+
+    @property
+    def local_tag(self) -> str:
+        """Our tag."""
+        return self.local.tag or ""
+
+    @property
+    def remote_tag(self) -> str:
+        """The peer's tag."""
+        return self.remote.tag or ""
+
+    @property
+    def key(self) -> DialogKey:
+        """What tells this dialog from all others; key_of gives the same for a request in it."""
+        return self.call_id, self.local_tag, self.remote_tag
+
+    def confirm(self, response: Response) -> None:
+        """A 2xx: the dialog is confirmed. Where we called, the route set and target are now the 2xx's (13.2.2.4)."""
+        if self.is_initiator:
+            self.route_set = _recorded_route(response, nearest_last=True)
+            self.refresh_target(response)
+        if self.state is DialogState.EARLY:
+            self.state = DialogState.CONFIRMED
+
+    def terminate(self) -> None:
+        """The dialog is over; it can still make the ACK or BYE that ends things in good order."""
+        self.state = DialogState.TERMINATED
+
+    def refresh_target(self, message: Message) -> None:
+        """Take the peer's Contact from a target refresh request or its 2xx, when it has one (12.2).
+
+        For INVITE, UPDATE, SUBSCRIBE, NOTIFY and REFER; a request only once it is accepted (RFC 6141 section 4).
+        """
+        self.remote_target = _contact_uri(message) or self.remote_target
+
+    def receive_request(self, request: Request) -> None:
+        """Check the CSeq of the peer's request (12.2.2), not of ACK or CANCEL: Refused(500) when it goes back."""
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise Refused(500, "CSeq went back")
+        self.remote_cseq = number
+
+    def make_request(self, method: str) -> Request:
+        """A request within the dialog with the next CSeq number (12.2.1.1). Not for ACK and CANCEL."""
+        self.local_cseq += 1
+        return self._make(method, self.local_cseq)
+
+    def make_ack(self, cseq: int, headers: Iterable[tuple[str, str]] = ()) -> Request:
+        """The ACK of a 2xx (13.2.2.4): cseq is the number of its INVITE; headers are added, such as its credentials."""
+        ack = self._make("ACK", cseq)
+        for name, value in headers:
+            ack.headers.add(name, value)
+        return ack
+
+    def _make(self, method: str, cseq: int) -> Request:
+        uri, route = self._way()
+        headers = Headers([("Route", value) for value in route])
+        headers.add("Max-Forwards", MAX_FORWARDS)
+        headers.add("From", str(self.local))
+        headers.add("To", str(self.remote))
+        headers.add("Call-ID", self.call_id)
+        headers.add("CSeq", f"{cseq} {method}")
+        return Request(method, uri, headers)
+
+    def _way(self) -> tuple[str, tuple[str, ...]]:
+        """Request-URI and Route values (12.2.1.1). A strict router wants its own URI as Request-URI, the target
+        last."""
+        if not self.route_set:
+            return _as_request_uri(self.remote_target), ()
+        first = NameAddress.parse(self.route_set[0]).uri
+        if first.parameter("lr") is not None:
+            return _as_request_uri(self.remote_target), self.route_set
+        return _as_request_uri(str(first)), (*self.route_set[1:], f"<{self.remote_target}>")
+
+
+def key_of(request: Request) -> DialogKey:
+    """The key of the dialog that a peer's request is in. Raises MalformedMessage."""
+    return request.call_id, request.to.tag or "", request.from_.tag or ""
+
+
+def key_of_response(response: Response) -> DialogKey:
+    """The key of the dialog that a response to our request makes or is in. Raises MalformedMessage."""
+    return response.call_id, response.from_.tag or "", response.to.tag or ""
+
+
+def _contact_uri(message: Message) -> str | None:
+    contact = message.contact
+    return None if contact is None else str(contact.uri)
+
+
+def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
+    """The Record-Route values as our route set; those of a response have the nearest hop last."""
+    values = message.headers.values("Record-Route")
+    return tuple(reversed(values)) if nearest_last else tuple(values)
+
+
+def _as_request_uri(text: str) -> str:
+    """The URI without what a Request-URI may not have: headers and the method parameter (19.1.1, table 1)."""
+    if "?" not in text and "method=" not in text.lower():
+        return text
+    uri = Uri.parse(text)
+    kept = tuple(pair for pair in uri.parameters if pair[0].lower() != "method")
+    return str(attrs.evolve(uri, headers="", parameters=kept))

@@ -1,0 +1,205 @@
+"""Session timers (RFC 4028): how long a session lasts without a refresh, who refreshes it, and the timer itself.
+
+    we send INVITE/UPDATE:     offer() -> headers;   2xx -> accept_answer() -> Agreement;   422 ->
+    Preferences.raised_by() we get INVITE/UPDATE:      accept_offer() -> Agreement and headers for the 2xx, or
+    Refused(422) Agreement --SessionTimer--> "refresh now" (send UPDATE or re-INVITE), "expired" (send BYE)
+
+Each leg has its own agreement. "uac" and "uas" are roles in the refreshing transaction, not in the dialog: they change
+with who sends the request, so an Agreement says `we_refresh` instead. `Supported: timer` is the caller's to send with
+each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from attrs import evolve, frozen
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from gateway.sip.errors import Refused
+from gateway.sip.grammar import find_parameter, parse_number, parse_parameters
+from gateway.sip.message import Message, Request, Response
+
+OPTION_TAG = "timer"
+SMALLEST = 90
+"""Seconds: the smallest session interval that anybody may ask for (section 5)."""
+_LARGEST = 2**32 - 1
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Refresher(StrEnum):
+    """Who refreshes, by the role in the transaction that agrees on it."""
+
+    UAC = "uac"
+    UAS = "uas"
+
+
+@frozen
+class SessionExpires:
+    """The Session-Expires header: an interval in seconds and, when settled, who refreshes."""
+
+    seconds: int
+    refresher: Refresher | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> SessionExpires:
+        """Raises MalformedMessage; an unknown refresher counts as none."""
+        number, semicolon, rest = text.partition(";")
+        seconds = parse_number(number.strip(), "Session-Expires", _LARGEST)
+        name = find_parameter(parse_parameters(semicolon + rest), "refresher") if semicolon else None
+        known = {refresher.value: refresher for refresher in Refresher}
+        return cls(seconds, known.get((name or "").lower()))
+
+    def __str__(self) -> str:
+        return str(self.seconds) if self.refresher is None else f"{self.seconds};refresher={self.refresher}"
+
+
+@frozen
+class Preferences:
+    """What we would like, and the least we accept, both in seconds. Changes within a dialog only by raised_by()."""
+
+    interval: int = 1800
+    smallest: int = SMALLEST
+
+    def raised_by(self, message: Message) -> Preferences:
+        """The preferences after a 422 (section 7.3) or a request with Min-SE: no interval below the peer's minimum."""
+        smallest = max(self.smallest, _min_se(message))
+        return evolve(self, interval=max(self.interval, smallest), smallest=smallest)
+
+
+@frozen
+class Agreement:
+    """A session interval in seconds and who keeps it alive."""
+
+    interval: int
+    we_refresh: bool
+
+    @property
+    def refresh_after(self) -> float:
+        """Seconds from one refresh to the next (section 10: half the interval)."""
+        return self.interval / 2
+
+    @property
+    def expires_after(self) -> float:
+        """Seconds without refresh until BYE: a bit before the peer's end (section 10)."""
+        return self.interval - min(32.0, self.interval / 3)
+
+
+def offer(preferences: Preferences, agreement: Agreement | None = None) -> Headers:
+    """Session-Expires and Min-SE for a request of ours; in mid-dialog with the interval and refresher that rule
+    (7.4)."""
+    if agreement is None:
+        wanted = SessionExpires(max(preferences.interval, preferences.smallest))
+    else:
+        refresher = Refresher.UAC if agreement.we_refresh else Refresher.UAS
+        wanted = SessionExpires(max(agreement.interval, preferences.smallest), refresher)
+    return ("Session-Expires", str(wanted)), ("Min-SE", str(preferences.smallest))
+
+
+def accept_answer(response: Response) -> Agreement | None:
+    """What the 2xx to our request says (7.2); None: this session does not expire, and an earlier agreement has ended.
+
+    An interval below 90 s counts as 90 s. Without refresher, which is an error of the peer, we refresh. Raises
+    MalformedMessage.
+    """
+    text = response.headers.get("Session-Expires")
+    if text is None:
+        return None
+    agreed = SessionExpires.parse(text)
+    return Agreement(max(agreed.seconds, SMALLEST), agreed.refresher is not Refresher.UAS)
+
+
+def accept_offer(
+    preferences: Preferences, request: Request, agreement: Agreement | None = None
+) -> tuple[Agreement | None, Headers]:
+    """What we make of the peer's INVITE or UPDATE (section 9): the agreement, and the headers for our 2xx.
+
+    The peer's interval is kept or lowered, never raised. Who refreshes: whom the peer names; else whoever does it now;
+    else the peer, if it can. A peer that knows no timer and asks for none has none. Raises Refused(422) for an interval
+    below our minimum (only to a peer that understands 422), MalformedMessage for a header that cannot be read.
+    """
+    text = request.headers.get("Session-Expires")
+    supported = supports_timer(request)
+    if text is None and not supported:
+        return None, ()
+    asked = SessionExpires(preferences.interval) if text is None else SessionExpires.parse(text)
+    if supported and asked.seconds < preferences.smallest:
+        raise Refused(422, headers=(("Min-SE", str(preferences.smallest)),))
+    least = max(_min_se(request), SMALLEST)
+    interval = max(min(asked.seconds, preferences.interval), least)
+    refresher = _choose_refresher(supported, asked.refresher, agreement)
+    headers: Headers = (("Session-Expires", str(SessionExpires(interval, refresher))),)
+    if supported:
+        headers = (*headers, ("Require", OPTION_TAG))
+    return Agreement(interval, refresher is Refresher.UAS), headers
+
+
+def supports_timer(message: Message) -> bool:
+    """Whether the peer says `timer` in Supported or Require."""
+    options = message.headers.values("Supported") + message.headers.values("Require")
+    return any(option.lower() == OPTION_TAG for option in options)
+
+
+def _choose_refresher(supported: bool, asked: Refresher | None, agreement: Agreement | None) -> Refresher:
+    """Table 2 of section 9; we are the UAS here."""
+    if not supported:
+        return Refresher.UAS
+    if asked is not None:
+        return asked
+    return Refresher.UAS if agreement is not None and agreement.we_refresh else Refresher.UAC
+
+
+def _min_se(message: Message) -> int:
+    """Min-SE in seconds, 0 when missing. Raises MalformedMessage."""
+    text = message.headers.get("Min-SE")
+    return 0 if text is None else parse_number(text.partition(";")[0].strip(), "Min-SE", _LARGEST)
+
+
+class SessionTimer:
+    """Runs an agreement. agree() after each refresh, whoever sent it; stop() with the dialog.
+
+    refresh is called when a refresh of ours is due, and the owner then sends it; expired when nobody has refreshed in
+    time, and the owner then sends BYE. Neither is called after stop().
+    """
+
+    def __init__(self, clock: IReactorTime, refresh: Callable[[], None], expired: Callable[[], None]) -> None:
+        self._clock = clock
+        self._refresh = refresh
+        self._expired = expired
+        self._agreement: Agreement | None = None
+        self._call: IDelayedCall | None = None
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """What rules now; None when the session does not expire."""
+        return self._agreement
+
+    def agree(self, agreement: Agreement | None) -> None:
+        """A refresh has been agreed on: the time starts again. None ends the timer."""
+        self.stop()
+        self._agreement = agreement
+        if agreement is None:
+            return
+        if agreement.we_refresh:
+            self._call = self._clock.callLater(agreement.refresh_after, self._refresh_due, agreement)
+        else:
+            self._call = self._clock.callLater(agreement.expires_after, self._session_expired)
+
+    def stop(self) -> None:
+        """End; call nobody any more."""
+        self._agreement = None
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _refresh_due(self, agreement: Agreement) -> None:
+        left = agreement.expires_after - agreement.refresh_after
+        self._call = self._clock.callLater(left, self._session_expired)
+        self._refresh()
+
+    def _session_expired(self) -> None:
+        self._call = None
+        self._agreement = None
+        self._expired()
