@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 from pathlib import Path
+from time import monotonic
 
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound
@@ -21,9 +22,6 @@ from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPool, PortRange
 from gateway.media.worker.stream import Plant
 from gateway.rtp.srtp import PacketBuffer, in_place_works
-
-DRAIN_SECONDS = 30.0
-"""How long after SIGTERM calls are waited for once nobody asks about them any more."""
 
 
 class Worker:
@@ -43,7 +41,7 @@ class Worker:
         self._path: Path = options.socket
         self._control = Control(bound(self._path), self._commands, self._clock)
         self._idle: float = options.idle
-        self.is_ending = False
+        self._told: float | None = None
 
     def run(self) -> None:
         """Until told to end, or until nobody needs it."""
@@ -53,12 +51,19 @@ class Worker:
         self.loop.run()
         self._path.unlink(missing_ok=True)
 
+    def end(self, *_signal: object) -> None:
+        """End as soon as there are no calls."""
+        self._told = monotonic()
+
     def _tick(self, now: float) -> None:
         self._ports.expire(now)
         self._commands.expire(now)
         if self._commands.calls:
             return
-        if self.is_ending or (self._idle and now - self._control.heard > self._idle):
+        silence = now - self._control.heard
+        # Asked anything after it was told to end, it has a new master and stays.
+        is_dismissed = self._told is not None and self._control.heard <= self._told
+        if is_dismissed or (self._idle and silence > self._idle):
             self.loop.running = False
 
 
@@ -77,12 +82,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"media worker: cannot start: {error}", file=sys.stderr)
         return 1
 
-    def end(*_: object) -> None:
-        worker.is_ending = True
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGTERM, worker.end)
     worker.run()
     return 0
 

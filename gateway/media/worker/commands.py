@@ -48,7 +48,7 @@ class Commands:
         self._limits = limits
         self._random = random
         self.calls: dict[str, Call] = {}
-        self._ended = {"to_phones": 0, "to_provider": 0, "errors": 0}
+        self._ended = {"to_phone": 0, "to_provider": 0, "errors": 0}
         self._managed = self._timeouts = self._rejected = 0
         self._started = plant.clock.now
         self._commands: dict[str, Callable[[Fields], Result]] = {
@@ -123,7 +123,7 @@ class Commands:
                     "managedsessions": self._managed,
                     "rejectedsessions": self._rejected,
                     "timeoutsessions": self._timeouts,
-                    "relayedpackets": totals["to_phones"] + totals["to_provider"],
+                    "relayedpackets": totals["to_phone"] + totals["to_provider"],
                     "relayedpacketerrors": totals["errors"],
                     "relayed": totals,
                     "failures": self._plant.loop.failures,

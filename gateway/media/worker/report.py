@@ -36,10 +36,10 @@ def call_report(call: Call, now: float) -> Report:
 
 def packet_totals(call: Call) -> dict[str, int]:
     """Packets relayed by direction, and packets that failed."""
-    totals = {"to_phones": 0, "to_provider": 0, "errors": 0}
+    totals = {"to_phone": 0, "to_provider": 0, "errors": 0}
     for stream in call.streams:
         for party, leg in zip(call.parties, stream.legs, strict=True):
-            name = "to_phones" if party.name == "provider" else "to_provider"
+            name = "to_phone" if party.name == "provider" else "to_provider"
             totals[name] += leg.counters.packets + leg.counters.control_packets
             totals["errors"] += sum(_errors(leg).values())
     return totals

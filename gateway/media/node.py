@@ -1,0 +1,171 @@
+"""One relay node as the pool sees it: is it up, which calls does it have, what did it count.
+
+A node is a worker process of ours (with its supervision) or an rtpengine. It tells `gone` when calls lost their media.
+Not here: which node a call goes to (pool.py), how a process is kept alive (supervision.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.media.ng import NgClient, Reply
+from gateway.media.relay import JSON, RelayFailure
+from gateway.media.supervision import WorkerProcess
+
+SILENT_PINGS: Final = 2
+"""Pings without an answer, three seconds each, after which a node is down."""
+LIST_LIMIT: Final = 1_000
+"""Calls in one reply to `list`: more would not fit a UDP datagram. With more calls than that nothing is compared."""
+
+log = Logger()
+
+
+class Node:
+    """`client` asks it; `worker` is its process, None for rtpengine. A higher `weight` takes more calls."""
+
+    def __init__(self, name: str, client: NgClient, worker: WorkerProcess | None = None, weight: int = 1) -> None:
+        self.name = name
+        self.client = client
+        self.weight = weight
+        self.calls: set[str] = set()
+        self.is_up = False
+        self.restarts = 0
+        self.gone: Callable[[Node, tuple[str, ...], str], None] = _nobody_cares
+        self._worker = worker
+        self._confirmed: set[str] = set()
+        self._silent_pings = 0
+        self._is_pinged = False
+        self._counted: dict[str, int] = {}
+        if worker is not None:
+            worker.died = self._died
+
+    @property
+    def offers_dual(self) -> bool:
+        """Whether it can offer RTP/SAVP and RTP/AVP for one stream."""
+        return self._worker is not None
+
+    def start(self) -> Deferred[tuple[str, ...]]:
+        """The calls found there: a worker outlives who started it. RelayFailure when it does not answer."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> tuple[str, ...]:
+        try:
+            self.client.start()
+        except CannotListenError as error:
+            raise RelayFailure(f"no socket to ask {self.name}: {error}") from None
+        if self._worker is not None:
+            self._worker.start()
+        reply = await self.client.request({"command": "list", "limit": LIST_LIMIT})
+        self._answered()
+        # An rtpengine may serve others as well: only a worker's calls are ours for sure.
+        found = _names(reply.get("calls")) if self._worker is not None else ()
+        self._confirmed.update(found)
+        return found
+
+    def stop(self) -> None:
+        """Ask it nothing more."""
+        self.is_up = False
+        self.client.stop()
+        if self._worker is not None:
+            self._worker.stop()
+
+    def rewrite(self, call: str, fields: dict[str, JSON]) -> Deferred[bytes]:
+        """The `sdp` of the reply to an offer or answer."""
+        return self.client.request(fields).addCallback(self._rewritten, call)
+
+    def forget(self, call: str) -> None:
+        self.calls.discard(call)
+        self._confirmed.discard(call)
+
+    def ping(self) -> None:
+        """See whether it is up."""
+        if self._worker is not None and self.is_up and not self._worker.is_alive:
+            self._worker.check()
+        elif not self._is_pinged:
+            self._is_pinged = True
+            self.client.request({"command": "ping"}).addCallbacks(self._answered, self._silent)
+
+    def poll(self, count: Callable[[str, int], None]) -> None:
+        """Find calls that it no longer has; `count(direction, packets)` what was relayed since the last time."""
+        before = frozenset(self._confirmed)
+        self.client.request({"command": "list", "limit": LIST_LIMIT}).addCallbacks(self._compare, _ignore, (before,))
+        if self._worker is not None:
+            self.client.request({"command": "statistics"}).addCallbacks(self._count, _ignore, (count,))
+
+    def _rewritten(self, reply: Reply, call: str) -> bytes:
+        sdp = reply.get("sdp")
+        if not isinstance(sdp, str):
+            raise RelayFailure(f"{self.name} answered without SDP")
+        if call in self.calls:
+            self._confirmed.add(call)
+        return sdp.encode("utf-8", "surrogateescape")
+
+    def _answered(self, _reply: Reply | None = None) -> None:
+        self._is_pinged = False
+        self._silent_pings = 0
+        if not self.is_up:
+            self.is_up = True
+            log.info("media relay {node} is up", node=self.name)
+
+    def _silent(self, failure: Failure) -> None:
+        failure.trap(RelayFailure)
+        self._is_pinged = False
+        self._silent_pings += 1
+        if self._silent_pings < SILENT_PINGS:
+            return
+        self._lose("it is silent")
+        if self._worker is not None:
+            self._worker.check()
+
+    def _died(self) -> None:
+        self.restarts += 1
+        self._counted = {}
+        self._lose("its process ended")
+
+    def _lose(self, reason: str) -> None:
+        was_up, self.is_up = self.is_up, False
+        if was_up:
+            log.warn("media relay {node} is down: {reason}", node=self.name, reason=reason)
+        self.gone(self, tuple(self.calls), reason)
+
+    def _compare(self, reply: Reply, before: frozenset[str]) -> None:
+        listed = _names(reply.get("calls"))
+        missing = tuple((before & self._confirmed).difference(listed))
+        if missing and len(listed) < LIST_LIMIT:
+            self.gone(self, missing, "the relay ended them")
+
+    def _count(self, reply: Reply, count: Callable[[str, int], None]) -> None:
+        for direction, total in _relayed(reply).items():
+            more = total - self._counted.get(direction, 0)
+            self._counted[direction] = total
+            if more > 0:
+                count(direction, more)
+
+
+def _nobody_cares(_node: Node, _calls: tuple[str, ...], _reason: str) -> None:
+    """Until the pool sets `gone`."""
+
+
+def _ignore(failure: Failure) -> None:
+    """A poll without an answer: pings decide whether the node is down."""
+    failure.trap(RelayFailure)
+
+
+def _names(value: JSON) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _relayed(reply: Reply) -> dict[str, int]:
+    """Packets by direction since a worker started."""
+    value: JSON = reply
+    for key in ("statistics", "totalstatistics", "relayed"):
+        value = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return {}
+    return {key: number for key, number in value.items() if key.startswith("to_") and isinstance(number, int)}

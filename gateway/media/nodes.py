@@ -1,0 +1,84 @@
+"""The nodes that a configuration asks for: worker processes with their shares of the ports, or rtpengines.
+
+The sockets live in `<state directory>/media`: `worker-*.sock` belong to the workers and are named after what a worker
+is started with, so that a changed configuration starts new workers beside the old ones, which end with their calls.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorUDP, IReactorUNIXDatagram
+
+from gateway.config import Media, PortRange
+from gateway.media.ng import udp_client, unix_client
+from gateway.media.node import Node
+from gateway.media.relay import RelayFailure
+from gateway.media.supervision import WorkerProcess, WorkerTerms, is_answered
+
+LONGEST_SOCKET_PATH: Final = 107
+"""Bytes of a UNIX socket's path (unix(7))."""
+
+
+@attrs.frozen
+class Reactors:
+    """The reactor, by what is asked of it."""
+
+    clock: IReactorTime
+    udp: IReactorUDP
+    unix: IReactorUNIXDatagram
+    processes: IReactorProcess
+
+
+def nodes_for(reactors: Reactors, media: Media, state_directory: Path) -> tuple[Node, ...]:
+    """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets."""
+    if media.relay == "rtpengine":
+        return tuple(_rtpengine(reactors, node) for node in media.rtpengine)
+    directory = _socket_directory(state_directory)
+    count = media.workers or len(os.sched_getaffinity(0))
+    shares = port_shares(media.ports, count)
+    return tuple(_worker(reactors, directory, media.address, share, index) for index, share in enumerate(shares))
+
+
+def port_shares(ports: PortRange, count: int) -> list[PortRange]:
+    """`count` ranges that follow one another, each beginning with an even port; fewer when there are too few ports."""
+    pairs = (ports.last + 1 - ports.first - ports.first % 2) // 2
+    count = max(1, min(count, pairs))
+    first = ports.first + ports.first % 2
+    bounds = [first + 2 * (pairs * index // count) for index in range(count + 1)]
+    return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
+
+
+def _worker(reactors: Reactors, directory: Path, address: str, ports: PortRange, index: int) -> Node:
+    identity = sha256(f"{address} {ports.first}-{ports.last}".encode()).hexdigest()[:8]
+    terms = WorkerTerms(directory / f"worker-{identity}.sock", address, ports.first, ports.last)
+    own = directory / f"gateway-{os.getpid()}-{index}.sock"
+    for path in (terms.socket, own):
+        if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
+            raise RelayFailure(f"{path} is too long for a UNIX socket: choose a shorter state_directory")
+    process = WorkerProcess(reactors.clock, reactors.processes, terms)
+    return Node(f"worker {index}", unix_client(reactors.clock, reactors.unix, own, terms.socket), process)
+
+
+def _rtpengine(reactors: Reactors, address: str) -> Node:
+    host, _, port = address.rpartition(":")
+    client = udp_client(reactors.clock, reactors.udp, host.strip("[]"), int(port))
+    return Node(f"rtpengine {address}", client)
+
+
+def _socket_directory(state_directory: Path) -> Path:
+    """Made if need be, for this user alone, and rid of sockets that nobody answers at."""
+    directory = state_directory / "media"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in directory.glob("*.sock"):
+            if not is_answered(path):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RelayFailure(f"{directory} cannot hold the workers' sockets: {error}") from None
+    return directory

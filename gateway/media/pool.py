@@ -1,0 +1,164 @@
+"""A relay of several nodes: our worker processes, or rtpengines. Implements relay.Relay.
+
+A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
+that is silent twice is down: its calls are reported through `lost`, and new ones go elsewhere. Now and then a node's
+list of calls and its counters are fetched: calls it no longer has (their media timed out) are lost, packets are
+counted.
+
+    offer(call) -> node of the call, or the least loaded -> NG -> SDP
+    every PING_SECONDS: ping each node -> up | down -> lost(calls)
+    every POLL_SECONDS: list, statistics -> lost(calls that timed out), metrics
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.media import fields
+from gateway.media.node import Node
+from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
+from gateway.metrics import Metrics
+
+PING_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 10.0
+
+log = Logger()
+
+
+class RelayPool:
+    """Spreads calls over `nodes`. `lost` is replaced by the owner."""
+
+    def __init__(self, clock: IReactorTime, nodes: Sequence[Node], metrics: Metrics | None = None) -> None:
+        self.lost: Callable[[tuple[str, ...]], None] = _nobody_cares
+        self.nodes = tuple(nodes)
+        self._metrics = metrics
+        self._calls: dict[str, Node] = {}
+        self._restarts = 0
+        self._timers = [(LoopingCall(self._ping), PING_SECONDS), (LoopingCall(self._poll), POLL_SECONDS)]
+        for timer, _ in self._timers:
+            timer.clock = clock
+        for node in self.nodes:
+            node.gone = self._lose
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The calls that have media now, those found at nodes at the start among them."""
+        return tuple(self._calls)
+
+    def start(self) -> Deferred[None]:
+        """Fires when every node was asked and at least one answers; RelayFailure when none does."""
+        return Deferred.fromCoroutine(self._start())
+
+    async def _start(self) -> None:
+        await DeferredList([node.start().addCallback(self._adopt, node) for node in self.nodes], consumeErrors=True)
+        for timer, seconds in self._timers:
+            timer.start(seconds, now=False)
+        if not any(node.is_up for node in self.nodes):
+            raise RelayFailure("no media relay answers: " + ", ".join(node.name for node in self.nodes))
+
+    def stop(self) -> Deferred[None]:
+        """Let go of the nodes; the media of running calls goes on."""
+        for timer, _ in self._timers:
+            if timer.running:
+                timer.stop()
+        for node in self.nodes:
+            node.stop()
+        return succeed(None)
+
+    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
+        """The offerer's SDP, rewritten for the other side by `terms`."""
+        node = self._calls.get(call) or self._least_loaded()
+        if node is None:
+            return fail(RelayFailure("no media relay answers"))
+        if terms.encryption is Encryption.DUAL and not node.offers_dual:
+            return fail(RelayFailure("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
+        is_new = call not in self._calls
+        self._calls[call] = node
+        node.calls.add(call)
+        waiting = node.rewrite(call, fields.offer(call, from_tag, to_tag, sdp, terms))
+        return waiting.addErrback(self._forget_new, call) if is_new else waiting
+
+    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+        """The answerer's SDP, rewritten for the offerer."""
+        node = self._calls.get(call)
+        if node is None:
+            return fail(RelayFailure("answer: the call has no media"))
+        return node.rewrite(call, fields.answer(call, from_tag, to_tag, sdp))
+
+    def delete(self, call: str) -> Deferred[None]:
+        """End the call's media. Never fails: a relay that does not answer drops the call by itself."""
+        node = self._forget(call)
+        if node is None or not node.is_up:
+            return succeed(None)
+        waiting = node.client.request(fields.delete(call))
+        return waiting.addCallbacks(lambda _: None, lambda failure: _log_failure(failure, call))
+
+    def query(self, call: str) -> Deferred[dict[str, JSON]]:
+        """What the relay knows about the call."""
+        node = self._calls.get(call)
+        if node is None:
+            return fail(RelayFailure("query: the call has no media"))
+        return node.client.request({"command": "query", "call-id": call})
+
+    def _least_loaded(self) -> Node | None:
+        up = (node for node in self.nodes if node.is_up)
+        return min(up, key=lambda node: len(node.calls) / node.weight, default=None)
+
+    def _adopt(self, found: tuple[str, ...], node: Node) -> None:
+        for call in found:
+            self._calls.setdefault(call, node)
+            node.calls.add(call)
+
+    def _forget_new(self, failure: Failure, call: str) -> Failure:
+        """An offer that failed before the call had media leaves nothing here, and nothing at the node."""
+        self.delete(call)
+        return failure
+
+    def _forget(self, call: str) -> Node | None:
+        node = self._calls.pop(call, None)
+        if node is not None:
+            node.forget(call)
+        return node
+
+    def _lose(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
+        gone = tuple(call for call in calls if self._calls.get(call) is node)
+        for call in gone:
+            self._forget(call)
+        if gone:
+            log.warn(
+                "media of {count} calls at {node} is lost: {reason}", count=len(gone), node=node.name, reason=reason
+            )
+            self.lost(gone)
+
+    def _ping(self) -> None:
+        for node in self.nodes:
+            node.ping()
+        restarts = sum(node.restarts for node in self.nodes)
+        if self._metrics is not None:
+            self._metrics.worker_restarts.inc(restarts - self._restarts)
+        self._restarts = restarts
+
+    def _poll(self) -> None:
+        for node in self.nodes:
+            if node.is_up:
+                node.poll(self._count)
+
+    def _count(self, direction: str, packets: int) -> None:
+        if self._metrics is not None:
+            self._metrics.relayed_packets.labels(direction).inc(packets)
+
+
+def _nobody_cares(_calls: tuple[str, ...]) -> None:
+    """Until the owner sets `lost`."""
+
+
+def _log_failure(failure: Failure, call: str) -> None:
+    failure.trap(RelayFailure)
+    log.info("media of {call_id} not deleted: {reason}", call_id=call, reason=failure.getErrorMessage())
