@@ -1,0 +1,172 @@
+"""Reaching the callee: attempt by attempt (the plan says which), target by target, one INVITE each.
+
+    attempt -> ways -> offer through the relay -> INVITE -> 18x ... -> 2xx          answered
+       ^         ^                                  |-- transport failure: next way
+       |         `----------------------------------|
+       `--------- plan.after(failure) --------------'-- refused: next attempt, or refused
+
+An attempt with the same media terms as the one before uses the same rewritten offer. Everything here ends when the
+callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from gateway.b2bua.callee import CalleeLeg
+from gateway.b2bua.initial import Identity, initial_request
+from gateway.b2bua.leg import Fields, LegOwner, LegTerms
+from gateway.b2bua.media_path import MediaPath
+from gateway.b2bua.offer_answer import has_sdp
+from gateway.b2bua.plan import Plan, Way
+from gateway.b2bua.record import LegName
+from gateway.b2bua.stack import Stack
+from gateway.media.relay import Terms
+from gateway.policy import Attempt, MediaFailure, Refusal
+from gateway.routing import Route
+from gateway.sdp.negotiation import media_encrypted
+from gateway.sip.message import Request, Response
+from gateway.transaction.users import TransactionFailure
+from gateway.transport.flow import FailureKind
+from gateway.transport.locate import NotFound
+
+
+class ApproachOwner(LegOwner, Protocol):
+    """The call that wants its callee."""
+
+    media_path: MediaPath
+
+    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
+        """A provisional response other than 100."""
+
+    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
+        """A 2xx that may stand; its ACK is still to be sent."""
+
+    def callee_unreachable(self, refusal: Refusal, response: Response | None) -> None:
+        """Nothing is left to try; `response` is the callee's own when there was one."""
+
+    def guard(self, failure: Failure) -> None:
+        """Something broke in a callback."""
+
+
+class Approach:
+    """One call's way to its callee."""
+
+    def __init__(
+        self, owner: ApproachOwner, stack: Stack, plan: Plan, invite: Request, route: Route, identity: Identity
+    ) -> None:
+        self.leg: CalleeLeg | None = None
+        """The leg of the attempt under way, and in the end the one that answered."""
+        self._owner = owner
+        self._stack = stack
+        self._plan = plan
+        self._invite = invite
+        self._route = route
+        self._identity = identity
+        self._attempt: Attempt | None = None
+        self._ways: list[Way] = []
+        self._locating: Deferred[None] | None = None
+        self._rewritten: tuple[Terms, bytes] | None = None
+        self._over = False
+
+    def begin(self) -> None:
+        """Try what the plan says first."""
+        self._try(self._plan.first(), None)
+
+    def abandon(self, fields: Fields = ()) -> None:
+        """Give up, or hang up: whatever the leg under way needs."""
+        self._over = True
+        if self._locating is not None:
+            self._locating.cancel()
+        if self.leg is not None:
+            self.leg.abandon(fields)
+
+    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
+        """Tell the call."""
+        self._owner.callee_progressed(leg, response)
+
+    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
+        """Tell the call, when the answer's media may stand; else hang up and try what comes next."""
+        encrypted = media_encrypted(response.body) if has_sdp(response) else None
+        decision = self._plan.answered(encrypted)
+        if not isinstance(decision, Refusal):
+            self._over = True
+            self._owner.callee_answered(leg, response)
+            return
+        leg.acknowledge(response.cseq.number)
+        leg.hang_up(decision.headers(self._stack.name))
+        self.leg = None
+        self._try(self._plan.after(MediaFailure.ANSWERED_CLEAR), None)
+
+    def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
+        """Ask the plan what comes after this status."""
+        self._try(self._plan.after(response.status), response)
+
+    def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
+        """Try the next target, or what the plan has next. Somebody else's certificate is no reason to try elsewhere."""
+        kind = failure.transport.kind if failure.transport is not None else FailureKind.TIMEOUT
+        if self._ways and kind is not FailureKind.CERTIFICATE:
+            self._next_way()
+        elif failure.transport is None:
+            self._try(self._plan.after(408), None)
+        else:
+            self._try(self._plan.after(kind), None)
+
+    def _try(self, decision: Attempt | Refusal, response: Response | None) -> None:
+        if self._over:
+            return
+        if isinstance(decision, Refusal):
+            self._over = True
+            self._owner.callee_unreachable(decision, response)
+            return
+        self._attempt = decision
+        self._locating = self._plan.ways(decision).addCallbacks(self._located, self._nowhere)
+        self._locating.addErrback(self._owner.guard)
+
+    def _located(self, ways: list[Way]) -> None:
+        self._locating = None
+        self._ways = ways
+        if self._over:
+            return
+        if ways:
+            self._next_way()
+        else:
+            self._try(self._plan.after(FailureKind.DNS), None)
+
+    def _nowhere(self, failure: Failure) -> None:
+        self._locating = None
+        if self._over:
+            return
+        failure.trap(NotFound)
+        self._try(self._plan.after(FailureKind.DNS), None)
+
+    def _next_way(self) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            raise AssertionError("a way without an attempt")
+        way, terms = self._ways.pop(0), self._plan.media(attempt)
+        path = self._owner.media_path
+        if not has_sdp(self._invite):
+            path.follow(lambda: self._send(way, terms, b""))
+        elif self._rewritten is not None and self._rewritten[0] == terms:
+            sdp = self._rewritten[1]
+            path.follow(lambda: self._send(way, terms, sdp))
+        else:
+            path.offer(
+                (str(LegName.CALLER), None), self._invite.body, terms, lambda sdp: self._offered(way, terms, sdp)
+            )
+
+    def _offered(self, way: Way, terms: Terms, sdp: bytes) -> None:
+        self._rewritten = (terms, sdp)
+        self._send(way, terms, sdp)
+
+    def _send(self, way: Way, terms: Terms, sdp: bytes) -> None:
+        if self._over:
+            return
+        user = self._invite.from_.uri.user or ""
+        leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user)
+        self.leg = CalleeLeg(leg_terms, way(), self._stack, self._owner, self)
+        self.leg.invite(initial_request(self._invite, self._route, self._identity, sdp))

@@ -1,0 +1,259 @@
+"""A call: two legs and one outcome.
+
+    ROUTING --the callee is reached (approach)--> ANSWERING --SDP from the relay--> ESTABLISHED
+       any state --end()--> ENDED
+
+The call decides nothing about security (``protection``), reaches nobody (``approach``), touches no SDP (``media_path``)
+and builds no message of a dialog (``leg``): it joins them. Everything is synchronous: targets, the relay's answers and
+responses come in as events, and one that comes after the end finds ENDED and does nothing. `end` is the only way out,
+from wherever, and leaves nothing behind: no timer, no transaction without an owner, no port at the relay.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.b2bua.approach import Approach
+from gateway.b2bua.callee import CalleeLeg
+from gateway.b2bua.caller import CallerLeg
+from gateway.b2bua.crossing import Crossing
+from gateway.b2bua.guard import guarded
+from gateway.b2bua.headers import allowed, crossing
+from gateway.b2bua.leg import Fields, Leg
+from gateway.b2bua.media_path import MediaPath
+from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
+from gateway.b2bua.protection import Protection
+from gateway.b2bua.record import CallRecord
+from gateway.b2bua.stack import Stack
+from gateway.dialog.dialog import Dialog
+from gateway.policy import Refusal
+from gateway.sip.message import Request, Response
+from gateway.transaction.server import ServerTransaction
+
+log = Logger()
+
+
+class CallState(StrEnum):
+    """Where a call stands."""
+
+    ROUTING = "routing"
+    ANSWERING = "answering"
+    ESTABLISHED = "established"
+    ENDED = "ended"
+
+
+class Switchboard(Protocol):
+    """Where all calls are kept."""
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog go to this leg."""
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+
+    def call_ended(self, call: Call) -> None:
+        """The call is over and its record complete but for the media's counters."""
+
+
+@attrs.define(eq=False)
+class Call:
+    """Joins a caller's leg to a callee's."""
+
+    record: CallRecord
+    caller: CallerLeg = attrs.field(init=False)
+    approach: Approach = attrs.field(init=False)
+    protection: Protection
+    media_path: MediaPath = attrs.field(init=False)
+    _stack: Stack
+    _switchboard: Switchboard
+    _state: CallState = attrs.field(default=CallState.ROUTING, init=False)
+    _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.media_path = MediaPath(self.record.id, self._stack.relay, lambda why: self.end(why, 500))
+
+    @property
+    def id(self) -> str:
+        """The call's name in logs, records and at the relay."""
+        return self.record.id
+
+    @property
+    def state(self) -> CallState:
+        """Where the call stands."""
+        return self._state
+
+    @property
+    def callee(self) -> CalleeLeg | None:
+        """The leg toward who is called, once there is one."""
+        return self.approach.leg
+
+    @guarded
+    def begin(self) -> None:
+        """Answer 100 and go looking for the callee."""
+        self.caller.begin()
+        self.approach.begin()
+
+    @guarded
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer 100 and refuse, by policy."""
+        self.caller.begin()
+        self._refuse(refusal, None)
+
+    @guarded
+    def cancelled(self, cancel: Request) -> None:
+        """The caller gave up before the answer (RFC 3261 section 9.2)."""
+        self.caller.note_request(cancel)
+        self.end("cancelled by the caller", 487, _reasons(cancel))
+
+    @guarded
+    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
+        """Pass a provisional response back, its SDP through the relay."""
+        exchange = self._exchange_with(leg)
+        exchange.carry_response(
+            response,
+            lambda sdp: self.caller.progress(response.status, response.reason, self._back(response, sdp), sdp),
+        )
+
+    @guarded
+    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
+        """Pass the 2xx back, its SDP through the relay."""
+        self._enter(CallState.ANSWERING)
+        exchange = self._exchange_with(leg)
+        exchange.acknowledge(response)
+        exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
+
+    @guarded
+    def callee_unreachable(self, refusal: Refusal, response: Response | None) -> None:
+        """Tell the caller: the callee's own answer, or why policy or transport ended it here."""
+        self._refuse(refusal, response)
+
+    @guarded
+    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        """A request inside the call crosses to the other leg."""
+        peer = self._other(leg)
+        if peer is None or peer.dialog is None or peer.ended:
+            leg.respond(transaction, request.response(481))
+            return
+        Crossing(self, (leg, peer), transaction).begin()
+
+    @guarded
+    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
+        """One side said BYE."""
+        self.end(f"{leg.terms.name} hung up", 487, _reasons(bye))
+
+    @guarded
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """One side is gone."""
+        self.end(f"{leg.terms.name}: {why}", 408, (("Reason", 'SIP;cause=408;text="The other side is gone"'),))
+
+    @guarded
+    def media_settled(self, leg: Leg) -> None:
+        """An answer settled a leg's media, which the policy may not allow."""
+        refusal = self.protection.settled(leg)
+        if refusal is not None:
+            self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
+        elif self._state is CallState.ESTABLISHED:
+            self._conclude()
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog go to this leg."""
+        self._switchboard.dialog_began(leg, dialog)
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+        self._switchboard.dialog_ended(dialog)
+
+    def guard(self, failure: Failure) -> None:
+        """The guard of what comes back through a Deferred."""
+        if failure.check(CancelledError) is None:
+            log.failure("call {call_id} broke", failure, call_id=self.id)
+            self.end("internal error")
+
+    def end(self, why: str, status: int = 500, fields: Fields = ()) -> None:
+        """End both legs, whatever state they are in, and give the media back. `status` is for an unanswered caller."""
+        if self._state is CallState.ENDED:
+            return
+        answered = self._state is CallState.ESTABLISHED
+        self._enter(CallState.ENDED)
+        self.media_path.close()
+        self.record.ending = why
+        self.record.ended_at = self._stack.now()
+        fields = tuple(fields)
+        if not answered:
+            self.record.status = status
+        self.caller.leave(status, fields)
+        self.approach.abandon(fields)
+        self._conclude()
+        self._switchboard.call_ended(self)
+
+    def _accept(self, response: Response, sdp: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            raise AssertionError("an answer without an exchange")
+        self._enter(CallState.ESTABLISHED)
+        self.record.answered_at = self._stack.now()
+        self.record.status = 200
+        fields = self._back(response, sdp)
+        self.caller.accept(response.reason, fields, sdp, lambda ack: self._acknowledged(exchange, response, ack))
+        self._conclude()
+        log.info(
+            "call {call_id} answered after {seconds:.1f}s: {verdict} {reason}",
+            call_id=self.id,
+            seconds=self.record.answered_at - self.record.started_at,
+            verdict=self.record.verdict,
+            reason=self.record.reason,
+        )
+
+    @guarded
+    def _acknowledged(self, exchange: OfferAnswer, response: Response, ack: Request) -> None:
+        exchange.acknowledged(response, ack)
+
+    def _refuse(self, refusal: Refusal, response: Response | None) -> None:
+        if response is None or refusal.reason is not None:
+            fields: Fields = refusal.headers(self._stack.name)
+            self.end(refusal.text, refusal.status, fields)
+            return
+        self.caller.refuse(response.status, response.reason, self._back(response, b""))
+        self.end(f"callee answered {response.status}", response.status)
+
+    def _conclude(self) -> None:
+        provider, phone = self._by_side()
+        answered = self.record.answered_at is not None
+        self.protection.conclude(phone if answered else None, provider)
+
+    def _by_side(self) -> tuple[Leg | None, Leg | None]:
+        legs: tuple[Leg | None, Leg | None] = (self.caller, self.callee)
+        provider = next((leg for leg in legs if leg is not None and leg.is_toward_provider), None)
+        phone = next((leg for leg in legs if leg is not None and not leg.is_toward_provider), None)
+        return provider, phone
+
+    def _exchange_with(self, leg: CalleeLeg) -> OfferAnswer:
+        if self._exchange is None or self._exchange.asked is not leg:
+            self._exchange = OfferAnswer(self.media_path, self.caller, leg, has_sdp(self.caller.invite))
+        return self._exchange
+
+    def _other(self, leg: Leg) -> Leg | None:
+        return self.callee if leg is self.caller else self.caller
+
+    def _back(self, response: Response, body: bytes) -> Fields:
+        fields = [*crossing(response.headers, self.caller.terms.side, body)]
+        allow = allowed(response.headers)
+        if allow is not None:
+            fields.append(("Allow", allow))
+        return fields
+
+    def _enter(self, state: CallState) -> None:
+        self._state = state
+        self.record.state = str(state)
+        log.debug("call {call_id} is {state}", call_id=self.id, state=state)
+
+
+def _reasons(message: Request) -> Fields:
+    """The Reason fields of a BYE or CANCEL, for the other leg's (RFC 3326)."""
+    return tuple(("Reason", value) for value in message.headers.get_all("Reason"))

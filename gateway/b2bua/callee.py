@@ -1,0 +1,158 @@
+"""The callee's leg of a call: the gateway is the UAC of one INVITE (RFC 3261 section 13.2).
+
+One object is one INVITE transaction; a second attempt (other transport, other media profile) is a second object with
+the same Call-ID and From tag and a higher CSeq. Forks are settled here: the first 2xx wins, another one is
+acknowledged and hung up at once (13.2.2.4), and a 2xx that crosses our CANCEL likewise.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import attrs
+
+from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.stack import Stack
+from gateway.dialog.dialog import Dialog
+from gateway.sip.message import Request, Response
+from gateway.transaction.client import ClientTransaction
+from gateway.transaction.users import TransactionFailure
+from gateway.transport.flow import Flow
+
+
+class Inviter(Protocol):
+    """Who sent the INVITE, and hears what comes of it."""
+
+    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
+        """A provisional response other than 100."""
+
+    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
+        """The first 2xx: the dialog stands, its ACK is still to be sent."""
+
+    def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
+        """A final response of 300 or more."""
+
+    def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
+        """No final response, or no way to the peer."""
+
+
+class CalleeLeg(Leg):
+    """The leg that the gateway calls."""
+
+    def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
+        super().__init__(terms, flow, stack, owner)
+        self.request: Request | None = None
+        self._inviter = inviter
+        self._transaction: ClientTransaction | None = None
+        self._early: dict[str, Dialog] = {}
+        self._winner: str | None = None
+        self._abandoned = False
+        self._finished = False
+
+    def invite(self, request: Request) -> None:
+        """Send the INVITE."""
+        request.headers.set("Contact", self.contact)
+        self.request = request
+        self.pending_invite = True
+        self._transaction = self.send(request, self)
+
+    def abandon(self, fields: Fields = ()) -> None:
+        """Give the leg up, in whatever state it is: CANCEL before the answer, BYE after it."""
+        if self._winner is not None:
+            if not self._acks and self.request is not None:
+                self.acknowledge(self.request.cseq.number)
+            self.hang_up(fields)
+            return
+        self._abandoned = True
+        if self._transaction is not None and not self._finished:
+            self._transaction.cancel(fields)
+        self._close_early()
+
+    def receive_response(self, response: Response) -> None:
+        """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
+        self.note_received(response)
+        if response.status < 200:
+            self._progress(response)
+        elif response.status < 300:
+            self._success(response)
+        else:
+            self._finish()
+            self._close_early()
+            if not self._abandoned:
+                self._inviter.callee_refused(self, response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No final response will come."""
+        if self._winner is not None:
+            return
+        self._finish()
+        self._close_early()
+        if not self._abandoned:
+            self._inviter.callee_failed(self, failure)
+
+    def _progress(self, response: Response) -> None:
+        if response.status == 100 or self._abandoned or self._winner is not None:
+            return
+        tag = response.to.tag
+        if tag is not None and tag not in self._early:
+            self._begin(tag, response)
+        self._inviter.callee_progressed(self, response)
+
+    def _success(self, response: Response) -> None:
+        tag = response.to.tag or ""
+        if self._abandoned or (self._winner is not None and tag != self._winner):
+            self._turn_away(response)
+        elif self._winner == tag:
+            self.acknowledge_again(response.cseq.number)
+        else:
+            self._win(tag, response)
+
+    def _win(self, tag: str, response: Response) -> None:
+        self._winner = tag
+        self._finish()
+        dialog = self._early.pop(tag, None) or self._begin(tag, response)
+        self._early.pop(tag, None)
+        dialog.confirm(response)
+        self.dialog = dialog
+        self._close_early()
+        self._inviter.callee_answered(self, response)
+
+    def _begin(self, tag: str, response: Response) -> Dialog:
+        if self.request is None:
+            raise AssertionError("a response without a request")
+        dialog = Dialog.from_response(self.request, response)
+        self._early[tag] = dialog
+        self.dialog = dialog
+        self._owner.dialog_began(self, dialog)
+        return dialog
+
+    def _turn_away(self, response: Response) -> None:
+        """Acknowledge a 2xx that nobody waits for, and hang it up."""
+        if self.request is None:
+            return
+        dialog = Dialog.from_response(self.request, response)
+        self._stack.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
+        self.send(dialog.make_request("BYE"), _Unwanted())
+
+    def _finish(self) -> None:
+        self._finished = True
+        self.pending_invite = False
+
+    def _close_early(self) -> None:
+        """Forget the early dialogs that did not win."""
+        for dialog in self._early.values():
+            self._owner.dialog_ended(dialog)
+        self._early.clear()
+        if self._winner is None:
+            self._close()
+
+
+@attrs.define
+class _Unwanted:
+    """The answer to the BYE of a fork that lost is of no interest."""
+
+    def receive_response(self, response: Response) -> None:
+        """Nothing follows from it."""
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nothing follows from it."""

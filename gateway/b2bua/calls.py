@@ -1,0 +1,207 @@
+"""All calls: begun here, found here by dialog or transaction, counted, and remembered for a while after their end.
+
+The table of dialogs is what in-dialog requests are matched against (RFC 3261 section 12.2.2). The relay is asked for
+its counters once, when a call ends, and then told to let go.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final, cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.b2bua.approach import Approach
+from gateway.b2bua.call import Call
+from gateway.b2bua.caller import CallerLeg
+from gateway.b2bua.initial import Identities
+from gateway.b2bua.leg import Leg, LegTerms
+from gateway.b2bua.offer_answer import has_sdp, is_readable
+from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
+from gateway.b2bua.protection import Protection, encryption_of
+from gateway.b2bua.record import CallRecord, Direction, Json, LegName
+from gateway.b2bua.stack import Stack
+from gateway.config import Side
+from gateway.dialog.dialog import Dialog
+from gateway.media.relay import Encryption, RelayFailure
+from gateway.metrics import Metrics
+from gateway.policy import Refusal
+from gateway.routing import Route
+from gateway.sdp.negotiation import media_encrypted
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
+from gateway.trunk import Trunk
+
+log = Logger()
+
+REMEMBERED: Final = 1000
+"""Ended calls whose record is kept in memory."""
+
+CEILING: Final = 20_000
+"""Calls at once; above it new ones are refused with 503 (RFC 3261 section 21.5.4)."""
+
+
+class Calls:
+    """Every call of this gateway."""
+
+    def __init__(self, stack: Stack, trunk: Trunk, identities: Identities, metrics: Metrics) -> None:
+        self._stack = stack
+        self._trunk = trunk
+        self._identities = identities
+        self._metrics = metrics
+        self._active: dict[str, Call] = {}
+        self._by_transaction: dict[ServerTransaction, Call] = {}
+        self._by_dialog: dict[tuple[str, str, str], Leg] = {}
+        self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
+
+    def __len__(self) -> int:
+        return len(self._active)
+
+    def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
+        """Begin the call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound.
+
+        Raises Refused 415, 480 or 503.
+        """
+        invite = transaction.request
+        if len(self._active) >= CEILING:
+            raise Refused(503, "Too many calls", (("Retry-After", "10"),))
+        if not is_readable(invite):
+            raise Refused(415, "", (("Accept", "application/sdp"),))
+        if route.binding is not None and phone_flow is None:
+            raise Refused(480, "The phone's connection is gone")
+        call = self._new_call(transaction, route, phone_flow)
+        self._active[call.id] = call
+        self._by_transaction[transaction] = call
+        self._metrics.active_calls.set(len(self._active))
+        refusal = self._inbound_refusal(call, transaction) if phone_flow is not None else None
+        log.info(
+            "call {call_id} {direction} of {domain} begins",
+            call_id=call.id,
+            direction=call.record.direction,
+            domain=route.domain.name,
+        )
+        if refusal is not None:
+            call.refuse(refusal)
+        else:
+            call.begin()
+
+    def leg_of(self, key: tuple[str, str, str]) -> Leg | None:
+        """The leg whose dialog has this Call-ID, local tag and remote tag."""
+        return self._by_dialog.get(key)
+
+    def cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The INVITE of this transaction was cancelled."""
+        call = self._by_transaction.get(transaction)
+        if call is not None:
+            call.cancelled(cancel)
+
+    def media_lost(self, ids: Iterable[str]) -> None:
+        """The relay lost the media of these calls: they end, on both sides, and say why."""
+        for call_id in ids:
+            call = self._active.get(call_id)
+            if call is not None:
+                call.end("the media relay was lost", 500, (("Reason", 'Q.850;cause=41;text="Media relay lost"'),))
+
+    def end_all(self, why: str) -> None:
+        """End every call."""
+        for call in tuple(self._active.values()):
+            call.end(why, 503, (("Reason", f'SIP;cause=503;text="{why}"'),))
+
+    def records(self) -> Iterator[CallRecord]:
+        """The records of all calls that are up, then of those that ended, latest first."""
+        yield from (call.record for call in self._active.values())
+        yield from reversed(self._ended)
+
+    def record(self, call_id: str) -> CallRecord | None:
+        """The record of one call, up or ended not long ago."""
+        return next((record for record in self.records() if record.id == call_id), None)
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog go to this leg."""
+        self._by_dialog[dialog.key] = leg
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+        self._by_dialog.pop(dialog.key, None)
+
+    def call_ended(self, call: Call) -> None:
+        """Count a call that is over, keep its record, and give its media back."""
+        self._active.pop(call.id, None)
+        self._by_transaction.pop(call.caller.transaction, None)
+        self._metrics.active_calls.set(len(self._active))
+        record = call.record
+        self._ended.append(record)
+        self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
+        log.info(
+            "call {call_id} ended: {ending} ({status}), {verdict} {reason}",
+            call_id=record.id,
+            ending=record.ending,
+            status=record.status,
+            verdict=record.verdict,
+            reason=record.reason,
+        )
+        if call.media_path.anchored:
+            self._release(record)
+
+    def _new_call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
+        invite, stack = transaction.request, self._stack
+        outbound = phone_flow is None
+        dialled = (invite.request_uri.user or "") if outbound else ""
+        record = CallRecord(
+            id=stack.new_tag() + stack.new_tag(),
+            direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
+            domain=route.domain.name,
+            caller=str(invite.from_.uri),
+            callee=str(invite.to.uri),
+            started_at=stack.now(),
+        )
+        protection = Protection(record, route.domain, route.provider, dialled)
+        call = Call(record, protection, stack, self)
+        call.caller = CallerLeg(self._caller_terms(invite, transaction.flow, protection), transaction, stack, call)
+        plan: Plan = (
+            ProviderPlan(protection, route.provider, self._trunk)
+            if phone_flow is None
+            else PhonePlan(protection, phone_flow)
+        )
+        call.approach = Approach(call, stack, plan, invite, route, self._identities.identity_for(invite))
+        return call
+
+    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection) -> LegTerms:
+        """What later offers toward the caller are to look like: the form in which it offered itself."""
+        encryption = Encryption.NONE
+        if has_sdp(invite):
+            encryption = encryption_of(invite.body)
+        elif flow.is_secure and flow.side is Side.PROVIDER:
+            encryption = protection.terms.offer
+        side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
+        user = invite.to.uri.user or ""
+        return LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
+
+    def _inbound_refusal(self, call: Call, transaction: ServerTransaction) -> Refusal | None:
+        invite = transaction.request
+        encrypted = media_encrypted(invite.body) if has_sdp(invite) else None
+        decision = call.protection.inbound(transaction.flow.is_secure, encrypted)
+        return decision if isinstance(decision, Refusal) else None
+
+    def _release(self, record: CallRecord) -> None:
+        relay = self._stack.relay
+
+        def counted(media: object) -> Deferred[None]:
+            if isinstance(media, Failure):
+                log.debug("no counters of call {call_id}: {why}", call_id=record.id, why=media.getErrorMessage())
+            else:
+                record.media = cast(dict[str, Json], media)
+            return relay.delete(record.id)
+
+        def lost(failure: Failure) -> None:
+            failure.trap(RelayFailure)
+            log.debug("the relay kept call {call_id}: {why}", call_id=record.id, why=failure.getErrorMessage())
+
+        relay.query(record.id).addBoth(counted).addErrback(lost).addErrback(
+            lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
+        )

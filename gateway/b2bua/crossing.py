@@ -1,0 +1,139 @@
+"""One request inside a call, crossing from the leg it came on to the other leg, and its responses back.
+
+    origin leg                     relay                     peer leg
+    re-INVITE, UPDATE, INFO ...  -- SDP offered ->           same method, own CSeq
+    response                     <- SDP answered --          response
+    ACK (to re-INVITE)           -- late answer ->           ACK
+
+BYE does not cross: it ends the call. What is refused here: a re-INVITE while another one is open on either leg (491,
+RFC 3261 section 14.1), and an offer that the relay cannot use (488; the call goes on as it was, section 14.2).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gateway.b2bua.headers import allowed, crossing
+from gateway.b2bua.leg import Leg
+from gateway.b2bua.media_path import MediaPath
+from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable
+from gateway.sip.message import Response
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import TransactionFailure
+
+log = Logger()
+
+
+class CrossingOwner(Protocol):
+    """What a crossing needs of its call."""
+
+    media_path: MediaPath
+
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """The peer does not know the dialog any more, or does not answer."""
+
+
+class Crossing:
+    """A request on its way across, one transaction on each leg."""
+
+    def __init__(self, call: CrossingOwner, legs: tuple[Leg, Leg], transaction: ServerTransaction) -> None:
+        self._call = call
+        self._origin, self._peer = legs
+        self._transaction = transaction
+        self._request = transaction.request
+        self._is_invite = self._request.method == "INVITE"
+        sets_up_media = self._request.method in ("INVITE", "UPDATE")
+        self._exchange = OfferAnswer(call.media_path, self._origin, self._peer, has_sdp(self._request), sets_up_media)
+        self._answered = False
+
+    def begin(self) -> None:
+        """Send the request to the peer, its SDP through the relay first."""
+        if not is_readable(self._request):
+            self._origin.respond(self._transaction, self._request.response(415))
+            return
+        if self._is_invite:
+            if self._origin.pending_invite or self._peer.pending_invite:
+                self._origin.respond(self._transaction, self._request.response(491))
+                return
+            self._origin.pending_invite = self._peer.pending_invite = True
+            self._origin.respond(self._transaction, self._request.response(100))
+        path, body = self._call.media_path, self._request.body
+        if has_sdp(self._request):
+            tags = (self._origin.media_tag, self._peer.media_tag)
+            path.offer(tags, body, self._peer.terms.media, self._send, self._unusable)
+        else:
+            path.follow(lambda: self._send(body))
+
+    def receive_response(self, response: Response) -> None:
+        """Take the peer's response back to the origin."""
+        self._peer.note_received(response)
+        if response.status == 100:
+            return
+        if self._is_invite and 200 <= response.status < 300:
+            self._success(response)
+        else:
+            self._exchange.carry_response(response, lambda body: self._respond(response, body))
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
+        self._close()
+        self._origin.respond(self._transaction, self._request.response(408))
+        self._call.leg_broke(self._peer, "no answer to " + self._request.method)
+
+    def _unusable(self, why: str) -> None:
+        log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
+        self._close()
+        self._origin.respond(self._transaction, self._request.response(488))
+
+    def _send(self, body: bytes) -> None:
+        fields = [*crossing(self._request.headers, self._peer.terms.side, body)]
+        allow = allowed(self._request.headers)
+        if allow is not None:
+            fields.append(("Allow", allow))
+        self._peer.send(self._peer.make_request(self._request.method, fields, body), self)
+
+    def _respond(self, response: Response, body: bytes) -> None:
+        if response.status >= 200:
+            self._close()
+        if response.status // 100 == 2 and self._request.method == "UPDATE":
+            self._refresh(response)
+        self._origin.respond(self._transaction, self._back(response, body))
+        if response.status in (408, 481):
+            self._call.leg_broke(self._peer, f"{response.status} to {self._request.method}")
+
+    def _success(self, response: Response) -> None:
+        if self._answered:
+            self._peer.acknowledge_again(response.cseq.number)
+            return
+        self._answered = True
+        self._refresh(response)
+        self._exchange.acknowledge(response)
+        self._exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
+
+    def _refresh(self, response: Response) -> None:
+        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), and the answer's."""
+        for leg, message in ((self._origin, self._request), (self._peer, response)):
+            if leg.dialog is not None:
+                leg.dialog.refresh_target(message)
+
+    def _accept(self, response: Response, sdp: bytes) -> None:
+        self._close()
+        self._origin.answer(
+            self._transaction, self._back(response, sdp), lambda ack: self._exchange.acknowledged(response, ack)
+        )
+
+    def _back(self, response: Response, body: bytes) -> Response:
+        back = self._request.response(response.status, response.reason)
+        for name, value in crossing(response.headers, self._origin.terms.side, body):
+            back.headers.add(name, value)
+        allow = allowed(response.headers)
+        if allow is not None:
+            back.headers.add("Allow", allow)
+        back.body = body
+        return back
+
+    def _close(self) -> None:
+        if self._is_invite:
+            self._origin.pending_invite = self._peer.pending_invite = False

@@ -1,0 +1,118 @@
+"""The one declared list of header fields that cross from one leg of a call to the other.
+
+A back-to-back user agent answers and asks in its own name on each side, so a field crosses only when it stands
+here. Everything that belongs to one dialog or one hop (Via, Route, Record-Route, Contact, Call-ID, CSeq, From, To,
+Max-Forwards, Supported, Require, User-Agent, Server) is made anew on the other side and is never copied: no address
+of a phone reaches the provider, and no header that a peer invented (``X-...``, a second identity) is passed on.
+
+Nothing here looks at bodies; those cross through the relay (``media_path``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.config import Side
+from gateway.sip.headers import Headers
+
+METHODS: Final = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "UPDATE",
+    "INFO",
+    "MESSAGE",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "REFER",
+    "PUBLISH",
+)
+"""Methods that this user agent takes part in: its own Allow (RFC 3261 section 20.5)."""
+
+ALLOW: Final = ", ".join(METHODS)
+
+SOFTWARE: Final = "gateway"
+"""What both sides read as User-Agent and Server: no phone's make or version reaches the provider."""
+
+_EITHER_WAY: Final = frozenset(
+    {
+        "accept",
+        "accept-language",
+        "alert-info",
+        "answer-mode",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "date",
+        "error-info",
+        "event",
+        "expires",
+        "in-reply-to",
+        "min-expires",
+        "priority",
+        "privacy",
+        "reason",
+        "refer-sub",
+        "referred-by",
+        "reply-to",
+        "retry-after",
+        "sip-etag",
+        "sip-if-match",
+        "subject",
+        "subscription-state",
+        "unsupported",
+        "user-to-user",
+        "warning",
+        "mime-version",
+    }
+)
+
+_TO_PROVIDER: Final = _EITHER_WAY | frozenset(
+    {
+        "authorization",
+        "p-preferred-identity",
+        "proxy-authorization",
+    }
+)
+
+_TO_PHONES: Final = _EITHER_WAY | frozenset(
+    {
+        "authentication-info",
+        "call-info",
+        "diversion",
+        "history-info",
+        "identity",
+        "p-asserted-identity",
+        "p-called-party-id",
+        "p-early-media",
+        "proxy-authenticate",
+        "www-authenticate",
+    }
+)
+"""An asserted identity (RFC 3325) is the provider's to give: a phone that sends one is not believed."""
+
+_OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
+
+_CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
+
+_BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
+
+
+def crossing(headers: Headers, toward: Side, body: bytes) -> Iterator[tuple[str, str]]:
+    """The fields of a message that the leg on side `toward` is given, in their order: (name, value).
+
+    `body` is the body that goes with them: without one, the fields that describe it stay behind.
+    """
+    return headers.select(_CROSSING[toward] if body else _BODILESS[toward]).items()
+
+
+def allowed(headers: Headers) -> str | None:
+    """The peer's Allow less what this user agent does not carry, or None when the peer did not say."""
+    methods = headers.values("Allow")
+    if not methods:
+        return None
+    return ", ".join(method for method in METHODS if method in methods)

@@ -1,0 +1,252 @@
+"""One leg of a call: its dialog, the flow it is reached over, and the messages of that dialog.
+
+A leg speaks SIP to one side and reports to its owner, the call. It knows nothing of the other leg. What is common
+to both legs lives here: requests inside the dialog, their responses, the 2xx that is sent until its ACK comes
+(RFC 3261 section 13.3.1.4), the ACK that is sent again for every 2xx (13.2.2.4), and BYE. How a call begins is in
+``caller`` (the gateway as UAS) and ``callee`` (the gateway as UAC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.b2bua.headers import ALLOW, SOFTWARE
+from gateway.b2bua.record import CallRecord, LegName, Passage
+from gateway.b2bua.stack import Stack
+from gateway.config import Side
+from gateway.dialog.dialog import Dialog
+from gateway.dialog.invite import AnswerRetransmission
+from gateway.media.relay import Terms
+from gateway.sdp.negotiation import is_encrypted
+from gateway.sip.errors import Refused
+from gateway.sip.message import Message, Request, Response
+from gateway.transaction.client import ClientTransaction
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow
+
+log = Logger()
+
+Fields = Iterable[tuple[str, str]]
+
+
+class LegOwner(Protocol):
+    """Who a leg reports to: the call."""
+
+    record: CallRecord
+
+    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        """A request inside the dialog is to cross to the other leg."""
+
+    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
+        """The peer sent BYE, and was answered."""
+
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """The peer is gone: no ACK, no answer, or the dialog is unknown to it."""
+
+    def media_settled(self, leg: Leg) -> None:
+        """An answer settled how this leg's media travel."""
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog belong to this leg from now on."""
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+
+
+@attrs.frozen
+class LegTerms:
+    """What is settled of a leg before its first message."""
+
+    name: LegName
+    side: Side
+    media: Terms
+    """What SDP toward this leg is to look like."""
+    user: str
+    """The user part of the Contact that this leg's peer sees."""
+
+
+class Leg:
+    """What both legs of a call have in common."""
+
+    def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner) -> None:
+        self.terms = terms
+        self.flow = flow
+        self.dialog: Dialog | None = None
+        self.ended = False
+        self.pending_invite = False
+        """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
+        self.media_encrypted: bool | None = None
+        """What the last answer on this leg settled; None before there was one."""
+        self._stack = stack
+        self._owner = owner
+        self._answers: dict[int, tuple[AnswerRetransmission, Callable[[Request], None]]] = {}
+        self._acks: dict[int, Request] = {}
+
+    @property
+    def is_toward_provider(self) -> bool:
+        """True for the leg whose protection the verdict is about."""
+        return self.terms.side is Side.PROVIDER
+
+    @property
+    def media_tag(self) -> str:
+        """The tag of this leg at the media relay."""
+        return str(self.terms.name)
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
+        self._note(Passage.RECEIVED, request)
+        dialog = self.dialog
+        if dialog is None or self.ended:
+            self.respond(transaction, request.response(481))
+            return
+        try:
+            dialog.receive_request(request)
+        except Refused as refused:
+            self.respond(transaction, request.response(refused.status, refused.reason))
+            return
+        if request.method == "BYE":
+            self.respond(transaction, request.response(200))
+            self._close()
+            self._owner.leg_hung_up(self, request)
+            return
+        if request.method == "OPTIONS":
+            self.respond(transaction, request.response(200))
+            return
+        self._owner.leg_received(self, transaction, request)
+
+    def receive_ack(self, ack: Request) -> None:
+        """The ACK of a 2xx that this leg was given: stop sending it, and tell who waits for the ACK's body."""
+        self._note(Passage.RECEIVED, ack)
+        waiting = self._answers.pop(ack.cseq.number, None)
+        if waiting is None:
+            return
+        retransmission, acknowledged = waiting
+        retransmission.acknowledged()
+        acknowledged(ack)
+
+    def respond(self, transaction: ServerTransaction, response: Response) -> None:
+        """Send a response in the gateway's own name."""
+        if transaction.ended:
+            return
+        headers = response.headers
+        headers.set("Server", SOFTWARE)
+        if response.status < 300 and response.cseq.method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"):
+            headers.set("Contact", self.contact)
+        if 200 <= response.status < 300 and "Allow" not in headers:
+            headers.set("Allow", ALLOW)
+        self._note(Passage.SENT, response)
+        transaction.respond(response)
+
+    def answer(
+        self, transaction: ServerTransaction, response: Response, acknowledged: Callable[[Request], None]
+    ) -> None:
+        """Send a 2xx to an INVITE, again and again until its ACK comes, which `acknowledged` is given."""
+        number = response.cseq.number
+        self.respond(transaction, response)
+        retransmission = AnswerRetransmission(
+            self._stack.clock,
+            lambda: transaction.respond(response),
+            lambda: self._unacknowledged(number),
+        )
+        self._answers[number] = (retransmission, acknowledged)
+
+    def acknowledge(self, cseq: int, fields: Fields = (), body: bytes = b"") -> None:
+        """Send the ACK of a 2xx, and keep it for when that 2xx comes again."""
+        if self.dialog is None:
+            return
+        ack = self.dialog.make_ack(cseq, headers=tuple(fields))
+        ack.body = body
+        self._acks[cseq] = ack
+        self._send_ack(ack)
+
+    def acknowledge_again(self, cseq: int) -> bool:
+        """Send a kept ACK again; False when there is none yet."""
+        ack = self._acks.get(cseq)
+        if ack is not None:
+            self._send_ack(ack)
+        return ack is not None
+
+    def note_answer(self, sdp: bytes) -> None:
+        """The SDP that closed an offer and answer on this leg: it says whether this leg's media are encrypted."""
+        self.media_encrypted = is_encrypted(sdp)
+        self._owner.media_settled(self)
+
+    def make_request(self, method: str, fields: Fields = (), body: bytes = b"") -> Request:
+        """A request inside the dialog, with the next CSeq."""
+        if self.dialog is None:
+            raise Refused(481, "No dialog on this leg")
+        request = self.dialog.make_request(method)
+        for name, value in fields:
+            request.headers.add(name, value)
+        if method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"):
+            request.headers.set("Contact", self.contact)
+        request.headers.set("User-Agent", SOFTWARE)
+        request.body = body
+        return request
+
+    def send(self, request: Request, user: TransactionUser) -> ClientTransaction:
+        """Send a request of this leg; its responses go to `user`."""
+        self._note(Passage.SENT, request)
+        return self._stack.transactions.send_request(request, self.flow, user)
+
+    def note_request(self, request: Request) -> None:
+        """Write a request that was answered below this leg (CANCEL) into the ladder."""
+        self._note(Passage.RECEIVED, request)
+
+    def note_received(self, response: Response) -> None:
+        """Write a response of this leg into the ladder."""
+        self._note(Passage.RECEIVED, response)
+
+    def hang_up(self, fields: Fields = ()) -> None:
+        """End the dialog with BYE."""
+        if self.ended or self.dialog is None:
+            return
+        bye = self.make_request("BYE", fields)
+        self._close()
+        self.send(bye, _Goodbye(self))
+
+    @property
+    def contact(self) -> str:
+        """The Contact that this leg's peer sees: an address of the gateway, and nothing of the other leg's host."""
+        transport = str(self.flow.transport)
+        suffix = "" if transport == "udp" else f";transport={transport}"
+        user = f"{self.terms.user}@" if self.terms.user else ""
+        return f"<sip:{user}{self.flow.advertised}{suffix}>"
+
+    def _close(self) -> None:
+        """Nothing more is expected on this leg: stop every timer."""
+        self.ended = True
+        for retransmission, _ in self._answers.values():
+            retransmission.acknowledged()
+        self._answers.clear()
+        if self.dialog is not None:
+            self._owner.dialog_ended(self.dialog)
+
+    def _send_ack(self, ack: Request) -> None:
+        self._note(Passage.SENT, ack)
+        self._stack.transactions.send_ack(ack, self.flow)
+
+    def _unacknowledged(self, cseq: int) -> None:
+        self._answers.pop(cseq, None)
+        self._owner.leg_broke(self, "no ACK")
+
+    def _note(self, passage: Passage, message: Message) -> None:
+        self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message)
+
+
+@attrs.define
+class _Goodbye:
+    """Waits for the answer to a BYE: whatever it is, the dialog is over (RFC 3261 section 15.1.1)."""
+
+    leg: Leg
+
+    def receive_response(self, response: Response) -> None:
+        self.leg.note_received(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        log.debug("no answer to BYE on the {leg} leg: {failure}", leg=self.leg.terms.name, failure=failure)

@@ -1,0 +1,138 @@
+"""SDP on its way from one leg to the other, through the media relay, in the order in which it came.
+
+The relay answers some time later. A message that carries SDP therefore waits, and one without SDP that comes after
+it must not overtake it (a 180 behind a 183, a 200 behind a 183): everything that crosses a call goes through one
+queue. What is at its head and ready is let through; what ends the call closes the path, and nothing that was
+waiting is let through after that.
+
+Which of offer or answer a body is follows from the message that carries it (RFC 3264 section 4, RFC 6337): the
+caller of `offer` and `answer` knows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.media.relay import Relay, RelayFailure, Terms
+
+log = Logger()
+
+Passed = Callable[[bytes], None]
+"""Called with the SDP as the other leg is to see it."""
+
+Refusal = Callable[[str], None]
+"""Called with the reason when the relay would not."""
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    """One message's place in the queue."""
+
+    passed: Callable[[], None]
+    ready: bool = False
+
+
+@attrs.define
+class MediaPath:
+    """The way of SDP through a call: offers and answers, rewritten by the relay, in order."""
+
+    call: str
+    relay: Relay
+    failed: Refusal
+    """Told, with a reason, when the relay refuses or does not answer."""
+    _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
+    _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
+    _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    anchored: bool = attrs.field(default=False, init=False)
+    """True once the relay was asked anything: then it must be told when the call ends."""
+
+    def offer(
+        self,
+        between: tuple[str, str | None],
+        sdp: bytes,
+        terms: Terms,
+        passed: Passed,
+        refused: Refusal | None = None,
+    ) -> None:
+        """Take an offer from one leg to the other: `between` is their tags, the second None before it has one.
+
+        `refused` is told instead of `failed` when the call can go on without this offer.
+        """
+        self._answers.clear()
+        sender, receiver = between
+        self._ask(lambda: self.relay.offer(self.call, sender, sdp, terms, receiver), passed, refused or self.failed)
+
+    def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed) -> None:
+        """Take an answer back; `between` is the tags of who offered and who answers.
+
+        The same answer again (183, then 200) does not ask the relay again.
+        """
+        offerer, answerer = between
+        known = self._answers.get(answerer)
+        if known is not None and known[0] == sdp:
+            self.follow(lambda: passed(known[1]))
+            return
+
+        def remembered(rewritten: bytes) -> None:
+            self._answers[answerer] = (sdp, rewritten)
+            passed(rewritten)
+
+        self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, self.failed)
+
+    def follow(self, passed: Callable[[], None]) -> None:
+        """Let a message without SDP through, behind all that came before it."""
+        if self._closed:
+            return
+        self._queue.append(_Waiting(passed, ready=True))
+        self._drain()
+
+    def close(self) -> None:
+        """Let nothing more through."""
+        self._closed = True
+        self._queue.clear()
+        for deferred in tuple(self._pending):
+            deferred.cancel()
+
+    def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Refusal) -> None:
+        if self._closed:
+            return
+        self.anchored = True
+        waiting = _Waiting(lambda: None)
+        self._queue.append(waiting)
+        deferred = ask()
+        self._pending.add(deferred)
+
+        def settled(outcome: bytes | Failure) -> None:
+            self._pending.discard(deferred)
+            if self._closed:
+                return
+            if isinstance(outcome, Failure):
+                outcome.trap(RelayFailure)
+                self._queue.remove(waiting)
+                refused(f"media relay: {outcome.getErrorMessage()}")
+                self._drain()
+                return
+            waiting.passed = lambda: passed(outcome)
+            waiting.ready = True
+            self._drain()
+
+        deferred.addBoth(settled)
+        deferred.addErrback(self._broke)
+
+    def _broke(self, failure: Failure) -> None:
+        """The guard of this entry point: what goes wrong after a relay's answer ends this call only."""
+        if self._closed:
+            return
+        log.failure("call {call_id} broke on a relay's answer", failure, call_id=self.call)
+        self.failed("internal error")
+
+    def _drain(self) -> None:
+        while self._queue and self._queue[0].ready and not self._closed:
+            self._queue.popleft().passed()

@@ -1,0 +1,91 @@
+"""One INVITE's offer and answer (RFC 3264, RFC 6337), between the leg that asks and the leg that is asked.
+
+    early offer:  INVITE offers, 18x and 2xx answer, ACK is empty and is sent at once
+    late offer:   INVITE is empty, the 2xx offers, the ACK answers: the asked leg's ACK waits for the asking leg's
+
+A session description in an unreliable 18x of a late offer is neither (RFC 3261 section 13.2.1) and is left out.
+Which SDP was the answer on a leg also tells whether that leg's media are encrypted: the leg is told each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from gateway.b2bua.leg import Leg
+from gateway.b2bua.media_path import MediaPath
+from gateway.sip.message import Request, Response
+
+SDP: Final = "application/sdp"
+
+Carried = Callable[[bytes], None]
+
+
+def has_sdp(message: Request | Response) -> bool:
+    """True when the body of a message is a session description."""
+    return bool(message.body) and message.content_type == SDP
+
+
+def is_readable(message: Request | Response) -> bool:
+    """False for a body that can hold a session description out of the relay's sight: SRTP keys would cross with it."""
+    content_type = message.content_type or ""
+    return not message.body or not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
+
+
+@attrs.define(eq=False)
+class OfferAnswer:
+    """Carries the bodies of one INVITE's responses and ACK."""
+
+    path: MediaPath
+    asking: Leg
+    asked: Leg
+    offered: bool
+    """True when the request made the offer."""
+    only_sdp: bool = True
+    """True for the methods that set up media: any other body of theirs stays behind, since it could hide keys."""
+
+    def carry_response(self, response: Response, carried: Carried) -> None:
+        """Give `carried` the body as the asking leg is to see it."""
+        if not has_sdp(response):
+            self.path.follow(lambda: carried(b"" if self.only_sdp else response.body))
+        elif self.offered:
+            self._carry_answer(response.body, carried)
+        elif response.status >= 200:
+            self._carry_offer(response.body, carried)
+        else:
+            self.path.follow(lambda: carried(b""))
+
+    def acknowledge(self, response: Response) -> None:
+        """A 2xx came: acknowledge it at once unless its ACK must answer an offer."""
+        if self.offered or not has_sdp(response):
+            self.asked.acknowledge(response.cseq.number)
+
+    def acknowledged(self, response: Response, ack: Request) -> None:
+        """The asking leg's ACK came: its answer goes into the asked leg's ACK."""
+        if self.offered or not has_sdp(response):
+            return
+        number = response.cseq.number
+        if not has_sdp(ack):
+            self.asked.acknowledge(number)
+            return
+        self.asking.note_answer(ack.body)
+
+        def passed(sdp: bytes) -> None:
+            self.asked.note_answer(sdp)
+            self.asked.acknowledge(number, (("Content-Type", SDP),), sdp)
+
+        self.path.answer((self.asked.media_tag, self.asking.media_tag), ack.body, passed)
+
+    def _carry_answer(self, sdp: bytes, carried: Carried) -> None:
+        self.asked.note_answer(sdp)
+
+        def passed(rewritten: bytes) -> None:
+            self.asking.note_answer(rewritten)
+            carried(rewritten)
+
+        self.path.answer((self.asking.media_tag, self.asked.media_tag), sdp, passed)
+
+    def _carry_offer(self, sdp: bytes, carried: Carried) -> None:
+        self.path.offer((self.asked.media_tag, self.asking.media_tag), sdp, self.asking.terms.media, carried)

@@ -1,0 +1,111 @@
+"""How a callee can be reached: what to try first, what after a failure, and over which flows.
+
+Toward the provider the domain's policy decides (``protection``). Toward a phone there is one flow, the one that it
+registered over; a phone on TLS is offered SRTP first and RTP when it refuses that, so that one estate may hold both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+
+from gateway.b2bua.protection import Protection
+from gateway.config import Provider
+from gateway.media.relay import Encryption, Terms
+from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, Refusal, Signalling, uri_for
+from gateway.transport.flow import Flow, Target, Transport
+from gateway.trunk import Trunk
+
+Way = Callable[[], Flow]
+"""Opens the flow of one way to the callee, when its turn comes."""
+
+
+class Plan(Protocol):
+    """What an approach asks while it tries to reach a callee."""
+
+    def first(self) -> Attempt | Refusal:
+        """What to try first."""
+
+    def after(self, failure: Failure) -> Attempt | Refusal:
+        """What to try next."""
+
+    def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
+        """Whether a 2xx may stand."""
+
+    def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
+        """The flows of an attempt, best first; fails with NotFound."""
+
+    def media(self, attempt: Attempt) -> Terms:
+        """What SDP toward the callee is to look like."""
+
+
+@attrs.define
+class ProviderPlan:
+    """Reaches the provider as the domain's policy allows."""
+
+    protection: Protection
+    provider: Provider
+    trunk: Trunk
+
+    def first(self) -> Attempt | Refusal:
+        return self.protection.first()
+
+    def after(self, failure: Failure) -> Attempt | Refusal:
+        return self.protection.after(failure)
+
+    def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
+        return self.protection.answered(encrypted)
+
+    def media(self, attempt: Attempt) -> Terms:
+        return self.protection.provider_media(attempt.encryption)
+
+    def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
+        uri = uri_for(self.provider, attempt.signalling, emergency=self.protection.terms.is_emergency)
+        if uri is None:
+            return succeed([])
+        wanted = attempt.signalling
+        return self.trunk.targets(uri).addCallback(
+            lambda targets: [self._way(target) for target in targets if _is_over(target, wanted)]
+        )
+
+    def _way(self, target: Target) -> Way:
+        return lambda: self.trunk.flow(self.provider, target)
+
+
+@attrs.define
+class PhonePlan:
+    """Reaches a phone over the flow of its registration."""
+
+    protection: Protection
+    flow: Flow
+    _encryption: Encryption = Encryption.NONE
+
+    def first(self) -> Attempt | Refusal:
+        self._encryption = Encryption.SAVP if self.flow.is_secure else Encryption.NONE
+        return self._attempt()
+
+    def after(self, failure: Failure) -> Attempt | Refusal:
+        if failure in MEDIA_REFUSALS and self._encryption is not Encryption.NONE:
+            self._encryption = Encryption.NONE
+            return self._attempt()
+        status = failure if isinstance(failure, int) else 480
+        return Refusal(status, None, "the phone cannot be reached")
+
+    def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
+        return Acceptance()
+
+    def media(self, attempt: Attempt) -> Terms:
+        return self.protection.phone_media(attempt.encryption)
+
+    def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
+        return succeed([lambda: self.flow])
+
+    def _attempt(self) -> Attempt:
+        return Attempt(Signalling.TLS if self.flow.is_secure else Signalling.CLEAR, self._encryption)
+
+
+def _is_over(target: Target, signalling: Signalling) -> bool:
+    return (target.transport is Transport.TLS) == (signalling is Signalling.TLS)

@@ -1,0 +1,156 @@
+"""The UAS core (RFC 3261 section 8.2): inspects each request and gives it to whom it is for.
+
+    request -> within a dialog?  -> its leg
+            -> REGISTER          -> registrar (phones only)
+            -> admitted? (provider side) -> routed -> a new call, or passed on
+
+The order is a security order. A request within a dialog is matched first, by tags of which one is ours and random:
+whoever knows it was in the dialog. Everything else from the provider's side must be admitted before anything of it but
+its headers is looked at, and before it can make the gateway send anything but a challenge. Phones are not admitted
+here: what they send goes to their domain's provider, which challenges them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.headers import ALLOW, METHODS, SOFTWARE
+from gateway.b2bua.passing import METHODS as PASSED
+from gateway.b2bua.passing import Passing
+from gateway.config import Side
+from gateway.metrics import Metrics
+from gateway.registrar import Registrar
+from gateway.routing import Route, Router
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.message import Request, Response
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
+from gateway.transport.layer import TransportLayer
+
+log = Logger()
+
+KNOWN_EXTENSIONS = frozenset[str]()
+"""Option tags of Require that are understood (RFC 3261 section 8.2.2.3): none, each is refused by name."""
+
+
+COUNTED = frozenset({*METHODS, "REGISTER", "PRACK"})
+"""Methods that are counted by their name; a peer must not be able to make up new series."""
+
+
+class Admission(Protocol):
+    """Decides who may ask from the provider's side."""
+
+    def admit(self, request: Request, flow: Flow, domain: str) -> bool:
+        """True when the request may go on; False drops it without an answer. Raises Refused 401 or 403."""
+
+
+class UasCore:
+    """Where every request that arrives is sorted."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        registrar: Registrar,
+        router: Router,
+        passing: Passing,
+        transport: TransportLayer,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._calls = calls
+        self._registrar = registrar
+        self._router = router
+        self._passing = passing
+        self._transport = transport
+        self._admission = admission
+        self._metrics = metrics
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Sort one request."""
+        flow = transaction.flow
+        method = request.method if request.method in COUNTED else "OTHER"
+        self._metrics.requests.labels(str(flow.side), method).inc()
+        try:
+            self._sort(transaction, request, flow)
+        except Refused as refused:
+            self._answer(transaction, refused.status, refused.reason or None, refused.headers)
+        except MalformedMessage as error:
+            self._answer(transaction, error.status, error.reason)
+
+    def receive_ack(self, request: Request, flow: Flow) -> None:
+        """An ACK for a 2xx: it belongs to a leg, or to nothing."""
+        leg = self._calls.leg_of((request.call_id, request.to.tag or "", request.from_.tag or ""))
+        if leg is not None:
+            leg.receive_ack(request)
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The INVITE of this transaction is cancelled."""
+        self._calls.cancel(transaction, cancel)
+
+    def receive_stray_response(self, response: Response, flow: Flow) -> None:
+        """A response nobody waits for is dropped: a B2BUA forwards no responses statelessly."""
+        log.debug("a stray {status} from {source}", status=response.status, source=flow.remote)
+
+    def _sort(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
+        local_tag = request.to.tag
+        if local_tag is not None:
+            self._within_dialog(transaction, request, local_tag)
+            return
+        if request.max_forwards == 0:
+            raise Refused(483)
+        _check_extensions(request)
+        if request.method == "REGISTER":
+            self._register(transaction, request, flow)
+        elif request.method == "OPTIONS" and request.request_uri.user is None:
+            self._answer(transaction, 200, None, _CAPABILITIES)
+        elif request.method == "INVITE":
+            route = self._admitted_route(request, flow)
+            if route is not None:
+                self._calls.start(transaction, route, self._phone_flow(route))
+        elif request.method in PASSED:
+            route = self._admitted_route(request, flow)
+            if route is not None:
+                self._passing.pass_on(transaction, route, self._phone_flow(route))
+        else:
+            raise Refused(405 if request.method in METHODS else 501, "", (("Allow", ALLOW),))
+
+    def _within_dialog(self, transaction: ServerTransaction, request: Request, local_tag: str) -> None:
+        leg = self._calls.leg_of((request.call_id, local_tag, request.from_.tag or ""))
+        if leg is None or leg.flow.side is not transaction.flow.side:
+            raise Refused(481)
+        leg.receive_request(transaction, request)
+
+    def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
+        if flow.side is not Side.PHONES:
+            raise Refused(403, "Only phones register here")
+        self._registrar.receive_request(transaction, request)
+
+    def _admitted_route(self, request: Request, flow: Flow) -> Route | None:
+        route = self._router.route(request, flow.side)
+        if flow.side is Side.PROVIDER and not self._admission.admit(request, flow, route.domain.name):
+            return None
+        return route
+
+    def _phone_flow(self, route: Route) -> Flow | None:
+        return None if route.binding is None else self._transport.flow(route.binding.flow)
+
+    def _answer(
+        self, transaction: ServerTransaction, status: int, reason: str | None, fields: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        response = transaction.with_same_tag(transaction.request.response(status, reason))
+        for name, value in (*fields, ("Server", SOFTWARE)):
+            response.headers.add(name, value)
+        transaction.respond(response)
+
+
+_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ""))
+"""What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
+
+
+def _check_extensions(request: Request) -> None:
+    unknown = [tag for tag in request.headers.values("Require") if tag not in KNOWN_EXTENSIONS]
+    if unknown:
+        raise Refused(420, "", (("Unsupported", ", ".join(unknown)),))

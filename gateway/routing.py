@@ -1,0 +1,86 @@
+"""Where a request goes: the domain it belongs to, and the next Request-URI.
+
+From a phone everything goes to its domain's provider, with the Request-URI the phone wrote (its digest is computed over
+that). From the provider a request goes to the phone whose binding its Request-URI names. Nothing here does I/O:
+turning a provider's URI into addresses is ``trunk``'s, bindings are the registrar's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from gateway.config import Configuration, Domain, Provider, Side
+from gateway.location.binding import Binding
+from gateway.sip.address import NameAddress
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request
+from gateway.sip.uri import Uri
+
+Find = Callable[[Uri, Uri], Sequence[Binding]]
+"""The live bindings that a Request-URI (or else the To URI) names, best first."""
+
+
+@attrs.frozen
+class Route:
+    """One way onward."""
+
+    domain: Domain
+    provider: Provider
+    request_uri: str
+    binding: Binding | None
+    """The phone to reach, or None when the way leads to the provider."""
+
+
+class Router:
+    """Finds the route of a request."""
+
+    def __init__(self, configuration: Configuration, find: Find) -> None:
+        self._domains = {domain.name.lower(): domain for domain in configuration.domains}
+        self._providers = {provider.name: provider for provider in configuration.providers}
+        self._own_hosts = {
+            host.lower()
+            for listener in configuration.listeners
+            for host in (listener.address, listener.advertised_host)
+            if host
+        }
+        self._find = find
+
+    def route(self, request: Request, side: Side) -> Route:
+        """The way of a request that came from `side`; raises Refused 403, 404, 416 or 480."""
+        target = Uri.parse(request.uri)
+        if side is Side.PHONES:
+            return self._outward(request, target)
+        return self._inward(request, target)
+
+    def provider_of(self, domain: Domain) -> Provider:
+        """The provider that serves a domain."""
+        return self._providers[domain.provider]
+
+    def domain_named(self, host: str) -> Domain | None:
+        """The domain of that name, if this gateway serves it."""
+        return self._domains.get(host.lower())
+
+    def _outward(self, request: Request, target: Uri) -> Route:
+        if target.scheme not in ("sip", "sips", "tel", "urn"):
+            raise Refused(416, "Unsupported URI Scheme")
+        domain = self.domain_named(target.host) or self.domain_named(request.from_.uri.host)
+        if domain is None:
+            raise Refused(403, "Domain not served here")
+        uri = request.uri
+        if target.host.lower() in self._own_hosts:
+            uri = str(attrs.evolve(target, host=domain.name, port=None, parameters=()))
+        return Route(domain, self.provider_of(domain), uri, None)
+
+    def _inward(self, request: Request, target: Uri) -> Route:
+        named: NameAddress = request.to
+        bindings = self._find(target, named.uri)
+        if not bindings:
+            known = self.domain_named(named.uri.host) or self.domain_named(target.host)
+            raise Refused(480 if known else 404)
+        binding = bindings[0]
+        domain = self.domain_named(Uri.parse(binding.aor).host)
+        if domain is None:
+            raise Refused(404, "Domain not served here")
+        return Route(domain, self.provider_of(domain), binding.contact, binding)

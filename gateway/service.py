@@ -1,0 +1,215 @@
+"""The composition root: builds every part, joins them, starts and stops them in order.
+
+    options -> Configuration -> store, relay, transport, transactions, registrar, calls, core, admin -> IService
+
+The only file that names the reactor. Nothing is decided here; a part that needs another gets it as an argument.
+
+Starting goes from what answers nobody to what answers everybody: bindings are read and media workers are there before
+a port is open, so that the first request finds everything it needs. Stopping goes the other way.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+from twisted.application.service import IService, Service
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.names.client import Resolver
+from twisted.python.failure import Failure
+
+from gateway.admin.api import admin_site
+from gateway.admission import ProviderAdmission
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.initial import Identities
+from gateway.b2bua.passing import Passing
+from gateway.b2bua.stack import Stack
+from gateway.config import Configuration, Domain
+from gateway.core import UasCore
+from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
+from gateway.media.nodes import Reactors, nodes_for
+from gateway.media.pool import RelayPool
+from gateway.media.relay import RelayFailure
+from gateway.metrics import Metrics
+from gateway.overview import Overview
+from gateway.registrar import Registrar, Surroundings
+from gateway.registration import dress
+from gateway.routing import Router
+from gateway.secret import kept_secret, new_token
+from gateway.sip.message import Request
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.users import TransactionUser
+from gateway.transport.certificates import CertificateError
+from gateway.transport.layer import TransportLayer
+from gateway.transport.locate import Locator
+from gateway.transport.resolve import Names
+from gateway.trunk import Trunk
+
+log = Logger()
+
+reactor: Any = installed_reactor  # its interfaces are checked where it is handed over
+
+EXPIRY_SECONDS = 5.0
+"""Between two looks for bindings whose time is over."""
+
+OPERATORS_ERRORS = (StoreUnusable, RelayFailure, CannotListenError, CertificateError, OSError)
+"""What can go wrong at the start without a bug: each is one line for the operator."""
+
+
+class Options(Protocol):
+    """What is used of the options of `twist gateway`."""
+
+    configuration: Configuration
+
+
+def makeService(options: Options) -> IService:
+    """The gateway that the options describe, to be started by twist."""
+    service: IService = GatewayService(options.configuration)
+    return service
+
+
+class GatewayService(Service):
+    """Starts and stops a gateway with its process. A start that fails ends the process with status 1."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._gateway: Gateway | None = None
+
+    def startService(self) -> None:
+        """Build the gateway and start it."""
+        Service.startService(self)
+        started = maybeDeferred(self._start)
+        started.addErrback(_give_up)
+
+    def stopService(self) -> Deferred[None] | None:
+        """End what is up; fires when nothing is left."""
+        Service.stopService(self)
+        gateway, self._gateway = self._gateway, None
+        return None if gateway is None else gateway.stop()
+
+    def _start(self) -> Deferred[None]:
+        self._gateway = Gateway(self._configuration)
+        reactor.callWhenRunning(_on_hangup, self._gateway.reload)
+        return self._gateway.start()
+
+
+class Gateway:
+    """All parts of one gateway, joined."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        state = configuration.gateway.state_directory
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._configuration = configuration
+        self._metrics = Metrics(CollectorRegistry())
+        path = state / "bindings.sqlite"
+        self._store = SqliteStore(path, PooledDatabase(path, reactor), reactor, time.time)
+        reactors = Reactors(reactor, reactor, reactor, reactor)
+        self._relay = RelayPool(reactor, nodes_for(reactors, configuration.media, state), self._metrics)
+        self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
+        self._transactions = TransactionLayer(reactor)
+        self._locator = Locator(Names(Resolver(resolv="/etc/resolv.conf", reactor=reactor), reactor))
+        self._trunk = Trunk(self._locator, self._transport, self._transactions)
+        self._admission = ProviderAdmission(configuration, self._locator, reactor, self._metrics)
+        self._registrar = self._new_registrar(kept_secret(state / "secret"))
+        self._router = Router(configuration, self._registrar.find)
+        identities = Identities(time.time, new_token)
+        stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
+        self._calls = Calls(stack, self._trunk, identities, self._metrics)
+        self._relay.lost = self._calls.media_lost
+        self._transactions.core = UasCore(
+            self._calls,
+            self._registrar,
+            self._router,
+            Passing(self._trunk, self._transactions, identities),
+            self._transport,
+            self._admission,
+            self._metrics,
+        )
+        self._transport.receiver = self._transactions.receive
+        self._expiry = LoopingCall(self._registrar.expire)
+        self._admin: Any = None
+
+    @inlineCallbacks
+    def start(self) -> Generator[Deferred[Any], Any, None]:
+        """Open everything; fails with one of OPERATORS_ERRORS."""
+        yield self._store.start()
+        yield self._relay.start()
+        yield self._transport.start()
+        overview = Overview(self._configuration, self._calls, self._store, time.time)
+        admin = self._configuration.admin
+        self._admin = reactor.listenTCP(admin.port, admin_site(overview, self._metrics), interface=admin.address)
+        self._expiry.start(EXPIRY_SECONDS, now=True)
+        self._admission.start()
+        for listener in self._configuration.listeners:
+            log.info(
+                "listening for {side} on {transport} {address}",
+                side=listener.side,
+                transport=listener.transport,
+                address=self._transport.address_of(listener.name),
+            )
+        log.info("administration on http://{address}:{port}/", address=admin.address, port=self._admin.getHost().port)
+        log.info("ready")
+
+    @inlineCallbacks
+    def stop(self) -> Generator[Deferred[Any], Any, None]:
+        """End the calls, then close everything."""
+        self._calls.end_all("The gateway is being stopped")
+        self._admission.stop()
+        if self._expiry.running:
+            self._expiry.stop()
+        if self._admin is not None:
+            yield maybeDeferred(self._admin.stopListening)
+        yield self._transport.stop()
+        self._transactions.stop()
+        yield self._relay.stop()
+        yield self._store.stop()
+
+    def reload(self) -> None:
+        """Read certificates, keys and trust again; what cannot be read leaves everything as it was."""
+        try:
+            self._transport.reload()
+            log.info("certificates are read again")
+        except CertificateError as error:
+            log.error("certificates stay as they were: {reason}", reason=error)
+
+    def _new_registrar(self, secret: bytes) -> Registrar:
+        providers = {provider.name: provider for provider in self._configuration.providers}
+        domains = {domain.name.lower(): domain for domain in self._configuration.domains}
+
+        def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
+            self._trunk.forward(request, providers[domain.provider], user, dress)
+
+        surroundings = Surroundings(
+            domain_named=lambda host: domains.get(host.lower()),
+            forward=forward,
+            store=self._store,
+            now=time.time,
+            metrics=self._metrics,
+            new_tag=new_token,
+            secret=secret,
+        )
+        return Registrar(surroundings)
+
+
+def _on_hangup(reload: Any) -> None:
+    """SIGHUP reads the certificates again."""
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
+
+
+def _give_up(failure: Failure) -> None:
+    """End the process with status 1: one line for what an operator can mend, a traceback for a bug of ours."""
+    if failure.check(*OPERATORS_ERRORS) is not None:
+        sys.stderr.write(f"the gateway cannot start: {failure.getErrorMessage()}\n")
+    else:
+        log.failure("the gateway cannot start", failure)
+    reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+    reactor.stop()

@@ -1,0 +1,147 @@
+"""Requests inside a call: hold, UPDATE, glare, INFO, BYE, as ladders."""
+
+from __future__ import annotations
+
+from tests.b2bua.test_outbound import ring, talk
+from tests.support.ladder import AVP, SAVP, Ladder
+
+
+def test_hold_crosses_with_its_sdp_rewritten_both_ways() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    hold = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(hold)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.body == SAVP
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    held = ladder.phone.receives_response(200)
+    assert held.body == AVP
+    ladder.phone.acknowledges(hold, held)
+    ladder.clock.pump([1.0] * 40)
+    ladder.phone.receives_nothing()
+
+
+def test_update_of_the_provider_never_shows_its_key_to_the_phone() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=SAVP))
+    update = ladder.phone.receives_request("UPDATE")
+    assert update.body == AVP
+    ladder.phone.answers(update, 200, sdp=AVP)
+    assert ladder.provider.receives_response(200).body == SAVP
+
+
+def test_offerless_reinvite_takes_its_answer_from_the_ack() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE")
+    ladder.phone.sends(again)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives_nothing()
+    offer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(again, offer, sdp=AVP)
+    assert ladder.provider.receives_request("ACK").body == SAVP
+
+
+def test_reinvites_that_cross_get_491() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")
+    ladder.provider.sends(ladder.provider.within_answered(onward, "INVITE", sdp=SAVP))
+    ladder.provider.receives(491)
+
+
+def test_refused_reinvite_leaves_the_call_as_it_was() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.phone.receives(100)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(488)
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_offer_that_the_relay_refuses_is_488_and_the_call_goes_on() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.relay.refuses = True
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.phone.receives(100)
+    ladder.phone.receives(488)
+    ladder.provider.receives_nothing()
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_info_crosses_with_its_body() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    info = ladder.phone.within(answer, "INFO")
+    info.headers.add("Content-Type", "application/dtmf-relay")
+    info.body = b"Signal=5\r\nDuration=160\r\n"
+    ladder.phone.sends(info)
+    onward = ladder.provider.receives_request("INFO")
+    assert (onward.content_type, onward.body) == ("application/dtmf-relay", info.body)
+    ladder.provider.answers(onward, 200)
+    ladder.phone.receives(200)
+
+
+def test_provider_hangs_up() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    bye = ladder.provider.within_answered(onward, "BYE")
+    bye.headers.add("Reason", 'Q.850;cause=16;text="Normal"')
+    ladder.provider.sends(bye)
+    ladder.provider.receives(200)
+    onward_bye = ladder.phone.receives_request("BYE")
+    assert onward_bye.headers.get("Reason") == 'Q.850;cause=16;text="Normal"'
+    ladder.phone.answers(onward_bye, 200)
+    ladder.ends_clean()
+
+
+def test_dialog_that_the_other_side_forgot_ends_the_call() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INFO"))
+    ladder.provider.answers(ladder.provider.receives_request("INFO"), 481)
+    ladder.phone.receives(481)
+    ladder.phone.answers(ladder.phone.receives_request("BYE"), 200)
+    ladder.ends_clean()
+
+
+def test_request_of_no_dialog_gets_481() -> None:
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.request("BYE", "sip:gw", tags=("f1", "nobody")))
+    ladder.phone.receives(481)
+
+
+def test_side_that_is_not_in_the_dialog_cannot_end_it() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.provider.sends(ladder.provider.within(answer, "BYE"))
+    ladder.provider.receives(481)
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_old_cseq_is_refused() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INFO", cseq=7))
+    ladder.provider.receives("INFO")
+    ladder.phone.sends(ladder.phone.within(answer, "INFO", cseq=6))
+    ladder.phone.receives(500)
+
+
+def test_update_before_the_answer_crosses_too() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP)
+    ladder.phone.receives(183)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=SAVP))
+    assert ladder.phone.receives_request("UPDATE").body == AVP

@@ -1,0 +1,82 @@
+"""Calls from the provider to a phone, as ladders."""
+
+from __future__ import annotations
+
+from gateway.config import Security
+from tests.support.ladder import AVP, SAVP, Ladder
+
+
+def test_inbound_call_reaches_the_phone_of_the_token() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com;transport=tls", SAVP)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    assert onward.uri == "sip:alice@192.0.2.11:5070"
+    assert onward.body == AVP
+    ladder.phone.answers(onward, 180)
+    ladder.provider.receives(180)
+    ladder.phone.answers(onward, 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    answer = ladder.provider.receives_response(200)
+    assert answer.body == SAVP
+    ladder.provider.acknowledges(invite, answer)
+    record = next(ladder.calls.records())
+    assert (record.verdict, str(record.direction)) == ("ENCRYPTED_TO_PROVIDER", "inbound")
+    ladder.provider.sends(ladder.provider.within(answer, "BYE"))
+    ladder.provider.receives(200)
+    ladder.phone.answers(ladder.phone.receives_request("BYE"), 200)
+    ladder.ends_clean()
+
+
+def test_late_offer_inbound_is_offered_with_srtp() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", b"")
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 200, sdp=AVP)
+    ladder.phone.receives_nothing()
+    answer = ladder.provider.receives_response(200)
+    assert answer.body == SAVP
+    ladder.provider.acknowledges(invite, answer, sdp=SAVP)
+    assert ladder.phone.receives_request("ACK").body == AVP
+    assert next(ladder.calls.records()).verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_clear_media_is_refused_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", AVP))
+    ladder.provider.receives(100)
+    ladder.provider.receives(488)
+    ladder.phone.receives_nothing()
+    assert next(ladder.calls.records()).reason == "REFUSED_POLICY"
+    ladder.ends_clean()
+
+
+def test_clear_signalling_is_refused_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    ladder.clear.sends(ladder.clear.invite("sip:alice-1@gw.example.com", SAVP))
+    ladder.clear.receives(100)
+    ladder.clear.receives(503)
+    ladder.phone.receives_nothing()
+
+
+def test_clear_media_goes_through_when_preferred_and_is_called_so() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", AVP)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    ladder.provider.receives(200)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PEER_NO_SRTP")
+
+
+def test_unknown_user_and_unknown_domain() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:carol@example.com", SAVP))
+    ladder.provider.receives(480)
+    ladder.ends_clean()

@@ -1,0 +1,306 @@
+"""Calls from a phone to the provider, as ladders."""
+
+from __future__ import annotations
+
+from gateway.config import Security
+from gateway.sip.message import Request, Response
+from gateway.transport.flow import FailureKind
+from tests.support.ladder import AVP, SAVP, Ladder, drain
+
+UDP_FALLBACK = "sip:provider.example.com;transport=udp"
+
+
+def ring(ladder: Ladder) -> tuple[Request, Request]:
+    """INVITE through the gateway: (the phone's, the provider's)."""
+    invite = ladder.phone.invite()
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    return invite, ladder.provider.receives_request("INVITE")
+
+
+def talk(ladder: Ladder) -> tuple[Request, Response]:
+    """A call that is up: (INVITE as the provider got it, 200 as the phone got it)."""
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(invite, answer)
+    return onward, answer
+
+
+def test_answered_call_is_encrypted_to_the_provider() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    assert onward.body == SAVP
+    assert answer.body == AVP
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason, record.state) == ("ENCRYPTED_TO_PROVIDER", "", "established")
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    ladder.phone.receives(200)
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    assert ladder.relay.deleted == [record.id]
+    ladder.ends_clean()
+
+
+def test_nothing_of_the_phone_but_its_user_reaches_the_provider() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add("User-Agent", "Yealink SIP-T46G 28.83")
+    invite.headers.add("P-Asserted-Identity", "<sip:boss@example.com>")
+    invite.headers.add("X-Secret", "1")
+    ladder.phone.sends(invite)
+    onward = ladder.provider.receives_request("INVITE")
+    text = onward.to_bytes()
+    assert b"192.0.2.11" not in text
+    assert b"Yealink" not in text
+    assert b"boss" not in text
+    assert b"X-Secret" not in text
+    assert onward.call_id != invite.call_id
+    assert onward.from_.tag != invite.from_.tag
+    assert onward.uri == invite.uri
+
+
+def test_ringing_and_early_media_pass_in_order() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.relay.held = True
+    ladder.provider.answers(onward, 183, sdp=SAVP)
+    ladder.provider.answers(onward, 180)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.phone.receives_nothing()
+    ladder.relay.release()
+    assert ladder.phone.receives_response(183).body == AVP
+    ladder.phone.receives(180)
+    ladder.relay.release()
+    assert ladder.phone.receives_response(200).body == AVP
+
+
+def test_cancel_while_ringing() -> None:
+    ladder = Ladder()
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 180)
+    ladder.phone.receives(180)
+    cancel = ladder.phone.request("CANCEL", invite.uri)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    ladder.phone.sends(cancel)
+    ladder.phone.receives(200)
+    ladder.phone.receives(487)
+    ladder.provider.answers(ladder.provider.receives_request("CANCEL"), 200)
+    ladder.provider.answers(onward, 487)
+    ladder.provider.receives("ACK")
+    record = next(ladder.calls.records())
+    assert (record.state, record.status, record.verdict) == ("ended", 487, "UNANSWERED")
+    ladder.ends_clean()
+
+
+def test_cancel_while_the_relay_is_asked() -> None:
+    ladder = Ladder()
+    ladder.relay.held = True
+    invite = ladder.phone.invite()
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    cancel = ladder.phone.request("CANCEL", invite.uri)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    ladder.phone.sends(cancel)
+    ladder.phone.receives(200)
+    ladder.phone.receives(487)
+    ladder.provider.receives_nothing()
+    assert len(ladder.relay.deleted) == 1
+    ladder.ends_clean()
+
+
+def test_answer_that_crosses_the_cancel_is_acknowledged_and_hung_up() -> None:
+    ladder = Ladder()
+    invite, onward = ring(ladder)
+    cancel = ladder.phone.request("CANCEL", invite.uri)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    ladder.phone.sends(cancel)
+    ladder.provider.receives_nothing()  # RFC 3261 9.1: no CANCEL before a provisional response
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    ladder.ends_clean()
+
+
+def test_challenge_passes_to_the_phone_and_its_answer_keeps_the_identity() -> None:
+    ladder = Ladder()
+    invite, onward = ring(ladder)
+    challenge = ("Proxy-Authenticate", 'Digest realm="example.com", nonce="n", algorithm=MD5, qop="auth"')
+    ladder.provider.answers(onward, 407, fields=(challenge,))
+    ladder.provider.receives("ACK")
+    refused = ladder.phone.receives_response(407)
+    assert refused.headers.get("Proxy-Authenticate") == challenge[1]
+    again = ladder.phone.invite(cseq=2)
+    again.headers.add("Proxy-Authorization", 'Digest username="alice", response="0"')
+    ladder.phone.sends(again)
+    second = ladder.provider.receives_request("INVITE")
+    assert second.headers.get("Proxy-Authorization") == 'Digest username="alice", response="0"'
+    assert (second.call_id, second.from_.tag) == (onward.call_id, onward.from_.tag)
+    assert second.cseq.number == onward.cseq.number + 1
+    assert second.uri == invite.uri
+
+
+def test_488_to_savp_is_tried_once_more_as_avp_when_preferred() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    second = ladder.provider.receives_request("INVITE")
+    assert second.body == AVP
+    ladder.provider.answers(second, 200, sdp=AVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(200)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
+
+
+def test_488_to_savp_refuses_the_call_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    refused = ladder.phone.receives_response(488)
+    assert "REFUSED_POLICY" in (refused.headers.get("Warning") or "")
+    ladder.provider.receives_nothing()
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("REFUSED", "REFUSED_POLICY")
+    ladder.ends_clean()
+
+
+def test_answer_without_srtp_is_hung_up_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=AVP)
+    ladder.provider.receives("ACK")
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    ladder.phone.receives(488)
+    ladder.ends_clean()
+
+
+def test_refused_tls_port_falls_back_to_udp_when_preferred() -> None:
+    ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
+    ring(ladder)
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    onward = ladder.clear.receives_request("INVITE")
+    assert onward.body == AVP
+    ladder.clear.answers(onward, 200, sdp=AVP)
+    ladder.clear.receives("ACK")
+    ladder.phone.receives(200)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("CLEAR", "CLEAR_PEER_NO_TLS")
+
+
+def test_bad_certificate_never_falls_back() -> None:
+    ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
+    ring(ladder)
+    ladder.provider_flow.fail(FailureKind.CERTIFICATE)
+    ladder.clear.receives_nothing()
+    ladder.phone.receives(503)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("REFUSED", "REFUSED_CERTIFICATE")
+    ladder.ends_clean()
+
+
+def test_busy_passes_back() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 486)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(486)
+    ladder.ends_clean()
+
+
+def test_provider_that_says_nothing() -> None:
+    ladder = Ladder()
+    ring(ladder)
+    ladder.clock.pump([1.0] * 40)
+    ladder.phone.receives(408)
+    ladder.ends_clean()
+
+
+def test_second_fork_that_answers_is_hung_up() -> None:
+    ladder = Ladder()
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="one")
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="two")
+    ladder.provider.receives("ACK")
+    assert ladder.provider.receives_request("ACK").to.tag == "two"
+    bye = ladder.provider.receives_request("BYE")
+    assert bye.to.tag == "two"
+    ladder.provider.answers(bye, 200)
+    ladder.phone.acknowledges(invite, ladder.phone.receives_response(200))
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_answer_repeated_by_the_provider_is_acknowledged_again() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives_nothing()
+
+
+def test_phone_that_never_acknowledges_ends_the_call() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.clock.pump([0.5] * 70)
+    assert [message.method for message in drain(ladder.provider) if isinstance(message, Request)][:1] == ["BYE"]
+    ladder.ends_clean()
+
+
+def test_late_offer() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite(sdp=b"")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.body == b""
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives_nothing()
+    answer = ladder.phone.receives_response(200)
+    assert answer.body == AVP
+    ladder.phone.acknowledges(invite, answer, sdp=AVP)
+    assert ladder.provider.receives_request("ACK").body == SAVP
+    record = next(ladder.calls.records())
+    assert record.verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_relay_that_refuses_ends_the_call() -> None:
+    ladder = Ladder()
+    ladder.relay.refuses = True
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    ladder.phone.receives(500)
+    ladder.provider.receives_nothing()
+    ladder.ends_clean()
+
+
+def test_lost_media_ends_the_call_on_both_sides() -> None:
+    ladder = Ladder()
+    talk(ladder)
+    ladder.relay.lost((next(ladder.calls.records()).id,))
+    for party in (ladder.phone, ladder.provider):
+        bye = party.receives_request("BYE")
+        assert "Media relay lost" in (bye.headers.get("Reason") or "")
+        party.answers(bye, 200)
+    ladder.ends_clean()
+
+
+def test_multipart_body_is_refused() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite(sdp=b"--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--\r\n")
+    invite.headers.set("Content-Type", "multipart/mixed;boundary=b")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(415)
+    ladder.provider.receives_nothing()
+    ladder.ends_clean()
+
+
+def test_unknown_extension_is_refused_by_name() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add("Require", "teleport")
+    ladder.phone.sends(invite)
+    assert ladder.phone.receives_response(420).headers.get("Unsupported") == "teleport"

@@ -1,0 +1,353 @@
+"""A call as a script: a phone, the gateway's signalling, a provider, in the order that a ladder diagram has.
+
+Everything between the transport and the relay is real: transactions, core, calls, policy. Flows are lists of what was
+sent, the clock is Twisted's test clock, the relay rewrites SDP at once or, when held, when told to.
+
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.invite())
+    invite = ladder.provider.receives("INVITE")
+    ladder.provider.answers(invite, 200, sdp=SAVP)
+    ladder.phone.receives(200)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.initial import Identities
+from gateway.b2bua.passing import Passing
+from gateway.b2bua.stack import Stack
+from gateway.config import (
+    Admin,
+    Configuration,
+    Domain,
+    GatewayTerms,
+    Listener,
+    Media,
+    Provider,
+    Security,
+    Side,
+)
+from gateway.core import UasCore
+from gateway.location.binding import Binding
+from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
+from gateway.metrics import Metrics
+from gateway.routing import Router
+from gateway.sip.headers import Headers
+from gateway.sip.message import Message, Request, Response
+from gateway.sip.parser import parse
+from gateway.sip.uri import Uri
+from gateway.transaction.layer import TransactionLayer
+from gateway.transport.flow import (
+    Address,
+    FailureKind,
+    Flow,
+    FlowKey,
+    Target,
+    TlsTerms,
+    Transport,
+    TransportFailure,
+)
+from gateway.trunk import Trunk
+
+AVP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+SAVP = (
+    b"v=0\r\no=- 2 2 IN IP4 198.51.100.21\r\ns=-\r\nc=IN IP4 198.51.100.21\r\nt=0 0\r\nm=audio 6000 RTP/SAVP 0\r\n"
+    b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY.encode() + b"\r\n"
+)
+
+PHONES = Listener("phones", Side.PHONES, "udp", "192.0.2.1", 5060)
+PROVIDER = Listener("provider", Side.PROVIDER, "tls", "198.51.100.1", 5061, "gw.example.com")
+CLEAR = Listener("clear", Side.PROVIDER, "udp", "198.51.100.1", 5060)
+BINDING = Binding(
+    aor="sip:alice@example.com",
+    contact="sip:alice@192.0.2.11:5070",
+    flow=FlowKey("phones", Transport.UDP, Address("192.0.2.11", 5070)),
+    expires_at=1e12,
+    call_id="r",
+    cseq=1,
+    q=1.0,
+    instance=None,
+    user_agent="",
+    token="alice-1",
+    provider_expires_at=1e12,
+)
+
+
+class TestFlow(Flow):
+    """A flow that keeps what is sent over it."""
+
+    __test__ = False
+
+    def __init__(self, listener: Listener, remote: Address) -> None:
+        local = Address(listener.address, listener.port)
+        super().__init__(listener, local, remote, Address(listener.advertised_host or listener.address, listener.port))
+        self.sent: deque[Message] = deque()
+        self.open = True
+
+    @property
+    def is_open(self) -> bool:
+        return self.open
+
+    @property
+    def key(self) -> FlowKey:
+        return FlowKey(self.listener.name, self.transport, self.remote)
+
+    def send(self, data: bytes) -> None:
+        self.sent.append(parse(data))
+
+    def close(self) -> None:
+        self.fail(FailureKind.CLOSED)
+
+    def fail(self, kind: FailureKind) -> None:
+        """Lose the flow."""
+        self.open = False
+        self._tell_watchers(TransportFailure(kind, "made by the test"))
+
+
+class TestRelay:
+    """Rewrites SDP as a relay would; held, it waits for `release`."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.lost: Callable[[tuple[str, ...]], None] = lambda calls: None
+        self.held = False
+        self.refuses = False
+        self.asked: list[tuple[str, str, str | None]] = []
+        self.deleted: list[str] = []
+        self._offered: dict[str, bool] = {}
+        self._waiting: deque[tuple[Deferred[bytes], bytes]] = deque()
+
+    def start(self) -> Deferred[None]:
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
+        self.asked.append(("offer", from_tag, to_tag))
+        self._offered[call] = b"RTP/SAVP" in sdp
+        return self._reply(SAVP if terms.encryption is Encryption.SAVP else AVP)
+
+    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+        self.asked.append(("answer", from_tag, to_tag))
+        return self._reply(SAVP if self._offered[call] else AVP)
+
+    def delete(self, call: str) -> Deferred[None]:
+        self.deleted.append(call)
+        return succeed(None)
+
+    def query(self, call: str) -> Deferred[dict[str, JSON]]:
+        return succeed({})
+
+    def release(self) -> None:
+        """Give the oldest answer that is held."""
+        deferred, sdp = self._waiting.popleft()
+        deferred.callback(sdp)
+
+    def _reply(self, sdp: bytes) -> Deferred[bytes]:
+        if self.refuses:
+            return fail(RelayFailure("made by the test"))
+        if not self.held:
+            return succeed(sdp)
+        deferred: Deferred[bytes] = Deferred()
+        self._waiting.append((deferred, sdp))
+        return deferred
+
+
+class Party:
+    """The phone, or the provider: sends requests and answers, and reads what it is sent."""
+
+    def __init__(self, ladder: Ladder, flow: TestFlow, host: str) -> None:
+        self._ladder = ladder
+        self.flow = flow
+        self._host = host
+        self._branches = itertools.count(1)
+
+    def sends(self, message: Message) -> None:
+        """Let the gateway receive a message from here."""
+        self._ladder.transactions.receive(parse(message.to_bytes()), self.flow)
+
+    def receives(self, what: str | int) -> Message:
+        """The next message here, which must be a request with this method or a response with this status."""
+        assert self.flow.sent, f"nothing was sent here, wanted {what}"
+        message = self.flow.sent.popleft()
+        found: str | int = message.method if isinstance(message, Request) else message.status
+        assert found == what, f"wanted {what}, not {message.to_bytes()!r}"
+        return message
+
+    def receives_request(self, method: str) -> Request:
+        """The next message here, a request."""
+        message = self.receives(method)
+        assert isinstance(message, Request)
+        return message
+
+    def receives_response(self, status: int) -> Response:
+        """The next message here, a response."""
+        message = self.receives(status)
+        assert isinstance(message, Response)
+        return message
+
+    def receives_nothing(self) -> None:
+        """Nothing more was sent here."""
+        assert not self.flow.sent, self.flow.sent[0].to_bytes()
+
+    def request(
+        self,
+        method: str,
+        uri: str,
+        *,
+        sdp: bytes = b"",
+        call_id: str = "c1",
+        cseq: int = 1,
+        tags: tuple[str, str] = ("f1", ""),
+    ) -> Request:
+        """A request of this party."""
+        transport = str(self.flow.transport).upper()
+        to = "<sip:bob@example.com>" + (f";tag={tags[1]}" if tags[1] else "")
+        headers = Headers(
+            [
+                ("Via", f"SIP/2.0/{transport} {self._host};branch=z9hG4bK{self._host}{next(self._branches)};rport"),
+                ("Max-Forwards", "70"),
+                ("From", f"<sip:alice@example.com>;tag={tags[0]}"),
+                ("To", to),
+                ("Call-ID", call_id),
+                ("CSeq", f"{cseq} {method}"),
+                ("Contact", f"<sip:me@{self._host}>"),
+            ]
+        )
+        if sdp:
+            headers.add("Content-Type", "application/sdp")
+        return Request(method, uri, headers, sdp)
+
+    def invite(self, uri: str = "sip:bob@example.com", sdp: bytes = AVP, **more: object) -> Request:
+        """An INVITE of this party."""
+        return self.request("INVITE", uri, sdp=sdp, **more)  # type: ignore[arg-type]
+
+    def answers(
+        self,
+        request: Request,
+        status: int,
+        *,
+        sdp: bytes = b"",
+        tag: str = "t1",
+        fields: tuple[tuple[str, str], ...] = (),
+    ) -> Response:
+        """Answer a request that came here."""
+        response = request.response(status, to_tag=None if status == 100 else tag)
+        response.headers.add("Contact", f"<sip:me@{self._host}>")
+        for name, value in fields:
+            response.headers.add(name, value)
+        if sdp:
+            response.headers.add("Content-Type", "application/sdp")
+            response.body = sdp
+        self.sends(response)
+        return response
+
+    def acknowledges(self, invite: Request, response: Response, sdp: bytes = b"") -> None:
+        """Send the ACK of a 2xx."""
+        tags = (invite.from_.tag or "", response.to.tag or "")
+        ack = self.request("ACK", "sip:gw", sdp=sdp, call_id=invite.call_id, cseq=invite.cseq.number, tags=tags)
+        self.sends(ack)
+
+    def within(self, response: Response, method: str, *, sdp: bytes = b"", cseq: int = 2) -> Request:
+        """A request inside the dialog that this response made, by who asked."""
+        tags = (response.from_.tag or "", response.to.tag or "")
+        return self.request(method, "sip:gw", sdp=sdp, call_id=response.call_id, cseq=cseq, tags=tags)
+
+    def within_answered(
+        self, request: Request, method: str, *, sdp: bytes = b"", cseq: int = 1, tag: str = "t1"
+    ) -> Request:
+        """A request inside the dialog that this request made, by who answered it."""
+        tags = (tag, request.from_.tag or "")
+        return self.request(method, "sip:gw", sdp=sdp, call_id=request.call_id, cseq=cseq, tags=tags)
+
+
+class Everybody:
+    """Lets every request in."""
+
+    def admit(self, request: Request, flow: Flow, domain: str) -> bool:
+        return True
+
+
+class Ladder:
+    """The signalling of a gateway between one phone and one provider."""
+
+    def __init__(self, security: Security = Security.PREFERRED, fallback: str | None = None) -> None:
+        self.clock = Clock()
+        self.relay = TestRelay()
+        self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
+        self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
+        self.clear_flow = TestFlow(CLEAR, Address("198.51.100.21", 5060))
+        self.transactions = TransactionLayer(self.clock)
+        self.metrics = Metrics(CollectorRegistry())
+        self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
+        self.provider = Party(self, self.provider_flow, "198.51.100.21:5061")
+        self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
+        configuration = _configuration(security, fallback)
+        tokens = (f"tag{number}" for number in itertools.count(1))
+        stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
+        trunk = Trunk(self, self, self.transactions)  # type: ignore[arg-type]
+        identities = Identities(self.clock.seconds, lambda: next(tokens))
+        self.calls = Calls(stack, trunk, identities, self.metrics)
+        self.relay.lost = self.calls.media_lost
+        router = Router(configuration, self._find)
+        passing = Passing(trunk, self.transactions, identities)
+        self.transactions.core = UasCore(
+            self.calls,
+            self,  # type: ignore[arg-type]
+            router,
+            passing,
+            self,  # type: ignore[arg-type]
+            Everybody(),
+            self.metrics,
+        )
+
+    def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
+        transport = Transport(uri.transport or "udp")
+        return succeed([Target(transport, Address("198.51.100.21", transport.default_port), uri.host)])
+
+    def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
+        return self.provider_flow if target.transport is Transport.TLS else self.clear_flow
+
+    def flow(self, key: FlowKey) -> Flow | None:
+        return self.phone_flow if key == BINDING.flow else None
+
+    def ends_clean(self) -> None:
+        """Nothing is left of any call once every timer has run out."""
+        self.clock.pump([1.0] * 200)
+        assert len(self.calls) == 0
+        assert not self.calls._by_dialog
+        assert not self.calls._by_transaction
+        assert not self.clock.getDelayedCalls()
+
+    def _find(self, target: Uri, named: Uri) -> list[Binding]:
+        return [BINDING] if target.user in ("alice-1", "alice") else []
+
+
+def _configuration(security: Security, fallback: str | None) -> Configuration:
+    return Configuration(
+        gateway=GatewayTerms("gw", Path("/nowhere")),
+        listeners=(PHONES, PROVIDER, CLEAR),
+        media=Media("127.0.0.1"),
+        providers=(Provider("main", "sip:provider.example.com;transport=tls", fallback_uri=fallback),),
+        domains=(Domain("example.com", "main", security),),
+        admin=Admin(),
+        source=Path("/nowhere/gateway.toml"),
+    )
+
+
+def drain(party: Party) -> Iterator[Message]:
+    """Everything that was sent to a party and not read."""
+    while party.flow.sent:
+        yield party.flow.sent.popleft()
