@@ -61,14 +61,14 @@ class Reader:
     def __init__(self, base: Path) -> None:
         self._converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
         self._base = base
-        hook = self._converter.register_structure_hook_func
+        hook = self._converter.register_structure_hook
         factory = self._converter.register_structure_hook_factory
-        hook(lambda t: t is str, lambda value, _: _of_type(str, value, "a string"))
-        hook(lambda t: t is int, lambda value, _: _of_type(int, value, "a number"))
-        hook(lambda t: t is bool, lambda value, _: _of_type(bool, value, "true or false"))
-        hook(lambda t: t is Path, lambda value, _: self._path(value))
-        self._converter.register_structure_hook(StrEnum, lambda value, cls: _member(cls, value))
-        hook(_is_keyword_or_path, lambda value, t: value if value in _keywords(t) else self._path(value))
+        hook(str, lambda value, _: _of_type(str, value, "a string"))
+        hook(int, lambda value, _: _of_type(int, value, "a number"))
+        hook(bool, lambda value, _: _of_type(bool, value, "true or false"))
+        hook(Path, lambda value, _: self._path(value))
+        hook(StrEnum, lambda value, cls: _member(cls, value))
+        factory(_is_keyword_or_path, self._keyword_hook)
         factory(attrs.has, self._table_hook)
         factory(_is_array, self._array_hook)
         factory(_is_annotated, lambda t: _reader_hook(t.__metadata__[0]))
@@ -85,6 +85,10 @@ class Reader:
         if not text:
             raise Unacceptable(text, "a file name")
         return self._base / Path(text).expanduser()
+
+    def _keyword_hook(self, union: Any) -> Callable[[object, Any], Any]:
+        keywords = _keywords(union)
+        return lambda value, _: value if value in keywords else self._path(value)
 
     def _table_hook(self, cls: Any) -> Callable[[object, Any], Any]:
         structure = make_dict_structure_fn(

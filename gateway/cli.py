@@ -1,0 +1,165 @@
+"""gatewayctl: asks a running gateway, and checks what one would be started with.
+
+What lives here: the commands and asking over HTTP. What does not: how answers look (`cli_text`), what a certificate
+file holds (`certificate_files`). Every command prints for people, or with --json exactly what it learnt; a failure is
+one line and exit code 1.
+
+    gatewayctl calls -> GET http://ADMIN/api/calls -> JSON -> table
+"""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import click
+
+from gateway import cli_text as text
+from gateway.certificate_files import described
+from gateway.config import Configuration, ConfigurationError, load
+
+SECONDS_TO_ANSWER = 5
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+_config = click.option(
+    "--config", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG", help="The gateway's configuration file."
+)
+_url = click.option("--url", envvar="GATEWAY_URL", help=f"Its administration interface (default {DEFAULT_URL}).")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def asking(command: Command) -> Command:
+    """The options of every command that asks a running gateway."""
+    return _config(_url(_as_json(command)))
+
+
+@click.group()
+def main() -> None:
+    """Ask a running gateway about its calls, phones, domains and peers, or check a configuration.
+
+    The gateway asked is the one at --url or $GATEWAY_URL, else the one that --config FILE or $GATEWAY_CONFIG describes.
+    """
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_as_json
+def check(file: Path, as_json: bool) -> None:
+    """Check a configuration FILE; every mistake is one line."""
+    try:
+        configuration = load(file)
+    except ConfigurationError as error:
+        if as_json:
+            click.echo(json.dumps({"file": str(file), "ok": False, "errors": error.errors}))
+        else:
+            click.echo("\n".join(error.errors), err=True)
+        raise SystemExit(1) from None
+    click.echo(json.dumps({"file": str(file), "ok": True, "errors": []}) if as_json else text.checked(configuration))
+
+
+@main.command()
+@asking
+def calls(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The calls that are up and the last ones that ended."""
+    _show(_ask(config, url, "/api/calls"), as_json, text.calls)
+
+
+@main.command()
+@click.argument("call_id", metavar="ID")
+@asking
+def call(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
+    """One call: its outcome, its messages and the chain of reasons."""
+    _show(_ask(config, url, "/api/calls/" + urllib.parse.quote(call_id, safe="")), as_json, text.call)
+
+
+@main.command()
+@asking
+def phones(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The phones that are registered."""
+    _show(_ask(config, url, "/api/phones"), as_json, text.table)
+
+
+@main.command()
+@asking
+def domains(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The domains and their policy."""
+    _show(_ask(config, url, "/api/domains"), as_json, text.table)
+
+
+@main.command()
+@asking
+def peers(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The providers, and what each was last seen to do."""
+    _show(_ask(config, url, "/api/peers"), as_json, text.table)
+
+
+@main.command()
+@_config
+@_as_json
+def certs(config: Path | None, as_json: bool) -> None:
+    """The certificates that the configuration names: whose, for which names, how many days are left."""
+    if config is None:
+        raise click.UsageError("--config FILE is needed")
+    rows = [{"used_by": user, **row} for user, file in _certificate_files(_loaded(config)) for row in described(file)]
+    _show(rows, as_json, text.table)
+
+
+def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
+    users: Sequence[attrs.AttrsInstance] = (*configuration.listeners, *configuration.providers)
+    return [
+        (f"{type(user).__name__.lower()} {user.name} {key}", file)  # type: ignore[attr-defined]
+        for user in users
+        for key in ("certificate", "trust", "client_trust")
+        if isinstance(file := getattr(user, key, None), Path)
+    ]
+
+
+def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:
+    click.echo(json.dumps(answer, indent=2) if as_json else layout(answer))
+
+
+def _loaded(file: Path) -> Configuration:
+    try:
+        return load(file)
+    except ConfigurationError as error:
+        raise click.ClickException("\n".join(error.errors)) from None
+
+
+def _base_url(config: Path | None, url: str | None) -> str:
+    if url is not None:
+        return url.rstrip("/")
+    if config is None:
+        return DEFAULT_URL
+    admin = _loaded(config).admin
+    host = f"[{admin.address}]" if ":" in admin.address else admin.address
+    return f"http://{host}:{admin.port}"
+
+
+def _ask(config: Path | None, url: str | None, path: str) -> object:
+    """What the gateway answers to GET `path`; ClickException when it does not."""
+    base = _base_url(config, url)
+    # The gateway is near: a proxy that the environment names has no part in it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(base + path, timeout=SECONDS_TO_ANSWER) as answer:
+            value: object = json.load(answer)
+            return value
+    except urllib.error.HTTPError as error:
+        raise click.ClickException(_error_text(error)) from None
+    except urllib.error.URLError as error:
+        raise click.ClickException(f"no gateway answers at {base}: {error.reason}") from None
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"what answers at {base} is no gateway: {error}") from None
+
+
+def _error_text(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the gateway answered {error.code} {error.reason}"
