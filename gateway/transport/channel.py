@@ -86,7 +86,8 @@ class TlsChannel:
 
     def receive(self, ciphertext: bytes) -> list[bytes]:
         """The plaintext that became readable, in order. Raises TlsFailed."""
-        self._connection.bio_write(ciphertext)
+        if ciphertext:
+            self._connection.bio_write(ciphertext)
         if not self.is_open and not self._advance_handshake():
             return []
         return self._read()

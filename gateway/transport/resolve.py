@@ -1,0 +1,221 @@
+"""Questions to DNS for locate.py: answers kept for their TTL, none waited for long.
+
+    Names.services / naming_pointers / addresses -> kept answer, or resolver with a time-out -> values
+
+While DNS is silent, an answer that has run out serves for another hour (RFC 8767). A host of the system's hosts file is
+never asked for. Lives here: asking. Not here: what the answers mean (locate.py).
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred  # noqa: A004
+from twisted.internet.interfaces import IReactorTime
+from twisted.names import dns
+from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DomainError, ResolverError
+from twisted.names.hosts import searchFileForAll
+from twisted.python.filepath import FilePath
+
+from gateway.transport.flow import is_ip_address
+from gateway.transport.sockets import is_ipv6
+
+ANSWER_WITHIN = 4.0
+"""Seconds that one question may take, retries included."""
+
+ASK_AGAIN_AFTER = (1, 2)
+"""Seconds that the resolver waits for the first and the second try of each server."""
+
+MAX_KEPT = 10_000
+"""Answers kept, of each kind."""
+
+LONGEST_KEPT, NEGATIVE_KEPT, STALE_FOR = 3600.0, 30.0, 3600.0
+"""Seconds: that an answer is believed at most, that "no such thing" is, and that an old answer serves a silent DNS."""
+
+HOSTS = Path("/etc/hosts")
+
+Records = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
+Lookup = Callable[[str, Sequence[int]], Deferred[Records]]
+T = TypeVar("T")
+
+
+class Resolver(Protocol):
+    """What we use of twisted.names.client.Resolver."""
+
+    def lookupService(self, name: str, timeout: Sequence[int]) -> Deferred[Records]: ...
+
+    def lookupNamingAuthorityPointer(self, name: str, timeout: Sequence[int]) -> Deferred[Records]: ...
+
+    def lookupAddress(self, name: str, timeout: Sequence[int]) -> Deferred[Records]: ...
+
+    def lookupIPV6Address(self, name: str, timeout: Sequence[int]) -> Deferred[Records]: ...
+
+
+class DnsFailed(Exception):
+    """DNS did not answer, or not sensibly: nobody knows whether the name exists."""
+
+
+@frozen
+class Service:
+    """An SRV record (RFC 2782)."""
+
+    priority: int
+    weight: int
+    host: str
+    port: int
+
+
+@frozen
+class NamingPointer:
+    """A NAPTR record (RFC 3403)."""
+
+    order: int
+    preference: int
+    flags: str
+    service: str
+    replacement: str
+
+
+class Names:
+    """Asks a resolver. families are the kinds of address wanted, in order of preference."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        clock: IReactorTime,
+        hosts: Path = HOSTS,
+        families: tuple[socket.AddressFamily, ...] = (socket.AF_INET, socket.AF_INET6),
+    ) -> None:
+        self._hosts = hosts
+        self._families = families
+        self._services = _Question(clock, resolver.lookupService, dns.SRV, _service)
+        self._pointers = _Question(clock, resolver.lookupNamingAuthorityPointer, dns.NAPTR, _pointer)
+        self._addresses = {
+            socket.AF_INET: _Question(clock, resolver.lookupAddress, dns.A, _ipv4),
+            socket.AF_INET6: _Question(clock, resolver.lookupIPV6Address, dns.AAAA, _ipv6),
+        }
+
+    def listed(self, host: str) -> tuple[str, ...]:
+        """The addresses that the system's hosts file has for the host, in order of preference."""
+        found = searchFileForAll(FilePath(str(self._hosts)), host.encode("ascii", "replace"))
+        addresses = [address for address in found if is_ip_address(address)]
+        return tuple(
+            address
+            for family in self._families
+            for address in addresses
+            if is_ipv6(address) == (family == socket.AF_INET6)
+        )
+
+    async def services(self, name: str) -> tuple[Service, ...]:
+        """The SRV records of a name, none when it has none. Raises DnsFailed."""
+        return await self._services.ask(name)
+
+    async def naming_pointers(self, name: str) -> tuple[NamingPointer, ...]:
+        """The NAPTR records of a name, none when it has none. Raises DnsFailed."""
+        return await self._pointers.ask(name)
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        """The numeric addresses of a host in order of preference, none when it has none. Raises DnsFailed."""
+        listed = self.listed(host)
+        if listed:
+            return listed
+        found: tuple[str, ...] = ()
+        failed: DnsFailed | None = None
+        for family in self._families:
+            try:
+                found += await self._addresses[family].ask(host)
+            except DnsFailed as failure:
+                failed = failure
+        if failed is not None and not found:
+            raise failed
+        return found
+
+
+@frozen
+class _Kept(Generic[T]):
+    values: tuple[T, ...]
+    until: float
+
+
+class _Question(Generic[T]):
+    """One kind of question, with the answers to it that are still good."""
+
+    def __init__(
+        self, clock: IReactorTime, lookup: Lookup, kind: int, read: Callable[[dns.RRHeader], T | None]
+    ) -> None:
+        self._clock = clock
+        self._lookup = lookup
+        self._kind = kind
+        self._read = read
+        self._kept: dict[str, _Kept[T]] = {}
+
+    async def ask(self, name: str) -> tuple[T, ...]:
+        """The answer, from memory if it is still good. Raises DnsFailed."""
+        name = name.lower()
+        kept = self._kept.get(name)
+        if kept is not None and self._clock.seconds() < kept.until:
+            return kept.values
+        try:
+            fresh = await self._fetch(name)
+        except DnsFailed:
+            if kept is not None and kept.values and self._clock.seconds() < kept.until + STALE_FOR:
+                return kept.values
+            raise
+        self._keep(name, fresh)
+        return fresh.values
+
+    async def _fetch(self, name: str) -> _Kept[T]:
+        question = maybeDeferred(self._lookup, name, ASK_AGAIN_AFTER)
+        question.addTimeout(ANSWER_WITHIN, self._clock)
+        try:
+            answers, _, _ = await question
+        except DNSNameError:
+            answers = ()
+        except (TimeoutError, DNSQueryTimeoutError, CancelledError) as error:
+            raise DnsFailed("DNS does not answer") from error
+        except (DomainError, ResolverError, OSError, ValueError) as error:
+            raise DnsFailed(f"DNS failed: {type(error).__name__}") from error
+        return self._good_for(answers)
+
+    def _good_for(self, answers: Sequence[dns.RRHeader]) -> _Kept[T]:
+        own = [answer for answer in answers if answer.type == self._kind]
+        values = tuple(value for answer in own if (value := self._read(answer)) is not None)
+        seconds = min((float(answer.ttl) for answer in answers), default=0.0) if values else NEGATIVE_KEPT
+        return _Kept(values, self._clock.seconds() + min(seconds, LONGEST_KEPT))
+
+    def _keep(self, name: str, fresh: _Kept[T]) -> None:
+        self._kept.pop(name, None)
+        while len(self._kept) >= MAX_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[name] = fresh
+
+
+def _text(name: dns.Name) -> str:
+    return str(name.name.decode("ascii", "replace")).rstrip(".").lower()
+
+
+def _service(answer: dns.RRHeader) -> Service | None:
+    record: object = answer.payload
+    if not isinstance(record, dns.Record_SRV):
+        return None
+    return Service(record.priority, record.weight, _text(record.target), record.port)
+
+
+def _pointer(answer: dns.RRHeader) -> NamingPointer | None:
+    record: object = answer.payload
+    if not isinstance(record, dns.Record_NAPTR):
+        return None
+    flags, service = (text.string.decode("ascii", "replace").upper() for text in (record.flags, record.service))
+    return NamingPointer(record.order, record.preference, flags, service, _text(record.replacement))
+
+
+def _ipv4(answer: dns.RRHeader) -> str | None:
+    record: object = answer.payload
+    return str(record.dottedQuad()) if isinstance(record, dns.Record_A) else None
+
+
+def _ipv6(answer: dns.RRHeader) -> str | None:
+    record: object = answer.payload
+    return socket.inet_ntop(socket.AF_INET6, record.address) if isinstance(record, dns.Record_AAAA) else None
