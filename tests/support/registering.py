@@ -1,0 +1,130 @@
+"""A registrar between a phone's transactions and a provider that a test plays."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.task import Clock
+
+from gateway.config import Domain
+from gateway.location.memory import MemoryStore
+from gateway.metrics import Metrics
+from gateway.registrar import Registrar, RegistrarTerms, Surroundings
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.headers import Headers
+from gateway.sip.message import Request, Response
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow, TransportFailure
+from tests.support.transactions import RecordingCore, RecordingFlow
+
+NOW = 1_700_000_000.0
+CONTACT = "<sip:alice@192.0.2.7:5060>"
+
+
+def register(
+    *contacts: str,
+    cseq: int = 1,
+    expires: str | None = None,
+    call_id: str = "abc@192.0.2.7",
+    user: str = "alice",
+    domain: str = "example.com",
+    authorization: str | None = None,
+) -> Request:
+    """A phone's REGISTER."""
+    headers = Headers(
+        (
+            ("Via", f"SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bK{user}{cseq}{call_id.partition('@')[0]}"),
+            ("Max-Forwards", "70"),
+            ("From", f"<sip:{user}@{domain}>;tag={user}"),
+            ("To", f"<sip:{user}@{domain}>"),
+            ("Call-ID", call_id),
+            ("CSeq", f"{cseq} REGISTER"),
+            *(("Contact", contact) for contact in contacts),
+        )
+    )
+    if expires is not None:
+        headers.add("Expires", expires)
+    if authorization is not None:
+        headers.add("Authorization", authorization)
+    return Request("REGISTER", f"sip:{domain}", headers)
+
+
+class _Core(RecordingCore):
+    """Gives REGISTERs to the registrar and answers what it refuses, as the real core does."""
+
+    registrar: Registrar
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        try:
+            self.registrar.receive_request(transaction, request)
+        except Refused as refused:
+            response = request.response(refused.status, refused.reason or None, "core")
+            for name, value in refused.headers:
+                response.headers.add(name, value)
+            transaction.respond(response)
+        except MalformedMessage as error:
+            transaction.respond(request.response(error.status, None, "core"))
+
+
+class Registering:
+    """The registrar under test. ``asked`` is what the provider got and has not answered yet."""
+
+    def __init__(self, terms: RegistrarTerms | None = None, capacity: int = 100) -> None:
+        self.clock = Clock()
+        self.flow = RecordingFlow()
+        self.store = MemoryStore(self.now, capacity)
+        self.metrics = Metrics(CollectorRegistry())
+        self.asked: list[tuple[Request, TransactionUser]] = []
+        core = _Core()
+        domains = {name: Domain(name, "main") for name in ("example.com", "example.org")}
+        core.registrar = self.registrar = Registrar(
+            Surroundings(
+                lambda host: domains.get(host.lower()),
+                lambda request, domain, user: self.asked.append((request, user)),
+                self.store,
+                self.now,
+                self.metrics,
+                lambda: "tag",
+                b"s" * 32,
+            ),
+            terms,
+        )
+        self._layer = TransactionLayer(self.clock, core)
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return NOW + self.clock.seconds()
+
+    def send(self, request: Request, flow: Flow | None = None) -> None:
+        """The phone sends it."""
+        self._layer.receive(request, flow or self.flow)
+
+    def answer(self, status: int = 200, *fields: tuple[str, str], seconds: int | None = 3600) -> Request:
+        """The provider answers the oldest REGISTER it has; a 2xx repeats the Contacts, each with that grant."""
+        request, user = self.asked.pop(0)
+        response = request.response(status, None, "provider")
+        if status < 300 and seconds is not None:
+            for contact in request.contacts:
+                given = "0" if contact.parameter("expires") == "0" else str(seconds)
+                response.headers.add("Contact", str(contact.with_parameter("expires", given)))
+        for name, value in fields:
+            response.headers.add(name, value)
+        user.receive_response(response)
+        return request
+
+    def fail(self, kind: FailureKind, transport: TransportFailure | None = None) -> None:
+        """No answer will come to the oldest REGISTER."""
+        self.asked.pop(0)[1].transaction_failed(TransactionFailure(kind, transport))
+
+    def registered(self, request: Request | None = None, seconds: int = 3600) -> Response:
+        """A phone registers and the provider agrees; what the phone is told."""
+        self.send(request or register(CONTACT, expires="60"))
+        self.answer(seconds=seconds)
+        return self.told()
+
+    def told(self) -> Response:
+        """The one response that the phone has been sent since the last look."""
+        (response,) = self.flow.take()
+        assert isinstance(response, Response)
+        return response
