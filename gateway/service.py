@@ -212,4 +212,4 @@ def _give_up(failure: Failure) -> None:
     else:
         log.failure("the gateway cannot start", failure)
     reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
-    reactor.stop()
+    reactor.callWhenRunning(reactor.stop)

@@ -7,6 +7,8 @@ is started with, so that a changed configuration starts new workers beside the o
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +22,9 @@ from gateway.media.ng import udp_client, unix_client
 from gateway.media.node import Node
 from gateway.media.relay import RelayFailure
 from gateway.media.supervision import WorkerProcess, WorkerTerms, is_answered
+
+LONGEST_SOCKET_NAME: Final = 32
+"""Bytes of the name of a socket and its slash, at most."""
 
 LONGEST_SOCKET_PATH: Final = 107
 """Bytes of a UNIX socket's path (unix(7))."""
@@ -72,10 +77,19 @@ def _rtpengine(reactors: Reactors, address: str) -> Node:
 
 
 def _socket_directory(state_directory: Path) -> Path:
-    """Made if need be, for this user alone, and rid of sockets that nobody answers at."""
+    """Made if need be, for this user alone, and rid of sockets that nobody answers at.
+
+    A state directory with a long path has them in the directory for temporary files, under a name of its own.
+    """
     directory = state_directory / "media"
+    if len(os.fsencode(directory)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
+        named = sha256(os.fsencode(state_directory)).hexdigest()[:12]
+        directory = Path(tempfile.gettempdir()) / f"gateway-{os.getuid()}-{named}"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = directory.lstat()
+        if found.st_uid != os.getuid() or found.st_mode & 0o077 or not stat.S_ISDIR(found.st_mode):
+            raise RelayFailure(f"{directory}: is not a directory of this user alone")
         for path in directory.glob("*.sock"):
             if not is_answered(path):
                 path.unlink(missing_ok=True)
