@@ -119,6 +119,7 @@ class PortPool:
     def connected(self, own: socket.socket, remote: tuple[str, int]) -> socket.socket | None:
         """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses.
 
+        What it has queued already came between bind and connect, from anybody: look at the sources of that.
         The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
         path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
         """
@@ -135,8 +136,6 @@ class PortPool:
         finally:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        # Between bind and connect anybody's packets were queued: none of them may pass for the remote's.
-        _drain(second)
         return second
 
     def _bound(self, port: int) -> PortPair | None:

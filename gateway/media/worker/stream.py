@@ -32,6 +32,8 @@ from gateway.sdp.description import Direction
 
 Send: TypeAlias = Callable[[memoryview], object]
 SHORTEST_CONTROL_BYTES: Final = 8
+MAXIMUM_QUEUED: Final = 1_000
+"""Packets: more than a socket's buffer holds."""
 
 
 @attrs.frozen
@@ -135,21 +137,14 @@ class Leg:
 
     def receive_open(self) -> None:
         """One packet from anybody, on the RTP port."""
-        counters, buffer = self.counters, self.plant.buffer
-        try:
-            length, source = self.pair.rtp.recvfrom_into(buffer.receiving)
-        except OSError:
-            counters.interrupted += 1
+        taken = self._take(self.pair.rtp)
+        if taken is None:
             return
-        address = (source[0], source[1])
-        if not self._admitted(self.latch, address):
+        length, address = taken
+        if not self._admitted(self.latch, address) or not self._pass(length):
             return
-        if self.remote.is_rtp and length > 1 and is_control(buffer.memory[1]):
-            self.relay_control(length)
-            return
-        if not self._relay(length) or not self.remote.is_rtp or not self.latch.lock(address):
-            return
-        self._link(address)
+        if self.latch.lock(address) and self.remote.is_rtp:
+            self._link(address)
 
     def receive_control(self) -> None:
         """One packet from anybody, on the RTCP port."""
@@ -239,13 +234,43 @@ class Leg:
         self.unprotect, self.unprotect_control = self._receiver.unprotect, self._receiver.unprotect_control
         self.protect, self.protect_control = self._sender.protect, self._sender.protect_control
 
+    def _take(self, own: socket.socket) -> tuple[int, Address] | None:
+        """One packet into the buffer: its length and source; None when there was none."""
+        try:
+            length, source = own.recvfrom_into(self.plant.buffer.receiving)
+        except OSError:
+            self.counters.interrupted += 1
+            return None
+        return length, (source[0], source[1])
+
+    def _pass(self, length: int) -> bool:
+        """Relay the packet in the buffer, media or control; whether it was good media."""
+        if self.remote.is_rtp and length > 1 and is_control(self.plant.buffer.memory[1]):
+            self.relay_control(length)
+            return False
+        return self._relay(length)
+
     def _link(self, source: Address) -> None:
+        """From now on take this source's packets from a socket of their own, those already queued first."""
         self._unlink()
-        self.linked = self.plant.ports.connected(self.pair.rtp, source)
-        self._route()
+        linked = self.plant.ports.connected(self.pair.rtp, source)
+        if linked is not None:
+            self._catch_up(self.pair.rtp, source)
+            self._catch_up(linked, source)
+            self.linked = linked
         # The other leg's fast path holds our old `send`.
         for leg in (self, self._joined()):
             leg.open()
+
+    def _catch_up(self, own: socket.socket, source: Address) -> None:
+        for _ in range(MAXIMUM_QUEUED):
+            taken = self._take(own)
+            if taken is None:
+                return
+            if taken[1] == source:
+                self._pass(taken[0])
+            else:
+                self.counters.wrong_source += 1
 
     def _unlink(self) -> None:
         if self.linked is not None:

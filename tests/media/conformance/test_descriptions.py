@@ -1,0 +1,116 @@
+"""What offers and answers look like when the relay has rewritten them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.media.relay import Encryption
+from tests.support.media_party import SUITES, Party, cryptos, media_lines
+from tests.support.media_relays import Ng
+
+ICE = (
+    "a=ice-ufrag:abcd",
+    "a=ice-pwd:abcdefghijklmnopqrstuv",
+    "a=candidate:1 1 UDP 2130706431 127.0.0.1 4000 typ host",
+)
+
+
+@pytest.mark.parametrize(
+    ("encryption", "profile", "has_keys"),
+    [(Encryption.NONE, "RTP/AVP", False), (Encryption.SAVP, "RTP/SAVP", True), (Encryption.OSRTP, "RTP/AVP", True)],
+)
+def test_offer_has_the_profile_and_keys_asked_for(
+    ng: Ng, call: str, phone: Party, encryption: Encryption, profile: str, has_keys: bool
+) -> None:
+    offer = ng.offer(call, phone.sdp(), encryption)
+    ((kind, port, found),) = media_lines(offer)
+    assert (kind, found) == ("audio", profile)
+    assert port % 2 == 0
+    assert [suite for _, suite, _ in cryptos(offer)] == (list(SUITES) if has_keys else [])
+    assert f"a=rtcp:{port + 1}".encode() in offer
+
+
+def test_suites_are_those_asked_for_and_their_keys_differ(ng: Ng, call: str, phone: Party) -> None:
+    offer = ng.offer(call, phone.sdp(), Encryption.SAVP, suites=SUITES[1:3])
+    lines = cryptos(offer)
+    assert [suite for _, suite, _ in lines] == list(SUITES[1:3])
+    assert len({key for _, _, key in lines}) == 2
+
+
+def test_nothing_of_the_offerer_is_left(ng: Ng, call: str, phone: Party) -> None:
+    offer = ng.offer(call, phone.sdp(more=(*ICE, "a=rtcp-mux", "a=ptime:20")), Encryption.SAVP)
+    assert phone.address.encode() not in offer
+    assert str(phone.port).encode() not in offer
+    for name in (b"a=candidate", b"a=ice-", b"a=fingerprint", b"a=setup", b"a=rtcp-mux"):
+        assert name not in offer
+    assert f"c=IN IP4 {ng.address}".encode() in offer
+    assert b"a=ptime:20" in offer
+
+
+@pytest.mark.parametrize("feedback", ["", "F"])
+@pytest.mark.parametrize("encryption", [Encryption.NONE, Encryption.SAVP, Encryption.OSRTP])
+def test_answer_mirrors_the_profile_of_the_offer(
+    ng: Ng, call: str, phone: Party, provider: Party, encryption: Encryption, feedback: str
+) -> None:
+    for asked, suite in (("RTP/AVP", None), ("RTP/SAVP", SUITES[2])):
+        crypto = [(1, suite, phone.key(suite))] if suite else None
+        offer = ng.offer(call + asked, phone.sdp(asked + feedback, crypto), encryption)
+        taken = None if encryption is Encryption.NONE else SUITES[2]
+        answer = ng.answer(call + asked, provider.answer(offer, taken))
+        assert media_lines(answer)[0][2] == asked + feedback
+        assert [(tag, name) for tag, name, _ in cryptos(answer)] == ([(1, suite)] if suite else [])
+        assert provider.address.encode() not in answer
+        ng.delete(call + asked)
+
+
+def test_answer_echoes_the_tag_it_takes(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    lines = [(7, SUITES[3], phone.key(SUITES[3])), (9, SUITES[2], phone.key(SUITES[2]))]
+    offer = ng.offer(call, phone.sdp("RTP/SAVP", lines), Encryption.NONE)
+    ((tag, suite, key),) = cryptos(ng.answer(call, provider.answer(offer)))
+    assert (tag, suite) in {(7, SUITES[3]), (9, SUITES[2])}
+    assert key not in (phone.key(SUITES[3]), phone.key(SUITES[2]))
+
+
+def test_refused_line_stays_refused(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    video = b"m=video 6000 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+    offer = ng.offer(call, phone.sdp() + video, Encryption.SAVP)
+    assert [line[2] for line in media_lines(offer)] == ["RTP/SAVP", "RTP/SAVP"]
+    audio = provider.answer(offer[: offer.index(b"m=video")], SUITES[2])
+    answer = ng.answer(call, audio + b"m=video 0 RTP/SAVP 96\r\n")
+    assert [(kind, port == 0, profile) for kind, port, profile in media_lines(answer)] == [
+        ("audio", False, "RTP/AVP"),
+        ("video", True, "RTP/AVP"),
+    ]
+
+
+def test_offer_again_keeps_ports_and_keys(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    first = ng.offer(call, phone.sdp(), Encryption.SAVP)
+    answered = ng.answer(call, provider.answer(first, SUITES[1]))
+    again = ng.offer(call, phone.sdp(), Encryption.SAVP, to_tag="callee")
+    used = next(line for line in cryptos(first) if line[1] == SUITES[1])
+    assert used in cryptos(again)
+    assert media_lines(again) == media_lines(first)
+    assert media_lines(ng.answer(call, provider.answer(again, SUITES[1]))) == media_lines(answered)
+
+
+def test_the_answerer_may_offer_later(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    offer = ng.offer(call, phone.sdp(), Encryption.SAVP)
+    answer = ng.answer(call, provider.answer(offer, SUITES[1]))
+    used = next(line for line in cryptos(offer) if line[1] == SUITES[1])
+    own = [(used[0], SUITES[1], provider.key(SUITES[1]))]
+    to_phone = ng.offer(call, provider.sdp("RTP/SAVP", own), Encryption.NONE, from_tag="callee", to_tag="caller")
+    assert media_lines(to_phone) == media_lines(answer)
+    to_provider = ng.answer(call, phone.sdp(), from_tag="callee", to_tag="caller")
+    assert media_lines(to_provider) == media_lines(offer)
+    assert cryptos(to_provider) == [used]
+
+
+def test_hold_is_passed_on(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITES[2]))
+    held = ng.offer(call, phone.sdp(more=("a=sendonly",)), Encryption.SAVP, to_tag="callee")
+    assert b"a=sendonly" in held
+    answer = ng.answer(call, provider.answer(held, SUITES[2], more=("a=recvonly",)))
+    assert b"a=recvonly" in answer
+    old = ng.offer(call, phone.sdp(address="0.0.0.0"), Encryption.SAVP, to_tag="callee")
+    assert b"c=IN IP4 0.0.0.0" in old
+    assert phone.address.encode() not in old
