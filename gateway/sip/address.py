@@ -1,32 +1,46 @@
 """Addresses with a display name: From, To, Contact, Route and their like (RFC 3261 section 20.10).
 
 Both forms are read: `"Alice" <sip:alice@example.com;lr>;tag=1` and `sip:alice@example.com;tag=1`, where without
-angle brackets all parameters are the header's. What is written always has the brackets."""
+angle brackets all parameters are the header's. What is written always has the brackets.
+
+Most addresses of a message are only looked at for their tag, so parse() checks the text whole with one pattern and
+keeps its parts; the Uri and the tuple of parameters are made when somebody asks.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import attrs
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import (
     QUOTED,
+    TIGHT_PARAMETERS,
     WHITE,
     Parameters,
+    find_in_text,
     find_parameter,
     format_parameters,
     parse_parameters,
     quote,
     remove_parameter,
+    replace_in_text,
     replace_parameter,
     unquote,
 )
-from gateway.sip.uri import Uri
+from gateway.sip.uri import PLAIN_URI, Uri
 
 # Commas and semicolons in an unquoted display name would make one address look like two.
-_NAME_ADDR = re.compile(rf'({QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*)<([^<>]*)>[ \t]*(;.*)?', re.DOTALL)
+_NAME = rf'{QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*'
+# The usual form, in two parts: what stands before the parameters, and they. What this matches, Uri.parse and
+# parse_parameters accept.
+_PLAIN = re.compile(rf"[ \t]*((?:{_NAME})<{PLAIN_URI}>)({TIGHT_PARAMETERS})?[ \t]*", re.DOTALL)
+_NAME_ADDR = re.compile(rf"({_NAME})<[ \t]*([^<> \t]*)[ \t]*>[ \t]*(;.*)?", re.DOTALL)
 _ADDR_SPEC = re.compile(r'([^<>" \t;,?]+)[ \t]*(;.*)?', re.DOTALL)
+
+_set = object.__setattr__
 
 
 @attrs.frozen
@@ -36,11 +50,23 @@ class NameAddress:
     display_name: str
     uri: Uri
     parameters: Parameters = ()
+    # The two parts of the text that parse() left as they were; None when made otherwise.
+    _front: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
+    _tail: str = attrs.field(default="", init=False, eq=False, repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> NameAddress:
-        """The single address that text is. Raises MalformedMessage."""
-        text = text.strip(WHITE)
+    def parse(cls, text: str, start: int = 0) -> NameAddress:
+        """The single address that text is from start on. Raises MalformedMessage."""
+        match = _PLAIN.fullmatch(text, start)
+        if match is None:
+            return cls._parse_rare(text[start:].strip(WHITE))
+        address = cls.__new__(cls)
+        _set(address, "_front", match[1])
+        _set(address, "_tail", match[2] or "")
+        return address
+
+    @classmethod
+    def _parse_rare(cls, text: str) -> NameAddress:
         match = _NAME_ADDR.fullmatch(text)
         if match is not None:
             name, uri, parameters = match.groups()
@@ -52,22 +78,42 @@ class NameAddress:
             name, (uri, parameters) = "", match.groups()
         return cls(name, Uri.parse(uri), parse_parameters(parameters) if parameters else ())
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """The fields that parse() left for later: an unset slot asks here once."""
+            if name not in ("display_name", "uri", "parameters"):
+                raise AttributeError(name)
+            if name == "parameters":
+                value = parse_parameters(self._tail)
+            else:
+                display_name, uri = self._front[:-1].rsplit("<", 1)
+                value = Uri.parse(uri) if name == "uri" else unquote(display_name.strip(WHITE))
+            _set(self, name, value)
+            return value
+
     def __str__(self) -> str:
+        if self._front is not None:
+            return self._front + self._tail
         name = f"{quote(self.display_name)} " if self.display_name else ""
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
     @property
     def tag(self) -> str | None:
         """The tag of a From or To, None when there is none."""
+        if self._front is not None:
+            return find_in_text(self._tail, "tag") or None
         return find_parameter(self.parameters, "tag") or None
 
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter: '' for a flag, None when absent."""
+        if self._front is not None:
+            return find_in_text(self._tail, name)
         return find_parameter(self.parameters, name)
 
     def with_tag(self, tag: str) -> NameAddress:
         """The same address with that tag."""
-        return attrs.evolve(self, parameters=replace_parameter(self.parameters, "tag", tag))
+        return self.with_parameter("tag", tag)
 
     def without_tag(self) -> NameAddress:
         """The same address without a tag."""
@@ -75,4 +121,9 @@ class NameAddress:
 
     def with_parameter(self, name: str, value: str | None) -> NameAddress:
         """The same address with that header parameter set; value None makes a flag."""
-        return attrs.evolve(self, parameters=replace_parameter(self.parameters, name, value))
+        if self._front is None:
+            return NameAddress(self.display_name, self.uri, replace_parameter(self.parameters, name, value))
+        address = NameAddress.__new__(NameAddress)
+        _set(address, "_front", self._front)
+        _set(address, "_tail", replace_in_text(self._tail, name, value))
+        return address

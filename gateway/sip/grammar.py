@@ -14,10 +14,14 @@ Parameters = tuple[tuple[str, str | None], ...]
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"  # noqa: S105 - a pattern, not a password
 QUOTED = r'"[^"\\]*(?:\\.[^"\\]*)*"'
 WHITE = " \t"
+# The grammar has NUL only escaped in a quoted string.
+BARE_NUL = re.compile(r"(?<!\\)\0")
 
 # A value without quotes may be a token or a host; phones send more (slashes, colons, brackets), which does no harm.
 _VALUE = r'[^ \t;,"<>\\\x00-\x1f\x7f]*'
-_TIGHT_PARAMETERS = re.compile(rf"(?:;{TOKEN}(?:={_VALUE})?)+")
+# The usual form, without quotes and white space, which find_in_text can search.
+TIGHT_PARAMETERS = rf"(?:;{TOKEN}(?:={_VALUE})?)+"
+_TIGHT = re.compile(TIGHT_PARAMETERS)
 _PARAMETER = re.compile(rf"[ \t]*;[ \t]*({TOKEN})[ \t]*(?:=[ \t]*({QUOTED}|{_VALUE})[ \t]*)?", re.DOTALL)
 _LIST_ITEM = re.compile(r'(?:[^",<]|"[^"\\]*(?:\\.[^"\\]*)*"|<[^>]*>)+', re.DOTALL)
 _NEEDS_ESCAPE = re.compile(r'["\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f]')
@@ -76,7 +80,7 @@ def split_list(text: str) -> list[str]:
 
 def parse_parameters(text: str) -> Parameters:
     """The parameters in `;a=b;c`, in order; values keep their quotes. Raises MalformedMessage."""
-    if _TIGHT_PARAMETERS.fullmatch(text):
+    if _TIGHT.fullmatch(text):
         pairs = [part.partition("=") for part in text[1:].split(";")]
         return tuple([(name, value if equal else None) for name, equal, value in pairs])
     parameters = []
@@ -101,6 +105,28 @@ def find_parameter(parameters: Parameters, name: str) -> str | None:
         if candidate == name or candidate.lower() == name:
             return unquote(value) if value else ""
     return None
+
+
+def find_in_text(text: str | None, name: str) -> str | None:
+    """The same from a text that TIGHT_PARAMETERS matched, None being the empty one. `name` is in lower case."""
+    if not text:
+        return None
+    found = text.partition(f";{name}=")
+    if found[1]:
+        return found[2].partition(";")[0]
+    return find_parameter(parse_parameters(text), name)
+
+
+def replace_in_text(text: str, name: str, value: str | None) -> str:
+    """Such a text with that parameter's value replaced where it stands, or appended; value None makes a flag."""
+    count = text.lower().count(f";{name}")
+    front, found, rest = text.partition(f";{name}=")
+    if count > 1 or (count and not (found and value)):
+        return format_parameters(replace_parameter(parse_parameters(text), name, value))
+    if not found:
+        return f"{text};{name}" if value is None else f"{text};{name}={value}"
+    _, semicolon, after = rest.partition(";")
+    return f"{front};{name}={value}{semicolon}{after}"
 
 
 def replace_parameter(parameters: Parameters, name: str, value: str | None) -> Parameters:

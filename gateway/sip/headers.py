@@ -7,10 +7,13 @@ and those who use it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterable, Iterator
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import compress
+from typing import TypeVar, cast
 
-from gateway.sip.grammar import WHITE, split_list
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.grammar import BARE_NUL, WHITE, split_list
 
 COMPACT_FORMS = {
     "a": "accept-contact",
@@ -44,7 +47,9 @@ _COMMON = (
     "To", "User-Agent", "Via", "Warning", "WWW-Authenticate",
 )
 # fmt: on
-_BARE_NUL = re.compile(r"(?<!\\)\0")
+
+
+Value = TypeVar("Value")
 
 
 class _Keys(dict[str, str]):
@@ -55,21 +60,23 @@ class _Keys(dict[str, str]):
         return COMPACT_FORMS.get(lower, lower)
 
 
-KEYS = _Keys(COMPACT_FORMS)
-KEYS.update({name: name.lower() for name in _COMMON})
-KEYS.update({name.lower(): name.lower() for name in _COMMON})
+# Interned: searching a list of keys compares identities first.
+KEYS = _Keys({name: sys.intern(key) for name, key in COMPACT_FORMS.items()})
+KEYS.update({name: sys.intern(name.lower()) for name in _COMMON})
+KEYS.update({name.lower(): KEYS[name] for name in _COMMON})
 
 
 class Headers:
     """Ordered header lines, looked up by name in any case or in compact form."""
 
-    __slots__ = ("_keys", "_lines")
+    __slots__ = ("_keys", "_lines", "_parsed")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._keys: list[str] = []
-        self._lines: list[str] = []
-        for name, value in items:
-            self.add(name, value)
+        pairs = tuple(items)
+        self._keys: list[str] = [KEYS[name] for name, _ in pairs]
+        self._lines: list[str] = [f"{name}: {value}" for name, value in pairs]
+        # What parsed() found in the first line of a key, until that line changes.
+        self._parsed: dict[str, object] = {}
 
     @classmethod
     def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
@@ -77,17 +84,36 @@ class Headers:
         headers = cls.__new__(cls)
         headers._keys = keys
         headers._lines = lines
+        headers._parsed = {}
         return headers
-
-    def line(self, name: str) -> str | None:
-        """The first line of that name as it stands, name and all; the same object as long as nobody replaces it."""
-        key = KEYS[name]
-        return self._lines[self._keys.index(key)] if key in self._keys else None
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
         key = KEYS[name]
         return value_of(self._lines[self._keys.index(key)]) if key in self._keys else None
+
+    def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
+        """What parse(line, start of the value) makes of the first line of that key; None when there is none.
+
+        Remembered until that line changes: a key must always come with the same parse.
+        """
+        if key in self._parsed:
+            return cast(Value, self._parsed[key])
+        return self.required(key, parse) if key in self._keys else None
+
+    def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
+        """The same for a header that must be there: raises MalformedMessage when it is not."""
+        if key not in self._parsed:
+            self.read(((key, parse),))
+        return cast(Value, self._parsed[key])
+
+    def read(self, parsers: Iterable[tuple[str, Callable[[str, int], object]]]) -> None:
+        """Let parsed() know all these at once. Raises MalformedMessage when one is not there."""
+        for key, parse in parsers:
+            if key not in self._keys:
+                raise MalformedMessage(f"no {key} header")
+            line = self._lines[self._keys.index(key)]
+            self._parsed[key] = parse(line, line.index(":") + 1)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
@@ -113,6 +139,7 @@ class Headers:
         index = self._keys.index(key) if key in self._keys else 0
         self._keys.insert(index, key)
         self._lines.insert(index, f"{name}: {value}")
+        self._parsed.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
@@ -124,6 +151,7 @@ class Headers:
         if self._keys.count(key) > 1:
             self._discard(key, kept=index)
         self._lines[index] = f"{name}: {value}"
+        self._parsed.pop(key, None)
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
@@ -136,6 +164,7 @@ class Headers:
         key = KEYS[name]
         if key not in self._keys:
             return
+        self._parsed.pop(key, None)
         index = self._keys.index(key)
         rest = split_list(value_of(self._lines[index]))[1:]
         if rest:
@@ -145,16 +174,15 @@ class Headers:
 
     def select(self, keys: Collection[str]) -> Headers:
         """New Headers with the lines whose lower-case full name is in keys, as they stand."""
-        pairs = [(key, line) for key, line in zip(self._keys, self._lines, strict=True) if key in keys]
-        return Headers.from_lines([key for key, _ in pairs], [line for _, line in pairs])
+        chosen = Headers()
+        chosen.extend(self, keys)
+        return chosen
 
-    def take(self, source: Headers, name: str) -> None:
-        """Append all lines of that name from source, as they stand."""
-        key = KEYS[name]
-        for candidate, line in zip(source._keys, source._lines, strict=True):
-            if candidate == key:
-                self._keys.append(key)
-                self._lines.append(line)
+    def extend(self, source: Headers, keys: Collection[str]) -> None:
+        """Append the lines of source whose lower-case full name is in keys, as they stand."""
+        wanted = list(map(keys.__contains__, source._keys))
+        self._keys.extend(compress(source._keys, wanted))
+        self._lines.extend(compress(source._lines, wanted))
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Name, as written, and value of each line."""
@@ -177,26 +205,28 @@ class Headers:
 
     def copy(self) -> Headers:
         """The same lines, to be changed apart."""
-        return Headers.from_lines(self._keys.copy(), self._lines.copy())
+        headers = Headers.from_lines(self._keys.copy(), self._lines.copy())
+        headers._parsed = self._parsed.copy()
+        return headers
 
     def to_bytes(self, first_line: str | None = None) -> bytes:
-        """All lines, each with its CRLF, after first_line. Raises ValueError when there is a line break or NUL
-        within one.
+        """All lines, each with its CRLF, after first_line. Raises ValueError when one has a line break or NUL in it.
 
         Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line
         breaks are counted in the whole text. A NUL is allowed where RFC 3261 has it, escaped in a quoted string.
         """
-        lines = self._lines if first_line is None else [first_line, *self._lines]
-        text = "\r\n".join(lines) + "\r\n" if lines else ""
-        breaks = len(lines)
-        if text.count("\n") != breaks or text.count("\r") != breaks or ("\0" in text and _BARE_NUL.search(text)):
+        lines = self._lines.copy() if first_line is None else [first_line, *self._lines]
+        text = "".join(lines)
+        if "\n" in text or "\r" in text or ("\0" in text and BARE_NUL.search(text)):
             raise ValueError("a line break or NUL in a header value")
-        return text.encode("utf-8", "surrogateescape")
+        lines.append("")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
     def _discard(self, key: str, kept: int = -1) -> None:
         indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
         self._lines = [self._lines[index] for index in indexes]
         self._keys = [self._keys[index] for index in indexes]
+        self._parsed.pop(key, None)
 
 
 def value_of(line: str) -> str:

@@ -2,59 +2,105 @@
 
 `parse` reads the first line, finds the header lines and cuts the body; values stay unread. `check` then reads those
 that every element needs. What has no hope of an answer raises MalformedMessage without a request; what can still be
-answered carries it along. Cutting a stream into messages is framing.py's."""
+answered carries it along. Cutting a stream into messages is framing.py's.
+
+The usual message takes the short way: every line starts with a header name and a colon. A folded line and nonsense
+look the same there, and take the long way.
+"""
 
 from __future__ import annotations
 
 import re
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.grammar import TOKEN
-from gateway.sip.headers import KEYS, Headers, value_of
+from gateway.sip.fields import MANDATORY
+from gateway.sip.grammar import BARE_NUL, TOKEN
+from gateway.sip.headers import KEYS, Headers
 from gateway.sip.limits import LIMITS, Limits
 from gateway.sip.message import Message, Request, Response
 
+_LINE_START = re.compile(r"\r\n([^:]*:)")
+_HEADER = re.compile(rf"({TOKEN})[ \t]*:")
 # Unfolding (7.3.1): a line that starts with white space continues the one before; all of it counts as one SP.
 _FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
-_HEADER_NAMES = re.compile(rf"\r\n({TOKEN})[ \t]*:")
-_HEADER_LINE = re.compile(rf"{TOKEN}[ \t]*:")
-_REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ \t\x00-\x1f\x7f]+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE)
+_REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ \x00-\x1f\x7f]+) SIP/2\.0", re.IGNORECASE)
+_OTHER_VERSION = re.compile(r" SIP/(?!2\.0$)[0-9]+\.[0-9]+$", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE | re.DOTALL)
-_BARE_NUL = re.compile(r"(?<!\\)\0")
 # Two of these would let two elements read two different messages.
-_SINGLE = (
-    "call-id",
-    "content-length",
-    "content-type",
-    "cseq",
-    "event",
-    "expires",
-    "from",
-    "max-forwards",
-    "min-expires",
-    "refer-to",
-    "replaces",
-    "session-expires",
-    "to",
+_SINGLE = frozenset(
+    {
+        "call-id",
+        "content-length",
+        "content-type",
+        "cseq",
+        "event",
+        "expires",
+        "from",
+        "max-forwards",
+        "min-expires",
+        "min-se",
+        "rack",
+        "refer-to",
+        "referred-by",
+        "replaces",
+        "rseq",
+        "session-expires",
+        "to",
+    }
 )
-_ANSWERABLE = ("via", "from", "to", "call-id", "cseq")
-_REQUIRED = ("via", "from", "to", "call-id", "cseq")
+_METHODS = frozenset(
+    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+)
+_REMEMBERED = 1000
+
+
+class _UnknownStart(Exception):
+    """A line start that is no header name: folded, or nonsense."""
+
+
+class _LineStarts(dict[str, str]):
+    """Start of a line, colon and all -> key. Remembers names it meets, but peers must not make it grow for ever."""
+
+    def __missing__(self, start: str) -> str:
+        match = _HEADER.fullmatch(start)
+        if match is None:
+            raise _UnknownStart
+        key = KEYS[match[1]]
+        if len(self) < _REMEMBERED and len(start) < 40:
+            self[start] = key
+        return key
+
+
+_LINE_STARTS = _LineStarts({f"{name}:": key for name, key in KEYS.items()})
+_key_of = _LINE_STARTS.__getitem__
 
 
 def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     """The message in one datagram, or in one piece of a stream. Raises MalformedMessage."""
-    if data[:2] == b"\r\n":
+    if data[:1] == b"\r":
         data = data.lstrip(b"\r\n")
     end = data.find(b"\r\n\r\n")
     if end < 0:
         raise MalformedMessage("no empty line after the headers", len(data))
-    if len(data) > limits.message or end > limits.head:
-        raise MalformedMessage("too large", limits.message, status=513)
     text = data[:end].decode("utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _FOLD.sub(" ", text)
-    message = _parse_head(text, limits)
-    message.body = _cut_body(message, data, end + 4)
+    lines = text.split("\r\n")
+    first_line = lines.pop(0)
+    try:
+        keys = list(map(_key_of, _LINE_START.findall(text)))
+        is_odd = len(keys) != len(lines)
+    except _UnknownStart:
+        is_odd = True
+    if is_odd:
+        first_line, keys, lines, is_odd = _read_odd_lines(text)
+    message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
+    if is_odd:
+        raise _with_request(MalformedMessage("a line that is no header"), message)
+    if len(data) > limits.line or len(lines) > limits.vias or len(set(keys)) != len(keys):
+        _check_numbers(keys, lines, len(data), end, limits, message)
+    text = "".join(lines)
+    if "\r" in text or "\n" in text or ("\0" in text and BARE_NUL.search(text)):
+        raise _with_request(MalformedMessage("a bare CR, LF or NUL in the headers"), message)
+    message.body = _cut_body(message, lines[-1] if lines else "", data, end + 4)
     return message
 
 
@@ -66,33 +112,28 @@ def check(message: Message) -> None:
         raise _with_request(error, message) from None
 
 
-def _parse_head(text: str, limits: Limits) -> Message:
-    first_line, *lines = text.split("\r\n")
-    names = _HEADER_NAMES.findall(text)
-    broken = len(names) != len(lines)
-    if broken:
-        lines = [line for line in lines if _HEADER_LINE.match(line)]
-        names = [line.partition(":")[0].rstrip(" \t") for line in lines]
-    keys = [KEYS[name] for name in names]
-    message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
-    if broken:
-        raise _with_request(MalformedMessage("a line that is no header"), message)
-    _check_lines(text, keys, lines, limits, message)
-    return message
+def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:
+    """First line, keys, lines without those that are no headers, and whether there were such."""
+    first_line, *lines = _FOLD.sub(" ", text).split("\r\n")
+    matches = [_HEADER.match(line) for line in lines]
+    keys = [KEYS[match[1]] for match in matches if match]
+    kept = [line for line, match in zip(lines, matches, strict=True) if match]
+    return first_line, keys, kept, len(kept) != len(lines)
 
 
 def _parse_first_line(line: str, headers: Headers) -> Message:
+    words = line.split(" ")
+    if len(words) == 3 and words[0] in _METHODS and words[2] == "SIP/2.0" and words[1].isprintable():
+        return Request(words[0], words[1], headers)
     match = _REQUEST_LINE.fullmatch(line)
     if match is not None:
-        method, uri, version = match.groups()
-        request = Request(method, uri, headers)
-        if version.upper() != "SIP/2.0":
-            raise _with_request(MalformedMessage(f"version {version[:20]}", status=505), request)
-        return request
+        return Request(match[1], match[2], headers)
     match = _STATUS_LINE.fullmatch(line)
     if match is not None:
-        return Response(int(match.group(1)), match.group(2) or "", headers)
-    raise _with_request(MalformedMessage(f"not a first line: {line[:80]!r}"), _guess_request(line, headers))
+        return Response(int(match[1]), match[2] or "", headers)
+    is_other_version = _OTHER_VERSION.search(line) is not None
+    error = MalformedMessage(f"not a first line: {line[:80]!r}", status=505 if is_other_version else 400)
+    raise _with_request(error, _guess_request(line, headers))
 
 
 def _guess_request(line: str, headers: Headers) -> Message | None:
@@ -103,43 +144,38 @@ def _guess_request(line: str, headers: Headers) -> Message | None:
     return Request(words[0], words[1], headers)
 
 
-def _check_lines(text: str, keys: list[str], lines: list[str], limits: Limits, message: Message) -> None:
-    breaks = len(lines)
-    if text.count("\r") != breaks or text.count("\n") != breaks or ("\0" in text and _BARE_NUL.search(text)):
-        raise _with_request(MalformedMessage("a bare CR, LF or NUL in the headers"), message)
-    if len(lines) > limits.headers or max(map(len, lines), default=0) > limits.line:
-        raise _with_request(MalformedMessage("too many headers, or one too long", status=513), message)
-    if len(set(keys)) == len(keys):
-        return
-    for key in _SINGLE:
+def _check_numbers(keys: list[str], lines: list[str], size: int, end: int, limits: Limits, message: Message) -> None:
+    if size > limits.message or end > limits.head or len(lines) > limits.headers or keys.count("via") > limits.vias:
+        raise _with_request(MalformedMessage("too large", size, status=513), message)
+    if max(map(len, lines), default=0) > limits.line:
+        raise _with_request(MalformedMessage("a line is too long", status=513), message)
+    for key in _SINGLE.intersection(keys):
         if keys.count(key) > 1:
             raise _with_request(MalformedMessage(f"more than one {key} header"), message)
-    if keys.count("via") > limits.vias:
-        raise _with_request(MalformedMessage("too many Vias", status=513), message)
 
 
-def _cut_body(message: Message, data: bytes, start: int) -> bytes:
+def _cut_body(message: Message, last_line: str, data: bytes, start: int) -> bytes:
     """The body by Content-Length (18.3): the rest without it; less than the rest is fine, more is an error."""
-    line = message.headers.line("content-length")
-    if line is None:
+    if last_line == f"Content-Length: {len(data) - start}":
         return data[start:]
-    value = value_of(line)
-    if not (value.isascii() and value.isdigit()) or len(value) > 10 or int(value) > len(data) - start:
+    value = message.headers.get("content-length")
+    if value is None:
+        return data[start:]
+    if len(value) > 10 or not (value.isascii() and value.isdigit()) or int(value) > len(data) - start:
         raise _with_request(MalformedMessage(f"Content-Length {value[:40]!r} is wrong", start), message)
     return data[start : start + int(value)]
 
 
 def _with_request(error: MalformedMessage, message: Message | None) -> MalformedMessage:
-    if isinstance(message, Request) and all(key in message.headers for key in _ANSWERABLE):
+    """The error with the request, when there is a Via to answer it along; what else is missing is left out (8.1.1)."""
+    if isinstance(message, Request) and "via" in message.headers:
         error.request = message
     return error
 
 
 def _check(message: Message) -> None:
-    for key in _REQUIRED:
-        if key not in message.headers:
-            raise MalformedMessage(f"no {key} header")
-    message.top_via, message.from_, message.to, message.call_id  # noqa: B018 - reading is the check
+    message.headers.read(MANDATORY)
+    # Reading is the check.
     message.contact, message.max_forwards  # noqa: B018
     if isinstance(message, Request):
         _check_request(message)

@@ -7,26 +7,34 @@ Escapes stay in `user` as `%HH`, except those of unreserved characters, which me
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import unquote_to_bytes
 
 import attrs
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.grammar import Parameters, find_parameter, format_parameters, replace_parameter
+from gateway.sip.grammar import Parameters, find_parameter, format_parameters, parse_number, replace_parameter
 
-HOST = r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*)"
-_SAFE = r'[^@:<>"\\\x00-\x20\x7f%]'
-_USER_PART = rf"(?:{_SAFE}|%[0-9A-Fa-f]{{2}})"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
+HOST = rf"\[[0-9A-Fa-f:.]+\]|{_NAME}"
 # Phones send more than user-unreserved in a user part ("#" of a star code above all): take what cannot
 # change the structure.
+_SAFE = r'[^@:<>"\\\x00-\x20\x7f%]'
+_USER = rf"{_SAFE}*(?:%[0-9A-Fa-f]{{2}}{_SAFE}*)*"
+_PARAMETERS = r'(?:;[^;?=@<>"\\\x00-\x20\x7f]+(?:=[^;?@<>"\\\x00-\x20\x7f]*)?)*'
+_HEADERS = r'[^<>"\\\x00-\x20\x7f]*'
 _SIP = re.compile(
-    rf"(sips?):(?:({_USER_PART}+)(?::((?:{_USER_PART}|:)*))?@)?({HOST})(?::([0-9]{{1,5}}))?"
-    r'((?:;[^;?=@<>"\\\x00-\x20\x7f]+(?:=[^;?@<>"\\\x00-\x20\x7f]*)?)*)(?:\?([^<>"\\\x00-\x20\x7f]*))?',
+    rf"(sips?):(?:({_USER})(?::({_USER}))?@)?({HOST})(?::([0-9]{{1,5}}))?({_PARAMETERS})(?:\?({_HEADERS}))?",
     re.IGNORECASE,
 )
+# The usual form of a SIP URI, without escapes, IPv6, password and headers. As a part of larger patterns without its
+# groups: all that this matches, Uri.parse accepts.
+_PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::([0-9]{{1,4}}))?({_PARAMETERS})")
+PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[0-9]{{1,4}})?{_PARAMETERS}"
 _OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
 _ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
+_LONGEST_KNOWN = 200  # characters, which bounds what the known URIs can take
 # 19.1.4: these must match even when only one of the two URIs has them.
 _ALWAYS_COMPARED = ("user", "ttl", "method", "maddr", "transport")
 
@@ -46,21 +54,33 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """The URI that text is, whole and without white space around. Raises MalformedMessage."""
+        return _parse_known(text) if len(text) < _LONGEST_KNOWN else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Uri:
+        match = _PLAIN.fullmatch(text)
+        if match is None:
+            return cls._parse_rare(text)
+        scheme, user, host, port, parameters = match.groups()
+        return cls(
+            scheme, user, None, host, None if port is None else int(port), _split(parameters) if parameters else ()
+        )
+
+    @classmethod
+    def _parse_rare(cls, text: str) -> Uri:
         match = _SIP.fullmatch(text)
         if match is None:
             return cls._parse_other(text)
         scheme, user, password, host, port, parameters, headers = match.groups()
-        if port is not None and int(port) > 65535:
-            raise MalformedMessage(f"port out of range in {text[:80]!r}")
-        if user is not None and "%" in user:
-            user = _normalise_escapes(user)
+        if "%" in text:
+            user, password, parameters = [part and _unescape(part) for part in (user, password, parameters)]
         return cls(
             scheme.lower(),
             user,
             password,
             parse_host(host),
-            None if port is None else int(port),
-            _split_parameters(parameters) if parameters else (),
+            None if port is None else parse_number(port, "the port of a URI", 65535),
+            _split(parameters) if parameters else (),
             headers or "",
         )
 
@@ -119,22 +139,31 @@ class Uri:
         return _identity(self) == _identity(other) and _parameters_match(self, other)
 
 
+@lru_cache(maxsize=4096)
+def _parse_known(text: str) -> Uri:
+    """The URIs of a site's phones and its provider come again with every message: they share one value."""
+    return Uri._parse(text)
+
+
 def parse_host(text: str) -> str:
     """A host that matched HOST, an IPv6 reference without its brackets. Raises MalformedMessage."""
     if text[0] != "[":
         return text
+    # An extra colon comes from a mistake in RFC 3261's own grammar (RFC 5118 section 4.10).
+    host = text[1:-1].replace(":::", "::", 1)
     try:
-        IPv6Address(text[1:-1])
+        IPv6Address(host)
     except AddressValueError:
         raise MalformedMessage(f"not an IPv6 address: {text[:60]}") from None
-    return text[1:-1]
+    return host
 
 
-def _normalise_escapes(text: str) -> str:
+def _unescape(text: str) -> str:
+    """The same text with unreserved characters as themselves."""
     return _ESCAPED_UNRESERVED.sub(lambda match: chr(int(match.group()[1:], 16)), text)
 
 
-def _split_parameters(text: str) -> Parameters:
+def _split(text: str) -> Parameters:
     pairs = [part.partition("=") for part in text[1:].split(";")]
     return tuple([(name, value if equal else None) for name, equal, value in pairs])
 

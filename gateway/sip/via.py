@@ -1,19 +1,23 @@
 """One value of a Via header (RFC 3261 section 20.42; received and rport: 18.2.1, RFC 3581).
 
-Which branch to choose and where a response goes are decided by transaction and transport.
+Which branch to choose and where a response goes are decided by transaction and transport. Parameters stay text
+until more than one of them is asked for: a response or a retransmission is matched by its branch alone.
 """
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import attrs
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import (
+    TIGHT_PARAMETERS,
     TOKEN,
     WHITE,
     Parameters,
+    find_in_text,
     find_parameter,
     format_parameters,
     parse_number,
@@ -24,10 +28,14 @@ from gateway.sip.uri import HOST, parse_host
 
 MAGIC_COOKIE = "z9hG4bK"
 
+# The usual form, and all that section 25.1 allows (white space around the slashes, the colon and the parameters).
+_PLAIN = re.compile(rf"[ \t]*SIP/2\.0/([A-Z]+) ({HOST})(?::([0-9]{{1,4}}))?({TIGHT_PARAMETERS})?[ \t]*")
 _VIA = re.compile(
     rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+({HOST})[ \t]*(?::[ \t]*([0-9]{{1,5}})[ \t]*)?(;.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+
+_set = object.__setattr__
 
 
 @attrs.frozen
@@ -38,11 +46,26 @@ class Via:
     host: str
     port: int | None = None
     parameters: Parameters = ()
+    # The parameters as they came, while `parameters` is unset.
+    _text: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Via:
-        """The single Via value that text is. Raises MalformedMessage."""
-        match = _VIA.fullmatch(text.strip(WHITE))
+    def parse(cls, text: str, start: int = 0) -> Via:
+        """The single Via value that text is from start on. Raises MalformedMessage."""
+        match = _PLAIN.fullmatch(text, start)
+        if match is None:
+            return cls._parse_rare(text[start:].strip(WHITE))
+        transport, host, port, parameters = match.groups()
+        via = cls.__new__(cls)
+        _set(via, "transport", transport)
+        _set(via, "host", host if host[0] != "[" else parse_host(host))
+        _set(via, "port", None if port is None else int(port))
+        _set(via, "_text", parameters or "")
+        return via
+
+    @classmethod
+    def _parse_rare(cls, text: str) -> Via:
+        match = _VIA.fullmatch(text)
         if match is None:
             raise MalformedMessage(f"not a Via: {text[:80]!r}")
         transport, host, port, parameters = match.groups()
@@ -53,30 +76,45 @@ class Via:
             parse_parameters(parameters) if parameters else (),
         )
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """`parameters`, which parse() left for later: an unset slot asks here once."""
+            if name != "parameters":
+                raise AttributeError(name)
+            value = parse_parameters(self._text)
+            _set(self, name, value)
+            return value
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
-        return f"SIP/2.0/{self.transport} {host}{port}{format_parameters(self.parameters)}"
+        parameters = format_parameters(self.parameters) if self._text is None else self._text
+        return f"SIP/2.0/{self.transport} {host}{port}{parameters}"
 
     def parameter(self, name: str) -> str | None:
         """The value of a parameter: '' for a flag, None when absent."""
+        if self._text is not None:
+            return find_in_text(self._text, name)
         return find_parameter(self.parameters, name)
 
     @property
     def branch(self) -> str | None:
         """The branch parameter, None when absent (RFC 2543)."""
+        if self._text is not None:
+            return find_in_text(self._text, "branch") or None
         return find_parameter(self.parameters, "branch") or None
 
     @property
     def received(self) -> str | None:
         """The source address that a server saw, without brackets."""
-        value = find_parameter(self.parameters, "received")
+        value = self.parameter("received")
         return value.strip("[]") if value else None
 
     @property
     def rport(self) -> int | None:
         """The source port that a server saw; 0 when it is only asked for (RFC 3581), None when absent."""
-        value = find_parameter(self.parameters, "rport")
+        value = self.parameter("rport")
         if value is None:
             return None
         return parse_number(value, "rport", 65535) if value else 0

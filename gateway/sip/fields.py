@@ -1,0 +1,106 @@
+"""How the value of each header that the gateway itself reads becomes a Python value.
+
+Every function takes a whole header line and where its value starts in it, and raises MalformedMessage. Which header is
+read when is message.py's; what the URIs, addresses and Vias in them are is in modules of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import attrs
+
+from gateway.sip.address import NameAddress
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.grammar import TOKEN, WHITE, split_list
+from gateway.sip.via import Via
+
+# Each matches a value with the white space around it.
+_CSEQ = re.compile(rf"[ \t]*0*([0-9]{{1,10}})[ \t]+({TOKEN})[ \t]*")
+# More than "word" of section 25.1, but nothing that another element could split it at.
+_CALL_ID = re.compile(r"[ \t]*([^ \t\x00-\x1f\x7f,;]+)[ \t]*")
+_NUMBER = re.compile(r"[ \t]*0*([0-9]+)[ \t]*")
+_MEDIA_TYPE = re.compile(rf"[ \t]*({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*(?:;.*)?", re.DOTALL)
+_LARGEST = 2**32 - 1
+
+
+@attrs.frozen
+class CSeq:
+    """The CSeq header (RFC 3261 section 20.16): a number below 2**31 and a method."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str, start: int = 0) -> CSeq:
+        """The CSeq that text is from start on. Raises MalformedMessage."""
+        match = _CSEQ.fullmatch(text, start)
+        number = 2**31 if match is None else int(match[1])
+        if match is None or number >= 2**31:
+            raise MalformedMessage(f"not a CSeq: {text[start : start + 60]!r}")
+        return cls(number, match[2])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+def first_via(line: str, start: int) -> Via:
+    """The first value of a Via line."""
+    return Via.parse(split_list(line[start:])[0]) if "," in line else Via.parse(line, start)
+
+
+def first_contact(line: str, start: int) -> NameAddress | None:
+    """The first value of a Contact line; None for "*"."""
+    if "," in line:
+        return NameAddress.parse(split_list(line[start:])[0])
+    return None if line[start:].strip(WHITE) == "*" else NameAddress.parse(line, start)
+
+
+def call_id(line: str, start: int) -> str:
+    """A Call-ID."""
+    match = _CALL_ID.fullmatch(line, start)
+    if match is None:
+        raise MalformedMessage(f"not a Call-ID: {line[start : start + 80]!r}")
+    return match[1]
+
+
+@lru_cache(maxsize=256)
+def max_forwards(line: str, start: int) -> int:
+    """Max-Forwards, 0..2**32-1."""
+    hops = _number(line, start)
+    if hops > _LARGEST:
+        raise MalformedMessage("Max-Forwards is too large")
+    return hops
+
+
+def expires(line: str, start: int) -> int:
+    """Seconds; a number too large for 32 bits means the largest (section 20.19)."""
+    return min(_number(line, start), _LARGEST)
+
+
+def media_type(line: str, start: int) -> str:
+    """type/subtype in lower case, without parameters."""
+    match = _MEDIA_TYPE.fullmatch(line, start)
+    if match is None:
+        raise MalformedMessage(f"not a media type: {line[start : start + 60]!r}")
+    return f"{match[1]}/{match[2]}".lower()
+
+
+def _number(line: str, start: int) -> int:
+    """The number in the line; 2**32 for all above 2**32."""
+    match = _NUMBER.fullmatch(line, start)
+    if match is None:
+        raise MalformedMessage(f"not a number: {line[start : start + 60]!r}")
+    return int(match[1]) if len(match[1]) <= 10 else _LARGEST + 1
+
+
+# What every message must have (section 8.1.1; Max-Forwards, which RFC 2543 did not know, is not demanded).
+MANDATORY: tuple[tuple[str, Callable[[str, int], object]], ...] = (
+    ("via", first_via),
+    ("from", NameAddress.parse),
+    ("to", NameAddress.parse),
+    ("call-id", call_id),
+    ("cseq", CSeq.parse),
+)
