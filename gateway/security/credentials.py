@@ -1,0 +1,71 @@
+"""The file of passwords that peers must prove: TOML, ``user = "password"``, readable by its owner alone.
+
+Here: reading it and saying in one line what is wrong with it. A password leaves this module only through ``of``.
+"""
+
+import os
+import stat
+import tomllib
+from pathlib import Path
+
+MAXIMUM_BYTES = 16 * 1024 * 1024
+
+
+class CredentialsError(Exception):
+    """The file cannot be used; the message is one line without any of its content."""
+
+
+class Passwords:
+    """Users and their passwords. Shows neither in ``repr``."""
+
+    def __init__(self, passwords: dict[str, str]) -> None:
+        self._passwords = dict(passwords)
+
+    @classmethod
+    def load(cls, path: Path) -> "Passwords":
+        """The passwords in the file; raises CredentialsError."""
+        try:
+            document = tomllib.loads(_read(path).decode("utf-8"))
+        except OSError as error:
+            raise CredentialsError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise CredentialsError(f"{path}: is not UTF-8") from None
+        except tomllib.TOMLDecodeError:
+            # The parser's message may quote the line that it stumbled over.
+            raise CredentialsError(f'{path}: is not TOML: a line is not of the form user = "password"') from None
+        return cls(_checked(path, document))
+
+    def of(self, user: str) -> str | None:
+        """The user's password; None for an unknown user."""
+        return self._passwords.get(user)
+
+    def __len__(self) -> int:
+        return len(self._passwords)
+
+    def __repr__(self) -> str:
+        return f"<Passwords of {len(self._passwords)} users>"
+
+
+def _read(path: Path) -> bytes:
+    """The content, once the open file is known to be private: the name could be given to another file in between."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CredentialsError(f"{path}: is no file")
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise CredentialsError(f"{path}: has mode {mode:04o}, but only its owner may have access: chmod 600")
+        data = file.read(MAXIMUM_BYTES + 1)
+    if len(data) > MAXIMUM_BYTES:
+        raise CredentialsError(f"{path}: is longer than {MAXIMUM_BYTES} bytes")
+    return data
+
+
+def _checked(path: Path, document: dict[str, object]) -> dict[str, str]:
+    passwords = {}
+    for number, (user, password) in enumerate(document.items(), 1):
+        if not user or not isinstance(password, str) or not password:
+            raise CredentialsError(f'{path}: entry {number} is not of the form user = "password"')
+        passwords[user] = password
+    return passwords
