@@ -39,7 +39,10 @@ def _drop(message: Message, flow: Flow) -> None:
 
 
 class Arrival:
-    """Parses, checks and hands on to `receiver`, which the owner sets. Nothing raises out of it."""
+    """Parses, checks and hands on to `receiver`, which the owner sets.
+
+    This is the guard of the gateway's entry for messages: a bug behind it is logged and ends one message, no listener.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self.receiver: Receiver = _drop
@@ -56,9 +59,13 @@ class Arrival:
         except MalformedMessage as malformed:
             self.reject(malformed, flow)
             return
+        except Exception:
+            log.failure("what {source} sent met a bug in parsing", source=flow.remote)
+            self._dropped[flow.transport].inc()
+            return
         try:
             self.receiver(message, flow)
-        except Exception:  # the guard of this entry point: a bug ends one message, not the listener
+        except Exception:
             log.failure("a message from {source} met a bug", source=flow.remote)
             _answer(message, flow, 500)
 

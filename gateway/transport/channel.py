@@ -15,6 +15,12 @@ from gateway.transport.identity import identity_of, mismatch
 _RECORD = 16384
 """Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
 
+_CHUNK = _RECORD + 512
+"""Bytes read at once of what OpenSSL wants sent: a full record and then some."""
+
+_HEADER = 5
+"""Bytes before each record's body: type, version, length."""
+
 _VERIFY_REASONS = {
     2: "unknown authority (an issuer is missing)",
     9: "not yet valid",
@@ -48,6 +54,7 @@ class Verification:
 
     name: str | None = None
     allow_wildcards: bool = False
+    is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
     problem: str | None = None
 
     def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
@@ -69,16 +76,48 @@ class Verification:
             self.problem = problem
 
 
+class _Records:
+    """Follows where TLS records begin and end in what arrives, to know when nothing is left to ask OpenSSL for."""
+
+    __slots__ = ("_head", "_left")
+
+    def __init__(self) -> None:
+        self._head = b""  # of a record whose length is not known yet
+        self._left = 0  # bytes that a begun record still lacks
+
+    def is_exactly_one(self, data: bytes) -> bool:
+        """Whether data is one whole record and nothing unfinished came before it."""
+        return not self._left and not self._head and len(data) > _HEADER and len(data) == _size(data, 0)
+
+    def follow(self, data: bytes) -> None:
+        """data arrived."""
+        if len(data) < self._left:
+            self._left -= len(data)
+            return
+        data = self._head + data[self._left :]
+        start = 0
+        while len(data) - start >= _HEADER:
+            start += _size(data, start)
+        self._left = max(0, start - len(data))
+        self._head = data[start:]
+
+
+def _size(data: bytes, start: int) -> int:
+    return _HEADER + (data[start + 3] << 8 | data[start + 4])
+
+
 class TlsChannel:
     """One end of a TLS connection. After TlsFailed, outgoing() holds the alert for the peer."""
 
-    __slots__ = ("_connection", "_verification", "has_peer_closed", "is_open")
+    __slots__ = ("_connection", "_has_output", "_records", "_verification", "has_peer_closed", "is_open")
 
     def __init__(self, connection: SSL.Connection, verification: Verification) -> None:
         self._connection = connection
         self._verification = verification
         self.is_open = False  # the handshake is complete and the peer verified
         self.has_peer_closed = False
+        self._records = _Records()
+        self._has_output = False
 
     def start(self) -> None:
         """Prepare the first flight: a client's hello."""
@@ -86,8 +125,13 @@ class TlsChannel:
 
     def receive(self, ciphertext: bytes) -> list[bytes]:
         """The plaintext that became readable, in order. Raises TlsFailed."""
-        if ciphertext:
-            self._connection.bio_write(ciphertext)
+        if not ciphertext:
+            return []
+        self._connection.bio_write(ciphertext)
+        if self._records.is_exactly_one(ciphertext) and self.is_open:
+            return self._read(most=1)
+        self._records.follow(ciphertext)
+        self._has_output = True
         if not self.is_open and not self._advance_handshake():
             return []
         return self._read()
@@ -95,6 +139,7 @@ class TlsChannel:
     def send(self, plaintext: bytes) -> None:
         """Encrypt; the result is in outgoing(). Only when is_open. Raises TlsFailed."""
         send = self._connection.send
+        self._has_output = True
         try:
             if len(plaintext) <= _RECORD:
                 send(plaintext)
@@ -106,15 +151,23 @@ class TlsChannel:
 
     def outgoing(self) -> bytes:
         """What the network should get; empty when there is nothing."""
+        if not self._has_output:
+            return b""
+        self._has_output = False
         pieces: list[bytes] = []
-        while True:
-            try:
-                pieces.append(self._connection.bio_read(65536))
-            except SSL.WantReadError:
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        try:
+            while True:
+                piece = self._connection.bio_read(_CHUNK)
+                pieces.append(piece)
+                if len(piece) < _CHUNK:
+                    break
+        except SSL.WantReadError:
+            pass
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
         """Prepare the close_notify alert (RFC 8446 section 6.1)."""
+        self._has_output = True
         try:
             self._connection.shutdown()
         except SSL.Error:  # in mid-handshake there is nothing to close
@@ -137,6 +190,7 @@ class TlsChannel:
         return None if certificate is None else identity_of(certificate.to_cryptography())
 
     def _advance_handshake(self) -> bool:
+        self._has_output = True
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
@@ -150,6 +204,8 @@ class TlsChannel:
     def _verify_again(self) -> None:
         """A resumed session shows no certificate, so OpenSSL asked nobody: the one it was begun with must still do."""
         verification = self._verification
+        if verification.is_rehearsal:
+            return
         certificate = self._connection.get_peer_certificate()
         if certificate is None:
             verification.problem = "no certificate" if verification.name is not None else None
@@ -161,19 +217,22 @@ class TlsChannel:
             self.close()
             raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem))
 
-    def _read(self) -> list[bytes]:
+    def _read(self, most: int | None = None) -> list[bytes]:
+        """What can be read; most is the number of records there can be. A message usually has one of its own, and then
+        one question to OpenSSL is enough and it has nothing to say itself."""
         pieces: list[bytes] = []
         receive = self._connection.recv
         try:
-            while True:
+            while len(pieces) != most:
                 pieces.append(receive(_RECORD))
         except SSL.WantReadError:
-            return pieces
+            self._has_output = True
         except SSL.ZeroReturnError:
-            self.has_peer_closed = True
-            return pieces
+            self.has_peer_closed = self._has_output = True
         except SSL.Error as error:
+            self._has_output = True
             raise self._failed(error) from error
+        return pieces
 
     def _failed(self, error: SSL.Error) -> TlsFailed:
         problem = self._verification.problem

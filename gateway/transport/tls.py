@@ -101,8 +101,9 @@ def _server_name(name: str) -> bytes | None:
 
 def self_connect(listener: Listener, context: SSL.Context) -> None:
     """Prove in memory that the context serves: a client that trusts anybody connects. Raises CertificateError."""
-    server = TlsChannel(_connection(context, Verification(), is_server=True), Verification())
-    client = TlsChannel(_connection(_new_context(), Verification()), Verification())
+    rehearsal = Verification(is_rehearsal=True)
+    server = TlsChannel(_connection(context, rehearsal, is_server=True), rehearsal)
+    client = TlsChannel(_connection(_new_context(), rehearsal), rehearsal)
     try:
         client.start()
         for _ in range(3):
