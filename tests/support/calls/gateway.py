@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 import urllib.error
 import urllib.request
@@ -106,9 +108,11 @@ class Gateway:
         self.program.wait_until("healthy", lambda: self.fetch("/healthz") is not None, 15)
 
     def stop(self) -> None:
-        """End it as a service manager does, and make sure that it really ended."""
+        """End it as a service manager does, and every worker that outlived it."""
         if self.program.is_running:
             self.program.stop(seconds=8)
+        for pid in _processes_naming(self.directory / "state"):
+            os.kill(pid, signal.SIGKILL)
 
     def kill(self) -> None:
         """As a crash does: no time to say goodbye."""
@@ -141,14 +145,13 @@ class Gateway:
         """Process ids of its media workers: those of its descendants that run gateway.media.worker."""
         return [pid for pid in _descendants(self.program.process.pid) if "worker" in _command_line(pid)]
 
-    def wait_for_workers(self, count: int, other_than: int = 0) -> None:
-        """Until so many media workers run, none of them the one that died."""
-
-        def are_there() -> bool:
-            workers = self.workers()
-            return len(workers) == count and other_than not in workers
-
-        self.program.wait_until(f"{count} media workers", are_there, 10)
+    def kill_worker(self) -> None:
+        """Let its one media worker die, and wait until another one serves."""
+        (worker,) = self.workers()
+        so_far = len(self.program.text())
+        os.kill(worker, signal.SIGKILL)
+        self.program.wait_for_line(r"worker \d+ is up", 10, after=so_far)
+        assert worker not in self.workers()
 
     def wait_idle(self) -> None:
         """Until it carries no call any more."""
@@ -190,6 +193,11 @@ def _children(pid: int) -> list[str]:
         return [child for task in tasks for child in task.read_text().split()]
     except OSError:
         return []
+
+
+def _processes_naming(path: Path) -> list[int]:
+    processes = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in processes if f"{path}/" in _command_line(pid)]
 
 
 def _command_line(pid: int) -> str:

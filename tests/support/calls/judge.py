@@ -166,7 +166,8 @@ class _Opener:
     def _unprotect(self, packet: Packet, agreed: Agreed, control: bool) -> bytes | None:
         session = self._sessions.get((packet.source, agreed))
         if session is None:
-            policy = Policy(agreed.key, Policy.SSRC_ANY_INBOUND, PROFILES[agreed.suite])
+            profile = PROFILES[agreed.suite]
+            policy = Policy(key=agreed.key, ssrc_type=Policy.SSRC_ANY_INBOUND, srtp_profile=profile)
             session = self._sessions[packet.source, agreed] = Session(policy)
         try:
             return session.unprotect_rtcp(packet.payload) if control else session.unprotect(packet.payload)

@@ -15,6 +15,7 @@ import attrs
 
 TCP, UDP, ICMP = 6, 17, 1
 ETHERNET_HEADER = 14
+SYN, ACK = 0x02, 0x10
 IPV4 = b"\x08\x00"
 
 
@@ -39,7 +40,8 @@ class Packet:
     destination: Endpoint
     payload: bytes = attrs.field(repr=False)  # above UDP or TCP; of other protocols everything above IP
     sequence: int = 0  # TCP
-    is_syn: bool = False  # TCP
+    is_syn: bool = False  # TCP: its sequence number is the one before the first byte's
+    opens: bool = False  # TCP: the first packet of a connection
 
     def __str__(self) -> str:
         name = {TCP: "TCP", UDP: "UDP", ICMP: "ICMP"}.get(self.protocol, f"IP protocol {self.protocol}")
@@ -77,7 +79,7 @@ def _dissect(time: float, frame: bytes) -> Packet | None:
     if protocol == UDP:
         return Packet(time, protocol, *ends, above[8:])
     sequence, offset, flags = int.from_bytes(above[4:8], "big"), (above[12] >> 4) * 4, above[13]
-    return Packet(time, protocol, *ends, above[offset:], sequence, bool(flags & 2))
+    return Packet(time, protocol, *ends, above[offset:], sequence, bool(flags & SYN), flags & (SYN | ACK) == SYN)
 
 
 def tcp_streams(packets: Iterable[Packet]) -> dict[tuple[Endpoint, Endpoint, int], bytes]:

@@ -24,7 +24,7 @@ from tests.support.calls.gateway import Gateway, GatewayTerms
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
-from tests.support.calls.pcap import TCP, Endpoint, Packet
+from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
@@ -222,7 +222,7 @@ class Stage:
     def connections_from_provider(self) -> int:
         """How many TCP connections the provider opened to the gateway."""
         ends = (self.hosts.provider, self.hosts.gateway)
-        packets = [packet for packet in self.capture.packets() if packet.is_syn and packet.protocol == TCP]
+        packets = [packet for packet in self.capture.packets() if packet.opens]
         return sum((packet.source.address, packet.destination.address) == ends for packet in packets)
 
     def keys_of_gateway(self) -> set[str]:
