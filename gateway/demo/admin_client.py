@@ -7,6 +7,7 @@ What lives here: waiting until it answers, and fetching the record of a call. Wh
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 from attrs import frozen
 from cattrs import Converter
@@ -40,7 +41,6 @@ class CallRecord:
     """A call as the gateway tells it."""
 
     id: str
-    state: str
     verdict: str
     reason: str
     ladder: tuple[Step, ...]
@@ -50,6 +50,7 @@ class CallRecord:
 @frozen
 class _Listed:
     id: str
+    state: str
     started_at: float
 
 
@@ -72,19 +73,23 @@ class AdminClient:
                 return
         raise NoRecord(f"the gateway does not answer at {self._url}")
 
-    async def last_call(self, seconds: float) -> CallRecord:
-        """The record of the call that began last, once the call has ended; as it is when that takes too long."""
+    async def calls(self, seconds: float) -> tuple[CallRecord, ...]:
+        """The records of all calls, oldest first, once every one has ended. Raises NoRecord when that takes longer.
+
+        A call that the provider challenges is two records: the INVITE without credentials, and the one with them.
+        """
         for attempt in range(round(seconds / _POLL)):
             if attempt:
                 await deferLater(self._clock, _POLL)
             listed = _converter.structure(await self._get("/api/calls"), list[_Listed])
-            if not listed:
-                continue
-            latest = max(listed, key=lambda call: call.started_at)
-            record = _converter.structure(await self._get(f"/api/calls/{latest.id}"), CallRecord)
-            if record.state == "ended":
-                return record
+            if listed and all(call.state == "ended" for call in listed):
+                ordered = sorted(listed, key=lambda call: call.started_at)
+                return tuple([await self._record(call.id) for call in ordered])
         raise NoRecord("the gateway has no record of an ended call")
+
+    async def _record(self, call_id: str) -> CallRecord:
+        path = f"/api/calls/{quote(call_id, safe='')}"
+        return _converter.structure(await self._get(path), CallRecord)
 
     async def _get(self, path: str) -> object:
         response = await self._agent.request(b"GET", f"{self._url}{path}".encode())

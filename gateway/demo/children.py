@@ -6,7 +6,6 @@ does not: which children there are (`orchestrate`).
 
 from __future__ import annotations
 
-import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 _PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL
+_LAST_WORDS = 0.2  # seconds for reading what a lost child wrote last
 _KEPT_LINES = 15
 _STDOUT, _STDERR = 1, 2
 
@@ -41,13 +41,13 @@ class Child(ProcessProtocol):
 
     def __init__(self, name: str, log: BinaryIO, receive_line: Callable[[str], None]) -> None:
         self.name = name
-        self.ended: Deferred[ChildEnded] = Deferred()
-        """Fires, never fails, when the process is gone."""
+        self.exited: Deferred[str] = Deferred()
+        """Fires, never fails, when the process is gone; says how it ended."""
+        self.last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self.is_running = True
         self._log = log
         self._receive_line = receive_line
         self._rest = dict.fromkeys((_STDOUT, _STDERR), b"")
-        self._last_lines: deque[str] = deque(maxlen=_KEPT_LINES)
-        self.is_running = True
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:
         """Part of what the child writes."""
@@ -56,16 +56,18 @@ class Child(ProcessProtocol):
         *lines, self._rest[descriptor] = (self._rest[descriptor] + data).split(b"\n")
         for line in lines:
             text = line.decode("utf-8", "replace")
-            self._last_lines.append(text)
+            self.last_lines.append(text)
             if descriptor == _STDOUT:
                 self._receive_line(text)
 
-    def processEnded(self, reason: Failure) -> None:
-        """The child is gone and all of its output was read."""
+    def processExited(self, reason: Failure) -> None:
+        """The process is gone. Its output may be open yet: in the hands of processes that it started."""
         self.is_running = False
+        self.exited.callback(str(reason.value))
+
+    def processEnded(self, reason: Failure) -> None:
+        """All of its output was read."""
         self._log.close()
-        how = str(reason.value) or type(reason.value).__name__
-        self.ended.callback(ChildEnded(self.name, how, tuple(self._last_lines)))
 
     def signal(self, name: str) -> None:
         """Send a signal, such as "TERM", to this child's process id; nothing when it is gone."""
@@ -84,7 +86,7 @@ class Family:
         self._clock = clock
         self._logs = logs
         self.lost: Callable[[ChildEnded], None] = lambda _: None
-        self._ending = False
+        self._is_ending = False
         self._children: list[Child] = []
 
     def start(self, name: str, command: Sequence[str], receive_line: Callable[[str], None] = lambda _: None) -> Child:
@@ -92,33 +94,37 @@ class Family:
         self._logs.mkdir(parents=True, exist_ok=True)
         child = Child(name, (self._logs / f"{name}.log").open("wb"), receive_line)
         self._children.append(child)
-        child.ended.addCallback(self._child_ended)
+        child.exited.addCallback(self._child_exited, child)
         self._reactor.spawnProcess(child, command[0], list(command), env=None)
         return child
 
     def end(self) -> Deferred[None]:
         """End all children, the last one first; fires when all are gone."""
-        self._ending = True
+        self._is_ending = True
         waiting = [self._end_one(child) for child in reversed(self._children) if child.is_running]
         done: Deferred[None] = Deferred()
         DeferredList(waiting).addCallback(lambda _: done.callback(None))
         return done
 
-    def _child_ended(self, ended: ChildEnded) -> ChildEnded:
-        if not self._ending:
-            self.lost(ended)
-        return ended
+    def _child_exited(self, how: str, child: Child) -> str:
+        if not self._is_ending:
+            self._clock.callLater(_LAST_WORDS, self._tell_loss, child, how)
+        return how
+
+    def _tell_loss(self, child: Child, how: str) -> None:
+        if not self._is_ending:
+            self.lost(ChildEnded(child.name, how, tuple(child.last_lines)))
 
     def _end_one(self, child: Child) -> Deferred[None]:
         gone: Deferred[None] = Deferred()
-        kill = self._clock.callLater(_PATIENCE, child.signal, signal.SIGKILL.name.removeprefix("SIG"))
+        kill = self._clock.callLater(_PATIENCE, child.signal, "KILL")
 
-        def told(ended: ChildEnded) -> ChildEnded:
+        def told(how: str) -> str:
             if kill.active():
                 kill.cancel()
             gone.callback(None)
-            return ended
+            return how
 
-        child.ended.addCallback(told)
+        child.exited.addCallback(told)
         child.signal("TERM")
         return gone

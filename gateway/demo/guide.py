@@ -44,6 +44,6 @@ def _ideas(scene: Scene, call_id: str) -> Iterator[str]:
     user, password = "bob", PASSWORDS["bob"]
     yield f"  * Point a softphone on this machine at {scene.phones} (UDP, no SRTP) as user {user}, password"
     yield f"    {password}, domain {scene.domain.name}, and dial {EXTENSION}: you hear a tone and yourself."
-    yield f"  * Open {scene.admin}/metrics"
-    yield f"  * .venv/bin/gatewayctl call {call_id}"
+    yield f"  * Open {scene.admin}/ for the calls and {scene.admin}/metrics for what is counted."
+    yield f"  * .venv/bin/gatewayctl call {call_id} --url {scene.admin}"
     yield f"  * Watch the provider's side: tcpdump -i lo -n host {scene.provider.host}"

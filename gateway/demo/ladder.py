@@ -7,6 +7,7 @@ from the gateway's own record of the call: one entry for each message of a leg, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 from attrs import frozen
 
@@ -50,5 +51,5 @@ def _rung(step: Step, seconds: float) -> str:
 
 def _arrow(what: str, to_right: bool) -> str:
     room = _WIDTH - 4
-    shaft = f" {what[:room]} ".center(_WIDTH - 1, "-")
+    shaft = f" {shorten(what, room, placeholder='')} ".center(_WIDTH - 1, "-")
     return shaft + ">" if to_right else "<" + shaft

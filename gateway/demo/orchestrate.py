@@ -6,10 +6,12 @@ What lives here: the order of things. What does not: who plays where (`scene`), 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from functools import partial
 
-from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 
@@ -22,6 +24,7 @@ from gateway.demo.reactors import Reactor
 from gateway.demo.report import Outcome
 from gateway.demo.roles import EXTENSION, PASSWORDS
 from gateway.demo.scene import Scene
+from gateway.demo.stragglers import adopt_orphans, end_stragglers, live_children
 from gateway.demo.user_agent import UserAgent
 
 CALL_LENGTH = 4.0  # seconds
@@ -58,9 +61,11 @@ class Demonstration:
 
     def end(self) -> Deferred[None]:
         """End everything; fires when no process is left."""
-        done: Deferred[None] = Deferred()
-        gatherResults([self._phone.stop(), self._family.end()]).addBoth(lambda _: done.callback(None))
-        return done
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        await DeferredList([self._phone.stop(), self._family.end()], consumeErrors=True)
+        await end_stragglers(self._clock, partial(live_children, os.getpid()))
 
     async def _scenes(self) -> Outcome:
         self._start_processes()
@@ -73,14 +78,15 @@ class Demonstration:
         self._show(f"Answered; listening for {CALL_LENGTH:.0f} seconds.")
         await deferLater(self._clock, CALL_LENGTH)
         phone_heard = await session.hang_up()
-        record = await self._admin.last_call(_RECORD_LIMIT)
-        return Outcome(record, phone_heard, await self._what_the_provider_heard())
+        records = await self._admin.calls(_RECORD_LIMIT)
+        return Outcome(records, phone_heard, await self._what_the_provider_heard())
 
     def _new_phone(self, reactor: Reactor) -> Phone:
         terms = PhoneTerms(self._scene.phone, self._scene.phones, self._scene.account)
         return Phone(UserAgent.over(reactor, listener(terms)), reactor, terms, self._phone_was_called)
 
     def _start_processes(self) -> None:
+        adopt_orphans()
         scene = self._scene
         python = [sys.executable, "-m"]
         self._family.start("gateway", [*python, "twisted", "gateway", "--config", str(scene.configuration.source)])

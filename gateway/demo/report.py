@@ -21,9 +21,14 @@ GOOD_VERDICT = "ENCRYPTED_TO_PROVIDER"
 class Outcome:
     """Everything that is known of the call when it is over."""
 
-    record: CallRecord
+    records: tuple[CallRecord, ...]  # the last one is the call that was answered
     phone_heard: Heard
     provider_heard: Heard | None  # None when the provider did not say
+
+    @property
+    def record(self) -> CallRecord:
+        """The answered call's."""
+        return self.records[-1]
 
     @property
     def is_good(self) -> bool:
@@ -40,7 +45,7 @@ def report(outcome: Outcome) -> str:
         [
             "SIP messages of both legs (UDP on the left, TLS on the right)",
             "",
-            draw(outcome.record.ladder),
+            draw([step for record in outcome.records for step in record.ladder]),
             "",
             "Audio",
             f"  the phone plays {PHONE_TONE} Hz (RTP) and heard: {outcome.phone_heard.sentence()}",

@@ -32,6 +32,7 @@ class Process:
 
     def end(self, reason: Exception) -> None:
         self.is_gone = True
+        self.child.processExited(Failure(reason))
         self.child.processEnded(Failure(reason))
 
 
@@ -71,12 +72,13 @@ def test_output_is_read_by_lines_and_logged(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ends_by_itself_is_a_loss(tmp_path: Path) -> None:
-    spawner = Spawner()
-    family, child, _ = start(spawner, Clock(), tmp_path)
+    spawner, clock = Spawner(), Clock()
+    family, child, _ = start(spawner, clock, tmp_path)
     losses: list[ChildEnded] = []
     family.lost = losses.append
     child.childDataReceived(2, b"listener phones: udp port 5060 of 127.0.0.20 is taken\n")
     spawner.processes[0].end(ProcessTerminated(exitCode=1))
+    clock.advance(1)
     (loss,) = losses
     assert str(loss).startswith("The gateway ended by itself (")
     assert str(loss).endswith("\nlistener phones: udp port 5060 of 127.0.0.20 is taken")

@@ -1,5 +1,7 @@
 """A ladder has three columns and an arrow for each message, in the order of time."""
 
+import pytest
+
 from gateway.demo.ladder import Step, draw
 
 STEPS = [
@@ -30,6 +32,8 @@ def test_an_inbound_call_names_its_columns() -> None:
     assert draw([], caller="provider", callee="phone").split() == ["provider", "gateway", "phone"]
 
 
-def test_long_texts_are_cut() -> None:
-    (_, rung) = draw([Step(0.0, "caller", "sent", "500 " + "x" * 100)]).splitlines()
+@pytest.mark.parametrize("what", ["407 Proxy Authentication Required", "500 " + "x" * 100, "INVITE", ""])
+def test_long_texts_are_cut_between_words(what: str) -> None:
+    (_, rung) = draw([Step(0.0, "caller", "sent", what)]).splitlines()
     assert len(rung) == len(draw(STEPS).splitlines()[1])
+    assert "Authentication" not in what or "<- 407 Proxy Authentication |" in rung

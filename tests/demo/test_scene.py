@@ -60,4 +60,4 @@ def test_guide() -> None:
     assert "127.0.0.20:20000-29999/udp" in text
     assert "Point a softphone on this machine at 127.0.0.20:5060 (UDP, no SRTP) as user bob, password" in text
     assert "http://127.0.0.20:8080/metrics" in text
-    assert "gatewayctl call c1" in text
+    assert "gatewayctl call c1 --url http://127.0.0.20:8080\n" in text
