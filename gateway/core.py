@@ -17,7 +17,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from gateway.b2bua.calls import Calls
-from gateway.b2bua.headers import ALLOW, METHODS, SOFTWARE
+from gateway.b2bua.headers import ALLOW, EXTENSIONS, METHODS, SOFTWARE
 from gateway.b2bua.passing import METHODS as PASSED
 from gateway.b2bua.passing import Passing
 from gateway.config import Side
@@ -32,8 +32,8 @@ from gateway.transport.layer import TransportLayer
 
 log = Logger()
 
-KNOWN_EXTENSIONS = frozenset[str]()
-"""Option tags of Require that are understood (RFC 3261 section 8.2.2.3): none, each is refused by name."""
+KNOWN_EXTENSIONS = frozenset(EXTENSIONS)
+"""Option tags of Require that are understood (RFC 3261 section 8.2.2.3); any other is refused by name."""
 
 
 COUNTED = frozenset({*METHODS, "REGISTER", "PRACK"})
@@ -146,7 +146,7 @@ class UasCore:
         transaction.respond(response)
 
 
-_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ""))
+_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
 """What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
 
 

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from gateway.b2bua.callee import CalleeLeg
 from gateway.b2bua.initial import Identity, initial_request
-from gateway.b2bua.leg import Fields, LegOwner, LegTerms
+from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import has_sdp
 from gateway.b2bua.plan import Plan, Way
@@ -28,6 +28,8 @@ from gateway.media.relay import Terms
 from gateway.policy import Attempt, MediaFailure, Refusal
 from gateway.routing import Route
 from gateway.sdp.negotiation import media_encrypted
+from gateway.sip.errors import Refused
+from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import FailureKind
@@ -47,6 +49,9 @@ class ApproachOwner(LegOwner, Protocol):
 
     def callee_unreachable(self, refusal: Refusal, response: Response | None) -> None:
         """Nothing is left to try; `response` is the callee's own when there was one."""
+
+    def translate(self, headers: Headers, leg: Leg) -> None:
+        """Let what names a dialog name it as it is known on that leg; Refused 481."""
 
     def guard(self, failure: Failure) -> None:
         """Something broke in a callback."""
@@ -169,4 +174,11 @@ class Approach:
         user = self._invite.from_.uri.user or ""
         leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user)
         self.leg = CalleeLeg(leg_terms, way(), self._stack, self._owner, self)
-        self.leg.invite(initial_request(self._invite, self._route, self._identity, sdp))
+        request = initial_request(self._invite, self._route, self._identity, sdp)
+        try:
+            self._owner.translate(request.headers, self.leg)
+        except Refused as refused:
+            self._over = True
+            self._owner.callee_unreachable(Refusal(refused.status, None, refused.reason), None)
+            return
+        self.leg.invite(request)

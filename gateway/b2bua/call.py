@@ -24,15 +24,17 @@ from gateway.b2bua.callee import CalleeLeg
 from gateway.b2bua.caller import CallerLeg
 from gateway.b2bua.crossing import Crossing
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.headers import allowed, crossing
+from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.leg import Fields, Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.record import CallRecord
 from gateway.b2bua.stack import Stack
+from gateway.b2bua.transfer import translate
 from gateway.dialog.dialog import Dialog
 from gateway.policy import Refusal
+from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
 
@@ -56,6 +58,9 @@ class Switchboard(Protocol):
 
     def dialog_ended(self, dialog: Dialog) -> None:
         """They no longer do."""
+
+    def other_leg(self, key: tuple[str, str, str]) -> Leg | None:
+        """The other leg of the call that a dialog is of."""
 
     def call_ended(self, call: Call) -> None:
         """The call is over and its record complete but for the media's counters."""
@@ -136,7 +141,7 @@ class Call:
     @guarded
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
         """A request inside the call crosses to the other leg."""
-        peer = self._other(leg)
+        peer = self.other_leg(leg)
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
             return
@@ -160,6 +165,14 @@ class Call:
             self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
         elif self._state is CallState.ESTABLISHED:
             self._conclude()
+
+    def translate(self, headers: Headers, leg: Leg) -> None:
+        """Let what names a dialog name it as it is known on that leg; Refused 481."""
+        translate(headers, self.record.domain if leg.is_toward_provider else None, self._switchboard.other_leg)
+
+    def other_leg(self, leg: Leg) -> Leg | None:
+        """The leg on the other side, once there is one."""
+        return self.callee if leg is self.caller else self.caller
 
     def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
         """Requests of this dialog go to this leg."""
@@ -238,15 +251,8 @@ class Call:
             self._exchange = OfferAnswer(self.media_path, self.caller, leg, has_sdp(self.caller.invite))
         return self._exchange
 
-    def _other(self, leg: Leg) -> Leg | None:
-        return self.callee if leg is self.caller else self.caller
-
     def _back(self, response: Response, body: bytes) -> Fields:
-        fields = [*crossing(response.headers, self.caller.terms.side, body)]
-        allow = allowed(response.headers)
-        if allow is not None:
-            fields.append(("Allow", allow))
-        return fields
+        return (*crossing(response.headers, self.caller.terms.side, body), *capabilities(response.headers))
 
     def _enter(self, state: CallState) -> None:
         self._state = state

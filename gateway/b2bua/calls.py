@@ -94,6 +94,11 @@ class Calls:
         """The leg whose dialog has this Call-ID, local tag and remote tag."""
         return self._by_dialog.get(key)
 
+    def other_leg(self, key: tuple[str, str, str]) -> Leg | None:
+        """The other leg of the call that a dialog is of."""
+        leg = self._by_dialog.get(key)
+        return None if leg is None else leg.other()
+
     def cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The INVITE of this transaction was cancelled."""
         call = self._by_transaction.get(transaction)

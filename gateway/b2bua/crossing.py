@@ -15,10 +15,12 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
-from gateway.b2bua.headers import allowed, crossing
+from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.leg import Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable
+from gateway.sip.errors import Refused
+from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import TransactionFailure
@@ -30,6 +32,9 @@ class CrossingOwner(Protocol):
     """What a crossing needs of its call."""
 
     media_path: MediaPath
+
+    def translate(self, headers: Headers, leg: Leg) -> None:
+        """Let what names a dialog name it as it is known on that leg; Refused 481."""
 
     def leg_broke(self, leg: Leg, why: str) -> None:
         """The peer does not know the dialog any more, or does not answer."""
@@ -88,11 +93,16 @@ class Crossing:
         self._origin.respond(self._transaction, self._request.response(488))
 
     def _send(self, body: bytes) -> None:
-        fields = [*crossing(self._request.headers, self._peer.terms.side, body)]
-        allow = allowed(self._request.headers)
-        if allow is not None:
-            fields.append(("Allow", allow))
-        self._peer.send(self._peer.make_request(self._request.method, fields, body), self)
+        headers = self._request.headers
+        fields = [*crossing(headers, self._peer.terms.side, body), *capabilities(headers)]
+        try:
+            request = self._peer.make_request(self._request.method, fields, body)
+            self._call.translate(request.headers, self._peer)
+        except Refused as refused:
+            self._close()
+            self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
+            return
+        self._peer.send(request, self)
 
     def _respond(self, response: Response, body: bytes) -> None:
         if response.status >= 200:
@@ -126,11 +136,9 @@ class Crossing:
 
     def _back(self, response: Response, body: bytes) -> Response:
         back = self._request.response(response.status, response.reason)
-        for name, value in crossing(response.headers, self._origin.terms.side, body):
+        headers = response.headers
+        for name, value in (*crossing(headers, self._origin.terms.side, body), *capabilities(headers)):
             back.headers.add(name, value)
-        allow = allowed(response.headers)
-        if allow is not None:
-            back.headers.add("Allow", allow)
         back.body = body
         return back
 

@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from twisted.logger import Logger
 
 from gateway.sdp.description import MalformedDescription
-from gateway.sip.errors import MalformedMessage
+from gateway.sip.errors import MalformedMessage, Refused
 
 log = Logger()
 
@@ -38,6 +38,8 @@ def guarded(entry: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C,
             entry(call, *arguments, **named)
         except MalformedMessage as error:
             log.info("call {call_id}: a message is of no use: {reason}", call_id=call.id, reason=error.reason)
+        except Refused as refused:
+            call.end(refused.reason, refused.status)
         except MalformedDescription as error:
             log.info("call {call_id}: unusable SDP: {reason}", call_id=call.id, reason=str(error))
             call.end("unusable SDP", 488)

@@ -34,6 +34,9 @@ METHODS: Final = (
 
 ALLOW: Final = ", ".join(METHODS)
 
+EXTENSIONS: Final = ("replaces", "norefersub")
+"""Option tags (RFC 3261 section 19.2) that mean the same on both sides when they cross; all others are per leg."""
+
 SOFTWARE: Final = "gateway"
 """What both sides read as User-Agent and Server: no phone's make or version reaches the provider."""
 
@@ -57,6 +60,8 @@ _EITHER_WAY: Final = frozenset(
         "privacy",
         "reason",
         "refer-sub",
+        "refer-to",
+        "replaces",
         "referred-by",
         "reply-to",
         "retry-after",
@@ -110,9 +115,11 @@ def crossing(headers: Headers, toward: Side, body: bytes) -> Iterator[tuple[str,
     return headers.select(_CROSSING[toward] if body else _BODILESS[toward]).items()
 
 
-def allowed(headers: Headers) -> str | None:
-    """The peer's Allow less what this user agent does not carry, or None when the peer did not say."""
-    methods = headers.values("Allow")
-    if not methods:
-        return None
-    return ", ".join(method for method in METHODS if method in methods)
+def capabilities(headers: Headers) -> Iterator[tuple[str, str]]:
+    """What the peer of one leg can do, as far as this user agent carries it across: Allow, Supported, Require."""
+    for name, carried in (("Allow", METHODS), ("Supported", EXTENSIONS), ("Require", EXTENSIONS)):
+        if name in headers:
+            named = headers.values(name)
+            passed = [one for one in carried if one in named]
+            if passed:
+                yield name, ", ".join(passed)

@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from gateway.b2bua.headers import SOFTWARE, allowed, crossing
+from gateway.b2bua.headers import SOFTWARE, capabilities, crossing
 from gateway.config import Side
 from gateway.routing import Route
 from gateway.sip.address import NameAddress
@@ -87,9 +87,8 @@ def initial_request(request: Request, route: Route, identity: Identity, body: by
     headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
     for name, value in crossing(request.headers, toward, body):
         headers.add(name, value)
-    allow = allowed(request.headers)
-    if allow is not None:
-        headers.add("Allow", allow)
+    for name, value in capabilities(request.headers):
+        headers.add(name, value)
     headers.add("User-Agent", SOFTWARE)
     return onward
 

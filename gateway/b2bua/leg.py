@@ -39,6 +39,9 @@ class LegOwner(Protocol):
 
     record: CallRecord
 
+    def other_leg(self, leg: Leg) -> Leg | None:
+        """The leg on the other side, once there is one."""
+
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
         """A request inside the dialog is to cross to the other leg."""
 
@@ -201,6 +204,10 @@ class Leg:
     def note_received(self, response: Response) -> None:
         """Write a response of this leg into the ladder."""
         self._note(Passage.RECEIVED, response)
+
+    def other(self) -> Leg | None:
+        """The leg on the other side."""
+        return self._owner.other_leg(self)
 
     def hang_up(self, fields: Fields = ()) -> None:
         """End the dialog with BYE."""
