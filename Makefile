@@ -11,7 +11,7 @@ IMAGE ?= sip-security-gateway
 TESTS ?= tests
 
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
 .PHONY: help venv certs run test check lint format bench lock packages image changelog clean distclean
 
@@ -21,15 +21,15 @@ help: ## list the targets
 venv: $(INSTALLED) ## make .venv with the locked dependencies and this project
 
 $(INSTALLED): requirements-dev.lock pyproject.toml deploy/make-venv
-	@echo "Making $(VENV)"
-	[ -x $(BIN)/python ] || deploy/make-venv $(VENV)
-	$(PIP) install --require-hashes -r requirements-dev.lock
+	@echo "Making $(VENV) from requirements-dev.lock"
+	@[ -x $(BIN)/python ] || deploy/make-venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements-dev.lock
 # editable_mode=compat puts the checkout itself on the path; other modes hide twisted/plugins from Twisted.
-	$(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
-	touch $@
+	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@
 
 certs: $(INSTALLED) ## make development certificates in certs/
-	$(BIN)/python -m gateway.devcerts certs
+	@$(BIN)/python -m gateway.devcerts certs
 
 run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up
 	@exec $(BIN)/python -m gateway.demo
@@ -45,7 +45,7 @@ lint: $(INSTALLED) ## ruff, mypy and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(INSTALLED) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

@@ -65,6 +65,13 @@ def check(file: Path, as_json: bool) -> None:
 
 @main.command()
 @asking
+def health(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Whether the gateway answers: for health checks of containers."""
+    _show(_ask(config, url, "/healthz"), as_json, lambda _: "ok")
+
+
+@main.command()
+@asking
 def calls(config: Path | None, url: str | None, as_json: bool) -> None:
     """The calls that are up and the last ones that ended."""
     _show(_ask(config, url, "/api/calls"), as_json, text.calls)

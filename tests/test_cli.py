@@ -42,6 +42,7 @@ ANSWERS: dict[str, object] = {
     ],
     "/api/domains": [{"name": "example.com", "emergency_numbers": ["112", "911"]}],
     "/api/peers": [],
+    "/healthz": {"status": "ok"},
 }
 
 
@@ -138,6 +139,12 @@ def test_rows_of_different_keys_share_a_table(port: int) -> None:
 def test_domains_and_peers_are_shown(port: int) -> None:
     assert "112, 911" in gatewayctl("domains", "--url", f"http://127.0.0.1:{port}").output
     assert gatewayctl("peers", "--url", f"http://127.0.0.1:{port}").output == "none\n"
+
+
+def test_health_is_told_by_text_and_exit_code(port: int) -> None:
+    result = gatewayctl("health", "--url", f"http://127.0.0.1:{port}")
+    assert (result.exit_code, result.output) == (0, "ok\n")
+    assert gatewayctl("health", "--url", "http://127.0.0.1:9").exit_code == 1
 
 
 def test_an_unknown_call_is_one_line(port: int) -> None:
