@@ -30,6 +30,10 @@ PasswordOf = Callable[[str], str | None]
 """The password of a user, None for an unknown one."""
 
 
+class WrongCredentials(Refused):
+    """A 401 to an answer that proves no password, as opposed to no answer or one with a nonce that is too old."""
+
+
 @attrs.frozen
 class Offer:
     """How a challenge is made."""
@@ -50,15 +54,18 @@ class Authenticator:
     def authenticate(self, request: Request, realm: str, password_of: PasswordOf, now: float) -> str:
         """The user whose password ``request`` proves; ``now`` in seconds since the epoch.
 
-        Raises Refused 401 with the challenges, or 400 for an Authorization that cannot be read.
+        Raises Refused 401 with the challenges (WrongCredentials when a password was tried), or 400 for an Authorization
+        that cannot be read.
         """
+        answers = _answers(request, realm)
         stale = False
-        for credentials in _answers(request, realm):
+        for credentials in answers:
             state = self._judge(request, credentials, password_of, now)
             if state is NonceState.FRESH:
                 return credentials.username
             stale = stale or state is NonceState.STALE
-        raise Refused(401, "", tuple(("WWW-Authenticate", text) for text in self.challenges(realm, stale, now)))
+        refused = WrongCredentials if answers and not stale else Refused
+        raise refused(401, "", tuple(("WWW-Authenticate", text) for text in self.challenges(realm, stale, now)))
 
     def challenges(self, realm: str, stale: bool, now: float) -> list[str]:
         """A new challenge for each algorithm, in the configured order."""

@@ -1,0 +1,172 @@
+"""Requests from the provider's side: unproved ones meet silence, proved ones a challenge where the domain says so."""
+
+import os
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+
+from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.security.acl import Resolved
+from gateway.security.admission import WRONG_ANSWERS, DomainAdmission, resolver_of
+from gateway.security.authenticator import Authenticator, WrongCredentials
+from gateway.security.credentials import CredentialsError
+from gateway.security.nonces import Nonces
+from gateway.sip import digest
+from gateway.sip.digest import Challenge
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Address, PeerIdentity, Target, Transport
+from gateway.transport.locate import Locator, NotFound
+from tests.support.transactions import RecordingFlow, make_request
+
+NOW = 1_700_000_000.0
+PEER = "127.0.0.11"
+"""Where RecordingFlow's requests come from."""
+
+
+class Gate:
+    """An admission with one guarded domain and one that has only its provider."""
+
+    def __init__(self, directory: Path, addresses: dict[str, str] | None = None) -> None:
+        credentials = directory / "credentials.toml"
+        credentials.write_text('provider = "s3cret"\n')
+        credentials.chmod(0o600)
+        self.addresses = {"voiceip.com": PEER} if addresses is None else addresses
+        guarded = Domain(
+            "Example.com",
+            "main",
+            challenge=("INVITE",),
+            restricted_access_domains=("voiceip.com", "voiceip1.com"),
+            credentials=credentials,
+        )
+        provider = Provider("main", "sip:trunk.example.net;transport=tls", fallback_uri="sip:127.0.0.99")
+        configuration = Configuration(
+            GatewayTerms("gw1", directory),
+            (Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060),),
+            Media("127.0.0.20"),
+            (provider,),
+            (guarded, Domain("open.example", "main")),
+            Admin(),
+            directory / "gateway.toml",
+        )
+        authenticator = Authenticator(Nonces(b"secret", os.urandom))
+        self.admission = DomainAdmission(configuration, authenticator, self._resolve, lambda: NOW)
+        self.admission.refresh()
+
+    def _resolve(self, name: str) -> Deferred[Resolved]:
+        found = self.addresses.get(name)
+        return succeed(Resolved((found,), 60.0)) if found else fail(NotFound(name))
+
+    def asks(self, request: Request, domain: str = "example.com", identity: PeerIdentity | None = None) -> bool:
+        flow = RecordingFlow("tls", Side.PROVIDER)
+        flow.identity = identity
+        return self.admission.admit(request, flow, domain)
+
+    def answered(self, password: str = "s3cret") -> Request:
+        with pytest.raises(Refused) as refused:
+            self.asks(make_request("INVITE"))
+        challenge = Challenge.parse(refused.value.headers[0][1])
+        request = make_request("INVITE")
+        answer = digest.answer(
+            challenge, username="provider", password=password, method="INVITE", uri="sip:bob@example.com", cnonce="c"
+        )
+        request.headers.add("Authorization", str(answer))
+        return request
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+def test_a_proved_peer_is_challenged_and_then_admitted(gate: Gate) -> None:
+    assert gate.asks(gate.answered())
+
+
+def test_methods_that_are_not_challenged_need_the_proof_alone(gate: Gate) -> None:
+    assert gate.asks(make_request("NOTIFY"))
+
+
+@pytest.mark.parametrize("method", ["INVITE", "NOTIFY", "OPTIONS"])
+def test_who_is_no_peer_is_dropped_without_a_challenge(tmp_path: Path, method: str) -> None:
+    stranger = Gate(tmp_path, {"voiceip.com": "127.0.0.12"})
+    assert not stranger.asks(make_request(method))
+    assert not stranger.asks(make_request(method), "unknown.example")
+
+
+def test_right_credentials_do_not_make_up_for_a_missing_proof(tmp_path: Path) -> None:
+    request = Gate(tmp_path).answered()
+    assert not Gate(tmp_path, {}).asks(request)
+
+
+def test_a_verified_certificate_is_a_proof(tmp_path: Path) -> None:
+    unresolved = Gate(tmp_path, {})
+    assert unresolved.asks(make_request("NOTIFY"), identity=PeerIdentity(names=("voiceip1.com",)))
+    assert not unresolved.asks(make_request("NOTIFY"), identity=PeerIdentity(names=("trunk.example.net",)))
+
+
+def test_a_domain_without_a_list_has_its_provider(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, {"trunk.example.net": PEER})
+    assert gate.asks(make_request("INVITE"), "open.example")
+    assert not Gate(tmp_path, {"voiceip.com": PEER}).asks(make_request("INVITE"), "open.example")
+
+
+def test_guessing_passwords_ends_in_silence_and_a_right_one_still_counts(gate: Gate) -> None:
+    for _ in range(WRONG_ANSWERS.burst):
+        with pytest.raises(WrongCredentials):
+            gate.asks(gate.answered("guess"))
+    assert not gate.asks(gate.answered("guess"))
+    assert gate.asks(gate.answered())
+
+
+def test_a_replay_is_no_guess(gate: Gate) -> None:
+    request = gate.answered()
+    gate.asks(request)
+    for _ in range(WRONG_ANSWERS.burst + 5):
+        with pytest.raises(Refused) as refused:
+            gate.asks(request)
+        assert not isinstance(refused.value, WrongCredentials)
+
+
+def test_a_file_of_passwords_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    Gate(tmp_path)
+    (tmp_path / "credentials.toml").chmod(0o644)
+    path = tmp_path / "credentials.toml"
+    with pytest.raises(CredentialsError, match="chmod 600"):
+        DomainAdmission(
+            Configuration(
+                GatewayTerms("gw1", tmp_path),
+                (),
+                Media("127.0.0.20"),
+                (Provider("main", "sip:h"),),
+                (Domain("example.com", "main", credentials=path),),
+                Admin(),
+                path,
+            ),
+            Authenticator(Nonces(b"s", os.urandom)),
+            lambda name: succeed(Resolved((), 1.0)),
+            lambda: NOW,
+        )
+
+
+class OddLocator(Locator):
+    """Finds a name over TLS and TCP only."""
+
+    def __init__(self) -> None:
+        pass
+
+    def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
+        known = {"tls": ["192.0.2.1"], "tcp": ["192.0.2.2", "192.0.2.1"]}.get(uri.transport or "")
+        if known is None or uri.host != "voiceip.com":
+            return fail(NotFound(str(uri)))
+        return succeed([Target(Transport(uri.transport or ""), Address(host, 5060), uri.host) for host in known])
+
+
+def test_a_name_leads_to_its_addresses_over_any_transport() -> None:
+    found: list[Resolved] = []
+    resolver_of(OddLocator())("voiceip.com").addCallback(found.append)
+    resolver_of(OddLocator())("unknown.example").addCallback(found.append)
+    assert sorted(found[0].addresses) == ["192.0.2.1", "192.0.2.2"]
+    assert found[1].addresses == ()
