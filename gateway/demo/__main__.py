@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from signal import SIGHUP, signal
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import react
@@ -34,6 +36,7 @@ _FAILURES = (ChildEnded, NoRecord, NotAnswered, NotRegistered, TimeoutError, Una
 
 def main(reactor: PosixReactorBase, *arguments: str) -> Deferred[None]:
     """Play; the Deferred fails with SystemExit, which holds the exit status."""
+    signal(SIGHUP, lambda number, frame: reactor.callFromThread(reactor.stop))  # a closed terminal ends it all too
     return ensureDeferred(_demonstrate(Reactor.of(reactor), _options(arguments)))
 
 
@@ -44,6 +47,12 @@ def _options(arguments: tuple[str, ...]) -> Namespace:
     parser.add_argument("--certificate", type=Path, default=Path("certs/provider.pem"), help="the provider's")
     parser.add_argument("--private-key", type=Path, default=Path("certs/provider.key"), help="the provider's")
     parser.add_argument("--once", action="store_true", help="exit after the call: 0 when it was encrypted and heard")
+    parser.add_argument(
+        "--call-back-after",
+        type=float,
+        metavar="SECONDS",
+        help="let the provider call each phone, so long after it registers",
+    )
     return parser.parse_args(arguments)
 
 
@@ -69,9 +78,10 @@ async def _demonstrate(reactor: Reactor, options: Namespace) -> None:
 def _scene(options: Namespace) -> Scene:
     try:
         configuration = load(options.config)
-        return set_scene(configuration, options.phone, options.certificate.absolute(), options.private_key.absolute())
+        scene = set_scene(configuration, options.phone, options.certificate.absolute(), options.private_key.absolute())
     except (ConfigurationError, Unsuitable) as error:
         raise SystemExit(_say(str(error))) from error
+    return evolve(scene, call_back_after=options.call_back_after)
 
 
 def _say(problem: str) -> int:

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+_GRACE = 0.25  # seconds for a child that has heard of the end from the terminal: Ctrl-C reaches the whole group
 _PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL
 _LAST_WORDS = 0.2  # seconds for reading what a lost child wrote last
 _KEPT_LINES = 15
@@ -117,14 +118,15 @@ class Family:
 
     def _end_one(self, child: Child) -> Deferred[None]:
         gone: Deferred[None] = Deferred()
-        kill = self._clock.callLater(_PATIENCE, child.signal, "KILL")
+        signals = [self._clock.callLater(_GRACE, child.signal, "TERM")]
+        signals.append(self._clock.callLater(_PATIENCE, child.signal, "KILL"))
 
         def told(how: str) -> str:
-            if kill.active():
-                kill.cancel()
+            for waiting in signals:
+                if waiting.active():
+                    waiting.cancel()
             gone.callback(None)
             return how
 
         child.exited.addCallback(told)
-        child.signal("TERM")
         return gone

@@ -46,4 +46,5 @@ def _ideas(scene: Scene, call_id: str) -> Iterator[str]:
     yield f"    {password}, domain {scene.domain.name}, and dial {EXTENSION}: you hear a tone and yourself."
     yield f"  * Open {scene.admin}/ for the calls and {scene.admin}/metrics for what is counted."
     yield f"  * .venv/bin/gatewayctl call {call_id} --url {scene.admin}"
+    yield "  * Let the provider call each phone that registers: .venv/bin/python -m gateway.demo --call-back-after 10"
     yield f"  * Watch the provider's side: tcpdump -i lo -n host {scene.provider.host}"

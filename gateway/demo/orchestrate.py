@@ -94,6 +94,8 @@ class Demonstration:
         provider += ["--certificate", str(scene.certificate), "--private-key", str(scene.private_key)]
         for user, password in PASSWORDS.items():
             provider += ["--user", f"{user}:{password}"]
+        if scene.call_back_after is not None:
+            provider += ["--call-back-after", str(scene.call_back_after)]
         self._family.start("provider", provider, self._provider_said)
 
     async def _what_the_provider_heard(self) -> Heard | None:

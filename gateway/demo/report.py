@@ -14,6 +14,8 @@ from gateway.demo.ear import Heard
 from gateway.demo.ladder import draw
 from gateway.demo.roles import PHONE_TONE, PROVIDER_TONE
 
+_LEGS = {"caller": "phone leg", "callee": "provider leg"}
+
 GOOD_VERDICT = "ENCRYPTED_TO_PROVIDER"
 
 
@@ -58,7 +60,9 @@ def report(outcome: Outcome) -> str:
 
 
 def _chain(links: Iterable[Reason]) -> list[str]:
-    return [f"  {link.leg:<7} {link.step:<9} {link.what}{_in_brackets(link.code)}" for link in links]
+    return [
+        f"  {_LEGS.get(link.leg, link.leg):<12}  {link.step:<9} {link.what}{_in_brackets(link.code)}" for link in links
+    ]
 
 
 def _in_brackets(code: str) -> str:

@@ -34,6 +34,7 @@ class Scene:
     domain: Domain
     certificate: Path  # the provider's
     private_key: Path
+    call_back_after: float | None = None  # seconds after a registration when the provider calls that phone
 
     @property
     def account(self) -> Account:
@@ -49,7 +50,7 @@ class Scene:
     @property
     def logs(self) -> Path:
         """Where the processes' output goes."""
-        return self.configuration.gateway.state_directory / "demo"
+        return self.configuration.gateway.state_directory.resolve() / "demo"
 
     def needed_ports(self) -> Iterable[NeededPort]:
         """Every port that somebody is going to listen on, but for audio."""

@@ -90,17 +90,30 @@ def test_the_end_is_polite(tmp_path: Path) -> None:
     losses: list[ChildEnded] = []
     family.lost = losses.append
     ended = family.end()
+    clock.advance(0.3)
     assert ended.called
     assert spawner.processes[0].signals == ["TERM"]
     assert losses == []
     assert clock.getDelayedCalls() == []
 
 
+def test_a_child_that_heard_ctrl_c_itself_is_left_in_peace(tmp_path: Path) -> None:
+    spawner, clock = Spawner(), Clock()
+    family, _, _ = start(spawner, clock, tmp_path)
+    ended = family.end()
+    clock.advance(0.1)
+    spawner.processes[0].end(ProcessTerminated(exitCode=0))
+    assert ended.called
+    assert clock.getDelayedCalls() == []
+    assert spawner.processes[0].signals == []
+
+
 def test_a_deaf_child_is_killed(tmp_path: Path) -> None:
     spawner, clock = Spawner(is_deaf=True), Clock()
     family, _, _ = start(spawner, clock, tmp_path)
     ended = family.end()
-    assert clock.getDelayedCalls() != []
+    clock.advance(1)
+    assert spawner.processes[0].signals == ["TERM"]
     clock.advance(10)
     assert ended.called
     assert spawner.processes[0].signals == ["TERM", "KILL"]

@@ -130,7 +130,9 @@ def test_a_wrong_configuration_is_told(stage: Stage) -> None:
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize(("said", "number"), [("Answered", signal.SIGINT), ("Ctrl-C", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("said", "number"), [("Answered", signal.SIGINT), ("Ctrl-C", signal.SIGTERM), ("registered", signal.SIGHUP)]
+)
 def test_a_signal_ends_every_process(stage: Stage, said: str, number: signal.Signals) -> None:
     """In the middle of the call, and when the demonstration stays up after it."""
     with subprocess.Popen(stage.command(), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

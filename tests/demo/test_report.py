@@ -47,7 +47,7 @@ def test_what_is_printed() -> None:
     assert "the phone plays 440 Hz (RTP) and heard: 440 Hz + 880 Hz; 200 packets, 0 lost (0.0 %)" in text
     assert "the provider plays 880 Hz and an echo (SRTP) and heard: 440 Hz; 199 packets, 1 lost (0.5 %)" in text
     assert "Verdict: ENCRYPTED_TO_PROVIDER\n" in text
-    assert "  callee  offered   SRTP offered as RTP/SAVP [OFFERED_SAVP]\n  callee  outcome   SRTP" in text
+    assert "  provider leg  offered   SRTP offered as RTP/SAVP [OFFERED_SAVP]\n  provider leg  outcome   SRTP" in text
 
 
 def test_a_reason_is_printed_with_its_verdict() -> None:
