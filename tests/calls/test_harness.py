@@ -48,7 +48,9 @@ def test_far_ends_call_each_other(make_stage: Callable[..., Stage], caller: str,
     _assert_clear_rtp_is_caught(stage, packets)
 
 
-@pytest.mark.parametrize(("caller", "callee"), [("sipp", "baresip"), ("baresip", "pjsua2"), ("pjsua2", "sipp")])
+@pytest.mark.parametrize(
+    ("caller", "callee"), [("sipp", "baresip"), ("baresip", "pjsua2"), ("pjsua2", "sipp"), ("linphonec", "pjsua2")]
+)
 def test_plain_phones_call_each_other(make_stage: Callable[..., Stage], caller: str, callee: str) -> None:
     stage = make_stage(clear=True)
     alice, bob = stage.phone(caller, "alice"), stage.phone(callee, "bob")

@@ -24,6 +24,7 @@ from tests.support.calls.gateway import Gateway, GatewayTerms
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
+from tests.support.calls.linphone import Linphone
 from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
@@ -35,7 +36,12 @@ DOMAIN = "voip.test"
 PASSWORDS = {"alice": "Wonderland-7531", "bob": "Builder-8642"}
 ALICE, BOB = f"sip:alice@{DOMAIN}", f"sip:bob@{DOMAIN}"
 PHONE_HERTZ, FAR_HERTZ = 440, 880
-TELEPHONES: dict[str, Callable[[Line], Telephone]] = {"pjsua2": Pjsua, "baresip": Baresip, "sipp": Sipp}
+TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
+    "pjsua2": Pjsua,
+    "baresip": Baresip,
+    "sipp": Sipp,
+    "linphonec": Linphone,
+}
 BARESIP_HOST = "127.0.0.1"  # where baresip's RTP and TLS really come from
 
 

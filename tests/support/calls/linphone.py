@@ -1,0 +1,149 @@
+"""linphonec as a phone (UDP, RTP): a console program, steered through its standard input, watched by its output."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from tests.support.calls.processes import Program, find_program
+from tests.support.calls.telephone import Line, Telephone
+
+CONFIGURATION = """\
+[sip]
+sip_port={sip_port}
+sip_tcp_port=-1
+sip_tls_port=-1
+bind_address={address}
+guess_hostname=0
+contact=sip:{user}@{address}
+default_proxy=0
+register_only_when_network_is_up=0
+auto_net_state_mon=0
+use_ipv6=0
+inc_timeout=60
+
+[proxy_0]
+reg_proxy=<sip:{proxy};transport=udp>
+reg_route=<sip:{proxy};transport=udp;lr>
+reg_identity=sip:{user}@{domain}
+reg_expires={expires}
+reg_sendregister=0
+publish=0
+avpf=0
+
+[auth_info_0]
+username={user}
+passwd={password}
+realm={domain}
+domain={domain}
+
+[rtp]
+audio_rtp_port={media_port}
+audio_jitt_comp=40
+
+[net]
+mtu=1300
+stun_server=
+
+[sound]
+echocancellation=0
+
+[audio_codec_0]
+mime=PCMU
+rate=8000
+enabled=1
+
+[audio_codec_1]
+mime=PCMA
+rate=8000
+enabled=1
+"""
+
+
+class Linphone(Telephone):
+    """A linphonec process."""
+
+    def __init__(self, line: Line) -> None:
+        line.directory.mkdir(parents=True, exist_ok=True)
+        self.line = line
+        self._calls = 0
+        self._seen = 0
+        (line.directory / ".local/share/linphone").mkdir(
+            parents=True, exist_ok=True
+        )  # where its database goes: without it, it takes no call
+        configuration = line.directory / "linphonerc"
+        configuration.write_text(_configuration(line))
+        argv = [find_program("linphonec", "linphone-cli"), "-c", str(configuration), "-d", "5", "-l"]
+        argv += [str(line.directory / "linphone-debug.log")]
+        home = {"HOME": str(line.directory)}
+        self.program = Program(argv, line.directory / "linphonec.log", environment=home, steered=True)
+        self.program.name = f"linphonec {line.user}"
+        self._wait(r"linphonec>", 10)
+        self.program.tell("ipv6 disable")
+        self.program.tell("soundcard use files")
+        self.program.tell(f"play {line.tone}")
+        self._record()
+
+    def register(self) -> None:
+        line = self.line
+        self.program.tell(f"register sip:{line.user}@{line.domain} sip:{line.proxy} {line.password}")
+        self.program.wait_until("registered", self._is_registered, 8)
+
+    def call(self, uri: str) -> None:
+        self.program.tell(f"call {uri}")
+
+    def wait_ringing(self, seconds: float = 5) -> None:
+        self._wait(r"Receiving new incoming call", seconds)
+
+    def wait_early(self, seconds: float = 5) -> None:
+        """Wait until the other side rings (a 18x)."""
+        self._wait(r"Call \d+ to \S+ ringing", seconds)
+
+    def answer(self) -> None:
+        self.program.tell("answer")
+        self.wait_answered()
+
+    def wait_answered(self, seconds: float = 5) -> None:
+        self._wait(r"Media streams established|Call \d+ with .* connected", seconds)
+
+    def hangup(self) -> None:
+        self.program.tell("terminate")
+        self.wait_ended()
+
+    def wait_ended(self, seconds: float = 5) -> str:
+        why = self._wait(r"Call \d+ with .* (?:ended|error).*", seconds)
+        self._record()
+        return why
+
+    def recordings(self) -> list[Path]:
+        files = sorted(self.line.directory.glob("heard-*.wav"))
+        return [path for path in files if path.stat().st_size > 0]
+
+    def _is_registered(self) -> bool:
+        self.program.tell("status register")
+        time.sleep(0.2)  # its answer is a line like any other
+        return re.search(r"^registered, identity=", self.program.text()[self._seen :], re.MULTILINE) is not None
+
+    def _record(self) -> None:
+        """Where the next call goes: told now, for linphonec crashes when it is told while one rings."""
+        self._calls += 1
+        self.program.tell(f"record {self.line.directory / f'heard-{self._calls}.wav'}")
+
+    def _wait(self, pattern: str, seconds: float) -> str:
+        found = self.program.wait_for_line(pattern, seconds, after=self._seen)
+        self._seen = found.end()
+        return found[0]
+
+
+def _configuration(line: Line) -> str:
+    return CONFIGURATION.format(
+        address=line.address,
+        sip_port=line.sip_port,
+        user=line.user,
+        password=line.password,
+        domain=line.domain,
+        proxy=line.proxy,
+        expires=line.expires,
+        media_port=line.media_port,
+    )
