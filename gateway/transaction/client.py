@@ -25,35 +25,47 @@ FLOW_CLOSED = TransportFailure(transport.FailureKind.CLOSED, "the flow was close
 
 
 class ClientTransaction(Transaction):
-    """A request that was sent. The user hears of its responses, or of its failure."""
+    """A request that was sent. The user hears of its responses, or of its failure.
+
+    A transaction outlives its final response by up to 32 s, so it lets go of what it needs no more: of the flow's
+    failures, and except for the 2xx of an INVITE of the request and the user, as soon as the user has the final
+    response.
+    """
 
     __slots__ = (
         "_ack",
         "_cancel_headers",
         "_data",
         "_failure",
+        "_request",
         "_unwatch",
         "_user",
         "branch",
         "flow",
         "key",
-        "request",
     )
 
     def __init__(
         self, surroundings: Surroundings, request: Request, flow: Flow, user: TransactionUser, branch: str
     ) -> None:
         super().__init__(surroundings)
-        self.request = request
         self.flow = flow
         self.branch = branch
         self.key: Key = (branch, request.method)
+        self._request: Request | None = request
         self._user: TransactionUser | None = user
         self._data = request.to_bytes()
         self._ack = b""
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._failure = FLOW_CLOSED
         self._unwatch: Callable[[], None] | None = None
+
+    @property
+    def request(self) -> Request:
+        """What was sent. RuntimeError once the transaction needs it no more."""
+        if self._request is None:
+            raise RuntimeError("the request of a transaction that is over")
+        return self._request
 
     def start(self) -> None:
         """Send the request. The user is not called before this returns."""
@@ -62,6 +74,17 @@ class ClientTransaction(Transaction):
             self._unwatch = self.flow.watch(self._flow_lost)
         else:
             self.limit_to(0.0, Event.TRANSPORT_FAILURE)
+
+    def release(self) -> None:
+        """The user is gone. The transaction goes on, and what it would tell the user, the core gets as a stray
+        response.
+
+        For a user whose INVITE had its 2xx, when its call ends: copies of the 2xx are absorbed for 64*T1 from the first
+        one.
+        """
+        self._user = None
+        if self._state is State.ACCEPTED:
+            self._request = None
 
     def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Cancel an INVITE that has no final response: with a CANCEL as soon as there is a provisional one (9.1).
@@ -77,10 +100,17 @@ class ClientTransaction(Transaction):
         """A response that belongs to this transaction."""
         if response.status < 200:
             self.happen(Event.RECEIVE_1XX, response)
-        elif response.status < 300:
-            self.happen(Event.RECEIVE_2XX, response)
-        else:
-            self.happen(Event.RECEIVE_3XX_6XX, response)
+            return
+        self.happen(Event.RECEIVE_2XX if response.status < 300 else Event.RECEIVE_3XX_6XX, response)
+        self._stop_watching()
+        self._data = b""
+        if self._state is State.COMPLETED:
+            self._user = self._request = None
+
+    def _stop_watching(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
 
     def _flow_lost(self, failure: TransportFailure) -> None:
         self._failure = failure
@@ -107,16 +137,18 @@ class ClientTransaction(Transaction):
 
     def _pass_response(self, response: Message | None) -> None:
         assert isinstance(response, Response)
-        assert self._user is not None
+        if self._user is None:
+            self._surroundings.directory.pass_stray_response(response, self.flow)
+            return
         try:
             self._user.receive_response(response)
         except Exception:
-            log.failure("the user of a {method} failed on {status}", method=self.request.method, status=response.status)
+            log.failure("the user of a {method} failed on {status}", method=self.key[1], status=response.status)
             self._give_up()
 
     def _give_up(self) -> None:
         """The user is broken: do not let the peer ring for it."""
-        if self.request.method == "INVITE" and self._state is State.PROCEEDING:
+        if self._state is State.PROCEEDING:
             self.cancel()
 
     def _report_timeout(self, _message: Message | None) -> None:
@@ -126,17 +158,17 @@ class ClientTransaction(Transaction):
         self._report(TransactionFailure(FailureKind.TRANSPORT, self._failure))
 
     def _report(self, failure: TransactionFailure) -> None:
-        assert self._user is not None
+        if self._user is None:
+            return
         try:
             self._user.transaction_failed(failure)
         except Exception:
-            log.failure("the user of a {method} failed on its {kind}", method=self.request.method, kind=failure.kind)
+            log.failure("the user of a {method} failed on its {kind}", method=self.key[1], kind=failure.kind)
 
     def _end(self) -> None:
         self._surroundings.directory.forget_client(self)
-        if self._unwatch is not None:
-            self._unwatch()
-        self._unwatch = self._user = None
+        self._stop_watching()
+        self._user = self._request = None
         self._data = self._ack = b""
 
 

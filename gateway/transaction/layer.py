@@ -166,6 +166,13 @@ class TransactionLayer:
         except Exception:
             log.failure("the core failed on an ACK")
 
+    def pass_stray_response(self, response: Response, flow: Flow) -> None:
+        """Give the core a response that has no user."""
+        try:
+            self.core.receive_stray_response(response, flow)
+        except Exception:
+            log.failure("the core failed on a stray {status}", status=response.status)
+
     def forget_client(self, transaction: ClientTransaction) -> None:
         """The transaction has ended."""
         self._clients.pop(transaction.key, None)
@@ -192,15 +199,9 @@ class TransactionLayer:
     def _receive_response(self, response: Response, flow: Flow) -> None:
         transaction = self._clients.get(client_key(response))
         if transaction is None or transaction.flow.side is not flow.side:
-            self._pass_stray_response(response, flow)
+            self.pass_stray_response(response, flow)
         else:
             transaction.receive(response)
-
-    def _pass_stray_response(self, response: Response, flow: Flow) -> None:
-        try:
-            self.core.receive_stray_response(response, flow)
-        except Exception:
-            log.failure("the core failed on a stray {status}", status=response.status)
 
     def _receive_request(self, request: Request, flow: Flow) -> None:
         key = server_key(request, flow.side)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from attrs import frozen
 
-from gateway.sip.message import Message, Request
+from gateway.sip.message import Message, Request, Response
 from gateway.transaction.tables import STARTED_TIMER, Action, Event, Machine, State, over_reliable
 from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration, longer
 from gateway.transport.flow import Flow
@@ -121,6 +121,9 @@ class Directory(Protocol):
 
     def pass_ack(self, ack: Request, flow: Flow) -> None:
         """Give the core an ACK."""
+
+    def pass_stray_response(self, response: Response, flow: Flow) -> None:
+        """Give the core a response that has no user."""
 
     def forget_client(self, transaction: ClientTransaction) -> None:
         """The transaction has ended."""

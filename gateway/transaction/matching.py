@@ -3,6 +3,8 @@
 Also what makes our own messages match: branches, and tags that are the same for each copy of a request.
 """
 
+from collections.abc import Hashable
+
 from gateway.config import Side
 from gateway.sip.message import Request, Response
 from gateway.sip.via import MAGIC_COOKIE
@@ -65,9 +67,15 @@ def new_branch(random: bytes) -> str:
     return MAGIC_COOKIE + random.hex()
 
 
-def stateless_tag(request: Request) -> str:
-    """A To tag for a response without transaction: the same for every copy of the request (8.2.7).
+def tag_for(*what: Hashable) -> str:
+    """A tag that is the same for each copy of a request (8.2.7), when `what` is.
 
-    str.__hash__ is salted per process, so the tag tells nothing about us.
+    hash() of text is salted per process, so the tag tells nothing about us, and nobody can choose two requests that
+    share one.
     """
-    return f"{hash((request.headers.get('Via'), request.headers.get('Call-ID'))) & 0xFFFFFFFFFFFF:012x}"
+    return f"{hash(what) & 0xFFFFFFFFFFFF:012x}"
+
+
+def stateless_tag(request: Request) -> str:
+    """A To tag for a response without transaction."""
+    return tag_for(request.headers.get("Via"), request.headers.get("Call-ID"))

@@ -16,7 +16,7 @@ from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.machine import Surroundings, Transaction, compile_machine
-from gateway.transaction.matching import Key, stateless_tag
+from gateway.transaction.matching import Key, tag_for
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.flow import Flow
 
@@ -24,13 +24,16 @@ log = Logger()
 
 
 class ServerTransaction(Transaction):
-    """A request that was received. The core answers it by respond()."""
+    """A request that was received. The core answers it by respond().
 
-    __slots__ = ("_data", "_to", "flow", "is_cancelled", "is_invite", "key", "merge_key", "request")
+    It outlives its final response by up to 32 s, but not with the request: that is let go of.
+    """
+
+    __slots__ = ("_data", "_request", "_to", "flow", "is_cancelled", "is_invite", "key", "merge_key")
 
     def __init__(self, surroundings: Surroundings, request: Request, flow: Flow, key: Key) -> None:
         super().__init__(surroundings)
-        self.request = request
+        self._request: Request | None = request
         self.flow = flow
         self.key = key
         self.merge_key: Key | None = None
@@ -38,6 +41,13 @@ class ServerTransaction(Transaction):
         self.is_cancelled = False
         self._data = b""  # the last response
         self._to: str | None = None  # To of the last response with a tag
+
+    @property
+    def request(self) -> Request:
+        """What was received. RuntimeError after the final response: who needs it still has it."""
+        if self._request is None:
+            raise RuntimeError("the request of a transaction that is answered")
+        return self._request
 
     @property
     def is_answered(self) -> bool:
@@ -57,9 +67,14 @@ class ServerTransaction(Transaction):
             if response.status > 100:
                 self._to = response.headers.get("To")
         self.happen(event, response)
+        if self.is_answered:
+            self._request = None
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Send a final response with the To tag of earlier ones, or a new one."""
+        """Send a final response with the To tag of earlier ones, or a new one; nothing when there was a final
+        response."""
+        if self.is_answered:
+            return
         response = self.with_same_tag(self.request.response(status, reason or None))
         for name, value in headers:
             response.headers.add(name, value)
@@ -68,7 +83,7 @@ class ServerTransaction(Transaction):
     def with_same_tag(self, response: Response) -> Response:
         """That response with the To tag of earlier ones (9.2), or a new one."""
         if self._to is None:
-            response.add_to_tag(stateless_tag(self.request))
+            response.add_to_tag(tag_for(self.key))
         else:
             response.headers.set("To", self._to)
         return response
@@ -98,8 +113,7 @@ class ServerTransaction(Transaction):
 
     def core_failed(self) -> None:
         """The core has a bug: answer 500 for it, unless it did answer."""
-        if not self.is_answered:
-            self.refuse(500)
+        self.refuse(500)
 
     def _pass_ack(self, ack: Message | None) -> None:
         assert isinstance(ack, Request)
@@ -121,6 +135,7 @@ class ServerTransaction(Transaction):
 
     def _end(self) -> None:
         self._surroundings.directory.forget_server(self)
+        self._request = None
         self._data = b""
 
 

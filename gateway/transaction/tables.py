@@ -162,10 +162,9 @@ INVITE_CLIENT = Machine(
         # RFC 6026: a 2xx retransmission and the 2xx of other forks go to the user, who owns the ACK.
         (State.ACCEPTED, Event.RECEIVE_2XX): ((Action.PASS_RESPONSE,), State.ACCEPTED),
         (State.ACCEPTED, Event.TIMER_M): ((), State.TERMINATED),
+        # The figure has a transport failure here as well. This state lasts over UDP only, where no flow fails.
         (State.COMPLETED, Event.RECEIVE_3XX_6XX): ((Action.SEND_ACK,), State.COMPLETED),
         (State.COMPLETED, Event.TIMER_D): ((), State.TERMINATED),
-        # The figure informs the TU here; ours has its final response and hears of one end only.
-        (State.COMPLETED, Event.TRANSPORT_FAILURE): ((), State.TERMINATED),
     },
 )
 

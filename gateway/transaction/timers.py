@@ -8,7 +8,7 @@ start and cancel: bench/transactions.py.)
 What the expiry of a timer means is in tables.py.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -73,52 +73,55 @@ class Timer:
     __slots__ = ("_queue", "due", "event", "owner")
 
     def __init__(self, queue: "_Queue", due: float, owner: Expires, event: Event) -> None:
-        self._queue = queue
-        self.due = due
+        self._queue: _Queue | None = queue
+        self.due = due  # seconds of the clock
         self.event = event
         self.owner: Expires | None = owner
 
     def cancel(self) -> None:
         """Stop the timer; nothing happens when it has expired or was cancelled before."""
-        if self.owner is not None:
-            self.owner = None
-            self._queue.release()
+        if self._queue is not None:
+            self._queue.remove(self)
+
+    def forget(self) -> Expires | None:
+        """Let go of everything; returns the owner."""
+        owner, self.owner, self._queue = self.owner, None, None
+        return owner
 
 
 class _Queue:
-    """The timers of one duration, soonest first."""
+    """The timers of one duration, soonest first. An ordered dictionary, so that any of them leaves at the same cost."""
 
-    __slots__ = ("_call", "_clock", "_expiring", "_running", "_seconds", "_timers")
+    __slots__ = ("_call", "_clock", "_expiring", "_seconds", "_timers")
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._timers: deque[Timer] = deque()
-        self._running = 0  # timers that are not cancelled
+        self._timers: OrderedDict[Timer, None] = OrderedDict()
         self._expiring = False
         self._call: IDelayedCall | None = None
 
     def start(self, owner: Expires, event: Event) -> Timer:
         timer = Timer(self, self._clock.seconds() + self._seconds, owner, event)
-        self._timers.append(timer)
-        self._running += 1
+        self._timers[timer] = None
         if self._call is None and not self._expiring:
             self._call = self._clock.callLater(self._seconds, self._expire)
         return timer
 
-    def release(self) -> None:
-        """One timer was cancelled. The last one takes the reactor's delayed call with it."""
-        self._running -= 1
-        if self._expiring:
-            return
-        if not self._running:
-            self.clear()
-        elif len(self._timers) > 4 * self._running + 1000:
-            self._timers = deque(timer for timer in self._timers if timer.owner is not None)
+    def remove(self, timer: Timer) -> None:
+        """The timer is cancelled. The last one takes the reactor's delayed call with it."""
+        timer.forget()
+        del self._timers[timer]
+        if not self._timers:
+            self._cancel_call()
 
     def clear(self) -> None:
+        for timer in self._timers:
+            timer.forget()
         self._timers.clear()
-        self._running = 0
+        self._cancel_call()
+
+    def _cancel_call(self) -> None:
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -130,20 +133,19 @@ class _Queue:
             self._expire_due(self._clock.seconds() + SOON)
         finally:
             self._expiring = False
-            if self._running:
-                delay = max(0.0, self._timers[0].due - self._clock.seconds())
-                self._call = self._clock.callLater(delay, self._expire)
-            else:
-                self._timers.clear()
+            if self._timers:
+                due = next(iter(self._timers)).due
+                self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._expire)
 
     def _expire_due(self, now: float) -> None:
-        timers = self._timers
-        while timers and (timers[0].owner is None or timers[0].due <= now):
-            timer = timers.popleft()
-            owner, timer.owner = timer.owner, None
-            if owner is not None:
-                self._running -= 1
-                owner.timer_expired(timer.event)
+        while self._timers:
+            timer = next(iter(self._timers))
+            if timer.due > now:
+                return
+            del self._timers[timer]
+            owner = timer.forget()
+            assert owner is not None
+            owner.timer_expired(timer.event)
 
 
 class TimerQueues:
