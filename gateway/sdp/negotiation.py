@@ -9,6 +9,7 @@ encrypted.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import attrs
 
@@ -32,6 +33,16 @@ class MediaSecurity:
     def is_encrypted(self) -> bool:
         """RTP/SAVP(F), or RTP/AVP(F) as OSRTP, with at least one usable key."""
         return bool(self.suites) and self.protocol.upper() in {*_SECURED, *_PLAIN}
+
+    @property
+    def is_keyed(self) -> bool:
+        """RTP/SAVP(F) with at least one usable key."""
+        return bool(self.suites) and self.protocol.upper() in _PLAIN
+
+    @property
+    def is_plain(self) -> bool:
+        """RTP/AVP(F), keys or not."""
+        return self.protocol.upper() in _SECURED
 
 
 def choose(offered: Sequence[CryptoAttribute], allowed: Sequence[str]) -> CryptoAttribute | None:
@@ -75,6 +86,33 @@ def media_encrypted(sdp: bytes) -> bool | None:
     """Whether all media is encrypted; None when every m-line is refused or there is none. MalformedDescription."""
     active = [media for media in media_security(sdp) if media.port]
     return all(media.is_encrypted for media in active) if active else None
+
+
+def offer_encrypted(sdp: bytes) -> bool | None:
+    """Whether an offer lets all its media be encrypted; None as for media_encrypted; raises MalformedDescription.
+
+    A line in clear beside the same media encrypted does not count against it: the answer refuses it (alternatives).
+    """
+    lines = media_security(sdp)
+    refused = alternatives(lines)
+    active = [line for index, line in enumerate(lines) if line.port and index not in refused]
+    return all(line.is_encrypted for line in active) if active else None
+
+
+def alternatives(lines: Sequence[MediaSecurity]) -> frozenset[int]:
+    """Indexes of the plain lines that stand beside an RTP/SAVP line for the same media, before or after it.
+
+    Older phones offer SRTP and RTP so, in two m-lines; the secure one is taken and the other answered with port 0.
+    """
+    found: set[int] = set()
+    for index, (one, other) in enumerate(pairwise(lines)):
+        if one.kind != other.kind or not (one.port and other.port) or index in found:
+            continue
+        if one.is_keyed and other.is_plain:
+            found.add(index + 1)
+        elif other.is_keyed and one.is_plain:
+            found.add(index)
+    return frozenset(found)
 
 
 def is_encrypted(sdp: bytes) -> bool:

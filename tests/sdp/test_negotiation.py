@@ -10,10 +10,12 @@ from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import (
     accepted,
+    alternatives,
     choose,
     is_encrypted,
     media_encrypted,
     media_security,
+    offer_encrypted,
     offer_lines,
     plain_profile,
     secured_profile,
@@ -75,6 +77,40 @@ def test_an_answer_must_repeat_tag_and_suite_of_one_offered_line() -> None:
 def test_media_is_encrypted_only_when_every_active_line_is(body: bytes, expected: bool | None) -> None:
     assert media_encrypted(body) is expected
     assert is_encrypted(body) is (expected is True)
+
+
+SAVP = f"m=audio 1 RTP/SAVP 0\r\n{CRYPTO}"
+AVP = "m=audio 1 RTP/AVP 0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (sdp(SAVP, AVP), True),
+        (sdp(AVP, SAVP), True),
+        (sdp(AVP), False),
+        (sdp(AVP, AVP), False),
+        (sdp(SAVP, AVP, AVP), False),
+        (sdp(AVP, SAVP, AVP), True),
+        (sdp(SAVP, "m=video 1 RTP/AVP 31\r\n"), False),
+        (sdp(SAVP, AVP, "m=video 1 RTP/AVP 31\r\n"), False),
+        (sdp(SAVP, "m=video 1 RTP/SAVP 31\r\n", CRYPTO, "m=video 1 RTP/AVP 31\r\n"), True),
+        (sdp("m=audio 1 RTP/SAVP 0\r\n", AVP), False),
+        (sdp("m=audio 0 RTP/SAVP 0\r\n", CRYPTO, AVP), False),
+        (sdp("m=audio 0 RTP/AVP 0\r\n"), None),
+    ],
+)
+def test_an_offer_with_alternatives_can_be_encrypted(body: bytes, expected: bool | None) -> None:
+    assert offer_encrypted(body) is expected
+
+
+@given(st.lists(st.sampled_from([SAVP, AVP, "m=video 1 RTP/AVP 31\r\n", "m=audio 0 RTP/AVP 0\r\n"]), max_size=6))
+def test_alternatives_are_plain_and_have_a_secure_neighbour(media: list[str]) -> None:
+    lines = media_security(sdp(*media))
+    for index in alternatives(lines):
+        beside = [lines[place] for place in (index - 1, index + 1) if 0 <= place < len(lines)]
+        assert lines[index].is_plain
+        assert any(line.is_keyed and line.kind == lines[index].kind and line.port for line in beside)
 
 
 def test_media_security_lists_what_could_be_used() -> None:
