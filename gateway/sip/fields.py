@@ -2,12 +2,15 @@
 
 Every function takes a whole header line and where its value starts in it, and raises MalformedMessage. Which header is
 read when is message.py's; what the URIs, addresses and Vias in them are is in modules of their own.
+
+The values are immutable, and the same lines come again and again: From, To and CSeq with every message of a dialog,
+Contact with every message of a phone, our own Via with every response. So the last thousand are remembered (a line has
+at most 8 KiB).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 import attrs
@@ -15,6 +18,7 @@ import attrs
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import TOKEN, WHITE, split_list
+from gateway.sip.headers import Parsers
 from gateway.sip.via import Via
 
 # Each matches a value with the white space around it.
@@ -46,11 +50,25 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
+@lru_cache(maxsize=1024)
+def address(line: str, start: int) -> NameAddress:
+    """The only value of a From or To line."""
+    return NameAddress.parse(line, start)
+
+
+@lru_cache(maxsize=1024)
+def cseq(line: str, start: int) -> CSeq:
+    """A CSeq."""
+    return CSeq.parse(line, start)
+
+
+@lru_cache(maxsize=1024)
 def first_via(line: str, start: int) -> Via:
     """The first value of a Via line."""
     return Via.parse(split_list(line[start:])[0]) if "," in line else Via.parse(line, start)
 
 
+@lru_cache(maxsize=1024)
 def first_contact(line: str, start: int) -> NameAddress | None:
     """The first value of a Contact line; None for "*"."""
     if "," in line:
@@ -96,11 +114,17 @@ def _number(line: str, start: int) -> int:
     return int(match[1]) if len(match[1]) <= 10 else _LARGEST + 1
 
 
-# What every message must have (section 8.1.1; Max-Forwards, which RFC 2543 did not know, is not demanded).
-MANDATORY: tuple[tuple[str, Callable[[str, int], object]], ...] = (
+# What every message must have (section 8.1.1), and what must be readable when it is there; RFC 2543 did not know
+# Max-Forwards, so that nobody demands it.
+
+MANDATORY: Parsers = (
     ("via", first_via),
-    ("from", NameAddress.parse),
-    ("to", NameAddress.parse),
+    ("from", address),
+    ("to", address),
     ("call-id", call_id),
-    ("cseq", CSeq.parse),
+    ("cseq", cseq),
+)
+OPTIONAL: Parsers = (
+    ("contact", first_contact),
+    ("max-forwards", max_forwards),
 )

@@ -2,7 +2,8 @@
 section 4.4.1).
 
 Bytes go in, whole messages come out; nothing is parsed further. A stream whose next boundary cannot be known is
-beyond repair: `receive` raises, and whoever owns the connection closes it."""
+beyond repair: what was whole before still comes out, then `receive` raises for ever, with the request that can be
+answered (section 18.3), and whoever owns the connection closes it."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import re
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.limits import LIMITS, Limits
+from gateway.sip.message import Request
+from gateway.sip.parser import parse
 
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
@@ -33,16 +36,26 @@ class StreamFramer:
         self._searched = 0
         self._wanted = 0
         self._pong_was_last = False
+        self.broken: MalformedMessage | None = None
+        """Why the stream is beyond repair: what the next `receive` raises."""
 
     def receive(self, data: bytes) -> list[bytes | KeepAlive]:
         """What became complete with data, in order. Raises MalformedMessage when the stream is beyond repair."""
+        if self.broken is not None:
+            raise self.broken
         self._buffer += data
         pieces: list[bytes | KeepAlive] = []
-        while self._buffer:
-            piece = self._next_keep_alive() if self._buffer[0] in b"\r\n" else self._next_message()
-            if piece is None:
-                break
-            pieces.append(piece)
+        try:
+            while self._buffer:
+                piece = self._next_keep_alive() if self._buffer[0] in b"\r\n" else self._next_message()
+                if piece is None:
+                    break
+                pieces.append(piece)
+        except MalformedMessage as malformed:
+            self.broken = malformed
+            self._buffer.clear()
+            if not pieces:
+                raise
         return pieces
 
     @property
@@ -85,7 +98,12 @@ class StreamFramer:
             if self._searched > self._limits.head:
                 raise MalformedMessage("a head without an end", self._searched, status=513)
             return False
-        self._wanted = end + 4 + self._content_length(bytes(self._buffer[:end]))
+        head = bytes(self._buffer[:end])
+        try:
+            self._wanted = end + 4 + self._content_length(head)
+        except MalformedMessage as malformed:
+            malformed.request = _request_of(head)
+            raise
         return True
 
     def _content_length(self, head: bytes) -> int:
@@ -98,3 +116,12 @@ class StreamFramer:
         if not value.isdigit() or len(value) > 10 or int(value) > self._limits.message:
             raise MalformedMessage(f"Content-Length {value[:40]!r}")
         return int(value)
+
+
+def _request_of(head: bytes) -> Request | None:
+    """The request with that head, if its sender can be answered."""
+    try:
+        message = parse(head + _END)
+    except MalformedMessage as malformed:
+        return malformed.request
+    return message if isinstance(message, Request) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import compress
-from typing import TypeVar, cast
+from typing import Any, TypeVar
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, WHITE, split_list
@@ -50,6 +50,8 @@ _COMMON = (
 
 
 Value = TypeVar("Value")
+# Keys, and what makes a value of a line that has it.
+Parsers = Iterable[tuple[str, Callable[[str, int], object]]]
 
 
 class _Keys(dict[str, str]):
@@ -76,7 +78,7 @@ class Headers:
         self._keys: list[str] = [KEYS[name] for name, _ in pairs]
         self._lines: list[str] = [f"{name}: {value}" for name, value in pairs]
         # What parsed() found in the first line of a key, until that line changes.
-        self._parsed: dict[str, object] = {}
+        self._parsed: dict[str, Any] = {}
 
     @classmethod
     def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
@@ -97,23 +99,29 @@ class Headers:
 
         Remembered until that line changes: a key must always come with the same parse.
         """
-        if key in self._parsed:
-            return cast(Value, self._parsed[key])
         return self.required(key, parse) if key in self._keys else None
 
     def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
         """The same for a header that must be there: raises MalformedMessage when it is not."""
-        if key not in self._parsed:
-            self.read(((key, parse),))
-        return cast(Value, self._parsed[key])
+        try:
+            found: Value = self._parsed[key]
+        except KeyError:
+            self.read([(key, parse)])
+            found = self._parsed[key]
+        return found
 
-    def read(self, parsers: Iterable[tuple[str, Callable[[str, int], object]]]) -> None:
-        """Let parsed() know all these at once. Raises MalformedMessage when one is not there."""
-        for key, parse in parsers:
-            if key not in self._keys:
+    def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
+        """Let parsed() know all these at once. Raises MalformedMessage when one cannot be read, or is missing."""
+        keys = self._keys
+        for key, parse in mandatory:
+            if key not in keys:
                 raise MalformedMessage(f"no {key} header")
-            line = self._lines[self._keys.index(key)]
+            line = self._lines[keys.index(key)]
             self._parsed[key] = parse(line, line.index(":") + 1)
+        for key, parse in optional:
+            if key in keys:
+                line = self._lines[keys.index(key)]
+                self._parsed[key] = parse(line, line.index(":") + 1)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""

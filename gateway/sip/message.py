@@ -39,12 +39,12 @@ class _Message:
     @property
     def from_(self) -> NameAddress:
         """The From header."""
-        return self.headers.required("from", NameAddress.parse)
+        return self.headers.required("from", fields.address)
 
     @property
     def to(self) -> NameAddress:
         """The To header."""
-        return self.headers.required("to", NameAddress.parse)
+        return self.headers.required("to", fields.address)
 
     @property
     def call_id(self) -> str:
@@ -54,7 +54,7 @@ class _Message:
     @property
     def cseq(self) -> CSeq:
         """The CSeq header."""
-        return self.headers.required("cseq", CSeq.parse)
+        return self.headers.required("cseq", fields.cseq)
 
     @property
     def contacts(self) -> list[NameAddress]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.fields import MANDATORY
+from gateway.sip.fields import MANDATORY, OPTIONAL
 from gateway.sip.grammar import BARE_NUL, TOKEN
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.limits import LIMITS, Limits
@@ -174,9 +174,7 @@ def _with_request(error: MalformedMessage, message: Message | None) -> Malformed
 
 
 def _check(message: Message) -> None:
-    message.headers.read(MANDATORY)
-    # Reading is the check.
-    message.contact, message.max_forwards  # noqa: B018
+    message.headers.read(MANDATORY, OPTIONAL)
     if isinstance(message, Request):
         _check_request(message)
 
