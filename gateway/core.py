@@ -12,15 +12,19 @@ here: what they send goes to their domain's provider, which challenges them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.logger import Logger
 
 from gateway.b2bua.calls import Calls
+from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.headers import ALLOW, EXTENSIONS, METHODS, SOFTWARE
 from gateway.b2bua.passing import METHODS as PASSED
 from gateway.b2bua.passing import Passing
+from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Side
+from gateway.dialog.dialog import key_of
 from gateway.metrics import Metrics
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
@@ -40,6 +44,9 @@ COUNTED = frozenset({*METHODS, "REGISTER", "PRACK"})
 """Methods that are counted by their name; a peer must not be able to make up new series."""
 
 
+Onward = Callable[[ServerTransaction, Route, Flow | None], None]
+
+
 class Admission(Protocol):
     """Decides who may ask from the provider's side."""
 
@@ -52,7 +59,9 @@ class UasCore:
 
     def __init__(
         self,
+        dialogs: Dialogs,
         calls: Calls,
+        subscriptions: Subscriptions,
         registrar: Registrar,
         router: Router,
         passing: Passing,
@@ -60,7 +69,9 @@ class UasCore:
         admission: Admission,
         metrics: Metrics,
     ) -> None:
+        self._dialogs = dialogs
         self._calls = calls
+        self._subscriptions = subscriptions
         self._registrar = registrar
         self._router = router
         self._passing = passing
@@ -82,7 +93,7 @@ class UasCore:
 
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
-        leg = self._calls.leg_of((request.call_id, request.to.tag or "", request.from_.tag or ""))
+        leg = self._dialogs.leg_of(key_of(request))
         if leg is not None:
             leg.receive_ack(request)
 
@@ -95,9 +106,8 @@ class UasCore:
         log.debug("a stray {status} from {source}", status=response.status, source=flow.remote)
 
     def _sort(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
-        local_tag = request.to.tag
-        if local_tag is not None:
-            self._within_dialog(transaction, request, local_tag)
+        if request.to.tag is not None:
+            self._within_dialog(transaction, request)
             return
         if request.max_forwards == 0:
             raise Refused(483)
@@ -106,19 +116,24 @@ class UasCore:
             self._register(transaction, request, flow)
         elif request.method == "OPTIONS" and request.request_uri.user is None:
             self._answer(transaction, 200, None, _CAPABILITIES)
-        elif request.method == "INVITE":
-            route = self._admitted_route(request, flow)
-            if route is not None:
-                self._calls.start(transaction, route, self._phone_flow(route))
-        elif request.method in PASSED:
-            route = self._admitted_route(request, flow)
-            if route is not None:
-                self._passing.pass_on(transaction, route, self._phone_flow(route))
         else:
-            raise Refused(405 if request.method in METHODS else 501, "", (("Allow", ALLOW),))
+            onward = self._onward(request.method)
+            route = self._admitted_route(request, flow)
+            if route is not None:
+                onward(transaction, route, self._phone_flow(route))
 
-    def _within_dialog(self, transaction: ServerTransaction, request: Request, local_tag: str) -> None:
-        leg = self._calls.leg_of((request.call_id, local_tag, request.from_.tag or ""))
+    def _onward(self, method: str) -> Onward:
+        """What takes a request of this method to the other side; Refused 405 or 501."""
+        if method == "INVITE":
+            return self._calls.start
+        if method == "SUBSCRIBE":
+            return self._subscriptions.start
+        if method in PASSED:
+            return self._passing.pass_on
+        raise Refused(405 if method in METHODS else 501, "", (("Allow", ALLOW),))
+
+    def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
+        leg = self._dialogs.leg_of(key_of(request))
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
         leg.receive_request(transaction, request)

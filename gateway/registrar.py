@@ -93,7 +93,7 @@ class Registrar:
         outward = provider_request(
             request, asked, tokens, self._terms.provider_interval, call_id_for(self._around.secret, asked)
         )
-        self._around.forward(outward, domain, _Pending(self, transaction, asked, tokens))
+        self._around.forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
 
     def find(self, request_uri: Uri, to: Uri) -> list[Binding]:
         """The live bindings that a provider's request is for: by the token we gave it, else by address of record."""
@@ -120,14 +120,14 @@ class Registrar:
         if asked.is_query:
             now = self._around.now()
             bound = [(item.contact, int(item.expires_at - now)) for item in self._store.find(asked.aor)]
-        answer = self._granting(pending.transaction.request, bound)
+        answer = self._granting(pending.request, bound)
         authentication_info(answer, response)
         pending.transaction.respond(answer)
 
     def pass_back(self, pending: "_Pending", response: Response) -> None:
         """Any other final answer of the provider. What is bound stays bound: the asker may be somebody else."""
         log.debug("{aor}: the provider answered {status}", aor=pending.asked.aor, status=response.status)
-        self._respond(pending.transaction, passed_back(pending.transaction.request, response, self._around.new_tag()))
+        self._respond(pending.transaction, passed_back(pending.request, response, self._around.new_tag()))
 
     def give_up(self, pending: "_Pending", failure: TransactionFailure) -> None:
         """No answer came: 504, or 503 when there was no way to the provider."""
@@ -138,7 +138,7 @@ class Registrar:
 
     def refuse(self, pending: "_Pending", status: int, why: str) -> None:
         """Answer a REGISTER that came to nothing on our side of the provider."""
-        response = pending.transaction.request.response(status, None, self._around.new_tag())
+        response = pending.request.response(status, None, self._around.new_tag())
         response.headers.add("Retry-After", str(self._retry_after(pending.asked)))
         response.headers.add("Reason", f'SIP;cause={status};text="{why}"')
         self._respond(pending.transaction, response)
@@ -292,6 +292,7 @@ class _Pending:
 
     registrar: Registrar
     transaction: ServerTransaction
+    request: Request
     asked: Asked
     tokens: dict[str, str]
 

@@ -30,9 +30,11 @@ from twisted.python.failure import Failure
 from gateway.admin.api import admin_site
 from gateway.admission import ProviderAdmission
 from gateway.b2bua.calls import Calls
+from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
 from gateway.b2bua.passing import Passing
 from gateway.b2bua.stack import Stack
+from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Configuration, Domain
 from gateway.core import UasCore
 from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
@@ -123,10 +125,14 @@ class Gateway:
         self._router = Router(configuration, self._registrar.find)
         identities = Identities(time.time, new_token)
         stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
-        self._calls = Calls(stack, self._trunk, identities, self._metrics)
+        dialogs = Dialogs()
+        self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
+        subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
         self._transactions.core = UasCore(
+            dialogs,
             self._calls,
+            subscriptions,
             self._registrar,
             self._router,
             Passing(self._trunk, self._transactions, identities),

@@ -11,8 +11,8 @@ from wherever, and leaves nothing behind: no timer, no transaction without an ow
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -23,6 +23,7 @@ from gateway.b2bua.approach import Approach
 from gateway.b2bua.callee import CalleeLeg
 from gateway.b2bua.caller import CallerLeg
 from gateway.b2bua.crossing import Crossing
+from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.leg import Fields, Leg
@@ -50,22 +51,6 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
-class Switchboard(Protocol):
-    """Where all calls are kept."""
-
-    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
-        """Requests of this dialog go to this leg."""
-
-    def dialog_ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
-
-    def other_leg(self, key: tuple[str, str, str]) -> Leg | None:
-        """The other leg of the call that a dialog is of."""
-
-    def call_ended(self, call: Call) -> None:
-        """The call is over and its record complete but for the media's counters."""
-
-
 @attrs.define(eq=False)
 class Call:
     """Joins a caller's leg to a callee's."""
@@ -76,7 +61,8 @@ class Call:
     protection: Protection
     media_path: MediaPath = attrs.field(init=False)
     _stack: Stack
-    _switchboard: Switchboard
+    _dialogs: Dialogs
+    _ended: Callable[[Call], None]
     _state: CallState = attrs.field(default=CallState.ROUTING, init=False)
     _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
 
@@ -168,7 +154,10 @@ class Call:
 
     def translate(self, headers: Headers, leg: Leg) -> None:
         """Let what names a dialog name it as it is known on that leg; Refused 481."""
-        translate(headers, self.record.domain if leg.is_toward_provider else None, self._switchboard.other_leg)
+        translate(headers, self.record.domain if leg.is_toward_provider else None, self._dialogs.other_leg)
+
+    def first_request(self, leg: Leg, request: Request) -> None:
+        """No request but INVITE begins a call."""
 
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""
@@ -176,11 +165,11 @@ class Call:
 
     def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
         """Requests of this dialog go to this leg."""
-        self._switchboard.dialog_began(leg, dialog)
+        self._dialogs.began(leg, dialog)
 
     def dialog_ended(self, dialog: Dialog) -> None:
         """They no longer do."""
-        self._switchboard.dialog_ended(dialog)
+        self._dialogs.ended(dialog)
 
     def guard(self, failure: Failure) -> None:
         """The guard of what comes back through a Deferred."""
@@ -203,7 +192,7 @@ class Call:
         self.caller.leave(status, fields)
         self.approach.abandon(fields)
         self._conclude()
-        self._switchboard.call_ended(self)
+        self._ended(self)
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         exchange = self._exchange

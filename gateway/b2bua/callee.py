@@ -144,7 +144,7 @@ class CalleeLeg(Leg):
             self._owner.dialog_ended(dialog)
         self._early.clear()
         if self._winner is None:
-            self._close()
+            self.close()
 
 
 @attrs.define

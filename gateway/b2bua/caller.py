@@ -56,7 +56,7 @@ class CallerLeg(Leg):
             return
         self.pending_invite = False
         self._send(status, reason, fields, b"")
-        self._close()
+        self.close()
 
     def leave(self, status: int, fields: Fields = ()) -> None:
         """End the leg, whatever state it is in: a final response before the answer, BYE after it."""

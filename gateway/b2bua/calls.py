@@ -1,7 +1,6 @@
-"""All calls: begun here, found here by dialog or transaction, counted, and remembered for a while after their end.
+"""All calls: begun here, found here by transaction, counted, and remembered for a while after their end.
 
-The table of dialogs is what in-dialog requests are matched against (RFC 3261 section 12.2.2). The relay is asked for
-its counters once, when a call ends, and then told to let go.
+The relay is asked for its counters once, when a call ends, and then told to let go.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from twisted.python.failure import Failure
 from gateway.b2bua.approach import Approach
 from gateway.b2bua.call import Call
 from gateway.b2bua.caller import CallerLeg
+from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
-from gateway.b2bua.leg import Leg, LegTerms
+from gateway.b2bua.leg import LegTerms
 from gateway.b2bua.offer_answer import has_sdp, is_readable
 from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.record import CallRecord, Direction, Json, LegName
 from gateway.b2bua.stack import Stack
 from gateway.config import Side
-from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, RelayFailure
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
@@ -49,14 +48,14 @@ CEILING: Final = 20_000
 class Calls:
     """Every call of this gateway."""
 
-    def __init__(self, stack: Stack, trunk: Trunk, identities: Identities, metrics: Metrics) -> None:
+    def __init__(self, stack: Stack, trunk: Trunk, dialogs: Dialogs, identities: Identities, metrics: Metrics) -> None:
         self._stack = stack
+        self._dialogs = dialogs
         self._trunk = trunk
         self._identities = identities
         self._metrics = metrics
         self._active: dict[str, Call] = {}
         self._by_transaction: dict[ServerTransaction, Call] = {}
-        self._by_dialog: dict[tuple[str, str, str], Leg] = {}
         self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
 
     def __len__(self) -> int:
@@ -90,15 +89,6 @@ class Calls:
         else:
             call.begin()
 
-    def leg_of(self, key: tuple[str, str, str]) -> Leg | None:
-        """The leg whose dialog has this Call-ID, local tag and remote tag."""
-        return self._by_dialog.get(key)
-
-    def other_leg(self, key: tuple[str, str, str]) -> Leg | None:
-        """The other leg of the call that a dialog is of."""
-        leg = self._by_dialog.get(key)
-        return None if leg is None else leg.other()
-
     def cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The INVITE of this transaction was cancelled."""
         call = self._by_transaction.get(transaction)
@@ -125,14 +115,6 @@ class Calls:
     def record(self, call_id: str) -> CallRecord | None:
         """The record of one call, up or ended not long ago."""
         return next((record for record in self.records() if record.id == call_id), None)
-
-    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
-        """Requests of this dialog go to this leg."""
-        self._by_dialog[dialog.key] = leg
-
-    def dialog_ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
-        self._by_dialog.pop(dialog.key, None)
 
     def call_ended(self, call: Call) -> None:
         """Count a call that is over, keep its record, and give its media back."""
@@ -166,7 +148,7 @@ class Calls:
             started_at=stack.now(),
         )
         protection = Protection(record, route.domain, route.provider, dialled)
-        call = Call(record, protection, stack, self)
+        call = Call(record, protection, stack, self._dialogs, self.call_ended)
         call.caller = CallerLeg(self._caller_terms(invite, transaction.flow, protection), transaction, stack, call)
         plan: Plan = (
             ProviderPlan(protection, route.provider, self._trunk)

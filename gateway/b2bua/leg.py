@@ -42,6 +42,9 @@ class LegOwner(Protocol):
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""
 
+    def first_request(self, leg: Leg, request: Request) -> None:
+        """A request came before the leg has a dialog, which this may make."""
+
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
         """A request inside the dialog is to cross to the other leg."""
 
@@ -103,6 +106,8 @@ class Leg:
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
         self._note(Passage.RECEIVED, request)
+        if self.dialog is None:
+            self._owner.first_request(self, request)
         dialog = self.dialog
         if dialog is None or self.ended:
             self.respond(transaction, request.response(481))
@@ -114,7 +119,7 @@ class Leg:
             return
         if request.method == "BYE":
             self.respond(transaction, request.response(200))
-            self._close()
+            self.close()
             self._owner.leg_hung_up(self, request)
             return
         if request.method == "OPTIONS":
@@ -214,7 +219,7 @@ class Leg:
         if self.ended or self.dialog is None:
             return
         bye = self.make_request("BYE", fields)
-        self._close()
+        self.close()
         self.send(bye, _Goodbye(self))
 
     @property
@@ -225,8 +230,8 @@ class Leg:
         user = f"{self.terms.user}@" if self.terms.user else ""
         return f"<sip:{user}{self.flow.advertised}{suffix}>"
 
-    def _close(self) -> None:
-        """Nothing more is expected on this leg: stop every timer."""
+    def close(self) -> None:
+        """Expect nothing more on this leg: stop every timer."""
         self.ended = True
         for retransmission, _ in self._answers.values():
             retransmission.acknowledged()

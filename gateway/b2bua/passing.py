@@ -42,7 +42,7 @@ class Passing:
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
         onward = initial_request(request, route, self._identities.identity_for(request), request.body)
-        passage = _Passage(transaction)
+        passage = _Passage(transaction, request)
         if route.binding is None:
             self._trunk.forward(onward, route.provider, passage, lambda request, flow: None)
         elif phone_flow is None:
@@ -56,6 +56,7 @@ class _Passage:
     """Waits for the response, and gives it back."""
 
     transaction: ServerTransaction
+    request: Request
 
     def receive_response(self, response: Response) -> None:
         """Pass a final response back."""
@@ -67,8 +68,7 @@ class _Passage:
         self._answer(504 if failure.transport is None else 503, None)
 
     def _answer(self, status: int, response: Response | None) -> None:
-        request: Request = self.transaction.request
-        back = request.response(status, response.reason if response else None, to_tag=_tag(response))
+        back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
         if response is not None:
             back.body = response.body
             for name, value in crossing(response.headers, self.transaction.flow.side, response.body):

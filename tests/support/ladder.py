@@ -22,9 +22,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from gateway.b2bua.calls import Calls
+from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
 from gateway.b2bua.passing import Passing
 from gateway.b2bua.stack import Stack
+from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import (
     Admin,
     Configuration,
@@ -299,12 +301,16 @@ class Ladder:
         stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
         trunk = Trunk(self, self, self.transactions)  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
-        self.calls = Calls(stack, trunk, identities, self.metrics)
+        self.dialogs = Dialogs()
+        self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics)
+        self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
         self.relay.lost = self.calls.media_lost
         router = Router(configuration, self._find)
         passing = Passing(trunk, self.transactions, identities)
         self.transactions.core = UasCore(
+            self.dialogs,
             self.calls,
+            self.subscriptions,
             self,  # type: ignore[arg-type]
             router,
             passing,
@@ -327,7 +333,7 @@ class Ladder:
         """Nothing is left of any call once every timer has run out."""
         self.clock.pump([1.0] * 200)
         assert len(self.calls) == 0
-        assert not self.calls._by_dialog
+        assert len(self.dialogs) == 0
         assert not self.calls._by_transaction
         assert not self.clock.getDelayedCalls()
 
