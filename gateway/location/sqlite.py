@@ -152,7 +152,7 @@ class PooledDatabase:
 
     def __init__(self, path: Path, reactor: IReactorTime) -> None:
         self._path = path
-        self._pool = ConnectionPool(  # type: ignore[no-untyped-call]
+        self._pool = ConnectionPool(
             "sqlite3",
             str(path),
             cp_reactor=reactor,
@@ -170,11 +170,11 @@ class PooledDatabase:
             create_private(self._path)
         except OSError:
             return fail()
-        return cast("Deferred[Result]", self._pool.runInteraction(work))  # type: ignore[no-untyped-call]
+        return cast("Deferred[Result]", self._pool.runInteraction(work))
 
     def close(self) -> None:
         """See Database."""
-        self._pool.close()  # type: ignore[no-untyped-call]
+        self._pool.close()
 
 
 def create_private(path: Path) -> None:
