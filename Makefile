@@ -31,8 +31,8 @@ $(INSTALLED): requirements-dev.lock pyproject.toml deploy/make-venv
 certs: $(INSTALLED) ## make development certificates in certs/
 	@$(BIN)/python -m gateway.devcerts certs
 
-run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up
-	@exec $(BIN)/python -m gateway.demo
+run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options)
+	@exec $(BIN)/python -m gateway.demo $(DEMO)
 
 test: packages lint ## run everything: linters, then all tests, real SIP software included
 	$(BIN)/python -m pytest $(TESTS)
@@ -52,7 +52,7 @@ format: $(INSTALLED) ## let ruff format and mend what it can
 	$(BIN)/ruff format .
 
 bench: packages ## print the benchmark tables, peers in the same run
-	$(BIN)/python -m bench
+	@for file in bench/[a-z]*.py; do $(BIN)/python -m bench.$$(basename $$file .py); done
 
 packages: $(INSTALLED) ## install the Debian packages that the tests need
 	@deploy/install-debian-packages @deploy/debian-packages.txt

@@ -1,0 +1,52 @@
+"""The documents name everything that an operator can write or see."""
+
+import re
+from pathlib import Path
+
+import attrs
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.b2bua.verdict import Verdict
+from gateway.cli import main
+from gateway.config import Admin, Domain, GatewayTerms, Listener, Media, Provider
+from gateway.metrics import Metrics
+from gateway.policy import Reason
+
+ROOT = Path(__file__).parents[1]
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+
+TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
+    ("[gateway]", GatewayTerms),
+    ("[[listener]]", Listener),
+    ("[media]", Media),
+    ("[[provider]]", Provider),
+    ("[[domain]]", Domain),
+    ("[admin]", Admin),
+)
+
+
+@pytest.mark.parametrize(("table", "cls"), TABLES)
+def test_every_key_of_the_configuration_is_explained(table: str, cls: type[attrs.AttrsInstance]) -> None:
+    section = CONFIGURATION.split(f"\n## {table}", 1)[1].split("\n## ", 1)[0]
+    explained = {key for row in re.findall(r"^\| ([^|]*) \|", section, re.M) for key in re.findall(r"`(\w+)`", row)}
+    assert explained == {field.name for field in attrs.fields(cls)}
+
+
+def test_every_metric_and_command_is_named() -> None:
+    exposed = Metrics(CollectorRegistry()).exposition().decode()
+    names = re.findall(r"^# TYPE (gateway_\w+) ", exposed, re.M)
+    names = [name for name in names if not name.endswith("_created")]
+    assert len(names) > 5
+    assert not [name for name in (*names, *main.commands) if f"`{name}" not in CONFIGURATION]
+
+
+def test_every_verdict_and_reason_is_explained() -> None:
+    assert not [code for code in (*Verdict, *Reason) if f"| `{code}` |" not in ARCHITECTURE]
+
+
+def test_every_path_that_a_document_names_is_there() -> None:
+    for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name} leads to {target}"
