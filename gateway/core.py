@@ -25,6 +25,7 @@ from gateway.b2bua.passing import Passing
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Side
 from gateway.dialog.dialog import key_of
+from gateway.dialog.refresh import OPTION_TAG
 from gateway.metrics import Metrics
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
@@ -36,7 +37,7 @@ from gateway.transport.layer import TransportLayer
 
 log = Logger()
 
-KNOWN_EXTENSIONS = frozenset(EXTENSIONS)
+KNOWN_EXTENSIONS = frozenset((*EXTENSIONS, OPTION_TAG))
 """Option tags of Require that are understood (RFC 3261 section 8.2.2.3); any other is refused by name."""
 
 
@@ -161,7 +162,7 @@ class UasCore:
         transaction.respond(response)
 
 
-_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(EXTENSIONS)))
+_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join((*EXTENSIONS, OPTION_TAG))))
 """What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
 
 

@@ -24,6 +24,7 @@ from gateway.b2bua.offer_answer import has_sdp
 from gateway.b2bua.plan import Plan, Way
 from gateway.b2bua.record import LegName
 from gateway.b2bua.stack import Stack
+from gateway.dialog.refresh import Preferences
 from gateway.media.relay import Terms
 from gateway.policy import Attempt, MediaFailure, Refusal
 from gateway.routing import Route
@@ -75,6 +76,8 @@ class Approach:
         self._ways: list[Way] = []
         self._locating: Deferred[None] | None = None
         self._rewritten: tuple[Terms, bytes] | None = None
+        self._preferences = Preferences()
+        self._sent: tuple[Way, Terms, bytes] | None = None
         self._over = False
 
     def begin(self) -> None:
@@ -107,7 +110,11 @@ class Approach:
         self._try(self._plan.after(MediaFailure.ANSWERED_CLEAR), None)
 
     def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
-        """Ask the plan what comes after this status."""
+        """Ask the plan what comes after this status. A session interval below the peer's is raised, once."""
+        if response.status == 422 and self._sent is not None and self._preferences == Preferences():
+            self._preferences = self._preferences.raised_by(response)
+            self._send(*self._sent)
+            return
         self._try(self._plan.after(response.status), response)
 
     def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
@@ -174,6 +181,8 @@ class Approach:
         user = self._invite.from_.uri.user or ""
         leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user)
         self.leg = CalleeLeg(leg_terms, way(), self._stack, self._owner, self)
+        self.leg.session.preferences = self._preferences
+        self._sent = (way, terms, sdp)
         request = initial_request(self._invite, self._route, self._identity, sdp)
         try:
             self._owner.translate(request.headers, self.leg)

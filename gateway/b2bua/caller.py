@@ -28,10 +28,14 @@ class CallerLeg(Leg):
         self._note(Passage.RECEIVED, self.invite)
 
     def begin(self) -> None:
-        """Say 100 and make the dialog, early until it is answered (RFC 3261 sections 8.2.6.1 and 12.1.1)."""
+        """Say 100 and make the dialog, early until it is answered (RFC 3261 sections 8.2.6.1 and 12.1.1).
+
+        Raises Refused 422 for a session interval that is too small, and MalformedMessage.
+        """
         self.dialog = Dialog.from_request(self.invite, self._tag)
         self._owner.dialog_began(self, self.dialog)
         self.respond(self.transaction, self.invite.response(100))
+        self.session.request_came(self.invite)
 
     def progress(self, status: int, reason: str, fields: Fields, body: bytes) -> None:
         """Pass on a provisional response."""

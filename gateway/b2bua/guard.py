@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from twisted.logger import Logger
@@ -21,7 +21,7 @@ class Ending(Protocol):
     def id(self) -> str:
         """What logs call it."""
 
-    def end(self, why: str, status: int = 500) -> None:
+    def end(self, why: str, status: int = 500, fields: Iterable[tuple[str, str]] = ()) -> None:
         """End it, in whatever state it is."""
 
 
@@ -39,7 +39,7 @@ def guarded(entry: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C,
         except MalformedMessage as error:
             log.info("call {call_id}: a message is of no use: {reason}", call_id=call.id, reason=error.reason)
         except Refused as refused:
-            call.end(refused.reason, refused.status)
+            call.end(refused.reason or f"refused with {refused.status}", refused.status, refused.headers)
         except MalformedDescription as error:
             log.info("call {call_id}: unusable SDP: {reason}", call_id=call.id, reason=str(error))
             call.end("unusable SDP", 488)

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import attrs
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gateway.b2bua.headers import ALLOW, SOFTWARE
 from gateway.b2bua.record import CallRecord, LegName, Passage
+from gateway.b2bua.session import LegSession
 from gateway.b2bua.stack import Stack
 from gateway.config import Side
 from gateway.dialog.dialog import Dialog
@@ -90,6 +92,7 @@ class Leg:
         """What the last answer on this leg settled; None before there was one."""
         self._stack = stack
         self._owner = owner
+        self.session = LegSession(self, lambda: self.break_off("the session expired"))
         self._answers: dict[int, tuple[AnswerRetransmission, Callable[[Request], None]]] = {}
         self._acks: dict[int, Request] = {}
 
@@ -114,8 +117,12 @@ class Leg:
             return
         try:
             dialog.receive_request(request)
+            self.session.request_came(request)
         except Refused as refused:
-            self.respond(transaction, request.response(refused.status, refused.reason))
+            response = request.response(refused.status, refused.reason or None)
+            for name, value in refused.headers:
+                response.headers.add(name, value)
+            self.respond(transaction, response)
             return
         if request.method == "BYE":
             self.respond(transaction, request.response(200))
@@ -147,6 +154,7 @@ class Leg:
             headers.set("Contact", self.contact)
         if 200 <= response.status < 300 and "Allow" not in headers:
             headers.set("Allow", ALLOW)
+        self.session.response_leaves(response)
         self._note(Passage.SENT, response)
         transaction.respond(response)
 
@@ -199,6 +207,7 @@ class Leg:
 
     def send(self, request: Request, user: TransactionUser) -> ClientTransaction:
         """Send a request of this leg; its responses go to `user`."""
+        self.session.request_leaves(request)
         self._note(Passage.SENT, request)
         return self._stack.transactions.send_request(request, self.flow, user)
 
@@ -207,8 +216,19 @@ class Leg:
         self._note(Passage.RECEIVED, request)
 
     def note_received(self, response: Response) -> None:
-        """Write a response of this leg into the ladder."""
+        """Take note of a response of this leg: the ladder has it, and the session timer."""
+        self.session.response_came(response)
         self._note(Passage.RECEIVED, response)
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The time that the leg's timers go by."""
+        return self._stack.clock
+
+    def break_off(self, why: str) -> None:
+        """The peer is gone: tell the owner."""
+        if not self.ended:
+            self._owner.leg_broke(self, why)
 
     def other(self) -> Leg | None:
         """The leg on the other side."""
@@ -233,6 +253,7 @@ class Leg:
     def close(self) -> None:
         """Expect nothing more on this leg: stop every timer."""
         self.ended = True
+        self.session.stop()
         for retransmission, _ in self._answers.values():
             retransmission.acknowledged()
         self._answers.clear()

@@ -11,7 +11,7 @@ table is bounded by what subscribers keep alive, and by CEILING.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall
@@ -202,7 +202,7 @@ class Subscription:
         """They no longer do."""
         self._dialogs.ended(dialog)
 
-    def end(self, why: str, status: int = 500) -> None:
+    def end(self, why: str, status: int = 500, fields: Iterable[tuple[str, str]] = ()) -> None:
         """Forget it. Who still asks about it gets 481, which is how it is told (RFC 6665 section 4.1.2.2)."""
         log.debug("subscription {call_id} ended: {why}", call_id=self.id, why=why)
         if self._timer is not None:
