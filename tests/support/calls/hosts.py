@@ -2,8 +2,8 @@
 
     phone 127.0.N.11..   gateway 127.0.N.20   provider 127.0.N.21   far end 127.0.N.31..
 
-N is the first number no other run holds: a bound socket is the lock, so nothing stays behind. Ports are asked of the
-kernel, and no port is given twice in a run.
+N is the first number from 1 on that no other run holds (127.0.0.x is left to what a person may have running): a bound
+socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Hosts:
     @classmethod
     def claim(cls) -> Hosts:
         """The first set of addresses no other run uses at this moment."""
-        for run in range(RUNS):
+        for run in range(1, RUNS + 1):
             lock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 lock.bind((f"127.0.{run}.254", LOCK_PORT))
