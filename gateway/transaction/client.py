@@ -75,14 +75,13 @@ class ClientTransaction(Transaction):
         else:
             self.limit_to(0.0, Event.TRANSPORT_FAILURE)
 
-    def release(self) -> None:
-        """The user is gone. The transaction goes on, and what it would tell the user, the core gets as a stray
-        response.
+    def release(self, heir: TransactionUser | None = None) -> None:
+        """The user is gone, and hears no more. The heir hears in its place; without one, the core, as of stray
+        responses.
 
-        For a user whose INVITE had its 2xx, when its call ends: copies of the 2xx are absorbed for 64*T1 from the first
-        one.
+        For a user whose INVITE had its 2xx, when its call ends before the 64*T1 in which copies and forks may come.
         """
-        self._user = None
+        self._user = heir
         if self._state is State.ACCEPTED:
             self._request = None
 

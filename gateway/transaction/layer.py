@@ -93,7 +93,7 @@ class TransactionLayer:
         self._census = {machine.name: dict.fromkeys(State, 0) for machine in MACHINES}
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.refused: Counter[int] = Counter()  # by status: answers without a transaction
-        self.dropped = 0  # responses and ACKs that could not be read
+        self.dropped = 0  # responses and ACKs that could not be read, or are somebody else's
         self._invite_client = self._surroundings(client.INVITE_PROGRAMS)
         self._other_client = self._surroundings(client.NON_INVITE_PROGRAMS)
         self._invite_server = self._surroundings(server.INVITE_PROGRAMS)
@@ -197,6 +197,9 @@ class TransactionLayer:
         return transaction
 
     def _receive_response(self, response: Response, flow: Flow) -> None:
+        if response.headers.count("Via") > 1:
+            self.dropped += 1  # it is somebody else's (8.1.3.3)
+            return
         transaction = self._clients.get(client_key(response))
         if transaction is None or transaction.flow.side is not flow.side:
             self.pass_stray_response(response, flow)

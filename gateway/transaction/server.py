@@ -120,7 +120,10 @@ class ServerTransaction(Transaction):
         self._surroundings.directory.pass_ack(ack, self.flow)
 
     def _send_trying(self, _message: Message | None) -> None:
-        self._data = self.request.response(100).to_bytes()
+        trying = self.request.response(100)
+        if (timestamp := self.request.headers.get("Timestamp")) is not None:
+            trying.headers.add("Timestamp", timestamp)  # 8.2.6.1
+        self._data = trying.to_bytes()
         self.flow.send(self._data)
 
     def _send_response(self, _message: Message | None) -> None:

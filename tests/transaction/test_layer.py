@@ -3,6 +3,8 @@ fail."""
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from gateway.config import Side
@@ -166,6 +168,16 @@ def test_a_merged_request_gets_482(bench: Bench) -> None:
     assert len(bench.core.transactions) == 2
 
 
+def test_a_request_is_not_merged_with_one_that_is_over(bench: Bench) -> None:
+    request = make_request("OPTIONS", "z9hG4bKfork1")
+    bench.layer.receive(request, bench.flow)
+    bench.core.transactions[0].respond(request.response(200, to_tag="x"))
+    bench.advance(32.1)
+    bench.layer.receive(make_request("OPTIONS", "z9hG4bKfork2"), bench.flow)
+    assert len(bench.core.transactions) == 2
+    assert bench.flow.statuses() == [200]
+
+
 def test_requests_within_a_dialog_are_not_merged(bench: Bench) -> None:
     bench.layer.receive(make_request("BYE", "z9hG4bKone", to_tag="callee"), bench.flow)
     bench.layer.receive(make_request("BYE", "z9hG4bKtwo", to_tag="callee"), bench.flow)
@@ -185,6 +197,28 @@ def test_requests_over_the_ceiling_get_503() -> None:
     assert bench.layer.refused[503] == 3
 
 
+def test_a_flood_has_a_ceiling_of_memory() -> None:
+    """Each INVITE from another client is refused by the core and never acknowledged."""
+    bench = Bench(ceiling=Ceiling(server_transactions=500))
+    response = make_request("INVITE").response(403, to_tag="x")
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            bench.layer.receive(make_request("INVITE", f"z9hG4bK{number}", call_id=f"{number}@x"), bench.flow)
+            for transaction in bench.core.transactions:
+                transaction.respond(response)
+            bench.core.transactions.clear()
+            bench.flow.take()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert bench.layer.counts_alive() == 500
+    assert bench.layer.refused[503] == 4_500
+    assert size < 500 * 3_000
+    bench.advance(32.1)
+    bench.assert_nothing_left()
+
+
 def test_a_request_that_cannot_be_read_gets_400(bench: Bench) -> None:
     request = make_request("OPTIONS")
     request.headers.set("CSeq", "no number")
@@ -193,14 +227,17 @@ def test_a_request_that_cannot_be_read_gets_400(bench: Bench) -> None:
     bench.assert_nothing_left()
 
 
-def test_a_response_and_an_ack_that_cannot_be_read_are_dropped(bench: Bench) -> None:
+def test_responses_and_acks_that_cannot_be_read_are_dropped(bench: Bench) -> None:
     response = make_request("OPTIONS").response(200)
     response.headers.set("CSeq", "no number")
     bench.layer.receive(response, bench.flow)
     ack = make_request("ACK")
     ack.headers.set("Via", "no via")
     bench.layer.receive(ack, bench.flow)
-    assert bench.layer.dropped == 2
+    response = make_request("OPTIONS").response(200)
+    response.headers.add("Via", "SIP/2.0/UDP 127.0.0.99")
+    bench.layer.receive(response, bench.flow)
+    assert bench.layer.dropped == 3
     assert (bench.flow.sent, bench.core.strays, bench.core.acks) == ([], [], [])
 
 

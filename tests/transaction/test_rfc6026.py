@@ -7,7 +7,7 @@ import pytest
 from gateway.sip.message import Request
 from gateway.transaction.client import ClientTransaction
 from gateway.transaction.tables import State
-from tests.support.transactions import Bench, ack_of, make_request, outgoing
+from tests.support.transactions import Bench, RecordingUser, ack_of, make_request, outgoing
 
 
 @pytest.fixture(params=["udp", "tls"])
@@ -146,6 +146,17 @@ def test_a_transaction_lets_go_of_what_it_needs_no_more(bench: Bench) -> None:
         _ = bench.core.transactions[0].request
     bench.advance(32.1)
     bench.assert_nothing_left()
+
+
+def test_an_heir_hears_of_late_forks(bench: Bench) -> None:
+    transaction, invite = invited(bench)
+    bench.layer.receive(invite.response(200, to_tag="one"), bench.flow)
+    heir = RecordingUser()
+    transaction.release(heir)
+    bench.layer.receive(invite.response(200, to_tag="two"), bench.flow)
+    assert [response.to.tag for response in bench.user.responses] == ["one"]
+    assert [response.to.tag for response in heir.responses] == ["two"]
+    assert bench.core.strays == []
 
 
 def test_a_user_may_be_gone_before_the_final_response(bench: Bench) -> None:

@@ -141,11 +141,14 @@ def test_a_reliable_transport_waits_for_no_copies(transport: str) -> None:
 
 def test_17_2_1_an_invite_gets_a_100_after_200_ms_of_silence() -> None:
     bench = Bench("udp")
-    bench.layer.receive(make_request("INVITE"), bench.flow)
+    invite = make_request("INVITE")
+    invite.headers.add("Timestamp", "54.2")
+    bench.layer.receive(invite, bench.flow)
     bench.advance(0.19)
     assert bench.flow.statuses() == []
     bench.advance(0.02)
     assert bench.flow.statuses() == [100]
+    assert bench.flow.sent[0].headers.get("Timestamp") == "54.2"
     bench.layer.receive(make_request("INVITE"), bench.flow)
     assert bench.flow.statuses() == [100, 100]
 
