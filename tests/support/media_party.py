@@ -1,7 +1,7 @@
 """A party of a call on loopback: sockets, SDP and SRTP of its own.
 
-It uses pylibsrtp's public classes, not gateway/rtp, so that a mistake there cannot hide itself. Everything waits at most
-WAIT_SECONDS and fails with what was missing.
+It uses pylibsrtp's public classes, not gateway/rtp, so that a mistake there cannot hide itself. Everything waits at
+most WAIT_SECONDS and fails with what was missing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def media_lines(sdp: bytes) -> list[tuple[str, int, str]]:
 def rtp(sequence: int, payload: bytes = b"\xd5" * 160, ssrc: int = 0x1234, kind: int = 0) -> bytes:
     """An RTP packet of 20 ms."""
     stamp = sequence * 160 & 0xFFFFFFFF
-    return bytes([0x80, kind]) + sequence.to_bytes(2, "big") + stamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big") + payload
+    return (
+        bytes([0x80, kind]) + sequence.to_bytes(2, "big") + stamp.to_bytes(4, "big") + ssrc.to_bytes(4, "big") + payload
+    )
 
 
 def rtcp(ssrc: int = 0x1234, kind: int = 200) -> bytes:

@@ -74,8 +74,7 @@ class Stream:
         self.legs[side].apply(remote)
 
     def open(self) -> None:
-        for leg in self.legs:
-            leg.open()
+        self.legs[0].open()
 
     def shut(self) -> None:
         for leg in self.legs:

@@ -114,11 +114,14 @@ class Leg:
         self.remote = remote
 
     def open(self) -> None:
-        """Both parties are described: let packets through. Again after every change of either leg."""
-        self.is_open = True
-        self._route()
-        if self.linked is not None:
-            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
+        """Both parties are described: let packets through, both ways. Again after every change of either leg."""
+        legs = (self, self._joined())
+        for leg in legs:
+            leg.is_open = True
+            leg._route()
+        # Only now: a fast path holds the other leg's `send`.
+        for leg in legs:
+            leg._listen()
 
     def shut(self) -> None:
         """Let nothing through; ports stay."""
@@ -138,13 +141,8 @@ class Leg:
     def receive_open(self) -> None:
         """One packet from anybody, on the RTP port."""
         taken = self._take(self.pair.rtp)
-        if taken is None:
-            return
-        length, address = taken
-        if not self._admitted(self.latch, address) or not self._pass(length):
-            return
-        if self.latch.lock(address) and self.remote.is_rtp:
-            self._link(address)
+        if taken is not None and self._consider(*taken) and self.remote.is_rtp:
+            self._link()
 
     def receive_control(self) -> None:
         """One packet from anybody, on the RTCP port."""
@@ -214,6 +212,8 @@ class Leg:
         counters.packets += 1
         counters.bytes += received
         counters.heard = self.plant.clock.now
+        if self.remote.is_rtp:
+            counters.measure(self.plant.buffer.slices[length], counters.heard, self.remote.clock_rate)
         peer.deliver(length, peer.protect, peer.send)
         return True
 
@@ -250,27 +250,36 @@ class Leg:
             return False
         return self._relay(length)
 
-    def _link(self, source: Address) -> None:
-        """From now on take this source's packets from a socket of their own, those already queued first."""
-        self._unlink()
-        linked = self.plant.ports.connected(self.pair.rtp, source)
-        if linked is not None:
-            self._catch_up(self.pair.rtp, source)
-            self._catch_up(linked, source)
-            self.linked = linked
-        # The other leg's fast path holds our old `send`.
-        for leg in (self, self._joined()):
-            leg.open()
+    def _consider(self, length: int, source: Address) -> bool:
+        """Relay the packet in the buffer if the latch admits its source; whether that moved the latch."""
+        return self._admitted(self.latch, source) and self._pass(length) and self.latch.lock(source)
 
-    def _catch_up(self, own: socket.socket, source: Address) -> None:
+    def _link(self) -> None:
+        """From now on take the locked source's packets from a socket of their own, what is queued already first."""
+        self._unlink()
+        assert self.latch.source is not None
+        linked = self.plant.ports.connected(self.pair.rtp, self.latch.source)
+        if linked is not None and (self._catch_up(self.pair.rtp) or self._catch_up(linked)):
+            # What was queued came from whom the SDP names: once more, for that source.
+            linked.close()
+            self._link()
+            return
+        self.linked = linked
+        self.open()
+
+    def _catch_up(self, own: socket.socket) -> bool:
+        """Relay what is queued; whether that moved the latch."""
         for _ in range(MAXIMUM_QUEUED):
             taken = self._take(own)
             if taken is None:
-                return
-            if taken[1] == source:
-                self._pass(taken[0])
-            else:
-                self.counters.wrong_source += 1
+                break
+            if self._consider(*taken):
+                return True
+        return False
+
+    def _listen(self) -> None:
+        if self.linked is not None:
+            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
 
     def _unlink(self) -> None:
         if self.linked is not None:

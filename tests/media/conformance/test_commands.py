@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.media.relay import Encryption
+from gateway.media.relay import JSON, Encryption
 from tests.support.media_party import Party
 from tests.support.media_relays import Ng, NgError
 
@@ -15,7 +15,7 @@ def test_ping_is_answered_with_pong(ng: Ng) -> None:
 
 def test_cookie_comes_back_and_a_repeated_request_is_done_once(ng: Ng, call: str, phone: Party) -> None:
     first = ng.offer(call, phone.sdp(), Encryption.SAVP)
-    command = {"command": "list", "limit": 1000}
+    command: dict[str, JSON] = {"command": "list", "limit": 1000}
     assert ng.request(command, cookie="again") == ng.request(command, cookie="again")
     assert ng.offer(call, phone.sdp(), Encryption.SAVP) == first
 
