@@ -17,6 +17,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from gateway.b2bua import reliable
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.headers import ALLOW, EXTENSIONS, METHODS, SOFTWARE
@@ -24,8 +25,8 @@ from gateway.b2bua.passing import METHODS as PASSED
 from gateway.b2bua.passing import Passing
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Side
+from gateway.dialog import refresh
 from gateway.dialog.dialog import key_of
-from gateway.dialog.refresh import OPTION_TAG
 from gateway.metrics import Metrics
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
@@ -37,11 +38,13 @@ from gateway.transport.layer import TransportLayer
 
 log = Logger()
 
-KNOWN_EXTENSIONS = frozenset((*EXTENSIONS, OPTION_TAG))
+SUPPORTED = (*EXTENSIONS, refresh.OPTION_TAG, reliable.OPTION_TAG)
+
+KNOWN_EXTENSIONS = frozenset(SUPPORTED)
 """Option tags of Require that are understood (RFC 3261 section 8.2.2.3); any other is refused by name."""
 
 
-COUNTED = frozenset({*METHODS, "REGISTER", "PRACK"})
+COUNTED = frozenset({*METHODS, "REGISTER"})
 """Methods that are counted by their name; a peer must not be able to make up new series."""
 
 
@@ -162,7 +165,7 @@ class UasCore:
         transaction.respond(response)
 
 
-_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join((*EXTENSIONS, OPTION_TAG))))
+_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
 """What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
 
 

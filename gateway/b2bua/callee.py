@@ -11,6 +11,7 @@ from typing import Protocol
 
 import attrs
 
+from gateway.b2bua import reliable
 from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
 from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
@@ -45,6 +46,7 @@ class CalleeLeg(Leg):
         self._inviter = inviter
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Dialog] = {}
+        self._received: dict[str, reliable.Received] = {}
         self._winner: str | None = None
         self._abandoned = False
         self._finished = False
@@ -52,6 +54,9 @@ class CalleeLeg(Leg):
     def invite(self, request: Request) -> None:
         """Send the INVITE."""
         request.headers.set("Contact", self.contact)
+        if request.body:
+            supported = [*request.headers.values("Supported"), reliable.OPTION_TAG]
+            request.headers.set("Supported", ", ".join(supported))
         self.request = request
         self.pending_invite = True
         self._transaction = self.send(request, self)
@@ -96,7 +101,19 @@ class CalleeLeg(Leg):
         tag = response.to.tag
         if tag is not None and tag not in self._early:
             self._begin(tag, response)
+        if reliable.is_required(response) and not self._acknowledge_provisional(tag or "", response):
+            return
         self._inviter.callee_progressed(self, response)
+
+    def _acknowledge_provisional(self, tag: str, response: Response) -> bool:
+        """Send the PRACK of a reliable response; False for a copy, or one that is out of order."""
+        dialog = self._early.get(tag)
+        if dialog is None or not self._received.setdefault(tag, reliable.Received()).is_next(response):
+            return False
+        prack = dialog.make_request("PRACK")
+        prack.headers.add("RAck", f"{response.headers.get('RSeq')} {response.cseq}")
+        self.send(prack, reliable.PrackUser())
+        return True
 
     def _success(self, response: Response) -> None:
         tag = response.to.tag or ""

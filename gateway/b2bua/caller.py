@@ -6,12 +6,15 @@ The caller sees one dialog with one To tag, however many phones or branches ring
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.offer_answer import has_sdp
 from gateway.b2bua.record import Passage
+from gateway.b2bua.reliable import ReliableProvisionals, is_required
 from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
 
 
@@ -25,6 +28,10 @@ class CallerLeg(Leg):
         self.pending_invite = True
         self.transaction = transaction
         self._tag = stack.new_tag()
+        self._reliable: ReliableProvisionals | None = None
+        if is_required(self.invite):
+            send = partial(self.respond, transaction)
+            self._reliable = ReliableProvisionals(stack.clock, send, self._unacknowledged_provisional, first=1)
         self._note(Passage.RECEIVED, self.invite)
 
     def begin(self) -> None:
@@ -39,20 +46,33 @@ class CallerLeg(Leg):
 
     def progress(self, status: int, reason: str, fields: Fields, body: bytes) -> None:
         """Pass on a provisional response."""
-        if not self.answered and not self.ended:
+        if self.answered or self.ended:
+            return
+        if self._reliable is None:
             self._send(status, reason, fields, body)
+        else:
+            self._reliable.send(self._response(status, reason, fields, body))
+
+    def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
+        """The acknowledgement of a provisional response. It makes no offer here: SDP in it is refused."""
+        if has_sdp(request):
+            self.respond(transaction, request.response(488))
+        elif self._reliable is None or not self._reliable.receive_prack(request):
+            self.respond(transaction, request.response(481))
+        else:
+            self.respond(transaction, request.response(200))
 
     def accept(self, reason: str, fields: Fields, body: bytes, acknowledged: Callable[[Request], None]) -> None:
         """Answer the call with 200, until its ACK comes."""
-        response = self.invite.response(200, reason, to_tag=self._tag)
-        for name, value in fields:
-            response.headers.add(name, value)
-        response.body = body
+        response = self._response(200, reason, fields, body)
         self.answered = True
         self.pending_invite = False
         if self.dialog is not None:
             self.dialog.confirm(response)
-        self.answer(self.transaction, response, acknowledged)
+        if self._reliable is None:
+            self.answer(self.transaction, response, acknowledged)
+        else:
+            self._reliable.then(lambda: self.answer(self.transaction, response, acknowledged))
 
     def refuse(self, status: int, reason: str | None = None, fields: Fields = ()) -> None:
         """Refuse the call; nothing happens when it was answered or refused before."""
@@ -69,9 +89,21 @@ class CallerLeg(Leg):
         else:
             self.refuse(status, None, fields)
 
+    def close(self) -> None:
+        """Expect nothing more on this leg: stop every timer."""
+        if self._reliable is not None:
+            self._reliable.stop()
+        super().close()
+
+    def _unacknowledged_provisional(self) -> None:
+        self._owner.leg_broke(self, "no PRACK")
+
     def _send(self, status: int, reason: str | None, fields: Fields, body: bytes) -> None:
+        self.respond(self.transaction, self._response(status, reason, fields, body))
+
+    def _response(self, status: int, reason: str | None, fields: Fields, body: bytes) -> Response:
         response = self.invite.response(status, reason, to_tag=self._tag)
         for name, value in fields:
             response.headers.add(name, value)
         response.body = body
-        self.respond(self.transaction, response)
+        return response

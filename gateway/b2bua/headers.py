@@ -23,6 +23,7 @@ METHODS: Final = (
     "BYE",
     "OPTIONS",
     "UPDATE",
+    "PRACK",
     "INFO",
     "MESSAGE",
     "NOTIFY",

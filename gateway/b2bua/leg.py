@@ -129,10 +129,17 @@ class Leg:
             self.close()
             self._owner.leg_hung_up(self, request)
             return
+        if request.method == "PRACK":
+            self.receive_prack(transaction, request)
+            return
         if request.method == "OPTIONS":
             self.respond(transaction, request.response(200))
             return
         self._owner.leg_received(self, transaction, request)
+
+    def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
+        """A PRACK of nothing that this leg sent (RFC 3262 section 3)."""
+        self.respond(transaction, request.response(481))
 
     def receive_ack(self, ack: Request) -> None:
         """The ACK of a 2xx that this leg was given: stop sending it, and tell who waits for the ACK's body."""

@@ -1,0 +1,118 @@
+"""Reliable provisional responses (RFC 3262), on each leg by itself: one side may use them and the other not.
+
+    as UAS (caller's leg):  18x with RSeq --again until--> PRACK         then the next one, and at last the 2xx
+    as UAC (callee's leg):  18x with RSeq --> PRACK with its RAck        once for each, in order
+
+The gateway sends provisional responses reliably only to a caller that requires it, since nothing is gained by more; to
+a callee it says that it supports them, except where the 2xx is to make the offer: a reliable 18x could make it first,
+and its answer would have to be in the PRACK before the caller has seen anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.dialog.invite import AnswerRetransmission
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.message import Request, Response
+from gateway.transaction.users import TransactionFailure
+
+OPTION_TAG: Final = "100rel"
+
+Action = Callable[[], None]
+
+
+def is_required(message: Request | Response) -> bool:
+    """Whether Require names 100rel."""
+    return OPTION_TAG in message.headers.values("Require")
+
+
+class ReliableProvisionals:
+    """Sends provisional responses one after the other, each until its PRACK."""
+
+    def __init__(self, clock: IReactorTime, send: Callable[[Response], None], expired: Action, first: int) -> None:
+        self._clock = clock
+        self._send = send
+        self._expired = expired
+        self._number = first
+        self._outstanding: AnswerRetransmission | None = None
+        self._waiting: deque[Action] = deque()
+
+    def send(self, response: Response) -> None:
+        """Send a response when all before it are acknowledged."""
+        self._waiting.append(lambda: self._transmit(response))
+        self._go_on()
+
+    def then(self, action: Action) -> None:
+        """Do something when all before it are acknowledged (the final response, section 3)."""
+        self._waiting.append(action)
+        self._go_on()
+
+    def receive_prack(self, prack: Request) -> bool:
+        """Whether a PRACK acknowledges what is outstanding; raises MalformedMessage."""
+        if self._outstanding is None or rack_of(prack)[0] != self._number:
+            return False
+        self._outstanding.acknowledged()
+        self._outstanding = None
+        self._number += 1
+        self._go_on()
+        return True
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._waiting.clear()
+        if self._outstanding is not None:
+            self._outstanding.stop()
+            self._outstanding = None
+
+    def _go_on(self) -> None:
+        while self._waiting and self._outstanding is None:
+            self._waiting.popleft()()
+
+    def _transmit(self, response: Response) -> None:
+        response.headers.set("Require", OPTION_TAG)
+        response.headers.set("RSeq", str(self._number))
+        self._send(response)
+        self._outstanding = AnswerRetransmission(self._clock, lambda: self._send(response), self._expired)
+
+
+def rack_of(prack: Request) -> tuple[int, int, str]:
+    """RAck: the RSeq number, and the CSeq number and method (section 7.2). Raises MalformedMessage."""
+    parts = (prack.headers.get("RAck") or "").split()
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 11 for part in parts[:2]):
+        raise MalformedMessage("not a RAck", request=prack)
+    return int(parts[0]), int(parts[1]), parts[2]
+
+
+@attrs.define
+class Received:
+    """The reliable provisional responses of one early dialog, in order (section 4)."""
+
+    last: int | None = None
+
+    def is_next(self, response: Response) -> bool:
+        """Whether a response is the first or the next one; a copy, or one that is too early, is not."""
+        text = response.headers.get("RSeq") or ""
+        if not (text.isascii() and text.isdigit() and len(text) < 11):
+            return False
+        number = int(text)
+        if self.last is not None and number != self.last + 1:
+            return False
+        self.last = number
+        return True
+
+
+@attrs.frozen
+class PrackUser:
+    """Waits for the answer to a PRACK, which says nothing new."""
+
+    def receive_response(self, response: Response) -> None:
+        """Nothing follows from it."""
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """The INVITE's own transaction will tell."""
