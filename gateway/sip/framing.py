@@ -3,7 +3,8 @@ section 4.4.1).
 
 Bytes go in, whole messages come out; nothing is parsed further. A stream whose next boundary cannot be known is
 beyond repair: what was whole before still comes out, then `receive` raises for ever, with the request that can be
-answered (section 18.3), and whoever owns the connection closes it."""
+answered (section 18.3), and whoever owns the connection closes it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ class StreamFramer:
         """Why the stream is beyond repair: what the next `receive` raises."""
 
     def receive(self, data: bytes) -> list[bytes | KeepAlive]:
-        """What became complete with data, in order. Raises MalformedMessage when the stream is beyond repair."""
+        """What became complete with data, in order.
+
+        Raises MalformedMessage when the stream is beyond repair; if pieces came before that in the same data, they are
+        returned, `broken` is set and the next call raises.
+        """
         if self.broken is not None:
             raise self.broken
         self._buffer += data

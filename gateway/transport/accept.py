@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from gateway.config import Listener
 from gateway.transport.connections import Connections
-from gateway.transport.flow import Address
+from gateway.transport.flow import Address, FailureKind, TransportFailure
 from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
 from gateway.transport.stream import StreamFlow
 from gateway.transport.tls import ServerTls
@@ -62,6 +62,7 @@ class StreamListener(Factory):
         self._limits = limits
         self._count = 0
         self._by_source: dict[str, int] = {}
+        self._silent: dict[int, StreamFlow] = {}  # oldest first
         self._listening: IListeningPort | None = None
 
     def start(self, reactor: TransportReactor) -> None:
@@ -91,18 +92,33 @@ class StreamListener(Factory):
         return StreamProtocol(flow, self._shared, self._tls.channel() if self._tls is not None else None)
 
     def _has_room(self, source: str) -> bool:
-        return self._count < self._limits.per_listener and self._by_source.get(source, 0) < self._limits.per_source
+        if self._by_source.get(source, 0) >= self._limits.per_source:
+            return False
+        if self._count >= self._limits.per_listener and self._silent:
+            self._make_room()
+        return self._count < self._limits.per_listener
+
+    def _make_room(self) -> None:
+        """Whoever connected first and has said nothing gives way, so that silent connections never take all slots."""
+        oldest = next(iter(self._silent.values()))
+        oldest.fail(TransportFailure(FailureKind.CLOSED, "nothing was said, and the slot is needed"))
 
     def _new_flow(self, remote: Address) -> StreamFlow:
         _, advertised = own_addresses(self.listener, self.port, remote.host)
         flow = StreamFlow(self.listener, remote, advertised, self._connections.new_number(), self._ended)
         self._connections.add(flow)
+        self._silent[flow.number] = flow
+        flow.when_heard(self._heard)
         self._count += 1
         self._by_source[remote.host] = self._by_source.get(remote.host, 0) + 1
         return flow
 
+    def _heard(self, flow: StreamFlow) -> None:
+        self._silent.pop(flow.number, None)
+
     def _ended(self, flow: StreamFlow) -> None:
         self._connections.discard(flow)
+        self._silent.pop(flow.number, None)
         self._count -= 1
         left = self._by_source[flow.remote.host] - 1
         if left:

@@ -18,7 +18,8 @@ log = Logger()
 class Shaken(Protocol):
     """The connection, as far as this module cares."""
 
-    name: str
+    @property
+    def is_client(self) -> bool: ...
 
     @property
     def peer(self) -> str: ...
@@ -42,7 +43,7 @@ class Handshakes:
         self._counter.labels(flow.side.value, failure.kind.value).inc()
         if failure.kind is FailureKind.CERTIFICATE:
             log.warn("certificate of {peer} refused: {reason}", peer=flow.peer, reason=failure.reason)
-        elif flow.name:
+        elif flow.is_client:
             log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
         else:
             log.debug("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)

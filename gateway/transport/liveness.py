@@ -13,8 +13,8 @@ class Patience:
 
     handshake: float = 10.0
     """From the connection's start to its readiness, TCP and TLS each."""
-    first_message: float = 30.0
-    """An accepted connection that says nothing holds a slot no longer than this."""
+    first_message: float = 60.0
+    """For the first message on an accepted connection; keep-alives do not count."""
     message: float = 30.0
     """From the first byte of a message to its last."""
     stalled: float = 30.0
@@ -64,7 +64,6 @@ class Liveness:
         """Bytes arrived: whether they completed something, and whether something unfinished is left."""
         self.last_received = now
         self.pinged = None
-        self.has_spoken = self.has_spoken or completed
         if not is_partial:
             self.partial_since = None
         elif completed or self.partial_since is None:

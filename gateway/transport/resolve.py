@@ -121,11 +121,12 @@ class Names:
         listed = self.listed(host)
         if listed:
             return listed
+        asked = [Deferred.fromCoroutine(self._addresses[family].ask(host)) for family in self._families]
         found: tuple[str, ...] = ()
         failed: DnsFailed | None = None
-        for family in self._families:
+        for answer in asked:
             try:
-                found += await self._addresses[family].ask(host)
+                found += await answer
             except DnsFailed as failure:
                 failed = failure
         if failed is not None and not found:

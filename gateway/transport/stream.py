@@ -35,7 +35,7 @@ class State(Enum):
 class StreamFlow(Flow):
     """One connection as the layers above see it."""
 
-    __slots__ = ("_ended", "_queue", "_queued", "_state", "failure", "name", "number", "wire")
+    __slots__ = ("_ended", "_heard", "_queue", "_queued", "_state", "failure", "name", "number", "wire")
 
     def __init__(
         self,
@@ -44,17 +44,23 @@ class StreamFlow(Flow):
         advertised: Address,
         number: int,
         ended: "Callable[[StreamFlow], None]",
-        name: str = "",
+        name: str | None = None,
     ) -> None:
         super().__init__(listener, Address(advertised.host, 0), remote, advertised)
         self.number = number
-        self.name = name  # whom we meant to reach; empty for an accepted connection
+        self.name = name  # whom we meant to reach; None for a connection that the peer began
         self.wire: Wire | None = None
         self.failure: TransportFailure | None = None
         self._state = State.CONNECTING
         self._queue: list[bytes] = []
         self._queued = 0
         self._ended = ended
+        self._heard: Callable[[StreamFlow], None] | None = None
+
+    @property
+    def is_client(self) -> bool:
+        """Whether we began the connection."""
+        return self.name is not None
 
     @property
     def peer(self) -> str:
@@ -86,6 +92,16 @@ class StreamFlow(Flow):
                 self._enqueue(data)
             case _:  # closed: the watchers have been told
                 return
+
+    def when_heard(self, heard: "Callable[[StreamFlow], None]") -> None:
+        """Call heard with the first message that arrives on the connection."""
+        self._heard = heard
+
+    def spoke(self) -> None:
+        """A message arrived."""
+        heard, self._heard = self._heard, None
+        if heard is not None:
+            heard(self)
 
     def close(self) -> None:
         """End the connection."""

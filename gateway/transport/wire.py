@@ -68,7 +68,7 @@ class StreamProtocol(Protocol):
         self._channel = channel
         self._remember = remember  # set on connections that we began: keeps the TLS session for the next
         self._framer = StreamFramer()
-        self._liveness = Liveness(bool(flow.name), shared.now())
+        self._liveness = Liveness(flow.is_client, shared.now())
         self._unsent: deque[bytes] | None = None  # while the peer does not read
         self._unsent_bytes = 0
 
@@ -116,7 +116,7 @@ class StreamProtocol(Protocol):
             return
         if channel.is_open and not self._flow.is_connected:
             self._handshake_done(channel)
-        if pieces and self._remember is not None:
+        if self._remember is not None and pieces:
             self._remember(channel)
             self._remember = None
         for piece in pieces:
@@ -138,13 +138,13 @@ class StreamProtocol(Protocol):
 
     def _receive(self, data: bytes) -> None:
         flow = self._flow
+        framer = self._framer
         try:
-            pieces = self._framer.receive(data)
+            pieces = framer.receive(data)
         except MalformedMessage as malformed:
-            self._shared.arrivals.reject(malformed, flow)
-            flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
+            self._give_up(malformed)
             return
-        is_partial = not self._framer.is_idle
+        is_partial = not framer.is_idle
         self._liveness.received(self._shared.now(), bool(pieces), is_partial)
         if is_partial:
             self._plan_visit()
@@ -152,11 +152,20 @@ class StreamProtocol(Protocol):
             if not flow.is_open:
                 return
             if isinstance(piece, bytes):
+                if not self._liveness.has_spoken:
+                    self._liveness.has_spoken = True
+                    flow.spoke()
                 self._shared.arrivals.receive(piece, flow)
             elif piece is KeepAlive.PING:
                 self.send(PONG)
             else:
                 self._liveness.answers_pings = True
+        if framer.broken is not None and flow.is_open:
+            self._give_up(framer.broken)
+
+    def _give_up(self, malformed: MalformedMessage) -> None:
+        self._shared.arrivals.reject(malformed, self._flow)
+        self._flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
 
     # -- what leaves
 
@@ -227,7 +236,8 @@ class StreamProtocol(Protocol):
         self._shared.rounds.visit_at(self, self._liveness.next_look(self._shared.patience))
 
     def _expire(self, reason: str) -> None:
-        kind = FailureKind.CLOSED if self._flow.is_connected and not self._flow.name else FailureKind.TIMEOUT
+        is_over = self._flow.is_connected and not self._flow.is_client
+        kind = FailureKind.CLOSED if is_over else FailureKind.TIMEOUT
         self._fail(TransportFailure(kind, reason))
         self._abort()
 
@@ -245,6 +255,7 @@ class StreamProtocol(Protocol):
             self._channel.close()
             self._write(self._channel.outgoing())
         self._tcp.loseConnection()
+        self._shared.rounds.forget(self)
         self._shared.rounds.visit_at(self, self._shared.now() + LINGER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
