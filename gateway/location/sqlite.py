@@ -28,7 +28,7 @@ from gateway.transport.flow import FlowKey
 
 log = Logger()
 
-WRITE_DELAY = 0.5
+WRITE_DELAY = 0.05
 """Seconds from a change to its write: bursts become one transaction."""
 RETRY_DELAY = 10.0
 """Seconds until a failed write is tried again."""
