@@ -69,6 +69,8 @@ class ServerTransaction(Transaction):
         self.happen(event, response)
         if self.is_answered:
             self._request = None
+        if self._state is State.ACCEPTED:
+            self._data = b""  # the core has it
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
         """Send a final response with the To tag of earlier ones, or a new one; nothing when there was a final
