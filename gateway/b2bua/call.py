@@ -67,7 +67,7 @@ class Call:
     _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.media_path = MediaPath(self.record.id, self._stack.relay, lambda why: self.end(why, 500))
+        self.media_path = MediaPath(self.record.id, self._stack.relay, self.end)
 
     @property
     def id(self) -> str:

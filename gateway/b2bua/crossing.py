@@ -87,10 +87,10 @@ class Crossing:
         self._origin.respond(self._transaction, self._request.response(408))
         self._call.leg_broke(self._peer, "no answer to " + self._request.method)
 
-    def _unusable(self, why: str) -> None:
+    def _unusable(self, why: str, status: int) -> None:
         log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
         self._close()
-        self._origin.respond(self._transaction, self._request.response(488))
+        self._origin.respond(self._transaction, self._request.response(status))
 
     def _send(self, body: bytes) -> None:
         headers = self._request.headers

@@ -19,15 +19,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media.relay import Relay, RelayFailure, Terms
+from gateway.media.relay import Relay, RelayFailure, RelayRefusal, Terms
 
 log = Logger()
 
 Passed = Callable[[bytes], None]
 """Called with the SDP as the other leg is to see it."""
 
-Refusal = Callable[[str], None]
-"""Called with the reason when the relay would not."""
+Refusal = Callable[[str, int], None]
+"""Called with the reason and the status that fits it when the relay would not."""
 
 
 @attrs.define(eq=False)
@@ -116,7 +116,7 @@ class MediaPath:
             if isinstance(outcome, Failure):
                 outcome.trap(RelayFailure)
                 self._queue.remove(waiting)
-                refused(f"media relay: {outcome.getErrorMessage()}")
+                refused(f"media relay: {outcome.getErrorMessage()}", _status(outcome))
                 self._drain()
                 return
             waiting.passed = lambda: passed(outcome)
@@ -131,8 +131,13 @@ class MediaPath:
         if self._closed:
             return
         log.failure("call {call_id} broke on a relay's answer", failure, call_id=self.call)
-        self.failed("internal error")
+        self.failed("internal error", 500)
 
     def _drain(self) -> None:
         while self._queue and self._queue[0].ready and not self._closed:
             self._queue.popleft().passed()
+
+
+def _status(failure: Failure) -> int:
+    """488 for media that the relay cannot use, 503 while there is no relay."""
+    return 488 if failure.check(RelayRefusal) is not None else 503

@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from gateway.media.relay import JSON, RelayFailure
+from gateway.media.relay import JSON, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
 """How long each copy of a request is waited for: three seconds in all."""
@@ -95,7 +95,7 @@ class NgClient(DatagramProtocol):
             return
         request = self._end(name)
         if reply.get("result") == "error":
-            request.waiting.errback(RelayFailure(f"{request.command}: {reply.get('error-reason')}"))
+            request.waiting.errback(RelayRefusal(f"{request.command}: {reply.get('error-reason')}"))
         else:
             request.waiting.callback(reply)
 

@@ -53,6 +53,11 @@ class RelayFailure(Exception):
         return self.reason
 
 
+@attrs.frozen
+class RelayRefusal(RelayFailure):
+    """The relay is well and would not do this: what it was given is of no use to it."""
+
+
 class Relay(Protocol):
     """Media for calls. Tags are opaque strings, unique within the call; every Deferred may fail with RelayFailure.
 

@@ -272,7 +272,7 @@ def test_relay_that_refuses_ends_the_call() -> None:
     ladder.relay.refuses = True
     ladder.phone.sends(ladder.phone.invite())
     ladder.phone.receives(100)
-    ladder.phone.receives(500)
+    ladder.phone.receives(488)
     ladder.provider.receives_nothing()
     ladder.ends_clean()
 

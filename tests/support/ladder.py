@@ -40,7 +40,7 @@ from gateway.config import (
 )
 from gateway.core import UasCore
 from gateway.location.binding import Binding
-from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
+from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
 from gateway.metrics import Metrics
 from gateway.routing import Router
 from gateway.sip.headers import Headers
@@ -159,7 +159,7 @@ class TestRelay:
 
     def _reply(self, sdp: bytes) -> Deferred[bytes]:
         if self.refuses:
-            return fail(RelayFailure("made by the test"))
+            return fail(RelayRefusal("made by the test"))
         if not self.held:
             return succeed(sdp)
         deferred: Deferred[bytes] = Deferred()
