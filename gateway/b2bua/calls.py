@@ -41,6 +41,9 @@ log = Logger()
 REMEMBERED: Final = 1000
 """Ended calls whose record is kept in memory."""
 
+CHALLENGES: Final = (401, 407)
+"""Statuses that ask for credentials: not the end of what the caller wanted."""
+
 CEILING: Final = 20_000
 """Calls at once; above it new ones are refused with 503 (RFC 3261 section 21.5.4)."""
 
@@ -78,7 +81,7 @@ class Calls:
         self._by_transaction[transaction] = call
         self._metrics.active_calls.set(len(self._active))
         refusal = self._inbound_refusal(call, transaction) if phone_flow is not None else None
-        log.info(
+        log.debug(
             "call {call_id} {direction} of {domain} begins",
             call_id=call.id,
             direction=call.record.direction,
@@ -122,6 +125,10 @@ class Calls:
         self._by_transaction.pop(call.caller.transaction, None)
         self._metrics.active_calls.set(len(self._active))
         record = call.record
+        if call.media_path.anchored:
+            self._release(record)
+        if record.status in CHALLENGES:
+            return  # the caller comes again with its answer: that is the call
         self._ended.append(record)
         self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         log.info(
@@ -132,8 +139,6 @@ class Calls:
             verdict=record.verdict,
             reason=record.reason,
         )
-        if call.media_path.anchored:
-            self._release(record)
 
     def _new_call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
         invite, stack = transaction.request, self._stack

@@ -129,6 +129,7 @@ def test_challenge_passes_to_the_phone_and_its_answer_keeps_the_identity() -> No
     ladder.provider.answers(onward, 407, fields=(challenge,))
     ladder.provider.receives("ACK")
     refused = ladder.phone.receives_response(407)
+    assert not list(ladder.calls.records())
     assert refused.headers.get("Proxy-Authenticate") == challenge[1]
     again = ladder.phone.invite(cseq=2)
     again.headers.add("Proxy-Authorization", 'Digest username="alice", response="0"')
