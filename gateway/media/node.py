@@ -50,6 +50,11 @@ class Node:
         """Whether it can offer RTP/SAVP and RTP/AVP for one stream."""
         return self._worker is not None
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of a worker that was started from here."""
+        return self._worker.pid if self._worker is not None else None
+
     def start(self) -> Deferred[tuple[str, ...]]:
         """The calls found there: a worker outlives who started it. RelayFailure when it does not answer."""
         return Deferred.fromCoroutine(self._start())

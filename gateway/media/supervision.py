@@ -79,6 +79,11 @@ class WorkerProcess(ProcessProtocol):
         """Whether there is a process, as far as can be seen without asking it."""
         return self._process is not None or is_answered(self.terms.socket)
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, when it was started from here."""
+        return self._process.pid if self._process is not None else None
+
     def start(self) -> None:
         """Adopt the worker that answers at the socket, else start one."""
         self._is_wanted = True

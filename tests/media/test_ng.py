@@ -1,0 +1,115 @@
+"""The NG client: cookies, copies, time-outs, cancellation, strangers."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from gateway.media.ng import RETRY_SECONDS, Reply
+from gateway.media.relay import RelayFailure
+from tests.support.media_nodes import TARGET, Wire
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wire(clock: Clock) -> Wire:
+    wire = Wire(clock)
+    wire.client.start()
+    return wire
+
+
+def outcome(waiting: Deferred[Reply]) -> list[Reply | Failure]:
+    found: list[Reply | Failure] = []
+    waiting.addBoth(found.append)
+    return found
+
+
+def reason(found: list[Reply | Failure]) -> str:
+    (failure,) = found
+    assert isinstance(failure, Failure)
+    assert failure.check(RelayFailure)
+    return failure.getErrorMessage()
+
+
+def test_reply_fires_once_and_stops_the_copies(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "ping"}))
+    datagram = wire.sent[0]
+    wire.reply(datagram, result="pong")
+    wire.reply(datagram, result="pong")
+    assert found == [{"result": "pong"}]
+    clock.advance(10)
+    assert len(wire.sent) == 1
+    assert not clock.getDelayedCalls()
+
+
+def test_request_is_sent_again_with_the_same_cookie_and_then_fails(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "offer"}))
+    for seconds in RETRY_SECONDS:
+        assert not found
+        clock.advance(seconds)
+    assert "silent" in reason(found)
+    assert len(wire.sent) == len(RETRY_SECONDS)
+    assert len(set(wire.sent)) == 1
+    assert not clock.getDelayedCalls()
+
+
+def test_late_reply_to_the_first_copy_counts(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "ping"}))
+    clock.advance(RETRY_SECONDS[0])
+    wire.reply(wire.sent[0])
+    assert found == [{"result": "ok"}]
+
+
+def test_refusal_carries_the_relay_s_reason(wire: Wire) -> None:
+    found = outcome(wire.client.request({"command": "query"}))
+    wire.reply(wire.sent[0], **{"result": "error", "error-reason": "Unknown call-id"})
+    assert reason(found) == "query: Unknown call-id"
+
+
+def test_cancelling_ends_the_copies(wire: Wire, clock: Clock) -> None:
+    waiting = wire.client.request({"command": "offer"})
+    found = outcome(waiting)
+    waiting.cancel()
+    (failure,) = found
+    assert isinstance(failure, Failure)
+    assert failure.check(CancelledError)
+    wire.reply(wire.sent[0])
+    clock.advance(10)
+    assert len(wire.sent) == 1
+
+
+def test_strangers_other_cookies_and_nonsense_are_ignored(wire: Wire) -> None:
+    found = outcome(wire.client.request({"command": "ping"}))
+    cookie = wire.sent[0].partition(b" ")[0]
+    wire.reply(wire.sent[0], source=("203.0.113.9", 22222))
+    for data in (b"", b" ", b"x {}", cookie, cookie + b" nonsense", cookie + b" []", b"\xff\xfe \x00"):
+        wire.client.datagramReceived(data, TARGET)
+    assert not found
+    wire.reply(wire.sent[0])
+    assert found
+
+
+def test_stopping_fails_what_is_outstanding_and_what_comes_later(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "ping"}))
+    wire.client.stop()
+    assert "stopped" in reason(found)
+    assert not wire.is_open
+    assert "silent" in reason(outcome(wire.client.request({"command": "ping"})))
+    assert not clock.getDelayedCalls()
+
+
+def test_cookies_are_not_to_be_guessed_from_another_client(clock: Clock) -> None:
+    cookies = set()
+    for _ in range(2):
+        wire = Wire(clock)
+        wire.client.start()
+        wire.client.request({"command": "ping"}).addErrback(lambda _: None)
+        cookies.add(wire.sent[0].partition(b" ")[0])
+        wire.client.stop()
+    assert len(cookies) == 2

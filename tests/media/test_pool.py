@@ -1,0 +1,254 @@
+"""The pool: which node a call goes to, what happens when one is gone, what it counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from gateway.config import Side
+from gateway.media.node import Node
+from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RelayPool
+from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
+from gateway.media.supervision import WorkerProcess, WorkerTerms
+from gateway.metrics import Metrics
+from tests.support.media_nodes import Wire
+
+T = TypeVar("T")
+TERMS = Terms(Side.PROVIDER, Encryption.SAVP, ("AEAD_AES_128_GCM",))
+SDP = b"v=0\r\n"
+
+
+class StillWorker(WorkerProcess):
+    """A worker process that is only said to live or to die."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, None, WorkerTerms(Path("/nowhere"), "127.0.0.1", 2, 3))  # type: ignore[arg-type]
+        self.checks = 0
+
+    @property
+    def is_alive(self) -> bool:
+        return True
+
+    def start(self) -> None:
+        """It runs already."""
+
+    def check(self) -> None:
+        self.checks += 1
+
+    def stop(self) -> None:
+        """It goes on."""
+
+
+class Scene:
+    """Two nodes and the pool over them."""
+
+    def __init__(self, are_workers: bool = True) -> None:
+        self.clock = Clock()
+        self.wires = [Wire(self.clock), Wire(self.clock)]
+        self.workers = [StillWorker(self.clock), StillWorker(self.clock)]
+        self.nodes = [
+            Node(f"node {index}", wire.client, self.workers[index] if are_workers else None)
+            for index, wire in enumerate(self.wires)
+        ]
+        self.registry = CollectorRegistry()
+        self.pool = RelayPool(self.clock, self.nodes, Metrics(self.registry))
+        self.lost: list[tuple[str, ...]] = []
+        self.pool.lost = self.lost.append
+
+    def started(self, *found: list[JSON]) -> Scene:
+        """Both nodes answer; `found` are the calls at each."""
+        waiting = self.pool.start()
+        for wire, calls in zip(self.wires, found or ([], []), strict=True):
+            wire.answer("list", calls=calls)
+        assert result(waiting) is None
+        return self
+
+    def offered(self, call: str) -> int:
+        """Which node the call's offer went to; it is answered."""
+        waiting = self.pool.offer(call, "caller", SDP, TERMS)
+        index = next(index for index, wire in enumerate(self.wires) if "offer" in wire.commands())
+        self.wires[index].answer("offer", sdp="v=0\r\nours")
+        assert result(waiting) == b"v=0\r\nours"
+        return index
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+
+def result(waiting: Deferred[T]) -> T:
+    found: list[T | Failure] = []
+    waiting.addBoth(found.append)
+    assert found, "nothing yet"
+    if isinstance(found[0], Failure):
+        found[0].raiseException()
+    return found[0]
+
+
+def test_calls_are_spread_and_stay_on_their_node() -> None:
+    scene = Scene().started()
+    assert [scene.offered(f"c{number}") for number in range(4)] == [0, 1, 0, 1]
+    assert scene.offered("c1") == 1
+    waiting = scene.pool.answer("c2", "caller", "callee", SDP)
+    scene.wires[0].answer("answer", sdp="v=0\r\n")
+    assert result(waiting) == SDP
+
+
+def test_weights_are_respected() -> None:
+    scene = Scene().started()
+    scene.nodes[0].weight = 3
+    places = [scene.offered(f"c{number}") for number in range(8)]
+    assert places.count(0) == 6
+
+
+def test_deleted_calls_make_room() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    waiting = scene.pool.delete("c0")
+    assert scene.wires[0].answer("delete")["call-id"] == "c0"
+    assert result(waiting) is None
+    assert scene.pool.calls == ()
+    assert scene.offered("c1") == 0
+    assert result(scene.pool.delete("unknown")) is None
+
+
+def test_start_fails_when_nobody_answers_and_names_the_nodes() -> None:
+    scene = Scene()
+    waiting = scene.pool.start()
+    waiting.addErrback(lambda failure: failure.trap(RelayFailure) and failure.getErrorMessage())
+    scene.clock.pump([0.25] * 20)
+    assert "node 0, node 1" in str(result(waiting))
+
+
+def test_start_succeeds_with_one_node_and_uses_the_other_when_it_comes() -> None:
+    scene = Scene()
+    waiting = scene.pool.start()
+    scene.wires[0].answer("list", calls=[])
+    scene.clock.pump([0.25] * 14)
+    assert result(waiting) is None
+    assert [scene.offered("c1"), scene.offered("c2")] == [0, 0]
+    scene.clock.advance(PING_SECONDS)
+    scene.wires[1].answer("ping", result="pong")
+    assert scene.offered("c3") == 1
+
+
+def test_calls_found_at_workers_are_adopted_and_those_of_rtpengine_are_not() -> None:
+    scene = Scene().started(["old"], [])
+    assert scene.pool.calls == ("old",)
+    waiting = scene.pool.query("old")
+    scene.wires[0].answer("query", tags={})
+    assert result(waiting)["tags"] == {}
+    assert Scene(are_workers=False).started(["another's"], []).pool.calls == ()
+
+
+def test_a_dead_worker_loses_its_calls_at_once_and_only_those() -> None:
+    scene = Scene().started()
+    for number in range(4):
+        scene.offered(f"c{number}")
+    scene.workers[0].died()
+    (lost,) = scene.lost
+    assert set(lost) == {"c0", "c2"}
+    assert set(scene.pool.calls) == {"c1", "c3"}
+    assert scene.offered("c4") == 1
+    assert scene.offered("c0") == 1
+    scene.clock.advance(PING_SECONDS)
+    scene.wires[0].answer("ping", result="pong")
+    assert scene.offered("c5") == 0
+    assert scene.sample("gateway_worker_restarts_total") == 1
+
+
+@pytest.mark.parametrize("are_workers", [True, False])
+def test_a_silent_node_is_down_after_two_pings(are_workers: bool) -> None:
+    scene = Scene(are_workers).started()
+    scene.offered("c0")
+    for _ in range(100):
+        scene.clock.advance(0.1)
+        for command in ("ping", "list", "statistics"):
+            if command in scene.wires[1].commands():
+                scene.wires[1].answer(command, calls=[])
+    assert scene.lost == [("c0",)]
+    assert not scene.nodes[0].is_up
+    assert (scene.workers[0].checks > 0) is are_workers
+    assert scene.offered("c1") == 1
+
+
+def test_calls_that_the_relay_ended_are_lost() -> None:
+    scene = Scene().started()
+    for call in ("c0", "c1", "c2"):
+        scene.offered(call)
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("list", calls=["c2"])
+    scene.wires[1].answer("list", calls=["c1"])
+    assert scene.lost == [("c0",)]
+
+
+def test_a_call_offered_while_the_list_was_on_its_way_is_not_lost() -> None:
+    scene = Scene().started()
+    scene.clock.advance(POLL_SECONDS)
+    scene.offered("c0")
+    scene.wires[0].answer("list", calls=[])
+    assert scene.lost == []
+
+
+def test_packets_are_counted_by_direction_and_over_a_restart() -> None:
+    scene = Scene().started()
+    for totals in ((10, 5), (30, 5), (4, 1)):
+        scene.clock.advance(POLL_SECONDS)
+        scene.wires[0].answer("ping", result="pong")
+        relayed: JSON = {"to_provider": totals[0], "to_phone": totals[1], "errors": 7}
+        scene.wires[0].answer("statistics", statistics={"totalstatistics": {"relayed": relayed}})
+        if totals == (30, 5):
+            scene.workers[0].died()
+            scene.clock.advance(PING_SECONDS)
+            scene.wires[0].answer("ping", result="pong")
+    assert scene.sample("gateway_relayed_packets_total", direction="to_provider") == 34
+    assert scene.sample("gateway_relayed_packets_total", direction="to_phone") == 6
+
+
+def test_failed_first_offer_leaves_nothing() -> None:
+    scene = Scene().started()
+    waiting = scene.pool.offer("c0", "caller", SDP, TERMS)
+    scene.wires[0].answer("offer", result="error", **{"error-reason": "Ran out of ports"})
+    with pytest.raises(RelayFailure, match="Ran out of ports"):
+        result(waiting)
+    assert scene.pool.calls == ()
+    assert "delete" in scene.wires[0].commands()
+
+
+def test_failed_later_offer_keeps_the_call() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    waiting = scene.pool.offer("c0", "callee", SDP, TERMS, "caller")
+    scene.wires[0].answer("offer", result="error", **{"error-reason": "no"})
+    with pytest.raises(RelayFailure):
+        result(waiting)
+    assert scene.pool.calls == ("c0",)
+
+
+def test_a_call_without_media_cannot_be_answered_or_asked_about() -> None:
+    scene = Scene().started()
+    with pytest.raises(RelayFailure, match="no media"):
+        result(scene.pool.answer("c", "a", "b", SDP))
+    with pytest.raises(RelayFailure, match="no media"):
+        result(scene.pool.query("c"))
+
+
+def test_dual_is_for_workers() -> None:
+    terms = Terms(Side.PROVIDER, Encryption.DUAL, ("AEAD_AES_128_GCM",))
+    with pytest.raises(RelayFailure, match="savp or osrtp"):
+        result(Scene(are_workers=False).started().pool.offer("c", "a", SDP, terms))
+
+
+def test_stop_closes_the_sockets_and_leaves_no_timer() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    assert result(scene.pool.stop()) is None
+    assert not any(wire.is_open for wire in scene.wires)
+    assert not scene.clock.getDelayedCalls()
+    with pytest.raises(RelayFailure, match="no media relay answers"):
+        result(scene.pool.offer("c1", "caller", SDP, TERMS))
