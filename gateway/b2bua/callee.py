@@ -7,9 +7,10 @@ acknowledged and hung up at once (13.2.2.4), and a 2xx that crosses our CANCEL l
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
+from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua import reliable
 from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
@@ -17,8 +18,12 @@ from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction
-from gateway.transaction.users import TransactionFailure
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.users import FailureKind, TransactionFailure
 from gateway.transport.flow import Flow
+
+TIMER_C: Final = 185.0
+"""Seconds that an INVITE may ring on without another provisional response: more than three minutes."""
 
 
 class Inviter(Protocol):
@@ -47,6 +52,7 @@ class CalleeLeg(Leg):
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Dialog] = {}
         self._received: dict[str, reliable.Received] = {}
+        self._ringing: IDelayedCall | None = None
         self._winner: str | None = None
         self._abandoned = False
         self._finished = False
@@ -73,6 +79,16 @@ class CalleeLeg(Leg):
             self._transaction.cancel(fields)
         self._close_early()
 
+    def close(self) -> None:
+        """Expect nothing more on this leg. Copies and forks of its 2xx may come for a while: a small heir answers them,
+        so that the call's whole memory need not wait for them."""
+        self._stop_ringing_timer()
+        if self._winner is not None and self._transaction is not None and self.request is not None:
+            ack = self._acks.get(self.request.cseq.number)
+            heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self._stack.transactions)
+            self._transaction.release(heir)
+        super().close()
+
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
         self.note_received(response)
@@ -95,7 +111,25 @@ class CalleeLeg(Leg):
         if not self._abandoned:
             self._inviter.callee_failed(self, failure)
 
+    def _ringing_expired(self) -> None:
+        """Timer C (RFC 3261 section 16.6 item 11): nobody answers, and nobody says that it goes on."""
+        self._ringing = None
+        if not self._finished and not self._abandoned:
+            self.abandon()
+            self._inviter.callee_failed(self, TransactionFailure(FailureKind.TIMEOUT))
+
+    def _restart_ringing_timer(self) -> None:
+        self._stop_ringing_timer()
+        self._ringing = self.clock.callLater(TIMER_C, self._ringing_expired)
+
+    def _stop_ringing_timer(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
+
     def _progress(self, response: Response) -> None:
+        if not self._abandoned and self._winner is None:
+            self._restart_ringing_timer()
         if response.status == 100 or self._abandoned or self._winner is not None:
             return
         tag = response.to.tag
@@ -154,6 +188,7 @@ class CalleeLeg(Leg):
     def _finish(self) -> None:
         self._finished = True
         self.pending_invite = False
+        self._stop_ringing_timer()
 
     def _close_early(self) -> None:
         """Forget the early dialogs that did not win."""
@@ -162,6 +197,28 @@ class CalleeLeg(Leg):
         self._early.clear()
         if self._winner is None:
             self.close()
+
+
+@attrs.frozen(eq=False)
+class _LateAnswers:
+    """What is left of a leg whose call has ended: its ACK, for copies of the 2xx; another fork's is turned away."""
+
+    winner: str
+    ack: Request
+    flow: Flow
+    transactions: TransactionLayer
+
+    def receive_response(self, response: Response) -> None:
+        """Acknowledge a 2xx, and hang it up when it is another fork's."""
+        if response.to.tag == self.winner:
+            self.transactions.send_ack(self.ack, self.flow)
+            return
+        dialog = Dialog.from_response(self.ack, response)  # the ACK names the INVITE: Call-ID, From, CSeq number
+        self.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
+        self.transactions.send_request(dialog.make_request("BYE"), self.flow, _Unwanted())
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nothing follows from it."""
 
 
 @attrs.define

@@ -16,6 +16,7 @@ from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import TransportFailure
 
 
 class CallerLeg(Leg):
@@ -28,6 +29,7 @@ class CallerLeg(Leg):
         self.pending_invite = True
         self.transaction = transaction
         self._tag = stack.new_tag()
+        self._unwatch: Callable[[], None] | None = None
         self._reliable: ReliableProvisionals | None = None
         if is_required(self.invite):
             send = partial(self.respond, transaction)
@@ -41,6 +43,7 @@ class CallerLeg(Leg):
         """
         self.dialog = Dialog.from_request(self.invite, self._tag)
         self._owner.dialog_began(self, self.dialog)
+        self._unwatch = self.flow.watch(self._flow_lost)
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 
@@ -66,6 +69,7 @@ class CallerLeg(Leg):
         """Answer the call with 200, until its ACK comes."""
         response = self._response(200, reason, fields, body)
         self.answered = True
+        self._stop_watching()
         self.pending_invite = False
         if self.dialog is not None:
             self.dialog.confirm(response)
@@ -91,9 +95,20 @@ class CallerLeg(Leg):
 
     def close(self) -> None:
         """Expect nothing more on this leg: stop every timer."""
+        self._stop_watching()
         if self._reliable is not None:
             self._reliable.stop()
         super().close()
+
+    def _flow_lost(self, failure: TransportFailure) -> None:
+        """A caller whose connection is gone before the answer cannot be told of it: nobody is to ring for it. After the
+        answer it may connect anew, and the media go on."""
+        self._owner.leg_broke(self, f"the connection is gone: {failure.reason}")
+
+    def _stop_watching(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
 
     def _unacknowledged_provisional(self) -> None:
         self._owner.leg_broke(self, "no PRACK")

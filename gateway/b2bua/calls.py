@@ -29,7 +29,7 @@ from gateway.media.relay import Encryption, RelayFailure
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
 from gateway.routing import Route
-from gateway.sdp.negotiation import media_encrypted
+from gateway.sdp.negotiation import offer_encrypted
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction
@@ -80,7 +80,7 @@ class Calls:
         self._active[call.id] = call
         self._by_transaction[transaction] = call
         self._metrics.active_calls.set(len(self._active))
-        refusal = self._inbound_refusal(call, transaction) if phone_flow is not None else None
+        refusal = self._inbound_refusal(call, transaction, route.proof) if phone_flow is not None else None
         log.debug(
             "call {call_id} {direction} of {domain} begins",
             call_id=call.id,
@@ -174,10 +174,10 @@ class Calls:
         user = invite.to.uri.user or ""
         return LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
 
-    def _inbound_refusal(self, call: Call, transaction: ServerTransaction) -> Refusal | None:
+    def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: str) -> Refusal | None:
         invite = transaction.request
-        encrypted = media_encrypted(invite.body) if has_sdp(invite) else None
-        decision = call.protection.inbound(transaction.flow.is_secure, encrypted)
+        encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
+        decision = call.protection.inbound(transaction.flow.is_secure, encrypted, proof)
         return decision if isinstance(decision, Refusal) else None
 
     def _release(self, record: CallRecord) -> None:

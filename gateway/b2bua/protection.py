@@ -28,7 +28,7 @@ from gateway.policy import (
     first_attempt,
     next_attempt,
 )
-from gateway.sdp.negotiation import media_security
+from gateway.sdp.negotiation import alternatives, media_security
 
 _OFFERED: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -71,8 +71,9 @@ class Protection:
         self._link(LegName.CALLEE, ChainStep.ANSWERED, _media(encrypted))
         return self._accepted(LegName.CALLEE, accepts_answer(self.terms, self.attempt, encrypted, self._known))
 
-    def inbound(self, signalling_secure: bool, encrypted: bool | None) -> Acceptance | Refusal:
-        """Whether the provider's INVITE may go on to a phone."""
+    def inbound(self, signalling_secure: bool, encrypted: bool | None, proof: str) -> Acceptance | Refusal:
+        """Whether the provider's INVITE may go on to a phone; ``proof`` says how its sender was admitted."""
+        self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         what = f"{'TLS' if signalling_secure else 'clear signalling'}, {_media(encrypted)}"
         self._link(LegName.CALLER, ChainStep.OFFERED, what)
         return self._accepted(LegName.CALLER, accepts_inbound(self.terms, signalling_secure, encrypted, self._known))
@@ -136,8 +137,13 @@ class Protection:
 
 
 def encryption_of(sdp: bytes) -> Encryption:
-    """The form in which a peer offers its media, to offer it the same way later; raises MalformedDescription."""
-    active = [media for media in media_security(sdp) if media.port]
+    """The form in which a peer offers its media, to offer it the same way later; raises MalformedDescription.
+
+    Who offers the same media twice, encrypted and in clear, is offered the encrypted form.
+    """
+    lines = media_security(sdp)
+    refused = alternatives(lines)
+    active = [line for index, line in enumerate(lines) if line.port and index not in refused]
     if not active or not all(media.is_encrypted for media in active):
         return Encryption.NONE
     return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP

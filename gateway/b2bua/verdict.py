@@ -39,6 +39,7 @@ class Verdict(StrEnum):
 class ChainStep(StrEnum):
     """The questions that a leg's chain answers, in order."""
 
+    ADMITTED = "admitted"
     OFFERED = "offered"
     POLICY = "policy"
     ANSWERED = "answered"

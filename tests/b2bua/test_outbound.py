@@ -305,3 +305,47 @@ def test_unknown_extension_is_refused_by_name() -> None:
     invite.headers.add("Require", "teleport")
     ladder.phone.sends(invite)
     assert ladder.phone.receives_response(420).headers.get("Unsupported") == "teleport"
+
+
+def test_caller_whose_connection_is_gone_before_the_answer() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 180)
+    ladder.phone_flow.fail(FailureKind.CLOSED)
+    cancel = ladder.provider.receives_request("CANCEL")
+    ladder.provider.answers(cancel, 200)
+    ladder.provider.answers(onward, 487)
+    ladder.provider.receives("ACK")
+    ladder.ends_clean()
+
+
+def test_ringing_without_end_is_cancelled() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 180)
+    ladder.phone.receives(180)
+    ladder.clock.pump([10.0] * 17)
+    ladder.provider.answers(onward, 180)
+    ladder.phone.receives(180)
+    ladder.clock.pump([10.0] * 17)
+    ladder.provider.receives_nothing()
+    ladder.clock.pump([10.0] * 2)
+    ladder.provider.receives("CANCEL")
+    ladder.phone.receives(408)
+    ladder.provider.answers(onward, 487)
+    ladder.ends_clean()
+
+
+def test_copy_and_late_fork_of_the_answer_after_the_end_of_the_call() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    assert ladder.provider.receives_request("ACK").to.tag == "t1"
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="late")
+    assert ladder.provider.receives_request("ACK").to.tag == "late"
+    bye = ladder.provider.receives_request("BYE")
+    assert bye.to.tag == "late"
+    ladder.provider.answers(bye, 200)
+    ladder.ends_clean()
