@@ -129,7 +129,7 @@ class Domain:
     security: Security = Security.PREFERRED
     downgrade: Downgrade = Downgrade.ALERT
     challenge: tuple[Annotated[str, fields.method], ...] = ()
-    """The methods of the provider's requests that are answered 401 first."""
+    """The methods of the provider's requests that are answered 401 first; none where there are no `credentials`."""
     restricted_access_domains: Annotated[tuple[str, ...], fields.domains] = ()
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
@@ -301,13 +301,12 @@ def _domain_mistakes(entries: list[tuple[str, Domain]], providers: set[object]) 
         if entry.provider not in providers:
             names = ", ".join(sorted(map(str, providers))) or "none is configured"
             yield Mistake(f"{path}.provider", str(Unacceptable(entry.provider, names)))
-        if entry.challenge and entry.credentials is None:
-            yield Mistake(f"{path}.credentials", "is missing: challenge needs the users' passwords")
         yield from _file_mistakes(path, "credentials", entry.credentials)
-        if entry.credentials is not None and entry.credentials.is_file() and entry.credentials.stat().st_mode & 0o007:
+        if entry.credentials is not None and entry.credentials.is_file() and entry.credentials.stat().st_mode & 0o077:
             mode = f"{entry.credentials.stat().st_mode & 0o777:04o}"
             yield Mistake(
-                f"{path}.credentials", f"{entry.credentials} has mode {mode}, allowed: nothing for others (0600)"
+                f"{path}.credentials",
+                f"{entry.credentials} has mode {mode}, allowed: nothing for group or others (0600)",
             )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua import reliable
@@ -30,6 +31,7 @@ from gateway.dialog.dialog import key_of
 from gateway.metrics import Metrics
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
+from gateway.security.acl import Proof
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
@@ -54,8 +56,8 @@ Onward = Callable[[ServerTransaction, Route, Flow | None], None]
 class Admission(Protocol):
     """Decides who may ask from the provider's side."""
 
-    def admit(self, request: Request, flow: Flow, domain: str) -> bool:
-        """True when the request may go on; False drops it without an answer. Raises Refused 401 or 403."""
+    def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
+        """How the sender proved to be a peer of the domain; None drops it without an answer. Raises Refused 401."""
 
 
 class UasCore:
@@ -123,7 +125,9 @@ class UasCore:
         else:
             onward = self._onward(request.method)
             route = self._admitted_route(request, flow)
-            if route is not None:
+            if route is None:
+                transaction.stop()
+            else:
                 onward(transaction, route, self._phone_flow(route))
 
     def _onward(self, method: str) -> Onward:
@@ -149,9 +153,10 @@ class UasCore:
 
     def _admitted_route(self, request: Request, flow: Flow) -> Route | None:
         route = self._router.route(request, flow.side)
-        if flow.side is Side.PROVIDER and not self._admission.admit(request, flow, route.domain.name):
-            return None
-        return route
+        if flow.side is Side.PHONES:
+            return route
+        proof = self._admission.admit(request, flow, route.domain.name)
+        return None if proof is None else attrs.evolve(route, proof=str(proof))
 
     def _phone_flow(self, route: Route) -> Flow | None:
         return None if route.binding is None else self._transport.flow(route.binding.flow)

@@ -51,6 +51,12 @@ class Metrics:
             ["transport", "reason"],
             registry=registry,
         )
+        self.dropped = Counter(
+            "gateway_dropped_requests",
+            "Requests from the provider's side that no domain's peer sent, dropped without an answer, by transport.",
+            ["transport"],
+            registry=registry,
+        )
         self.tls_handshakes = Counter(
             "gateway_tls_handshakes",
             "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",

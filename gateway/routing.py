@@ -31,6 +31,8 @@ class Route:
     request_uri: str
     binding: Binding | None
     """The phone to reach, or None when the way leads to the provider."""
+    proof: str = ""
+    """How the sender of a request from the provider's side proved who it is."""
 
 
 class Router:

@@ -11,6 +11,7 @@ a port is open, so that the first request finds everything it needs. Stopping go
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import time
@@ -28,7 +29,6 @@ from twisted.names.client import Resolver
 from twisted.python.failure import Failure
 
 from gateway.admin.api import admin_site
-from gateway.admission import ProviderAdmission
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
@@ -37,6 +37,7 @@ from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Configuration, Domain
 from gateway.core import UasCore
+from gateway.dialog.dialog import key_of
 from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
 from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
@@ -46,7 +47,11 @@ from gateway.overview import Overview
 from gateway.registrar import Registrar, Surroundings
 from gateway.registration import dress
 from gateway.routing import Router
-from gateway.secret import kept_secret, new_token
+from gateway.secret import SECRET_BYTES, kept_secret, new_token
+from gateway.security.admission import DomainAdmission, Gate, resolver_of
+from gateway.security.authenticator import Authenticator
+from gateway.security.credentials import CredentialsError
+from gateway.security.nonces import Nonces
 from gateway.sip.message import Request
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.users import TransactionUser
@@ -63,7 +68,10 @@ reactor: Any = installed_reactor  # its interfaces are checked where it is hande
 EXPIRY_SECONDS = 5.0
 """Between two looks for bindings whose time is over."""
 
-OPERATORS_ERRORS = (StoreUnusable, RelayFailure, CannotListenError, CertificateError, OSError)
+RESOLVING_SECONDS = 5.0
+"""Between two looks for names of peers that are to be resolved again."""
+
+OPERATORS_ERRORS = (StoreUnusable, RelayFailure, CannotListenError, CertificateError, CredentialsError, OSError)
 """What can go wrong at the start without a bug: each is one line for the operator."""
 
 
@@ -120,7 +128,9 @@ class Gateway:
         self._transactions = TransactionLayer(reactor)
         self._locator = Locator(Names(Resolver(resolv="/etc/resolv.conf", reactor=reactor), reactor))
         self._trunk = Trunk(self._locator, self._transport, self._transactions)
-        self._admission = ProviderAdmission(configuration, self._locator, reactor, self._metrics)
+        # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
+        authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
+        self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), time.time)
         self._registrar = self._new_registrar(kept_secret(state / "secret"))
         self._router = Router(configuration, self._registrar.find)
         identities = Identities(time.time, new_token)
@@ -140,7 +150,13 @@ class Gateway:
             self._admission,
             self._metrics,
         )
-        self._transport.receiver = self._transactions.receive
+
+        def is_in_dialog(request: Request) -> bool:
+            return dialogs.leg_of(key_of(request)) is not None
+
+        gate = Gate(self._admission, is_in_dialog, self._transactions.receive, self._metrics)
+        self._transport.receiver = gate.receive
+        self._resolving = LoopingCall(self._admission.refresh)
         self._expiry = LoopingCall(self._registrar.expire)
         self._admin: Any = None
 
@@ -154,7 +170,7 @@ class Gateway:
         admin = self._configuration.admin
         self._admin = reactor.listenTCP(admin.port, admin_site(overview, self._metrics), interface=admin.address)
         self._expiry.start(EXPIRY_SECONDS, now=True)
-        self._admission.start()
+        self._resolving.start(RESOLVING_SECONDS, now=True)
         for listener in self._configuration.listeners:
             log.info(
                 "listening for {side} on {transport} {address}",
@@ -169,9 +185,9 @@ class Gateway:
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """End the calls, then close everything."""
         self._calls.end_all("The gateway is being stopped")
-        self._admission.stop()
-        if self._expiry.running:
-            self._expiry.stop()
+        for rounds in (self._resolving, self._expiry):
+            if rounds.running:
+                rounds.stop()
         if self._admin is not None:
             yield maybeDeferred(self._admin.stopListening)
         yield self._transport.stop()

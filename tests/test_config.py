@@ -281,10 +281,6 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
         ),
         (SMALLEST + '[[domain]]\nname = "EXAMPLE.com"\nprovider = "main"\n', "domain[1].name: found"),
         (
-            SMALLEST + 'challenge = ["INVITE"]\n',
-            "domain[0].credentials: is missing: challenge needs the users' passwords",
-        ),
-        (
             SMALLEST.replace('main"\nuri', 'main"\ncertificate = "gateway.pem"\nuri'),
             "provider[0].private_key: is missing",
         ),
@@ -306,12 +302,12 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, key: str) -> None:
     assert all(line.endswith(f".{key}: {tmp_path / 'gone'} is no file") for line in lines), lines
 
 
-@pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
-def test_credentials_that_others_may_read_or_write_are_refused(tmp_path: Path, mode: int) -> None:
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o644, 0o640])
+def test_credentials_that_group_or_others_may_read_or_write_are_refused(tmp_path: Path, mode: int) -> None:
     read(tmp_path, WHOLE)
     (tmp_path / "users.toml").chmod(mode)
     users = tmp_path / "users.toml"
-    allowed = "allowed: nothing for others (0600)"
+    allowed = "allowed: nothing for group or others (0600)"
     assert mistakes(tmp_path, WHOLE) == [f"domain[0].credentials: {users} has mode {mode:04o}, {allowed}"]
 
 

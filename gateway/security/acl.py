@@ -57,6 +57,9 @@ class Proof:
     name: str
     kind: ProofKind
 
+    def __str__(self) -> str:
+        return f"{self.name} by {self.kind}"
+
 
 @attrs.define
 class _Entry:

@@ -5,6 +5,9 @@ within dialogs (their tags prove them), answering and routing (gateway/core.py).
 
     request -> is its sender of the domain's peers? no: dropped, unanswered -> is its method challenged? -> its password
 
+``Gate`` stands before the transactions, so that a stranger's request does not even make one; ``DomainAdmission`` asks
+again for the domain that the request turned out to be for, and challenges.
+
 A scanner learns nothing from silence, and nobody unproved makes the gateway compute a digest or send a byte. Who is
 proved but keeps guessing passwords is dropped too, once its failures are more than a slip; a right one always counts.
 """
@@ -15,12 +18,14 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from gateway.config import Configuration, Domain, Provider
-from gateway.security.acl import AccessList, AccessResolver, Resolve, Resolved
+from gateway.config import Configuration, Domain, Provider, Side
+from gateway.metrics import Metrics
+from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
 from gateway.security.rate import Rate, RateLimit
-from gateway.sip.message import Request
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, Target, Transport
 from gateway.transport.locate import Locator
@@ -49,29 +54,51 @@ class DomainAdmission:
         self, configuration: Configuration, authenticator: Authenticator, resolve: Resolve, now: Callable[[], float]
     ) -> None:
         """Raises CredentialsError for a domain's file of passwords that cannot be used."""
-        providers = {provider.name: provider for provider in configuration.providers}
-        self._domains = {item.name.lower(): _guarded(item, providers[item.provider]) for item in configuration.domains}
         self._authenticator = authenticator
         self._wrong = RateLimit(WRONG_ANSWERS)
-        self._resolver = AccessResolver((item.access for item in self._domains.values()), resolve, now)
+        self._resolve = resolve
         self._now = now
+        self._domains: dict[str, _Guarded] = {}
+        self._resolver = AccessResolver((), resolve, now)
+        self.reconfigure(configuration)
+
+    def reconfigure(self, configuration: Configuration) -> None:
+        """Go by another configuration from now on; raises CredentialsError, and then everything stays as it was."""
+        providers = {provider.name: provider for provider in configuration.providers}
+        domains = {item.name.lower(): _guarded(item, providers[item.provider]) for item in configuration.domains}
+        for name, guarded in domains.items():
+            known = self._domains.get(name)
+            if known is not None and known.access.names == guarded.access.names:
+                domains[name] = attrs.evolve(guarded, access=known.access)  # what is resolved stays resolved
+        for item in configuration.domains:
+            if item.challenge and item.credentials is None:
+                log.warn("{domain} challenges nobody: it has challenge, but no credentials", domain=item.name)
+        self._domains = domains
+        self._resolver = AccessResolver((item.access for item in domains.values()), self._resolve, self._now)
 
     def refresh(self) -> None:
         """Resolve the names that are due; to be called at the start and every few seconds."""
         self._resolver.refresh()
 
-    def admit(self, request: Request, flow: Flow, domain: str) -> bool:
-        """True when the request may go on; False drops it without an answer. Raises Refused 400 or 401."""
+    def knows(self, flow: Flow) -> bool:
+        """Whether the sender is proved to be a peer of any domain."""
+        return any(self._proof(flow, guarded) is not None for guarded in self._domains.values())
+
+    def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
+        """How the sender is a peer of the domain; None drops the request without an answer. Raises Refused 400, 401."""
         guarded = self._domains.get(domain.lower())
-        if guarded is None:
-            return False
-        proof = guarded.access.proof(flow.remote.host, flow.identity, self._now())
-        if proof is None:
+        proof = None if guarded is None else self._proof(flow, guarded)
+        if guarded is None or proof is None:
             said = {"method": request.method, "source": flow.remote, "domain": domain}
             log.info("a {method} from {source} is dropped: no peer of {domain}", **said)
-            return False
+            return None
         log.debug("{source} is {name} by {kind}", source=flow.remote, name=proof.name, kind=proof.kind)
-        return request.method not in guarded.challenged or self._is_authentic(request, flow, domain, guarded)
+        if request.method in guarded.challenged and not self._is_authentic(request, flow, domain, guarded):
+            return None
+        return proof
+
+    def _proof(self, flow: Flow, guarded: _Guarded) -> Proof | None:
+        return guarded.access.proof(flow.remote.host, flow.identity, self._now())
 
     def _is_authentic(self, request: Request, flow: Flow, domain: str, guarded: _Guarded) -> bool:
         """True when a password is proved, False when this source has guessed too often; else Refused."""
@@ -83,6 +110,40 @@ class DomainAdmission:
                 return False
             raise
         return True
+
+
+class Gate:
+    """Stands between transport and transactions: what it lets through may be answered."""
+
+    def __init__(
+        self,
+        admission: DomainAdmission,
+        is_in_dialog: Callable[[Request], bool],
+        receive: Callable[[Message, Flow], None],
+        metrics: Metrics,
+    ) -> None:
+        self._admission = admission
+        self._is_in_dialog = is_in_dialog
+        self._receive = receive
+        self._metrics = metrics
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """Pass a message on; a request of a stranger on the provider's side is dropped and counted.
+
+        A request within one of our dialogs is let through whoever sends it: its tags are random and were told to that
+        dialog's peer alone, which may well send from another address than calls come from.
+        """
+        if isinstance(message, Request) and flow.side is Side.PROVIDER and self._is_strange(message, flow):
+            self._metrics.dropped.labels(str(flow.transport)).inc()
+            log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
+            return
+        self._receive(message, flow)
+
+    def _is_strange(self, request: Request, flow: Flow) -> bool:
+        try:
+            return not self._admission.knows(flow) and not self._is_in_dialog(request)
+        except MalformedMessage:
+            return True
 
 
 def resolver_of(locator: Locator) -> Resolve:
@@ -106,5 +167,6 @@ def _guarded(domain: Domain, provider: Provider) -> _Guarded:
     """A domain without Restricted Access Domains takes requests from its provider's own hosts."""
     uris = [uri for uri in (provider.uri, provider.fallback_uri) if uri]
     names = domain.restricted_access_domains or tuple(Uri.parse(uri).host for uri in uris)
-    passwords = Passwords.load(domain.credentials) if domain.credentials is not None else Passwords({})
-    return _Guarded(AccessList(names), frozenset(domain.challenge), passwords)
+    if domain.credentials is None:
+        return _Guarded(AccessList(names), frozenset(), Passwords({}))
+    return _Guarded(AccessList(names), frozenset(domain.challenge), Passwords.load(domain.credentials))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.b2bua.protection import encryption_of
 from gateway.config import Security
+from gateway.media.relay import Encryption
 from tests.support.ladder import AVP, SAVP, Ladder
 
 
@@ -80,3 +82,21 @@ def test_unknown_user_and_unknown_domain() -> None:
     ladder.provider.sends(ladder.provider.invite("sip:carol@example.com", SAVP))
     ladder.provider.receives(480)
     ladder.ends_clean()
+
+
+def test_an_offer_in_two_forms_is_an_encrypted_offer() -> None:
+    dual = SAVP + b"m=audio 6002 RTP/AVP 0\r\n"
+    ladder = Ladder(Security.REQUIRED)
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", dual))
+    ladder.provider.receives(100)
+    ladder.phone.receives("INVITE")
+    assert encryption_of(dual) is Encryption.SAVP
+    assert encryption_of(dual.replace(b"RTP/SAVP 0", b"RTP/SAVP 0\r\na=inactive", 1)) is Encryption.SAVP
+    assert encryption_of(SAVP + b"m=video 6004 RTP/AVP 99\r\n") is Encryption.NONE
+
+
+def test_the_chain_tells_how_the_sender_was_admitted() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", SAVP))
+    admitted = next(ladder.calls.records()).chain[0]
+    assert (admitted.step, admitted.what) == ("admitted", "the sender is provider.example.com by certificate")

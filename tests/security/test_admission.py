@@ -3,19 +3,23 @@
 import os
 from pathlib import Path
 
+import attrs
 import pytest
+from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
-from gateway.security.acl import Resolved
+from gateway.metrics import Metrics
+from gateway.security.acl import Proof, Resolved
 from gateway.security.admission import WRONG_ANSWERS, DomainAdmission, resolver_of
+from gateway.security.admission import Gate as Door
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import CredentialsError
 from gateway.security.nonces import Nonces
 from gateway.sip import digest
 from gateway.sip.digest import Challenge
 from gateway.sip.errors import Refused
-from gateway.sip.message import Request
+from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, PeerIdentity, Target, Transport
 from gateway.transport.locate import Locator, NotFound
@@ -42,7 +46,7 @@ class Gate:
             credentials=credentials,
         )
         provider = Provider("main", "sip:trunk.example.net;transport=tls", fallback_uri="sip:127.0.0.99")
-        configuration = Configuration(
+        self.configuration = Configuration(
             GatewayTerms("gw1", directory),
             (Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060),),
             Media("127.0.0.20"),
@@ -52,14 +56,14 @@ class Gate:
             directory / "gateway.toml",
         )
         authenticator = Authenticator(Nonces(b"secret", os.urandom))
-        self.admission = DomainAdmission(configuration, authenticator, self._resolve, lambda: NOW)
+        self.admission = DomainAdmission(self.configuration, authenticator, self._resolve, lambda: NOW)
         self.admission.refresh()
 
     def _resolve(self, name: str) -> Deferred[Resolved]:
         found = self.addresses.get(name)
         return succeed(Resolved((found,), 60.0)) if found else fail(NotFound(name))
 
-    def asks(self, request: Request, domain: str = "example.com", identity: PeerIdentity | None = None) -> bool:
+    def asks(self, request: Request, domain: str = "example.com", identity: PeerIdentity | None = None) -> Proof | None:
         flow = RecordingFlow("tls", Side.PROVIDER)
         flow.identity = identity
         return self.admission.admit(request, flow, domain)
@@ -170,3 +174,65 @@ def test_a_name_leads_to_its_addresses_over_any_transport() -> None:
     resolver_of(OddLocator())("unknown.example").addCallback(found.append)
     assert sorted(found[0].addresses) == ["192.0.2.1", "192.0.2.2"]
     assert found[1].addresses == ()
+
+
+class Gateway:
+    """What stands behind a gate: keeps what came through it."""
+
+    def __init__(self, gate: Gate, dialogs: tuple[str, ...] = ()) -> None:
+        self.metrics = Metrics(CollectorRegistry())
+        self.passed: list[Message] = []
+        self.door = Door(
+            gate.admission,
+            lambda request: request.call_id in dialogs,
+            lambda message, flow: self.passed.append(message),
+            self.metrics,
+        )
+
+    @property
+    def dropped(self) -> float:
+        return float(self.metrics.dropped.labels("tls")._value.get())
+
+
+def test_a_stranger_makes_no_transaction_and_is_counted(tmp_path: Path) -> None:
+    gateway = Gateway(Gate(tmp_path, {}))
+    flow = RecordingFlow("tls", Side.PROVIDER)
+    gateway.door.receive(make_request("OPTIONS"), flow)
+    gateway.door.receive(make_request("CANCEL"), flow)
+    broken = make_request("INVITE")
+    broken.headers.set("To", "<")
+    gateway.door.receive(broken, flow)
+    assert (gateway.passed, gateway.dropped, flow.sent) == ([], 3, [])
+
+
+def test_peers_phones_responses_and_dialogs_pass_the_gate(tmp_path: Path) -> None:
+    request = make_request("INVITE")
+    peer = Gateway(Gate(tmp_path))
+    peer.door.receive(request, RecordingFlow("tls", Side.PROVIDER))
+    stranger = Gateway(Gate(tmp_path, {}), dialogs=(request.call_id,))
+    stranger.door.receive(request, RecordingFlow("tls", Side.PROVIDER))
+    stranger.door.receive(request.response(200), RecordingFlow("tls", Side.PROVIDER))
+    stranger.door.receive(make_request("REGISTER"), RecordingFlow("udp", Side.PHONES))
+    assert (len(peer.passed), len(stranger.passed)) == (1, 3)
+
+
+def test_a_domain_with_challenge_but_without_passwords_challenges_nobody(tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    careless = attrs.evolve(gate.configuration.domains[0], credentials=None)
+    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(careless,)))
+    assert gate.asks(make_request("INVITE"))
+
+
+def test_another_configuration_counts_at_once_and_a_wrong_one_not_at_all(tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    guarded, rest = gate.configuration.domains
+    gate.addresses.clear()
+    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(attrs.evolve(guarded, challenge=()), rest)))
+    assert gate.asks(make_request("INVITE")), "its names are resolved still"
+    (tmp_path / "credentials.toml").chmod(0o640)
+    with pytest.raises(CredentialsError):
+        gate.admission.reconfigure(gate.configuration)
+    assert gate.asks(make_request("INVITE"))
+    elsewhere = attrs.evolve(guarded, restricted_access_domains=("elsewhere.example",), credentials=None)
+    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(elsewhere, rest)))
+    assert not gate.asks(make_request("INVITE"))

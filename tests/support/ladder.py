@@ -43,6 +43,7 @@ from gateway.location.binding import Binding
 from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
 from gateway.metrics import Metrics
 from gateway.routing import Router
+from gateway.security.acl import Proof, ProofKind
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
@@ -278,8 +279,8 @@ class Party:
 class Everybody:
     """Lets every request in."""
 
-    def admit(self, request: Request, flow: Flow, domain: str) -> bool:
-        return True
+    def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
+        return Proof("provider.example.com", ProofKind.CERTIFICATE)
 
 
 class Ladder:
