@@ -17,7 +17,7 @@ from gateway.transport.sockets import TransportReactor
 log = Logger()
 
 SLOT = 1.0
-"""Seconds: how late a visit may be."""
+"""Seconds: a visit is up to two of them late, which no deadline of a connection minds."""
 
 
 class Visited(Protocol):
@@ -31,7 +31,7 @@ class Visited(Protocol):
 
 
 class Rounds:
-    """Visits each thing when it asked to be visited, up to SLOT seconds late."""
+    """Visits each thing when it asked to be visited, never early."""
 
     def __init__(self, clock: TransportReactor) -> None:
         self._clock = clock

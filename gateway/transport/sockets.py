@@ -82,7 +82,7 @@ class StreamTransport(Protocol):
     def getHost(self) -> IAddress: ...
 
 
-class CannotListen(Exception):
+class CannotListen(OSError):
     """A listener's port cannot be opened; str() is one line for the operator."""
 
 
