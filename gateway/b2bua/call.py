@@ -32,7 +32,7 @@ from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.record import CallRecord
 from gateway.b2bua.stack import Stack
-from gateway.b2bua.transfer import translate
+from gateway.b2bua.transfer import redirections, translate
 from gateway.dialog.dialog import Dialog
 from gateway.policy import Refusal
 from gateway.sip.headers import Headers
@@ -218,10 +218,11 @@ class Call:
 
     def _refuse(self, refusal: Refusal, response: Response | None) -> None:
         if response is None or refusal.reason is not None:
-            fields: Fields = refusal.headers(self._stack.name)
-            self.end(refusal.text, refusal.status, fields)
+            self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
             return
-        self.caller.refuse(response.status, response.reason, self._back(response, b""))
+        domain = self.record.domain if self.caller.is_toward_provider else None
+        fields = (*self._back(response, b""), *redirections(response, domain))
+        self.caller.refuse(response.status, response.reason, fields)
         self.end(f"callee answered {response.status}", response.status)
 
     def _conclude(self) -> None:

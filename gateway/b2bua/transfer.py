@@ -4,8 +4,9 @@
     provider: REFER ... Refer-To: <sip:carol@example.com?Replaces=<the callee leg of call c2>>
 
 A dialog has other identifiers on each side of the gateway (RFC 3261 section 12), so a Replaces (RFC 3891) that crossed
-as it is would name nothing. The same holds for the Replaces field of an INVITE. Refer-To and Referred-By are also kept
-from naming a host of the phones' side: toward the provider it becomes the domain.
+as it is would name nothing. The same holds for the Replaces field of an INVITE. Refer-To, Referred-By and
+the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes the
+domain.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from gateway.b2bua.leg import Leg
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
+from gateway.sip.message import Response
 from gateway.sip.uri import Uri
 
 OtherLeg = Callable[[tuple[str, str, str]], Leg | None]
@@ -73,6 +75,25 @@ def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None
         value = headers.get(name)
         if value is not None:
             headers.set(name, str(_translated(NameAddress.parse(value), domain, other_leg)))
+
+
+def redirections(response: Response, domain: str | None) -> list[tuple[str, str]]:
+    """The Contact fields of a 3xx (RFC 3261 section 8.1.3.4) as the other side is to see them; none for other statuses.
+
+    A phone that forwards its calls names a number at the gateway's address or its own: toward the provider that becomes
+    the domain.
+    """
+    if not 300 <= response.status < 400:
+        return []
+    moved = [contact for contact in response.contacts if contact.uri.scheme in ("sip", "sips", "tel")]
+    return [("Contact", str(contact if domain is None else _in_domain(contact, domain))) for contact in moved]
+
+
+def _in_domain(address: NameAddress, domain: str) -> NameAddress:
+    uri = address.uri
+    if uri.scheme == "tel" or not _is_numeric_or_foreign(uri, domain):
+        return address
+    return attrs.evolve(address, uri=attrs.evolve(uri, host=domain, port=None, parameters=()))
 
 
 def _translated(address: NameAddress, domain: str | None, other_leg: OtherLeg) -> NameAddress:

@@ -100,3 +100,15 @@ def test_the_chain_tells_how_the_sender_was_admitted() -> None:
     ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", SAVP))
     admitted = next(ladder.calls.records()).chain[0]
     assert (admitted.step, admitted.what) == ("admitted", "the sender is provider.example.com by certificate")
+
+
+def test_phone_that_forwards_its_calls_names_the_domain() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", SAVP))
+    ladder.provider.receives(100)
+    moved = ladder.phone.receives_request("INVITE").response(302, to_tag="t")
+    moved.headers.add("Contact", "<sip:5551234@192.0.2.1:5060>")
+    ladder.phone.sends(moved)
+    ladder.phone.receives("ACK")
+    assert ladder.provider.receives_response(302).headers.get("Contact") == "<sip:5551234@example.com>"
+    ladder.ends_clean()
