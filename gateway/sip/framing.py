@@ -19,6 +19,7 @@ from gateway.sip.parser import parse
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _END = b"\r\n\r\n"
+_TOKEN_BYTES = frozenset(b"-.!%*_+`'~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 class KeepAlive(enum.Enum):
@@ -86,6 +87,8 @@ class StreamFramer:
         return kind
 
     def _next_message(self) -> bytes | None:
+        if self._buffer[0] not in _TOKEN_BYTES:  # a TLS hello, say: no need to wait for its end
+            raise MalformedMessage("no SIP message begins like this")
         if not self._wanted and not self._find_end():
             return None
         if len(self._buffer) < self._wanted:
