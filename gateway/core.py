@@ -12,6 +12,7 @@ here: what they send goes to their domain's provider, which challenges them.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Protocol
 
@@ -29,6 +30,8 @@ from gateway.config import Side
 from gateway.dialog import refresh
 from gateway.dialog.dialog import key_of
 from gateway.metrics import Metrics
+from gateway.overload import Overload
+from gateway.policy import is_emergency
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
 from gateway.security.acl import Proof
@@ -73,6 +76,7 @@ class UasCore:
         passing: Passing,
         transport: TransportLayer,
         admission: Admission,
+        overload: Overload,
         metrics: Metrics,
     ) -> None:
         self._dialogs = dialogs
@@ -83,6 +87,7 @@ class UasCore:
         self._passing = passing
         self._transport = transport
         self._admission = admission
+        self._overload = overload
         self._metrics = metrics
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
@@ -128,6 +133,7 @@ class UasCore:
             if route is None:
                 transaction.stop()
             else:
+                self._check_load(request, route)
                 onward(transaction, route, self._phone_flow(route))
 
     def _onward(self, method: str) -> Onward:
@@ -139,6 +145,14 @@ class UasCore:
         if method in PASSED:
             return self._passing.pass_on
         raise Refused(405 if method in METHODS else 501, "", (("Allow", ALLOW),))
+
+    def _check_load(self, request: Request, route: Route) -> None:
+        """New calls wait for better times when everything is late already; emergency calls never do."""
+        if not self._overload.is_shedding or request.method != "INVITE":
+            return
+        if not is_emergency(request.request_uri.user or "", route.domain.emergency_numbers):
+            self._overload.count_shed()
+            raise Refused(503, "Overloaded", (("Retry-After", str(random.randint(5, 15))),))
 
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
         leg = self._dialogs.leg_of(key_of(request))

@@ -43,6 +43,7 @@ from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 from gateway.media.relay import RelayFailure
 from gateway.metrics import Metrics
+from gateway.overload import Overload
 from gateway.overview import Overview
 from gateway.registrar import Registrar, Surroundings
 from gateway.registration import dress
@@ -136,6 +137,7 @@ class Gateway:
         identities = Identities(time.time, new_token)
         stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
         dialogs = Dialogs()
+        self._overload = Overload(reactor)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
@@ -148,6 +150,7 @@ class Gateway:
             Passing(self._trunk, self._transactions, identities),
             self._transport,
             self._admission,
+            self._overload,
             self._metrics,
         )
 
@@ -170,6 +173,7 @@ class Gateway:
         admin = self._configuration.admin
         self._admin = reactor.listenTCP(admin.port, admin_site(overview, self._metrics), interface=admin.address)
         self._expiry.start(EXPIRY_SECONDS, now=True)
+        self._overload.start()
         self._resolving.start(RESOLVING_SECONDS, now=True)
         for listener in self._configuration.listeners:
             log.info(
@@ -185,6 +189,7 @@ class Gateway:
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """End the calls, then close everything."""
         self._calls.end_all("The gateway is being stopped")
+        self._overload.stop()
         for rounds in (self._resolving, self._expiry):
             if rounds.running:
                 rounds.stop()

@@ -42,6 +42,7 @@ from gateway.core import UasCore
 from gateway.location.binding import Binding
 from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
 from gateway.metrics import Metrics
+from gateway.overload import Overload
 from gateway.routing import Router
 from gateway.security.acl import Proof, ProofKind
 from gateway.sip.headers import Headers
@@ -303,6 +304,7 @@ class Ladder:
         trunk = Trunk(self, self, self.transactions)  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
         self.dialogs = Dialogs()
+        self.overload = Overload(self.clock)
         self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics)
         self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
         self.relay.lost = self.calls.media_lost
@@ -317,6 +319,7 @@ class Ladder:
             passing,
             self,  # type: ignore[arg-type]
             Everybody(),
+            self.overload,
             self.metrics,
         )
 

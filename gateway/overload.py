@@ -1,0 +1,68 @@
+"""Whether this process keeps up, told by how late its own clock ticks.
+
+Everything waits in one queue, the reactor's: when a tick that is due every TICK seconds comes late, so does every
+message. Above ENTER the gateway sheds what would add work (new calls, registrations are cheap and stay) until it is
+below LEAVE again; calls that are up and emergency calls go on. A 503 early is better than an answer too late:
+callers that time out send again and make it worse (RFC 6357).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+log = Logger()
+
+TICK: Final = 0.1
+"""Seconds between two ticks."""
+ENTER: Final = 0.3
+"""Seconds of lateness at which shedding begins: a caller's first retransmission comes after 0.5."""
+LEAVE: Final = 0.05
+"""Seconds of lateness at which it ends."""
+SMOOTHING: Final = 0.3
+"""Weight of the newest tick: one long pause alone is no overload, three in a row are."""
+
+
+class Overload:
+    """Watches the lateness of a clock."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.lateness = 0.0
+        """Seconds, smoothed."""
+        self.is_shedding = False
+        self.shed = 0
+        """Calls refused so far."""
+        self._clock = clock
+        self._due = 0.0
+        self._call: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._schedule()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def count_shed(self) -> None:
+        """A call was refused for it."""
+        self.shed += 1
+
+    def _schedule(self) -> None:
+        self._due = self._clock.seconds() + TICK
+        self._call = self._clock.callLater(TICK, self._tick)
+
+    def _tick(self) -> None:
+        late = max(0.0, self._clock.seconds() - self._due)
+        self.lateness += SMOOTHING * (late - self.lateness)
+        if not self.is_shedding and self.lateness > ENTER:
+            self.is_shedding = True
+            log.warn("overload: everything is {seconds:.1f}s late, new calls are refused", seconds=self.lateness)
+        elif self.is_shedding and self.lateness < LEAVE:
+            self.is_shedding = False
+            log.warn("overload is over: {count} calls were refused so far", count=self.shed)
+        self._schedule()
