@@ -38,6 +38,7 @@ from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config import Configuration, Domain
 from gateway.core import UasCore
 from gateway.dialog.dialog import key_of
+from gateway.health import Health
 from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
 from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
@@ -52,15 +53,18 @@ from gateway.secret import SECRET_BYTES, kept_secret, new_token
 from gateway.security.admission import DomainAdmission, Gate, resolver_of
 from gateway.security.authenticator import Authenticator
 from gateway.security.credentials import CredentialsError
+from gateway.security.memory import PeerMemory
 from gateway.security.nonces import Nonces
 from gateway.sip.message import Request
+from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.users import TransactionUser
 from gateway.transport.certificates import CertificateError
+from gateway.transport.flow import Target
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
-from gateway.trunk import Trunk
+from gateway.trunk import Destination, Trunk
 
 log = Logger()
 
@@ -128,7 +132,8 @@ class Gateway:
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
         self._transactions = TransactionLayer(reactor)
         self._locator = Locator(Names(Resolver(resolv="/etc/resolv.conf", reactor=reactor), reactor))
-        self._trunk = Trunk(self._locator, self._transport, self._transactions)
+        self._memory = PeerMemory(time.time, self._metrics)
+        self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
         self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), time.time)
@@ -138,6 +143,8 @@ class Gateway:
         stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
         dialogs = Dialogs()
         self._overload = Overload(reactor)
+        self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
+        self._trunk.order = self._health.order
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
@@ -174,6 +181,7 @@ class Gateway:
         self._admin = reactor.listenTCP(admin.port, admin_site(overview, self._metrics), interface=admin.address)
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self._overload.start()
+        self._health.start(self._configuration.providers)
         self._resolving.start(RESOLVING_SECONDS, now=True)
         for listener in self._configuration.listeners:
             log.info(
@@ -190,6 +198,7 @@ class Gateway:
         """End the calls, then close everything."""
         self._calls.end_all("The gateway is being stopped")
         self._overload.stop()
+        self._health.stop()
         for rounds in (self._resolving, self._expiry):
             if rounds.running:
                 rounds.stop()
@@ -208,12 +217,15 @@ class Gateway:
         except CertificateError as error:
             log.error("certificates stay as they were: {reason}", reason=error)
 
+    def _locate(self, uri: str) -> Deferred[list[Target]]:
+        return self._locator.locate(Uri.parse(uri))
+
     def _new_registrar(self, secret: bytes) -> Registrar:
         providers = {provider.name: provider for provider in self._configuration.providers}
         domains = {domain.name.lower(): domain for domain in self._configuration.domains}
 
         def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
-            self._trunk.forward(request, providers[domain.provider], user, dress)
+            self._trunk.forward(request, Destination(domain, providers[domain.provider]), user, dress)
 
         surroundings = Surroundings(
             domain_named=lambda host: domains.get(host.lower()),

@@ -1,7 +1,11 @@
 """The way to a provider: its URI located (RFC 3263), a flow to each target, and the next target when one fails.
 
-Calls take the targets one by one themselves (each attempt is a leg of its own). Requests that only need to get there
-(REGISTER, MESSAGE, OPTIONS) are given to `Trunk.forward`, which goes on to the next target while the transport fails.
+Calls take the ways one by one themselves (each attempt is a leg of its own). Requests that only need to get there
+(REGISTER, MESSAGE, OPTIONS, SUBSCRIBE) are given to `Trunk.forward`, which follows the domain's policy as calls do: TLS
+first, in clear only where the policy allows it and TLS is lacking.
+
+    forward -> policy.first_attempt -> ways -> first way -failure-> next way ... -> policy.next_attempt -> ways -> ...
+
 It never goes on after a certificate that does not verify: another target of the same name is no better proof of who it
 is, and an attacker must not be able to choose the target by spoiling one.
 """
@@ -11,11 +15,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.config import Provider, Side
+from gateway.config import Domain, Provider, Side
+from gateway.policy import (
+    LACKS_TLS,
+    Attempt,
+    CallTerms,
+    Capability,
+    Refusal,
+    Signalling,
+    first_attempt,
+    next_attempt,
+    uri_for,
+)
+from gateway.security.memory import Feature, Peer, PeerMemory
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
@@ -30,73 +46,131 @@ log = Logger()
 Dressed = Callable[[Request, Flow], None]
 """Completes a request for the flow it leaves by: its Contact."""
 
+Way = Callable[[], Flow]
+"""Opens the flow of one way, when its turn comes."""
+
+
+@attrs.frozen
+class Destination:
+    """A provider, on the terms of the domain in whose name it is asked."""
+
+    domain: Domain
+    provider: Provider
+
 
 class Trunk:
     """Leads requests to providers."""
 
-    def __init__(self, locator: Locator, transport: TransportLayer, transactions: TransactionLayer) -> None:
+    def __init__(
+        self, locator: Locator, transport: TransportLayer, transactions: TransactionLayer, memory: PeerMemory
+    ) -> None:
+        self.memory = memory
         self._locator = locator
         self._transport = transport
         self._transactions = transactions
 
-    def targets(self, uri: str) -> Deferred[list[Target]]:
-        """Where a provider's URI leads, best first; fails with NotFound."""
-        return self._locator.locate(Uri.parse(uri))
+    def ways(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Deferred[list[Way]]:
+        """The ways to a provider over TLS, or in clear, best first; none where it has none. Fails with NotFound."""
+        uri = uri_for(provider, signalling, emergency=emergency)
+        if uri is None:
+            return succeed([])
+        return self._locator.locate(Uri.parse(uri)).addCallback(
+            lambda targets: [self._way(provider, target) for target in targets if _is_over(target, signalling)]
+        )
 
-    def flow(self, provider: Provider, target: Target) -> Flow:
-        """The flow to one target of a provider: the open one, or one that begins to connect."""
+    def forward(self, request: Request, destination: Destination, user: TransactionUser, dress: Dressed) -> None:
+        """Send a request the first way to a provider that works and is allowed; `user` hears what comes of it."""
+        _Forwarding(self, self._transactions, request, destination, user, dress).begin()
+
+    def _way(self, provider: Provider, target: Target) -> Way:
         terms = TlsTerms(provider.trust, provider.certificate, provider.private_key)
-        return self._transport.flow_to(target, Side.PROVIDER, terms if target.transport is Transport.TLS else None)
-
-    def forward(self, request: Request, provider: Provider, user: TransactionUser, dress: Dressed) -> None:
-        """Send a request to the first target of a provider that can be reached; `user` hears what comes of it."""
-        forwarding = _Forwarding(self, self._transactions, request, provider, user, dress)
-        self.targets(provider.uri).addCallbacks(forwarding.located, forwarding.lost).addErrback(forwarding.broke)
+        tls = terms if target.transport is Transport.TLS else None
+        return lambda: self._transport.flow_to(target, Side.PROVIDER, tls)
 
 
 @attrs.define(eq=False)
 class _Forwarding:
-    """One request on its way to a provider, target by target."""
+    """One request on its way to a provider."""
 
     trunk: Trunk
     transactions: TransactionLayer
     request: Request
-    provider: Provider
+    destination: Destination
     user: TransactionUser
     dress: Dressed
-    _left: list[Target] = attrs.field(factory=list, init=False)
+    _attempt: Attempt | None = attrs.field(default=None, init=False)
+    _left: list[Way] = attrs.field(factory=list, init=False)
+    _terms: CallTerms = attrs.field(init=False)
+    _known: Capability = attrs.field(init=False)
+    _peer: Peer = attrs.field(init=False)
 
-    def located(self, targets: Sequence[Target]) -> None:
-        """Begin with the first."""
-        self._left = list(targets)
-        self._next()
+    def __attrs_post_init__(self) -> None:
+        self._terms = CallTerms.of(self.destination.domain, self.destination.provider)
+        self._peer = Peer.of(self.destination.provider)
+        self._known = self.trunk.memory.known(self._peer)
 
-    def lost(self, failure: Failure) -> None:
-        """The name leads nowhere."""
+    def begin(self) -> None:
+        """Try what the policy says first."""
+        self._try(first_attempt(self._terms, self._known), TransactionFailure(Cause.TRANSPORT))
+
+    def receive_response(self, response: Response) -> None:
+        """Hand it on. Whatever it says, its sender speaks what it came over."""
+        if self._attempt is not None and self._attempt.signalling is Signalling.TLS:
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=True)
+        self.user.receive_response(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Go on to the next way, or to what the policy allows, unless the peer was not who it should be."""
+        transport = failure.transport
+        if transport is None or self._attempt is None:
+            self.user.transaction_failed(failure)
+        elif self._left and transport.kind is not FailureKind.CERTIFICATE:
+            self._next()
+        else:
+            self._after(transport)
+
+    def _try(self, decision: Attempt | Refusal, failure: TransactionFailure) -> None:
+        if decision.is_downgrade:
+            self.trunk.memory.report(self._peer, Feature.TLS, refused=isinstance(decision, Refusal))
+        if isinstance(decision, Refusal):
+            self.user.transaction_failed(failure)
+            return
+        self._attempt = decision
+        ways = self.trunk.ways(self.destination.provider, decision.signalling)
+        ways.addCallbacks(self._located, self._nowhere).addErrback(self._broke)
+
+    def _after(self, transport: TransportFailure) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            raise AssertionError("a failure without an attempt")
+        if attempt.signalling is Signalling.TLS and transport.kind in LACKS_TLS:
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=False)
+        decision = next_attempt(self._terms, attempt.failed(transport.kind), self._known)
+        self._try(decision, TransactionFailure(Cause.TRANSPORT, transport))
+
+    def _located(self, ways: Sequence[Way]) -> None:
+        self._left = list(ways)
+        if self._left:
+            self._next()
+        else:
+            self._after(TransportFailure(FailureKind.DNS, "no way there"))
+
+    def _nowhere(self, failure: Failure) -> None:
         failure.trap(NotFound)
-        reason = TransportFailure(FailureKind.DNS, failure.getErrorMessage())
-        self.user.transaction_failed(TransactionFailure(Cause.TRANSPORT, reason))
+        self._after(TransportFailure(FailureKind.DNS, failure.getErrorMessage()))
 
-    def broke(self, failure: Failure) -> None:
+    def _broke(self, failure: Failure) -> None:
         """The guard of this entry point."""
         log.failure("a {method} could not be forwarded", failure, method=self.request.method)
         reason = TransportFailure(FailureKind.CLOSED, "internal error")
         self.user.transaction_failed(TransactionFailure(Cause.TRANSPORT, reason))
 
-    def receive_response(self, response: Response) -> None:
-        """Hand it on."""
-        self.user.receive_response(response)
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        """Go on to the next target, unless the peer was not who it should be."""
-        transport = failure.transport
-        if not self._left or transport is None or transport.kind is FailureKind.CERTIFICATE:
-            self.user.transaction_failed(failure)
-            return
-        self._next()
-
     def _next(self) -> None:
-        flow = self.trunk.flow(self.provider, self._left.pop(0))
+        flow = self._left.pop(0)()
         request = attrs.evolve(self.request, headers=self.request.headers.copy())
         self.dress(request, flow)
         self.transactions.send_request(request, flow, self)
+
+
+def _is_over(target: Target, signalling: Signalling) -> bool:
+    return (target.transport is Transport.TLS) == (signalling is Signalling.TLS)

@@ -21,7 +21,7 @@ from gateway.b2bua.initial import Identity, initial_request
 from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import has_sdp
-from gateway.b2bua.plan import Plan, Way
+from gateway.b2bua.plan import Plan
 from gateway.b2bua.record import LegName
 from gateway.b2bua.stack import Stack
 from gateway.dialog.refresh import Preferences
@@ -35,6 +35,7 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import FailureKind
 from gateway.transport.locate import NotFound
+from gateway.trunk import Way
 
 
 class ApproachOwner(LegOwner, Protocol):
@@ -114,6 +115,9 @@ class Approach:
         if response.status == 422 and self._sent is not None and self._preferences == Preferences():
             self._preferences = self._preferences.raised_by(response)
             self._send(*self._sent)
+            return
+        if response.status == 503 and self._ways:
+            self._next_way()  # RFC 3263 section 4.3: this server, not the service
             return
         self._try(self._plan.after(response.status), response)
 

@@ -1,0 +1,167 @@
+"""Which targets of the providers answer: OPTIONS to each of them from time to time (RFC 3261 section 11).
+
+    every PERIOD: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
+                                                            `- none, or no way there, MISSES times: down
+    order(targets): those that are up, then those that are down
+
+A target that is down is asked more often, and is up again with its first answer. It is put last and not left out: when
+all are down, a call still tries, and fails with the reason that it meets itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.config import Provider
+from gateway.secret import new_token
+from gateway.sip.headers import Headers
+from gateway.sip.message import Request, Response
+from gateway.transaction.users import TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow, Target
+from gateway.transport.locate import NotFound
+
+log = Logger()
+
+PERIOD: Final = 30.0
+"""Seconds between two questions to a target that is up."""
+PERIOD_DOWN: Final = 5.0
+"""Seconds between two questions to one that is down: also the round of this module."""
+MISSES: Final = 2
+"""Questions without answer, in a row, that make a target down."""
+FORGET_AFTER: Final = 600.0
+"""Seconds after which a target that its name no longer leads to is forgotten."""
+
+Find = Callable[[str], Deferred[list[Target]]]
+Reach = Callable[[Provider, Target], Flow]
+Send = Callable[[Request, Flow, TransactionUser], object]
+
+
+@attrs.define(eq=False)
+class Standing:
+    """How one target stands."""
+
+    target: Target
+    seen: float
+    """When its name last led to it; clock seconds, as below."""
+    next_question: float = 0.0
+    misses: int = 0
+    is_up: bool = True
+    is_waiting: bool = False
+
+
+class Health:
+    """Asks the targets of all providers how they are."""
+
+    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send) -> None:
+        self._clock = clock
+        self._find = find
+        self._reach = reach
+        self._send = send
+        self._providers: tuple[Provider, ...] = ()
+        self._standings: dict[Target, Standing] = {}
+        self._round = LoopingCall(self._ask_all)
+        self._round.clock = clock
+
+    def start(self, providers: Iterable[Provider]) -> None:
+        """Begin to ask. May be called again with other providers."""
+        self._providers = tuple(providers)
+        if not self._round.running:
+            self._round.start(PERIOD_DOWN, now=True)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._round.running:
+            self._round.stop()
+
+    def order(self, targets: Sequence[Target]) -> list[Target]:
+        """The same targets, those that are down last."""
+        return sorted(targets, key=self.is_down)
+
+    def is_down(self, target: Target) -> bool:
+        """Whether a target has not answered lately. One that was never asked is not."""
+        standing = self._standings.get(target)
+        return standing is not None and not standing.is_up
+
+    def standings(self) -> list[tuple[str, bool]]:
+        """Each known target as text, and whether it is up."""
+        return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
+
+    def _ask_all(self) -> None:
+        now = self._clock.seconds()
+        for target, standing in tuple(self._standings.items()):
+            if now - standing.seen > FORGET_AFTER:
+                del self._standings[target]
+        for provider in self._providers:
+            found = self._find(provider.uri)
+            found.addCallback(self._ask_each, provider).addErrback(_not_found, provider)
+
+    def _ask_each(self, targets: list[Target], provider: Provider) -> None:
+        now = self._clock.seconds()
+        for target in targets:
+            standing = self._standings.setdefault(target, Standing(target, now))
+            standing.seen = now
+            if not standing.is_waiting and now >= standing.next_question:
+                standing.is_waiting = True
+                flow = self._reach(provider, target)
+                self._send(_question(target, flow), flow, _Asked(self, standing))
+
+    def answered(self, standing: Standing, is_well: bool) -> None:
+        """What came of one question."""
+        standing.is_waiting = False
+        was_up = standing.is_up
+        standing.misses = 0 if is_well else standing.misses + 1
+        standing.is_up = standing.misses < MISSES
+        standing.next_question = self._clock.seconds() + (PERIOD if standing.misses == 0 else 0.0)
+        if was_up and not standing.is_up:
+            log.warn("{target} does not answer and is used last", target=standing.target.address)
+        elif standing.is_up and not was_up:
+            log.info("{target} answers again", target=standing.target.address)
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """Waits for the answer to one OPTIONS."""
+
+    health: Health
+    standing: Standing
+
+    def receive_response(self, response: Response) -> None:
+        """Any final answer shows life; 503 says that the server wants no requests (RFC 3261 section 21.5.4)."""
+        if response.status >= 200:
+            self.health.answered(self.standing, response.status != 503)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No answer."""
+        self.health.answered(self.standing, is_well=False)
+
+
+def _question(target: Target, flow: Flow) -> Request:
+    host = f"[{target.name}]" if ":" in target.name else target.name
+    us = f"sip:{flow.advertised}"
+    headers = Headers(
+        (
+            ("Max-Forwards", "70"),
+            ("From", f"<{us}>;tag={new_token()}"),
+            ("To", f"<sip:{host}>"),
+            ("Call-ID", new_token() + new_token()),
+            ("CSeq", "1 OPTIONS"),
+            ("Contact", f"<{us};transport={flow.transport.value}>"),
+            ("Accept", "application/sdp"),
+        )
+    )
+    return Request("OPTIONS", f"sip:{host};transport={flow.transport.value}", headers)
+
+
+def _not_found(failure: Failure, provider: Provider) -> None:
+    if failure.check(NotFound) is None:
+        log.failure("asking provider {provider} failed", failure, provider=provider.name)
+    else:
+        log.debug("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)

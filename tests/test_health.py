@@ -1,0 +1,89 @@
+"""Targets that do not answer are used last, and first again when they do."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+
+from gateway.config import Provider
+from gateway.health import Health
+from gateway.sip.message import Request
+from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transport.flow import Address, Flow, Target, Transport
+from tests.support.ladder import PROVIDER, TestFlow
+
+ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
+SILENCE = TransactionFailure(FailureKind.TIMEOUT)
+
+
+class Questions:
+    """A provider of two targets, which answer as they are told."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.asked: list[tuple[Request, TransactionUser]] = []
+        self.health = Health(self.clock, self._find, self._reach, self._send)
+        self.health.start([Provider("main", "sip:provider.example.com;transport=tls")])
+
+    def answer(self, *statuses: int | None) -> None:
+        """Answer what is asked now, in order; None is silence."""
+        assert len(self.asked) == len(statuses)
+        for (request, user), status in zip(tuple(self.asked), statuses, strict=True):
+            if status is None:
+                user.transaction_failed(SILENCE)
+            else:
+                user.receive_response(request.response(status))
+        self.asked.clear()
+
+    def _find(self, uri: str) -> Deferred[list[Target]]:
+        return succeed([ONE, TWO])
+
+    def _reach(self, provider: Provider, target: Target) -> Flow:
+        return TestFlow(PROVIDER, target.address)
+
+    def _send(self, request: Request, flow: Flow, user: TransactionUser) -> None:
+        self.asked.append((request, user))
+
+
+def test_target_that_is_silent_twice_goes_last_until_it_answers() -> None:
+    questions = Questions()
+    questions.answer(None, 200)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+    questions.clock.advance(5)
+    questions.answer(None)
+    assert questions.health.order([ONE, TWO]) == [TWO, ONE]
+    questions.clock.advance(5)
+    questions.answer(404)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+
+
+def test_one_question_at_a_time_and_every_half_minute() -> None:
+    questions = Questions()
+    questions.clock.pump([5.0] * 10)
+    questions.answer(200, 200)
+    questions.clock.pump([5.0] * 5)
+    questions.answer()
+    questions.clock.advance(5)
+    questions.answer(200, 200)
+
+
+def test_server_that_wants_no_requests_is_down() -> None:
+    questions = Questions()
+    questions.answer(503, 200)
+    questions.clock.advance(5)
+    questions.answer(503)
+    assert questions.health.standings() == [("tls 198.51.100.1:5061", False), ("tls 198.51.100.2:5061", True)]
+
+
+def test_nothing_is_left_after_the_stop() -> None:
+    questions = Questions()
+    questions.health.stop()
+    assert not questions.clock.getDelayedCalls()
+
+
+def test_question_is_a_whole_request() -> None:
+    questions = Questions()
+    request = questions.asked[0][0]
+    assert (request.method, request.uri) == ("OPTIONS", "sip:provider.example.com;transport=tls")
+    assert request.contact is not None
+    assert request.to_bytes()
