@@ -57,6 +57,12 @@ class Metrics:
             ["transport"],
             registry=registry,
         )
+        self.downgrades = Counter(
+            "gateway_downgrades",
+            "Peers found to do less than they did before, by feature (tls, srtp) and result (allowed, refused).",
+            ["feature", "result"],
+            registry=registry,
+        )
         self.tls_handshakes = Counter(
             "gateway_tls_handshakes",
             "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",

@@ -65,6 +65,8 @@ class Trunk:
         self, locator: Locator, transport: TransportLayer, transactions: TransactionLayer, memory: PeerMemory
     ) -> None:
         self.memory = memory
+        self.order: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets
+        """Puts targets that do not answer last."""
         self._locator = locator
         self._transport = transport
         self._transactions = transactions
@@ -75,17 +77,20 @@ class Trunk:
         if uri is None:
             return succeed([])
         return self._locator.locate(Uri.parse(uri)).addCallback(
-            lambda targets: [self._way(provider, target) for target in targets if _is_over(target, signalling)]
+            lambda targets: [self._way(provider, one) for one in self.order(targets) if _is_over(one, signalling)]
         )
+
+    def flow(self, provider: Provider, target: Target) -> Flow:
+        """The flow to one target of a provider: the open one, or one that begins to connect."""
+        terms = TlsTerms(provider.trust, provider.certificate, provider.private_key)
+        return self._transport.flow_to(target, Side.PROVIDER, terms if target.transport is Transport.TLS else None)
 
     def forward(self, request: Request, destination: Destination, user: TransactionUser, dress: Dressed) -> None:
         """Send a request the first way to a provider that works and is allowed; `user` hears what comes of it."""
         _Forwarding(self, self._transactions, request, destination, user, dress).begin()
 
     def _way(self, provider: Provider, target: Target) -> Way:
-        terms = TlsTerms(provider.trust, provider.certificate, provider.private_key)
-        tls = terms if target.transport is Transport.TLS else None
-        return lambda: self._transport.flow_to(target, Side.PROVIDER, tls)
+        return lambda: self.flow(provider, target)
 
 
 @attrs.define(eq=False)

@@ -21,7 +21,7 @@ from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
-from gateway.trunk import Trunk
+from gateway.trunk import Destination, Trunk
 
 METHODS: Final = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "INFO", "OPTIONS"})
 
@@ -44,7 +44,8 @@ class Passing:
         onward = initial_request(request, route, self._identities.identity_for(request), request.body)
         passage = _Passage(transaction, request)
         if route.binding is None:
-            self._trunk.forward(onward, route.provider, passage, lambda request, flow: None)
+            destination = Destination(route.domain, route.provider)
+            self._trunk.forward(onward, destination, passage, lambda request, flow: None)
         elif phone_flow is None:
             raise Refused(480, "The phone's connection is gone")
         else:

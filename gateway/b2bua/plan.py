@@ -6,7 +6,6 @@ registered over; a phone on TLS is offered SRTP first and RTP when it refuses th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import attrs
@@ -15,12 +14,9 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.b2bua.protection import Protection
 from gateway.config import Provider
 from gateway.media.relay import Encryption, Terms
-from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, Refusal, Signalling, uri_for
-from gateway.transport.flow import Flow, Target, Transport
-from gateway.trunk import Trunk
-
-Way = Callable[[], Flow]
-"""Opens the flow of one way to the callee, when its turn comes."""
+from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, Refusal, Signalling
+from gateway.transport.flow import Flow
+from gateway.trunk import Trunk, Way
 
 
 class Plan(Protocol):
@@ -63,16 +59,7 @@ class ProviderPlan:
         return self.protection.provider_media(attempt.encryption)
 
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
-        uri = uri_for(self.provider, attempt.signalling, emergency=self.protection.terms.is_emergency)
-        if uri is None:
-            return succeed([])
-        wanted = attempt.signalling
-        return self.trunk.targets(uri).addCallback(
-            lambda targets: [self._way(target) for target in targets if _is_over(target, wanted)]
-        )
-
-    def _way(self, target: Target) -> Way:
-        return lambda: self.trunk.flow(self.provider, target)
+        return self.trunk.ways(self.provider, attempt.signalling, self.protection.terms.is_emergency)
 
 
 @attrs.define
@@ -105,7 +92,3 @@ class PhonePlan:
 
     def _attempt(self) -> Attempt:
         return Attempt(Signalling.TLS if self.flow.is_secure else Signalling.CLEAR, self._encryption)
-
-
-def _is_over(target: Target, signalling: Signalling) -> bool:
-    return (target.transport is Transport.TLS) == (signalling is Signalling.TLS)

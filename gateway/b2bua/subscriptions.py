@@ -37,7 +37,7 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
-from gateway.trunk import Trunk
+from gateway.trunk import Destination, Trunk
 
 log = Logger()
 
@@ -78,7 +78,8 @@ class Subscriptions:
         self._all.add(subscription)
         onward = initial_request(request, route, identity, request.body)
         if phone_flow is None:
-            self._trunk.forward(onward, route.provider, subscription, subscription.reach)
+            destination = Destination(route.domain, route.provider)
+            self._trunk.forward(onward, destination, subscription, subscription.reach)
         else:
             subscription.reach(onward, phone_flow)
             self._stack.transactions.send_request(onward, phone_flow, subscription)

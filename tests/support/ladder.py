@@ -45,6 +45,7 @@ from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.routing import Router
 from gateway.security.acl import Proof, ProofKind
+from gateway.security.memory import PeerMemory
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
@@ -301,7 +302,8 @@ class Ladder:
         configuration = _configuration(security, fallback)
         tokens = (f"tag{number}" for number in itertools.count(1))
         stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
-        trunk = Trunk(self, self, self.transactions)  # type: ignore[arg-type]
+        self.memory = PeerMemory(self.clock.seconds, self.metrics)
+        trunk = Trunk(self, self, self.transactions, self.memory)  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
         self.dialogs = Dialogs()
         self.overload = Overload(self.clock)
