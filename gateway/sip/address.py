@@ -36,7 +36,7 @@ from gateway.sip.uri import PLAIN_URI, Uri
 _NAME = rf'{QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*'
 # The usual form, in two parts: what stands before the parameters, and they. What this matches, Uri.parse and
 # parse_parameters accept.
-_PLAIN = re.compile(rf"[ \t]*((?:{_NAME})<{PLAIN_URI}>)({TIGHT_PARAMETERS})?[ \t]*", re.DOTALL)
+_PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<{PLAIN_URI}>)({TIGHT_PARAMETERS})?[ \t]*", re.DOTALL)
 _NAME_ADDR = re.compile(rf"({_NAME})<[ \t]*([^<> \t]*)[ \t]*>[ \t]*(;.*)?", re.DOTALL)
 _ADDR_SPEC = re.compile(r'([^<>" \t;,?]+)[ \t]*(;.*)?', re.DOTALL)
 

@@ -12,7 +12,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import QUOTED, TOKEN, WHITE, quote, unquote
 
 _SCHEME = re.compile(rf"({TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
-_FIELD = re.compile(rf"[ \t]*({TOKEN})[ \t]*=[ \t]*({QUOTED}|[^ \t,\"]*)[ \t]*(?:,|$)", re.DOTALL)
+_FIELD = re.compile(rf"[ \t,]*({TOKEN})[ \t]*=[ \t]*({QUOTED}|[^ \t,\"]*)[ \t]*(?:,[ \t,]*|\Z)", re.DOTALL)
 _LARGEST = 8192  # characters
 
 

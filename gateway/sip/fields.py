@@ -22,10 +22,10 @@ from gateway.sip.headers import Parsers
 from gateway.sip.via import Via
 
 # Each matches a value with the white space around it.
-_CSEQ = re.compile(rf"[ \t]*0*([0-9]{{1,10}})[ \t]+({TOKEN})[ \t]*")
+_CSEQ = re.compile(rf"[ \t]*([0-9]++)[ \t]+({TOKEN})[ \t]*")
 # More than "word" of section 25.1, but nothing that another element could split it at.
 _CALL_ID = re.compile(r"[ \t]*([^ \t\x00-\x1f\x7f,;]+)[ \t]*")
-_NUMBER = re.compile(r"[ \t]*0*([0-9]+)[ \t]*")
+_NUMBER = re.compile(r"[ \t]*([0-9]++)[ \t]*")
 _MEDIA_TYPE = re.compile(rf"[ \t]*({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*(?:;.*)?", re.DOTALL)
 _LARGEST = 2**32 - 1
 
@@ -41,7 +41,7 @@ class CSeq:
     def parse(cls, text: str, start: int = 0) -> CSeq:
         """The CSeq that text is from start on. Raises MalformedMessage."""
         match = _CSEQ.fullmatch(text, start)
-        number = 2**31 if match is None else int(match[1])
+        number = 2**31 if match is None else _bounded(match[1])
         if match is None or number >= 2**31:
             raise MalformedMessage(f"not a CSeq: {text[start : start + 60]!r}")
         return cls(number, match[2])
@@ -64,15 +64,17 @@ def cseq(line: str, start: int) -> CSeq:
 
 @lru_cache(maxsize=1024)
 def first_via(line: str, start: int) -> Via:
-    """The first value of a Via line."""
-    return Via.parse(split_list(line[start:])[0]) if "," in line else Via.parse(line, start)
+    """The first value of a Via line; all of that line must be Vias."""
+    if "," in line:
+        return [Via.parse(value) for value in split_list(line[start:])][0]  # noqa: RUF015 - parses them all
+    return Via.parse(line, start)
 
 
 @lru_cache(maxsize=1024)
 def first_contact(line: str, start: int) -> NameAddress | None:
-    """The first value of a Contact line; None for "*"."""
+    """The first value of a Contact line, of which all must be addresses; None for "*"."""
     if "," in line:
-        return NameAddress.parse(split_list(line[start:])[0])
+        return [NameAddress.parse(value) for value in split_list(line[start:])][0]  # noqa: RUF015
     return None if line[start:].strip(WHITE) == "*" else NameAddress.parse(line, start)
 
 
@@ -107,11 +109,15 @@ def media_type(line: str, start: int) -> str:
 
 
 def _number(line: str, start: int) -> int:
-    """The number in the line; 2**32 for all above 2**32."""
     match = _NUMBER.fullmatch(line, start)
     if match is None:
         raise MalformedMessage(f"not a number: {line[start : start + 60]!r}")
-    return int(match[1]) if len(match[1]) <= 10 else _LARGEST + 1
+    return _bounded(match[1])
+
+
+def _bounded(digits: str) -> int:
+    """The number; some number above 2**32 for all that are, without int()'s trouble with thousands of digits."""
+    return int(digits) if len(digits) <= 10 else int(digits.lstrip("0")[:11] or "0")
 
 
 # What every message must have (section 8.1.1), and what must be readable when it is there; RFC 2543 did not know

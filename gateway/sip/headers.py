@@ -196,7 +196,7 @@ class Headers:
         """Name, as written, and value of each line."""
         for line in self._lines:
             name, _, value = line.partition(":")
-            yield name.rstrip(WHITE), value.strip(WHITE)
+            yield name, value.strip(WHITE)
 
     def keys(self) -> tuple[str, ...]:
         """The key of each line: lower case, compact forms spelled out."""

@@ -4,8 +4,9 @@
 that every element needs. What has no hope of an answer raises MalformedMessage without a request; what can still be
 answered carries it along. Cutting a stream into messages is framing.py's.
 
-The usual message takes the short way: every line starts with a header name and a colon. A folded line and nonsense
-look the same there, and take the long way.
+The usual message takes the short way: every line starts with a header name and a colon. White space before the colon
+(section 25.1 allows it), a folded line and nonsense look the same there, and take the long way, which writes what is
+allowed in the usual form: nobody behind us can read such a line in another way than we did.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ import re
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.fields import MANDATORY, OPTIONAL
-from gateway.sip.grammar import BARE_NUL, TOKEN
+from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.limits import LIMITS, Limits
 from gateway.sip.message import Message, Request, Response
 
-_LINE_START = re.compile(r"\r\n([^:]*:)")
-_HEADER = re.compile(rf"({TOKEN})[ \t]*:")
+_LINE_START = re.compile(r"\r\n([^:\r]*:)")
+_START = re.compile(rf"({TOKEN}):")
+_HEADER = re.compile(rf"({TOKEN})[ \t]*:[ \t]*([^\r\n]*)")
 # Unfolding (7.3.1): a line that starts with white space continues the one before; all of it counts as one SP.
-_FOLD = re.compile(r"[ \t]*\r\n[ \t]+")
+_FOLD = re.compile(r"\r\n[ \t]+")
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ \x00-\x1f\x7f]+) SIP/2\.0", re.IGNORECASE)
 _OTHER_VERSION = re.compile(r" SIP/(?!2\.0$)[0-9]+\.[0-9]+$", re.IGNORECASE)
-_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: ([^\0\r\n]*))?", re.IGNORECASE)
 # Two of these would let two elements read two different messages.
 _SINGLE = frozenset(
     {
@@ -55,14 +57,14 @@ _REMEMBERED = 1000
 
 
 class _UnknownStart(Exception):
-    """A line start that is no header name: folded, or nonsense."""
+    """A line start that is not a header name and a colon."""
 
 
 class _LineStarts(dict[str, str]):
     """Start of a line, colon and all -> key. Remembers names it meets, but peers must not make it grow for ever."""
 
     def __missing__(self, start: str) -> str:
-        match = _HEADER.fullmatch(start)
+        match = _START.fullmatch(start)
         if match is None:
             raise _UnknownStart
         key = KEYS[match[1]]
@@ -82,24 +84,26 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         raise MalformedMessage("no empty line after the headers", len(data))
+    if end > limits.head:
+        raise MalformedMessage("the headers are too large", end, status=513)
     text = data[:end].decode("utf-8", "surrogateescape")
     lines = text.split("\r\n")
     first_line = lines.pop(0)
     try:
         keys = list(map(_key_of, _LINE_START.findall(text)))
-        is_odd = len(keys) != len(lines)
     except _UnknownStart:
-        is_odd = True
-    if is_odd:
-        first_line, keys, lines, is_odd = _read_odd_lines(text)
+        keys = []
+    together = first_line + "".join(lines)
+    is_bare = "\r" in together or "\n" in together or ("\0" in together and BARE_NUL.search(together) is not None)
+    if is_bare or len(keys) != len(lines):
+        first_line, keys, lines, is_broken = _read_odd_lines(text)
+    else:
+        is_broken = False
     message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
-    if is_odd:
-        raise _with_request(MalformedMessage("a line that is no header"), message)
+    if is_broken:
+        raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
     if len(data) > limits.line or len(lines) > limits.vias or len(set(keys)) != len(keys):
-        _check_numbers(keys, lines, len(data), end, limits, message)
-    text = "".join(lines)
-    if "\r" in text or "\n" in text or ("\0" in text and BARE_NUL.search(text)):
-        raise _with_request(MalformedMessage("a bare CR, LF or NUL in the headers"), message)
+        _check_numbers(keys, lines, len(data), limits, message)
     message.body = _cut_body(message, lines[-1] if lines else "", data, end + 4)
     return message
 
@@ -113,12 +117,12 @@ def check(message: Message) -> None:
 
 
 def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:
-    """First line, keys, lines without those that are no headers, and whether there were such."""
+    """First line, keys, good lines in the usual form, and whether there were others."""
     first_line, *lines = _FOLD.sub(" ", text).split("\r\n")
-    matches = [_HEADER.match(line) for line in lines]
-    keys = [KEYS[match[1]] for match in matches if match]
-    kept = [line for line, match in zip(lines, matches, strict=True) if match]
-    return first_line, keys, kept, len(kept) != len(lines)
+    matches = [_HEADER.fullmatch(line) for line in lines]
+    good = [match for match in matches if match and not BARE_NUL.search(match[2])]
+    keys = [KEYS[match[1]] for match in good]
+    return first_line, keys, [f"{match[1]}: {match[2].rstrip(WHITE)}" for match in good], len(good) != len(lines)
 
 
 def _parse_first_line(line: str, headers: Headers) -> Message:
@@ -139,19 +143,20 @@ def _parse_first_line(line: str, headers: Headers) -> Message:
 def _guess_request(line: str, headers: Headers) -> Message | None:
     """A request whose first line is wrong: enough to answer it with 400, if it is one at all."""
     words = line.split()
-    if len(words) < 3 or not words[-1].upper().startswith("SIP/") or words[0].upper().startswith("SIP/"):
+    if len(words) < 3 or not words[-1].upper().startswith("SIP/") or not is_token(words[0]):
         return None
     return Request(words[0], words[1], headers)
 
 
-def _check_numbers(keys: list[str], lines: list[str], size: int, end: int, limits: Limits, message: Message) -> None:
-    if size > limits.message or end > limits.head or len(lines) > limits.headers or keys.count("via") > limits.vias:
+def _check_numbers(keys: list[str], lines: list[str], size: int, limits: Limits, message: Message) -> None:
+    vias = sum(1 + line.count(",") for key, line in zip(keys, lines, strict=True) if key == "via")
+    if size > limits.message or len(lines) > limits.headers or vias > limits.vias:
         raise _with_request(MalformedMessage("too large", size, status=513), message)
     if max(map(len, lines), default=0) > limits.line:
         raise _with_request(MalformedMessage("a line is too long", status=513), message)
-    for key in _SINGLE.intersection(keys):
-        if keys.count(key) > 1:
-            raise _with_request(MalformedMessage(f"more than one {key} header"), message)
+    repeated = [key for key in _SINGLE.intersection(keys) if keys.count(key) > 1]
+    if repeated:
+        raise _with_request(MalformedMessage(f"more than one {', '.join(sorted(repeated))} header"), message)
 
 
 def _cut_body(message: Message, last_line: str, data: bytes, start: int) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from urllib.parse import unquote_to_bytes
 
 import attrs
 
@@ -30,9 +29,10 @@ _SIP = re.compile(
 )
 # The usual form of a SIP URI, without escapes, IPv6, password and headers. As a part of larger patterns without its
 # groups: all that this matches, Uri.parse accepts.
-_PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::([0-9]{{1,4}}))?({_PARAMETERS})")
-PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[0-9]{{1,4}})?{_PARAMETERS}"
+_PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::([1-5]?[0-9]{{1,4}}))?({_PARAMETERS})")
+PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[1-5]?[0-9]{{1,4}})?{_PARAMETERS}"
 _OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
 _LONGEST_KNOWN = 200  # characters, which bounds what the known URIs can take
 # 19.1.4: these must match even when only one of the two URIs has them.
@@ -72,6 +72,8 @@ class Uri:
         if match is None:
             return cls._parse_other(text)
         scheme, user, password, host, port, parameters, headers = match.groups()
+        if user == "":
+            raise MalformedMessage(f"an empty user in {text[:80]!r}")
         if "%" in text:
             user, password, parameters = [part and _unescape(part) for part in (user, password, parameters)]
         return cls(
@@ -169,9 +171,12 @@ def _split(text: str) -> Parameters:
 
 
 def _identity(uri: Uri) -> tuple[object, ...]:
-    user = None if uri.user is None else unquote_to_bytes(uri.user.encode("utf-8", "surrogateescape"))
-    headers = sorted(unquote_to_bytes(header.lower()) for header in uri.headers.split("&") if header)
-    return uri.scheme, user, uri.password, _canonical_host(uri.host), uri.port, headers
+    headers = sorted(_unescape(header).lower() for header in uri.headers.split("&") if header)
+    return uri.scheme, _canonical(uri.user), _canonical(uri.password), _canonical_host(uri.host), uri.port, headers
+
+
+def _canonical(text: str | None) -> str | None:
+    return text and _ESCAPE.sub(lambda match: match.group().upper(), _unescape(text))
 
 
 def _canonical_host(host: str) -> str:

@@ -29,7 +29,7 @@ from gateway.sip.uri import HOST, parse_host
 MAGIC_COOKIE = "z9hG4bK"
 
 # The usual form, and all that section 25.1 allows (white space around the slashes, the colon and the parameters).
-_PLAIN = re.compile(rf"[ \t]*SIP/2\.0/([A-Z]+) ({HOST})(?::([0-9]{{1,4}}))?({TIGHT_PARAMETERS})?[ \t]*")
+_PLAIN = re.compile(rf"[ \t]*SIP/2\.0/([A-Z]+) ({HOST})(?::([1-5]?[0-9]{{1,4}}))?({TIGHT_PARAMETERS})?[ \t]*")
 _VIA = re.compile(
     rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+({HOST})[ \t]*(?::[ \t]*([0-9]{{1,5}})[ \t]*)?(;.*)?",
     re.IGNORECASE | re.DOTALL,

@@ -1,0 +1,144 @@
+"""URIs: the grammar of RFC 3261 section 19.1, its equivalence rules, and other schemes."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.uri import Uri
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # 19.1.3
+        "sip:alice@atlanta.com",
+        "sip:alice:secretword@atlanta.com;transport=tcp",
+        "sips:alice@atlanta.com?subject=project%20x&priority=urgent",
+        "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+        "sips:1212@gateway.com",
+        "sip:alice@192.0.2.4",
+        "sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com",
+        "sip:alice;day=tuesday@atlanta.com",
+        # phones and providers
+        "sip:*21%23@pbx.local:5060",
+        "sip:*21#@pbx.local",
+        "sip:100@[2001:db8::1]:60000;transport=tls;lr;ob",
+        "sip:k7@gw_1.example.com.:65535;x=",
+        "sip:Müller@example.com",
+        # other schemes
+        "tel:+1-201-555-0123;phone-context=example.com",
+        "urn:service:sos",
+        "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "mailto:a@b",
+        "http://example.com/a?b=c#d",
+    ],
+)
+def test_a_uri_is_written_as_it_came(text: str) -> None:
+    assert str(Uri.parse(text)) == text
+
+
+def test_the_parts() -> None:
+    uri = Uri.parse("SIP:alice:pw@Example.com:5061;Transport=TLS;lr;x=%41?a=b&c=d")
+    assert uri == Uri(
+        "sip", "alice", "pw", "Example.com", 5061, (("Transport", "TLS"), ("lr", None), ("x", "A")), "a=b&c=d"
+    )
+    assert (uri.transport, uri.parameter("lr"), uri.parameter("absent"), uri.is_secure) == ("tls", "", None, False)
+    assert Uri.parse("sips:a@b").is_secure
+
+
+def test_another_scheme_keeps_all_its_text() -> None:
+    uri = Uri.parse("tel:+1234;phone-context=example.com")
+    assert (uri.scheme, uri.user, uri.host, uri.is_sip) == ("tel", "+1234;phone-context=example.com", "", False)
+
+
+def test_changed_copies() -> None:
+    uri = Uri.parse("sip:a@b;transport=udp;lr?x=y")
+    assert str(uri.with_parameter("Transport", "tls")) == "sip:a@b;Transport=tls;lr?x=y"
+    assert str(uri.with_parameter("ob", None)) == "sip:a@b;transport=udp;lr;ob?x=y"
+    assert str(uri.without_parameters()) == "sip:a@b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "alice",
+        "sip:",
+        "sip:@host",
+        "sip:a@",
+        "sip:a@b@c",
+        "sip:a@b:port",
+        "sip:a@b:65536",
+        "sip:a@b:123456",
+        "sip:a b@c",
+        "sip:a@b c",
+        "sip:a@b;",
+        "sip:a@b;;lr",
+        "sip:a@b;=x",
+        "sip:a%4@b",
+        "sip:a%zz@b",
+        "sip:a@b\r\nX: y",
+        "sip:a@b\0",
+        "sip:a@[::1",
+        "sip:a@::1",
+        "sip:a@[1.2.3.4]",
+        "sip:a@[fe80::1%25eth0]",
+        "sip:a@-host",
+        "sip:<a@b>",
+        'sip:"a"@b',
+        "sip:a:b:c@d",
+        "1tel:5",
+        " sip:a@b",
+        "sip:a@b ",
+        "sip:" + "a" * 300 + "@",
+    ],
+)
+def test_what_is_no_uri(text: str) -> None:
+    with pytest.raises(MalformedMessage):
+        Uri.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+        ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+        ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;newparam=5"),
+        (
+            "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+            "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+        ),
+        (
+            "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+            "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+        ),
+        ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]"),
+        ("sip:a%2fb@c", "sip:a%2Fb@c"),
+        ("tel:+1", "tel:+1"),
+    ],
+)
+def test_19_1_4_equivalent(one: str, other: str) -> None:
+    assert Uri.parse(one).matches(Uri.parse(other))
+    assert Uri.parse(other).matches(Uri.parse(one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+        ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
+        ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+        ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+        ("sip:carol@chicago.com;security=off", "sip:carol@chicago.com;security=on"),
+        ("sip:a@b", "sips:a@b"),
+        ("sip:b", "sip:a@b"),
+        ("sip:a%3Bb@c", "sip:a;b@c"),
+        ("tel:+1", "sip:+1@b"),
+    ],
+)
+def test_19_1_4_not_equivalent(one: str, other: str) -> None:
+    assert not Uri.parse(one).matches(Uri.parse(other))
+    assert not Uri.parse(other).matches(Uri.parse(one))
