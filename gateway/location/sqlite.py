@@ -48,6 +48,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 Result = TypeVar("Result")
 Row = tuple[object, ...]
 Notes = dict[Key, Binding | None]
+Preparation = Callable[[sqlite3.Connection], None]
 
 
 class StoreUnusable(Exception):
@@ -150,7 +151,8 @@ class SqliteStore(MemoryStore):
 class PooledDatabase:
     """A Database on a thread of its own: sqlite3 under twisted.enterprise.adbapi."""
 
-    def __init__(self, path: Path, reactor: IReactorTime) -> None:
+    def __init__(self, path: Path, reactor: IReactorTime, prepare: Preparation | None = None) -> None:
+        """``prepare`` makes a new connection's tables; bindings' unless told."""
         self._path = path
         self._pool = ConnectionPool(
             "sqlite3",
@@ -159,7 +161,7 @@ class PooledDatabase:
             cp_min=1,
             cp_max=1,
             cp_noisy=False,
-            cp_openfun=prepare,
+            cp_openfun=prepare or prepare_bindings,
             check_same_thread=False,
             timeout=1.0,
         )
@@ -183,7 +185,7 @@ def create_private(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
-def prepare(connection: sqlite3.Connection) -> None:
+def prepare_bindings(connection: sqlite3.Connection) -> None:
     """Lock a new connection's file for us alone, and make sure that its table is ours."""
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")

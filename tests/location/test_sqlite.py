@@ -22,7 +22,7 @@ from gateway.location.sqlite import (
     SqliteStore,
     StoreUnusable,
     create_private,
-    prepare,
+    prepare_bindings,
 )
 from gateway.transport.flow import Address, FlowKey, Transport
 from tests.support.bindings import NOW, binding
@@ -50,7 +50,7 @@ class DirectDatabase:
         if self._connection is None:
             create_private(self._path)
             self._connection = sqlite3.connect(self._path, timeout=0.05)
-            prepare(self._connection)
+            prepare_bindings(self._connection)
         self.transactions += 1
         with self._connection:
             return work(cast(Transaction, self._connection.cursor()))

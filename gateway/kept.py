@@ -1,0 +1,164 @@
+"""JSON values that outlive the process: a table of key, time and value in a sqlite file, written behind.
+
+Here: writing a moment later in one transaction, reading, and dropping what is too old. Not here: what the values are.
+
+    put(key, at, value), drop(key) -> noted -> (WRITE_DELAY) -> one transaction -> FILE -> all(), find(key)
+
+A note is the latest state of one key, so what waits is bounded by the number of keys, and by NOTES while the disk
+fails: then the oldest notes are let go of, for memory is needed more than history.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NoReturn, TypeAlias, cast
+
+from twisted.enterprise.adbapi import Transaction
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.location.sqlite import Database, StoreUnusable
+
+log = Logger()
+
+WRITE_DELAY: Final = 0.5
+"""Seconds from a change to its write."""
+RETRY_DELAY: Final = 10.0
+"""Seconds until a failed write is tried again."""
+NOTES: Final = 20_000
+SCHEMA_VERSION: Final = 1
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Value: TypeAlias = dict[str, Json]
+_Notes: TypeAlias = dict[str, tuple[float, str] | None]
+
+
+class KeptTable:
+    """One table in the file ``path``. ``clock`` schedules the writes."""
+
+    def __init__(self, path: Path, database: Database, clock: IReactorTime) -> None:
+        self._path = path
+        self._database = database
+        self._clock = clock
+        self._noted: _Notes = {}
+        self._timer: IDelayedCall | None = None
+        self._writing: Deferred[None] | None = None
+        self._stopped = False
+
+    def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
+        """The newest ``limit`` values, oldest first; fails with StoreUnusable. To be asked for first, at the start."""
+        loaded = self._database.run_interaction(lambda transaction: _latest(transaction, limit))
+        return loaded.addErrback(self._unusable)
+
+    def find(self, key: str) -> Deferred[Value | None]:
+        """The value of one key, None when there is none or it cannot be read now."""
+        if key in self._noted:
+            noted = self._noted[key]
+            return succeed(None if noted is None else json.loads(noted[1]))
+        return self._database.run_interaction(lambda transaction: _find(transaction, key)).addErrback(self._unread)
+
+    def put(self, key: str, at: float, value: Value) -> None:
+        """Keep a value; ``at`` is its time in seconds since the epoch."""
+        self._note(key, (at, json.dumps(value)))
+
+    def drop(self, key: str) -> None:
+        """Keep nothing under that key."""
+        self._note(key, None)
+
+    def drop_before(self, at: float) -> None:
+        """Keep nothing that is older."""
+        if not self._stopped:
+            self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._unread)
+
+    def stop(self) -> Deferred[None]:
+        """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waited = self._writing if self._writing is not None else succeed(None)
+        waited = waited.addCallback(lambda _: self._write())
+        return waited.addCallback(lambda _: self._database.close())
+
+    def _note(self, key: str, note: tuple[float, str] | None) -> None:
+        self._noted.pop(key, None)
+        self._noted[key] = note
+        if len(self._noted) > NOTES:
+            del self._noted[next(iter(self._noted))]
+        if self._timer is None and self._writing is None and not self._stopped:
+            self._timer = self._clock.callLater(WRITE_DELAY, self._write_expired)
+
+    def _write_expired(self) -> None:
+        self._timer = None
+        self._write()
+
+    def _write(self) -> Deferred[None]:
+        notes, self._noted = self._noted, {}
+        if not notes:
+            return succeed(None)
+        self._writing = self._database.run_interaction(lambda transaction: _write(transaction, notes))
+        return self._writing.addBoth(self._written, notes)
+
+    def _written(self, result: Failure | None, notes: _Notes) -> None:
+        self._writing = None
+        delay = WRITE_DELAY
+        if isinstance(result, Failure):
+            log.error("{path} cannot be written: {reason}", path=self._path, reason=result.value)
+            self._noted = notes | self._noted
+            delay = RETRY_DELAY
+        if self._noted and not self._stopped:
+            self._timer = self._clock.callLater(delay, self._write_expired)
+
+    def _unread(self, failure: Failure) -> None:
+        log.error("{path} cannot be read: {reason}", path=self._path, reason=failure.value)
+
+    def _unusable(self, failure: Failure) -> NoReturn:
+        self._stopped = True
+        self._database.close()
+        error = failure.value
+        if not isinstance(error, sqlite3.Error | OSError | ValueError):
+            failure.raiseException()
+        why = error.strerror if isinstance(error, OSError) else error
+        raise StoreUnusable(f"{self._path}: cannot be used: {why}") from None
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Lock a new connection's file for us alone, and make sure that its table is ours."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, SCHEMA_VERSION):
+        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
+    connection.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID")
+    connection.execute("CREATE INDEX IF NOT EXISTS kept_at ON kept (at)")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.commit()
+
+
+def _latest(transaction: Transaction, limit: int) -> list[tuple[str, Value]]:
+    transaction.execute("SELECT key, value FROM kept ORDER BY at DESC LIMIT ?", (limit,))
+    rows = cast("list[tuple[str, str]]", transaction.fetchall())
+    return [(key, json.loads(value)) for key, value in reversed(rows)]
+
+
+def _find(transaction: Transaction, key: str) -> Value | None:
+    transaction.execute("SELECT value FROM kept WHERE key = ?", (key,))
+    rows = cast("list[tuple[str]]", transaction.fetchall())
+    return json.loads(rows[0][0]) if rows else None
+
+
+def _drop_before(transaction: Transaction, at: float) -> None:
+    transaction.execute("DELETE FROM kept WHERE at < ?", (at,))
+
+
+def _write(transaction: Transaction, notes: _Notes) -> None:
+    gone: Iterable[tuple[str]] = [(key,) for key, note in notes.items() if note is None]
+    kept = [(key, *note) for key, note in notes.items() if note is not None]
+    transaction.executemany("DELETE FROM kept WHERE key = ?", gone)
+    transaction.executemany("INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)

@@ -1,0 +1,120 @@
+"""Values that outlive the process: written a moment later, read back, and a bad file is one clear line."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, cast
+
+import pytest
+from twisted.enterprise.adbapi import Transaction
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from gateway import kept
+from gateway.kept import NOTES, RETRY_DELAY, WRITE_DELAY, KeptTable
+from gateway.location.sqlite import StoreUnusable
+
+Result = TypeVar("Result")
+
+
+class DirectDatabase:
+    """Runs each interaction at once; can be told to fail."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, timeout=0.05)
+        self.failing = False
+        self.closed = False
+
+    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        try:
+            if self.failing:
+                raise sqlite3.OperationalError("disk is full")
+            kept.prepare(self._connection)
+            with self._connection:
+                return succeed(work(cast(Transaction, self._connection.cursor())))
+        except sqlite3.Error:
+            return fail()
+
+    def close(self) -> None:
+        self._connection.close()
+        self.closed = True
+
+
+class Opened:
+    """A table on a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock()
+        self.database = DirectDatabase(path)
+        self.table = KeptTable(path, self.database, self.clock)
+
+    def all(self) -> list[tuple[str, kept.Value]]:
+        return got(self.table.latest(100))
+
+
+def got(deferred: Deferred[Result]) -> Result:
+    results: list[Result] = []
+    deferred.addCallback(results.append)
+    assert results, "not there at once"
+    return results[0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "kept.sqlite"
+
+
+def test_what_was_put_is_there_after_a_restart_in_the_order_of_its_time(path: Path) -> None:
+    first = Opened(path)
+    first.table.put("late", 30.0, {"n": 3})
+    first.table.put("early", 10.0, {"n": 1})
+    first.table.put("gone", 20.0, {"n": 2})
+    first.clock.advance(WRITE_DELAY)
+    first.table.drop("gone")
+    first.table.put("early", 11.0, {"n": 4})
+    got(first.table.stop())
+    assert first.database.closed
+    assert Opened(path).all() == [("early", {"n": 4}), ("late", {"n": 3})]
+
+
+def test_one_value_is_found_written_or_not(path: Path) -> None:
+    opened = Opened(path)
+    opened.table.put("a", 1.0, {"n": 1})
+    assert got(opened.table.find("a")) == {"n": 1}
+    opened.clock.advance(WRITE_DELAY)
+    assert got(opened.table.find("a")) == {"n": 1}
+    opened.table.drop("a")
+    assert got(opened.table.find("a")) is None
+    assert got(opened.table.find("b")) is None
+
+
+def test_what_is_too_old_is_dropped(path: Path) -> None:
+    opened = Opened(path)
+    opened.table.put("old", 1.0, {})
+    opened.table.put("new", 2.0, {})
+    opened.clock.advance(WRITE_DELAY)
+    opened.table.drop_before(2.0)
+    assert opened.all() == [("new", {})]
+
+
+def test_a_write_that_fails_is_tried_again_and_what_waits_is_bounded(path: Path) -> None:
+    opened = Opened(path)
+    opened.database.failing = True
+    for number in range(NOTES + 5):
+        opened.table.put(str(number), float(number), {})
+    opened.clock.advance(WRITE_DELAY)
+    opened.database.failing = False
+    opened.clock.advance(RETRY_DELAY)
+    assert len(got(opened.table.latest(NOTES * 2))) == NOTES
+    assert not opened.clock.getDelayedCalls()
+
+
+def test_a_file_that_is_no_table_is_one_line(path: Path) -> None:
+    path.write_bytes(b"no database at all" * 100)
+    failures: list[Failure] = []
+    Opened(path).table.latest(1).addErrback(failures.append)
+    assert failures[0].check(StoreUnusable)
+    assert str(failures[0].value) == f"{path}: cannot be used: file is not a database"
