@@ -131,11 +131,17 @@ def test_a_wrong_configuration_is_told(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "number"), [("Answered", signal.SIGINT), ("Ctrl-C", signal.SIGTERM), ("registered", signal.SIGHUP)]
+    ("said", "number"),
+    [
+        ("Answered", signal.SIGINT),
+        ("A call to the phone ended; it heard: 440 Hz + 880 Hz;", signal.SIGTERM),
+        ("registered", signal.SIGHUP),
+    ],
 )
 def test_a_signal_ends_every_process(stage: Stage, said: str, number: signal.Signals) -> None:
-    """In the middle of the call, and when the demonstration stays up after it."""
-    with subprocess.Popen(stage.command(), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    """Before the call, in the middle of it, and after the provider has called the phone, while all stays up."""
+    command = stage.command("--call-back-after", "6")
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert any(said in line for line in process.stdout)
         assert len(stage.processes()) >= 3
