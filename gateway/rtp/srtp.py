@@ -10,13 +10,14 @@ Receiving and sending have sessions of their own. A libsrtp session finds the st
 as its key does (RFC 3711 section 3.3.1).
 
 Results are lengths in bytes; a negative one is a failure whose cause `cause_of` names. Nothing raises on bad packets.
+The hot path does without the closures and calls `PacketBuffer.protect` and `.unprotect`, libsrtp's functions, itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from pylibsrtp import Error, Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -28,6 +29,8 @@ TRAILER_BYTES: Final = 16 + 4
 MAXIMUM_RECEIVED_BYTES: Final = MAXIMUM_PACKET_BYTES + TRAILER_BYTES
 BUFFER_BYTES: Final = 2_048
 
+Operation: TypeAlias = Callable[[object, object, object], int]
+"""libsrtp's function on (context, buffer.data, buffer.size): 0, or a status that is a failure when negated."""
 Transform: TypeAlias = Callable[[int], int]
 """Takes the length of the packet at the start of the buffer; returns its new length, or a negative failure."""
 
@@ -70,7 +73,7 @@ class PacketBuffer:
     the first n bytes, made once, so that no packet makes a view.
     """
 
-    __slots__ = ("data", "in_place", "memory", "receiving", "size", "slices")
+    __slots__ = ("data", "in_place", "memory", "protect", "receiving", "size", "slices", "unprotect")
 
     def __init__(self, in_place: bool = True) -> None:
         self.memory = bytearray(BUFFER_BYTES)
@@ -80,15 +83,18 @@ class PacketBuffer:
         self.in_place = in_place
         self.data = ffi.from_buffer("unsigned char[]", self.memory)
         self.size = ffi.new("int *")
+        self.protect: Operation = lib.srtp_protect if in_place else _copying_operation("protect", self.memory)
+        self.unprotect: Operation = lib.srtp_unprotect if in_place else _copying_operation("unprotect", self.memory)
 
 
 class Sender:
     """Protects what we send: `key` is ours, master key followed by salt. ValueError for a bad suite or key length."""
 
-    __slots__ = ("_session", "protect", "protect_control")
+    __slots__ = ("_session", "context", "protect", "protect_control")
 
     def __init__(self, suite: str, key: bytes, buffer: PacketBuffer) -> None:
         self._session = _session(suite, key, Policy.SSRC_ANY_OUTBOUND)
+        self.context = _context(self._session, buffer)
         self.protect: Transform = _transform(self._session, "protect", buffer)
         self.protect_control: Transform = _transform(self._session, "protect_rtcp", buffer)
 
@@ -96,10 +102,11 @@ class Sender:
 class Receiver:
     """Unprotects what a peer sends: `key` is the peer's. ValueError for a bad suite or key length."""
 
-    __slots__ = ("_session", "unprotect", "unprotect_control")
+    __slots__ = ("_session", "context", "unprotect", "unprotect_control")
 
     def __init__(self, suite: str, key: bytes, buffer: PacketBuffer) -> None:
         self._session = _session(suite, key, Policy.SSRC_ANY_INBOUND)
+        self.context = _context(self._session, buffer)
         self.unprotect: Transform = _transform(self._session, "unprotect", buffer)
         self.unprotect_control: Transform = _transform(self._session, "unprotect_rtcp", buffer)
 
@@ -162,6 +169,26 @@ def _copying(session: Session, name: str, buffer: PacketBuffer) -> Transform:
         return len(result)
 
     return transform
+
+
+def _context(session: Session, buffer: PacketBuffer) -> object:
+    """What an Operation takes first. Keep the session as long: in place it is a bare pointer."""
+    return cast(object, session._srtp[0]) if buffer.in_place else session
+
+
+def _copying_operation(name: str, memory: bytearray) -> Operation:
+    """The same as libsrtp's function, through the public one."""
+
+    def operation(context: object, _data: object, size: Any) -> int:
+        try:
+            result: bytes = getattr(context, name)(bytes(memory[: size[0]]))
+        except (Error, ValueError) as error:
+            return -_status_of(str(error))
+        memory[: len(result)] = result
+        size[0] = len(result)
+        return 0
+
+    return operation
 
 
 def _status_of(message: str) -> int:

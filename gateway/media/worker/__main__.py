@@ -18,6 +18,7 @@ from time import monotonic
 
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound
+from gateway.media.worker.fastpath import fast_paths
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPool, PortRange
 from gateway.media.worker.stream import Plant
@@ -36,7 +37,8 @@ class Worker:
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
         self._ports = PortPool(ports)
-        plant = Plant(self.loop, self._clock, self._ports, PacketBuffer(in_place))
+        buffer = PacketBuffer(in_place)
+        plant = Plant(self.loop, self._clock, self._ports, buffer, fast_paths(buffer, self._clock))
         self._commands = Commands(plant, Limits(options.media_timeout))
         self._path: Path = options.socket
         self._control = Control(bound(self._path), self._commands, self._clock)
@@ -46,8 +48,10 @@ class Worker:
     def run(self) -> None:
         """Until told to end, or until nobody needs it."""
         self.loop.watch(self._control.socket, self._control.receive)
+        # Nothing on the way of packets makes cycles, and ended calls break theirs: counting references is enough.
         gc.collect()
         gc.freeze()
+        gc.disable()
         self.loop.run()
         self._path.unlink(missing_ok=True)
 

@@ -154,10 +154,11 @@ class Commands:
     def expire(self, now: float) -> None:
         """End the calls whose media timed out."""
         for name, call in list(self.calls.items()):
+            heard = call.heard(now)
             limit = self._limits.offer_timeout
             if call.is_answered:
                 limit = self._limits.media_timeout * (HELD_FACTOR if call.is_held() else 1)
-            if limit and now - max(call.heard(), call.signalled) > limit:
+            if limit and now - max(heard, call.signalled) > limit:
                 self._timeouts += 1
                 self._end(name)
 

@@ -28,6 +28,7 @@ class Counters:
         "control_packets",
         "early",
         "heard",
+        "heard_packets",
         "interrupted",
         "jitter",
         "lost",
@@ -50,9 +51,16 @@ class Counters:
         self.authentication = self.replay = self.other = self.malformed = 0
         self.wrong_source = self.early = self.interrupted = self.undelivered = self.unsent = 0
         self.heard = now
+        self.heard_packets = 0
         self.ssrc = -1
         self.sequence = self.span = self.base_packets = self.lost = self.lost_before = 0
         self.transit = self.jitter = 0.0
+
+    def notice(self, now: float) -> None:
+        """Called now and then: bring `heard` up to date, which the hot path leaves alone."""
+        if self.packets != self.heard_packets:
+            self.heard_packets = self.packets
+            self.heard = now
 
     def fail(self, failure: int) -> None:
         """Count a packet that could not be unprotected or protected, by cause."""

@@ -20,6 +20,7 @@ Report: TypeAlias = dict[str, object]
 def call_report(call: Call, now: float) -> Report:
     """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
     epoch = time.time() - now
+    call.heard(now)
     legs = [leg for stream in call.streams for leg in stream.legs]
     return {
         "created": int(epoch + call.created),

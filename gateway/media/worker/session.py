@@ -179,8 +179,11 @@ class Call:
             stream.close()
         self.streams = []
 
-    def heard(self) -> float:
-        """When anything good arrived last, in the clock's seconds."""
+    def heard(self, now: float) -> float:
+        """When anything good arrived last, in the clock's seconds, as exactly as this is called often."""
+        for stream in self.streams:
+            for leg in stream.legs:
+                leg.counters.notice(now)
         return max((leg.counters.heard for stream in self.streams for leg in stream.legs), default=self.created)
 
     def is_held(self) -> bool:

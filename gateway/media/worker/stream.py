@@ -13,15 +13,15 @@ keeps). A leg that is to be secure has a sender or `_refuse`: there is no state 
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
-from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from gateway.media.worker.counters import Counters
-from gateway.media.worker.fastpath import fast_path
+from gateway.media.worker.fastpath import FastPath
 from gateway.media.worker.latch import Address, Latch
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPair, PortPool
@@ -30,7 +30,8 @@ from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer, Receiver, Sen
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Direction
 
-Send: TypeAlias = Callable[[memoryview], object]
+Send: TypeAlias = Callable[[Any, memoryview], object]
+"""os.write on a connected descriptor, `_send_to` on an open socket, or `_drop`; the first argument is the `target`."""
 SHORTEST_CONTROL_BYTES: Final = 8
 MAXIMUM_QUEUED: Final = 1_000
 """Packets: more than a socket's buffer holds."""
@@ -44,6 +45,7 @@ class Plant:
     clock: Clock
     ports: PortPool
     buffer: PacketBuffer
+    fast_path: FastPath
 
 
 @attrs.frozen
@@ -72,7 +74,7 @@ def _refuse(_length: int) -> int:
     return -1
 
 
-def _drop(_packet: memoryview) -> None:
+def _drop(_target: object, _packet: memoryview) -> None:
     """Stands for a party that has no address now (hold by c=0.0.0.0)."""
 
 
@@ -84,28 +86,37 @@ class Leg:
         self.pair: PortPair = plant.ports.take()
         self.peer: Leg | None = None
         self.remote = Remote(None, None)
-        self.is_open = False
+        self.is_described = self.is_open = False
         self.counters = Counters(plant.clock.now)
         self.latch, self.control_latch = Latch(), Latch()
         self.linked: socket.socket | None = None
-        self._sender: Sender | None = None
-        self._receiver: Receiver | None = None
+        self.sender: Sender | None = None
+        self.receiver: Receiver | None = None
         self.unprotect: Transform | None = _refuse
         self.unprotect_control: Transform | None = _refuse
         self.protect: Transform | None = _refuse
         self.protect_control: Transform | None = _refuse
         self.send: Send = _drop
         self.send_control: Send = _drop
+        self.target: object = None
+        self.control_target: object = None
         plant.loop.watch(self.pair.rtp, self.receive_open)
         plant.loop.watch(self.pair.rtcp, self.receive_control)
 
     @property
-    def is_secure(self) -> bool:
-        return self.remote.theirs is not None
+    def opening(self) -> object | None:
+        """What PacketBuffer.unprotect takes for this leg; None for plain RTP."""
+        return self.receiver.context if self.receiver is not None else None
+
+    @property
+    def sealing(self) -> object | None:
+        """What PacketBuffer.protect takes for this leg; None for plain RTP."""
+        return self.sender.context if self.sender is not None else None
 
     def apply(self, remote: Remote) -> None:
         """Take the party's description. Sessions and the latch are kept where it changes nothing about them."""
         self._apply_keys(remote)
+        self.is_described = True
         moved = self.latch.expect(remote.address)
         if self.control_latch.expect(remote.control) or moved:
             self.control_latch.source = None
@@ -116,6 +127,7 @@ class Leg:
     def open(self) -> None:
         """Both parties are described: let packets through, both ways. Again after every change of either leg."""
         legs = (self, self._joined())
+        assert all(leg.is_described for leg in legs), "what is not described is neither plain nor secure"
         for leg in legs:
             leg.is_open = True
             leg._route()
@@ -135,7 +147,7 @@ class Leg:
         for one in (self.pair.rtp, self.pair.rtcp):
             self.plant.loop.unwatch(one)
         self.plant.ports.give_back(self.pair, self.plant.clock.now)
-        self.peer = self._sender = self._receiver = None
+        self.peer = self.sender = self.receiver = None
         self.unprotect = self.protect = self.unprotect_control = self.protect_control = _refuse
 
     def receive_open(self) -> None:
@@ -172,10 +184,10 @@ class Leg:
         counters.control_packets += 1
         counters.control_bytes += received
         counters.heard = self.plant.clock.now
-        peer.deliver(length, peer.protect_control, peer.send_control)
+        peer.deliver(length, peer.protect_control, peer.send_control, peer.control_target)
         return True
 
-    def deliver(self, length: int, protect: Transform | None, send: Send) -> None:
+    def deliver(self, length: int, protect: Transform | None, send: Send, target: object) -> None:
         """Send what lies in the buffer to this leg's party."""
         if protect is not None:
             length = protect(length)
@@ -183,7 +195,7 @@ class Leg:
                 self.counters.undelivered += 1
                 return
         try:
-            send(self.plant.buffer.slices[length])
+            send(target, self.plant.buffer.slices[length])
         except OSError:
             self.counters.unsent += 1
 
@@ -214,7 +226,7 @@ class Leg:
         counters.heard = self.plant.clock.now
         if self.remote.is_rtp:
             counters.measure(self.plant.buffer.slices[length], counters.heard, self.remote.clock_rate)
-        peer.deliver(length, peer.protect, peer.send)
+        peer.deliver(length, peer.protect, peer.send, peer.target)
         return True
 
     def _joined(self) -> Leg:
@@ -224,15 +236,15 @@ class Leg:
     def _apply_keys(self, remote: Remote) -> None:
         theirs, ours, buffer = remote.theirs, remote.ours, self.plant.buffer
         if theirs is None or ours is None:
-            self._sender = self._receiver = None
+            self.sender = self.receiver = None
             self.unprotect = self.unprotect_control = self.protect = self.protect_control = None
             return
-        if self._receiver is None or not _is_same_key(theirs, self.remote.theirs):
-            self._receiver = Receiver(theirs.suite, theirs.key, buffer)
-        if self._sender is None or not _is_same_key(ours, self.remote.ours):
-            self._sender = Sender(ours.suite, ours.key, buffer)
-        self.unprotect, self.unprotect_control = self._receiver.unprotect, self._receiver.unprotect_control
-        self.protect, self.protect_control = self._sender.protect, self._sender.protect_control
+        if self.receiver is None or not _is_same_key(theirs, self.remote.theirs):
+            self.receiver = Receiver(theirs.suite, theirs.key, buffer)
+        if self.sender is None or not _is_same_key(ours, self.remote.ours):
+            self.sender = Sender(ours.suite, ours.key, buffer)
+        self.unprotect, self.unprotect_control = self.receiver.unprotect, self.receiver.unprotect_control
+        self.protect, self.protect_control = self.sender.protect, self.sender.protect_control
 
     def _take(self, own: socket.socket) -> tuple[int, Address] | None:
         """One packet into the buffer: its length and source; None when there was none."""
@@ -279,25 +291,32 @@ class Leg:
 
     def _listen(self) -> None:
         if self.linked is not None:
-            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
+            self.plant.loop.watch(self.linked, self.plant.fast_path(self, self._joined(), self.linked))
 
     def _unlink(self) -> None:
-        if self.linked is not None:
-            self.plant.loop.unwatch(self.linked)
-            self.linked.close()
-            self.linked = None
+        """Close the socket of the locked source. Both fast paths stop until `open`: one of them writes to it."""
+        if self.linked is None:
+            return
+        for leg in (self, self._joined()):
+            if leg.linked is not None:
+                self.plant.loop.unwatch(leg.linked)
+        self.send = self.send_control = _drop
+        self.linked.close()
+        self.linked = None
 
     def _route(self) -> None:
         """Set `send` and `send_control` by what is known of the party's addresses."""
         self.send = self.send_control = _drop
         if self.remote.is_held:
             return
-        if self.latch.target is not None:
-            self.send = self.linked.send if self.linked is not None else _sender_to(self.pair.rtp, self.latch.target)
+        if self.linked is not None:
+            self.send, self.target = os.write, self.linked.fileno()
+        elif self.latch.target is not None:
+            self.send, self.target = _send_to, (self.pair.rtp, self.latch.target)
         if self.remote.is_multiplexed:
-            self.send_control = self.send
+            self.send_control, self.control_target = self.send, self.target
         elif self.control_latch.target is not None:
-            self.send_control = _sender_to(self.pair.rtcp, self.control_latch.target)
+            self.send_control, self.control_target = _send_to, (self.pair.rtcp, self.control_latch.target)
 
 
 def join(first: Leg, second: Leg) -> None:
@@ -305,12 +324,8 @@ def join(first: Leg, second: Leg) -> None:
     first.peer, second.peer = second, first
 
 
-def _sender_to(own: socket.socket, target: Address) -> Send:
-    return partial(_send_to, own.sendto, target)
-
-
-def _send_to(sendto: Callable[[memoryview, Address], int], target: Address, packet: memoryview) -> None:
-    sendto(packet, target)
+def _send_to(target: tuple[socket.socket, Address], packet: memoryview) -> None:
+    target[0].sendto(packet, target[1])
 
 
 def _is_same_key(one: CryptoAttribute, other: CryptoAttribute | None) -> bool:
