@@ -4,9 +4,11 @@
     provider: REFER ... Refer-To: <sip:carol@example.com?Replaces=<the callee leg of call c2>>
 
 A dialog has other identifiers on each side of the gateway (RFC 3261 section 12), so a Replaces (RFC 3891) that crossed
-as it is would name nothing. The same holds for the Replaces field of an INVITE. Refer-To, Referred-By and
-the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes the
-domain.
+as it is would name nothing. The same holds for the Replaces field of an INVITE. A dialog that is none of ours is one
+between others at the provider, who asks a phone to take its place: that one crosses as it is, to the phone and back in
+the phone's INVITE, and whoever gets it in the end knows it or answers 481 (RFC 3891 section 3). Refer-To, Referred-By
+and the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes
+the domain.
 """
 
 from __future__ import annotations
@@ -52,13 +54,13 @@ class Replaces:
     def __str__(self) -> str:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{self.rest}"
 
-    def across(self, other_leg: OtherLeg) -> Replaces:
-        """The same dialog as it is named on the other side; Refused 481 when it is of no call here."""
+    def across(self, other_leg: OtherLeg) -> Replaces | None:
+        """The same dialog as it is named on the other side; None when it is of no call here."""
         leg = other_leg((self.call_id, self.to_tag, self.from_tag)) or other_leg(
             (self.call_id, self.from_tag, self.to_tag)
         )
         if leg is None or leg.dialog is None:
-            raise Refused(481, "The dialog to replace is unknown")
+            return None
         dialog = leg.dialog
         return Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag, self.rest)
 
@@ -66,11 +68,12 @@ class Replaces:
 def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None:
     """Rewrite Replaces, Refer-To and Referred-By of a request that crosses, in place.
 
-    `domain` is what hosts become (toward the provider), None where they stay. Raises MalformedMessage, Refused 481.
+    `domain` is what hosts become (toward the provider), None where they stay. Raises MalformedMessage, and Refused 481
+    for a phone's REFER to a dialog that is not of a call here: what it has, it has through here.
     """
     replaces = headers.get("Replaces")
     if replaces is not None:
-        headers.set("Replaces", str(Replaces.parse(replaces).across(other_leg)))
+        headers.set("Replaces", str(Replaces.parse(replaces).across(other_leg) or replaces))
     for name in ("Refer-To", "Referred-By"):
         value = headers.get(name)
         if value is not None:
@@ -103,7 +106,7 @@ def _translated(address: NameAddress, domain: str | None, other_leg: OtherLeg) -
     if domain is not None and _is_numeric_or_foreign(uri, domain):
         uri = attrs.evolve(uri, host=domain, port=None, parameters=())
     if uri.headers:
-        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, other_leg))
+        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, domain is not None, other_leg))
     return attrs.evolve(address, uri=uri)
 
 
@@ -112,11 +115,14 @@ def _is_numeric_or_foreign(uri: Uri, domain: str) -> bool:
     return uri.host.lower() != domain.lower() and (":" in uri.host or uri.host.replace(".", "").isdigit())
 
 
-def _translated_headers(text: str, other_leg: OtherLeg) -> str:
+def _translated_headers(text: str, is_phones: bool, other_leg: OtherLeg) -> str:
     fields = [part.partition("=") for part in text.removeprefix("?").split("&")]
     written = []
     for name, equals, value in fields:
         if name.lower() == "replaces":
-            value = quote(str(Replaces.parse(unquote(value)).across(other_leg)), safe=_UNESCAPED)
+            across = Replaces.parse(unquote(value)).across(other_leg)
+            if across is None and is_phones:
+                raise Refused(481, "The dialog to replace is unknown")
+            value = value if across is None else quote(str(across), safe=_UNESCAPED)
         written.append(f"{name}{equals}{value}")
     return ("?" if text.startswith("?") else "") + "&".join(written)

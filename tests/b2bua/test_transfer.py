@@ -85,7 +85,7 @@ def test_replaces_without_its_parts_is_malformed(value: str) -> None:
         Replaces.parse(value)
 
 
-def test_unknown_dialog_cannot_be_replaced() -> None:
+def test_phone_refers_to_no_dialog_that_is_not_of_a_call_here() -> None:
     ladder = Ladder()
     _, answer = talk(ladder)
     refer = ladder.phone.within(answer, "REFER")
@@ -93,8 +93,18 @@ def test_unknown_dialog_cannot_be_replaced() -> None:
     ladder.phone.sends(refer)
     ladder.phone.receives(481)
     ladder.provider.receives_nothing()
-    invite = ladder.phone.invite(call_id="c5", tags=("f5", ""))
-    invite.headers.add("Replaces", "x;to-tag=1;from-tag=2")
+
+
+def test_dialog_between_others_at_the_provider_crosses_as_it_is() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    refer = ladder.provider.within_answered(onward, "REFER")
+    referred_to = "<sip:carol@example.com?Replaces=x%40y%3Bto-tag%3D1%3Bfrom-tag%3D2>"
+    refer.headers.add("Refer-To", referred_to)
+    ladder.provider.sends(refer)
+    assert ladder.phone.receives_request("REFER").headers.get("Refer-To") == referred_to
+    invite = ladder.phone.invite("sip:carol@example.com", call_id="c5", tags=("f5", ""))
+    invite.headers.add("Replaces", "x@y;to-tag=1;from-tag=2")
     ladder.phone.sends(invite)
     ladder.phone.receives(100)
-    ladder.phone.receives(481)
+    assert ladder.provider.receives_request("INVITE").headers.get("Replaces") == "x@y;to-tag=1;from-tag=2"
