@@ -204,6 +204,7 @@ class Gateway:
                 rounds.stop()
         if self._admin is not None:
             yield maybeDeferred(self._admin.stopListening)
+        yield self._calls.released()
         yield self._transport.stop()
         self._transactions.stop()
         yield self._relay.stop()
@@ -233,6 +234,7 @@ class Gateway:
             store=self._store,
             now=time.time,
             metrics=self._metrics,
+            memory=self._memory,
             new_tag=new_token,
             secret=secret,
         )

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -30,6 +30,7 @@ from gateway.metrics import Metrics
 from gateway.policy import Refusal
 from gateway.routing import Route
 from gateway.sdp.negotiation import offer_encrypted
+from gateway.security.memory import Peer
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction
@@ -59,6 +60,7 @@ class Calls:
         self._metrics = metrics
         self._active: dict[str, Call] = {}
         self._by_transaction: dict[ServerTransaction, Call] = {}
+        self._releasing: set[Deferred[None]] = set()
         self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
 
     def __len__(self) -> int:
@@ -110,6 +112,10 @@ class Calls:
         for call in tuple(self._active.values()):
             call.end(why, 503, (("Reason", f'SIP;cause=503;text="{why}"'),))
 
+    def released(self) -> Deferred[None]:
+        """Fires when the relay has let go of every call that has ended."""
+        return DeferredList([*self._releasing]).addCallback(lambda _: None)
+
     def records(self) -> Iterator[CallRecord]:
         """The records of all calls that are up, then of those that ended, latest first."""
         yield from (call.record for call in self._active.values())
@@ -152,7 +158,9 @@ class Calls:
             callee=str(invite.to.uri),
             started_at=stack.now(),
         )
-        protection = Protection(record, route.domain, route.provider, dialled)
+        user = invite.from_.uri.user or ""
+        phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)
+        protection = Protection(record, route, dialled, phone, self._trunk.memory)
         call = Call(record, protection, stack, self._dialogs, self.call_ended)
         call.caller = CallerLeg(self._caller_terms(invite, transaction.flow, protection), transaction, stack, call)
         plan: Plan = (
@@ -194,6 +202,9 @@ class Calls:
             failure.trap(RelayFailure)
             log.debug("the relay kept call {call_id}: {why}", call_id=record.id, why=failure.getErrorMessage())
 
-        relay.query(record.id).addBoth(counted).addErrback(lost).addErrback(
+        releasing = relay.query(record.id).addBoth(counted).addErrback(lost)
+        releasing.addErrback(
             lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
         )
+        self._releasing.add(releasing)
+        releasing.addCallback(lambda _: self._releasing.discard(releasing))
