@@ -7,13 +7,14 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH_PEERS := .bench-peers
 IMAGE ?= sip-security-gateway
 TESTS ?= tests
 
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test check lint format bench lock packages image changelog clean distclean
+.PHONY: help venv certs run test check lint format bench bench-packages lock packages image changelog clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,8 +52,17 @@ format: $(INSTALLED) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: packages ## print the benchmark tables, peers in the same run
+bench: packages $(BENCH_PEERS)/.installed ## print the benchmark tables, peers in the same run
 	@for file in bench/[a-z]*.py; do $(BIN)/python -m bench.$$(basename $$file .py); done
+
+# Programs to compare with have an environment of their own, so that the gateway's gets none of their dependencies.
+$(BENCH_PEERS)/.installed: bench/peers.lock deploy/make-venv | bench-packages
+	@[ -x $(BENCH_PEERS)/bin/python ] || deploy/make-venv $(BENCH_PEERS)
+	@$(BENCH_PEERS)/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes -r bench/peers.lock
+	@touch $@
+
+bench-packages:
+	@deploy/install-debian-packages @deploy/debian-packages-bench.txt
 
 packages: $(INSTALLED) ## install the Debian packages that the tests need
 	@deploy/install-debian-packages @deploy/debian-packages.txt
@@ -66,6 +76,7 @@ lock: $(INSTALLED) ## pin all dependencies anew (LOCK_FLAGS=--upgrade takes the 
 	$(LOCK) $(LOCK_FLAGS) --output-file requirements.lock pyproject.toml
 	$(LOCK) $(LOCK_FLAGS) --extra scale-out --extra test --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	$(LOCK) $(LOCK_FLAGS) --output-file bench/peers.lock bench/peers.in
 
 image: ## build the container image
 	docker build --file deploy/Dockerfile --tag $(IMAGE) .
@@ -78,5 +89,5 @@ clean: ## remove what the tools wrote
 	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name dropin.cache \) -print0 | xargs -0 -r rm -rf
 
 distclean: clean ## and the environment, certificates and state
-	rm -rf $(VENV) state deploy/state
+	rm -rf $(VENV) $(BENCH_PEERS) state deploy/state
 	git clean -q -d -x -f certs
