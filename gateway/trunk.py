@@ -67,6 +67,7 @@ class Trunk:
         self.memory = memory
         self.order: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets
         """Puts targets that do not answer last."""
+        self._last: dict[str, Target] = {}
         self._locator = locator
         self._transport = transport
         self._transactions = transactions
@@ -89,8 +90,17 @@ class Trunk:
         """Send a request the first way to a provider that works and is allowed; `user` hears what comes of it."""
         _Forwarding(self, self._transactions, request, destination, user, dress).begin()
 
+    def reopened(self, provider: Provider) -> Flow | None:
+        """A flow to where the provider was last reached: for a dialog whose own connection is gone."""
+        target = self._last.get(provider.name)
+        return None if target is None else self.flow(provider, target)
+
     def _way(self, provider: Provider, target: Target) -> Way:
-        return lambda: self.flow(provider, target)
+        def open_flow() -> Flow:
+            self._last[provider.name] = target
+            return self.flow(provider, target)
+
+        return open_flow
 
 
 @attrs.define(eq=False)

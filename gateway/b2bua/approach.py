@@ -183,7 +183,7 @@ class Approach:
         if self._over:
             return
         user = self._invite.from_.uri.user or ""
-        leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user)
+        leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user, way)
         self.leg = CalleeLeg(leg_terms, way(), self._stack, self._owner, self)
         self.leg.session.preferences = self._preferences
         self._sent = (way, terms, sdp)

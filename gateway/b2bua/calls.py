@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,7 +25,7 @@ from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.record import CallRecord, Direction, Json, LegName
 from gateway.b2bua.stack import Stack
-from gateway.config import Side
+from gateway.config import Provider, Side
 from gateway.media.relay import Encryption, RelayFailure
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
@@ -161,8 +162,9 @@ class Calls:
         user = invite.from_.uri.user or ""
         phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory)
+        caller_terms = self._caller_terms(invite, transaction.flow, protection, route.provider)
         call = Call(record, protection, stack, self._dialogs, self.call_ended)
-        call.caller = CallerLeg(self._caller_terms(invite, transaction.flow, protection), transaction, stack, call)
+        call.caller = CallerLeg(caller_terms, transaction, stack, call)
         plan: Plan = (
             ProviderPlan(protection, route.provider, self._trunk)
             if phone_flow is None
@@ -171,7 +173,7 @@ class Calls:
         call.approach = Approach(call, stack, plan, invite, route, self._identities.identity_for(invite))
         return call
 
-    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection) -> LegTerms:
+    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegTerms:
         """What later offers toward the caller are to look like: the form in which it offered itself."""
         encryption = Encryption.NONE
         if has_sdp(invite):
@@ -180,7 +182,10 @@ class Calls:
             encryption = protection.terms.offer
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
         user = invite.to.uri.user or ""
-        return LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
+        terms = LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
+        if flow.side is Side.PHONES:
+            return terms
+        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider))
 
     def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: str) -> Refusal | None:
         invite = transaction.request

@@ -66,6 +66,14 @@ class LegOwner(Protocol):
         """They no longer do."""
 
 
+Reopen = Callable[[], Flow | None]
+
+
+def _never() -> Flow | None:
+    """There is no other way to the peer."""
+    return None
+
+
 @attrs.frozen
 class LegTerms:
     """What is settled of a leg before its first message."""
@@ -76,6 +84,8 @@ class LegTerms:
     """What SDP toward this leg is to look like."""
     user: str
     """The user part of the Contact that this leg's peer sees."""
+    reopen: Reopen = attrs.field(default=_never, eq=False)
+    """Opens another flow to the peer when this leg's connection is gone."""
 
 
 class Leg:
@@ -109,6 +119,7 @@ class Leg:
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
         self._note(Passage.RECEIVED, request)
+        self._follow(transaction.flow)
         if self.dialog is None:
             self._owner.first_request(self, request)
         dialog = self.dialog
@@ -216,7 +227,7 @@ class Leg:
         """Send a request of this leg; its responses go to `user`."""
         self.session.request_leaves(request)
         self._note(Passage.SENT, request)
-        return self._stack.transactions.send_request(request, self.flow, user)
+        return self._stack.transactions.send_request(request, self._open_flow(), user)
 
     def note_request(self, request: Request) -> None:
         """Write a request that was answered below this leg (CANCEL) into the ladder."""
@@ -269,7 +280,20 @@ class Leg:
 
     def _send_ack(self, ack: Request) -> None:
         self._note(Passage.SENT, ack)
-        self._stack.transactions.send_ack(ack, self.flow)
+        self._stack.transactions.send_ack(ack, self._open_flow())
+
+    def _open_flow(self) -> Flow:
+        """The leg's flow, or one in its place when its connection is gone; never one that protects less."""
+        if not self.flow.is_open:
+            other = self.terms.reopen()
+            if other is not None and (other.is_secure or not self.flow.is_secure):
+                self.flow = other
+        return self.flow
+
+    def _follow(self, flow: Flow) -> None:
+        """The peer is in the dialog, and came over another connection than the one that is gone."""
+        if not self.flow.is_open and (flow.is_secure or not self.flow.is_secure):
+            self.flow = flow
 
     def _unacknowledged(self, cseq: int) -> None:
         self._answers.pop(cseq, None)

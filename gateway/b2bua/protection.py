@@ -12,23 +12,27 @@ from typing import Final
 from gateway.b2bua.leg import Leg
 from gateway.b2bua.record import CallRecord, LegName
 from gateway.b2bua.verdict import ChainLink, ChainStep, LegFacts, Verdict, explanation, verdict
-from gateway.config import Domain, Provider, Security, Side
+from gateway.config import Side
 from gateway.media.relay import Encryption, Terms
 from gateway.policy import (
-    UNKNOWN,
+    LACKS_TLS,
     Acceptance,
     Attempt,
     CallTerms,
-    Capability,
     Failure,
     Reason,
     Refusal,
+    Signalling,
     accepts_answer,
+    accepts_change,
     accepts_inbound,
     first_attempt,
     next_attempt,
 )
+from gateway.routing import Route
 from gateway.sdp.negotiation import alternatives, media_security
+from gateway.security.memory import Feature, Peer, PeerMemory
+from gateway.transport.flow import FailureKind
 
 _OFFERED: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -37,57 +41,73 @@ _OFFERED: Final = {
     Encryption.DUAL: "RTP/SAVP and RTP/AVP",
 }
 
+_LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
+
 
 class Protection:
     """The security side of one call."""
 
-    def __init__(
-        self, record: CallRecord, domain: Domain, provider: Provider, dialled: str, known: Capability = UNKNOWN
-    ) -> None:
-        self.terms = CallTerms.of(domain, provider, dialled)
+    def __init__(self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory) -> None:
+        self.terms = CallTerms.of(route.domain, route.provider, dialled)
         self.attempt: Attempt | None = None
         self.reason: Reason | None = None
         """Why the provider's leg is weaker than wanted."""
         self.refused = False
-        self._suites = provider.suites
+        self._suites = route.provider.suites
         self._record = record
-        self._known = known
+        self._memory = memory
+        self._provider = Peer.of(route.provider)
+        self._phone = phone
+        self._known = memory.known(self._provider)
+        self._was_encrypted = False
+        self._reported: set[Feature] = set()
 
     def first(self) -> Attempt | Refusal:
         """What to try first toward the provider."""
-        return self._decided(first_attempt(self.terms, self._known))
+        return self._decided(first_attempt(self.terms, self._known), Feature.TLS)
 
     def after(self, failure: Failure) -> Attempt | Refusal:
         """What to try after the attempt under way failed."""
-        if self.attempt is None:
+        attempt = self.attempt
+        if attempt is None:
             raise AssertionError("no attempt is under way")
         self._link(LegName.CALLEE, ChainStep.ANSWERED, f"failed: {failure}")
-        return self._decided(next_attempt(self.terms, self.attempt.failed(failure), self._known))
+        is_transport = isinstance(failure, FailureKind)
+        if attempt.signalling is Signalling.TLS and (failure in LACKS_TLS or not is_transport):
+            self._memory.saw(self._provider, Feature.TLS, did=not is_transport)
+        decision = next_attempt(self.terms, attempt.failed(failure), self._known)
+        return self._decided(decision, Feature.TLS if is_transport else Feature.SRTP)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether the provider's 2xx may stand."""
         if self.attempt is None:
             raise AssertionError("no attempt is under way")
         self._link(LegName.CALLEE, ChainStep.ANSWERED, _media(encrypted))
-        return self._accepted(LegName.CALLEE, accepts_answer(self.terms, self.attempt, encrypted, self._known))
+        decision = accepts_answer(self.terms, self.attempt, encrypted, self._known)
+        return self._accepted(LegName.CALLEE, decision, Feature.SRTP)
 
     def inbound(self, signalling_secure: bool, encrypted: bool | None, proof: str) -> Acceptance | Refusal:
         """Whether the provider's INVITE may go on to a phone; ``proof`` says how its sender was admitted."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         what = f"{'TLS' if signalling_secure else 'clear signalling'}, {_media(encrypted)}"
         self._link(LegName.CALLER, ChainStep.OFFERED, what)
-        return self._accepted(LegName.CALLER, accepts_inbound(self.terms, signalling_secure, encrypted, self._known))
+        decision = accepts_inbound(self.terms, signalling_secure, encrypted, self._known)
+        return self._accepted(LegName.CALLER, decision, Feature.SRTP if signalling_secure else Feature.TLS)
 
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media_encrypted
         self._link(leg.terms.name, ChainStep.OUTCOME, f"{_signalling(leg)}, {_media(encrypted)}")
-        if leg.terms.side is not Side.PROVIDER or self.terms.security is not Security.REQUIRED:
+        if leg.terms.side is not Side.PROVIDER:
+            self._learn_of_phone(leg)
             return None
-        if encrypted is False and not self.terms.is_emergency:
-            refusal = Refusal(488, Reason.REFUSED_POLICY, "This domain requires SRTP")
-            self._decided(refusal)
-            return refusal
+        decision = accepts_change(self.terms, encrypted, self._was_encrypted)
+        self._learn_of_provider(leg)
+        if isinstance(decision, Refusal):
+            self._decided(decision, Feature.SRTP)
+            return decision
+        if decision.is_downgrade:
+            self._accepted(leg.terms.name, decision, Feature.SRTP)
         return None
 
     def provider_media(self, encryption: Encryption) -> Terms:
@@ -110,27 +130,54 @@ class Protection:
             self._record.verdict = verdict(phone_facts, facts)
             self._record.reason = str(explanation(facts) or "")
 
-    def _decided(self, decision: Attempt | Refusal) -> Attempt | Refusal:
+    def _decided(self, decision: Attempt | Refusal, about: Feature) -> Attempt | Refusal:
+        self._report(decision, about)
+        self.reason = decision.reason
         if isinstance(decision, Refusal):
             self.refused = decision.reason is not None
-            self.reason = decision.reason
             if decision.reason is not None:
                 self._link(LegName.CALLEE, ChainStep.POLICY, decision.text, decision.reason)
             return decision
         self.attempt = decision
-        self.reason = decision.reason
         offered = f"{decision.signalling}, {_OFFERED[decision.encryption]}"
         self._link(LegName.CALLEE, ChainStep.OFFERED, offered, decision.reason)
-        if decision.is_downgrade:
-            self._link(LegName.CALLEE, ChainStep.POLICY, "the peer did better before: a probable downgrade")
         return decision
 
-    def _accepted(self, leg: LegName, decision: Acceptance | Refusal) -> Acceptance | Refusal:
+    def _accepted(self, leg: LegName, decision: Acceptance | Refusal, about: Feature) -> Acceptance | Refusal:
+        self._report(decision, about)
         self.reason = decision.reason
         self.refused = isinstance(decision, Refusal)
         what = decision.text if isinstance(decision, Refusal) else "accepted"
         self._link(leg, ChainStep.POLICY, what, decision.reason)
         return decision
+
+    def _report(self, decision: Attempt | Acceptance | Refusal, about: Feature) -> None:
+        """Tell of a probable downgrade, once a call for each feature, and write it into the chain."""
+        if not decision.is_downgrade or about in self._reported:
+            return
+        if isinstance(decision, Acceptance) and self._reported:
+            return  # an answer repeats what was said of its attempt
+        self._reported.add(about)
+        self._memory.report(self._provider, about, refused=isinstance(decision, Refusal))
+        text = f"the peer did {str(about).upper()} before: a probable downgrade"
+        self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)
+
+    def _learn_of_provider(self, leg: Leg) -> None:
+        if leg.flow.is_secure:
+            self._memory.saw(self._provider, Feature.TLS, did=True)
+        if leg.media_encrypted is True and leg.flow.is_secure:
+            self._was_encrypted = True
+            self._memory.saw(self._provider, Feature.SRTP, did=True)
+        elif leg.media_encrypted is False and self.reason in _LACKS_SRTP:
+            self._memory.saw(self._provider, Feature.SRTP, did=False)
+
+    def _learn_of_phone(self, leg: Leg) -> None:
+        """A phone on TLS was offered SRTP; one that is not never was, and shows nothing by its RTP."""
+        if not leg.flow.is_secure or leg.media_encrypted is None:
+            return
+        self._memory.saw(self._phone, Feature.SRTP, did=leg.media_encrypted)
+        if not leg.media_encrypted and self._memory.known(self._phone).srtp:
+            self._memory.report(self._phone, Feature.SRTP, refused=False)
 
     def _link(self, leg: LegName, step: ChainStep, what: str, code: Reason | None = None) -> None:
         self._record.add_reason(ChainLink(leg, step, what, str(code or "")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.transport.flow import FailureKind
 from tests.b2bua.test_outbound import ring, talk
 from tests.support.ladder import AVP, SAVP, Ladder
 
@@ -145,3 +146,26 @@ def test_update_before_the_answer_crosses_too() -> None:
     ladder.phone.receives(183)
     ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=SAVP))
     assert ladder.phone.receives_request("UPDATE").body == AVP
+
+
+def test_bye_takes_a_new_connection_when_the_old_one_is_gone() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.provider_flow.fail(FailureKind.CLOSED)
+    ladder.reconnect_provider()
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    ladder.phone.receives(200)
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    ladder.ends_clean()
+
+
+def test_peer_that_connected_anew_is_followed() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.provider_flow.fail(FailureKind.CLOSED)
+    ladder.reconnect_provider()
+    ladder.provider.sends(ladder.provider.within_answered(onward, "INFO"))
+    ladder.phone.answers(ladder.phone.receives_request("INFO"), 200)
+    ladder.provider.receives(200)
+    ladder.phone.sends(ladder.phone.within(answer, "INFO"))
+    ladder.provider.receives("INFO")

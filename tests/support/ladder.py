@@ -31,6 +31,7 @@ from gateway.config import (
     Admin,
     Configuration,
     Domain,
+    Downgrade,
     GatewayTerms,
     Listener,
     Media,
@@ -288,7 +289,12 @@ class Everybody:
 class Ladder:
     """The signalling of a gateway between one phone and one provider."""
 
-    def __init__(self, security: Security = Security.PREFERRED, fallback: str | None = None) -> None:
+    def __init__(
+        self,
+        security: Security = Security.PREFERRED,
+        fallback: str | None = None,
+        downgrade: Downgrade = Downgrade.ALERT,
+    ) -> None:
         self.clock = Clock()
         self.relay = TestRelay()
         self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
@@ -299,7 +305,7 @@ class Ladder:
         self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
         self.provider = Party(self, self.provider_flow, "198.51.100.21:5061")
         self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
-        configuration = _configuration(security, fallback)
+        configuration = _configuration(security, fallback, downgrade)
         tokens = (f"tag{number}" for number in itertools.count(1))
         stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
         self.memory = PeerMemory(self.clock.seconds, self.metrics)
@@ -335,6 +341,11 @@ class Ladder:
     def flow(self, key: FlowKey) -> Flow | None:
         return self.phone_flow if key == BINDING.flow else None
 
+    def reconnect_provider(self) -> None:
+        """The provider's side has a new connection, in place of the one that was lost."""
+        self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
+        self.provider.flow = self.provider_flow
+
     def ends_clean(self) -> None:
         """Nothing is left of any call once every timer has run out."""
         self.clock.pump([1.0] * 200)
@@ -347,13 +358,13 @@ class Ladder:
         return [BINDING] if target.user in ("alice-1", "alice") else []
 
 
-def _configuration(security: Security, fallback: str | None) -> Configuration:
+def _configuration(security: Security, fallback: str | None, downgrade: Downgrade) -> Configuration:
     return Configuration(
         gateway=GatewayTerms("gw", Path("/nowhere")),
         listeners=(PHONES, PROVIDER, CLEAR),
         media=Media("127.0.0.1"),
         providers=(Provider("main", "sip:provider.example.com;transport=tls", fallback_uri=fallback),),
-        domains=(Domain("example.com", "main", security),),
+        domains=(Domain("example.com", "main", security, downgrade),),
         admin=Admin(),
         source=Path("/nowhere/gateway.toml"),
     )

@@ -1,0 +1,131 @@
+"""A provider that did better before: noticed in calls, refused or allowed as the domain says."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config import Downgrade, Security
+from gateway.policy import Capability
+from gateway.security.memory import LACK_SECONDS, Peer
+from gateway.sip.message import Request
+from gateway.transport.flow import FailureKind
+from tests.support.ladder import AVP, SAVP, Ladder
+
+FALLBACK = "sip:provider.example.com;transport=udp"
+PROVIDER = Peer("main", "sip:provider.example.com;transport=tls")
+
+
+def seasoned(downgrade: Downgrade) -> Ladder:
+    """A gateway that has had an encrypted call with this provider."""
+    ladder = Ladder(Security.PREFERRED, FALLBACK, downgrade)
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(200)
+    assert ladder.memory.known(PROVIDER) == Capability(tls=True, srtp=True)
+    return ladder
+
+
+def call_again(ladder: Ladder) -> Request:
+    invite = ladder.phone.invite(call_id="c2")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    return invite
+
+
+def counted(ladder: Ladder, feature: str, result: str) -> float:
+    return float(ladder.metrics.downgrades.labels(feature, result)._value.get())
+
+
+def test_a_blocked_port_after_tls_is_refused_where_told_so() -> None:
+    ladder = seasoned(Downgrade.REFUSE)
+    ladder.provider_flow.sent.clear()
+    call_again(ladder)
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    refused = ladder.phone.receives_response(503)
+    assert "REFUSED_DOWNGRADE" in (refused.headers.get("Warning") or "")
+    ladder.clear.receives_nothing()
+    assert counted(ladder, "tls", "refused") == 1
+
+
+def test_a_blocked_port_after_tls_is_allowed_and_told_where_told_so() -> None:
+    ladder = seasoned(Downgrade.ALERT)
+    call_again(ladder)
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    ladder.clear.answers(ladder.clear.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives(200)
+    assert counted(ladder, "tls", "allowed") == 1
+    assert ladder.memory.known(PROVIDER).tls is True, "one blocked port does not make it forgotten"
+
+
+@pytest.mark.parametrize("downgrade", list(Downgrade))
+def test_srtp_that_is_answered_with_rtp_after_srtp_was(downgrade: Downgrade) -> None:
+    ladder = seasoned(downgrade)
+    call_again(ladder)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488, tag="t2")
+    ladder.provider.receives("ACK")
+    if downgrade is Downgrade.REFUSE:
+        ladder.phone.receives(488)
+        ladder.provider.receives_nothing()
+    else:
+        ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=AVP, tag="t3")
+        ladder.phone.receives(200)
+    assert counted(ladder, "srtp", "refused" if downgrade is Downgrade.REFUSE else "allowed") == 1
+
+
+@pytest.mark.parametrize("downgrade", list(Downgrade))
+def test_srtp_that_becomes_rtp_within_a_call(downgrade: Downgrade) -> None:
+    ladder = Ladder(Security.PREFERRED, FALLBACK, downgrade)
+    invite = ladder.phone.invite()
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(invite, answer)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    again = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(again, 200, sdp=AVP)
+    record = next(ladder.calls.records())
+    if downgrade is Downgrade.REFUSE:
+        assert (record.state, record.verdict, record.reason) == ("ended", "REFUSED", "REFUSED_DOWNGRADE")
+    else:
+        assert (record.state, record.verdict, record.reason) == (
+            "established",
+            "SIGNALLING_ONLY",
+            "CLEAR_PEER_NO_SRTP",
+        )
+    assert sum(counted(ladder, "srtp", result) for result in ("refused", "allowed")) == 1
+
+
+def test_a_provider_without_tls_is_not_tried_again_for_a_while() -> None:
+    ladder = Ladder(Security.PREFERRED, FALLBACK)
+    call_again(ladder)
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    ladder.clear.answers(ladder.clear.receives_request("INVITE"), 486)
+    ladder.clear.receives("ACK")
+    ladder.phone.receives(486)
+    assert ladder.memory.known(PROVIDER).tls is False
+    ladder.phone.sends(ladder.phone.invite(call_id="c3"))
+    ladder.clear.receives("INVITE")
+    ladder.clock.advance(LACK_SECONDS)
+    assert ladder.memory.known(PROVIDER).tls is None
+    assert counted(ladder, "tls", "allowed") == 0
+
+
+@pytest.mark.parametrize("downgrade", list(Downgrade))
+def test_an_inbound_call_in_clear_from_a_provider_that_did_tls(downgrade: Downgrade) -> None:
+    ladder = seasoned(downgrade)
+    ladder.clear.sends(ladder.clear.invite("sip:alice-1@gw.example.com", AVP, call_id="c9"))
+    ladder.clear.receives(100)
+    if downgrade is Downgrade.REFUSE:
+        ladder.clear.receives(503)
+    else:
+        ladder.phone.receives("INVITE")
+    assert counted(ladder, "tls", "refused" if downgrade is Downgrade.REFUSE else "allowed") == 1
