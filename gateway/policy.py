@@ -188,6 +188,13 @@ def accepts_answer(
     return _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 
 
+def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool) -> Acceptance | Refusal:
+    """Whether media that an answer settled may stand; ``was_encrypted`` says that it was, earlier in this call."""
+    if encrypted is not False or terms.security is Security.OFF:
+        return Acceptance()
+    return _weaker_media(terms, Capability(srtp=was_encrypted), Reason.CLEAR_PEER_NO_SRTP)
+
+
 def accepts_inbound(
     terms: CallTerms, signalling_secure: bool, encrypted: bool | None, known: Capability = UNKNOWN
 ) -> Acceptance | Refusal:

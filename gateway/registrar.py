@@ -18,7 +18,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.headers import SOFTWARE
-from gateway.config import Domain
+from gateway.config import Domain, Downgrade
 from gateway.location.binding import Binding, LocationStore, StoreFull
 from gateway.metrics import Metrics
 from gateway.registration import (
@@ -32,6 +32,7 @@ from gateway.registration import (
     provider_request,
     token_for,
 )
+from gateway.security.memory import Feature, Peer, PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
@@ -66,6 +67,7 @@ class Surroundings:
     now: Callable[[], float]
     """Seconds since the epoch."""
     metrics: Metrics
+    memory: PeerMemory
     new_tag: Callable[[], str]
     secret: bytes
     """Keys tokens and Call-IDs. It should outlive restarts, or the provider sees every phone as a new one."""
@@ -85,6 +87,7 @@ class Registrar:
         asked = Asked.read(request, domain.name)
         self._check_order(asked)
         self._check_intervals(asked)
+        self._check_transport(asked, domain, transaction)
         if self._is_refresh(asked, transaction):
             self._refresh(asked, transaction, request)
             return
@@ -114,6 +117,8 @@ class Registrar:
         if asked.is_wildcard:
             for binding in self._store.find(asked.aor):
                 self._unbind(asked, binding.contact)
+        if any(contact.interval for contact in asked.contacts):
+            self._learn(asked, pending.transaction.flow.is_secure)
         kept = [(contact, self._bind(pending, contact, response)) for contact in asked.contacts]
         self._count()
         bound = [(contact.uri, seconds) for contact, seconds in kept if seconds]
@@ -158,6 +163,23 @@ class Registrar:
     def _check_intervals(self, asked: Asked) -> None:
         if any(0 < contact.interval < self._terms.floor for contact in asked.contacts):
             raise Refused(423, "", (("Min-Expires", str(self._terms.floor)),))
+
+    def _check_transport(self, asked: Asked, domain: Domain, transaction: ServerTransaction) -> None:
+        """A phone that registered over TLS before and does not now is a probable downgrade, refused where so told."""
+        memory, peer = self._around.memory, Peer(asked.aor)
+        if domain.downgrade is not Downgrade.REFUSE or transaction.flow.is_secure or not memory.known(peer).tls:
+            return
+        memory.report(peer, Feature.TLS, refused=True)
+        raise Refused(403, "Registered Over TLS Before")
+
+    def _learn(self, asked: Asked, is_secure: bool) -> None:
+        """What a registration that the provider granted shows of its phone. One that never did TLS is no news."""
+        memory, peer = self._around.memory, Peer(asked.aor)
+        if is_secure:
+            memory.saw(peer, Feature.TLS, did=True)
+        elif memory.known(peer).tls:
+            memory.saw(peer, Feature.TLS, did=False)
+            memory.report(peer, Feature.TLS, refused=False)
 
     def _check_room(self, asked: Asked) -> None:
         """Before anything is sent: what does not fit here must not be registered there."""

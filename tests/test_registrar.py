@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.config import Downgrade
 from gateway.registrar import RegistrarTerms
+from gateway.security.memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
@@ -372,3 +374,38 @@ def test_bindings_come_from_the_providers_2xx_and_end_with_its_grant(
             assert binding.expires_at <= binding.provider_expires_at
         site.clock.advance(wait)
         site.registrar.expire()
+
+
+def secure_site(downgrade: Downgrade) -> Registering:
+    """A site where alice has registered over TLS, and comes over UDP now."""
+    site = Registering(downgrade=downgrade)
+    udp, site.flow = site.flow, RecordingFlow("tls")
+    site.registered()
+    site.flow = udp
+    assert site.memory.known(Peer("sip:alice@example.com")).tls is True
+    return site
+
+
+def test_a_phone_that_registered_over_tls_and_does_not_now_is_told_of() -> None:
+    site = secure_site(Downgrade.ALERT)
+    site.send(register(CONTACT, cseq=5))
+    site.answer(200)
+    assert site.told().status == 200
+    assert site.metrics.downgrades.labels("tls", "allowed")._value.get() == 1
+
+
+def test_a_phone_that_registered_over_tls_and_does_not_now_is_refused_where_told_so() -> None:
+    site = secure_site(Downgrade.REFUSE)
+    site.send(register(CONTACT, cseq=5))
+    assert site.told().status == 403
+    assert site.asked == []
+    assert site.metrics.downgrades.labels("tls", "refused")._value.get() == 1
+    site.memory.forget("sip:alice@example.com")
+    site.send(register(CONTACT, cseq=6))
+    assert len(site.asked) == 1
+
+
+def test_phones_that_never_did_tls_are_not_remembered() -> None:
+    site = Registering()
+    site.registered()
+    assert len(site.memory) == 0

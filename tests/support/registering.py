@@ -5,10 +5,11 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
 
-from gateway.config import Domain
+from gateway.config import Domain, Downgrade
 from gateway.location.memory import MemoryStore
 from gateway.metrics import Metrics
 from gateway.registrar import Registrar, RegistrarTerms, Surroundings
+from gateway.security.memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -70,14 +71,17 @@ class _Core(RecordingCore):
 class Registering:
     """The registrar under test. ``asked`` is what the provider got and has not answered yet."""
 
-    def __init__(self, terms: RegistrarTerms | None = None, capacity: int = 100) -> None:
+    def __init__(
+        self, terms: RegistrarTerms | None = None, capacity: int = 100, downgrade: Downgrade = Downgrade.ALERT
+    ) -> None:
         self.clock = Clock()
         self.flow = RecordingFlow()
         self.store = MemoryStore(self.now, capacity)
         self.metrics = Metrics(CollectorRegistry())
         self.asked: list[tuple[Request, TransactionUser]] = []
         core = _Core()
-        domains = {name: Domain(name, "main") for name in ("example.com", "example.org")}
+        self.memory = PeerMemory(self.now, self.metrics)
+        domains = {name: Domain(name, "main", downgrade=downgrade) for name in ("example.com", "example.org")}
         core.registrar = self.registrar = Registrar(
             Surroundings(
                 lambda host: domains.get(host.lower()),
@@ -85,6 +89,7 @@ class Registering:
                 self.store,
                 self.now,
                 self.metrics,
+                self.memory,
                 lambda: "tag",
                 b"s" * 32,
             ),
