@@ -35,6 +35,7 @@ class Pjsua(Telephone):
         assert told["code"] == 200, f"{self.line.user} was not registered: {told}"
 
     def call(self, uri: str) -> None:
+        """Start a call; one that stands already stays."""
         self.events.forget()
         self._order("call", uri=uri)
 
@@ -53,20 +54,47 @@ class Pjsua(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait("state", "CONFIRMED", seconds)
 
+    def progress(self) -> None:
+        """Send 183 with SDP: media begin before the answer."""
+        self._order("progress")
+
+    def transfer(self, uri: str, call: int = -1) -> None:
+        """Ask the other side of a call to call somebody else (RFC 5589 section 6)."""
+        self._order("transfer", uri=uri, on=call)
+
+    def transfer_to_latest(self, call: int) -> None:
+        """Ask the other side of a call to take the place of this phone in its latest call (RFC 5589 section 7)."""
+        self._order("transfer_to_latest", on=call)
+
+    def wait_transferred(self, seconds: float = 8) -> int:
+        """Wait for the NOTIFY that ends the transfer; the status it tells of."""
+        told = self.events.wait(
+            "told of the transfer", lambda e: e["event"] == "transfer" and bool(e["final"]), seconds
+        )
+        return int(str(told["code"]))
+
+    def wait_replaced(self, seconds: float = 5) -> None:
+        """Wait until another call took the place of one of this phone's."""
+        self._wait("replaced", seconds=seconds)
+
+    def wait_mwi(self, seconds: float = 5) -> str:
+        """Wait until it is told about messages that wait; the whole NOTIFY."""
+        return str(self._wait("mwi", seconds=seconds)["message"])
+
     def reject(self, code: int) -> None:
         """Turn down the call that rings."""
         self._order("reject", code=code)
 
-    def hangup(self) -> None:
-        self._order("hangup")
+    def hangup(self, call: int = -1) -> None:
+        self._order("hangup", on=call)
         self.wait_ended()
 
     def wait_ended(self, seconds: float = 5) -> str:
         told = self._wait("state", "DISCONNECTED", seconds)
         return f"{told['code']} {told['reason']}"
 
-    def hold(self) -> None:
-        self._order("hold")
+    def hold(self, call: int = -1) -> None:
+        self._order("hold", on=call)
         self.wait_media("local_hold")
 
     def resume(self) -> None:
@@ -130,4 +158,8 @@ def _settings(line: Line) -> dict[str, object]:
         "recordings": str(line.directory / "heard"),
         "log": str(line.directory / "pjsua.log"),
         "expires": line.expires,
+        "prack": line.habits.prack,
+        "timer": line.habits.timer,
+        "session": line.habits.session,
+        "mwi": line.habits.watches_mailbox,
     }

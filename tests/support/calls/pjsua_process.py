@@ -3,8 +3,12 @@
 Started by `pjsua.py` with `python -m`. pjsua2 allows one user agent in a process and crashes in odd ways when its
 objects outlive it, so it gets a process of its own which simply ends.
 
-    orders:  {"do": "call", "uri": ...}  answer  ring  hold  resume  dtmf  hangup  quit
-    events:  {"event": "registered" | "incoming" | "state" | "media" | "dtmf" | "recording" | "failed", ...}
+    orders:  {"do": "call", "uri": ...}  answer  ring  progress  reject  hold  resume  dtmf  transfer
+             transfer_to_latest  hangup  quit
+    events:  {"event": "registered" | "incoming" | "state" | "media" | "dtmf" | "recording" | "failed"
+                       | "transfer_asked" | "transfer" | "replaced" | "mwi", ...}
+
+Orders are for the latest call, unless they name another by its place in the order of calls: {"on": 0}.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ MEDIA_STATUS = {
     pj.PJSUA_CALL_MEDIA_ERROR: "error",
 }
 
+TIMER = {"optional": pj.PJSUA_SIP_TIMER_OPTIONAL, "always": pj.PJSUA_SIP_TIMER_ALWAYS}
+PRACK = {"no": pj.PJSUA_100REL_NOT_USED, "required": pj.PJSUA_100REL_MANDATORY}
+
 
 def tell(event: str, **fields: object) -> None:
     """Write one event."""
@@ -33,28 +40,57 @@ def tell(event: str, **fields: object) -> None:
 
 
 class OneCall(pj.Call):  # type: ignore[misc]
-    """A call that plays its tone and records what it hears, in a file of its own."""
+    """A call that plays its tone and records what it hears, in a file of its own.
+
+    A call that comes of a transfer, or that takes another's place, is first told of at the object of the call before it
+    (pjsua2 cannot be given another from Python): it gets an object of its own then, which hears of all that follows.
+    """
 
     def __init__(self, agent: UserAgent, call_id: int = pj.PJSUA_INVALID_ID) -> None:
         super().__init__(agent.account, call_id)
         self._agent = agent
         self._recorder: Any = None
+        self._known_as = call_id
+        self._place = len(agent.calls)
+        agent.calls.append(self)
 
     def onCallState(self, prm: Any) -> None:
         info = self.getInfo()
-        if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            self._recorder = None  # closes the file
-        tell("state", state=info.stateText, code=info.lastStatusCode, reason=info.lastReason)
+        self._named(info.id).tell_state(info)
 
     def onCallMediaState(self, prm: Any) -> None:
         info = self.getInfo()  # kept: its parts die with it
+        self._named(info.id).join(info)
+
+    def _named(self, call_id: int) -> OneCall:
+        if self._known_as == pj.PJSUA_INVALID_ID:
+            self._known_as = call_id
+        return self if call_id == self._known_as else OneCall(self._agent, call_id)
+
+    def tell_state(self, info: Any) -> None:
+        """Tell where the call stands."""
+        if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self._recorder = None  # closes the file
+        tell("state", call=self._place, state=info.stateText, code=info.lastStatusCode, reason=info.lastReason)
+
+    def join(self, info: Any) -> None:
+        """Join player and recorder to the call's audio, and tell how that is."""
         status = MEDIA_STATUS.get(info.media[0].status, "none")
         if status in ("active", "remote_hold"):
             self._join_audio()
-        tell("media", status=status)
+        tell("media", call=self._place, status=status)
+
+    def onCallTransferRequest(self, prm: Any) -> None:
+        tell("transfer_asked", call=self._place, uri=prm.dstUri)
+
+    def onCallTransferStatus(self, prm: Any) -> None:
+        tell("transfer", call=self._place, code=prm.statusCode, final=prm.finalNotify)
+
+    def onCallReplaced(self, prm: Any) -> None:
+        tell("replaced", call=self._place)
 
     def onDtmfDigit(self, prm: Any) -> None:
-        tell("dtmf", digit=prm.digit)
+        tell("dtmf", call=self._place, digit=prm.digit)
 
     def _join_audio(self) -> None:
         audio = self.getAudioMedia(-1)
@@ -78,16 +114,19 @@ class Account(pj.Account):  # type: ignore[misc]
         tell("registered", code=prm.code, reason=prm.reason, expires=prm.expiration)
 
     def onIncomingCall(self, prm: Any) -> None:
-        self._agent.call = OneCall(self._agent, prm.callId)
-        tell("incoming", uri=self._agent.call.getInfo().remoteUri)
+        info = OneCall(self._agent, prm.callId).getInfo()
+        tell("incoming", uri=info.remoteUri)
+
+    def onMwiInfo(self, prm: Any) -> None:
+        tell("mwi", state=prm.state, message=prm.rdata.wholeMsg)
 
 
 class UserAgent:
-    """The endpoint, its one account and its one call."""
+    """The endpoint, its one account and its calls, in the order in which they began."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.call: Any = None
+        self.calls: list[Any] = []
         self._recordings = 0
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
@@ -148,7 +187,11 @@ class UserAgent:
         configuration.sipConfig.proxies.append(told["proxy"])
         # "*": the gateway's own challenge of an inbound call may name another realm.
         configuration.sipConfig.authCreds.append(pj.AuthCredInfo("digest", "*", told["user"], 0, told["password"]))
-        configuration.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        configuration.callConfig.timerUse = TIMER[told["timer"]]
+        configuration.callConfig.timerMinSESec = 90
+        configuration.callConfig.timerSessExpiresSec = told["session"]
+        configuration.callConfig.prackUse = PRACK[told["prack"]]
+        configuration.mwiConfig.enabled = told["mwi"]
         configuration.natConfig.udpKaIntervalSec = 0
         self._set_media(configuration.mediaConfig)
         return configuration
@@ -168,30 +211,38 @@ class UserAgent:
 
     def obey(self, order: Settings) -> None:
         """Do what one line asks."""
-        parameters = pj.CallOpParam(True)
         match order["do"]:
             case "register":
                 self.account.setRegistration(True)
             case "unregister":
                 self.account.setRegistration(False)
             case "call":
-                self.call = OneCall(self)
-                self.call.makeCall(order["uri"], parameters)
-            case "answer" | "ring":
-                parameters.statusCode = 180 if order["do"] == "ring" else 200
-                self.call.answer(parameters)
+                OneCall(self).makeCall(order["uri"], pj.CallOpParam(True))
+            case _:
+                self._obey_on(self.calls[order.get("on", -1)], order)
+
+    def _obey_on(self, call: Any, order: Settings) -> None:
+        parameters = pj.CallOpParam(True)
+        match order["do"]:
+            case "ring" | "progress" | "answer":
+                parameters.statusCode = {"ring": 180, "progress": 183, "answer": 200}[order["do"]]
+                call.answer(parameters)
             case "reject":
                 parameters.statusCode = order["code"]
-                self.call.hangup(parameters)
+                call.hangup(parameters)
             case "hold":
-                self.call.setHold(parameters)
+                call.setHold(parameters)
             case "resume":
                 parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
-                self.call.reinvite(parameters)
+                call.reinvite(parameters)
             case "dtmf":
-                self.call.dialDtmf(order["digits"])
+                call.dialDtmf(order["digits"])
+            case "transfer":
+                call.xfer(order["uri"], parameters)
+            case "transfer_to_latest":
+                call.xferReplaces(self.calls[-1], parameters)
             case "hangup":
-                self.call.hangup(parameters)
+                call.hangup(parameters)
             case unknown:
                 tell("failed", order=unknown, error="unknown order")
 

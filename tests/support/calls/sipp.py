@@ -1,4 +1,7 @@
-"""sipp as a phone (UDP, RTP, MD5): three short scenarios, the plainest telephone there is.
+"""sipp as a phone (UDP, RTP, MD5): three short scenarios, the plainest telephone there is, and others.
+
+`follow` runs any scenario of the directory, as the phone's part of a test or, inside the provider's network, the far
+end's: it says what must come in which order, and fails when something else comes.
 
 It cannot be steered once a scenario runs: a call it starts ends after `TALK_SECONDS`, one it receives is answered after
 0.3 s. It records nothing: what it heard is read from the capture.
@@ -36,6 +39,25 @@ class Sipp(Telephone):
 
     def call(self, uri: str) -> None:
         self._start("caller", uri)
+
+    def follow(self, scenario: str, uri: str = "") -> None:
+        """Begin a scenario; one that begins with what it receives listens when this returns."""
+        self._start(scenario, uri)
+        self.program.wait_until("its port is open", lambda: is_bound(self.line.address, self.line.sip_port))
+
+    def wait_followed(self, seconds: float = 8) -> None:
+        """Wait until the scenario came to its end."""
+        self.wait_ended(seconds)
+
+    def wait_for(self, word: str, seconds: float = 5) -> None:
+        """Wait until the scenario logs this word."""
+        self._wait(word, seconds)
+
+    def trace_of(self, scenario: str) -> str:
+        """Every message it sent and received in that scenario."""
+        return "".join(
+            path.read_text(errors="replace") for path in self.line.directory.glob(f"{scenario}_*_messages.log")
+        )
 
     def wait_ringing(self, seconds: float = 5) -> None:
         self._wait("ringing", seconds)

@@ -1,15 +1,17 @@
 """One test's scenery: who exists, where they live, and how a call between them is judged.
 
     alice (phone) --UDP, RTP--> gateway --TLS, SRTP--> Kamailio <--TLS, SRTP--> bob (far end)
+    dave  (phone) --UDP, RTP-->                                 <--TLS, SRTP--> carol (far end)
 
-alice plays 440 Hz, bob 880 Hz. Everything started here is ended by `close`, in reverse order.
+alice plays 440 Hz, bob 880 Hz, carol 620 Hz, dave 1000 Hz. Everything started here is ended by `close`, in
+reverse order.
 """
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -29,13 +31,20 @@ from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
-from tests.support.calls.telephone import Line, Telephone
+from tests.support.calls.telephone import USUAL, Habits, Line, Telephone
 from tests.support.calls.wire import agreed_keys, keys_in
 
 DOMAIN = "voip.test"
-PASSWORDS = {"alice": "Wonderland-7531", "bob": "Builder-8642"}
-ALICE, BOB = f"sip:alice@{DOMAIN}", f"sip:bob@{DOMAIN}"
+PASSWORDS = {
+    "alice": "Wonderland-7531",
+    "bob": "Builder-8642",
+    "carol": "Christmas-9753",
+    "dave": "Hal-9000-2001",
+}
+ALICE, BOB, CAROL, DAVE = (f"sip:{user}@{DOMAIN}" for user in PASSWORDS)
 PHONE_HERTZ, FAR_HERTZ = 440, 880
+HERTZ = {"alice": PHONE_HERTZ, "bob": FAR_HERTZ, "carol": 620, "dave": 1000}
+HOSTS = {"alice": 11, "dave": 12, "bob": 31, "carol": 32}
 TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "pjsua2": Pjsua,
     "baresip": Baresip,
@@ -50,6 +59,7 @@ class Stoppable(Protocol):
 
 
 Started = TypeVar("Started", bound=Stoppable)
+Phone = TypeVar("Phone", bound=Telephone)
 
 
 @attrs.frozen
@@ -67,10 +77,9 @@ class Scenery:
         certificates = {
             "provider": authority.issue("provider", hosts.provider, DOMAIN),
             "gateway": authority.issue("gateway", hosts.gateway, f"gw1.{DOMAIN}"),
-            "bob": authority.issue("bob", hosts.far_end),
-            "alice": authority.issue("alice", hosts.phone),
+            **{user: authority.issue(user, hosts.host(number)) for user, number in HOSTS.items()},
         }
-        tones = {hertz: write_wav(directory / f"{hertz}.wav", tone(hertz, 20)) for hertz in (PHONE_HERTZ, FAR_HERTZ)}
+        tones = {hertz: write_wav(directory / f"{hertz}.wav", tone(hertz, 20)) for hertz in HERTZ.values()}
         return cls(hosts, authority, certificates, tones)
 
 
@@ -122,20 +131,37 @@ class Stage:
     def phone(self, kind: str, user: str = "alice") -> Telephone:
         """A plain phone behind the gateway (without a gateway: straight at a provider that does not insist on TLS)."""
         proxy = self.gateway.phones_proxy if self.gateway else self._provider_port
-        host, hertz = (self.hosts.far_end, FAR_HERTZ) if user == "bob" else (self.hosts.phone, PHONE_HERTZ)
-        return self._telephone(kind, user, host, proxy, hertz)
+        return self._telephone(TELEPHONES[kind], self._line(user, proxy, secure=False))
 
     def far_end(self, kind: str = "pjsua2", user: str = "bob") -> Telephone:
         """A telephone with TLS and mandatory SRTP at the provider; alice may be one, too (without a gateway)."""
-        host, hertz = (self.hosts.far_end, FAR_HERTZ) if user == "bob" else (self.hosts.phone, PHONE_HERTZ)
-        return self._telephone(kind, user, host, self._provider_port, hertz, secure=True)
+        return self._telephone(TELEPHONES[kind], self._line(user, self._provider_port, secure=True))
+
+    def pjsua_phone(self, user: str = "alice", habits: Habits = USUAL) -> Pjsua:
+        """A plain phone that can be asked for more."""
+        assert self.gateway is not None
+        return self._telephone(Pjsua, self._line(user, self.gateway.phones_proxy, secure=False, habits=habits))
+
+    def pjsua_far_end(self, user: str = "bob", habits: Habits = USUAL) -> Pjsua:
+        """A far end that can be asked for more."""
+        return self._telephone(Pjsua, self._line(user, self._provider_port, secure=True, habits=habits))
+
+    def scripted_phone(self, user: str = "alice") -> Sipp:
+        """A phone behind the gateway that follows a script."""
+        assert self.gateway is not None
+        return self._telephone(Sipp, self._line(user, self.gateway.phones_proxy, secure=False))
+
+    def scripted_far_end(self, user: str = "bob") -> Sipp:
+        """Somebody at the provider, inside its own network (UDP: the provider must take it), who follows a script."""
+        return self._telephone(Sipp, self._line(user, self._provider_port, secure=False))
 
     @property
     def _provider_port(self) -> str:
         return f"{self.hosts.provider}:{self.provider.terms.port}"
 
-    def _telephone(self, kind: str, user: str, host: str, proxy: str, hertz: int, secure: bool = False) -> Telephone:
-        line = Line(
+    def _line(self, user: str, proxy: str, secure: bool, habits: Habits = USUAL) -> Line:
+        host = self.hosts.host(HOSTS[user])
+        return Line(
             user=user,
             password=PASSWORDS[user],
             domain=DOMAIN,
@@ -144,15 +170,18 @@ class Stage:
             control=self.hosts.control,
             sip_port=self.hosts.port(host, 2),
             media_port=self.hosts.port(host, 10),
-            tone=self.scenery.tones[hertz],
+            tone=self.scenery.tones[HERTZ[user]],
             directory=self.directory / user,
             secure=secure,
             trust=self.scenery.authority.trust,
             certificate=self.scenery.certificates[user],
             # What libsrtp, with which the judge opens packets, can do; pjsua would rather take AES_256_CM.
             suites=("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32") if secure else (),
+            habits=habits,
         )
-        telephone = self._keep(TELEPHONES[kind](line))
+
+    def _telephone(self, kind: Callable[[Line], Phone], line: Line) -> Phone:
+        telephone = self._keep(kind(line))
         self._telephones.append(telephone)
         return telephone
 
@@ -175,11 +204,11 @@ class Stage:
     def sides(self) -> Sides:
         """Who is who in the capture; without a gateway all of it is the provider's side."""
         if self.gateway is None:
-            everybody = (self.hosts.phone, self.hosts.provider, self.hosts.far_end)
+            everybody = (self.hosts.provider, *(self.hosts.host(number) for number in HOSTS.values()))
             return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp)
         media = (message.audio for message in self.provider.messages())
         ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
-        there = (self.hosts.provider, self.hosts.far_end)
+        there = (self.hosts.provider, self.hosts.far_end, self.hosts.host(HOSTS["carol"]))
         return Sides(self.hosts.gateway, there, frozenset(ports), self.inside, self._clear_rtcp)
 
     @property
@@ -213,17 +242,17 @@ class Stage:
             self.assert_recording(telephone, seconds)
         self.assert_gateway_is_well()
 
-    def assert_recording(self, telephone: Telephone, seconds: float = 1.5) -> None:
-        """It recorded the other side's tone, and never its own (sipp cannot record: the capture speaks for it)."""
-        if isinstance(telephone, Sipp):
-            return
-        own, other = (FAR_HERTZ, PHONE_HERTZ) if telephone.line.user == "bob" else (PHONE_HERTZ, FAR_HERTZ)
-        assert_hears(telephone.heard(), other, never=own, seconds=seconds, who=telephone.line.user)
+    def assert_recording(self, telephone: Telephone, seconds: float = 1.5, of: str = "") -> None:
+        """It recorded the other side's tone, and never its own (sipp cannot record: the capture speaks for it).
 
-    def assert_heard_since_mark(self, telephone: Telephone, seconds: float) -> None:
+        The other side is `of`; unless told, bob for alice and alice for bob.
+        """
+        if not isinstance(telephone, Sipp):
+            _assert_hears(telephone, telephone.heard(), of, seconds)
+
+    def assert_heard_since_mark(self, telephone: Telephone, seconds: float, of: str = "") -> None:
         """The same of what came after `mark_recording`."""
-        own, other = (FAR_HERTZ, PHONE_HERTZ) if telephone.line.user == "bob" else (PHONE_HERTZ, FAR_HERTZ)
-        assert_hears(telephone.heard_since_mark(), other, never=own, seconds=seconds, who=telephone.line.user)
+        _assert_hears(telephone, telephone.heard_since_mark(), of, seconds)
 
     def connections_from_provider(self) -> int:
         """How many TCP connections the provider opened to the gateway."""
@@ -283,6 +312,12 @@ class Stage:
 def senders(verdict: Verdict) -> set[Endpoint]:
     """Who sent audio."""
     return set(verdict.audio)
+
+
+def _assert_hears(telephone: Telephone, samples: Sequence[int], of: str, seconds: float) -> None:
+    user = telephone.line.user
+    other = of or ("alice" if user == "bob" else "bob")
+    assert_hears(samples, HERTZ[other], never=HERTZ[user], seconds=seconds, who=user)
 
 
 def _longest(streams: list[list[int]]) -> list[int]:

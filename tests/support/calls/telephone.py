@@ -21,6 +21,19 @@ Event = dict[str, object]
 
 
 @attrs.frozen
+class Habits:
+    """What a telephone does beyond the usual; only pjsua2 can be asked for it."""
+
+    prack: str = "no"  # or "required": reliable provisional responses
+    timer: str = "optional"  # or "always": session timers
+    session: int = 1800  # seconds: the session interval it asks for
+    watches_mailbox: bool = False  # subscribes to message waiting from the start
+
+
+USUAL = Habits()
+
+
+@attrs.frozen
 class Line:
     """Who a telephone is, where it lives, and whom it talks to."""
 
@@ -39,6 +52,7 @@ class Line:
     certificate: Certificate | None = None
     suites: tuple[str, ...] = ()  # SRTP suites in order; () is the program's own list
     expires: int = 300  # seconds
+    habits: Habits = USUAL
 
     @property
     def address_of_record(self) -> str:
