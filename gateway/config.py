@@ -1,31 +1,31 @@
 """The configuration: its values, and reading them from a file.
 
-What lives here: one frozen class for each table of the TOML file, what holds between tables, and `load`. What does not:
-what a single value may be (`config_fields`), how a table becomes a value (`structuring`). Every mistake is told at
-once, one line each: file, path of the key, what was found, what is allowed. All paths are absolute after `load`.
+What lives here: one frozen class for each table of the TOML file, what holds between tables, and `load`. What does
+not: what a single value may be (`config_fields`), how tables become values (`config_tables`, `structuring`). Every
+mistake is told at once, one line each: file, path of the key, what was found, what is allowed. All paths are absolute
+after `load`.
 
     FILE -> tomllib -> structuring (keys, types, values) -> checks (names, files, transports) -> Configuration
 """
 
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import attrs
 
 from gateway import config_fields as fields
 from gateway.config_fields import PortRange as PortRange
+from gateway.config_tables import Tables
 from gateway.structuring import Mistake, Reader, Unacceptable, number, one_of, shown
 
 SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 """The SDES suites (RFC 4568, RFC 7714) that the media relay implements, in the order they are offered by default."""
 
 DEFAULT_PORTS = PortRange(20000, 29999)
-
-T = TypeVar("T")
 
 
 class ConfigurationError(Exception):
@@ -158,7 +158,7 @@ class Configuration:
 
 def load(path: Path) -> Configuration:
     """The configuration in the file `path`; raises ConfigurationError with all its mistakes."""
-    tables = _Tables(_document(path), Reader(path.absolute().parent))
+    tables = Tables(_document(path), Reader(path.absolute().parent))
     gateway = tables.one("gateway", GatewayTerms)
     listeners = tables.many("listener", Listener)
     media = tables.one("media", Media)
@@ -195,55 +195,6 @@ def _document(path: Path) -> dict[str, object]:
         raise ConfigurationError((f"{path}: is not UTF-8 at byte {error.start}",)) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError((f"{path}: is not TOML: {error}",)) from None
-
-
-class _Tables:
-    """The tables of a document, each read by itself, so that one mistake hides no other."""
-
-    def __init__(self, document: dict[str, object], reader: Reader) -> None:
-        self._document = document
-        self._reader = reader
-        self._asked: set[str] = set()
-        self.mistakes: list[Mistake] = []
-
-    def one(self, key: str, cls: type[T], default: T | None = None) -> T | None:
-        """The table [key], `default` where it is absent, None where it is wrong."""
-        self._asked.add(key)
-        if key not in self._document:
-            if default is None:
-                self.mistakes.append(Mistake(key, f"is missing: a table [{key}] is needed"))
-            return default
-        value, mistakes = self._reader.read(cls, self._document[key], key)
-        self.mistakes += mistakes
-        return value
-
-    def many(self, key: str, cls: type[T]) -> list[tuple[str, T]]:
-        """The tables [[key]] that could be read, each with its path, such as `listener[0]`."""
-        self._asked.add(key)
-        entries = []
-        for index, table in enumerate(self._array(key)):
-            value, mistakes = self._reader.read(cls, table, f"{key}[{index}]")
-            self.mistakes += mistakes
-            if value is not None:
-                entries.append((f"{key}[{index}]", value))
-        if not self._array(key):
-            self.mistakes.append(Mistake(key, f"is missing: at least one table [[{key}]] is needed"))
-        return entries
-
-    def pairs(self, key: str, *columns: str) -> set[tuple[object, ...]]:
-        """What the tables [[key]] hold in `columns`, wrong ones too: a wrong provider is still no unknown provider."""
-        rows = [table for table in self._array(key) if isinstance(table, dict)]
-        return {tuple(str(table.get(column)) for column in columns) for table in rows}
-
-    def unknown(self) -> Iterator[Mistake]:
-        """One mistake for each table that nobody asked for."""
-        allowed = ", ".join(sorted(self._asked))
-        for key in sorted(self._document.keys() - self._asked):
-            yield Mistake(key, f"is no table here, allowed: {allowed}")
-
-    def _array(self, key: str) -> Sequence[object]:
-        value = self._document.get(key, [])
-        return value if isinstance(value, list) else [value]
 
 
 def _listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
