@@ -57,7 +57,7 @@ class Commands(LineOnlyReceiver):
         self._reply(replies[command])
 
     def _reply(self, value: object) -> None:
-        self.sendLine(json.dumps(value).encode())
+        self.sendLine(json.dumps(value).encode())  # type: ignore[no-untyped-call]
 
 
 def main(state: str, address: str) -> None:
