@@ -10,6 +10,7 @@ quoted by `repr`, or put into JSON. Where in doubt it takes out too much.
 """
 
 import re
+from functools import lru_cache
 
 REDACTED = "[redacted]"
 
@@ -47,9 +48,20 @@ _URI_PASSWORD = re.compile(
 )
 _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
 
+# Each pattern above needs one of these. Most lines have none; then no pattern is tried. (Beyond ASCII a pattern that
+# ignores case finds more than lower() does.)
+_SIGNS = ("key", "auth", "nonce", "pass", "pwd", "secret", "@", "response", "opaque", "salt", "inline", "k=", "ha1")
+
 
 def redacted(text: str) -> str:
     """`text` with `[redacted]` in place of each secret in it."""
+    if text.isascii():
+        lower = text.lower()
+        for sign in _SIGNS:
+            if sign in lower:
+                break
+        else:
+            return text
     text = _PEM_KEY.sub(rf"\g<kept>{REDACTED}", text)
     text = _CREDENTIALS.sub(rf"\g<kept>{REDACTED}", text)
     text = _SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
@@ -61,6 +73,7 @@ def redacted(text: str) -> str:
     return _URI_PASSWORD.sub(rf"\g<kept>{REDACTED}@", text)
 
 
+@lru_cache(maxsize=1024)
 def is_secret(name: str) -> bool:
     """Whether a field called `name` is secret whatever it holds."""
     return name.lower().replace("-", "_") in SECRET_NAMES
