@@ -30,6 +30,7 @@ from gateway.b2bua.leg import Fields, Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
 from gateway.b2bua.protection import Protection
+from gateway.b2bua.reanchor import Reanchoring
 from gateway.b2bua.record import CallRecord
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.transfer import redirections, translate
@@ -151,6 +152,25 @@ class Call:
             self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
         elif self._state is CallState.ESTABLISHED:
             self._conclude()
+
+    @guarded
+    def media_lost(self) -> None:
+        """The relay that carried this call is gone: another takes over where there is one."""
+        provider, phone = self._by_side()
+        if self._state is CallState.ESTABLISHED and phone is not None and provider is not None:
+            Reanchoring(self, phone, provider).begin()
+        else:
+            self.lost("the media relay was lost")
+
+    @guarded
+    def lost(self, why: str) -> None:
+        """There is no media any more."""
+        self.end(why, 500, (("Reason", 'Q.850;cause=41;text="Media relay lost"'),))
+
+    @guarded
+    def reanchored(self) -> None:
+        """Another relay carries the call."""
+        self._conclude()
 
     def translate(self, headers: Headers, leg: Leg) -> None:
         """Let what names a dialog name it as it is known on that leg; Refused 481."""

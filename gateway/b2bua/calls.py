@@ -102,11 +102,11 @@ class Calls:
             call.cancelled(cancel)
 
     def media_lost(self, ids: Iterable[str]) -> None:
-        """The relay lost the media of these calls: they end, on both sides, and say why."""
+        """The relay lost the media of these calls: another takes over, or they end on both sides and say why."""
         for call_id in ids:
             call = self._active.get(call_id)
             if call is not None:
-                call.end("the media relay was lost", 500, (("Reason", 'Q.850;cause=41;text="Media relay lost"'),))
+                call.media_lost()
 
     def end_all(self, why: str) -> None:
         """End every call."""

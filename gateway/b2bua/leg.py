@@ -9,7 +9,7 @@ to both legs lives here: requests inside the dialog, their responses, the 2xx th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -32,6 +32,8 @@ from gateway.transaction.users import TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow
 
 log = Logger()
+
+SDP: Final = "application/sdp"
 
 Fields = Iterable[tuple[str, str]]
 
@@ -98,6 +100,8 @@ class Leg:
         self.ended = False
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
+        self.their_sdp = b""
+        """The last session description that the peer sent."""
         self.media_encrypted: bool | None = None
         """What the last answer on this leg settled; None before there was one."""
         self._stack = stack
@@ -300,6 +304,8 @@ class Leg:
         self._owner.leg_broke(self, "no ACK")
 
     def _note(self, passage: Passage, message: Message) -> None:
+        if passage is Passage.RECEIVED and message.body and message.content_type == SDP:
+            self.their_sdp = message.body
         self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message)
 
 

@@ -10,15 +10,12 @@ Which SDP was the answer on a leg also tells whether that leg's media are encryp
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 
-from gateway.b2bua.leg import Leg
+from gateway.b2bua.leg import SDP, Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.sip.message import Request, Response
-
-SDP: Final = "application/sdp"
 
 Carried = Callable[[bytes], None]
 

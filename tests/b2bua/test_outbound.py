@@ -278,17 +278,6 @@ def test_relay_that_refuses_ends_the_call() -> None:
     ladder.ends_clean()
 
 
-def test_lost_media_ends_the_call_on_both_sides() -> None:
-    ladder = Ladder()
-    talk(ladder)
-    ladder.relay.lost((next(ladder.calls.records()).id,))
-    for party in (ladder.phone, ladder.provider):
-        bye = party.receives_request("BYE")
-        assert "Media relay lost" in (bye.headers.get("Reason") or "")
-        party.answers(bye, 200)
-    ladder.ends_clean()
-
-
 def test_multipart_body_is_refused() -> None:
     ladder = Ladder()
     invite = ladder.phone.invite(sdp=b"--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--\r\n")
