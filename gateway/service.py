@@ -148,6 +148,7 @@ class Gateway:
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
+        self._relay.ended = self._calls.media_ended
         self._transactions.core = UasCore(
             dialogs,
             self._calls,

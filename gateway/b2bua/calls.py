@@ -6,7 +6,7 @@ The relay is asked for its counters once, when a call ends, and then told to let
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 import attrs
@@ -63,6 +63,8 @@ class Calls:
         self._by_transaction: dict[ServerTransaction, Call] = {}
         self._releasing: set[Deferred[None]] = set()
         self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
+        self.finished: Callable[[CallRecord], None] = lambda record: None
+        """Told of each call that is over, once its media counters are known."""
 
     def __len__(self) -> int:
         return len(self._active)
@@ -108,6 +110,13 @@ class Calls:
             if call is not None:
                 call.media_lost()
 
+    def media_ended(self, ids: Iterable[str]) -> None:
+        """The relay ended these calls: no media came for a while. They end on both sides and say why."""
+        for call_id in ids:
+            call = self._active.get(call_id)
+            if call is not None:
+                call.end("no media", 500, (("Reason", 'Q.850;cause=102;text="No media"'),))
+
     def end_all(self, why: str) -> None:
         """End every call."""
         for call in tuple(self._active.values()):
@@ -132,10 +141,10 @@ class Calls:
         self._by_transaction.pop(call.caller.transaction, None)
         self._metrics.active_calls.set(len(self._active))
         record = call.record
-        if call.media_path.anchored:
-            self._release(record)
+        released = self._release(record) if call.media_path.anchored else succeed(None)
         if record.status in CHALLENGES:
             return  # the caller comes again with its answer: that is the call
+        released.addCallback(lambda _: self.finished(record))
         self._ended.append(record)
         self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         log.info(
@@ -193,7 +202,7 @@ class Calls:
         decision = call.protection.inbound(transaction.flow.is_secure, encrypted, proof)
         return decision if isinstance(decision, Refusal) else None
 
-    def _release(self, record: CallRecord) -> None:
+    def _release(self, record: CallRecord) -> Deferred[None]:
         relay = self._stack.relay
 
         def counted(media: object) -> Deferred[None]:
@@ -212,4 +221,4 @@ class Calls:
             lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
         )
         self._releasing.add(releasing)
-        releasing.addCallback(lambda _: self._releasing.discard(releasing))
+        return releasing.addCallback(lambda _: self._releasing.discard(releasing))

@@ -2,12 +2,12 @@
 
 A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
 that is silent twice is down: its calls are reported through `lost`, and new ones go elsewhere. Now and then a node's
-list of calls and its counters are fetched: calls it no longer has (their media timed out) are lost, packets are
+list of calls and its counters are fetched: calls it no longer has (their media timed out) have ended, packets are
 counted.
 
     offer(call) -> node of the call, or the least loaded -> NG -> SDP
     every PING_SECONDS: ping each node -> up | down -> lost(calls)
-    every POLL_SECONDS: list, statistics -> lost(calls that timed out), metrics
+    every POLL_SECONDS: list, statistics -> ended(calls that timed out), metrics
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted.python.failure import Failure
 
 from gateway.media import fields
 from gateway.media.node import Node
-from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
+from gateway.media.relay import JSON, Encryption, RelayFailure, RelayRefusal, Terms
 from gateway.metrics import Metrics
 
 PING_SECONDS: Final = 2.0
@@ -33,10 +33,11 @@ log = Logger()
 
 
 class RelayPool:
-    """Spreads calls over `nodes`. `lost` is replaced by the owner."""
+    """Spreads calls over `nodes`. `lost` and `ended` are replaced by the owner."""
 
     def __init__(self, clock: IReactorTime, nodes: Sequence[Node], metrics: Metrics | None = None) -> None:
         self.lost: Callable[[tuple[str, ...]], None] = _nobody_cares
+        self.ended: Callable[[tuple[str, ...]], None] = _nobody_cares
         self.nodes = tuple(nodes)
         self._metrics = metrics
         self._calls: dict[str, Node] = {}
@@ -78,7 +79,7 @@ class RelayPool:
         if node is None:
             return fail(RelayFailure("no media relay answers"))
         if terms.encryption is Encryption.DUAL and not node.offers_dual:
-            return fail(RelayFailure("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
+            return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
         is_new = call not in self._calls
         self._calls[call] = node
         node.calls.add(call)
@@ -135,7 +136,7 @@ class RelayPool:
             log.warn(
                 "media of {count} calls at {node} is lost: {reason}", count=len(gone), node=node.name, reason=reason
             )
-            self.lost(gone)
+            (self.ended if node.is_up else self.lost)(gone)
 
     def _ping(self) -> None:
         for node in self.nodes:
@@ -156,7 +157,7 @@ class RelayPool:
 
 
 def _nobody_cares(_calls: tuple[str, ...]) -> None:
-    """Until the owner sets `lost`."""
+    """Until the owner sets `lost` and `ended`."""
 
 
 def _log_failure(failure: Failure, call: str) -> None:

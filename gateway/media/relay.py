@@ -66,7 +66,10 @@ class Relay(Protocol):
     """
 
     lost: Callable[[tuple[str, ...]], None]
-    """Set by the owner: told of calls whose media is gone (a node died, is unreachable, or media timed out)."""
+    """Set by the owner: told of calls whose media is gone (a node died or is unreachable): another may take over."""
+
+    ended: Callable[[tuple[str, ...]], None]
+    """Set by the owner: told of calls that a relay ended by itself, since no media came for a while."""
 
     def start(self) -> Deferred[None]:
         """Fires when at least one node answers."""

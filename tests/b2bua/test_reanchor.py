@@ -86,3 +86,14 @@ def test_answer_without_srtp_ends_the_call_when_it_is_required() -> None:
     ladder.provider.receives("ACK")
     ladder.provider.receives("BYE")
     ladder.phone.receives("BYE")
+
+
+def test_silence_ends_the_call_with_its_own_reason() -> None:
+    ladder = Ladder()
+    talk(ladder)
+    ladder.relay.ended((next(ladder.calls.records()).id,))
+    for party in (ladder.phone, ladder.provider):
+        bye = party.receives_request("BYE")
+        assert "No media" in (bye.headers.get("Reason") or "")
+        party.answers(bye, 200)
+    ladder.ends_clean()

@@ -60,6 +60,8 @@ class Scene:
         self.pool = RelayPool(self.clock, self.nodes, Metrics(self.registry))
         self.lost: list[tuple[str, ...]] = []
         self.pool.lost = self.lost.append
+        self.ended: list[tuple[str, ...]] = []
+        self.pool.ended = self.ended.append
 
     def started(self, *found: list[JSON]) -> Scene:
         """Both nodes answer; `found` are the calls at each."""
@@ -177,14 +179,14 @@ def test_a_silent_node_is_down_after_two_pings(are_workers: bool) -> None:
     assert scene.offered("c1") == 1
 
 
-def test_calls_that_the_relay_ended_are_lost() -> None:
+def test_calls_that_the_relay_ended_are_told_apart() -> None:
     scene = Scene().started()
     for call in ("c0", "c1", "c2"):
         scene.offered(call)
     scene.clock.advance(POLL_SECONDS)
     scene.wires[0].answer("list", calls=["c2"])
     scene.wires[1].answer("list", calls=["c1"])
-    assert scene.lost == [("c0",)]
+    assert (scene.lost, scene.ended) == ([], [("c0",)])
 
 
 def test_a_call_offered_while_the_list_was_on_its_way_is_not_lost() -> None:

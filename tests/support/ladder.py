@@ -127,6 +127,7 @@ class TestRelay:
 
     def __init__(self) -> None:
         self.lost: Callable[[tuple[str, ...]], None] = lambda calls: None
+        self.ended: Callable[[tuple[str, ...]], None] = lambda calls: None
         self.held = False
         self.refuses = False
         self.asked: list[tuple[str, str, str | None]] = []
@@ -316,6 +317,7 @@ class Ladder:
         self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics)
         self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
         self.relay.lost = self.calls.media_lost
+        self.relay.ended = self.calls.media_ended
         router = Router(configuration, self._find)
         passing = Passing(trunk, self.transactions, identities)
         self.transactions.core = UasCore(
