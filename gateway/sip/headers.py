@@ -126,11 +126,17 @@ class Headers:
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
         key = KEYS[name]
+        count = self._keys.count(key)
+        if count == 0:
+            return []
+        if count == 1:
+            return [value_of(self._lines[self._keys.index(key)])]
         return [value_of(line) for candidate, line in zip(self._keys, self._lines, strict=True) if candidate == key]
 
     def values(self, name: str) -> list[str]:
         """The values of all lines of that name, split at commas. Raises MalformedMessage on an unbalanced quote."""
-        return [value for line in self.get_all(name) for value in split_list(line) if line]
+        lines = self.get_all(name)
+        return [value for line in lines for value in split_list(line) if line] if lines else lines
 
     def count(self, name: str) -> int:
         """How many lines have that name."""

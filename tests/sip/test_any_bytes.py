@@ -36,7 +36,11 @@ def read_all(message: Message) -> None:
         lambda: (message.top_via.branch, message.top_via.rport, message.top_via.received, message.top_via.parameters),
         lambda: (message.from_.tag, message.from_.uri, message.from_.display_name, message.from_.parameters),
         lambda: (message.to.tag, message.to.uri.transport, message.to.with_tag("x").tag),
-        lambda: (message.call_id, message.cseq, message.max_forwards, message.expires, message.content_type),
+        lambda: message.call_id,
+        lambda: message.cseq,
+        lambda: message.max_forwards,
+        lambda: message.expires,
+        lambda: message.content_type,
         lambda: [(contact.uri, contact.parameter("q")) for contact in message.contacts],
         lambda: (message.contact, message.is_wildcard_contact, message.headers.values("route")),
         lambda: message.headers.remove_first("via"),
@@ -134,6 +138,7 @@ LINES = [
     b"X: " + b"a" * 30_000,
     b"X: " + b" " * 30_000 + b"a",
     b"X" + b" " * 30_000 + b"\r\n y",
+    b"X: " + b" " * 30_000 + b"a\r\n b",
     b"X:" + b" \r\n " * 7_000,
     b"X: a" + b"\r\na" * 10_000,
     b"From: " + b'"\\' * 15_000,
@@ -173,4 +178,4 @@ def test_nothing_takes_long(line: bytes) -> None:
         except MalformedMessage:
             continue
     read_all(Request("INVITE", text, Headers.from_lines([KEYS[line.partition(b":")[0].decode()]], [line.decode()])))
-    assert time.process_time() - before < 0.3
+    assert time.process_time() - before < 0.1

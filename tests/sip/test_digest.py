@@ -144,6 +144,11 @@ def test_an_unknown_algorithm_or_qop_is_never_right() -> None:
         assert not is_right(changed, password="p", method="BYE")
 
 
+def test_a_response_in_capitals_is_right() -> None:
+    good = answer(Challenge("r", "n"), username="u", password="p", method="BYE", uri="sip:a", cnonce="c")
+    assert is_right(attrs.evolve(good, response=good.response.upper()), password="p", method="BYE")
+
+
 def test_nothing_secret_is_in_a_repr() -> None:
     credentials = answer(Challenge("r", "n"), username="u", password="p", method="BYE", uri="sip:a", cnonce="c")
     assert credentials.response not in repr(credentials)

@@ -63,6 +63,46 @@ def test_8_2_6_2_a_response_copies_what_identifies_the_request() -> None:
     assert "record-route" not in request.response(404).headers
 
 
+def test_a_to_that_has_a_tag_keeps_it() -> None:
+    request = Request("BYE", "sip:a@b", Headers([("To", "<sip:a@b>;tag=theirs"), ("Via", "SIP/2.0/UDP h")]))
+    assert request.response(200, to_tag="ours").headers.get("To") == "<sip:a@b>;tag=theirs"
+
+
+def test_a_response_to_a_request_without_to_gets_none() -> None:
+    assert "To" not in Request("BYE", "sip:a@b", Headers([("Via", "SIP/2.0/UDP h")])).response(400, to_tag="t").headers
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(486, "Busy Here"), (499, ""), (299, "OK"), (183, "Session Progress"), (699, "Busy Everywhere")],
+)
+def test_the_reason_of_an_unknown_status_is_that_of_its_class(status: int, reason: str) -> None:
+    assert Request("BYE", "sip:a@b").response(status).reason == reason
+    assert Request("BYE", "sip:a@b").response(status, "Own words").reason == "Own words"
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "4294967296", "1" + "0" * 5000])
+def test_numbers_of_any_length_are_read(digits: str) -> None:
+    headers = Headers([("Max-Forwards", digits), ("Expires", digits), ("CSeq", f"{digits} BYE")])
+    request = Request("BYE", "sip:a@b", headers)
+    assert request.expires == 2**32 - 1
+    with pytest.raises(MalformedMessage):
+        _ = request.max_forwards
+    with pytest.raises(MalformedMessage):
+        _ = request.cseq
+
+
+def test_leading_zeros_count_for_nothing() -> None:
+    zeros = "0" * 5000
+    request = Request("BYE", "sip:a@b", Headers([("Max-Forwards", zeros), ("Expires", zeros + "7")]))
+    assert (request.max_forwards, request.expires) == (0, 7)
+
+
+def test_content_length_is_always_right() -> None:
+    request = Request("INFO", "sip:a@b", Headers([("l", "99"), ("Subject", "x")]), b"body")
+    assert request.to_bytes() == b"INFO sip:a@b SIP/2.0\r\nContent-Length: 4\r\nSubject: x\r\n\r\nbody"
+
+
 @pytest.mark.parametrize("where", ["value", "reason", "uri"])
 @pytest.mark.parametrize("bad", ["a\r\nb: c", "a\nb", "a\rb", "a\0b"])
 def test_line_breaks_and_nul_are_not_serialised(where: str, bad: str) -> None:
