@@ -9,9 +9,10 @@ that is every target's name (RFC 5922 section 4).
 
 import random
 from collections.abc import Iterable
+from functools import lru_cache
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, FailureKind, Target, Transport, TransportFailure, is_ip_address
@@ -54,13 +55,14 @@ class Locator:
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         """The targets, best first and at least one; fails with NotFound. default is the transport of a URI that names
         none and whose domain chooses none (UDP if not given; always TLS for sips)."""
-        return Deferred.fromCoroutine(self._locate(uri, default))
+        target = _numeric_target(uri, default)
+        return Deferred.fromCoroutine(self._locate(uri, default)) if target is None else succeed([target])
 
     async def _locate(self, uri: Uri, default: Transport | None) -> list[Target]:
-        host = (uri.parameter("maddr") or uri.host).strip("[]").rstrip(".").lower()
+        host = _host(uri)
         if not host:
             raise NotFound(f"{uri} names no host")
-        fallback = Transport.TLS if uri.is_secure else default or Transport.UDP
+        fallback = _fallback(uri, default)
         try:
             places = await self._places(host, uri.port, _asked_for(uri), uri.is_secure, fallback)
             targets = await self._targets(places, uri.host)
@@ -141,6 +143,30 @@ class Locator:
         if failed is not None and not targets:
             raise failed
         return list(dict.fromkeys(targets))[:MAX_TARGETS]
+
+
+@lru_cache(maxsize=256)
+def _numeric_target(uri: Uri, default: Transport | None) -> Target | None:
+    """The target of a URI with a numeric host, which every call to such a provider asks for; None for any other URI,
+    and for one that leads nowhere."""
+    host = _host(uri)
+    if not is_ip_address(host):
+        return None
+    try:
+        transport = _asked_for(uri) or _fallback(uri, default)
+    except NotFound:
+        return None
+    return Target(transport, Address(host, uri.port or transport.default_port), uri.host)
+
+
+def _host(uri: Uri) -> str:
+    """What is to be located; '' for a URI without host."""
+    return (uri.parameter("maddr") or uri.host).strip("[]").rstrip(".").lower()
+
+
+def _fallback(uri: Uri, default: Transport | None) -> Transport:
+    """The transport where neither URI nor domain chooses one."""
+    return Transport.TLS if uri.is_secure else default or Transport.UDP
 
 
 def _asked_for(uri: Uri) -> Transport | None:
