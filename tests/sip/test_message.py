@@ -74,7 +74,7 @@ def test_a_response_to_a_request_without_to_gets_none() -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [(486, "Busy Here"), (499, ""), (299, "OK"), (183, "Session Progress"), (699, "Busy Everywhere")],
+    [(486, "Busy Here"), (499, "Bad Request"), (299, "OK"), (183, "Session Progress"), (699, "Busy Everywhere")],
 )
 def test_the_reason_of_an_unknown_status_is_that_of_its_class(status: int, reason: str) -> None:
     assert Request("BYE", "sip:a@b").response(status).reason == reason
