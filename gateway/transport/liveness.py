@@ -69,6 +69,17 @@ class Liveness:
         elif completed or self.partial_since is None:
             self.partial_since = now
 
+    def stalled(self, now: float) -> None:
+        """The peer reads nothing of what is queued for it; called again, it has read something."""
+        self.stalled_since = now
+
+    def flowing(self, now: float) -> None:
+        """Nothing is queued for the peer any more. A message that it could not finish, because we read nothing from it
+        meanwhile, has its whole time again."""
+        self.stalled_since = None
+        if self.partial_since is not None:
+            self.partial_since = now
+
     def look(self, now: float, patience: Patience) -> Verdict:
         """What is due now."""
         for deadline, reason in self._deadlines(patience):
@@ -93,10 +104,10 @@ class Liveness:
         if not self.is_ready:
             return [(self.began + patience.handshake, "no handshake in time")]
         found: list[tuple[float, str]] = []
-        if self.partial_since is not None:
-            found.append((self.partial_since + patience.message, "a message was not completed in time"))
         if self.stalled_since is not None:
             found.append((self.stalled_since + patience.stalled, "the peer does not read"))
+        elif self.partial_since is not None:
+            found.append((self.partial_since + patience.message, "a message was not completed in time"))
         if self.is_client:
             if self.pinged is not None and self.answers_pings:
                 found.append((self.pinged + patience.pong_within, "no answer to a keep-alive"))

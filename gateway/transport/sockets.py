@@ -16,7 +16,7 @@ from twisted.internet.interfaces import (
     IDelayedCall,
     IListeningPort,
     IProtocolFactory,
-    IPushProducer,
+    IPullProducer,
 )
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 
@@ -71,7 +71,7 @@ class StreamTransport(Protocol):
 
     def abortConnection(self) -> None: ...
 
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None: ...  # noqa: N802
+    def registerProducer(self, producer: IPullProducer, streaming: bool) -> None: ...  # noqa: N802
 
     def unregisterProducer(self) -> None: ...  # noqa: N802
 

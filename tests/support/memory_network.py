@@ -5,8 +5,8 @@
     peer = network.connect(("127.0.0.1", 5060))
     network.settle()
 
-Connections have the back pressure of real ones: a side that does not read fills the other's buffer, which then pauses
-its producer.
+Connections have the back pressure of real ones: a side that does not read keeps the other's buffer full, whose producer
+is asked for no more.
 """
 
 import itertools
@@ -24,14 +24,11 @@ from twisted.internet.error import (
     ConnectionRefusedError,  # noqa: A004
     TimeoutError,  # noqa: A004
 )
-from twisted.internet.interfaces import IListeningPort, IPushProducer, ITransport
+from twisted.internet.interfaces import IListeningPort, IPullProducer, ITransport
 from twisted.internet.protocol import ClientFactory, DatagramProtocol, Protocol, connectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
-
-WRITE_BUFFER = 64 * 1024
-"""Bytes that a connection takes before it asks its producer to pause, as Twisted's do."""
 
 SEGMENT = 16 * 1024
 """Bytes delivered at once."""
@@ -55,8 +52,7 @@ class MemoryConnection:
         self.other: MemoryConnection | None = None
         self.protocol: Protocol | None = None
         self.buffer = bytearray()
-        self.producer: IPushProducer | None = None
-        self.is_producer_paused = False
+        self.producer: IPullProducer | None = None
         self.is_reading = True
         self.is_ending = False
         self.is_over = False
@@ -64,12 +60,8 @@ class MemoryConnection:
 
     def write(self, data: bytes) -> None:
         assert isinstance(data, bytes)
-        if self.is_over or (self.is_ending and self.producer is None):
-            return
-        self.buffer += data
-        if len(self.buffer) > WRITE_BUFFER and self.producer is not None and not self.is_producer_paused:
-            self.is_producer_paused = True
-            self.producer.pauseProducing()
+        if not self.is_over and not self.is_ending:
+            self.buffer += data
 
     def writeSequence(self, iovec: Any) -> None:
         self.write(b"".join(iovec))
@@ -83,10 +75,11 @@ class MemoryConnection:
         if other is not None:
             other._lose(ConnectionLost())
 
-    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
-        assert streaming
+    def registerProducer(self, producer: IPullProducer, streaming: bool) -> None:
+        assert not streaming
         assert self.producer is None
         self.producer = producer
+        producer.resumeProducing()
 
     def unregisterProducer(self) -> None:
         self.producer = None
@@ -123,8 +116,7 @@ class MemoryConnection:
         return False
 
     def _drained(self) -> None:
-        if not self.buffer and self.is_producer_paused and self.producer is not None:
-            self.is_producer_paused = False
+        if not self.buffer and self.producer is not None:
             self.producer.resumeProducing()
 
     def _lose(self, reason: Exception) -> None:

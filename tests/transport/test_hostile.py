@@ -12,6 +12,7 @@ from gateway.transport.liveness import Patience
 from gateway.transport.udp import DatagramListener
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
+from tests.support.tls_peer import GATEWAY_NAME, TlsPeer
 from tests.support.transport_gateways import LogLines, Site, options
 
 COUNT = 40_000
@@ -127,8 +128,10 @@ def test_one_stream_of_everything(network: MemoryNetwork) -> None:
 
 
 def test_tls_handshakes(network: MemoryNetwork, tmp_path: Path) -> None:
-    certificate, key = Authority(tmp_path).issue("gateway", "gateway.example.com")
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("gateway", GATEWAY_NAME)
     site = Site(network, "tls", certificate=certificate, private_key=key)
+    site.answers = True
     chance = random.Random(4)
     with LogLines("critical") as log:
         for number, data in enumerate(nonsense(4, 3000)):
@@ -141,6 +144,9 @@ def test_tls_handshakes(network: MemoryNetwork, tmp_path: Path) -> None:
     assert log.events == []
     network.pass_time(15)
     assert site.layer.connection_count == 0
+    peer = TlsPeer(network, site, authority.file).shake_hands()
+    peer.say(options("honest"))
+    assert peer.received.startswith(b"SIP/2.0 200 ")
 
 
 def test_connections_leave_nothing_behind(network: MemoryNetwork, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The transport on real loopback sockets, in a process of its own, against the standard library's sockets and TLS."""
 
 import json
+import re
+import select
 import socket
 import ssl
 import subprocess
@@ -133,6 +135,31 @@ def test_tls_resumes_with_a_client_certificate(running: Running, directory: Path
             assert ask(client).startswith(b"SIP/2.0 200 OK\r\n")
             session = client.session
     assert session is not None
+
+
+def test_a_slow_reader_gets_every_answer_in_order(running: Running) -> None:
+    """It sends until the gateway reads no more, then reads: nothing is lost, nothing changes places."""
+    count = 3_000
+    long_via = "client.example.com;filler=" + "x" * 5000  # comes back with every answer
+    request = b"".join(options(f"slow-{number}", via=long_via) for number in range(count))
+    received = b""
+    call_ids: list[bytes] = []
+    with socket.create_connection(("127.0.0.1", running.port("tcp"))) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        client.setblocking(False)
+        sent = 0
+        while select.select([], [client], [], 1.0)[1] and sent < len(request):
+            sent += client.send(request[sent : sent + 65536])
+        assert sent < len(request)  # it was not read from any more
+        while len(call_ids) < count - 1:  # the last has no successor
+            readable, writable, _ = select.select([client], [client] if sent < len(request) else [], [], 10)
+            assert readable or writable
+            if readable:
+                *answers, received = (received + client.recv(1 << 20)).split(b"SIP/2.0 200 OK\r\n")
+                call_ids += re.findall(rb"Call-ID: slow-(\d+)\r\n", b"".join(answers))
+            if writable:
+                sent += client.send(request[sent : sent + 65536])
+    assert [int(call_id) for call_id in call_ids] == list(range(count - 1))
 
 
 def test_we_connect_over_tcp_and_tls(running: Running) -> None:

@@ -6,49 +6,12 @@ import pytest
 from OpenSSL import SSL
 
 from gateway.transport.channel import TlsChannel, TlsFailed, Verification
-from gateway.transport.flow import Address
 from gateway.transport.stream import MAX_QUEUE
-from gateway.transport.tls import ClientTls
-from tests.support.memory_network import MemoryNetwork, RawPeer
+from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
-from tests.support.transport_gateways import Site, options, trusting
-
-NAME = "gateway.example.com"
-
-
-class TlsPeer:
-    """A TLS client whose ciphertext the test carries to the network in pieces of its choice."""
-
-    def __init__(self, network: MemoryNetwork, site: Site, trust: Path) -> None:
-        self.network = network
-        self.raw: RawPeer = network.connect(site.place)
-        self.channel: TlsChannel = ClientTls().channel(trusting(trust), NAME, Address(*site.place))
-        self.received = b""
-        self._taken = 0
-
-    def shake_hands(self, piece: int = 65536) -> "TlsPeer":
-        """Complete the handshake, with flights cut into pieces."""
-        self.channel.start()
-        for _ in range(4):
-            self.carry(piece)
-        assert self.channel.is_open
-        return self
-
-    def say(self, *messages: bytes, piece: int = 65536) -> None:
-        """Send messages, a record each, in pieces."""
-        for message in messages:
-            self.channel.send(message)
-        self.carry(piece)
-
-    def carry(self, piece: int = 65536) -> None:
-        """Move what both ends have to say."""
-        data = self.channel.outgoing()
-        for start in range(0, len(data), piece):
-            self.raw.send(data[start : start + piece])
-            self.network.settle()
-        self.network.settle()
-        arrived, self._taken = self.raw.received[self._taken :], len(self.raw.received)
-        self.received += b"".join(self.channel.receive(arrived))
+from tests.support.tls_peer import GATEWAY_NAME as NAME
+from tests.support.tls_peer import TlsPeer
+from tests.support.transport_gateways import Site, options
 
 
 @pytest.fixture
