@@ -95,7 +95,7 @@ class NgClient(DatagramProtocol):
             return
         request = self._end(name)
         if reply.get("result") == "error":
-            request.waiting.errback(RelayRefusal(f"{request.command}: {reply.get('error-reason')}"))
+            request.waiting.errback(_refusal(request.command, str(reply.get("error-reason"))))
         else:
             request.waiting.callback(reply)
 
@@ -139,6 +139,12 @@ def udp_client(clock: IReactorTime, udp: IReactorUDP, host: str, port: int) -> N
     """A client of the rtpengine at that numeric address."""
     any_address = "::" if ":" in host else "0.0.0.0"  # noqa: S104  (the client's end; replies are matched by cookie)
     return NgClient(clock, lambda protocol: udp.listenUDP(0, protocol, any_address, MAXIMUM_DATAGRAM), (host, port))
+
+
+def _refusal(command: str, reason: str) -> RelayFailure:
+    """An exhausted relay is in trouble; another reason is about what it was given."""
+    kind = RelayFailure if "ran out of ports" in reason.lower() else RelayRefusal
+    return kind(f"{command}: {reason}")
 
 
 def _decoded(body: bytes) -> Reply | None:

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.media.ng import RETRY_SECONDS, Reply
-from gateway.media.relay import RelayFailure
+from gateway.media.relay import RelayFailure, RelayRefusal
 from tests.support.media_nodes import TARGET, Wire
 
 
@@ -70,6 +70,15 @@ def test_refusal_carries_the_relay_s_reason(wire: Wire) -> None:
     found = outcome(wire.client.request({"command": "query"}))
     wire.reply(wire.sent[0], **{"result": "error", "error-reason": "Unknown call-id"})
     assert reason(found) == "query: Unknown call-id"
+
+
+def test_an_exhausted_relay_is_a_failure_and_no_refusal(wire: Wire) -> None:
+    for text, is_refusal in (("Ran out of ports", False), ("Failed to parse SDP", True)):
+        found = outcome(wire.client.request({"command": "offer"}))
+        wire.reply(wire.sent[-1], **{"result": "error", "error-reason": text})
+        (failure,) = found
+        assert isinstance(failure, Failure)
+        assert (failure.check(RelayRefusal) is not None) is is_refusal
 
 
 def test_cancelling_ends_the_copies(wire: Wire, clock: Clock) -> None:

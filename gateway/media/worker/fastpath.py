@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from gateway.media.worker.counters import SAMPLE
 from gateway.media.worker.loop import Clock
@@ -22,6 +22,8 @@ from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer
 if TYPE_CHECKING:
     from gateway.media.worker.stream import Leg
 
+_SAMPLE_MASK: Final = SAMPLE - 1
+
 FastPath: TypeAlias = Callable[["Leg", "Leg", socket.socket], Callable[[], None]]
 
 
@@ -29,7 +31,6 @@ def fast_paths(buffer: PacketBuffer, clock: Clock) -> FastPath:  # noqa: C901  (
     """What makes a fast path: (leg, its peer, the socket connected to the leg's source) -> takes one packet."""
     memory, slices, data, size = buffer.memory, buffer.slices, buffer.data, buffer.size
     srtp_protect, srtp_unprotect, readv, into = buffer.protect, buffer.unprotect, os.readv, (buffer.receiving,)
-    shortest, longest, mask = HEADER_BYTES, MAXIMUM_RECEIVED_BYTES, SAMPLE - 1
 
     def between(leg: Leg, peer: Leg, source: socket.socket) -> Callable[[], None]:  # noqa: C901
         descriptor, counters, opening, sealing = source.fileno(), leg.counters, leg.opening, peer.sealing
@@ -42,7 +43,7 @@ def fast_paths(buffer: PacketBuffer, clock: Clock) -> FastPath:  # noqa: C901  (
             except OSError:  # refused by the far host (ICMP), or already read
                 counters.interrupted += 1
                 return
-            if length < shortest or length > longest or memory[0] & 0xC0 != 0x80:
+            if length < HEADER_BYTES or length > MAXIMUM_RECEIVED_BYTES or memory[0] & 0xC0 != 0x80:
                 counters.malformed += 1
                 return
             if 191 < memory[1] < 224:
@@ -58,7 +59,7 @@ def fast_paths(buffer: PacketBuffer, clock: Clock) -> FastPath:  # noqa: C901  (
                     return
                 length = size[0]
             counters.packets = packets = counters.packets + 1
-            if not packets & mask:
+            if not packets & _SAMPLE_MASK:
                 counters.measure(slices[length], clock.now, leg.remote.clock_rate)
             if sealing is not None:
                 size[0] = length

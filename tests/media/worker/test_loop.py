@@ -1,0 +1,115 @@
+"""The loop calls what is ready, survives our mistakes and keeps time."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gateway.media.worker.loop import GATHER_SECONDS, Clock, Loop
+
+Ends = tuple[socket.socket, socket.socket]
+
+
+class Bench:
+    """A loop that runs until its tick was called so often."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.limit = 1
+        self.loop = Loop(Clock(), self._tick)
+
+    def _tick(self, _now: float) -> None:
+        self.ticks += 1
+        self.loop.running = self.ticks < self.limit
+
+    def run(self, ticks: int = 2) -> None:
+        """The first tick comes after the first poll, each other a quarter of a second later."""
+        self.ticks, self.limit, self.loop.running = 0, ticks, True
+        self.loop.run()
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    yield pair
+    for one in pair:
+        one.close()
+
+
+def taking(own: socket.socket, into: list[bytes]) -> Callable[[], None]:
+    return lambda: into.append(own.recv(100))
+
+
+def test_packets_are_taken_in_order_until_none_is_left(ends: Ends) -> None:
+    bench, found = Bench(), list[bytes]()
+    bench.loop.watch(ends[0], taking(ends[0], found))
+    for number in range(5):
+        ends[1].send(b"%d" % number)
+    bench.run()
+    assert found == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_receiver_can_be_replaced_and_removed(ends: Ends) -> None:
+    bench, first, second = Bench(), list[bytes](), list[bytes]()
+    bench.loop.watch(ends[0], taking(ends[0], first))
+    bench.loop.watch(ends[0], taking(ends[0], second))
+    ends[1].send(b"a")
+    bench.run()
+    bench.loop.unwatch(ends[0])
+    bench.loop.unwatch(ends[0])
+    ends[1].send(b"b")
+    bench.run()
+    assert (first, second) == ([], [b"a"])
+
+
+def test_a_mistake_is_counted_and_the_others_are_served(ends: Ends, capsys: pytest.CaptureFixture[str]) -> None:
+    bench, found = Bench(), list[bytes]()
+
+    def fail() -> None:
+        ends[0].recv(100)
+        raise KeyError("a bug")
+
+    bench.loop.watch(ends[0], fail)
+    bench.loop.watch(ends[1], taking(ends[1], found))
+    ends[1].send(b"to fail")
+    ends[0].send(b"well")
+    bench.run()
+    assert bench.loop.failures == 1
+    assert found == [b"well"]
+    assert "a bug" in capsys.readouterr().err
+
+
+def test_what_is_closed_by_another_in_the_same_batch_is_not_called(ends: Ends) -> None:
+    bench, calls = Bench(), list[int]()
+
+    def close_both(index: int) -> Callable[[], None]:
+        def receive() -> None:
+            calls.append(index)
+            for one in ends:
+                bench.loop.unwatch(one)
+
+        return receive
+
+    for index in (0, 1):
+        bench.loop.watch(ends[index], close_both(index))
+        ends[1 - index].send(b"x")
+    bench.run()
+    assert len(calls) == 1
+
+
+def test_a_busy_loop_gathers_and_a_quiet_one_does_not(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("gateway.media.worker.loop.sleep", waits.append)
+    bench = Bench()
+    bench.run(ticks=3)
+    assert waits == []
+
+    def again() -> None:
+        ends[1].send(ends[0].recv(100))
+
+    bench.loop.watch(ends[0], again)
+    ends[1].send(b"x")
+    bench.run(ticks=3)
+    assert set(waits) == {GATHER_SECONDS}
