@@ -1,8 +1,9 @@
-"""What an established TLS connection costs: memory while idle, CPU per message: `python -m bench.tls_idle [connections]`.
+"""What an established TLS connection costs, in memory and per message: `python -m bench.tls_idle [connections]`.
 
 A server process holds the connections; this process opens them, each with one REGISTER answered 200, and then sends
 messages over them. Memory is what the server's resident size grew by, divided by the connections. Beside the gateway's
-transport layer the same is done to a bare Twisted protocol over Twisted's own TLS. Registrar and bindings are not in it.
+transport layer the same is done to a bare Twisted protocol over Twisted's own TLS, which reads no message and only
+answers. Registrar and bindings are not in it.
 """
 
 import json

@@ -36,6 +36,9 @@ LONGEST_KEPT, NEGATIVE_KEPT, STALE_FOR = 3600.0, 30.0, 3600.0
 
 HOSTS = Path("/etc/hosts")
 
+FILE_KEPT = 5.0
+"""Seconds that what the hosts file said is believed: it is not read for every call."""
+
 Records = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
 Lookup = Callable[[str, Sequence[int]], Deferred[Records]]
 T = TypeVar("T")
@@ -88,7 +91,10 @@ class Names:
         hosts: Path = HOSTS,
         families: tuple[socket.AddressFamily, ...] = (socket.AF_INET, socket.AF_INET6),
     ) -> None:
+        self._clock = clock
         self._hosts = hosts
+        self._listed: dict[str, tuple[str, ...]] = {}  # what the hosts file said
+        self._listed_until = 0.0
         self._families = families
         self._services = _Question(clock, resolver.lookupService, dns.SRV, _service)
         self._pointers = _Question(clock, resolver.lookupNamingAuthorityPointer, dns.NAPTR, _pointer)
@@ -99,6 +105,16 @@ class Names:
 
     def listed(self, host: str) -> tuple[str, ...]:
         """The addresses that the system's hosts file has for the host, in order of preference."""
+        now = self._clock.seconds()
+        if now >= self._listed_until or len(self._listed) >= MAX_KEPT:
+            self._listed.clear()
+            self._listed_until = now + FILE_KEPT
+        addresses = self._listed.get(host)
+        if addresses is None:
+            addresses = self._listed[host] = self._read_hosts(host)
+        return addresses
+
+    def _read_hosts(self, host: str) -> tuple[str, ...]:
         found = searchFileForAll(FilePath(str(self._hosts)), host.encode("ascii", "replace"))
         addresses = [address for address in found if is_ip_address(address)]
         return tuple(

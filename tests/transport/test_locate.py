@@ -170,6 +170,16 @@ def test_the_hosts_file_is_honoured_without_asking(tmp_path: Path) -> None:
     assert scene.zone.asked == []
 
 
+def test_a_changed_hosts_file_is_noticed(tmp_path: Path) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.21 example.com\n")
+    scene = Scene(hosts=hosts)
+    assert scene.locate("sip:example.com") == ["udp 127.0.0.21:5060"]
+    hosts.write_text("127.0.0.22 example.com\n")
+    scene.clock.advance(6)
+    assert scene.locate("sip:example.com") == ["udp 127.0.0.22:5060"]
+
+
 def test_srv_may_lead_to_a_host_of_the_hosts_file(tmp_path: Path) -> None:
     hosts = tmp_path / "hosts"
     hosts.write_text("127.0.0.9 two.example.com\n")
