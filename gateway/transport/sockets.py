@@ -32,6 +32,9 @@ RECEIVE_BUFFER = 4 * 1024 * 1024
 UNACKNOWLEDGED_WITHIN = 30
 """Seconds that sent bytes may stay unacknowledged before the connection counts as lost."""
 
+PROBE_AFTER = 60
+"""Seconds of silence after which the kernel asks whether the other end of a connection is still there."""
+
 
 class TransportReactor(Protocol):
     """What the transport uses of a reactor."""
@@ -97,25 +100,14 @@ def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
 
 def mark_signalling(handle: socket.socket) -> None:
     """Give what leaves the socket the DSCP of signalling; a system that refuses is no reason to fail."""
-    traffic_class = SIGNALLING_DSCP << 2
-    try:
-        if handle.family == socket.AF_INET6:
-            handle.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, traffic_class)
-        else:
-            handle.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, traffic_class)
-    except OSError:
-        pass
-
-
-def widen_receive_buffer(handle: socket.socket) -> None:
-    """Let the kernel keep a burst of datagrams: past net.core.rmem_max where we may, up to it where not."""
-    force = getattr(socket, "SO_RCVBUFFORCE", 33)
-    for option in (force, socket.SO_RCVBUF):
+    options = [(socket.IPPROTO_IP, socket.IP_TOS)]  # of an IPv6 socket too: it may speak to IPv4 peers
+    if handle.family == socket.AF_INET6:
+        options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS))
+    for level, option in options:
         try:
-            handle.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
+            handle.setsockopt(level, option, SIGNALLING_DSCP << 2)
         except OSError:
             continue
-        return
 
 
 def tune_connection(handle: socket.socket) -> None:
@@ -125,6 +117,8 @@ def tune_connection(handle: socket.socket) -> None:
     for level, option, value in (
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", 4), PROBE_AFTER),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPINTVL", 5), PROBE_AFTER // 4),
         (socket.IPPROTO_TCP, getattr(socket, "TCP_USER_TIMEOUT", 18), UNACKNOWLEDGED_WITHIN * 1000),
     ):
         try:
