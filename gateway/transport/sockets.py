@@ -110,6 +110,17 @@ def mark_signalling(handle: socket.socket) -> None:
             continue
 
 
+def widen_receive_buffer(handle: socket.socket) -> None:
+    """Let the kernel keep a burst of datagrams: past net.core.rmem_max where we may, up to it where not."""
+    force = getattr(socket, "SO_RCVBUFFORCE", 33)
+    for option in (force, socket.SO_RCVBUF):
+        try:
+            handle.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
+        except OSError:
+            continue
+        return
+
+
 def tune_connection(handle: socket.socket) -> None:
     """Settings of every TCP connection: small messages leave at once (a TLS peer's first answer took 42 ms without),
     and a peer that vanished is noticed (RFC 5482), also while nothing is sent."""
