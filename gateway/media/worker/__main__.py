@@ -18,7 +18,6 @@ from time import monotonic
 
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound
-from gateway.media.worker.fastpath import fast_paths
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPool, PortRange
 from gateway.media.worker.stream import Plant
@@ -37,8 +36,7 @@ class Worker:
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
         self._ports = PortPool(ports)
-        buffer = PacketBuffer(in_place)
-        plant = Plant(self.loop, self._clock, self._ports, buffer, fast_paths(buffer, self._clock))
+        plant = Plant(self.loop, self._clock, self._ports, PacketBuffer(in_place))
         self._commands = Commands(plant, Limits(options.media_timeout))
         self._path: Path = options.socket
         self._control = Control(bound(self._path), self._commands, self._clock)

@@ -85,8 +85,12 @@ class Loop:
                     self._is_busy, self._events = self._events > BUSY_EVENTS, 0
                     self._tick(clock.now)
             except Exception:  # the one guard of this process
-                self.failures += 1
-                traceback.print_exc(file=sys.stderr)
+                self.fail()
+
+    def fail(self) -> None:
+        """Count and tell the exception at hand, a mistake of ours."""
+        self.failures += 1
+        traceback.print_exc(file=sys.stderr)
 
     def _serve(self, timeout: float) -> None:
         if self._is_busy:

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from gateway.media.worker.counters import Counters
-from gateway.media.worker.fastpath import FastPath
+from gateway.media.worker.fastpath import fast_path
 from gateway.media.worker.latch import Address, Latch
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPair, PortPool
@@ -45,7 +45,6 @@ class Plant:
     clock: Clock
     ports: PortPool
     buffer: PacketBuffer
-    fast_path: FastPath
 
 
 @attrs.frozen
@@ -102,16 +101,6 @@ class Leg:
         self.control_target: object = None
         plant.loop.watch(self.pair.rtp, self.receive_open)
         plant.loop.watch(self.pair.rtcp, self.receive_control)
-
-    @property
-    def opening(self) -> object | None:
-        """What PacketBuffer.unprotect takes for this leg; None for plain RTP."""
-        return self.receiver.context if self.receiver is not None else None
-
-    @property
-    def sealing(self) -> object | None:
-        """What PacketBuffer.protect takes for this leg; None for plain RTP."""
-        return self.sender.context if self.sender is not None else None
 
     def apply(self, remote: Remote) -> None:
         """Take the party's description. Sessions and the latch are kept where it changes nothing about them."""
@@ -291,7 +280,7 @@ class Leg:
 
     def _listen(self) -> None:
         if self.linked is not None:
-            self.plant.loop.watch(self.linked, self.plant.fast_path(self, self._joined(), self.linked))
+            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
 
     def _unlink(self) -> None:
         """Close the socket of the locked source. Both fast paths stop until `open`: one of them writes to it."""
