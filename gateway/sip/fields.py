@@ -4,8 +4,7 @@ Every function takes a whole header line and where its value starts in it, and r
 read when is message.py's; what the URIs, addresses and Vias in them are is in modules of their own.
 
 The values are immutable, and the same lines come again and again: From, To and CSeq with every message of a dialog,
-Contact with every message of a phone, our own Via with every response. So the last thousand are remembered (a line has
-at most 8 KiB).
+Contact with every message of a phone. So the last thousand are remembered (a line has at most 8 KiB).
 """
 
 from __future__ import annotations
@@ -62,7 +61,6 @@ def cseq(line: str, start: int) -> CSeq:
     return CSeq.parse(line, start)
 
 
-@lru_cache(maxsize=1024)
 def first_via(line: str, start: int) -> Via:
     """The first value of a Via line; all of that line must be Vias."""
     if "," in line:

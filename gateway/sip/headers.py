@@ -71,14 +71,14 @@ KEYS.update({name.lower(): KEYS[name] for name in _COMMON})
 class Headers:
     """Ordered header lines, looked up by name in any case or in compact form."""
 
-    __slots__ = ("_keys", "_lines", "_parsed")
+    __slots__ = ("_keys", "_lines", "known")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         pairs = tuple(items)
         self._keys: list[str] = [KEYS[name] for name, _ in pairs]
         self._lines: list[str] = [f"{name}: {value}" for name, value in pairs]
-        # What parsed() found in the first line of a key, until that line changes.
-        self._parsed: dict[str, Any] = {}
+        self.known: dict[str, Any] = {}
+        """What parsed() found in the first line of a key, until that line changes."""
 
     @classmethod
     def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
@@ -86,7 +86,7 @@ class Headers:
         headers = cls.__new__(cls)
         headers._keys = keys
         headers._lines = lines
-        headers._parsed = {}
+        headers.known = {}
         return headers
 
     def get(self, name: str) -> str | None:
@@ -104,10 +104,10 @@ class Headers:
     def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
         """The same for a header that must be there: raises MalformedMessage when it is not."""
         try:
-            found: Value = self._parsed[key]
+            found: Value = self.known[key]
         except KeyError:
             self.read([(key, parse)])
-            found = self._parsed[key]
+            found = self.known[key]
         return found
 
     def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
@@ -117,11 +117,11 @@ class Headers:
             if key not in keys:
                 raise MalformedMessage(f"no {key} header")
             line = self._lines[keys.index(key)]
-            self._parsed[key] = parse(line, line.index(":") + 1)
+            self.known[key] = parse(line, line.index(":") + 1)
         for key, parse in optional:
             if key in keys:
                 line = self._lines[keys.index(key)]
-                self._parsed[key] = parse(line, line.index(":") + 1)
+                self.known[key] = parse(line, line.index(":") + 1)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
@@ -153,7 +153,7 @@ class Headers:
         index = self._keys.index(key) if key in self._keys else 0
         self._keys.insert(index, key)
         self._lines.insert(index, f"{name}: {value}")
-        self._parsed.pop(key, None)
+        self.known.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
@@ -165,7 +165,7 @@ class Headers:
         if self._keys.count(key) > 1:
             self._discard(key, kept=index)
         self._lines[index] = f"{name}: {value}"
-        self._parsed.pop(key, None)
+        self.known.pop(key, None)
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
@@ -178,7 +178,7 @@ class Headers:
         key = KEYS[name]
         if key not in self._keys:
             return
-        self._parsed.pop(key, None)
+        self.known.pop(key, None)
         index = self._keys.index(key)
         rest = split_list(value_of(self._lines[index]))[1:]
         if rest:
@@ -220,7 +220,7 @@ class Headers:
     def copy(self) -> Headers:
         """The same lines, to be changed apart."""
         headers = Headers.from_lines(self._keys.copy(), self._lines.copy())
-        headers._parsed = self._parsed.copy()
+        headers.known = self.known.copy()
         return headers
 
     def to_bytes(self, first_line: str | None = None) -> bytes:
@@ -240,7 +240,7 @@ class Headers:
         indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
         self._lines = [self._lines[index] for index in indexes]
         self._keys = [self._keys[index] for index in indexes]
-        self._parsed.pop(key, None)
+        self.known.pop(key, None)
 
 
 def value_of(line: str) -> str:

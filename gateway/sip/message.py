@@ -6,6 +6,9 @@ transport, the transaction and the dialog that ask the same question cost one pa
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
 import attrs
 
 from gateway.sip import fields
@@ -15,46 +18,65 @@ from gateway.sip.fields import CSeq
 from gateway.sip.headers import Headers
 from gateway.sip.reasons import REASONS
 from gateway.sip.uri import Uri
-from gateway.sip.via import Via
 
 __all__ = ["REASONS", "CSeq", "Message", "Request", "Response"]
+
+Value = TypeVar("Value")
 
 _RECORDS_ROUTE = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 _IDENTIFIES = frozenset({"via", "from", "to", "call-id", "cseq"})
 _IDENTIFIES_ROUTE = _IDENTIFIES | {"record-route"}
+_IDENTIFIES_TIME = _IDENTIFIES | {"timestamp"}
+
+
+class _Mandatory(Generic[Value]):
+    """An attribute that says what a header says; raises MalformedMessage when that is missing or malformed."""
+
+    def __init__(self, key: str, parse: Callable[[str, int], Value]) -> None:
+        self._key = key
+        self._parse = parse
+
+    def __get__(self, message: _Message, owner: type[_Message]) -> Value:
+        try:
+            found: Value = message.headers.known[self._key]
+        except KeyError:
+            return message.headers.required(self._key, self._parse)
+        return found
+
+
+class _Optional(Generic[Value]):
+    """The same for a header that may be missing, which is None."""
+
+    def __init__(self, key: str, parse: Callable[[str, int], Value]) -> None:
+        self._key = key
+        self._parse = parse
+
+    def __get__(self, message: _Message, owner: type[_Message]) -> Value | None:
+        return message.headers.parsed(self._key, self._parse)
 
 
 class _Message:
-    """What requests and responses have in common. All properties raise MalformedMessage."""
+    """What requests and responses have in common. Whatever asks a header raises MalformedMessage."""
 
     __slots__ = ()
     headers: Headers
     body: bytes
 
-    @property
-    def top_via(self) -> Via:
-        """The first value of the first Via line."""
-        return self.headers.required("via", fields.first_via)
-
-    @property
-    def from_(self) -> NameAddress:
-        """The From header."""
-        return self.headers.required("from", fields.address)
-
-    @property
-    def to(self) -> NameAddress:
-        """The To header."""
-        return self.headers.required("to", fields.address)
-
-    @property
-    def call_id(self) -> str:
-        """The Call-ID, an opaque text compared by case."""
-        return self.headers.required("call-id", fields.call_id)
-
-    @property
-    def cseq(self) -> CSeq:
-        """The CSeq header."""
-        return self.headers.required("cseq", fields.cseq)
+    top_via = _Mandatory("via", fields.first_via)
+    """The first value of the first Via line."""
+    from_ = _Mandatory("from", fields.address)
+    to = _Mandatory("to", fields.address)
+    call_id = _Mandatory("call-id", fields.call_id)
+    """An opaque text, compared by case."""
+    cseq = _Mandatory("cseq", fields.cseq)
+    contact = _Optional("contact", fields.first_contact)
+    """The first Contact value; None when there is none, and for "*"."""
+    max_forwards = _Optional("max-forwards", fields.max_forwards)
+    """Hops left, 0..2**32-1."""
+    expires = _Optional("expires", fields.expires)
+    """Seconds, at most 2**32-1 (a larger number means that, section 20.19)."""
+    content_type = _Optional("content-type", fields.media_type)
+    """type/subtype in lower case, without parameters."""
 
     @property
     def contacts(self) -> list[NameAddress]:
@@ -63,29 +85,9 @@ class _Message:
         return [] if values == ["*"] else [NameAddress.parse(value) for value in values]
 
     @property
-    def contact(self) -> NameAddress | None:
-        """The first Contact value; None when there is none, and for "*"."""
-        return self.headers.parsed("contact", fields.first_contact)
-
-    @property
     def is_wildcard_contact(self) -> bool:
         """Whether Contact is "*" (section 10.2.2)."""
         return self.headers.get("contact") == "*"
-
-    @property
-    def max_forwards(self) -> int | None:
-        """Hops left, 0..2**32-1; None when the header is missing."""
-        return self.headers.parsed("max-forwards", fields.max_forwards)
-
-    @property
-    def expires(self) -> int | None:
-        """Expires in seconds, at most 2**32-1 (a larger number means that, section 20.19); None when missing."""
-        return self.headers.parsed("expires", fields.expires)
-
-    @property
-    def content_type(self) -> str | None:
-        """type/subtype in lower case, without parameters; None when missing."""
-        return self.headers.parsed("content-type", fields.media_type)
 
     def _to_bytes(self, first_line: str) -> bytes:
         length = str(len(self.body))
@@ -116,11 +118,10 @@ class Request(_Message):
         """A response to this request (section 8.2.6.2): Via, From, To, Call-ID and CSeq as they came.
 
         A To without a tag gets to_tag. A provisional or successful answer to what makes a dialog also has the
-        Record-Route lines (section 12.1.1).
+        Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
         """
-        makes_dialog = 100 < status < 300 and self.method in _RECORDS_ROUTE
-        wanted = _IDENTIFIES_ROUTE if makes_dialog else _IDENTIFIES
-        response = Response(status, _reason(status) if reason is None else reason, self.headers.select(wanted))
+        headers = self.headers.select(_copied(status, self.method))
+        response = Response(status, _reason(status) if reason is None else reason, headers)
         if to_tag is not None:
             response.add_to_tag(to_tag)
         return response
@@ -147,6 +148,12 @@ class Response(_Message):
 
 
 Message = Request | Response
+
+
+def _copied(status: int, method: str) -> frozenset[str]:
+    if status == 100:
+        return _IDENTIFIES_TIME
+    return _IDENTIFIES_ROUTE if status < 300 and method in _RECORDS_ROUTE else _IDENTIFIES
 
 
 def _reason(status: int) -> str:

@@ -63,6 +63,12 @@ def test_8_2_6_2_a_response_copies_what_identifies_the_request() -> None:
     assert "record-route" not in request.response(404).headers
 
 
+def test_8_2_6_1_a_100_has_the_timestamp() -> None:
+    request = Request("INVITE", "sip:a@b", Headers([("Timestamp", "54"), ("Record-Route", "<sip:p;lr>")]))
+    assert request.response(100).headers.keys() == ("timestamp",)
+    assert request.response(180).headers.keys() == ("record-route",)
+
+
 def test_a_to_that_has_a_tag_keeps_it() -> None:
     request = Request("BYE", "sip:a@b", Headers([("To", "<sip:a@b>;tag=theirs"), ("Via", "SIP/2.0/UDP h")]))
     assert request.response(200, to_tag="ours").headers.get("To") == "<sip:a@b>;tag=theirs"
