@@ -71,6 +71,8 @@ class Surroundings:
     new_tag: Callable[[], str]
     secret: bytes
     """Keys tokens and Call-IDs. It should outlive restarts, or the provider sees every phone as a new one."""
+    changed_at: Callable[[str], float] = lambda domain: 0.0
+    """When the way to a domain's provider last changed, seconds since the epoch."""
 
 
 class Registrar:
@@ -203,8 +205,10 @@ class Registrar:
         the provider granted to somebody who had it: it binds no new contact, moves none to another flow, and never
         lasts longer than the provider's own registration. Somebody who forges the phone's address and knows its Call-ID
         could at most keep the phone registered that is registered, and the answer goes to the phone. The provider is
-        asked again, password and all, once half of what it granted is over.
+        asked again, password and all, once half of what it granted is over, or when the way to it was changed since:
+        so registrations move to another transport with their next refresh.
         """
+        changed_at = self._around.changed_at(asked.domain)
         bound = {binding.contact: binding for binding in self._store.find(asked.aor)}
         return bool(asked.contacts) and all(
             contact.interval > 0
@@ -213,6 +217,7 @@ class Registrar:
             and binding.call_id == asked.call_id
             and binding.instance == contact.instance
             and self._provider_remaining(binding) > binding.provider_interval / 2
+            and binding.provider_expires_at - binding.provider_interval >= changed_at
             for contact in asked.contacts
         )
 
@@ -300,9 +305,8 @@ class Registrar:
         return 20 + int(keyed(self._around.secret, asked.aor)[:4], 16) % 30
 
     def _find_user(self, uri: Uri) -> list[Binding]:
-        if not uri.user or not uri.is_sip or self._around.domain_named(uri.host) is None:
-            return []
-        return self._store.find(f"sip:{uri.user}@{uri.host.lower()}")
+        domain = self._around.domain_named(uri.host) if uri.user and uri.is_sip else None
+        return [] if domain is None else self._store.find(f"sip:{uri.user}@{domain.name.lower()}")
 
     def _count(self) -> None:
         self._around.metrics.registrations.set(len(self._store))

@@ -23,7 +23,7 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import CSeq, Request, Response
 from gateway.sip.uri import Uri
-from gateway.transport.flow import Flow, Transport
+from gateway.transport.flow import Flow, Transport, is_ip_address
 
 DEFAULT_INTERVAL = 3600
 """Seconds, where a REGISTER says none (RFC 3261 section 10.2.1.1)."""
@@ -104,8 +104,11 @@ class Asked:
 
 
 def address_of_record(uri: Uri, domain: str) -> str:
-    """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``."""
-    if not uri.is_sip or not uri.user or uri.host.lower() != domain.lower():
+    """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``.
+
+    A numeric host is the gateway's own, in whose place the phone was given no name: it counts as the domain.
+    """
+    if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
         raise Refused(404, "No Such User In This Domain")
     return f"sip:{uri.user}@{domain.lower()}"
 
@@ -118,7 +121,8 @@ def provider_request(request: Request, asked: Asked, tokens: dict[str, str], int
     """
     headers = Headers()
     headers.add("Max-Forwards", "70")
-    headers.extend(request.headers, frozenset({"from", "to"}))
+    headers.add("From", str(in_domain(request.from_, asked.domain)))
+    headers.add("To", str(in_domain(request.to, asked.domain)))
     headers.add("Call-ID", call_id)
     headers.add("CSeq", str(CSeq(asked.cseq, "REGISTER")))
     if asked.is_wildcard:
@@ -131,6 +135,13 @@ def provider_request(request: Request, asked: Asked, tokens: dict[str, str], int
     headers.extend(request.headers, _TO_PROVIDER)
     headers.add("User-Agent", SOFTWARE)
     return Request("REGISTER", _request_uri(request, asked.domain), headers)
+
+
+def in_domain(address: NameAddress, domain: str) -> NameAddress:
+    """The address with the domain in place of a numeric host, which would tell the provider where the phone is."""
+    if not address.uri.is_sip or not is_ip_address(address.uri.host):
+        return address
+    return attrs.evolve(address, uri=attrs.evolve(address.uri, host=domain, port=None, parameters=()))
 
 
 def dress(request: Request, flow: Flow) -> None:

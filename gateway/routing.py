@@ -39,15 +39,19 @@ class Router:
     """Finds the route of a request."""
 
     def __init__(self, configuration: Configuration, find: Find) -> None:
-        self._domains = {domain.name.lower(): domain for domain in configuration.domains}
-        self._providers = {provider.name: provider for provider in configuration.providers}
+        self._find = find
         self._own_hosts = {
             host.lower()
             for listener in configuration.listeners
             for host in (listener.address, listener.advertised_host)
             if host
         }
-        self._find = find
+        self.adopt(configuration)
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Go by other domains and providers from now on."""
+        self._domains = {domain.name.lower(): domain for domain in configuration.domains}
+        self._providers = {provider.name: provider for provider in configuration.providers}
 
     def route(self, request: Request, side: Side) -> Route:
         """The way of a request that came from `side`; raises Refused 403, 404, 416 or 480."""
@@ -61,8 +65,15 @@ class Router:
         return self._providers[domain.provider]
 
     def domain_named(self, host: str) -> Domain | None:
-        """The domain of that name, if this gateway serves it."""
-        return self._domains.get(host.lower())
+        """The domain of that name, if this gateway serves it.
+
+        The gateway's own name or address counts as the domain when there is only one: many phones are given the
+        gateway's address in the place of their domain.
+        """
+        named = self._domains.get(host.lower())
+        if named is None and len(self._domains) == 1 and host.lower() in self._own_hosts:
+            return next(iter(self._domains.values()))
+        return named
 
     def _outward(self, request: Request, target: Uri) -> Route:
         if target.scheme not in ("sip", "sips", "tel", "urn"):

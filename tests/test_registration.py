@@ -12,12 +12,14 @@ from gateway.registration import (
     call_id_for,
     dress,
     granted,
+    in_domain,
     keyed,
     passed_back,
     provider_request,
     token_for,
     without_auth_int,
 )
+from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -238,3 +240,11 @@ def test_auth_int_is_removed_only_where_auth_is_left(challenge: str, expected: s
 @given(st.text(alphabet='a"\\,= qop-int', max_size=60))
 def test_removing_auth_int_never_fails(text: str) -> None:
     without_auth_int(text)
+
+
+def test_numeric_host_counts_as_the_domain_and_does_not_reach_the_provider() -> None:
+    named = NameAddress.parse('"Alice" <sip:alice@192.0.2.1:5060;user=phone>;tag=f1')
+    assert str(in_domain(named, "example.com")) == '"Alice" <sip:alice@example.com>;tag=f1'
+    assert address_of_record(named.uri, "example.com") == "sip:alice@example.com"
+    other = NameAddress.parse("<sip:alice@elsewhere.example>")
+    assert in_domain(other, "example.com") == other

@@ -19,6 +19,7 @@ from gateway.routing import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
+from gateway.transport.flow import is_ip_address
 
 REMEMBERED: Final = 10_000
 """Identities kept at most."""
@@ -82,7 +83,7 @@ def initial_request(request: Request, route: Route, identity: Identity, body: by
     headers = onward.headers
     headers.add("Max-Forwards", str(_forwards_left(request)))
     headers.add("From", str(_in_domain(request.from_, route, toward).with_tag(identity.tag)))
-    headers.add("To", str(request.to.without_tag()))
+    headers.add("To", str(_in_domain(request.to, route, toward) if _is_numeric(request.to) else request.to))
     headers.add("Call-ID", identity.call_id)
     headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
     for name, value in crossing(request.headers, toward, body):
@@ -91,6 +92,11 @@ def initial_request(request: Request, route: Route, identity: Identity, body: by
         headers.add(name, value)
     headers.add("User-Agent", SOFTWARE)
     return onward
+
+
+def _is_numeric(address: NameAddress) -> bool:
+    """A phone that was given the gateway's address as its domain calls everybody there."""
+    return address.uri.is_sip and is_ip_address(address.uri.host)
 
 
 def _forwards_left(request: Request) -> int:

@@ -338,3 +338,17 @@ def test_copy_and_late_fork_of_the_answer_after_the_end_of_the_call() -> None:
     assert bye.to.tag == "late"
     ladder.provider.answers(bye, 200)
     ladder.ends_clean()
+
+
+def test_phone_that_was_given_the_gateways_address_as_its_domain() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite("sip:bob@192.0.2.1:5060")
+    invite.headers.set("From", '"Alice" <sip:alice@192.0.2.1>;tag=f1')
+    invite.headers.set("To", "<sip:bob@192.0.2.1:5060>")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.uri == "sip:bob@example.com"
+    assert str(onward.to) == "<sip:bob@example.com>"
+    assert str(onward.from_.uri) == "sip:alice@example.com"
+    assert b"192.0.2" not in onward.to_bytes()
