@@ -13,6 +13,7 @@ alone. A refresh is answered here only under the conditions of ``_is_refresh``, 
 """
 
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 from twisted.logger import Logger
@@ -38,11 +39,20 @@ from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow
 
 log = Logger()
 
-Forward = Callable[[Request, Domain, TransactionUser], None]
-"""Sends a REGISTER to the domain's provider, completed by registration.dress for the flow it leaves by."""
+
+class Forwarded(TransactionUser, Protocol):
+    """Waits for the provider's answer to a REGISTER."""
+
+    def leaving(self, flow: Flow) -> None:
+        """The REGISTER is about to leave by this flow, perhaps after another that failed."""
+
+
+Forward = Callable[[Request, Domain, Forwarded], None]
+"""Sends a REGISTER to the domain's provider, completed (registration.dress) for each flow that it leaves by."""
 
 
 @attrs.frozen
@@ -82,6 +92,7 @@ class Registrar:
         self._around = surroundings
         self._store = surroundings.store
         self._terms = terms or RegistrarTerms()
+        self._ways: dict[str, Flow] = {}  # by token: what the provider may reach the phone over
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Answer a phone's REGISTER, now or when its provider has; raises Refused and MalformedMessage."""
@@ -139,7 +150,8 @@ class Registrar:
     def give_up(self, pending: "_Pending", failure: TransactionFailure) -> None:
         """No answer came: 504, or 503 when there was no way to the provider."""
         said = failure.transport.kind.value if failure.transport is not None else failure.kind.value
-        log.warn("{aor} cannot be registered: {reason}", aor=pending.asked.aor, reason=said)
+        why = failure.transport.reason if failure.transport is not None else "no answer"
+        log.warn("{aor} cannot be registered: {reason} ({why})", aor=pending.asked.aor, reason=said, why=why)
         status = 504 if failure.kind is FailureKind.TIMEOUT else 503
         self.refuse(pending, status, f"the provider cannot be reached: {said}")
 
@@ -214,6 +226,7 @@ class Registrar:
             contact.interval > 0
             and (binding := bound.get(contact.uri)) is not None
             and binding.flow == transaction.flow.key
+            and self._has_way(binding)
             and binding.call_id == asked.call_id
             and binding.instance == contact.instance
             and self._provider_remaining(binding) > binding.provider_interval / 2
@@ -223,6 +236,22 @@ class Registrar:
 
     def _provider_remaining(self, binding: Binding) -> float:
         return binding.provider_expires_at - self._around.now()
+
+    def _has_way(self, binding: Binding) -> bool:
+        """Whether the connection is up that the provider was asked over.
+
+        Where it is gone, the provider may have been restarted and have forgotten the phone, or may be one that reaches
+        phones only over the connection that registered them (RFC 5626 section 5.3).
+        """
+        way = self._ways.get(binding.token)
+        return way is not None and way.is_open
+
+    def _note_way(self, token: str, way: Flow | None) -> None:
+        """Remember what a phone was registered over; at times forget those of bindings that expired."""
+        if way is not None:
+            self._ways[token] = way
+        if len(self._ways) > 2 * len(self._store) + 100:
+            self._ways = {token: way for token, way in self._ways.items() if self._store.find_token(token) is not None}
 
     def _refresh(self, asked: Asked, transaction: ServerTransaction, request: Request) -> None:
         bound = {binding.contact: binding for binding in self._store.find(asked.aor)}
@@ -270,15 +299,16 @@ class Registrar:
             provider_expires_at=now + provider_seconds,
             provider_interval=provider_seconds,
         )
-        self._keep(binding)
+        self._keep(binding, pending.way)
         return seconds
 
-    def _keep(self, binding: Binding) -> None:
+    def _keep(self, binding: Binding, way: Flow | None) -> None:
         """Save unless an answer that overtook this one was about a later request (section 10.3 step 7)."""
         if not self._is_overtaken(binding.aor, binding.contact, binding.call_id, binding.cseq):
             if self._store.find_token(binding.token) is None:
                 log.info("{aor} registered from {source}", aor=binding.aor, source=binding.flow.remote)
             self._store.save(binding)
+            self._note_way(binding.token, way)
 
     def _unbind(self, asked: Asked, contact: str) -> None:
         if not self._is_overtaken(asked.aor, contact, asked.call_id, asked.cseq):
@@ -312,7 +342,7 @@ class Registrar:
         self._around.metrics.registrations.set(len(self._store))
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _Pending:
     """One REGISTER that waits for its provider: the user of the provider-side transaction."""
 
@@ -321,6 +351,11 @@ class _Pending:
     request: Request
     asked: Asked
     tokens: dict[str, str]
+    way: Flow | None = None
+
+    def leaving(self, flow: Flow) -> None:
+        """What counts is what the last attempt left by."""
+        self.way = flow
 
     def receive_response(self, response: Response) -> None:
         """A final response settles it; a provisional one says nothing that a phone could use (RFC 4320)."""

@@ -46,7 +46,7 @@ from gateway.media.relay import RelayFailure
 from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
-from gateway.registrar import Registrar, Surroundings
+from gateway.registrar import Forwarded, Registrar, Surroundings
 from gateway.registration import dress
 from gateway.routing import Router
 from gateway.secret import SECRET_BYTES, kept_secret, new_token
@@ -58,9 +58,8 @@ from gateway.security.nonces import Nonces
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.users import TransactionUser
 from gateway.transport.certificates import CertificateError
-from gateway.transport.flow import Target
+from gateway.transport.flow import Flow, Target
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
@@ -226,8 +225,12 @@ class Gateway:
         providers = {provider.name: provider for provider in self._configuration.providers}
         domains = {domain.name.lower(): domain for domain in self._configuration.domains}
 
-        def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
-            self._trunk.forward(request, Destination(domain, providers[domain.provider]), user, dress)
+        def forward(request: Request, domain: Domain, user: Forwarded) -> None:
+            def dressed(request: Request, flow: Flow) -> None:
+                dress(request, flow)
+                user.leaving(flow)
+
+            self._trunk.forward(request, Destination(domain, providers[domain.provider]), user, dressed)
 
         surroundings = Surroundings(
             domain_named=lambda host: domains.get(host.lower()),

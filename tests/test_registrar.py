@@ -86,6 +86,30 @@ def test_short_refreshes_are_answered_here_while_the_provider_is_fresh() -> None
     assert len(site.asked) == 1, "half of what the provider granted is over"
 
 
+def test_the_provider_is_asked_again_when_the_connection_it_was_asked_over_is_gone() -> None:
+    site = Registering()
+    site.registered()
+    site.trunk.close()
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert len(site.asked) == 1, "it may have been restarted, and have forgotten everybody"
+    site.trunk = RecordingFlow(port=5061)
+    site.asked.clear()
+    site.registered(register(CONTACT, cseq=3, expires="60"))
+    site.send(register(CONTACT, cseq=4, expires="60"))
+    assert not site.asked
+
+
+def test_the_ways_of_expired_bindings_are_forgotten() -> None:
+    site = Registering()
+    for number in range(200):
+        site.registered(
+            register(f"<sip:u@192.0.2.7:{number + 1}>", user=f"u{number}", expires="60", call_id=f"c{number}")
+        )
+        site.clock.advance(61)
+        site.registrar.expire()
+    assert len(site.registrar._ways) <= 102
+
+
 def test_a_local_refresh_never_lasts_longer_than_the_providers_registration() -> None:
     site = Registering()
     site.registered(register(CONTACT, expires="3600"), seconds=1000)

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from gateway.config import Domain, Downgrade
 from gateway.location.memory import MemoryStore
 from gateway.metrics import Metrics
-from gateway.registrar import Registrar, RegistrarTerms, Surroundings
+from gateway.registrar import Forwarded, Registrar, RegistrarTerms, Surroundings
 from gateway.security.memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
@@ -76,6 +76,7 @@ class Registering:
     ) -> None:
         self.clock = Clock()
         self.flow = RecordingFlow()
+        self.trunk = RecordingFlow(port=5061)  # what REGISTERs leave by
         self.store = MemoryStore(self.now, capacity)
         self.metrics = Metrics(CollectorRegistry())
         self.asked: list[tuple[Request, TransactionUser]] = []
@@ -85,7 +86,7 @@ class Registering:
         core.registrar = self.registrar = Registrar(
             Surroundings(
                 lambda host: domains.get(host.lower()),
-                lambda request, domain, user: self.asked.append((request, user)),
+                self._forward,
                 self.store,
                 self.now,
                 self.metrics,
@@ -96,6 +97,10 @@ class Registering:
             terms,
         )
         self._layer = TransactionLayer(self.clock, core)
+
+    def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
+        user.leaving(self.trunk)
+        self.asked.append((request, user))
 
     def now(self) -> float:
         """Seconds since the epoch."""
