@@ -134,6 +134,30 @@ def test_values(parse_value: Callable[[str], object]) -> None:
             is_right(value, password="p", method="INVITE")
 
 
+@pytest.mark.parametrize("kind", [Uri, NameAddress, Via])
+def test_the_short_way_of_a_parser_finds_what_the_long_way_finds(kind: type[Uri | NameAddress | Via]) -> None:
+    chance = random.Random(7)
+    good = {
+        Uri: "sip:a.b+c@example.com:5060;lr;x=y;transport=TCP",
+        NameAddress: '"A \\" B" <sips:a@h-1.example:50610;transport=tcp;lr>;tag=1;q=0.5;flag',
+        Via: "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK1;rport;received=::1",
+    }[kind]
+    letters = [*' \t";:,<>=@%[]/\\*.0aZ~é', "tag=", "::", "//"]
+    both = 0
+    for _ in range(3_000):
+        text = good
+        for _ in range(chance.randint(0, 2)):
+            start = chance.randrange(len(text) + 1)
+            text = text[:start] + chance.choice(letters) + text[start + chance.randint(0, 1) :]
+        try:
+            short = kind.parse(text)
+        except MalformedMessage:
+            continue
+        assert short == kind._parse_rare(text.strip(" \t"))
+        both += 1
+    assert both > 800
+
+
 LINES = [
     b"X: " + b"a" * 30_000,
     b"X: " + b" " * 30_000 + b"a",
