@@ -4,7 +4,8 @@ What lives here: the commands and asking over HTTP. What does not: how answers l
 file holds (`certificate_files`). Every command prints for people, or with --json exactly what it learnt; a failure is
 one line and exit code 1.
 
-    gatewayctl calls -> GET http://ADMIN/api/calls -> JSON -> table
+    gatewayctl calls  -> GET  http://ADMIN/api/calls  -> JSON -> table
+    gatewayctl reload -> POST http://ADMIN/api/reload -> JSON -> lines
 """
 
 import json
@@ -41,7 +42,7 @@ def asking(command: Command) -> Command:
 
 @click.group()
 def main() -> None:
-    """Ask a running gateway about its calls, phones, domains and peers, or check a configuration.
+    """Ask a running gateway about its calls, phones, domains and peers, change it, or check a configuration.
 
     The gateway asked is the one at --url or $GATEWAY_URL, else the one that --config FILE or $GATEWAY_CONFIG describes.
     """
@@ -100,10 +101,66 @@ def domains(config: Path | None, url: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("name")
+@click.option(
+    "--security",
+    type=click.Choice(["required", "preferred", "off", "configured"]),
+    help="Set it for new calls, now and after restarts; configured: what the file says.",
+)
 @asking
-def peers(config: Path | None, url: str | None, as_json: bool) -> None:
-    """The providers, and what each was last seen to do."""
-    _show(_ask(config, url, "/api/peers"), as_json, text.table)
+def domain(name: str, security: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
+    """One domain: its policy, and who changed what and when; or set its security."""
+    path = "/api/domains/" + urllib.parse.quote(name, safe="")
+    if security is not None:
+        _ask(config, url, path, {"security": security})
+    _show(_ask(config, url, path), as_json, text.domain)
+
+
+@main.command()
+@asking
+def reload(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Let the gateway read its configuration, certificates and passwords again; calls in progress go on."""
+    _show(_ask(config, url, "/api/reload", {}), as_json, text.reloaded)
+
+
+@main.command()
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with a line of names first.")
+@asking
+def cdr(as_csv: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The call detail records of the latest calls that ended, one JSON line each."""
+    _show(_ask(config, url, "/api/cdr"), as_json, text.comma_separated if as_csv else text.json_lines)
+
+
+@main.group(invoke_without_command=True)
+@asking
+@click.pass_context
+def peers(context: click.Context, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The providers, and what each peer was last seen to do."""
+    if context.invoked_subcommand is None:
+        _show(_ask(config, url, "/api/peers"), as_json, text.table)
+
+
+@peers.command()
+@click.argument("name")
+@asking
+def forget(name: str, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Forget what a provider (or a phone, by its address) was seen to do: the next look counts."""
+    answer = _ask(config, url, "/api/peers/forget", {"name": name})
+    _show(answer, as_json, lambda _: f"{name} is forgotten")
+
+
+@peers.command()
+@click.argument("name")
+@click.option("--tls", is_flag=True, help="It does TLS.")
+@click.option("--srtp", is_flag=True, help="It does SRTP.")
+@asking
+def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Expect TLS or SRTP of a provider (or a phone) before it was ever seen to do it."""
+    features = [feature for feature, told in (("tls", tls), ("srtp", srtp)) if told]
+    if not features:
+        raise click.UsageError("--tls or --srtp is needed")
+    answer = _ask(config, url, "/api/peers/learn", {"name": name, "features": features})
+    _show(answer, as_json, lambda _: f"{name} is expected to do {' and '.join(features).upper()}")
 
 
 @main.command()
@@ -148,13 +205,15 @@ def _base_url(config: Path | None, url: str | None) -> str:
     return f"http://{host}:{admin.port}"
 
 
-def _ask(config: Path | None, url: str | None, path: str) -> object:
-    """What the gateway answers to GET `path`; ClickException when it does not."""
+def _ask(config: Path | None, url: str | None, path: str, change: object = None) -> object:
+    """What the gateway answers to GET `path`, or to POST with a change; ClickException when it does not."""
     base = _base_url(config, url)
+    body = None if change is None else json.dumps(change).encode()
+    request = urllib.request.Request(base + path, body, {"Content-Type": "application/json"})  # noqa: S310 - our own URL
     # The gateway is near: a proxy that the environment names has no part in it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(base + path, timeout=SECONDS_TO_ANSWER) as answer:
+        with opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
             value: object = json.load(answer)
             return value
     except urllib.error.HTTPError as error:

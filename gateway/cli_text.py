@@ -4,6 +4,9 @@ What lives here: text from JSON values. What does not: asking for them (`cli`). 
 version of the gateway, so a key that is missing is shown as a dash and one that is new gets a column of its own.
 """
 
+import csv
+import io
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -55,6 +58,48 @@ def call(answer: object) -> str:
         parts.append(f"{left_out} more messages were not kept.")
     parts.append("Why\n" + columns(_rows(answer.get("chain")), ("leg", "step", "what", "code")))
     return "\n\n".join(parts)
+
+
+def domain(answer: object) -> str:
+    """One domain: its policy, then who changed what and when."""
+    if not isinstance(answer, Mapping):
+        return str(answer)
+    policy = [f"{str(key).replace('_', ' '):26}{_cell(str(key), answer[key])}" for key in answer if key != "changes"]
+    changes = [_change(entry) for entry in _rows(answer.get("changes"))]
+    return "\n".join([*policy, "", "Changes", *(changes or ["none"])])
+
+
+def _change(entry: Mapping[str, object]) -> str:
+    told = [f"{key} {_cell(key, entry[key])}" for key in entry if key not in ("at", "who", "what", "domain", "peer")]
+    return "  ".join(_cell(key, entry.get(key)) for key in ("at", "who", "what")) + "  " + ", ".join(told)
+
+
+def reloaded(answer: object) -> str:
+    """What a reload changed, a line each."""
+    changes = answer.get("changes") if isinstance(answer, Mapping) else None
+    lines = [_cell("", line) for line in changes] if isinstance(changes, list) else []
+    return "\n".join(lines) or "read again, nothing changed"
+
+
+def json_lines(answer: object) -> str:
+    """Rows as JSON, one a line."""
+    return "\n".join(json.dumps(row) for row in _rows(answer))
+
+
+def comma_separated(answer: object) -> str:
+    """Rows as CSV (RFC 4180) with a line of names first. What a spreadsheet would run as a formula begins with '."""
+    rows, file = _rows(answer), io.StringIO()
+    writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _csv_cell(value) for key, value in row.items()})
+    return file.getvalue().rstrip("\n")
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
 
 
 def ladder(steps: Sequence[Mapping[str, object]]) -> str:

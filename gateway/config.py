@@ -72,6 +72,8 @@ class GatewayTerms:
 
     name: Annotated[str, fields.name]
     state_directory: Path
+    history_days: Annotated[int, number(1, 3650)] = 30
+    """How long calls that ended are kept with their ladders and reasons."""
 
 
 @attrs.frozen

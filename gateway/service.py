@@ -16,6 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
@@ -29,16 +30,21 @@ from twisted.names.client import Resolver
 from twisted.python.failure import Failure
 
 from gateway.admin.api import admin_site
+from gateway.admin.inspection import NotChanged
+from gateway.audit import AuditLog
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
 from gateway.b2bua.passing import Passing
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config import Configuration, Domain
+from gateway.cdr import CdrFile
+from gateway.config import Configuration, ConfigurationError, Domain
 from gateway.core import UasCore
 from gateway.dialog.dialog import key_of
 from gateway.health import Health
+from gateway.history import CallHistory
+from gateway.kept import KeptTable, prepare
 from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
 from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
@@ -46,6 +52,7 @@ from gateway.media.relay import RelayFailure
 from gateway.metrics import Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
+from gateway.peers import keeper, recalled
 from gateway.registrar import Forwarded, Registrar, Surroundings
 from gateway.registration import dress
 from gateway.routing import Router
@@ -53,8 +60,9 @@ from gateway.secret import SECRET_BYTES, kept_secret, new_token
 from gateway.security.admission import DomainAdmission, Gate, resolver_of
 from gateway.security.authenticator import Authenticator
 from gateway.security.credentials import CredentialsError
-from gateway.security.memory import PeerMemory
+from gateway.security.memory import CAPACITY, PeerMemory
 from gateway.security.nonces import Nonces
+from gateway.settings import Settings
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
@@ -75,7 +83,15 @@ EXPIRY_SECONDS = 5.0
 RESOLVING_SECONDS = 5.0
 """Between two looks for names of peers that are to be resolved again."""
 
-OPERATORS_ERRORS = (StoreUnusable, RelayFailure, CannotListenError, CertificateError, CredentialsError, OSError)
+OPERATORS_ERRORS = (
+    StoreUnusable,
+    RelayFailure,
+    CannotListenError,
+    CertificateError,
+    ConfigurationError,
+    CredentialsError,
+    OSError,
+)
 """What can go wrong at the start without a bug: each is one line for the operator."""
 
 
@@ -122,7 +138,9 @@ class Gateway:
     def __init__(self, configuration: Configuration) -> None:
         state = configuration.gateway.state_directory
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._configuration = configuration
+        audit = AuditLog(state / "audit.jsonl", time.time)
+        self._settings = Settings(configuration, audit, time.time)
+        configuration = self._configuration = self._settings.current
         self._metrics = Metrics(CollectorRegistry())
         path = state / "bindings.sqlite"
         self._store = SqliteStore(path, PooledDatabase(path, reactor), reactor, time.time)
@@ -131,7 +149,11 @@ class Gateway:
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
         self._transactions = TransactionLayer(reactor)
         self._locator = Locator(Names(Resolver(resolv="/etc/resolv.conf", reactor=reactor), reactor))
-        self._memory = PeerMemory(time.time, self._metrics)
+        self._peers = _table(state / "peers.sqlite")
+        self._memory = PeerMemory(time.time, self._metrics, keeper(self._peers, time.time))
+        cdr = CdrFile(state / "cdr.jsonl")
+        days = configuration.gateway.history_days
+        self._history = CallHistory(_table(state / "calls.sqlite"), cdr, reactor, time.time, days)
         self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
@@ -145,6 +167,10 @@ class Gateway:
         self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
         self._trunk.order = self._health.order
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
+        self._calls.finished = lambda record: self._history.ended(record.as_json())
+        self._overview = Overview(
+            self._settings, self._calls, self._history, self._store, self._memory, audit, time.time
+        )
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
         self._relay.ended = self._calls.media_ended
@@ -166,6 +192,7 @@ class Gateway:
 
         gate = Gate(self._admission, is_in_dialog, self._transactions.receive, self._metrics)
         self._transport.receiver = gate.receive
+        self._settings.renew, self._settings.adopt = self._renew, self._adopt
         self._resolving = LoopingCall(self._admission.refresh)
         self._expiry = LoopingCall(self._registrar.expire)
         self._admin: Any = None
@@ -174,11 +201,13 @@ class Gateway:
     def start(self) -> Generator[Deferred[Any], Any, None]:
         """Open everything; fails with one of OPERATORS_ERRORS."""
         yield self._store.start()
+        yield self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
+        yield self._history.start()
         yield self._relay.start()
         yield self._transport.start()
-        overview = Overview(self._configuration, self._calls, self._store, time.time)
         admin = self._configuration.admin
-        self._admin = reactor.listenTCP(admin.port, admin_site(overview, self._metrics), interface=admin.address)
+        site = admin_site(self._overview, self._overview, self._metrics)
+        self._admin = reactor.listenTCP(admin.port, site, interface=admin.address)
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self._overload.start()
         self._health.start(self._configuration.providers)
@@ -208,32 +237,45 @@ class Gateway:
         yield self._transport.stop()
         self._transactions.stop()
         yield self._relay.stop()
+        yield self._history.stop()
+        yield self._peers.stop()
         yield self._store.stop()
 
     def reload(self) -> None:
-        """Read certificates, keys and trust again; what cannot be read leaves everything as it was."""
+        """Read the configuration, certificates and passwords again; a mistake leaves everything as it was."""
+        self._history.reopen()
         try:
-            self._transport.reload()
-            log.info("certificates are read again")
-        except CertificateError as error:
-            log.error("certificates stay as they were: {reason}", reason=error)
+            changes = self._overview.reload("SIGHUP")["changes"]
+            log.info("the configuration is read again: {changes}", changes=changes or "nothing changed")
+        except NotChanged as error:
+            for line in error.lines:
+                log.error("the configuration stays as it was: {reason}", reason=line)
+
+    def _renew(self, configuration: Configuration) -> None:
+        """Read again what files a configuration names; raises CredentialsError or CertificateError for one of them."""
+        prepared = self._admission.prepare(configuration)
+        self._transport.reload()
+        self._admission.adopt(prepared)
+        self._admission.refresh()
+
+    def _adopt(self, configuration: Configuration) -> None:
+        """New calls and registrations go by this configuration; those in progress keep what they began with."""
+        self._router.adopt(configuration)
+        self._health.start(configuration.providers)
 
     def _locate(self, uri: str) -> Deferred[list[Target]]:
         return self._locator.locate(Uri.parse(uri))
 
     def _new_registrar(self, secret: bytes) -> Registrar:
-        providers = {provider.name: provider for provider in self._configuration.providers}
-        domains = {domain.name.lower(): domain for domain in self._configuration.domains}
-
         def forward(request: Request, domain: Domain, user: Forwarded) -> None:
             def dressed(request: Request, flow: Flow) -> None:
                 dress(request, flow)
                 user.leaving(flow)
 
-            self._trunk.forward(request, Destination(domain, providers[domain.provider]), user, dressed)
+            self._trunk.forward(request, Destination(domain, self._router.provider_of(domain)), user, dressed)
 
         surroundings = Surroundings(
-            domain_named=lambda host: domains.get(host.lower()),
+            domain_named=lambda host: self._router.domain_named(host),
             forward=forward,
             store=self._store,
             now=time.time,
@@ -241,12 +283,17 @@ class Gateway:
             memory=self._memory,
             new_tag=new_token,
             secret=secret,
+            changed_at=self._settings.changed_at,
         )
         return Registrar(surroundings)
 
 
+def _table(path: Path) -> KeptTable:
+    return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
+
+
 def _on_hangup(reload: Any) -> None:
-    """SIGHUP reads the certificates again."""
+    """SIGHUP reads the configuration again, and whatever files it names."""
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
 
 

@@ -42,8 +42,22 @@ ANSWERS: dict[str, object] = {
     ],
     "/api/domains": [{"name": "example.com", "emergency_numbers": ["112", "911"]}],
     "/api/peers": [],
+    "/api/domains/example.com": {
+        "name": "example.com",
+        "security": "off",
+        "changes": [
+            {"at": "2026-01-01T00:00:00Z", "who": "root", "what": "switch", "domain": "example.com", "to": "off"}
+        ],
+    },
+    "/api/cdr": [
+        {"id": "1", "caller": "=cmd|x", "reason": "a, b", "answered_at": None},
+        {"id": "2", "caller": "sip:a@b", "reason": "", "answered_at": 1.5},
+    ],
     "/healthz": {"status": "ok"},
 }
+
+
+CHANGED: list[tuple[str, object, str]] = []
 
 
 class AnswersAsAdmin(BaseHTTPRequestHandler):
@@ -53,6 +67,15 @@ class AnswersAsAdmin(BaseHTTPRequestHandler):
         found = self.path in ANSWERS
         body = ANSWERS[self.path] if found else {"status": 404, "error": "There is no call nobody."}
         self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        CHANGED.append((self.path, asked, self.headers["Content-Type"]))
+        good = asked.get("name") != "nobody"
+        body = {"changes": ["domain a: new"]} if good else {"status": 404, "error": "There is no peer nobody."}
+        self.send_response(200 if good else 404)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
 
@@ -192,3 +215,42 @@ def test_a_file_that_is_no_certificate_is_told_in_its_row(file: Path) -> None:
     file.with_name("ca.pem").write_text("nothing")
     rows = json.loads(gatewayctl("certs", "--config", str(file), "--json").output)
     assert rows[-1]["problem"]
+
+
+def test_a_domain_is_switched_and_shown_with_its_changes(port: int) -> None:
+    CHANGED.clear()
+    result = gatewayctl("domain", "example.com", "--security", "preferred", "--url", f"http://127.0.0.1:{port}")
+    assert result.exit_code == 0
+    assert CHANGED == [("/api/domains/example.com", {"security": "preferred"}, "application/json")]
+    assert "2026-01-01T00:00:00Z  root  switch  to off" in result.output
+    assert gatewayctl("domain", "example.com", "--security", "sometimes").exit_code == 2
+
+
+def test_peers_are_forgotten_and_learnt(port: int) -> None:
+    CHANGED.clear()
+    url = ("--url", f"http://127.0.0.1:{port}")
+    assert gatewayctl("peers", "forget", "main", *url).output == "main is forgotten\n"
+    assert gatewayctl("peers", "learn", "main", "--tls", "--srtp", *url).exit_code == 0
+    assert [(path, asked) for path, asked, _ in CHANGED] == [
+        ("/api/peers/forget", {"name": "main"}),
+        ("/api/peers/learn", {"name": "main", "features": ["tls", "srtp"]}),
+    ]
+    refused = gatewayctl("peers", "forget", "nobody", *url)
+    assert (refused.exit_code, refused.output) == (1, "Error: There is no peer nobody.\n")
+    assert gatewayctl("peers", "learn", "main", *url).exit_code == 2
+    assert gatewayctl("peers", *url).output == "none\n"
+
+
+def test_a_reload_tells_what_changed(port: int) -> None:
+    assert gatewayctl("reload", "--url", f"http://127.0.0.1:{port}").output == "domain a: new\n"
+
+
+def test_call_details_are_json_lines_or_csv_that_no_spreadsheet_runs(port: int) -> None:
+    url = ("--url", f"http://127.0.0.1:{port}")
+    lines = gatewayctl("cdr", *url).output.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2"]
+    assert gatewayctl("cdr", "--csv", *url).output.splitlines() == [
+        "id,caller,reason,answered_at",
+        '1,\'=cmd|x,"a, b",',
+        "2,sip:a@b,,1.5",
+    ]

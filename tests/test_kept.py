@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, cast
 
 import pytest
-from twisted.enterprise.adbapi import Transaction
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway import kept
 from gateway.kept import NOTES, RETRY_DELAY, WRITE_DELAY, KeptTable
 from gateway.location.sqlite import StoreUnusable
-
-Result = TypeVar("Result")
-
-
-class DirectDatabase:
-    """Runs each interaction at once; can be told to fail."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, timeout=0.05)
-        self.failing = False
-        self.closed = False
-
-    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
-        try:
-            if self.failing:
-                raise sqlite3.OperationalError("disk is full")
-            kept.prepare(self._connection)
-            with self._connection:
-                return succeed(work(cast(Transaction, self._connection.cursor())))
-        except sqlite3.Error:
-            return fail()
-
-    def close(self) -> None:
-        self._connection.close()
-        self.closed = True
+from gateway.peers import keeper, recalled
+from gateway.security.memory import Peer, Sightings
+from tests.support.direct_database import DirectDatabase, got
 
 
 class Opened:
     """A table on a file."""
 
     def __init__(self, path: Path) -> None:
-        self.clock = Clock()
         self.database = DirectDatabase(path)
+        self.clock = self.database.clock
         self.table = KeptTable(path, self.database, self.clock)
 
     def all(self) -> list[tuple[str, kept.Value]]:
         return got(self.table.latest(100))
-
-
-def got(deferred: Deferred[Result]) -> Result:
-    results: list[Result] = []
-    deferred.addCallback(results.append)
-    assert results, "not there at once"
-    return results[0]
 
 
 @pytest.fixture
@@ -118,3 +83,15 @@ def test_a_file_that_is_no_table_is_one_line(path: Path) -> None:
     Opened(path).table.latest(1).addErrback(failures.append)
     assert failures[0].check(StoreUnusable)
     assert str(failures[0].value) == f"{path}: cannot be used: file is not a database"
+
+
+def test_the_memory_of_peers_is_kept_and_recalled(path: Path) -> None:
+    opened = Opened(path)
+    keep = keeper(opened.table, lambda: 5.0)
+    main, phone = Peer("main", "sip:provider.example.com"), Peer("sip:alice@example.com")
+    keep(main, Sightings(did_tls_at=3.0, lacked_srtp_at=4.0))
+    keep(phone, Sightings(did_tls_at=1.0))
+    keep(phone, None)
+    opened.table.put("odd", 1.0, {"name": 7})
+    got(opened.table.stop())
+    assert list(recalled(Opened(path).all())) == [(main, Sightings(did_tls_at=3.0, lacked_srtp_at=4.0))]

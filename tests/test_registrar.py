@@ -433,3 +433,16 @@ def test_phones_that_never_did_tls_are_not_remembered() -> None:
     site = Registering()
     site.registered()
     assert len(site.memory) == 0
+
+
+def test_a_refresh_goes_to_the_provider_when_the_way_there_was_changed() -> None:
+    site = Registering()
+    site.registered()
+    site.changed_at = NOW + 1
+    site.clock.advance(2)
+    site.send(register(CONTACT, cseq=5))
+    assert len(site.asked) == 1
+    site.answer(200)
+    assert site.told().status == 200
+    site.send(register(CONTACT, cseq=6))
+    assert site.asked == []

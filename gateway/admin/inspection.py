@@ -1,11 +1,13 @@
-"""What the administration interface asks the running gateway.
+"""What the administration interface asks of the running gateway.
 
-What lives here: the questions, as a Protocol that service.py answers. What does not: HTTP (`api`), pages (`pages`),
-and how anything is found out. Answers are JSON values that hold no secret; they are copies, which nobody changes
-afterwards.
+What lives here: the questions (`Inspection`) and the changes (`Control`), as Protocols that overview.py answers. What
+does not: HTTP (`api`), pages (`pages`), and how anything is found out or done. Answers are JSON values that hold no
+secret; they are copies, which nobody changes afterwards.
 """
 
 from typing import Protocol, TypeAlias
+
+from twisted.internet.defer import Deferred
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Row: TypeAlias = dict[str, Json]
@@ -17,8 +19,11 @@ class Inspection(Protocol):
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first: a summary of each."""
 
-    def call(self, call_id: str) -> Row | None:
+    def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call: its ladder, its chain of reasons; None when there is none of that id."""
+
+    def call_details(self) -> list[Row]:
+        """The call detail records of calls that ended, the latest last."""
 
     def phones(self) -> list[Row]:
         """The bindings of phones that have not expired."""
@@ -26,5 +31,33 @@ class Inspection(Protocol):
     def domains(self) -> list[Row]:
         """The configured domains and their policy."""
 
+    def domain(self, name: str) -> Row | None:
+        """One domain, with who changed what of it and when; None when there is none of that name."""
+
     def peers(self) -> list[Row]:
-        """The providers, and what each was last seen to do."""
+        """The providers, and what each peer was last seen to do."""
+
+
+class NotChanged(Exception):
+    """A change was refused, and everything is as it was; `lines` say why."""
+
+    def __init__(self, *lines: str, status: int = 400) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.status = status
+
+
+class Control(Protocol):
+    """Changes to the running gateway; each raises NotChanged. `who` goes into the record of changes."""
+
+    def switch_domain(self, name: str, security: str, who: str) -> Row:
+        """Set the security of a domain ("configured": what the file says); the domain as it is now."""
+
+    def reload(self, who: str) -> Row:
+        """Read the configuration, certificates and passwords again; what changed."""
+
+    def forget_peer(self, name: str, who: str) -> Row:
+        """Forget what a provider or phone was seen to do."""
+
+    def learn_peer(self, name: str, features: list[str], who: str) -> Row:
+        """Expect these features ("tls", "srtp") of a provider or phone from now on."""

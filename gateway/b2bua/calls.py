@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,7 +20,7 @@ from gateway.b2bua.caller import CallerLeg
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.initial import Identities
 from gateway.b2bua.leg import LegTerms
-from gateway.b2bua.offer_answer import has_sdp, is_readable
+from gateway.b2bua.offer_answer import has_sdp, is_readable, is_understood
 from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.record import CallRecord, Direction, Json, LegName
@@ -77,7 +77,7 @@ class Calls:
         invite = transaction.request
         if len(self._active) >= CEILING:
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
-        if not is_readable(invite):
+        if not is_readable(invite) or not is_understood(invite):
             raise Refused(415, "", (("Accept", "application/sdp"),))
         if route.binding is not None and phone_flow is None:
             raise Refused(480, "The phone's connection is gone")
@@ -144,7 +144,9 @@ class Calls:
         released = self._release(record) if call.media_path.anchored else succeed(None)
         if record.status in CHALLENGES:
             return  # the caller comes again with its answer: that is the call
-        released.addCallback(lambda _: self.finished(record))
+        released.addCallback(lambda _: self.finished(record)).addErrback(
+            lambda failure: log.failure("call {call_id} is not kept", failure, call_id=record.id)
+        )
         self._ended.append(record)
         self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         log.info(

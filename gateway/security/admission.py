@@ -12,7 +12,7 @@ A scanner learns nothing from silence, and nobody unproved makes the gateway com
 proved but keeps guessing passwords is dropped too, once its failures are more than a slip; a right one always counts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList
@@ -47,6 +47,10 @@ class _Guarded:
     passwords: Passwords
 
 
+Prepared = Mapping[str, _Guarded]
+"""Every domain as seen from outside, by name."""
+
+
 class DomainAdmission:
     """Admits requests from the provider's side. ``now`` gives seconds since the epoch."""
 
@@ -60,10 +64,10 @@ class DomainAdmission:
         self._now = now
         self._domains: dict[str, _Guarded] = {}
         self._resolver = AccessResolver((), resolve, now)
-        self.reconfigure(configuration)
+        self.adopt(self.prepare(configuration))
 
-    def reconfigure(self, configuration: Configuration) -> None:
-        """Go by another configuration from now on; raises CredentialsError, and then everything stays as it was."""
+    def prepare(self, configuration: Configuration) -> Prepared:
+        """What `adopt` takes, from another configuration, its passwords read; raises CredentialsError."""
         providers = {provider.name: provider for provider in configuration.providers}
         domains = {item.name.lower(): _guarded(item, providers[item.provider]) for item in configuration.domains}
         for name, guarded in domains.items():
@@ -73,8 +77,12 @@ class DomainAdmission:
         for item in configuration.domains:
             if item.challenge and item.credentials is None:
                 log.warn("{domain} challenges nobody: it has challenge, but no credentials", domain=item.name)
-        self._domains = domains
-        self._resolver = AccessResolver((item.access for item in domains.values()), self._resolve, self._now)
+        return domains
+
+    def adopt(self, prepared: Prepared) -> None:
+        """Go by what was prepared from now on."""
+        self._domains = dict(prepared)
+        self._resolver = AccessResolver((item.access for item in prepared.values()), self._resolve, self._now)
 
     def refresh(self) -> None:
         """Resolve the names that are due; to be called at the start and every few seconds."""

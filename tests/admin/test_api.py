@@ -8,14 +8,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from treq.content import text_content
 from treq.testing import RequestTraversalAgent
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import IBodyProducer, IResponse
 from zope.interface import implementer
 
-from gateway.admin.api import admin_resource
-from gateway.admin.inspection import Row
+from gateway.admin.api import _is_loopback, admin_resource
+from gateway.admin.inspection import NotChanged, Row
 from gateway.metrics import Metrics
 
 T = TypeVar("T")
@@ -51,8 +52,11 @@ class FakeInspection:
     def calls(self) -> list[Row]:
         return [CALL]
 
-    def call(self, call_id: str) -> Row | None:
-        return CALL if call_id == CALL["id"] else None
+    def call(self, call_id: str) -> Deferred[Row | None]:
+        return succeed(CALL if call_id == CALL["id"] else None)
+
+    def call_details(self) -> list[Row]:
+        return [{"id": CALL["id"]}]
 
     def phones(self) -> list[Row]:
         return [{"aor": "sip:alice@example.com"}]
@@ -60,8 +64,35 @@ class FakeInspection:
     def domains(self) -> list[Row]:
         return [{"name": "example.com"}]
 
+    def domain(self, name: str) -> Row | None:
+        return {"name": name, "changes": []} if name == "example.com" else None
+
     def peers(self) -> list[Row]:
         return [{"name": "main"}]
+
+
+class FakeControl:
+    """A gateway that notes what it is asked to change."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    def switch_domain(self, name: str, security: str, who: str) -> Row:
+        if name != "example.com":
+            raise NotChanged(f"There is no domain {name}.", status=404)
+        self.asked.append((name, security, who))
+        return {"name": name, "security": security}
+
+    def reload(self, who: str) -> Row:
+        raise NotChanged("gateway.toml: one mistake", "gateway.toml: another")
+
+    def forget_peer(self, name: str, who: str) -> Row:
+        self.asked.append(("forget", name, who))
+        return {"forgotten": 1}
+
+    def learn_peer(self, name: str, features: list[str], who: str) -> Row:
+        self.asked.append(("learn", name, features, who))
+        return {"name": name}
 
 
 class BrokenInspection(FakeInspection):
@@ -91,16 +122,52 @@ class Answer:
     text: str
 
 
+@implementer(IBodyProducer)
+class Body:
+    """The body of a request, sent at once."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.length = len(body)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Everything is sent already."""
+
+    def resumeProducing(self) -> None:
+        """Everything is sent already."""
+
+    def stopProducing(self) -> None:
+        """Everything is sent already."""
+
+
 class Client:
     """Asks a resource of ours."""
 
     def __init__(self, inspection: FakeInspection) -> None:
         self.metrics = Metrics(CollectorRegistry())
-        self._agent = RequestTraversalAgent(admin_resource(inspection, self.metrics))  # type: ignore[no-untyped-call]
+        self.control = FakeControl()
+        resource = admin_resource(inspection, self.control, self.metrics)
+        self._agent = RequestTraversalAgent(resource)  # type: ignore[no-untyped-call]
 
-    def ask(self, path: str, method: str = "GET", host: str = "127.0.0.20:8080") -> Answer:
-        named = Headers({b"host": [host.encode()]})
-        asked: Deferred[IResponse] = self._agent.request(method.encode(), f"http://127.0.0.1{path}".encode(), named)  # type: ignore[no-untyped-call]
+    def ask(
+        self,
+        path: str,
+        method: str = "GET",
+        host: str = "127.0.0.20:8080",
+        body: bytes = b"",
+        content_type: str = "application/json",
+        **fields: str,
+    ) -> Answer:
+        named = Headers({b"host": [host.encode()], b"content-type": [content_type.encode()]})
+        for name, value in fields.items():
+            named.addRawHeader(name, value)
+        asked: Deferred[IResponse] = self._agent.request(  # type: ignore[no-untyped-call]
+            method.encode(), f"http://127.0.0.1{path}".encode(), named, Body(body) if body else None
+        )
         response = now(asked)
         self._agent.flush()  # type: ignore[no-untyped-call]
         headers = {name.decode().lower(): values[0].decode() for name, values in response.headers.getAllRawHeaders()}
@@ -188,6 +255,58 @@ def test_an_unknown_call_is_a_json_404(client: Client) -> None:
 
 def test_an_unknown_path_is_a_json_404(client: Client) -> None:
     assert error_of(client.ask("/api/secrets"))[0] == 404
+
+
+CHANGES = [
+    ("/api/domains/example.com", {"security": "off"}, ("example.com", "off")),
+    ("/api/peers/forget", {"name": "main"}, ("forget", "main")),
+    ("/api/peers/learn", {"name": "main", "features": ["tls"]}, ("learn", "main", ["tls"])),
+]
+
+
+@pytest.mark.parametrize(("path", "change", "asked"), CHANGES)
+def test_a_change_is_made_in_the_name_of_who_asks(
+    client: Client, path: str, change: object, asked: tuple[object, ...]
+) -> None:
+    answer = client.ask(path, "POST", body=json.dumps(change).encode())
+    assert answer.status == 200, answer.text
+    assert client.control.asked == [(*asked, "somebody at 127.0.0.1")]
+
+
+@pytest.mark.parametrize("path", [path for path, _, _ in CHANGES])
+def test_a_web_page_changes_nothing(client: Client, path: str) -> None:
+    body = json.dumps({"name": "main", "security": "off", "features": []}).encode()
+    assert error_of(client.ask(path, "POST", body=body, content_type="text/plain"))[0] == 415
+    assert error_of(client.ask(path, "POST", body=body, origin="https://evil.example"))[0] == 403
+    assert error_of(client.ask(path, "POST", body=body, host="evil.example"))[0] == 421
+    assert client.ask(path, "OPTIONS").headers.get("access-control-allow-origin") is None
+    assert client.control.asked == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"security": 1}'])
+def test_a_change_that_cannot_be_read_is_refused(client: Client, body: bytes) -> None:
+    assert error_of(client.ask("/api/domains/example.com", "POST", body=body))[0] == 400
+    assert client.control.asked == []
+
+
+def test_changes_come_from_this_machine_only() -> None:
+    assert [_is_loopback(host) for host in ("127.0.0.1", "127.8.8.8", "::1")] == [True] * 3
+    assert [_is_loopback(host) for host in ("192.0.2.1", "::", "", "localhost")] == [False] * 4
+
+
+def test_a_change_that_is_refused_says_why(client: Client) -> None:
+    assert error_of(client.ask("/api/reload", "POST", body=b"{}")) == (
+        400,
+        "gateway.toml: one mistake\ngateway.toml: another",
+    )
+    body = b'{"security": "off"}'
+    assert error_of(client.ask("/api/domains/nowhere", "POST", body=body)) == (404, "There is no domain nowhere.")
+
+
+def test_one_domain_and_the_call_details_are_told(client: Client) -> None:
+    assert json.loads(client.ask("/api/domains/example.com").text) == {"name": "example.com", "changes": []}
+    assert error_of(client.ask("/api/domains/nowhere"))[0] == 404
+    assert json.loads(client.ask("/api/cdr").text) == [{"id": CALL["id"]}]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])

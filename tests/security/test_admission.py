@@ -219,7 +219,7 @@ def test_peers_phones_responses_and_dialogs_pass_the_gate(tmp_path: Path) -> Non
 def test_a_domain_with_challenge_but_without_passwords_challenges_nobody(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     careless = attrs.evolve(gate.configuration.domains[0], credentials=None)
-    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(careless,)))
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(careless,))))
     assert gate.asks(make_request("INVITE"))
 
 
@@ -227,12 +227,14 @@ def test_another_configuration_counts_at_once_and_a_wrong_one_not_at_all(tmp_pat
     gate = Gate(tmp_path)
     guarded, rest = gate.configuration.domains
     gate.addresses.clear()
-    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(attrs.evolve(guarded, challenge=()), rest)))
+    gate.admission.adopt(
+        gate.admission.prepare(attrs.evolve(gate.configuration, domains=(attrs.evolve(guarded, challenge=()), rest)))
+    )
     assert gate.asks(make_request("INVITE")), "its names are resolved still"
     (tmp_path / "credentials.toml").chmod(0o640)
     with pytest.raises(CredentialsError):
-        gate.admission.reconfigure(gate.configuration)
+        gate.admission.adopt(gate.admission.prepare(gate.configuration))
     assert gate.asks(make_request("INVITE"))
     elsewhere = attrs.evolve(guarded, restricted_access_domains=("elsewhere.example",), credentials=None)
-    gate.admission.reconfigure(attrs.evolve(gate.configuration, domains=(elsewhere, rest)))
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(elsewhere, rest))))
     assert not gate.asks(make_request("INVITE"))

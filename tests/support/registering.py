@@ -80,6 +80,7 @@ class Registering:
         self.store = MemoryStore(self.now, capacity)
         self.metrics = Metrics(CollectorRegistry())
         self.asked: list[tuple[Request, TransactionUser]] = []
+        self.changed_at = 0.0
         core = _Core()
         self.memory = PeerMemory(self.now, self.metrics)
         domains = {name: Domain(name, "main", downgrade=downgrade) for name in ("example.com", "example.org")}
@@ -93,6 +94,7 @@ class Registering:
                 self.memory,
                 lambda: "tag",
                 b"s" * 32,
+                lambda domain: self.changed_at,
             ),
             terms,
         )

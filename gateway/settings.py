@@ -1,0 +1,212 @@
+"""What the gateway goes by while it runs: the configuration file, with the operators' switches on top.
+
+Here: switching a domain's security at run time, reading the file again, keeping switches over restarts, and writing
+down who changed what and when. Not here: what follows from a change (``renew``, ``adopt``: set by the service).
+
+    FILE -load-> renew (passwords, certificates) -> configured --switches--> current -adopt-> the running parts
+    switch(domain, security, who) -> switches.json, audit.jsonl        reload(who) -> audit.jsonl
+
+A change is adopted whole or not at all: what raises leaves the running configuration, the switches and the file of
+switches as they were. A switch counts until the file says something new for that domain: whoever edits the file after
+a switch means it. Listeners, media and the administration interface are opened once; a change there waits for a restart
+and is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.audit import AuditLog, Json
+from gateway.config import Configuration, ConfigurationError, Domain, Provider, Security, Side, load
+from gateway.config_fields import uri_transport
+
+log = Logger()
+
+FIXED: Final = ("gateway", "listeners", "media", "admin")
+"""Parts of a configuration that only a restart changes."""
+
+Adopt = Callable[[Configuration], None]
+"""Lets running parts go by a configuration; what it raises means that nothing was changed."""
+
+
+class NoSuchDomain(Exception):
+    """The gateway serves no domain of that name."""
+
+
+@attrs.frozen
+class Switch:
+    """A domain's security as an operator set it at run time."""
+
+    security: Security
+    configured: Security
+    """What the file said when it was set."""
+    who: str
+    at: float
+    """Seconds since the epoch."""
+
+
+class Settings:
+    """The configuration in force, and the ways to change it. ``now`` gives seconds since the epoch."""
+
+    def __init__(self, configuration: Configuration, audit: AuditLog, now: Callable[[], float]) -> None:
+        """Raises ConfigurationError for a file of switches that cannot be read."""
+        self._configured = configuration
+        self._audit = audit
+        self._now = now
+        self._path = configuration.gateway.state_directory / "switches.json"
+        self._switches = _still_good(_read(self._path), configuration)
+        self.current = _switched(configuration, self._switches)
+        self._changed_at: dict[str, float] = {}
+        self.renew: Adopt = lambda configuration: None
+        """Reads again the files that a configuration names; may raise."""
+        self.adopt: Adopt = lambda configuration: None
+        """Comes after ``renew``, or alone; raises nothing but our bugs."""
+
+    def security_of(self, domain: str) -> Switch | None:
+        """The switch that is set on a domain."""
+        return self._switches.get(domain.lower())
+
+    def changed_at(self, domain: str) -> float:
+        """When the way to a domain's provider last changed in this run, seconds since the epoch; 0 for never."""
+        return self._changed_at.get(domain.lower(), 0.0)
+
+    def switch(self, name: str, security: Security | None, who: str) -> Domain:
+        """Set a domain's security from now on (None: what the file says again). Raises NoSuchDomain, OSError."""
+        domain = _named(self._configured, name)
+        before = _named(self.current, name).security
+        switches = {key: value for key, value in self._switches.items() if key != domain.name.lower()}
+        if security is not None:
+            switches[domain.name.lower()] = Switch(security, domain.security, who, self._now())
+        self._adopt(self._configured, switches)
+        after = _named(self.current, name)
+        said: dict[str, Json] = {"domain": domain.name, "from": str(before), "to": str(after.security)}
+        self._audit.write(who, "switch", **said)
+        log.info(
+            "{domain}: security is {to} now, was {was} ({who})", was=before, to=after.security, who=who, domain=name
+        )
+        return after
+
+    def reload(self, who: str) -> tuple[str, ...]:
+        """Read the file again; what changed, a line each. Raises ConfigurationError and what ``renew`` raises."""
+        configuration = load(self._configured.source)
+        changes = tuple(_changes(self._configured, configuration))
+        waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
+        kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
+        _check_reachable(kept)
+        self.renew(kept)
+        self._adopt(kept, _still_good(self._switches, kept))
+        told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
+        listed: list[Json] = [*told]
+        self._audit.write(who, "reload", changes=listed)
+        return told
+
+    def _adopt(self, configured: Configuration, switches: dict[str, Switch]) -> None:
+        if switches != self._switches:
+            _write(self._path, switches)
+        before = _ways(self.current)
+        self._configured, self._switches, self.current = configured, switches, _switched(configured, switches)
+        after = _ways(self.current)
+        self._changed_at.update((name, self._now()) for name, way in after.items() if before.get(name) != way)
+        self.adopt(self.current)
+
+
+def _named(configuration: Configuration, name: str) -> Domain:
+    wanted = name.lower().rstrip(".")
+    for domain in configuration.domains:
+        if domain.name.lower() == wanted:
+            return domain
+    raise NoSuchDomain(f"There is no domain {name}.")
+
+
+def _ways(configuration: Configuration) -> dict[str, tuple[Security, Provider]]:
+    """What decides how each domain's provider is reached."""
+    providers = {provider.name: provider for provider in configuration.providers}
+    return {domain.name.lower(): (domain.security, providers[domain.provider]) for domain in configuration.domains}
+
+
+def _switched(configuration: Configuration, switches: dict[str, Switch]) -> Configuration:
+    return attrs.evolve(
+        configuration,
+        domains=tuple(
+            attrs.evolve(domain, security=switch.security)
+            if (switch := switches.get(domain.name.lower())) is not None
+            else domain
+            for domain in configuration.domains
+        ),
+    )
+
+
+def _still_good(switches: dict[str, Switch], configuration: Configuration) -> dict[str, Switch]:
+    """Those of domains whose file entry says what it said when they were set."""
+    configured = {domain.name.lower(): domain.security for domain in configuration.domains}
+    good = {name: switch for name, switch in switches.items() if configured.get(name) is switch.configured}
+    for name in switches.keys() - good.keys():
+        log.warn("{domain}: the configuration file was changed after the switch, and counts now", domain=name)
+    return good
+
+
+def _check_reachable(configuration: Configuration) -> None:
+    """A provider needs a listener of its transport, and those are not opened now. Raises ConfigurationError."""
+    offered = {listener.transport for listener in configuration.listeners if listener.side is Side.PROVIDER}
+    lines = []
+    for provider in configuration.providers:
+        for uri in (provider.uri, provider.fallback_uri):
+            transport = uri_transport(uri) if uri else None
+            if transport is not None and transport not in offered:
+                lines.append(
+                    f"{configuration.source}: provider {provider.name}: {uri} needs a {transport} listener that a "
+                    "restart opens"
+                )
+    if lines:
+        raise ConfigurationError(tuple(lines))
+
+
+def _changes(old: Configuration, new: Configuration) -> Iterator[str]:
+    for kind, before, after in (("domain", old.domains, new.domains), ("provider", old.providers, new.providers)):
+        was = {item.name: item for item in before}
+        for item in after:
+            if item.name not in was:
+                yield f"{kind} {item.name}: new"
+            else:
+                yield from _differences(f"{kind} {item.name}", was[item.name], item)
+        yield from (f"{kind} {name}: gone" for name in was.keys() - {item.name for item in after})
+
+
+def _differences(what: str, old: Domain | Provider, new: Domain | Provider) -> Iterator[str]:
+    for field in attrs.fields(type(new)):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if before != after:
+            yield f"{what}: {field.name}: {_shown(before)} -> {_shown(after)}"
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else "none" if value is None else str(value)
+
+
+def _read(path: Path) -> dict[str, Switch]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: Switch(Security(entry["security"]), Security(entry["configured"]), entry["who"], entry["at"])
+            for name, entry in entries.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError((f"{path}: cannot be used: {error}",)) from None
+
+
+def _write(path: Path, switches: dict[str, Switch]) -> None:
+    """Written whole under another name first, so that a crash leaves the old or the new one."""
+    made = path.with_name(f"{path.name}.{os.getpid()}")
+    entries = {name: attrs.asdict(switch) for name, switch in switches.items()}
+    made.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    made.chmod(0o600)
+    made.rename(path)

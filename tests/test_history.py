@@ -1,0 +1,102 @@
+"""Calls that have ended: one CDR line each, told of again after a restart, dropped when they are old."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.cdr import FIELDS, CdrFile, detail_record
+from gateway.history import DAY_SECONDS, CallHistory, Row
+from gateway.kept import KeptTable
+from tests.support.direct_database import DirectDatabase, got
+
+NOW = 1_700_000_000.0
+
+
+def call(number: int, ended_at: float = NOW, answered_at: float | None = NOW - 63.5) -> Row:
+    return {
+        "id": f"call-{number}",
+        "caller": "sip:alice@example.com",
+        "verdict": "ENCRYPTED_TO_PROVIDER",
+        "answered_at": answered_at,
+        "ended_at": ended_at,
+        "ladder": [{"what": "INVITE"}],
+        "chain": [],
+    }
+
+
+class Opened:
+    """A history on a directory, as after a start."""
+
+    def __init__(self, directory: Path, now: float = NOW) -> None:
+        self.directory = directory
+        self.database = DirectDatabase(directory / "calls.sqlite")
+        self.clock = self.database.clock
+        table = KeptTable(directory / "calls.sqlite", self.database, self.clock)
+        self.cdr = directory / "cdr.jsonl"
+        self.history = CallHistory(table, CdrFile(self.cdr), self.clock, lambda: now, days=30)
+        got(self.history.start())
+
+    def stop(self) -> None:
+        got(self.history.stop())
+        assert not self.clock.getDelayedCalls()
+
+
+def test_a_call_is_told_of_after_a_restart(tmp_path: Path) -> None:
+    first = Opened(tmp_path)
+    first.history.ended(call(1, NOW - 10))
+    first.history.ended(call(2))
+    assert got(first.history.find("call-1")) == call(1, NOW - 10)
+    assert first.history.before() == []
+    first.stop()
+    second = Opened(tmp_path)
+    assert second.history.before() == [call(2), call(1, NOW - 10)]
+    assert got(second.history.find("call-2")) == call(2)
+    assert got(second.history.find("call-3")) is None
+    second.stop()
+
+
+def test_what_is_older_than_the_retention_is_dropped(tmp_path: Path) -> None:
+    first = Opened(tmp_path)
+    first.history.ended(call(1, NOW - 29 * DAY_SECONDS))
+    first.history.ended(call(2, NOW - 28 * DAY_SECONDS))
+    first.stop()
+    later = Opened(tmp_path, NOW + 1.5 * DAY_SECONDS)
+    later.stop()
+    assert [row["id"] for row in Opened(tmp_path).history.before()] == ["call-2"]
+
+
+def test_a_detail_record_has_its_fields_in_order_and_nothing_else(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    opened.history.ended(call(1))
+    opened.history.ended(call(2, answered_at=None))
+    first, second = map(json.loads, opened.cdr.read_text().splitlines())
+    assert tuple(first) == FIELDS
+    assert (first["id"], first["seconds"], second["seconds"]) == ("call-1", 63.5, 0)
+    assert stat.S_IMODE(opened.cdr.stat().st_mode) == 0o600
+
+
+def test_a_file_that_was_moved_away_is_opened_anew_when_told(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    opened.history.ended(call(1))
+    moved = opened.cdr.rename(tmp_path / "cdr.old")
+    opened.history.ended(call(2))
+    opened.history.reopen()
+    opened.history.ended(call(3))
+    assert len(moved.read_text().splitlines()) == 2
+    assert json.loads(opened.cdr.read_text())["id"] == "call-3"
+
+
+def test_a_record_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    cdr = CdrFile(tmp_path / "file")
+    cdr.write(detail_record(call(1)))
+    cdr.close()
+
+
+@pytest.mark.parametrize("answered_at", [None, "soon"])
+def test_the_length_of_what_was_not_answered_is_none(answered_at: object) -> None:
+    assert detail_record({"answered_at": answered_at, "ended_at": 1.0})["seconds"] == 0  # type: ignore[dict-item]
