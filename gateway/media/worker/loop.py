@@ -23,6 +23,8 @@ TICK_SECONDS: Final = 0.25
 MAXIMUM_EVENTS: Final = 512
 GATHER_SECONDS: Final = 0.0001
 """A busy loop lets packets gather for so long between polls: one wake-up for several, as a network card does."""
+ENOUGH_EVENTS: Final = 32
+"""A batch of so many needs no gathering: a loop that is behind must not sleep."""
 BUSY_EVENTS: Final = 2_500
 """A tick. With fewer, a gathered packet would be alone and only be late."""
 
@@ -51,7 +53,7 @@ class Loop:
         self.clock = clock
         self.running = True
         self.failures = 0
-        self._events = 0
+        self._events = self._batch = 0
         self._is_busy = False
         self._tick = tick
         self._epoll = select.epoll()
@@ -93,11 +95,12 @@ class Loop:
         traceback.print_exc(file=sys.stderr)
 
     def _serve(self, timeout: float) -> None:
-        if self._is_busy:
+        if self._is_busy and self._batch < ENOUGH_EVENTS:
             sleep(GATHER_SECONDS)
         events = self._epoll.poll(max(timeout, 0.0), MAXIMUM_EVENTS)
         self.clock.now = monotonic()
-        self._events += len(events)
+        self._batch = len(events)
+        self._events += self._batch
         receivers = self._receivers
         for descriptor, _ in events:
             receivers[descriptor]()

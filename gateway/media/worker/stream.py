@@ -2,7 +2,7 @@
 
 A `Leg` is one party's end: the ports it sends to, its latch, its SRTP sessions. Two legs are joined by `join`.
 
-    linked socket (the locked source alone) --> fastpath.py's closure: receive, unprotect, protect, send
+    linked socket (the locked source alone) --> fastpath.py: receive, unprotect, protect, send
     open socket (anybody)                   --> receive_open: is the call open? latch admits? unprotect; lock; as above
 
 Order, and why it is safe. Nothing passes before both parties described themselves (`is_open`). The latch looks at the
