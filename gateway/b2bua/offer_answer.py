@@ -31,6 +31,14 @@ def is_readable(message: Request | Response) -> bool:
     return not message.body or not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
 
 
+def is_understood(invite: Request) -> bool:
+    """False for a body of another type than a session description that must be understood (RFC 3261 section 8.2.3)."""
+    if not invite.body or has_sdp(invite):
+        return True
+    disposition = (invite.headers.get("Content-Disposition") or "").lower().replace(" ", "")
+    return "handling=optional" in disposition.split(";")
+
+
 @attrs.define(eq=False)
 class OfferAnswer:
     """Carries the bodies of one INVITE's responses and ACK."""
