@@ -36,6 +36,7 @@ from gateway.b2bua.stack import Stack
 from gateway.b2bua.transfer import redirections, translate
 from gateway.dialog.dialog import Dialog
 from gateway.policy import Refusal
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
@@ -88,13 +89,13 @@ class Call:
     @guarded
     def begin(self) -> None:
         """Answer 100 and go looking for the callee."""
-        self.caller.begin()
+        self._greet()
         self.approach.begin()
 
     @guarded
     def refuse(self, refusal: Refusal) -> None:
         """Answer 100 and refuse, by policy."""
-        self.caller.begin()
+        self._greet()
         self._refuse(refusal, None)
 
     @guarded
@@ -213,6 +214,13 @@ class Call:
         self.approach.abandon(fields)
         self._conclude()
         self._ended(self)
+
+    def _greet(self) -> None:
+        """Let the caller's leg begin. An INVITE that makes no dialog is the end of the call, not noise within one."""
+        try:
+            self.caller.begin()
+        except MalformedMessage as error:
+            raise Refused(error.status, error.reason) from None
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         exchange = self._exchange
