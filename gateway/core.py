@@ -34,6 +34,7 @@ from gateway.overload import Overload
 from gateway.policy import is_emergency
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
+from gateway.sdp.description import MalformedDescription
 from gateway.security.acl import Proof
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
@@ -101,6 +102,8 @@ class UasCore:
             self._answer(transaction, refused.status, refused.reason or None, refused.headers)
         except MalformedMessage as error:
             self._answer(transaction, error.status, error.reason)
+        except MalformedDescription as error:
+            self._answer(transaction, 488, f"Unusable SDP: {error.reason}")
 
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
