@@ -28,13 +28,13 @@ def server_key(request: Request, side: Side, method: str | None = None) -> Key:
         method = "INVITE" if request.method == "ACK" else request.method
     via = request.top_via
     branch = via.branch
-    if branch is None or not branch.startswith(MAGIC_COOKIE):
+    if branch is None or branch == MAGIC_COOKIE or not branch.startswith(MAGIC_COOKIE):
         return _rfc2543_key(request, side, method)
     return branch, via.host, via.port, method, side
 
 
 def _rfc2543_key(request: Request, side: Side, method: str) -> Key:
-    """The key for a peer without the magic cookie.
+    """The key for a peer without the magic cookie, or with nothing behind it (RFC 4475 section 3.2.1).
 
     The To tag counts too, but an ACK has that of the response: whoever finds a transaction for an ACK compares it.
     """
