@@ -94,8 +94,12 @@ def _answer(message: Message, flow: Flow, status: int, reason: str | None = None
     if not isinstance(message, Request) or message.method == "ACK":
         return False
     try:
-        note_source(message, flow).send(message.response(status, reason).to_bytes())
-    except (MalformedMessage, ValueError):  # ValueError: what it would have to say again cannot be said
+        back = note_source(message, flow)
+    except MalformedMessage:  # its Via is what is wrong: the answer goes to where it came from
+        back = flow
+    try:
+        back.send(message.response(status, reason).to_bytes())
+    except ValueError:  # what it would have to say again cannot be said
         return False
     return True
 
