@@ -1,0 +1,217 @@
+"""The whole signalling of a gateway in a memory network: transport, gate, transactions, core, registrar and calls.
+
+    site = Signalling()
+    site.datagram(b"INVITE ...")               a phone's datagram; what comes back
+    peer = site.network.connect(TCP)           a phone's connection
+    site.provider                              what the provider was sent, over UDP
+
+Everything is what service.py joins, except the relay (which rewrites at once), the store (memory) and the network.
+The provider is plain UDP at a numeric address, and answers when the test says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.dialogs import Dialogs
+from gateway.b2bua.initial import Identities
+from gateway.b2bua.passing import Passing
+from gateway.b2bua.stack import Stack
+from gateway.b2bua.subscriptions import Subscriptions
+from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
+from gateway.core import UasCore
+from gateway.dialog.dialog import key_of
+from gateway.location.memory import MemoryStore
+from gateway.metrics import Metrics
+from gateway.overload import Overload
+from gateway.registrar import Registrar, Surroundings
+from gateway.registration import dress
+from gateway.routing import Router
+from gateway.security.acl import Resolved
+from gateway.security.admission import DomainAdmission, Gate
+from gateway.security.authenticator import Authenticator
+from gateway.security.memory import PeerMemory
+from gateway.security.nonces import Nonces
+from gateway.sip.message import Message, Request
+from gateway.sip.parser import parse
+from gateway.transaction.layer import Ceiling, TransactionLayer
+from gateway.transaction.users import TransactionUser
+from gateway.transport.accept import LIMITS, ConnectionLimits
+from gateway.transport.layer import TransportLayer
+from gateway.transport.locate import Locator
+from gateway.trunk import Destination, Trunk
+from tests.support.ladder import TestRelay
+from tests.support.memory_network import MemoryNetwork, Place
+
+UDP: Place = ("192.0.2.1", 5060)
+TCP: Place = ("192.0.2.1", 5060)
+TLS: Place = ("192.0.2.1", 5061)
+TRUNK: Place = ("198.51.100.1", 5060)
+PROVIDER: Place = ("198.51.100.21", 5060)
+PHONE: Place = ("192.0.2.11", 5070)
+
+DOMAINS = ("example.com", "example.net", "example.org", "company.com")
+
+
+@implementer(ILogObserver)
+class OurFailures:
+    """Collects what the gateway logs as a bug of its own while it is used as a context."""
+
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+
+    def __enter__(self) -> OurFailures:
+        globalLogPublisher.addObserver(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        globalLogPublisher.removeObserver(self)
+
+    def __call__(self, event: LogEvent) -> None:
+        if event["log_level"].name == "critical":
+            self.events.append(event)
+
+
+class Signalling:
+    """A gateway without media, and the network that it is in."""
+
+    def __init__(
+        self,
+        certificate: tuple[Path, Path] | None = None,
+        ceiling: Ceiling | None = None,
+        limits: ConnectionLimits = LIMITS,
+    ) -> None:
+        self.network = network = MemoryNetwork()
+        network.connectTCP = _refused  # type: ignore[method-assign]
+        self.metrics = Metrics(CollectorRegistry())
+        self.store = MemoryStore(network.seconds)
+        self.dialogs = Dialogs()
+        self.overload = Overload(network)
+        configuration = _configuration(certificate)
+        self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
+        self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
+        memory = PeerMemory(network.seconds, self.metrics)
+        # Hosts of the provider are numeric, and so are located without asking anybody.
+        self.trunk = Trunk(Locator(None), self.transport, self.transactions, memory)  # type: ignore[arg-type]
+        authenticator = Authenticator(Nonces(b"s" * 32, random.Random(8).randbytes))
+        self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
+        tokens = (f"{number:016x}" for number in itertools.count(1))
+        new_token = tokens.__next__
+        self.registrar = Registrar(self._surroundings(configuration, memory, new_token))
+        self.identities = Identities(network.seconds, new_token)
+        self.relay = TestRelay()
+        stack = Stack(self.transactions, self.relay, "gw", network, network.seconds, new_token)
+        self.calls = Calls(stack, self.trunk, self.dialogs, self.identities, self.metrics)
+        self.subscriptions = Subscriptions(stack, self.trunk, self.dialogs, self.identities)
+        self.transactions.core = UasCore(
+            self.dialogs,
+            self.calls,
+            self.subscriptions,
+            self.registrar,
+            Router(configuration, self.registrar.find),
+            Passing(self.trunk, self.transactions, self.identities),
+            self.transport,
+            self.admission,
+            self.overload,
+            self.metrics,
+        )
+        gate = Gate(self.admission, self._is_in_dialog, self.transactions.receive, self.metrics)
+        self.transport.receiver = gate.receive
+        self.admission.refresh()
+        self.transport.start().addErrback(_raise)
+
+    @property
+    def place(self) -> Place:
+        """Where phones connect over TLS."""
+        return TLS
+
+    def datagram(self, data: bytes, source: Place = PHONE, place: Place = UDP) -> list[bytes]:
+        """Give a datagram to a listener; what that listener sent then, to anybody."""
+        socket = self.network.datagrams[place]
+        socket.sent.clear()
+        socket.arrive(data, source)
+        return [sent for sent, _ in socket.sent]
+
+    @property
+    def provider(self) -> list[Message]:
+        """What the provider was sent and nobody has looked at yet; taken by looking."""
+        sent = self.network.datagrams[TRUNK].sent
+        messages = [parse(data) for data, target in sent if target == PROVIDER]
+        sent.clear()
+        return messages
+
+    def answer(self, request: Request, status: int) -> None:
+        """The provider answers what it was sent."""
+        response = request.response(status, to_tag="provider")
+        self.network.datagrams[TRUNK].arrive(response.to_bytes(), PROVIDER)
+
+    def run_out(self, seconds: float = 200.0) -> None:
+        """Let every timer of a transaction and of a call run out."""
+        self.network.pump([1.0] * int(seconds))
+
+    def is_empty(self) -> bool:
+        """Whether no transaction, call, dialog or subscription is left."""
+        left = (self.transactions.counts_alive(), len(self.calls), len(self.dialogs), len(self.subscriptions))
+        return not any(left)
+
+    def _is_in_dialog(self, request: Request) -> bool:
+        return self.dialogs.leg_of(key_of(request)) is not None
+
+    def _surroundings(self, configuration: Configuration, memory: PeerMemory, new_token: object) -> Surroundings:
+        domains = {domain.name: domain for domain in configuration.domains}
+        provider = configuration.providers[0]
+
+        def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
+            self.trunk.forward(request, Destination(domain, provider), user, dress)
+
+        return Surroundings(
+            domain_named=lambda host: domains.get(host.lower()),
+            forward=forward,
+            store=self.store,
+            now=self.network.seconds,
+            metrics=self.metrics,
+            memory=memory,
+            new_tag=new_token,  # type: ignore[arg-type]
+            secret=b"s" * 32,
+        )
+
+
+def _refused(*_: object, **__: object) -> None:
+    raise AssertionError("nobody is connected to")
+
+
+def _raise(failure: object) -> None:
+    raise AssertionError(failure)
+
+
+def _no_names(name: str) -> Deferred[Resolved]:
+    raise AssertionError(f"{name} is asked for")
+
+
+def _configuration(certificate: tuple[Path, Path] | None) -> Configuration:
+    listeners = [
+        Listener("phones", Side.PHONES, "udp", *UDP),
+        Listener("phones-tcp", Side.PHONES, "tcp", *TCP),
+        Listener("provider", Side.PROVIDER, "udp", *TRUNK),
+    ]
+    if certificate is not None:
+        listeners.append(
+            Listener("phones-tls", Side.PHONES, "tls", *TLS, certificate=certificate[0], private_key=certificate[1])
+        )
+    return Configuration(
+        gateway=GatewayTerms("gw", Path("/nowhere")),
+        listeners=tuple(listeners),
+        media=Media("127.0.0.1"),
+        providers=(Provider("main", f"sip:{PROVIDER[0]}:{PROVIDER[1]};transport=udp"),),
+        domains=tuple(Domain(name, "main", Security.OFF) for name in DOMAINS),
+        admin=Admin(),
+        source=Path("/nowhere/gateway.toml"),
+    )
