@@ -132,7 +132,10 @@ def test_a_killed_worker_comes_back_and_its_calls_are_lost(tmp_path: Path) -> No
         assert gateway.ask("pids")[0] != pids[0]
         assert gateway.ask("offer", "c") is True
     finally:
+        pids = gateway.ask("pids")
         gateway.end()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_workers_outlive_a_killed_gateway_and_are_found_again(tmp_path: Path) -> None:

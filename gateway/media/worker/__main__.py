@@ -59,13 +59,13 @@ class Worker:
 
     def _tick(self, now: float) -> None:
         self._ports.expire(now)
-        self._commands.expire(now)
+        is_orphaned = 0 < self._idle < now - self._control.heard
+        self._commands.expire(now, is_orphaned)
         if self._commands.calls:
             return
-        silence = now - self._control.heard
         # Asked anything after it was told to end, it has a new master and stays.
         is_dismissed = self._told is not None and self._control.heard <= self._told
-        if is_dismissed or (self._idle and silence > self._idle):
+        if is_dismissed or is_orphaned:
             self.loop.running = False
 
 

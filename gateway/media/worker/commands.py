@@ -26,6 +26,8 @@ Result: TypeAlias = dict[str, object]
 MAXIMUM_NAME: Final = 1_024
 """Characters of a call-id or tag."""
 DEFAULT_LIST: Final = 32
+ORPHAN_OFFER_SECONDS: Final = 0.001
+"""Nobody is there to answer it."""
 HELD_FACTOR: Final = 60
 """A call on hold may be silent for so many times the media time-out."""
 
@@ -151,11 +153,11 @@ class Commands:
             _add(totals, call)
         return totals
 
-    def expire(self, now: float) -> None:
-        """End the calls whose media timed out."""
+    def expire(self, now: float, is_orphaned: bool = False) -> None:
+        """End the calls whose media timed out; of an orphan, whom nobody asks any more, those never answered, too."""
         for name, call in list(self.calls.items()):
             heard = call.heard(now)
-            limit = self._limits.offer_timeout
+            limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
             if call.is_answered:
                 limit = self._limits.media_timeout * (HELD_FACTOR if call.is_held() else 1)
             if limit and now - max(heard, call.signalled) > limit:

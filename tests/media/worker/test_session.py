@@ -229,6 +229,20 @@ def test_a_worker_without_calls_or_questions_ends(tmp_path: Path) -> None:
         assert not (tmp_path / "w.sock").exists()
 
 
+def test_an_orphan_ends_what_nobody_will_answer_and_then_itself(tmp_path: Path, phone: Party) -> None:
+    with worker(tmp_path, "--idle=0.3") as ng:
+        ng.offer("never answered", phone.sdp(), Encryption.SAVP)
+        assert ng.process.wait(timeout=3) == 0
+
+
+def test_an_orphan_keeps_an_answered_call(tmp_path: Path, phone: Party, provider: Party) -> None:
+    with worker(tmp_path, "--idle=0.3") as ng:
+        ng.offer("never answered", phone.sdp(), Encryption.SAVP)
+        ng.answer("up", provider.answer(ng.offer("up", phone.sdp(), Encryption.SAVP), SUITES[2]))
+        time.sleep(1.0)
+        assert _calls(ng) == ["up"]
+
+
 def test_a_second_worker_does_not_take_the_socket(tmp_path: Path) -> None:
     with worker(tmp_path) as ng:
         command = [sys.executable, "-m", "gateway.media.worker", f"--socket={ng.target}", "--address=127.0.0.1"]
