@@ -55,7 +55,7 @@ class Baresip(Telephone):
         line.directory.mkdir(parents=True, exist_ok=True)
         self.line = line
         self._pending = b""
-        self._control_port = line.media_port + 8  # of the line's own ten
+        self._control_port = line.media_port + 8  # of the line's own twenty
         (line.directory / "config").write_text(_configuration(line, self._control_port))
         (line.directory / "accounts").write_text("")
         (line.directory / "contacts").write_text("")

@@ -11,6 +11,11 @@ from pathlib import Path
 from tests.support.calls.pcap import Packet, read_pcap
 from tests.support.calls.processes import Program, find_program
 
+SNAPSHOT = "65000"
+"""Bytes kept of a packet: more than any has here. In immediate mode each takes a slot of this size."""
+BUFFER = "65536"
+"""KiB: a thousand slots, for the seconds in which tcpdump gets no processor."""
+
 
 class Capture:
     """tcpdump on the loopback interface, as long as it is not stopped."""
@@ -19,7 +24,7 @@ class Capture:
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / "capture.pcap"
         wanted = " or ".join(f"host {address}" for address in addresses)
-        argv = [find_program("tcpdump", "tcpdump"), "-i", "lo", "-n", "-s", "0", "-B", "8192", "-U", "-w"]
+        argv = [find_program("tcpdump", "tcpdump"), "-i", "lo", "-n", "-s", SNAPSHOT, "-B", BUFFER, "-U", "-w"]
         argv += [str(self.path), "--immediate-mode", *(["-Z", "root"] if os.geteuid() == 0 else []), wanted]
         self.program = Program(argv, directory / "tcpdump.log")
         self.program.wait_for_line("listening on lo")

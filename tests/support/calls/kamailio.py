@@ -1,9 +1,10 @@
 """Kamailio as the provider: a TLS registrar and proxy with digest, and a log of every message it received.
 
-TLS is the only way in, unless told otherwise. REGISTER is challenged with 401, INVITE with 407 (MD5 or SHA-256, one at
-a time). A registered contact is reached over the connection it registered from while that is open, and over a new one
-to the contact's own address afterwards (connection reuse as in RFC 5923). Every message that comes in is logged in hex,
-so that a test can read the SDP, and with it the agreed keys, from somebody who was not asked to tell about himself.
+TLS is the only way in, unless told otherwise. REGISTER is challenged with 401, INVITE and SUBSCRIBE with 407 (MD5 or
+SHA-256, one at a time). A SUBSCRIBE for waiting messages goes to the mailbox, which is whoever registered as carol. A
+registered contact is reached over the connection it registered from while that is open, and over a new one to the
+contact's own address afterwards (connection reuse as in RFC 5923). Every message that comes in is logged in hex, so
+that a test can read the SDP, and with it the agreed keys, from somebody who was not asked to tell about himself.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from tests.support.calls.processes import Program, find_program
 from tests.support.calls.wire import SipMessage
 
 MODULES = "tls tm tmx sl rr maxfwd usrloc registrar textops siputils xlog pv auth kex corex tcpops".split()
+
+MAILBOX = "carol"  # who takes SUBSCRIBE for waiting messages
 
 CONFIGURATION = """\
 #!KAMAILIO
@@ -83,7 +86,7 @@ request_route {
         exit;
     }
     if (loose_route()) xlog("L_DBG", "preloaded route to ourselves removed\\n");
-    if (is_method("INVITE")) {
+    if (is_method("INVITE|SUBSCRIBE")) {
         if (!pv_proxy_authenticate("@DOMAIN@", "$var(password)", "0")) {
             proxy_challenge("@DOMAIN@", "1");
             exit;
@@ -91,6 +94,7 @@ request_route {
         if ($au != $fU) { sl_send_reply("403", "Not Your Name"); exit; }
         consume_credentials();
     }
+    if (is_method("SUBSCRIBE") && $hdr(Event) =~ "^message-summary") $rU = "@MAILBOX@";
     record_route();
     if (!lookup("location")) {
         sl_send_reply("404", "Not Found");
@@ -126,11 +130,19 @@ class Kamailio:
         self.terms = terms
         configuration = directory / "kamailio.cfg"
         configuration.write_text(_configuration(terms))
-        argv = [find_program("kamailio", "kamailio kamailio-tls-modules"), "-DD", "-E", "-f", str(configuration)]
-        argv += ["-m", "64", "-M", "8", "-Y", str(directory), "-w", str(directory)]
-        self.program = Program(argv, directory / "kamailio.log", cwd=directory)
-        self.program.wait_for_line("Listening on", 5)
-        self.program.wait_until("its TLS port is open", lambda: is_listening(terms.address, terms.port))
+        self._argv = [find_program("kamailio", "kamailio kamailio-tls-modules"), "-DD", "-E", "-f", str(configuration)]
+        self._argv += ["-m", "64", "-M", "8", "-Y", str(directory), "-w", str(directory)]
+        self._directory = directory
+        self.program: Program
+        self.start()
+
+    def start(self) -> None:
+        """Start it; after `stop` too. Who was registered is forgotten."""
+        log = self._directory / "kamailio.log"
+        so_far = len(log.read_text(errors="replace")) if log.exists() else 0
+        self.program = Program(self._argv, log, cwd=self._directory)
+        self.program.wait_for_line("Listening on", 5, after=so_far)
+        self.program.wait_until("its TLS port is open", lambda: is_listening(self.terms.address, self.terms.port))
 
     @property
     def uri(self) -> str:
@@ -165,6 +177,7 @@ def _configuration(terms: ProviderTerms) -> str:
         "MODULES": "\n".join(f'loadmodule "{module}.so"' for module in MODULES),
         "CHAIN": str(terms.certificate.chain),
         "KEY": str(terms.certificate.key),
+        "MAILBOX": MAILBOX,
         "CLEAR": f"listen=udp:{terms.address}:{terms.port}" if terms.clear else "",
         "ALGORITHM": "" if terms.algorithm == "MD5" else terms.algorithm,
         "PASSWORDS": "\n".join(f'    if ($fU == "{u}") $var(password) = "{p}";' for u, p in terms.passwords.items()),

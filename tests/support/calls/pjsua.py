@@ -34,6 +34,11 @@ class Pjsua(Telephone):
         told = self._wait("registered")
         assert told["code"] == 200, f"{self.line.user} was not registered: {told}"
 
+    def ask_registration(self) -> int:
+        """Try to register; the status it was answered."""
+        self._order("register")
+        return int(str(self._wait("registered")["code"]))
+
     def call(self, uri: str) -> None:
         """Start a call; one that stands already stays."""
         self.events.forget()

@@ -6,7 +6,7 @@ objects outlive it, so it gets a process of its own which simply ends.
     orders:  {"do": "call", "uri": ...}  answer  ring  progress  reject  hold  resume  dtmf  transfer
              transfer_to_latest  hangup  quit
     events:  {"event": "registered" | "incoming" | "state" | "media" | "dtmf" | "recording" | "failed"
-                       | "transfer_asked" | "transfer" | "replaced" | "mwi", ...}
+                       | "transfer_asked" | "transfer" | "replaced" | "redirected" | "mwi", ...}
 
 Orders are for the latest call, unless they name another by its place in the order of calls: {"on": 0}.
 """
@@ -85,6 +85,10 @@ class OneCall(pj.Call):  # type: ignore[misc]
 
     def onCallTransferStatus(self, prm: Any) -> None:
         tell("transfer", call=self._place, code=prm.statusCode, final=prm.finalNotify)
+
+    def onCallRedirected(self, prm: Any) -> int:
+        tell("redirected", call=self._place, uri=prm.targetUri)
+        return int(pj.PJSIP_REDIRECT_ACCEPT_REPLACE)
 
     def onCallReplaced(self, prm: Any) -> None:
         tell("replaced", call=self._place)
@@ -199,7 +203,7 @@ class UserAgent:
     def _set_media(self, media: Any) -> None:
         media.transportConfig.boundAddress = self.settings["address"]
         media.transportConfig.port = self.settings["media_port"]
-        media.transportConfig.portRange = 8
+        media.transportConfig.portRange = 18
         media.srtpUse = self.settings["srtp"]
         media.srtpSecureSignaling = 0
         for name in self.settings["suites"]:

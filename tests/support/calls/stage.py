@@ -169,7 +169,7 @@ class Stage:
             address=host,
             control=self.hosts.control,
             sip_port=self.hosts.port(host, 2),
-            media_port=self.hosts.port(host, 10),
+            media_port=self.hosts.port(host, 20),
             tone=self.scenery.tones[HERTZ[user]],
             directory=self.directory / user,
             secure=secure,

@@ -44,7 +44,7 @@ class Line:
     address: str
     control: str  # address where the program itself is steered
     sip_port: int
-    media_port: int  # the first of ten
+    media_port: int  # the first of twenty
     tone: Path  # the WAV file it plays
     directory: Path  # its configuration, recordings and log
     secure: bool = False  # TLS and mandatory SRTP (SDES); otherwise UDP and RTP
