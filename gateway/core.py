@@ -53,6 +53,7 @@ KNOWN_EXTENSIONS = frozenset(SUPPORTED)
 COUNTED = frozenset({*METHODS, "REGISTER"})
 """Methods that are counted by their name; a peer must not be able to make up new series."""
 
+_OTHER = "OTHER"
 
 Onward = Callable[[ServerTransaction, Route, Flow | None], None]
 
@@ -89,13 +90,15 @@ class UasCore:
         self._transport = transport
         self._admission = admission
         self._overload = overload
-        self._metrics = metrics
+        self._received = {
+            side: {method: metrics.requests.labels(str(side), method) for method in (*COUNTED, _OTHER)} for side in Side
+        }
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Sort one request."""
         flow = transaction.flow
-        method = request.method if request.method in COUNTED else "OTHER"
-        self._metrics.requests.labels(str(flow.side), method).inc()
+        counter = self._received[flow.side]
+        (counter.get(request.method) or counter[_OTHER]).inc()
         try:
             self._sort(transaction, request, flow)
         except Refused as refused:

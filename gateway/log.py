@@ -73,7 +73,7 @@ def _message(event: LogEvent) -> str:
     """What twisted.logger's formatEvent gives. The usual format only names fields, which `str.format_map` fills in a
     tenth of the time."""
     template = event.get("log_format")
-    if isinstance(template, str) and "(" not in template and "log_flattened" not in event:
+    if isinstance(template, str) and "()" not in template and "log_flattened" not in event:
         try:
             return template.format_map(event)
         except Exception:  # noqa: S110 - formatEvent says what is wrong with it

@@ -11,7 +11,7 @@ requests go over a Flow that TransportLayer.flow_to() gives.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
@@ -42,6 +42,7 @@ class Transport(StrEnum):
         return 5061 if self is Transport.TLS else 5060
 
 
+@lru_cache(maxsize=1024)
 def is_ip_address(host: str) -> bool:
     """Whether the host is a numeric IPv4 or IPv6 address (without brackets)."""
     try:
