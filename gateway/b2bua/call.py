@@ -275,7 +275,6 @@ class Call:
     def _enter(self, state: CallState) -> None:
         self._state = state
         self.record.state = str(state)
-        log.debug("call {call_id} is {state}", call_id=self.id, state=state)
 
 
 def _reasons(message: Request) -> Fields:
