@@ -58,6 +58,7 @@ from gateway.registration import dress
 from gateway.routing import Router
 from gateway.secret import SECRET_BYTES, kept_secret, new_token
 from gateway.security.admission import DomainAdmission, Gate, resolver_of
+from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.credentials import CredentialsError
 from gateway.security.memory import CAPACITY, PeerMemory
@@ -67,7 +68,7 @@ from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.certificates import CertificateError
-from gateway.transport.flow import Flow, Target
+from gateway.transport.flow import Flow, FlowKey, Target
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
@@ -166,6 +167,7 @@ class Gateway:
         self._overload = Overload(reactor)
         self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
         self._trunk.order = self._health.order
+        self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_token)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         self._calls.finished = lambda record: self._history.ended(record.as_json())
         self._overview = Overview(
@@ -262,6 +264,9 @@ class Gateway:
         """New calls and registrations go by this configuration; those in progress keep what they began with."""
         self._router.adopt(configuration)
         self._health.start(configuration.providers)
+
+    def _is_bound(self, aor: str, flow: FlowKey) -> bool:
+        return any(binding.flow == flow for binding in self._store.find(aor))
 
     def _locate(self, uri: str) -> Deferred[list[Target]]:
         return self._locator.locate(Uri.parse(uri))

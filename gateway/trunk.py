@@ -31,6 +31,7 @@ from gateway.policy import (
     next_attempt,
     uri_for,
 )
+from gateway.security.answering import Answering
 from gateway.security.memory import Feature, Peer, PeerMemory
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
@@ -67,6 +68,8 @@ class Trunk:
         self.memory = memory
         self.order: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets
         """Puts targets that do not answer last."""
+        self.answering = Answering()
+        """Answers the providers' challenges where the gateway holds the password."""
         self._last: dict[str, Target] = {}
         self._locator = locator
         self._transport = transport
@@ -83,7 +86,7 @@ class Trunk:
 
     def flow(self, provider: Provider, target: Target) -> Flow:
         """The flow to one target of a provider: the open one, or one that begins to connect."""
-        terms = TlsTerms(provider.trust, provider.certificate, provider.private_key)
+        terms = TlsTerms.of(provider)
         return self._transport.flow_to(target, Side.PROVIDER, terms if target.transport is Transport.TLS else None)
 
     def forward(self, request: Request, destination: Destination, user: TransactionUser, dress: Dressed) -> None:

@@ -29,6 +29,7 @@ from gateway.media.relay import Terms
 from gateway.policy import Attempt, MediaFailure, Refusal
 from gateway.routing import Route
 from gateway.sdp.negotiation import media_encrypted
+from gateway.security.answering import Field
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -79,6 +80,8 @@ class Approach:
         self._rewritten: tuple[Terms, bytes] | None = None
         self._preferences = Preferences()
         self._sent: tuple[Way, Terms, bytes] | None = None
+        self._credentials: Field | None = None
+        self._progressed: CalleeLeg | None = None
         self._over = False
 
     def begin(self) -> None:
@@ -95,6 +98,7 @@ class Approach:
 
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
         """Tell the call."""
+        self._progressed = leg
         self._owner.callee_progressed(leg, response)
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
@@ -116,6 +120,11 @@ class Approach:
             self._preferences = self._preferences.raised_by(response)
             self._send(*self._sent)
             return
+        if self._sent is not None and leg.request is not None:
+            self._credentials = self._plan.answer(leg.request, response, leg.flow, self._progressed is not leg)
+            if self._credentials is not None:
+                self._send(*self._sent)
+                return
         if response.status == 503 and self._ways:
             self._next_way()  # RFC 3263 section 4.3: this server, not the service
             return
@@ -139,6 +148,7 @@ class Approach:
             self._owner.callee_unreachable(decision, response)
             return
         self._attempt = decision
+        self._credentials = None
         self._locating = self._plan.ways(decision).addCallbacks(self._located, self._nowhere)
         self._locating.addErrback(self._owner.guard)
 
@@ -194,4 +204,6 @@ class Approach:
             self._over = True
             self._owner.callee_unreachable(Refusal(refused.status, None, refused.reason), None)
             return
+        if self._credentials is not None:
+            request.headers.set(*self._credentials)
         self.leg.invite(request)

@@ -176,8 +176,9 @@ class Calls:
         caller_terms = self._caller_terms(invite, transaction.flow, protection, route.provider)
         call = Call(record, protection, stack, self._dialogs, self.call_ended)
         call.caller = CallerLeg(caller_terms, transaction, stack, call)
+        answers = self._trunk.answering.for_call(route.domain, route.provider, user, transaction.flow)
         plan: Plan = (
-            ProviderPlan(protection, route.provider, self._trunk)
+            ProviderPlan(protection, route.provider, self._trunk, answers)
             if phone_flow is None
             else PhonePlan(protection, phone_flow)
         )

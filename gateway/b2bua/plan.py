@@ -15,6 +15,8 @@ from gateway.b2bua.protection import Protection
 from gateway.config import Provider
 from gateway.media.relay import Encryption, Terms
 from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, Refusal, Signalling
+from gateway.security.answering import Answers, Field
+from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
 from gateway.trunk import Trunk, Way
 
@@ -37,6 +39,9 @@ class Plan(Protocol):
     def media(self, attempt: Attempt) -> Terms:
         """What SDP toward the callee is to look like."""
 
+    def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
+        """The field that answers a challenge of the callee; None: the caller is to answer it."""
+
 
 @attrs.define
 class ProviderPlan:
@@ -45,6 +50,7 @@ class ProviderPlan:
     protection: Protection
     provider: Provider
     trunk: Trunk
+    answers: Answers
 
     def first(self) -> Attempt | Refusal:
         return self.protection.first()
@@ -57,6 +63,9 @@ class ProviderPlan:
 
     def media(self, attempt: Attempt) -> Terms:
         return self.protection.provider_media(attempt.encryption)
+
+    def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
+        return self.answers.answer(request, response, flow, is_early)
 
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
         return self.trunk.ways(self.provider, attempt.signalling, self.protection.terms.is_emergency)
@@ -86,6 +95,9 @@ class PhonePlan:
 
     def media(self, attempt: Attempt) -> Terms:
         return self.protection.phone_media(attempt.encryption)
+
+    def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
+        return None  # a phone asks for nobody's password but its caller's
 
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
         return succeed([lambda: self.flow])

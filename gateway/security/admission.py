@@ -88,6 +88,11 @@ class DomainAdmission:
         """Resolve the names that are due; to be called at the start and every few seconds."""
         self._resolver.refresh()
 
+    def password_of(self, domain: str, user: str) -> str | None:
+        """The password of a domain's user, where the domain has credentials."""
+        guarded = self._domains.get(domain.lower())
+        return None if guarded is None else guarded.passwords.of(user)
+
     def knows(self, flow: Flow) -> bool:
         """Whether the sender is proved to be a peer of any domain."""
         return any(self._proof(flow, guarded) is not None for guarded in self._domains.values())

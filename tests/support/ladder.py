@@ -39,7 +39,7 @@ from gateway.config import (
     Security,
     Side,
 )
-from gateway.core import UasCore
+from gateway.core import Admission, UasCore
 from gateway.location.binding import Binding
 from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
 from gateway.metrics import Metrics
@@ -281,9 +281,14 @@ class Party:
 
 
 class Everybody:
-    """Lets every request in."""
+    """Lets every request in, until there is an admission to ask."""
+
+    def __init__(self) -> None:
+        self.instead: Admission | None = None
 
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
+        if self.instead is not None:
+            return self.instead.admit(request, flow, domain)
         return Proof("provider.example.com", ProofKind.CERTIFICATE)
 
 
@@ -295,6 +300,7 @@ class Ladder:
         security: Security = Security.PREFERRED,
         fallback: str | None = None,
         downgrade: Downgrade = Downgrade.ALERT,
+        provider: Provider | None = None,
     ) -> None:
         self.clock = Clock()
         self.relay = TestRelay()
@@ -306,11 +312,12 @@ class Ladder:
         self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
         self.provider = Party(self, self.provider_flow, "198.51.100.21:5061")
         self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
-        configuration = _configuration(security, fallback, downgrade)
+        self.configuration = configuration = _configuration(security, fallback, downgrade, provider)
+        self.admission = Everybody()
         tokens = (f"tag{number}" for number in itertools.count(1))
         stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
         self.memory = PeerMemory(self.clock.seconds, self.metrics)
-        trunk = Trunk(self, self, self.transactions, self.memory)  # type: ignore[arg-type]
+        self.trunk = trunk = Trunk(self, self, self.transactions, self.memory)  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
         self.dialogs = Dialogs()
         self.overload = Overload(self.clock)
@@ -328,7 +335,7 @@ class Ladder:
             router,
             passing,
             self,  # type: ignore[arg-type]
-            Everybody(),
+            self.admission,
             self.overload,
             self.metrics,
         )
@@ -360,12 +367,15 @@ class Ladder:
         return [BINDING] if target.user in ("alice-1", "alice") else []
 
 
-def _configuration(security: Security, fallback: str | None, downgrade: Downgrade) -> Configuration:
+def _configuration(
+    security: Security, fallback: str | None, downgrade: Downgrade, provider: Provider | None
+) -> Configuration:
+    usual = Provider("main", "sip:provider.example.com;transport=tls", fallback_uri=fallback)
     return Configuration(
         gateway=GatewayTerms("gw", Path("/nowhere")),
         listeners=(PHONES, PROVIDER, CLEAR),
         media=Media("127.0.0.1"),
-        providers=(Provider("main", "sip:provider.example.com;transport=tls", fallback_uri=fallback),),
+        providers=(provider or usual,),
         domains=(Domain("example.com", "main", security, downgrade),),
         admin=Admin(),
         source=Path("/nowhere/gateway.toml"),

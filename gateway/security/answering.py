@@ -1,0 +1,124 @@
+"""Answering the provider's challenges in a user's name, where the gateway holds the user's password.
+
+Here: when that is right, and the answer (RFC 3261 section 22.3, RFC 8760). Not here: sending the request again
+(gateway/b2bua/approach.py), passwords (credentials.py), challenges of ours (authenticator.py). What is not answered
+here goes to the phone, as any challenge does.
+
+An answer tells its reader enough to try passwords against it, and lets whoever asked pass for the user. So all of this
+must hold, or the challenge is somebody else's to answer:
+- The asker is registered: its request came over the flow that a live binding of this user has. The provider has seen
+  that phone's own password; else anybody who writes "From: alice" would be let in by ours.
+- The challenge came over TLS from the provider, by a certificate verified for its name: a clear hop proves nobody.
+- It is for the domain's realm, or the provider's own host.
+- It came before anything but a 100: what comes after ringing is the callee's, who must not be able to raise a challenge
+  in the provider's name and read the answer (CVE-2021-41158).
+- The request bears no credentials, neither the phone's nor ours: a provider that has let us pass asks no more, so a
+  second challenge is a callee's, or the password is wrong. Its nonce was new, so "stale" changes nothing.
+- No more than CAP answers a call, one an attempt: new nonces without end lead nowhere.
+A provider that never challenges calls itself, and passes on what callees ask, should be given no password here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.config import Domain, Provider, Side
+from gateway.sip import digest
+from gateway.sip.digest import Challenge
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.message import Request, Response
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Flow, FlowKey
+from gateway.transport.identity import mismatch
+
+log = Logger()
+
+CAP: Final = 3
+"""Answers given in one call."""
+
+FIELDS: Final = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+
+Field = tuple[str, str]
+
+
+@attrs.frozen
+class Answering:
+    """What answers stand on; one for the whole gateway."""
+
+    password_of: Callable[[str, str], str | None] = lambda domain, user: None
+    """(domain, user) -> password, None where the gateway holds none."""
+    is_bound: Callable[[str, FlowKey], bool] = lambda aor, flow: False
+    """Whether a live binding of this address of record has this flow."""
+    random: Callable[[], str] = lambda: ""
+    """A new cnonce."""
+
+    def for_call(self, domain: Domain, provider: Provider, user: str, asker: Flow) -> Answers:
+        """The answers that may be given in a call of ``user``, whose request came over ``asker``."""
+        is_known = asker.side is Side.PHONES and self.is_bound(f"sip:{user}@{domain.name.lower()}", asker.key)
+        return Answers(self, domain, provider, user if is_known else "")
+
+
+@attrs.define(eq=False)
+class Answers:
+    """The answers of one call."""
+
+    _around: Answering
+    _domain: Domain
+    _provider: Provider
+    _user: str
+    """Who asks; empty when nobody is answered for."""
+    _given: int = 0
+
+    def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
+        """The field that answers the challenges in ``response`` to ``request``; None: not ours to answer.
+
+        ``is_early`` says that no provisional response but 100 came before.
+        """
+        names = FIELDS.get(response.status)
+        password = self._around.password_of(self._domain.name, self._user) if self._user else None
+        if names is None or password is None or not is_early or self._given >= CAP or not self._is_verified(flow):
+            return None
+        challenge = self._answerable(request, response, names[0])
+        if challenge is None:
+            return None
+        self._given += 1
+        log.debug("a challenge of {provider} is answered for {user}", provider=self._provider.name, user=self._user)
+        credentials = digest.answer(
+            challenge,
+            username=self._user,
+            password=password,
+            method=request.method,
+            uri=request.uri,
+            cnonce=self._around.random(),
+        )
+        return names[1], str(credentials)
+
+    def _is_verified(self, flow: Flow) -> bool:
+        if not flow.is_secure or flow.side is not Side.PROVIDER or flow.identity is None:
+            return False
+        return mismatch(flow.identity, Uri.parse(self._provider.uri).host) is None
+
+    def _answerable(self, request: Request, response: Response, asked: str) -> Challenge | None:
+        """The first challenge that may be answered: the provider prefers it (RFC 8760 section 2.3)."""
+        if any(field in request.headers for _, field in FIELDS.values()):
+            return None
+        for text in response.headers.get_all(asked):
+            try:
+                challenge = Challenge.parse(text)
+            except MalformedMessage:
+                continue
+            if challenge.is_answerable and self._is_realm(challenge.realm) and _signs_no_body(challenge):
+                return challenge
+        return None
+
+    def _is_realm(self, realm: str) -> bool:
+        return realm.lower() in (self._domain.name.lower(), Uri.parse(self._provider.uri).host.lower())
+
+
+def _signs_no_body(challenge: Challenge) -> bool:
+    """auth-int alone would sign a body (RFC 7616 section 3.4.3), which is rewritten for each attempt."""
+    return not challenge.qop or "auth" in challenge.qop

@@ -1,0 +1,313 @@
+"""Digest both ways: the provider's calls and message waiting are challenged, and its challenges answered for a user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+from twisted.internet.defer import succeed
+
+from gateway.security.acl import Resolved
+from gateway.security.admission import DomainAdmission
+from gateway.security.answering import CAP, Answering
+from gateway.security.authenticator import Authenticator
+from gateway.security.nonces import Nonces
+from gateway.sip import digest
+from gateway.sip.digest import Challenge, Credentials
+from gateway.sip.message import Request, Response
+from gateway.transport.flow import PeerIdentity
+from tests.support.ladder import AVP, BINDING, SAVP, Ladder
+
+PASSWORD = "s3cret-of-alice"
+TO_ALICE = "sip:alice-1@gw.example.com;transport=tls"
+WAITING = b"Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n"
+PROVIDER = PeerIdentity(names=("provider.example.com",))
+
+
+class Challenged(Ladder):
+    """A ladder whose domain challenges INVITE and NOTIFY, and holds alice's password."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        credentials = directory / "credentials.toml"
+        credentials.write_text(f'alice = "{PASSWORD}"\n')
+        credentials.chmod(0o600)
+        domain = attrs.evolve(self.configuration.domains[0], challenge=("INVITE", "NOTIFY"), credentials=credentials)
+        numbers = iter(range(1, 1000))
+        authenticator = Authenticator(Nonces(b"secret", lambda count: next(numbers).to_bytes(count, "big")))
+        guarded = attrs.evolve(self.configuration, domains=(domain,))
+        admission = DomainAdmission(
+            guarded, authenticator, lambda name: succeed(Resolved((), 1.0)), lambda: self.clock.seconds() + 1e9
+        )
+        self.admission.instead = admission
+        self.provider_flow.identity = PROVIDER
+        self.trunk.answering = Answering(
+            admission.password_of,
+            lambda aor, flow: aor == BINDING.aor and flow == self.bound_flow,
+            lambda: f"cnonce{next(numbers)}",
+        )
+        self.bound_flow = BINDING.flow
+
+    def asks(self, method: str = "INVITE", cseq: int = 1, authorization: str = "") -> None:
+        """The provider calls alice, or tells of her messages."""
+        request = self.provider.request(method, TO_ALICE, sdp=SAVP if method == "INVITE" else b"", cseq=cseq)
+        if method == "NOTIFY":
+            request.headers.add("Event", "message-summary")
+            request.headers.add("Subscription-State", "active")
+            request.headers.add("Content-Type", "application/simple-message-summary")
+            request.body = WAITING
+        if authorization:
+            request.headers.add("Authorization", authorization)
+        self.provider.sends(request)
+
+    def challenges(self, method: str = "INVITE") -> list[Challenge]:
+        """The challenges to a request without credentials."""
+        self.asks(method)
+        return self.refused()
+
+    def refused(self) -> list[Challenge]:
+        """The challenges of a 401 that was sent just now."""
+        refusal = self.provider.receives_response(401)
+        self.phone.receives_nothing()
+        assert len(self.calls) == 0
+        return [Challenge.parse(text) for text in refusal.headers.get_all("WWW-Authenticate")]
+
+
+def authorization(challenge: Challenge, method: str = "INVITE", password: str = PASSWORD, nc: int = 1) -> str:
+    made = digest.answer(challenge, username="alice", password=password, method=method, uri=TO_ALICE, cnonce="c", nc=nc)
+    return str(made)
+
+
+@pytest.fixture
+def ladder(tmp_path: Path) -> Challenged:
+    return Challenged(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "NOTIFY"])
+def test_both_algorithms_are_offered_the_better_one_first(ladder: Challenged, method: str) -> None:
+    challenges = ladder.challenges(method)
+    assert [challenge.algorithm for challenge in challenges] == ["SHA-256", "MD5"]
+    assert {challenge.realm for challenge in challenges} == {"example.com"}
+    assert not any(challenge.stale for challenge in challenges)
+
+
+@pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
+@pytest.mark.parametrize("method", ["INVITE", "NOTIFY"])
+def test_the_right_password_lets_it_pass(ladder: Challenged, method: str, algorithm: str) -> None:
+    challenge = next(one for one in ladder.challenges(method) if one.algorithm == algorithm)
+    ladder.asks(method, 2, authorization(challenge, method))
+    if method == "INVITE":
+        ladder.provider.receives(100)
+    onward = ladder.phone.receives_request(method)
+    assert onward.body == (AVP if method == "INVITE" else WAITING)
+    assert "Authorization" not in onward.headers, "the provider's digest is not the phone's to read"
+
+
+@pytest.mark.parametrize("method", ["INVITE", "NOTIFY"])
+def test_a_wrong_password_does_not(ladder: Challenged, method: str) -> None:
+    ladder.asks(method, 2, authorization(ladder.challenges(method)[0], method, "guess"))
+    assert not ladder.refused()[0].stale
+
+
+@pytest.mark.parametrize("method", ["INVITE", "NOTIFY"])
+def test_replayed_credentials_do_not(ladder: Challenged, method: str) -> None:
+    used = authorization(ladder.challenges(method)[0], method)
+    ladder.asks(method, 2, used)
+    if method == "INVITE":
+        ladder.provider.receives(100)
+    first = ladder.phone.receives_request(method)
+    ladder.phone.answers(first, 486 if method == "INVITE" else 200)
+    if method == "INVITE":
+        ladder.phone.receives("ACK")
+    ladder.provider.receives(486 if method == "INVITE" else 200)
+    ladder.asks(method, 3, used)
+    assert ladder.refused()[0].stale, "its sender knows the password, and may try again"
+
+
+def test_a_counter_that_goes_back_is_a_replay(ladder: Challenged) -> None:
+    challenge = ladder.challenges("NOTIFY")[0]
+    for cseq, nc in ((2, 5), (3, 6)):
+        ladder.asks("NOTIFY", cseq, authorization(challenge, "NOTIFY", nc=nc))
+        ladder.phone.answers(ladder.phone.receives_request("NOTIFY"), 200)
+        ladder.provider.receives(200)
+    ladder.asks("NOTIFY", 4, authorization(challenge, "NOTIFY", nc=4))
+    assert ladder.refused()[0].stale
+
+
+def test_a_nonce_that_is_too_old_is_stale_only_for_who_knows_the_password(ladder: Challenged) -> None:
+    challenge = ladder.challenges("NOTIFY")[0]
+    ladder.clock.advance(301)
+    ladder.asks("NOTIFY", 2, authorization(challenge, "NOTIFY", "guess"))
+    assert not ladder.refused()[0].stale
+    ladder.asks("NOTIFY", 3, authorization(challenge, "NOTIFY"))
+    again = ladder.refused()[0]
+    assert again.stale
+    ladder.asks("NOTIFY", 4, authorization(again, "NOTIFY"))
+    ladder.phone.receives("NOTIFY")
+
+
+def test_credentials_of_another_method_do_not(ladder: Challenged) -> None:
+    ladder.asks("INVITE", 2, authorization(ladder.challenges("NOTIFY")[0], "NOTIFY"))
+    ladder.refused()
+
+
+@pytest.mark.parametrize("broken", ["Digest", "Digest realm=example.com", "Digest " + "x" * 5000, 'Digest nonce="'])
+def test_broken_credentials_are_a_400(ladder: Challenged, broken: str) -> None:
+    ladder.asks("NOTIFY", 1, broken)
+    ladder.provider.receives(400)
+    ladder.phone.receives_nothing()
+
+
+@pytest.mark.parametrize("body", [b"\xff\x00" * 500, b"Messages-Waiting: " + b"yes" * 10_000, b"v=0\r\nm=\r\n"])
+@pytest.mark.parametrize("content_type", ["application/simple-message-summary", "application/sdp", "multipart/mixed"])
+def test_a_body_is_looked_at_only_after_its_sender_is_known(ladder: Challenged, body: bytes, content_type: str) -> None:
+    for method in ("INVITE", "NOTIFY"):
+        request = ladder.provider.request(method, TO_ALICE, call_id=f"{method}-x")
+        request.headers.add("Content-Type", content_type)
+        request.body = body
+        ladder.provider.sends(request)
+        ladder.refused()
+    assert ladder.relay.asked == []
+
+
+def test_requests_within_a_call_are_not_challenged(ladder: Challenged) -> None:
+    ladder.asks("INVITE", 2, authorization(ladder.challenges()[0]))
+    ladder.provider.receives(100)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    answer = ladder.provider.receives_response(200)
+    ladder.provider.sends(ladder.provider.within(answer, "BYE", cseq=3))
+    ladder.provider.receives(200)
+    ladder.phone.receives("BYE")
+
+
+# -- the other way round: the provider challenges alice's call
+
+
+def calls_out(ladder: Challenged) -> Request:
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    return ladder.provider.receives_request("INVITE")
+
+
+def challenge_of(realm: str = "example.com", nonce: str = "n1", algorithm: str = "MD5", stale: bool = False) -> str:
+    return str(Challenge(realm, nonce, algorithm, ("auth",), stale=stale))
+
+
+def refuse(ladder: Challenged, invite: Request, status: int = 407, *challenges: str) -> None:
+    name = "Proxy-Authenticate" if status == 407 else "WWW-Authenticate"
+    ladder.provider.answers(
+        invite, status, tag=f"t{invite.cseq.number}", fields=tuple((name, text) for text in challenges)
+    )
+    ladder.provider.receives("ACK")
+
+
+def credentials_in(invite: Request, status: int = 407) -> Credentials | None:
+    text = invite.headers.get("Proxy-Authorization" if status == 407 else "Authorization")
+    return None if text is None else Credentials.parse(text)
+
+
+def passed_to_the_phone(ladder: Challenged, status: int = 407) -> Response:
+    """The challenge went to the phone, and nothing more to the provider."""
+    ladder.provider.receives_nothing()
+    return ladder.phone.receives_response(status)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_the_providers_challenge_is_answered_for_a_registered_phone(
+    ladder: Challenged, status: int, algorithm: str
+) -> None:
+    invite = calls_out(ladder)
+    refuse(ladder, invite, status, challenge_of(algorithm=algorithm))
+    again = ladder.provider.receives_request("INVITE")
+    answered = credentials_in(again, status)
+    assert answered is not None
+    assert (answered.username, answered.uri, answered.algorithm) == ("alice", again.uri, algorithm)
+    assert digest.is_right(answered, password=PASSWORD, method="INVITE")
+    assert (again.call_id, again.from_.tag) == (invite.call_id, invite.from_.tag)
+    assert again.cseq.number == invite.cseq.number + 1
+    ladder.provider.answers(again, 200, sdp=SAVP)
+    ladder.phone.receives(200)
+    assert PASSWORD not in repr(next(ladder.calls.records()))
+
+
+def test_the_first_challenge_that_can_be_answered_is(ladder: Challenged) -> None:
+    offered = ('Digest realm="example.com", nonce="n", algorithm=SHA-1', "Basic x", challenge_of(nonce="good"))
+    refuse(ladder, calls_out(ladder), 407, *offered)
+    answered = credentials_in(ladder.provider.receives_request("INVITE"))
+    assert answered is not None
+    assert answered.nonce == "good"
+
+
+@pytest.mark.parametrize("second", [challenge_of(nonce="n2"), challenge_of(nonce="n2", stale=True)])
+@pytest.mark.parametrize("status", [401, 407])
+def test_a_second_challenge_goes_to_the_phone(ladder: Challenged, second: str, status: int) -> None:
+    refuse(ladder, calls_out(ladder), 407, challenge_of())
+    refuse(ladder, ladder.provider.receives_request("INVITE"), status, second)
+    passed_to_the_phone(ladder, status)
+
+
+def test_what_the_phone_answers_itself_is_left_alone(ladder: Challenged) -> None:
+    invite = ladder.phone.invite()
+    mine = digest.answer(
+        Challenge("example.com", "n0"), username="alice", password="mine", method="INVITE", uri=invite.uri, cnonce=""
+    )
+    invite.headers.add("Proxy-Authorization", str(mine))
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.headers.get("Proxy-Authorization") == str(mine)
+    refuse(ladder, onward, 407, challenge_of())
+    passed_to_the_phone(ladder)
+
+
+def test_a_challenge_after_ringing_is_the_callees(ladder: Challenged) -> None:
+    invite = calls_out(ladder)
+    ladder.provider.answers(invite, 180)
+    ladder.phone.receives(180)
+    refuse(ladder, invite, 407, challenge_of())
+    passed_to_the_phone(ladder)
+
+
+def test_a_challenge_for_another_realm_is_not_ours(ladder: Challenged) -> None:
+    refuse(ladder, calls_out(ladder), 407, challenge_of("elsewhere.example"))
+    passed_to_the_phone(ladder)
+
+
+@pytest.mark.parametrize("identity", [None, PeerIdentity(names=("other.example.com",))])
+def test_a_peer_that_is_not_verified_is_not_answered(ladder: Challenged, identity: PeerIdentity | None) -> None:
+    ladder.provider_flow.identity = identity
+    refuse(ladder, calls_out(ladder), 407, challenge_of())
+    passed_to_the_phone(ladder)
+
+
+def test_nobody_is_answered_for_who_has_not_registered(ladder: Challenged) -> None:
+    ladder.bound_flow = attrs.evolve(BINDING.flow, listener="elsewhere")
+    refuse(ladder, calls_out(ladder), 407, challenge_of())
+    passed_to_the_phone(ladder)
+
+
+def test_a_challenge_that_a_phone_raises_is_never_answered(ladder: Challenged) -> None:
+    ladder.asks("INVITE", 2, authorization(ladder.challenges()[0]))
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 407, fields=(("Proxy-Authenticate", challenge_of()),))
+    ladder.phone.receives("ACK")
+    ladder.phone.receives_nothing()
+    ladder.provider.receives(407)
+
+
+def test_a_weaker_attempt_is_answered_anew_and_never_more_than_the_cap(ladder: Challenged) -> None:
+    refuse(ladder, calls_out(ladder), 407, challenge_of())
+    answered = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(answered, 488, tag="t8")
+    ladder.provider.receives("ACK")
+    weaker = ladder.provider.receives_request("INVITE")
+    assert (weaker.body, credentials_in(weaker)) == (AVP, None)
+    refuse(ladder, weaker, 407, challenge_of(nonce="n2"))
+    again = credentials_in(ladder.provider.receives_request("INVITE"))
+    assert again is not None
+    assert again.nonce == "n2"
+    assert CAP < 10
