@@ -18,12 +18,16 @@ from typing import Annotated, Literal
 import attrs
 
 from gateway import config_fields as fields
+from gateway.cipher_list import cipher_list
 from gateway.config_fields import PortRange as PortRange
 from gateway.config_tables import Tables
 from gateway.structuring import Mistake, Reader, Unacceptable, number, one_of, shown
 
 SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
 """The SDES suites (RFC 4568, RFC 7714) that the media relay implements, in the order they are offered by default."""
+
+TLS_VERSIONS = ("1.2", "1.3")
+"""What the least version of TLS may be set to."""
 
 DEFAULT_PORTS = PortRange(20000, 29999)
 
@@ -92,6 +96,11 @@ class Listener:
     private_key: Path | None = None
     client_trust: Path | None = None
     """The authorities that client certificates must come from; None asks for none."""
+    require_client_certificate: bool = False
+    """Whether a client without a certificate is turned away."""
+    tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
+    ciphers: Annotated[str, cipher_list] | None = None
+    """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
 
 
 @attrs.frozen
@@ -120,6 +129,13 @@ class Provider:
     suites: tuple[Annotated[str, one_of(*SUITES)], ...] = SUITES
     fallback_uri: Annotated[str, fields.sip_uri] | None = None
     """Where to go when it lacks TLS."""
+    tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
+    ciphers: Annotated[str, cipher_list] | None = None
+    """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
+    allow_wildcards: bool = False
+    """Whether a certificate for *.example.com may be that of sip.example.com."""
+    common_name: bool = False
+    """Whether a certificate without subject alternative names may name its host in the common name."""
 
 
 @attrs.frozen
@@ -207,6 +223,8 @@ def _listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]
         yield from _file_mistakes(path, "client_trust", entry.client_trust)
         if entry.transport == "tls" and entry.certificate is None and entry.private_key is None:
             yield Mistake(f"{path}.certificate", "is missing: a tls listener needs certificate and private_key")
+        if entry.require_client_certificate and entry.client_trust is None:
+            yield Mistake(f"{path}.client_trust", "is missing: require_client_certificate needs it")
         if entry.address in ("0.0.0.0", "::") and entry.advertised_host is None:  # noqa: S104
             yield Mistake(f"{path}.advertised_host", f"is missing: nobody can answer to {shown(entry.address)}")
     if entries and not any(entry.side is Side.PHONES for _, entry in entries):

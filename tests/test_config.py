@@ -288,6 +288,10 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
             SMALLEST.replace('main"\nuri', 'main"\nprivate_key = "gateway.key"\nuri'),
             "provider[0].certificate: is missing",
         ),
+        (
+            WHOLE.replace('client_trust = "ca.pem"', "require_client_certificate = true"),
+            "listener[1].client_trust: is missing",
+        ),
     ],
 )
 def test_tables_that_do_not_fit_each_other_are_one_line(tmp_path: Path, text: str, mistake: str) -> None:
@@ -309,6 +313,34 @@ def test_credentials_that_group_or_others_may_read_or_write_are_refused(tmp_path
     users = tmp_path / "users.toml"
     allowed = "allowed: nothing for group or others (0600)"
     assert mistakes(tmp_path, WHOLE) == [f"domain[0].credentials: {users} has mode {mode:04o}, {allowed}"]
+
+
+@pytest.mark.parametrize("table", ["listener", "provider"])
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('tls_minimum = "1.1"', 'found "1.1", allowed: 1.2, 1.3'),
+        ('ciphers = "nonsense"', 'found "nonsense", allowed: a cipher list that OpenSSL understands'),
+        ('ciphers = "TLS_AES_128_GCM_SHA256"', "leaves a cipher of TLS 1.2"),
+        ('ciphers = "HIGH"', "ADH-AES256-GCM-SHA384"),
+        ('ciphers = "ECDHE+AESGCM:eNULL:@SECLEVEL=0"', "no weak ciphers"),
+        ("ciphers = 5", "found 5, allowed: a cipher list"),
+    ],
+)
+def test_terms_of_tls_that_protect_from_nobody_are_refused(tmp_path: Path, table: str, line: str, told: str) -> None:
+    found, *_ = mistakes(tmp_path, SMALLEST.replace(f"[[{table}]]", f"[[{table}]]\n{line}", 1))
+    assert found.startswith(f"{table}[0].{line.split()[0]}: ")
+    assert told in found
+
+
+def test_terms_of_tls_that_are_good_are_taken(tmp_path: Path) -> None:
+    listener = 'tls_minimum = "1.3"\nciphers = "HIGH:!aNULL:!eNULL"\nclient_trust'
+    provider = 'tls_minimum = "1.3"\nallow_wildcards = true\ncommon_name = true\nuri'
+    text = WHOLE.replace("client_trust", f"require_client_certificate = true\n{listener}", 1)
+    configuration = read(tmp_path, text.replace("uri", provider, 1))
+    own, peer = configuration.listeners[1], configuration.providers[0]
+    assert (own.require_client_certificate, own.tls_minimum, own.ciphers) == (True, "1.3", "HIGH:!aNULL:!eNULL")
+    assert (peer.tls_minimum, peer.ciphers, peer.allow_wildcards, peer.common_name) == ("1.3", None, True, True)
 
 
 def test_a_wrong_provider_is_no_unknown_provider(tmp_path: Path) -> None:

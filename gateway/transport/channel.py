@@ -54,6 +54,8 @@ class Verification:
 
     name: str | None = None
     allow_wildcards: bool = False
+    common_name: bool = False  # it counts where there are no subject alternative names
+    needs_certificate: bool = False
     is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
     problem: str | None = None
 
@@ -68,8 +70,12 @@ class Verification:
     def accepts_name(self, certificate: crypto.X509) -> bool:
         """Whether the certificate is for whom it must be; remembers the problem."""
         if self.name is not None:
-            self._note(mismatch(identity_of(certificate.to_cryptography()), self.name, self.allow_wildcards))
+            self._note(mismatch(self.identity(certificate), self.name, self.allow_wildcards))
         return self.problem is None
+
+    def identity(self, certificate: crypto.X509) -> PeerIdentity:
+        """The names that the certificate is for."""
+        return identity_of(certificate.to_cryptography(), self.common_name)
 
     def _note(self, problem: str | None) -> None:
         if self.problem is None:
@@ -187,7 +193,7 @@ class TlsChannel:
     def identity(self) -> PeerIdentity | None:
         """The peer's names, all verified; None when it showed no certificate."""
         certificate = self._connection.get_peer_certificate() if self.is_open else None
-        return None if certificate is None else identity_of(certificate.to_cryptography())
+        return None if certificate is None else self._verification.identity(certificate)
 
     def _advance_handshake(self) -> bool:
         self._has_output = True
@@ -208,7 +214,7 @@ class TlsChannel:
             return
         certificate = self._connection.get_peer_certificate()
         if certificate is None:
-            verification.problem = "no certificate" if verification.name is not None else None
+            verification.problem = "no certificate" if verification.needs_certificate else None
         elif certificate.has_expired():
             verification.problem = "expired"
         else:

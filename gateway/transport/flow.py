@@ -19,7 +19,7 @@ from typing import Literal, Self
 from attrs import frozen
 from twisted.logger import Logger
 
-from gateway.config import Listener, Side
+from gateway.config import Listener, Provider, Side
 
 log = Logger()
 
@@ -87,6 +87,25 @@ class TlsTerms:
     certificate: Path | None = None
     private_key: Path | None = None
     allow_wildcards: bool = False
+    common_name: bool = False
+    """Whether the common name counts in a certificate without subject alternative names (RFC 5922 section 7.1)."""
+    minimum: str = "1.2"
+    """The least version of TLS."""
+    ciphers: str | None = None
+    """Of TLS 1.2, in OpenSSL's format; None is ours (tls.py)."""
+
+    @classmethod
+    def of(cls, provider: Provider) -> Self:
+        """The terms that the configuration has for a provider."""
+        return cls(
+            provider.trust,
+            provider.certificate,
+            provider.private_key,
+            provider.allow_wildcards,
+            provider.common_name,
+            provider.tls_minimum,
+            provider.ciphers,
+        )
 
 
 @frozen

@@ -2,12 +2,13 @@
 
 Lives here: reading a certificate's subject alternative names and comparing them with the domain or address that we
 meant to reach. The comparison of single names is service-identity's (RFC 6125). Not here: whether the chain can be
-trusted (tls.py). The common name is never looked at.
+trusted (tls.py). The common name is looked at only where the peer's terms say so.
 """
 
 import ipaddress
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from service_identity.exceptions import CertificateError as BadPattern
 from service_identity.hazmat import DNS_ID, DNSPattern
 
@@ -16,8 +17,12 @@ from gateway.transport.flow import PeerIdentity, is_ip_address
 _SIP = "sip:"
 
 
-def identity_of(certificate: x509.Certificate) -> PeerIdentity:
-    """The subject alternative names, in lower case; an extension that cannot be read holds none, which fails closed."""
+def identity_of(certificate: x509.Certificate, common_name: bool = False) -> PeerIdentity:
+    """The subject alternative names, in lower case; an extension that cannot be read holds none, which fails closed.
+
+    With common_name, a certificate that has no such extension is for the host that its common name is ("if and only if
+    the subjectAltName does not appear in the certificate", RFC 5922 section 7.1).
+    """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return PeerIdentity(
@@ -25,8 +30,16 @@ def identity_of(certificate: x509.Certificate) -> PeerIdentity:
             names=tuple(name.lower() for name in names.get_values_for_type(x509.DNSName)),
             addresses=tuple(str(address) for address in names.get_values_for_type(x509.IPAddress)),
         )
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except x509.ExtensionNotFound:
+        return PeerIdentity(names=_common_names(certificate)) if common_name else PeerIdentity()
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return PeerIdentity()
+
+
+def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """The one common name, if it may be a DNS name."""
+    found = [str(name.value).lower() for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return tuple(found) if len(found) == 1 and not is_ip_address(found[0]) else ()
 
 
 def sip_domain(uri: str) -> str | None:

@@ -20,6 +20,8 @@ from gateway.transport.flow import SYSTEM_TRUST, Address, TlsTerms, is_ip_addres
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS"
 """Of TLS 1.2; all with forward secrecy. CBC suites come last, for phones that have no other."""
 
+VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
 MAX_SESSIONS = 1024
 """Sessions kept to be resumed toward as many servers."""
 
@@ -32,12 +34,12 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, de
     return verification.accepts(certificate, error, depth, bool(ok))
 
 
-def _new_context() -> SSL.Context:
+def _new_context(minimum: str = "1.2", ciphers: str | None = None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_min_proto_version(VERSIONS[minimum])
     context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_cipher_list(CIPHERS)
+    context.set_cipher_list(ciphers.encode() if ciphers is not None else CIPHERS)
     return context
 
 
@@ -65,7 +67,7 @@ def _trust(context: SSL.Context, trust: str | Path) -> None:
 
 def client_context(terms: TlsTerms) -> SSL.Context:
     """A context that speaks to servers on these terms. Raises CertificateError."""
-    context = _new_context()
+    context = _new_context(terms.minimum, terms.ciphers)
     _trust(context, terms.trust)
     if terms.certificate is not None and terms.private_key is not None:
         _use_identity(context, terms.certificate, terms.private_key)
@@ -77,7 +79,7 @@ def server_context(listener: Listener) -> SSL.Context:
     """A context that serves a TLS listener. Raises CertificateError."""
     assert listener.certificate is not None
     assert listener.private_key is not None
-    context = _new_context()
+    context = _new_context(listener.tls_minimum, listener.ciphers)
     _use_identity(context, listener.certificate, listener.private_key)
     # Tickets resume sessions and keep nothing here; OpenSSL's own table would hold 20,000 sessions.
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
@@ -85,7 +87,8 @@ def server_context(listener: Listener) -> SSL.Context:
     if listener.client_trust is not None:
         _trust(context, listener.client_trust)
         context.load_client_ca(str(listener.client_trust).encode())
-        context.set_verify(SSL.VERIFY_PEER, _verify)
+        needed = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if listener.require_client_certificate else 0
+        context.set_verify(SSL.VERIFY_PEER | needed, _verify)
     return context
 
 
@@ -102,7 +105,9 @@ def _server_name(name: str) -> bytes | None:
 def self_connect(listener: Listener, context: SSL.Context) -> None:
     """Prove in memory that the context serves: a client that trusts anybody connects. Raises CertificateError."""
     rehearsal = Verification(is_rehearsal=True)
-    server = TlsChannel(_connection(context, rehearsal, is_server=True), rehearsal)
+    serving = _connection(context, rehearsal, is_server=True)
+    serving.set_verify(SSL.VERIFY_NONE)  # the client of a rehearsal has no certificate
+    server = TlsChannel(serving, rehearsal)
     client = TlsChannel(_connection(_new_context(), rehearsal), rehearsal)
     try:
         client.start()
@@ -132,7 +137,7 @@ class ServerTls:
 
     def channel(self) -> TlsChannel:
         """For a connection just accepted."""
-        verification = Verification()
+        verification = Verification(needs_certificate=self._listener.require_client_certificate)
         return TlsChannel(_connection(self._context, verification, is_server=True), verification)
 
     def prepare(self) -> SSL.Context:
@@ -164,7 +169,7 @@ class ClientTls:
 
     def channel(self, terms: TlsTerms, name: str, address: Address) -> TlsChannel:
         """For a connection to address, whose certificate must be for name. Raises CertificateError."""
-        verification = Verification(name, terms.allow_wildcards)
+        verification = Verification(name, terms.allow_wildcards, terms.common_name, needs_certificate=True)
         connection = _connection(self._context(terms), verification)
         server_name = _server_name(name)
         if server_name is not None:
