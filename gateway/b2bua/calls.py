@@ -34,6 +34,7 @@ from gateway.sdp.negotiation import offer_encrypted
 from gateway.security.memory import Peer
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
+from gateway.sip.uri import Uri
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from gateway.trunk import Trunk
@@ -166,8 +167,8 @@ class Calls:
             id=stack.new_tag() + stack.new_tag(),
             direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
             domain=route.domain.name,
-            caller=str(invite.from_.uri),
-            callee=str(invite.to.uri),
+            caller=_named(invite.from_.uri),
+            callee=_named(invite.to.uri),
             started_at=stack.now(),
         )
         user = invite.from_.uri.user or ""
@@ -225,3 +226,8 @@ class Calls:
         )
         self._releasing.add(releasing)
         return releasing.addCallback(lambda _: self._releasing.discard(releasing))
+
+
+def _named(uri: Uri) -> str:
+    """A party as records show it: a password in its URI (RFC 3261 section 19.1.1) is nobody's to read."""
+    return str(attrs.evolve(uri, password=None, headers=""))
