@@ -80,6 +80,7 @@ class GatewayTerms:
     security: str = "required"
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
+    log_level: str = "info"
 
 
 class Gateway:
@@ -103,7 +104,7 @@ class Gateway:
     def start(self) -> None:
         """Start it, and wait until it says it is healthy."""
         twist = Path(sys.executable).with_name("twist")
-        argv = [str(twist), "gateway", "--config", str(self.configuration)]
+        argv = [str(twist), f"--log-level={self.terms.log_level}", "gateway", "--config", str(self.configuration)]
         self.program = Program(argv, self._log, cwd=ROOT)
         self.program.wait_until("healthy", lambda: self.fetch("/healthz") is not None, 15)
 

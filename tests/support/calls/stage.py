@@ -108,7 +108,7 @@ class Stage:
 
     # -- starting
 
-    def start_gateway(self, relay: str = "workers") -> Gateway:
+    def start_gateway(self, relay: str = "workers", log_level: str = "info") -> Gateway:
         """The gateway, with our own workers or with an rtpengine of its own."""
         address, port = self.hosts.gateway, self.hosts.port
         first = port(address, 100)
@@ -124,6 +124,7 @@ class Stage:
             provider_uri=self.provider.uri,
             domain=DOMAIN,
             rtpengine=control,
+            log_level=log_level,
         )
         self.gateway = self._keep(Gateway(terms, self.directory / "gateway"))
         return self.gateway
