@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.stage import BOB, Stage
 
@@ -44,6 +46,31 @@ def test_far_end_holds_and_resumes(stage: Stage) -> None:
     stage.assert_heard_since_mark(bob, 1.2)
     stage.assert_call_was_right()
     assert len(stage.keys_of_gateway()) == 1, "nothing had changed, so the key must not have"
+
+
+@pytest.mark.parametrize("phone", ["linphonec", "baresip"])
+def test_other_phones_hold_and_resume(stage: Stage, phone: str) -> None:
+    stage.start_gateway()
+    alice, bob = stage.phone(phone), stage.pjsua_far_end()
+    alice.register()
+    bob.register()
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.answer()
+    alice.wait_answered()
+    stage.talk(1.2)  # baresip calls its recordings by the second
+
+    alice.hold()
+    bob.wait_media("remote_hold")
+    alice.resume()
+    bob.wait_media("active")
+    bob.mark_recording()
+    stage.talk(2)
+    alice.hangup()
+    bob.wait_ended()
+
+    stage.assert_heard_since_mark(bob, 1.2)
+    stage.assert_call_was_right(0.8)
 
 
 def test_digits_arrive_on_both_sides(stage: Stage) -> None:

@@ -29,7 +29,7 @@ side = "phones"
 transport = "udp"
 address = "{address}"
 port = {phone_port}
-
+{listener6}
 [[listener]]
 name = "provider"
 side = "provider"
@@ -63,6 +63,15 @@ address = "{address}"
 port = {admin_port}
 """
 
+LISTENER6 = """
+[[listener]]
+name = "phones6"
+side = "phones"
+transport = "udp"
+address = "::1"
+port = {phone_port6}
+"""
+
 
 @attrs.frozen
 class GatewayTerms:
@@ -77,6 +86,7 @@ class GatewayTerms:
     trust: Path
     provider_uri: str
     domain: str
+    phone_port6: int = 0  # phones may come over IPv6, too, to this port of ::1; 0: they may not
     security: str = "required"
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
@@ -100,6 +110,11 @@ class Gateway:
     def phones_proxy(self) -> str:
         """Where phones send everything: address:port."""
         return f"{self.terms.address}:{self.terms.phone_port}"
+
+    @property
+    def phones_proxy6(self) -> str:
+        """Where phones send everything over IPv6."""
+        return f"[::1]:{self.terms.phone_port6}"
 
     def start(self) -> None:
         """Start it, and wait until it says it is healthy."""
@@ -177,6 +192,7 @@ def _configuration(terms: GatewayTerms) -> str:
         "key": terms.certificate.key,
         "relay": "rtpengine" if terms.rtpengine else "workers",
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
+        "listener6": LISTENER6.format(phone_port6=terms.phone_port6) if terms.phone_port6 else "",
         "first": terms.media_ports[0],
         "last": terms.media_ports[1],
     }

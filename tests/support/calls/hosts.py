@@ -2,6 +2,8 @@
 
     phone 127.0.N.11..   gateway 127.0.N.20   provider 127.0.N.21   far end 127.0.N.31..
 
+    phones over IPv6, and the gateway toward them: ::1, for loopback has no other
+
 N is the first number from 1 on that no other run holds (127.0.0.x is left to what a person may have running): a bound
 socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds.
 """
@@ -81,8 +83,9 @@ class Hosts:
 
 
 def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
+        with socket.socket(family, kind) as probe:
             try:
                 probe.bind((address, port))
             except OSError:

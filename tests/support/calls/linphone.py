@@ -69,6 +69,7 @@ class Linphone(Telephone):
         self.line = line
         self._calls = 0
         self._seen = 0
+        self._held = ""  # the number of the call on hold
         (line.directory / ".local/share/linphone").mkdir(
             parents=True, exist_ok=True
         )  # where its database goes: without it, it takes no call
@@ -115,6 +116,14 @@ class Linphone(Telephone):
         why = self._wait(r"Call \d+ with .* (?:ended|error).*", seconds)
         self._record()
         return why
+
+    def hold(self) -> None:
+        self.program.tell("pause")
+        self._held = self._wait(r"Call \d+ with .* is now paused", 5).split()[1]
+
+    def resume(self) -> None:
+        self.program.tell(f"resume {self._held}")
+        self._wait(r"Media streams established", 5)
 
     def recordings(self) -> list[Path]:
         files = sorted(self.line.directory.glob("heard-*.wav"))

@@ -93,6 +93,7 @@ class Stage:
         self._running = ExitStack()
         self._telephones: list[Telephone] = []
         self.gateway: Gateway | None = None
+        self.has_ipv6 = False  # whether the gateway, when it starts, takes phones over IPv6, too
         self.inside: frozenset[int] = frozenset()
         self.capture = self._keep(Capture(self.hosts.all, directory))
         terms = ProviderTerms(
@@ -116,6 +117,7 @@ class Stage:
         terms = GatewayTerms(
             address=address,
             phone_port=port(address),
+            phone_port6=port("::1") if self.has_ipv6 else 0,
             provider_port=port(address),
             admin_port=port(address),
             media_ports=(first, first + 99),
@@ -142,6 +144,13 @@ class Stage:
         """A plain phone that can be asked for more."""
         assert self.gateway is not None
         return self._telephone(Pjsua, self._line(user, self.gateway.phones_proxy, secure=False, habits=habits))
+
+    def ipv6_phone(self, user: str = "alice") -> Pjsua:
+        """A plain phone whose SIP goes over IPv6; its RTP over IPv4, which is where the gateway relays."""
+        assert self.gateway is not None
+        line = self._line(user, self.gateway.phones_proxy6, secure=False)
+        port = self.hosts.port("::1", 2)
+        return self._telephone(Pjsua, attrs.evolve(line, address="::1", media_address=line.address, sip_port=port))
 
     def pjsua_far_end(self, user: str = "bob", habits: Habits = USUAL) -> Pjsua:
         """A far end that can be asked for more."""
