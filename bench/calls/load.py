@@ -9,6 +9,7 @@ says does not count: it is content with a 200 to a BYE that never crossed.
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import attrs
@@ -102,13 +103,14 @@ class Parties:
         with self._answerer(load, seconds + 2) as answerer, self._caller(target, load, seconds) as caller:
             try:
                 caller.wait_ended(seconds + 5)
-                answerer.wait_ended(seconds + 5)
+                answerer.process.send_signal(signal.SIGUSR1)  # write your figures and end
+                answerer.wait_ended(5)
             except ProgramFailed:
                 pass  # what it has counted by then says how many calls are missing
         sent, received = self._counts("caller"), self._counts("answerer")
         return Outcome(
             load.calls,
-            received.get("SuccessfulCall(C)", 0),
+            received.get("complete(C)", 0),
             sent.get("Retransmissions(C)", 0) + received.get("Retransmissions(C)", 0),
             self._set_up_times(),
         )
@@ -119,7 +121,7 @@ class Parties:
         return program
 
     def _caller(self, target: str, load: Load, seconds: int) -> Program:
-        pace = ["-r", str(load.rate), "-l", "20000", "-trace_rtt", "-rtt_freq", "1", target]
+        pace = ["-m", str(load.calls), "-r", str(load.rate), "-l", "20000", "-trace_rtt", "-rtt_freq", "1", target]
         return self._sipp("caller", self.caller, load, seconds, pace)
 
     def _sipp(self, role: str, address: str, load: Load, seconds: int, more: list[str]) -> Program:
@@ -130,7 +132,7 @@ class Parties:
             text = text.replace(f"@{key}@", value)
         script.write_text(text)
         argv = [find_program("taskset", "util-linux"), "-c", str(self.core), find_program("sipp", "sip-tester")]
-        argv += ["-sf", str(script), "-i", address, "-p", "5060", "-m", str(load.calls), "-nostdin", "-nd"]
+        argv += ["-sf", str(script), "-i", address, "-p", "5060", "-nostdin", "-nd"]
         argv += ["-timeout", f"{seconds}s", "-timer_resol", "1", "-buff_size", str(4 * 2**20)]
         argv += ["-trace_stat", "-fd", "1", "-stf", str(self.directory / f"{role}.csv"), *more]
         return Program(argv, self.directory / f"{role}.log", cwd=self.directory)
