@@ -26,6 +26,8 @@ class CallerLeg(Leg):
         super().__init__(terms, transaction.flow, stack, owner)
         self.invite = transaction.request
         self.answered = False
+        """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""
+        self._accepted = False
         self.pending_invite = True
         self.transaction = transaction
         self._tag = stack.new_tag()
@@ -49,7 +51,7 @@ class CallerLeg(Leg):
 
     def progress(self, status: int, reason: str, fields: Fields, body: bytes) -> None:
         """Pass on a provisional response."""
-        if self.answered or self.ended:
+        if self._accepted or self.ended:
             return
         if self._reliable is None:
             self._send(status, reason, fields, body)
@@ -68,15 +70,15 @@ class CallerLeg(Leg):
     def accept(self, reason: str, fields: Fields, body: bytes, acknowledged: Callable[[Request], None]) -> None:
         """Answer the call with 200, until its ACK comes."""
         response = self._response(200, reason, fields, body)
-        self.answered = True
+        self._accepted = True
         self._stop_watching()
         self.pending_invite = False
         if self.dialog is not None:
             self.dialog.confirm(response)
         if self._reliable is None:
-            self.answer(self.transaction, response, acknowledged)
+            self._send_answer(response, acknowledged)
         else:
-            self._reliable.then(lambda: self.answer(self.transaction, response, acknowledged))
+            self._reliable.then(lambda: self._send_answer(response, acknowledged))
 
     def refuse(self, status: int, reason: str | None = None, fields: Fields = ()) -> None:
         """Refuse the call; nothing happens when it was answered or refused before."""
@@ -94,11 +96,14 @@ class CallerLeg(Leg):
             self.refuse(status, None, fields)
 
     def close(self) -> None:
-        """Expect nothing more on this leg: stop every timer."""
+        """Expect nothing more on this leg: stop every timer. A caller that said BYE before the answer has an INVITE
+        that is still to be answered (RFC 3261 section 15.1.2)."""
         self._stop_watching()
         if self._reliable is not None:
             self._reliable.stop()
         super().close()
+        if not self.transaction.is_answered:
+            self._send(487, None, (), b"")
 
     def _flow_lost(self, failure: TransportFailure) -> None:
         """A caller whose connection is gone before the answer cannot be told of it: nobody is to ring for it. After the
@@ -109,6 +114,10 @@ class CallerLeg(Leg):
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
+
+    def _send_answer(self, response: Response, acknowledged: Callable[[Request], None]) -> None:
+        self.answered = True
+        self.answer(self.transaction, response, acknowledged)
 
     def _unacknowledged_provisional(self) -> None:
         self._owner.leg_broke(self, "no PRACK")

@@ -109,6 +109,7 @@ class Leg:
         self.session = LegSession(self, lambda: self.break_off("the session expired"))
         self._answers: dict[int, tuple[AnswerRetransmission, Callable[[Request], None]]] = {}
         self._acks: dict[int, Request] = {}
+        self._open: list[ServerTransaction] = []
 
     @property
     def is_toward_provider(self) -> bool:
@@ -150,6 +151,7 @@ class Leg:
         if request.method == "OPTIONS":
             self.respond(transaction, request.response(200))
             return
+        self._open = [*(one for one in self._open if not one.is_answered), transaction]
         self._owner.leg_received(self, transaction, request)
 
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
@@ -273,8 +275,12 @@ class Leg:
         return f"<sip:{user}{self.flow.advertised}{suffix}>"
 
     def close(self) -> None:
-        """Expect nothing more on this leg: stop every timer."""
+        """Expect nothing more on this leg: stop every timer, and answer what is open (RFC 3261 section 15.1.2)."""
         self.ended = True
+        unanswered = [one for one in self._open if not one.is_answered]
+        self._open.clear()
+        for transaction in unanswered:
+            self.respond(transaction, transaction.request.response(487))
         self.session.stop()
         for retransmission, _ in self._answers.values():
             retransmission.acknowledged()
