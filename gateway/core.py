@@ -176,7 +176,7 @@ class UasCore:
         if flow.side is Side.PHONES:
             return route
         proof = self._admission.admit(request, flow, route.domain.name)
-        return None if proof is None else attrs.evolve(route, proof=str(proof))
+        return None if proof is None else attrs.evolve(route, proof=proof)
 
     def _phone_flow(self, route: Route) -> Flow | None:
         return None if route.binding is None else self._transport.flow(route.binding.flow)

@@ -42,6 +42,8 @@ class Reason(StrEnum):
     CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
     CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
     CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
+    CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
+    """TLS, but from somebody who showed no certificate for the provider's name: whose ears it keeps out is unknown."""
     CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
     CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
     REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
@@ -195,14 +197,28 @@ def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool
     return _weaker_media(terms, Capability(srtp=was_encrypted), Reason.CLEAR_PEER_NO_SRTP)
 
 
+class Arrival(StrEnum):
+    """Over what a request of the provider came."""
+
+    VERIFIED = "verified"
+    """TLS, with a certificate that was verified for a peer of the domain."""
+    UNVERIFIED = "unverified"
+    """TLS that anybody may have set up: only an address speaks for its sender."""
+    CLEAR = "clear"
+
+
 def accepts_inbound(
-    terms: CallTerms, signalling_secure: bool, encrypted: bool | None, known: Capability = UNKNOWN
+    terms: CallTerms, arrival: Arrival, encrypted: bool | None, known: Capability = UNKNOWN
 ) -> Acceptance | Refusal:
     """Whether an INVITE from the provider may go on; ``encrypted`` says its offer is (None: the offer is ours)."""
     if terms.security is Security.OFF:
-        fully = signalling_secure and encrypted is not False
+        fully = arrival is Arrival.VERIFIED and encrypted is not False
         return Acceptance(None if fully else Reason.CLEAR_POLICY_OFF)
-    if not signalling_secure:
+    if arrival is Arrival.UNVERIFIED:
+        # No downgrade: a provider that shows us its certificate when we call may have none as a client.
+        refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires a verified peer")
+        return _weaker(terms, False, Reason.CLEAR_PEER_UNVERIFIED, refusal)
+    if arrival is Arrival.CLEAR:
         return _weaker_signalling(terms, known)
     return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 

@@ -13,6 +13,7 @@ import attrs
 
 from gateway.config import Configuration, Domain, Provider, Side
 from gateway.location.binding import Binding
+from gateway.security.acl import Proof
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
@@ -31,7 +32,7 @@ class Route:
     request_uri: str
     binding: Binding | None
     """The phone to reach, or None when the way leads to the provider."""
-    proof: str = ""
+    proof: Proof | None = None
     """How the sender of a request from the provider's side proved who it is."""
 
 

@@ -13,6 +13,7 @@ from gateway.config import Domain, Downgrade, Provider, Security, SrtpOffer
 from gateway.media.relay import Encryption
 from gateway.policy import (
     Acceptance,
+    Arrival,
     Attempt,
     CallTerms,
     Capability,
@@ -165,23 +166,31 @@ def test_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("terms", "secure", "encrypted", "expected"),
+    ("terms", "arrival", "encrypted", "expected"),
     [
-        (REQUIRED, True, True, None),
-        (REQUIRED, True, None, None),
-        (REQUIRED, True, False, Reason.REFUSED_POLICY),
-        (REQUIRED, False, True, Reason.REFUSED_POLICY),
-        (PREFERRED, True, True, None),
-        (PREFERRED, True, False, Reason.CLEAR_PEER_NO_SRTP),
-        (PREFERRED, False, True, Reason.CLEAR_PEER_NO_TLS),
-        (OFF, False, False, Reason.CLEAR_POLICY_OFF),
-        (OFF, True, True, None),
+        (REQUIRED, Arrival.VERIFIED, True, None),
+        (REQUIRED, Arrival.VERIFIED, None, None),
+        (REQUIRED, Arrival.VERIFIED, False, Reason.REFUSED_POLICY),
+        (REQUIRED, Arrival.UNVERIFIED, True, Reason.REFUSED_POLICY),
+        (REQUIRED, Arrival.CLEAR, True, Reason.REFUSED_POLICY),
+        (PREFERRED, Arrival.VERIFIED, True, None),
+        (PREFERRED, Arrival.VERIFIED, False, Reason.CLEAR_PEER_NO_SRTP),
+        (PREFERRED, Arrival.UNVERIFIED, True, Reason.CLEAR_PEER_UNVERIFIED),
+        (PREFERRED, Arrival.CLEAR, True, Reason.CLEAR_PEER_NO_TLS),
+        (OFF, Arrival.CLEAR, False, Reason.CLEAR_POLICY_OFF),
+        (OFF, Arrival.UNVERIFIED, True, Reason.CLEAR_POLICY_OFF),
+        (OFF, Arrival.VERIFIED, True, None),
     ],
 )
-def test_inbound_calls(terms: CallTerms, secure: bool, encrypted: bool | None, expected: Reason | None) -> None:
-    answer = accepts_inbound(terms, secure, encrypted)
+def test_inbound_calls(terms: CallTerms, arrival: Arrival, encrypted: bool | None, expected: Reason | None) -> None:
+    answer = accepts_inbound(terms, arrival, encrypted)
     assert answer.reason is expected
     assert isinstance(answer, Refusal) is (expected is Reason.REFUSED_POLICY)
+
+
+def test_an_unverified_peer_is_no_downgrade() -> None:
+    answer = accepts_inbound(STRICT, Arrival.UNVERIFIED, True, DID_BOTH)
+    assert answer == Acceptance(Reason.CLEAR_PEER_UNVERIFIED)
 
 
 def test_refusals_carry_reason_and_warning_headers_without_quotes_inside() -> None:

@@ -31,6 +31,7 @@ from gateway.metrics import Metrics
 from gateway.policy import Refusal
 from gateway.routing import Route
 from gateway.sdp.negotiation import offer_encrypted
+from gateway.security.acl import Proof
 from gateway.security.memory import Peer
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
@@ -200,10 +201,10 @@ class Calls:
             return terms
         return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider))
 
-    def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: str) -> Refusal | None:
+    def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: Proof | None) -> Refusal | None:
         invite = transaction.request
         encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
-        decision = call.protection.inbound(transaction.flow.is_secure, encrypted, proof)
+        decision = call.protection.inbound(transaction.flow, encrypted, proof)
         return decision if isinstance(decision, Refusal) else None
 
     def _release(self, record: CallRecord) -> Deferred[None]:

@@ -17,6 +17,7 @@ from gateway.media.relay import Encryption, Terms
 from gateway.policy import (
     LACKS_TLS,
     Acceptance,
+    Arrival,
     Attempt,
     CallTerms,
     Failure,
@@ -31,8 +32,9 @@ from gateway.policy import (
 )
 from gateway.routing import Route
 from gateway.sdp.negotiation import alternatives, media_security
+from gateway.security.acl import Proof, ProofKind
 from gateway.security.memory import Feature, Peer, PeerMemory
-from gateway.transport.flow import FailureKind
+from gateway.transport.flow import FailureKind, Flow
 
 _OFFERED: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -42,6 +44,12 @@ _OFFERED: Final = {
 }
 
 _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
+
+_ARRIVED: Final = {
+    Arrival.VERIFIED: "TLS",
+    Arrival.UNVERIFIED: "TLS of nobody in particular",
+    Arrival.CLEAR: "clear signalling",
+}
 
 
 class Protection:
@@ -60,6 +68,7 @@ class Protection:
         self._phone = phone
         self._known = memory.known(self._provider)
         self._was_encrypted = False
+        self._is_verified = True
         self._reported: set[Feature] = set()
 
     def first(self) -> Attempt | Refusal:
@@ -86,13 +95,14 @@ class Protection:
         decision = accepts_answer(self.terms, self.attempt, encrypted, self._known)
         return self._accepted(LegName.CALLEE, decision, Feature.SRTP)
 
-    def inbound(self, signalling_secure: bool, encrypted: bool | None, proof: str) -> Acceptance | Refusal:
-        """Whether the provider's INVITE may go on to a phone; ``proof`` says how its sender was admitted."""
+    def inbound(self, flow: Flow, encrypted: bool | None, proof: Proof | None) -> Acceptance | Refusal:
+        """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: who sent it."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
-        what = f"{'TLS' if signalling_secure else 'clear signalling'}, {_media(encrypted)}"
-        self._link(LegName.CALLER, ChainStep.OFFERED, what)
-        decision = accepts_inbound(self.terms, signalling_secure, encrypted, self._known)
-        return self._accepted(LegName.CALLER, decision, Feature.SRTP if signalling_secure else Feature.TLS)
+        arrival = _arrival(flow, proof)
+        self._is_verified = arrival is not Arrival.UNVERIFIED
+        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_ARRIVED[arrival]}, {_media(encrypted)}")
+        decision = accepts_inbound(self.terms, arrival, encrypted, self._known)
+        return self._accepted(LegName.CALLER, decision, Feature.TLS if arrival is Arrival.CLEAR else Feature.SRTP)
 
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
@@ -125,7 +135,7 @@ class Protection:
         elif phone is None or provider is None:
             self._record.verdict = Verdict.UNANSWERED
         else:
-            facts = LegFacts(provider.flow.is_secure, provider.media_encrypted, self.reason)
+            facts = LegFacts(self._is_secure(provider), provider.media_encrypted, self.reason)
             phone_facts = LegFacts(phone.flow.is_secure, phone.media_encrypted)
             self._record.verdict = verdict(phone_facts, facts)
             self._record.reason = str(explanation(facts) or "")
@@ -162,10 +172,15 @@ class Protection:
         text = f"the peer did {str(about).upper()} before: a probable downgrade"
         self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)
 
+    def _is_secure(self, provider: Leg) -> bool:
+        """Whether the provider's signalling is TLS with the provider: we verify whom we call, but not who calls us."""
+        return provider.flow.is_secure and self._is_verified
+
     def _learn_of_provider(self, leg: Leg) -> None:
-        if leg.flow.is_secure:
+        is_secure = self._is_secure(leg)
+        if is_secure:
             self._memory.saw(self._provider, Feature.TLS, did=True)
-        if leg.media_encrypted is True and leg.flow.is_secure:
+        if leg.media_encrypted is True and is_secure:
             self._was_encrypted = True
             self._memory.saw(self._provider, Feature.SRTP, did=True)
         elif leg.media_encrypted is False and self.reason in _LACKS_SRTP:
@@ -194,6 +209,13 @@ def encryption_of(sdp: bytes) -> Encryption:
     if not active or not all(media.is_encrypted for media in active):
         return Encryption.NONE
     return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP
+
+
+def _arrival(flow: Flow, proof: Proof | None) -> Arrival:
+    if not flow.is_secure:
+        return Arrival.CLEAR
+    is_proved = proof is not None and proof.kind is ProofKind.CERTIFICATE
+    return Arrival.VERIFIED if is_proved else Arrival.UNVERIFIED
 
 
 def _media(encrypted: bool | None) -> str:

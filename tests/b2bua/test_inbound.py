@@ -5,6 +5,9 @@ from __future__ import annotations
 from gateway.b2bua.protection import encryption_of
 from gateway.config import Security
 from gateway.media.relay import Encryption
+from gateway.security.acl import Proof, ProofKind
+from gateway.sip.message import Request
+from gateway.transport.flow import Flow
 from tests.support.ladder import AVP, SAVP, Ladder
 
 
@@ -112,3 +115,31 @@ def test_phone_that_forwards_its_calls_names_the_domain() -> None:
     ladder.phone.receives("ACK")
     assert ladder.provider.receives_response(302).headers.get("Contact") == "<sip:5551234@example.com>"
     ladder.ends_clean()
+
+
+class ByAddress:
+    """Admits whoever has the provider's address."""
+
+    def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
+        return Proof("provider.example.com", ProofKind.ADDRESS)
+
+
+def test_tls_of_a_peer_without_a_certificate_is_not_called_encrypted() -> None:
+    ladder = Ladder()
+    ladder.admission.instead = ByAddress()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", SAVP)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.provider.receives(200)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("MEDIA_ONLY_WEAK", "CLEAR_PEER_UNVERIFIED")
+
+
+def test_tls_of_a_peer_without_a_certificate_is_refused_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    ladder.admission.instead = ByAddress()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", SAVP))
+    ladder.provider.receives(100)
+    ladder.provider.receives(503)
+    ladder.phone.receives_nothing()
