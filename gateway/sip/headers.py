@@ -187,9 +187,11 @@ class Headers:
             del self._keys[index], self._lines[index]
 
     def select(self, keys: Collection[str]) -> Headers:
-        """New Headers with the lines whose lower-case full name is in keys, as they stand."""
-        chosen = Headers()
-        chosen.extend(self, keys)
+        """New Headers with the lines whose lower-case full name is in keys, as they stand and with what is known of
+        them."""
+        wanted = list(map(keys.__contains__, self._keys))
+        chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
+        chosen.known = {key: value for key, value in self.known.items() if key in keys}
         return chosen
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
