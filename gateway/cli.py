@@ -164,10 +164,13 @@ def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None
 
 
 @main.command()
-@_config
-@_as_json
-def certs(config: Path | None, as_json: bool) -> None:
+@click.option("--running", is_flag=True, help="Those that the running gateway serves, with what is wrong with them.")
+@asking
+def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
     """The certificates that the configuration names: whose, for which names, how many days are left."""
+    if running or (config is None and url is not None):
+        _show(_ask(config, url, "/api/certificates"), as_json, text.table)
+        return
     if config is None:
         raise click.UsageError("--config FILE is needed")
     rows = [{"used_by": user, **row} for user, file in _certificate_files(_loaded(config)) for row in described(file)]

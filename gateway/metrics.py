@@ -69,6 +69,12 @@ class Metrics:
             ["side", "result"],
             registry=registry,
         )
+        self.certificate_expiry = Gauge(
+            "gateway_certificate_expiry_seconds",
+            "When the certificate that a TLS listener serves expires, seconds since the epoch.",
+            ["listener"],
+            registry=registry,
+        )
         self.relayed_packets = Counter(
             "gateway_relayed_packets",
             "RTP and RTCP packets relayed, by direction (to_provider, to_phone).",

@@ -5,7 +5,7 @@ Everything is read when asked for and copied; no key, credential or nonce is amo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -22,7 +22,7 @@ from gateway.location.binding import LocationStore
 from gateway.security.credentials import CredentialsError
 from gateway.security.memory import Feature, Peer, PeerMemory, Sightings
 from gateway.settings import NoSuchDomain, Settings
-from gateway.transport.certificates import CertificateError
+from gateway.transport.certificates import CertificateError, CertificateReport
 
 MOST_CALLS: Final = 500
 """Calls in one list."""
@@ -50,6 +50,8 @@ class Overview:
     audit: AuditLog
     now: Callable[[], float]
     """Seconds since the epoch."""
+    certificate_reports: Callable[[], Mapping[str, CertificateReport]]
+    """How the certificate that each TLS listener serves stands, by listener."""
 
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first."""
@@ -104,6 +106,20 @@ class Overview:
             peer = Peer.of(provider)
             rows.append({**_peer(peer, seen.pop(peer, Sightings())), **configured})
         return [*rows, *(_peer(peer, sightings) for peer, sightings in islice(seen.items(), MOST_PEERS))]
+
+    def certificates(self) -> list[Row]:
+        """The certificates that the TLS listeners serve."""
+        return [
+            {
+                "listener": listener,
+                "file": str(report.path),
+                "names": [*report.identity.uris, *report.identity.names, *report.identity.addresses],
+                "valid_until": report.not_after.strftime("%Y-%m-%d"),
+                "days_left": report.days_left,
+                "warnings": [*report.warnings],
+            }
+            for listener, report in self.certificate_reports().items()
+        ]
 
     def switch_domain(self, name: str, security: str, who: str) -> Row:
         """Set the security of a domain."""

@@ -68,7 +68,7 @@ from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.certificates import CertificateError
-from gateway.transport.flow import Flow, FlowKey, Target
+from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
@@ -171,7 +171,14 @@ class Gateway:
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         self._calls.finished = lambda record: self._history.ended(record.as_json())
         self._overview = Overview(
-            self._settings, self._calls, self._history, self._store, self._memory, audit, time.time
+            self._settings,
+            self._calls,
+            self._history,
+            self._store,
+            self._memory,
+            audit,
+            time.time,
+            self._transport.certificate_reports,
         )
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
@@ -206,6 +213,7 @@ class Gateway:
         yield self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
         yield self._history.start()
         yield self._relay.start()
+        self._transport.reload(map(TlsTerms.of, self._configuration.providers))
         yield self._transport.start()
         admin = self._configuration.admin
         site = admin_site(self._overview, self._overview, self._metrics)
@@ -256,7 +264,7 @@ class Gateway:
     def _renew(self, configuration: Configuration) -> None:
         """Read again what files a configuration names; raises CredentialsError or CertificateError for one of them."""
         prepared = self._admission.prepare(configuration)
-        self._transport.reload()
+        self._transport.reload(map(TlsTerms.of, configuration.providers))
         self._admission.adopt(prepared)
         self._admission.refresh()
 

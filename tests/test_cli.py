@@ -53,6 +53,7 @@ ANSWERS: dict[str, object] = {
         {"id": "1", "caller": "=cmd|x", "reason": "a, b", "answered_at": None},
         {"id": "2", "caller": "sip:a@b", "reason": "", "answered_at": 1.5},
     ],
+    "/api/certificates": [{"listener": "trunk", "days_left": 12, "warnings": ["12 days left"]}],
     "/healthz": {"status": "ok"},
 }
 
@@ -209,6 +210,11 @@ def test_certificates_are_listed_with_their_names_and_days(file: Path) -> None:
     assert rows[0]["names"] == ["gateway.example.com", "127.0.0.20"]
     assert rows[0]["days_left"] > 0
     assert rows[-1]["used_by"] == "provider main trust"
+
+
+def test_the_certificates_that_are_served_are_asked_for(port: int) -> None:
+    result = gatewayctl("certs", "--running", "--url", f"http://127.0.0.1:{port}")
+    assert result.output.splitlines()[1].split(None, 2) == ["trunk", "12", "12 days left"]
 
 
 def test_a_file_that_is_no_certificate_is_told_in_its_row(file: Path) -> None:

@@ -130,6 +130,11 @@ class Api:
         """The providers and what they were last seen to do."""
         return _json(request, [*self._inspection.peers()])
 
+    @app.route("/api/certificates", methods=["GET"])
+    def certificates(self, request: IRequest) -> bytes:
+        """The certificates that the TLS listeners serve."""
+        return _json(request, [*self._inspection.certificates()])
+
     @app.route("/", methods=["GET"])
     def calls_page(self, request: IRequest) -> bytes:
         """The calls, for people."""

@@ -37,6 +37,9 @@ class Inspection(Protocol):
     def peers(self) -> list[Row]:
         """The providers, and what each peer was last seen to do."""
 
+    def certificates(self) -> list[Row]:
+        """The certificates that the TLS listeners serve, with what an operator should know of them."""
+
 
 class NotChanged(Exception):
     """A change was refused, and everything is as it was; `lines` say why."""

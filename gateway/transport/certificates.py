@@ -1,7 +1,8 @@
 """Whether a certificate file can be served: the checks at start and after every reload.
 
 Lives here: chain in order and complete, key matches, dates, the advertised name in the subject alternative names, days
-left. What stops the gateway raises CertificateError, one line; what an operator should know is a warning in the report.
+left. What cannot be served at all raises CertificateError, one line; what an operator should know is a warning in the
+report: an expired certificate is better than none for the peers that do not care.
 Not here: contexts (tls.py), the judging of peers (channel.py, identity.py).
 """
 
@@ -19,7 +20,7 @@ from OpenSSL import SSL, crypto
 from gateway.transport.flow import PeerIdentity
 from gateway.transport.identity import identity_of, mismatch
 
-RENEW_WITHIN_DAYS = 21
+RENEW_WITHIN_DAYS = 30
 """A certificate with fewer days left is warned about."""
 
 
@@ -64,20 +65,19 @@ def examine(certificate: Path, private_key: Path, advertised_host: str | None, n
     own = chain[0]
     if own.public_key() != read_key(private_key).public_key():
         raise CertificateError(f"{private_key}: not the key of {certificate}")
-    if now >= own.not_valid_after_utc:
-        raise CertificateError(f"{certificate}: expired on {own.not_valid_after_utc:%Y-%m-%d}")
-    if now < own.not_valid_before_utc:
-        raise CertificateError(f"{certificate}: not valid before {own.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
-    _check_order(certificate, chain)
     days_left = (own.not_valid_after_utc - now).days
-    warnings = _warnings(private_key, chain, advertised_host, days_left)
-    return CertificateReport(certificate, identity_of(own), own.not_valid_after_utc, days_left, warnings)
+    warnings = (_time_warning(own, now), *_warnings(private_key, chain, advertised_host))
+    found = tuple(warning for warning in warnings if warning)
+    return CertificateReport(certificate, identity_of(own), own.not_valid_after_utc, days_left, found)
 
 
-def _check_order(path: Path, chain: list[x509.Certificate]) -> None:
-    for place, (signed, signer) in enumerate(pairwise(chain), start=1):
-        if not _is_issued_by(signed, signer):
-            raise CertificateError(f"{path}: certificate {place + 1} did not sign certificate {place}")
+def _time_warning(own: x509.Certificate, now: datetime) -> str | None:
+    if now >= own.not_valid_after_utc:
+        return f"expired on {own.not_valid_after_utc:%Y-%m-%d}"
+    if now < own.not_valid_before_utc:
+        return f"not valid before {own.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+    days_left = (own.not_valid_after_utc - now).days
+    return f"{days_left} days left" if days_left < RENEW_WITHIN_DAYS else None
 
 
 def _is_issued_by(signed: x509.Certificate, signer: x509.Certificate) -> bool:
@@ -88,17 +88,21 @@ def _is_issued_by(signed: x509.Certificate, signer: x509.Certificate) -> bool:
     return True
 
 
-def _warnings(key: Path, chain: list[x509.Certificate], advertised_host: str | None, days_left: int) -> tuple[str, ...]:
-    own = chain[0]
-    found = [
-        f"{days_left} days left" if days_left < RENEW_WITHIN_DAYS else None,
-        mismatch(identity_of(own), advertised_host) if advertised_host else None,
-        None
-        if _is_complete(chain)
-        else f"the chain ends at {chain[-1].issuer.rfc4514_string()}, which peers must know by themselves",
+def _warnings(key: Path, chain: list[x509.Certificate], advertised_host: str | None) -> tuple[str | None, ...]:
+    return (
+        mismatch(identity_of(chain[0]), advertised_host) if advertised_host else None,
+        _chain_warning(chain),
         f"{key} can be read by others" if key.stat().st_mode & 0o077 else None,
-    ]
-    return tuple(warning for warning in found if warning)
+    )
+
+
+def _chain_warning(chain: list[x509.Certificate]) -> str | None:
+    for place, (signed, signer) in enumerate(pairwise(chain), start=1):
+        if not _is_issued_by(signed, signer):
+            return f"the chain is broken: certificate {place + 1} did not sign certificate {place}"
+    if _is_complete(chain):
+        return None
+    return f"the chain ends at {chain[-1].issuer.rfc4514_string()}, which peers must know by themselves"
 
 
 def _is_complete(chain: list[x509.Certificate]) -> bool:

@@ -107,6 +107,11 @@ class TlsTerms:
             provider.ciphers,
         )
 
+    @property
+    def files(self) -> set[Path]:
+        """What is read for them."""
+        return {file for file in (self.trust, self.certificate, self.private_key) if isinstance(file, Path)}
+
 
 @frozen
 class Target:

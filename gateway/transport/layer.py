@@ -29,10 +29,11 @@ from gateway.transport.flow import (
 )
 from gateway.transport.handshakes import Handshakes
 from gateway.transport.liveness import PATIENCE, Patience
+from gateway.transport.renewal import Renewal
 from gateway.transport.rounds import Rounds
 from gateway.transport.sockets import TransportReactor, is_ipv6
 from gateway.transport.stream import StreamFlow
-from gateway.transport.tls import ClientTls, ServerTls
+from gateway.transport.tls import ServerTls
 from gateway.transport.udp import DatagramListener
 from gateway.transport.wire import Shared
 
@@ -57,9 +58,8 @@ class TransportLayer:
         self._rounds = Rounds(reactor)
         self._shared = Shared(self._arrival, self._rounds, Handshakes(metrics), reactor.seconds, patience)
         self._connections = Connections()
-        self._client_tls = ClientTls()
-        self._connector = Connector(reactor, self._shared, self._connections, self._client_tls)
-        self._server_tls: dict[str, ServerTls] = {}
+        self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
+        self._connector = Connector(reactor, self._shared, self._connections, self._tls.clients)
         self._ports: dict[str, Port] = {}
 
     @property
@@ -86,6 +86,7 @@ class TransportLayer:
         stopped = gatherResults([port.stop() for port in ports.values()])
         self._connections.close_all()
         self._rounds.stop()
+        self._tls.stop()
         return stopped.addCallback(lambda _: None)
 
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
@@ -109,37 +110,30 @@ class TransportLayer:
         port = self._ports[listener]
         return Address(port.listener.address, port.port)
 
-    def reload(self) -> None:
+    def reload(self, terms: Iterable[TlsTerms] | None = None) -> None:
         """Read all certificates, keys and trust again; connections that are up live on. Raises CertificateError, and
-        changes nothing then."""
-        servers = {tls: tls.prepare() for tls in self._server_tls.values()}
-        clients = self._client_tls.prepare()
-        for tls, context in servers.items():
-            tls.adopt(context)
-        self._client_tls.adopt(clients)
-        self._connector.forget_all()
+        changes nothing then. terms are those on which servers will be spoken to, instead of those known so far."""
+        self._tls.reload(terms)
 
     def certificate_reports(self) -> dict[str, CertificateReport]:
-        """How each TLS listener's certificate stands, by listener. Raises CertificateError."""
-        return {name: tls.report() for name, tls in self._server_tls.items()}
+        """How the certificate that each TLS listener serves stands, by listener."""
+        return self._tls.reports()
 
     def _start(self) -> None:
-        for listener in self._listeners:
-            if listener.transport == Transport.TLS:
-                self._server_tls[listener.name] = ServerTls(listener)
+        served = {one.name: self._tls.serve(one) for one in self._listeners if one.transport == Transport.TLS}
         try:
             for listener in self._listeners:
-                port = self._new_port(listener)
+                port = self._new_port(listener, served.get(listener.name))
                 port.start(self._reactor)
                 self._ports[listener.name] = port
         except Exception:
             self.stop()
             raise
+        self._tls.start()
 
-    def _new_port(self, listener: Listener) -> Port:
+    def _new_port(self, listener: Listener, tls: ServerTls | None) -> Port:
         if listener.transport == Transport.UDP:
             return DatagramListener(listener, self._arrival)
-        tls = self._server_tls.get(listener.name)
         return StreamListener(listener, self._shared, self._connections, tls, self._limits)
 
     def _port_for(self, target: Target, side: Side) -> Port | None:

@@ -7,9 +7,11 @@ Lives here: trust, our own certificates, sessions to resume. Not here: the conne
 the files' health (certificates.py).
 """
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrs import frozen
 from OpenSSL import SSL, crypto
 
 from gateway.config import Listener
@@ -128,42 +130,54 @@ def _connection(context: SSL.Context, verification: Verification, is_server: boo
     return connection
 
 
+@frozen
+class Prepared:
+    """What a listener may serve with next."""
+
+    context: SSL.Context
+    report: CertificateReport
+
+
 class ServerTls:
-    """The TLS of one listener."""
+    """The TLS of one listener; `report` says how the certificate stands that it serves with."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._context = self.prepare()
+        self.adopt(self.prepare())
 
     def channel(self) -> TlsChannel:
         """For a connection just accepted."""
         verification = Verification(needs_certificate=self._listener.require_client_certificate)
         return TlsChannel(_connection(self._context, verification, is_server=True), verification)
 
-    def prepare(self) -> SSL.Context:
+    def prepare(self) -> Prepared:
         """Read the files again and prove that they serve. Raises CertificateError."""
-        context = server_context(self._listener)
-        self_connect(self._listener, context)
-        return context
-
-    def adopt(self, context: SSL.Context) -> None:
-        """Use what prepare() gave for new connections."""
-        self._context = context
-
-    def report(self, now: datetime | None = None) -> CertificateReport:
-        """How the certificate file stands. Raises CertificateError."""
         listener = self._listener
         assert listener.certificate is not None
         assert listener.private_key is not None
-        return examine(
-            listener.certificate, listener.private_key, listener.advertised_host, now or datetime.now(tz=UTC)
-        )
+        now = datetime.now(tz=UTC)
+        report = examine(listener.certificate, listener.private_key, listener.advertised_host, now)
+        context = server_context(listener)
+        self_connect(listener, context)
+        return Prepared(context, report)
+
+    def adopt(self, prepared: Prepared) -> None:
+        """Use what prepare() gave for new connections."""
+        self._context = prepared.context
+        self.report = prepared.report
+
+    @property
+    def files(self) -> set[Path]:
+        """What prepare() reads."""
+        listener = self._listener
+        return {file for file in (listener.certificate, listener.private_key, listener.client_trust) if file}
 
 
 class ClientTls:
     """The TLS of connections that we begin: a context for each terms, and sessions to resume."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Callable[[set[Path]], None] = lambda files: None) -> None:
+        self._reading = reading  # told of files before they are read for the first time
         self._contexts: dict[TlsTerms, SSL.Context] = {}
         self._sessions: dict[SessionKey, SSL.Session] = {}
 
@@ -190,9 +204,14 @@ class ClientTls:
             del self._sessions[next(iter(self._sessions))]
         self._sessions[key] = session
 
-    def prepare(self) -> dict[TlsTerms, SSL.Context]:
-        """Read trust and identities again. Raises CertificateError."""
-        return {terms: client_context(terms) for terms in self._contexts}
+    @property
+    def terms(self) -> frozenset[TlsTerms]:
+        """Those that contexts have been made for."""
+        return frozenset(self._contexts)
+
+    def prepare(self, terms: Iterable[TlsTerms]) -> dict[TlsTerms, SSL.Context]:
+        """Read trust and identities again, for these terms instead of those known so far. Raises CertificateError."""
+        return {one: client_context(one) for one in terms}
 
     def adopt(self, contexts: dict[TlsTerms, SSL.Context]) -> None:
         """Use what prepare() gave for new connections; no session of old terms is resumed."""
@@ -202,5 +221,6 @@ class ClientTls:
     def _context(self, terms: TlsTerms) -> SSL.Context:
         context = self._contexts.get(terms)
         if context is None:
+            self._reading(terms.files)
             context = self._contexts[terms] = client_context(terms)
         return context

@@ -70,6 +70,9 @@ class FakeInspection:
     def peers(self) -> list[Row]:
         return [{"name": "main"}]
 
+    def certificates(self) -> list[Row]:
+        return [{"listener": "provider", "days_left": 80}]
+
 
 class FakeControl:
     """A gateway that notes what it is asked to change."""
@@ -187,7 +190,7 @@ def client() -> Client:
     return Client(FakeInspection())
 
 
-@pytest.mark.parametrize("path", ["/api/calls", "/api/phones", "/api/domains", "/api/peers"])
+@pytest.mark.parametrize("path", ["/api/calls", "/api/phones", "/api/domains", "/api/peers", "/api/certificates"])
 def test_lists_are_json_arrays_of_what_the_gateway_says(client: Client, path: str) -> None:
     answer = client.ask(path)
     assert answer.status == 200

@@ -35,6 +35,8 @@ def test_a_good_certificate(authority: Authority, tmp_path: Path) -> None:
     [
         (90, ("sip.example.com",), "sip.example.com", "the chain ends at CN=Middle CA"),
         (12, ("sip.example.com",), "sip.example.com", "days left"),
+        (30, ("sip.example.com",), "sip.example.com", "days left"),
+        (0, ("sip.example.com",), "sip.example.com", "expired on "),
         (90, ("other.example.com",), "sip.example.com", "not for sip.example.com"),
         (90, ("sip.example.com",), "192.0.2.1", "not for 192.0.2.1"),
     ],
@@ -54,22 +56,22 @@ def test_a_key_that_others_can_read_is_warned_about(authority: Authority) -> Non
     assert any("read by others" in one for one in examine(certificate, key, None, NOW).warnings)
 
 
+def test_a_certificate_of_the_future_and_a_broken_chain_are_warned_about(authority: Authority) -> None:
+    certificate, key = authority.issue("young", "sip.example.com", begins=NOW + DAY)
+    certificate.write_bytes(2 * certificate.read_bytes())
+    found = examine(certificate, key, "sip.example.com", NOW).warnings
+    assert [warning.split(" 2")[0] for warning in found] == ["not valid before", "the chain is broken: certificate"]
+
+
 def test_what_cannot_be_served(authority: Authority, tmp_path: Path) -> None:
     certificate, key = authority.issue("good", "sip.example.com")
-    old, _ = authority.issue("old", "sip.example.com", begins=NOW - 10 * DAY, days=9)
-    young, _ = authority.issue("young", "sip.example.com", begins=NOW + DAY)
     foreign = tmp_path / "foreign.key"
     devcerts.make(tmp_path / "dev", NOW)
     foreign.write_bytes((tmp_path / "dev" / "gateway.key").read_bytes())
-    disordered = tmp_path / "disordered.pem"
-    disordered.write_bytes(certificate.read_bytes() + old.read_bytes())
     text = tmp_path / "text.pem"
     text.write_text("no certificate")
     for files, reason in {
-        (old, key): "expired",
-        (young, key): "not valid before",
         (certificate, foreign): "not the key of",
-        (disordered, key): "certificate 2 did not sign certificate 1",
         (text, key): "no PEM certificate",
         (certificate, text): "no PEM private key",
         (tmp_path / "missing.pem", key): "No such file",

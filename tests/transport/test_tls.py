@@ -335,7 +335,7 @@ def test_both_versions_carry_messages(network: MemoryNetwork, authority: Authori
     far = server(network, authority.issue("good", NAME))
     near = client(network, authority)
     terms = trusting(authority.file)
-    context = near.layer._client_tls._context(terms)
+    context = near.layer._tls.clients._context(terms)
     context.set_max_proto_version(version)
     context.set_min_proto_version(version)
     way = near.to(far, NAME, terms)
