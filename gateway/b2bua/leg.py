@@ -23,7 +23,8 @@ from gateway.config import Side
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.invite import AnswerRetransmission
 from gateway.media.relay import Terms
-from gateway.sdp.negotiation import is_encrypted
+from gateway.sdp.description import MalformedDescription
+from gateway.sdp.negotiation import media_encrypted
 from gateway.sip.errors import Refused
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import ClientTransaction
@@ -103,7 +104,7 @@ class Leg:
         self.their_sdp = b""
         """The last session description that the peer sent."""
         self.media_encrypted: bool | None = None
-        """What the last answer on this leg settled; None before there was one."""
+        """What the last answer with any media on this leg settled; None before there was one."""
         self._stack = stack
         self._owner = owner
         self.session = LegSession(self, lambda: self.break_off("the session expired"))
@@ -212,9 +213,18 @@ class Leg:
         return ack is not None
 
     def note_answer(self, sdp: bytes) -> None:
-        """The SDP that closed an offer and answer on this leg: it says whether this leg's media are encrypted."""
-        self.media_encrypted = is_encrypted(sdp)
-        self._owner.media_settled(self)
+        """The SDP that closed an offer and answer on this leg: it says whether this leg's media are encrypted.
+
+        One that refuses or switches off all media says nothing new. One that cannot be read is not called encrypted,
+        and the relay will not have it either.
+        """
+        try:
+            encrypted = media_encrypted(sdp)
+        except MalformedDescription:
+            encrypted = False
+        if encrypted is not None:
+            self.media_encrypted = encrypted
+            self._owner.media_settled(self)
 
     def make_request(self, method: str, fields: Fields = (), body: bytes = b"") -> Request:
         """A request inside the dialog, with the next CSeq."""

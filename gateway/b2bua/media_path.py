@@ -93,6 +93,11 @@ class MediaPath:
         self._queue.append(_Waiting(passed, ready=True))
         self._drain()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the call has ended."""
+        return self._closed
+
     def close(self) -> None:
         """Let nothing more through."""
         self._closed = True

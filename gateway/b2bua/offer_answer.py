@@ -79,7 +79,8 @@ class OfferAnswer:
 
         def passed(sdp: bytes) -> None:
             self.asked.note_answer(sdp)
-            self.asked.acknowledge(number, (("Content-Type", SDP),), sdp)
+            if not self.path.is_closed:
+                self.asked.acknowledge(number, (("Content-Type", SDP),), sdp)
 
         self.path.answer((self.asked.media_tag, self.asking.media_tag), ack.body, passed)
 
@@ -88,7 +89,8 @@ class OfferAnswer:
 
         def passed(rewritten: bytes) -> None:
             self.asking.note_answer(rewritten)
-            carried(rewritten)
+            if not self.path.is_closed:  # what it settles may end the call
+                carried(rewritten)
 
         self.path.answer((self.asking.media_tag, self.asked.media_tag), sdp, passed)
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.config import Downgrade, Security
 from gateway.sip.message import Request, Response
 from tests.support.ladder import AVP, SAVP, Ladder, Party, drain
+
+NO_AUDIO = AVP.replace(b"audio 4000", b"audio 0")
+NO_SECURE_AUDIO = SAVP.replace(b"audio 6000", b"audio 0")
+FAX = SAVP.partition(b"m=")[0] + b"m=image 6000 udptl t38\r\n"
 
 
 def ring(ladder: Ladder, sdp: bytes = AVP) -> tuple[Request, Request]:
@@ -73,3 +80,40 @@ def test_callee_that_hangs_up_while_its_answer_waits_for_a_prack() -> None:
     ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
     assert came(ladder.phone) == ["100 INVITE", "180 INVITE", "487 INVITE"]
     nothing_is_left(ladder)
+
+
+@pytest.mark.parametrize("downgrade", list(Downgrade))
+@pytest.mark.parametrize("security", [Security.REQUIRED, Security.PREFERRED])
+def test_media_that_are_switched_off_for_a_while_are_no_downgrade(security: Security, downgrade: Downgrade) -> None:
+    ladder = Ladder(security, downgrade=downgrade)
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=NO_AUDIO))
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=NO_SECURE_AUDIO)
+    record = next(ladder.calls.records())
+    assert (record.state, record.verdict, record.reason) == ("established", "ENCRYPTED_TO_PROVIDER", "")
+
+
+def test_srtp_dropped_by_the_providers_reinvite_is_never_answered_with_200_when_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    onward, _ = talk(ladder)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "INVITE", sdp=AVP))
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    assert came(ladder.provider) == ["100 INVITE", "487 INVITE", "BYE"]
+    assert next(ladder.calls.records()).verdict == "REFUSED"
+
+
+def test_fax_in_clear_ends_a_call_that_must_be_encrypted() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=FAX)
+    assert came(ladder.phone) == ["100 INVITE", "487 INVITE", "BYE"]
+    assert next(ladder.calls.records()).verdict == "REFUSED"
+
+
+def test_early_media_in_clear_ends_a_call_that_must_be_encrypted() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=AVP)
+    ladder.phone.receives(488)
+    ladder.provider.receives("CANCEL")
