@@ -101,6 +101,8 @@ class Listener:
     tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
     ciphers: Annotated[str, cipher_list] | None = None
     """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
+    dscp: Annotated[int, number(0, 63)] = 24
+    """Of what is sent from here and over its connections (RFC 4594: class selector 3)."""
 
 
 @attrs.frozen
@@ -113,6 +115,14 @@ class Media:
     workers: Annotated[int, number(0, 256)] = 0
     """Worker processes; 0 is one per core."""
     rtpengine: tuple[Annotated[str, fields.relay_node], ...] = ()
+    phone_address: Annotated[str, fields.address] | None = None
+    provider_address: Annotated[str, fields.address] | None = None
+    """Instead of `address` on that side, of either IP version."""
+    phone_advertised: Annotated[str, fields.address] | None = None
+    provider_advertised: Annotated[str, fields.address] | None = None
+    """What SDP names on that side instead of the address that is bound, where NAT is between."""
+    dscp: Annotated[int, number(0, 63)] = 46
+    """Of media packets (RFC 4594: expedited forwarding)."""
 
 
 @attrs.frozen
@@ -236,10 +246,24 @@ def _media_mistakes(media: Media | None) -> Iterator[Mistake]:
         return
     if media.relay == "rtpengine" and not media.rtpengine:
         yield Mistake("media.rtpengine", 'is missing: relay = "rtpengine" needs at least one HOST:PORT')
+    yield from _media_address_mistakes(media)
     if media.workers > len(media.ports) // 4:
         yield Mistake(
             "media.workers", f"found {media.workers}, allowed: {len(media.ports) // 4} at most, 4 ports for each"
         )
+
+
+def _media_address_mistakes(media: Media) -> Iterator[Mistake]:
+    for side, own, advertised in (
+        ("phone", media.phone_address, media.phone_advertised),
+        ("provider", media.provider_address, media.provider_advertised),
+    ):
+        address = own or media.address
+        key = f"media.{side}_advertised"
+        if advertised is None and address in ("0.0.0.0", "::"):  # noqa: S104
+            yield Mistake(key, f"is missing: nobody can send media to {shown(address)}")
+        if advertised is not None and (":" in advertised) is not (":" in address):
+            yield Mistake(key, f"found {shown(advertised)}, allowed: the IP version of {shown(address)}")
 
 
 def _provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[object, ...]]) -> Iterator[Mistake]:

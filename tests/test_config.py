@@ -45,6 +45,7 @@ port = 5061
 certificate = "gateway.pem"
 private_key = "gateway.key"
 client_trust = "ca.pem"
+dscp = 26
 
 [media]
 relay = "rtpengine"
@@ -52,6 +53,11 @@ address = "127.0.0.1"
 ports = "20000-20999"
 workers = 2
 rtpengine = ["127.0.0.1:22222", "[::1]:22222"]
+phone_address = "10.0.0.1"
+provider_address = "::1"
+phone_advertised = "192.0.2.1"
+provider_advertised = "2001:db8::1"
+dscp = 34
 
 [[provider]]
 name = "main"
@@ -134,9 +140,20 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
         gateway=GatewayTerms("gw1", tmp_path / "state"),
         listeners=(
             Listener("phones", Side.PHONES, "udp", "127.0.0.1", 5060, "sip.example.com"),
-            Listener("provider", Side.PROVIDER, "tls", "::1", 5061, None, certificate, key, ca),
+            Listener("provider", Side.PROVIDER, "tls", "::1", 5061, None, certificate, key, ca, dscp=26),
         ),
-        media=Media("127.0.0.1", "rtpengine", PortRange(20000, 20999), 2, ("127.0.0.1:22222", "[::1]:22222")),
+        media=Media(
+            "127.0.0.1",
+            "rtpengine",
+            PortRange(20000, 20999),
+            2,
+            ("127.0.0.1:22222", "[::1]:22222"),
+            phone_address="10.0.0.1",
+            provider_address="::1",
+            phone_advertised="192.0.2.1",
+            provider_advertised="2001:db8::1",
+            dscp=34,
+        ),
         providers=(
             Provider(
                 name="main",
@@ -213,6 +230,18 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("[media]\n", '[media]\nports = "20000-20002"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "1-20000"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "20000-70000"\n', "media.ports: found"),
+        ("[media]\n", "[media]\ndscp = 64\n", "media.dscp: found 64, allowed: a number from 0 to 63"),
+        ("[media]\n", '[media]\nphone_address = "host"\n', 'media.phone_address: found "host", allowed: an IP address'),
+        (
+            "[media]\n",
+            '[media]\nphone_address = "::1"\nphone_advertised = "192.0.2.1"\n',
+            'media.phone_advertised: found "192.0.2.1", allowed: the IP version of "::1"',
+        ),
+        (
+            "[media]\n",
+            '[media]\nprovider_address = "0.0.0.0"\n',
+            'media.provider_advertised: is missing: nobody can send media to "0.0.0.0"',
+        ),
         ("[media]\n", "[media]\nworkers = 257\n", "media.workers: found 257, allowed: a number from 0 to 256"),
         ("[media]\n", '[media]\nrtpengine = ["x"]\n', 'media.rtpengine[0]: found "x", allowed: HOST:PORT'),
         ("[media]\n", '[media]\nrtpengine = "h:1"\n', 'media.rtpengine: found "h:1", allowed: an array'),

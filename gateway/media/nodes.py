@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 
-from gateway.config import Media, PortRange
+from gateway.config import Media, PortRange, Side
 from gateway.media.ng import udp_client, unix_client
 from gateway.media.node import Node
 from gateway.media.relay import RelayFailure
@@ -47,7 +47,19 @@ def nodes_for(reactors: Reactors, media: Media, state_directory: Path) -> tuple[
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
     shares = port_shares(media.ports, count)
-    return tuple(_worker(reactors, directory, media.address, share, index) for index, share in enumerate(shares))
+    return tuple(_worker(reactors, directory, media, share, index) for index, share in enumerate(shares))
+
+
+def interfaces(media: Media) -> tuple[str, ...]:
+    """One for each side, named like it, as workers and rtpengine write them: NAME/ADDRESS!ADVERTISED."""
+    sides = (
+        (Side.PHONES, media.phone_address, media.phone_advertised),
+        (Side.PROVIDER, media.provider_address, media.provider_advertised),
+    )
+    return tuple(
+        f"{side}/{address or media.address}" + (f"!{advertised}" if advertised else "")
+        for side, address, advertised in sides
+    )
 
 
 def port_shares(ports: PortRange, count: int) -> list[PortRange]:
@@ -59,9 +71,11 @@ def port_shares(ports: PortRange, count: int) -> list[PortRange]:
     return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
 
 
-def _worker(reactors: Reactors, directory: Path, address: str, ports: PortRange, index: int) -> Node:
-    identity = sha256(f"{address} {ports.first}-{ports.last}".encode()).hexdigest()[:8]
-    terms = WorkerTerms(directory / f"worker-{identity}.sock", address, ports.first, ports.last)
+def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange, index: int) -> Node:
+    started = f"{' '.join(interfaces(media))} {ports.first}-{ports.last} {media.dscp}"
+    identity = sha256(started.encode()).hexdigest()[:8]
+    path = directory / f"worker-{identity}.sock"
+    terms = WorkerTerms(path, interfaces(media), ports.first, ports.last, media.dscp)
     own = directory / f"gateway-{os.getpid()}-{index}.sock"
     for path in (terms.socket, own):
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:

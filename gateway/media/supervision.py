@@ -39,9 +39,11 @@ class WorkerTerms:
     """What a worker is started with. Ports inclusive."""
 
     socket: Path
-    address: str
+    interfaces: tuple[str, ...]
+    """[NAME/]ADDRESS[!ADVERTISED] each."""
     first_port: int
     last_port: int
+    dscp: int = 46
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = 60.0
@@ -53,8 +55,9 @@ class WorkerTerms:
             "-m",
             "gateway.media.worker",
             f"--socket={self.socket}",
-            f"--address={self.address}",
+            *(f"--interface={interface}" for interface in self.interfaces),
             f"--ports={self.first_port}-{self.last_port}",
+            f"--dscp={self.dscp}",
             f"--quarantine={self.quarantine}",
             f"--media-timeout={self.media_timeout}",
         ]

@@ -98,14 +98,14 @@ def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
     )
 
 
-def mark_signalling(handle: socket.socket) -> None:
-    """Give what leaves the socket the DSCP of signalling; a system that refuses is no reason to fail."""
+def mark_signalling(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
+    """Give what leaves the socket that DSCP; a system that refuses is no reason to fail."""
     options = [(socket.IPPROTO_IP, socket.IP_TOS)]  # of an IPv6 socket too: it may speak to IPv4 peers
     if handle.family == socket.AF_INET6:
         options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS))
     for level, option in options:
         try:
-            handle.setsockopt(level, option, SIGNALLING_DSCP << 2)
+            handle.setsockopt(level, option, dscp << 2)
         except OSError:
             continue
 
@@ -121,10 +121,10 @@ def widen_receive_buffer(handle: socket.socket) -> None:
         return
 
 
-def tune_connection(handle: socket.socket) -> None:
+def tune_connection(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
     """Settings of every TCP connection: small messages leave at once (a TLS peer's first answer took 42 ms without),
     and a peer that vanished is noticed (RFC 5482), also while nothing is sent."""
-    mark_signalling(handle)
+    mark_signalling(handle, dscp)
     for level, option, value in (
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),

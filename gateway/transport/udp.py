@@ -121,7 +121,7 @@ class DatagramListener(DatagramProtocol):
         handle = cast(ISystemHandle, transport).getHandle()
         assert isinstance(handle, socket.socket)
         self._socket = handle
-        mark_signalling(self._socket)
+        mark_signalling(self._socket, self.listener.dscp)
         widen_receive_buffer(self._socket)
         self.port = transport.getHost().port
         self.is_open = True

@@ -84,7 +84,7 @@ class StreamProtocol(Protocol):
         handle = getattr(self._tcp, "socket", None)
         if isinstance(handle, socket.socket):
             self._socket = handle
-            tune_connection(handle)
+            tune_connection(handle, self._flow.listener.dscp)
         self._flow.wire = self
         self._plan_visit()
         if self._channel is None:

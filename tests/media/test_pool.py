@@ -28,7 +28,7 @@ class StillWorker(WorkerProcess):
     """A worker process that is only said to live or to die."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock, None, WorkerTerms(Path("/nowhere"), "127.0.0.1", 2, 3))  # type: ignore[arg-type]
+        super().__init__(clock, None, WorkerTerms(Path("/nowhere"), ("127.0.0.1",), 2, 3))  # type: ignore[arg-type]
         self.checks = 0
 
     @property

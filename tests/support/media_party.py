@@ -86,9 +86,9 @@ class Party:
         """One audio m-line."""
         lines = [
             "v=0",
-            f"o=- 7 1 IN IP4 {self.address}",
+            f"o=- 7 1 IN {_version(self.address)} {self.address}",
             "s=-",
-            f"c=IN IP4 {address or self.address}",
+            f"c=IN {_version(self.address)} {address or self.address}",
             "t=0 0",
             f"m=audio {self.port if port is None else port} {profile} 0 101",
             "a=rtpmap:0 PCMU/8000",
@@ -120,7 +120,7 @@ class Party:
 
     def aim(self, sdp: bytes) -> None:
         """Send where the relay says."""
-        address = re.search(rb"c=IN IP4 (\S+)", sdp)
+        address = re.search(rb"c=IN IP[46] (\S+)", sdp)
         assert address is not None
         port = media_lines(sdp)[0][1]
         control = re.search(rb"a=rtcp:(\d+)", sdp)
@@ -191,10 +191,15 @@ class Party:
             return None
 
 
+def _version(address: str) -> str:
+    return "IP6" if ":" in address else "IP4"
+
+
 def _pair(address: str) -> tuple[socket.socket, socket.socket]:
     """An even port and the odd one above it."""
     while True:
-        first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        first, second = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
         for one in (first, second):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         first.bind((address, 0))

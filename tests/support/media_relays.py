@@ -109,10 +109,13 @@ class Ng:
 
 
 @contextmanager
-def worker(directory: Path, *options: str, ports: str = "31000-31999") -> Iterator[Ng]:
+def worker(
+    directory: Path, *options: str, ports: str = "31000-31999", interfaces: tuple[str, ...] = ()
+) -> Iterator[Ng]:
     """Our worker process; ports are used again at once unless `options` say otherwise."""
     address, path = own_address(), directory / "w.sock"
-    command = [sys.executable, "-m", "gateway.media.worker", f"--socket={path}", f"--address={address}"]
+    command = [sys.executable, "-m", "gateway.media.worker", f"--socket={path}"]
+    command += [f"--interface={interface}" for interface in interfaces or (address,)]
     process = subprocess.Popen([*command, f"--ports={ports}", "--quarantine=0", "--idle=0", *options], cwd=ROOT)
     own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     own.bind(str(directory / "c.sock"))
@@ -121,12 +124,13 @@ def worker(directory: Path, *options: str, ports: str = "31000-31999") -> Iterat
 
 
 @contextmanager
-def rtpengine(directory: Path) -> Iterator[Ng]:
+def rtpengine(directory: Path, interfaces: tuple[str, ...] = ()) -> Iterator[Ng]:
     """Debian's rtpengine in userspace."""
     if shutil.which("rtpengine") is None:
         pytest.fail("rtpengine is not installed: apt-get install rtpengine-daemon")
     address = own_address()
-    options = ["--table=-1", "--config-file=none", f"--interface={address}", f"--listen-ng={address}:22222"]
+    options = [f"--interface={interface}" for interface in interfaces or (address,)]
+    options += ["--table=-1", "--config-file=none", f"--listen-ng={address}:22222"]
     options += ["--foreground", "--log-stderr", "--log-level=4", "-m", "31000", "-M", "31999", "--num-threads=1"]
     process = subprocess.Popen(
         ["rtpengine", *options, f"--pidfile={directory}/pid"], stderr=(directory / "log").open("wb")

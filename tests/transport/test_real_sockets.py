@@ -191,8 +191,8 @@ def test_connections_are_tuned() -> None:
     left.close()
     right.close()
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
-        tune_connection(client)
+        tune_connection(client, 26)
         assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert client.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == SIGNALLING_DSCP << 2
+        assert client.getsockopt(socket.IPPROTO_IP, socket.IP_TOS) == 26 << 2
         assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000

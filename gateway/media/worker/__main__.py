@@ -1,4 +1,4 @@
-"""A media worker's process: `python -m gateway.media.worker --socket PATH --address IP --ports FIRST-LAST`.
+"""A media worker's process: `python -m gateway.media.worker --socket PATH --interface IP --ports FIRST-LAST`.
 
 It outlives the signalling process, so that a restarted one finds it, and its calls, at the same socket: it is a
 session leader and ignores SIGINT. It ends at SIGTERM as soon as it has no calls, and by itself when it has none and
@@ -18,8 +18,9 @@ from time import monotonic
 
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound
+from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Clock, Loop
-from gateway.media.worker.ports import PortPool, PortRange
+from gateway.media.worker.ports import PortRange
 from gateway.media.worker.stream import Plant
 from gateway.rtp.srtp import PacketBuffer, in_place_works
 
@@ -29,14 +30,14 @@ class Worker:
 
     def __init__(self, options: argparse.Namespace) -> None:
         first, _, last = options.ports.partition("-")
-        ports = PortRange(options.address, int(first), int(last), options.quarantine, options.dscp << 2)
+        ports = PortRange("", int(first), int(last), options.quarantine, options.dscp << 2)
         self._clock = Clock()
         self.loop = Loop(self._clock, self._tick)
         in_place = in_place_works()
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
-        self._ports = PortPool(ports)
-        plant = Plant(self.loop, self._clock, self._ports, PacketBuffer(in_place))
+        self._interfaces = Interfaces(options.interfaces, ports)
+        plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place))
         self._commands = Commands(plant, Limits(options.media_timeout))
         self._path: Path = options.socket
         self._control = Control(bound(self._path), self._commands, self._clock)
@@ -58,7 +59,7 @@ class Worker:
         self._told = monotonic()
 
     def _tick(self, now: float) -> None:
-        self._ports.expire(now)
+        self._interfaces.expire(now)
         is_orphaned = 0 < self._idle < now - self._control.heard
         self._commands.expire(now, is_orphaned)
         if self._commands.calls:
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SocketTaken as error:
         print(f"media worker: {error} is taken by a live worker", file=sys.stderr)
         return 1
-    except OSError as error:
+    except (OSError, ValueError) as error:
         print(f"media worker: cannot start: {error}", file=sys.stderr)
         return 1
 
@@ -94,7 +95,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m gateway.media.worker", description="An RTP and SRTP relay.")
     parser.add_argument("--socket", type=Path, required=True, help="UNIX datagram socket for NG")
-    parser.add_argument("--address", required=True, help="IP address of the media ports")
+    parser.add_argument(
+        "--interface",
+        "--address",
+        dest="interfaces",
+        action="append",
+        required=True,
+        metavar="[NAME/]ADDRESS[!ADVERTISED]",
+        help="IP address of media ports, of the parties that NG's `direction` names so, and what SDP says instead",
+    )
     parser.add_argument("--ports", required=True, help="FIRST-LAST")
     parser.add_argument("--quarantine", type=float, default=10.0, help="seconds a port stays bound and silent")
     parser.add_argument("--media-timeout", type=float, default=60.0, help="seconds of silence that end a call; 0: none")

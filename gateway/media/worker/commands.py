@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker.ports import NoPorts
-from gateway.media.worker.report import call_report, packet_totals
+from gateway.media.worker.report import call_report, interface_report, packet_totals
 from gateway.media.worker.rewriting import Security
 from gateway.media.worker.session import SUITE_NAMES, Call, OfferTerms, Refusal
 from gateway.media.worker.stream import Plant
@@ -81,13 +81,13 @@ class Commands:
     def offer(self, fields: Fields) -> Result:
         name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
         description, terms = _description(fields), _terms(fields)
-        call = self.calls.get(name) or Call(self._plant, self._random)
+        call = self.calls.get(name) or Call(self._plant, self._random, _sides(fields))
         result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
         if name not in self.calls:
             self.calls[name] = call
             self._managed += 1
         call.signalled = self._plant.clock.now
-        self._name_interfaces(call, tag, fields)
+        self._name_sides(call, tag, fields)
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
 
     def answer(self, fields: Fields) -> Result:
@@ -115,7 +115,6 @@ class Commands:
 
     def statistics(self, _fields: Fields) -> Result:
         totals = self.totals()
-        ports = self._plant.ports
         return {
             "result": "ok",
             "statistics": {
@@ -130,19 +129,7 @@ class Commands:
                     "relayed": totals,
                     "failures": self._plant.loop.failures,
                 },
-                "interfaces": [
-                    {
-                        "name": "default",
-                        "address": ports.range.address,
-                        "ports": {
-                            "min": ports.range.first,
-                            "max": ports.range.last,
-                            "used": 2 * ports.used,
-                            "silent": 2 * ports.silent,
-                            "free": 2 * ports.free,
-                        },
-                    }
-                ],
+                "interfaces": [interface_report(one) for one in self._plant.interfaces],
             },
         }
 
@@ -177,13 +164,11 @@ class Commands:
             raise Refusal("Unknown call-id")
         return call
 
-    def _name_interfaces(self, call: Call, tag: str, fields: Fields) -> None:
-        """Remember which side each party is on, for the count of packets by direction."""
-        direction = fields.get("direction")
-        if isinstance(direction, list) and len(direction) == 2:
-            side = call.tags[tag]
-            for party, name in ((side, direction[0]), (1 - side, direction[1])):
-                call.parties[party].name = str(name)
+    def _name_sides(self, call: Call, tag: str, fields: Fields) -> None:
+        """Remember which side each party is on, for the count of packets by direction. Ports stay where they are."""
+        side, names = call.tags[tag], _sides(fields)
+        for party, name in ((side, names[0]), (1 - side, names[1])):
+            call.parties[party].name = name or call.parties[party].name
 
 
 def _add(totals: dict[str, int], call: Call) -> None:
@@ -223,6 +208,12 @@ def _strings(fields: Fields, key: str) -> list[str]:
     if isinstance(value, str):
         return value.split()
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _sides(fields: Fields) -> tuple[str, str]:
+    """`direction`: the names of the offerer's interface and of the answerer's; empty when it says nothing."""
+    direction = _strings(fields, "direction")
+    return (direction[0], direction[1]) if len(direction) == 2 else ("", "")
 
 
 def _terms(fields: Fields) -> OfferTerms:

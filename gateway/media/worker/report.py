@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TypeAlias
 
+from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.latch import Address
 from gateway.media.worker.ports import kernel_drops
 from gateway.media.worker.session import Call, Party, Stream
@@ -31,6 +32,22 @@ def call_report(call: Call, now: float) -> Report:
             "RTCP": _stats(
                 sum(leg.counters.control_packets for leg in legs), sum(leg.counters.control_bytes for leg in legs), 0
             ),
+        },
+    }
+
+
+def interface_report(interface: Interface) -> Report:
+    """Its ports: those of interfaces at the same address are the same ports."""
+    ports = interface.ports
+    return {
+        "name": interface.name,
+        "address": ports.range.address,
+        "ports": {
+            "min": ports.range.first,
+            "max": ports.range.last,
+            "used": 2 * ports.used,
+            "silent": 2 * ports.silent,
+            "free": 2 * ports.free,
         },
     }
 

@@ -62,14 +62,15 @@ def security_of(media: Media, keys: Sequence[CryptoAttribute]) -> Security:
 def addresses(description: Description, media: Media, family: int) -> tuple[Address | None, Address | None]:
     """Where RTP and RTCP are to go; None when not known: c=0.0.0.0, a name, or another IP version than `family`."""
     host = description.connection_of(media) or ""
-    if not _is_reachable(host, family) or media.port == 0:
+    reachable = _reachable(host, family)
+    if reachable is None or media.port == 0:
         return None, None
-    port, control_host = media.port + 1, host
+    port, control_host = media.port + 1, reachable
     fields = (media.attribute("rtcp") or "").split()
     if fields and fields[0].isascii() and fields[0].isdigit() and 0 < int(fields[0][:6]) < 65_536:
         port = int(fields[0][:6])
-        control_host = fields[3] if len(fields) == 4 and _is_reachable(fields[3], family) else host
-    return (host, media.port), (control_host, min(port, 65_535))
+        control_host = (_reachable(fields[3], family) if len(fields) == 4 else None) or reachable
+    return (reachable, media.port), (control_host, min(port, 65_535))
 
 
 def clock_rate(media: Media) -> int:
@@ -108,10 +109,14 @@ def media_for(source: Media, port: int, secured: Secured, protocol: str | None =
     return result
 
 
-def hold_session_address(source: Description, result: Description) -> None:
-    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0 for the whole session."""
+def hold_addresses(source: Description, result: Description, family: int) -> None:
+    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0, in the IP version of who reads it."""
+    nowhere = "::" if family == 6 else "0.0.0.0"  # noqa: S104  (written, not bound)
     if is_unspecified(source.connection):
-        result.connection = source.connection
+        result.connection = nowhere
+    for media in result.media:
+        if is_unspecified(media.connection):
+            media.connection = nowhere
 
 
 def refused(kind: str, protocol: str, formats: Sequence[str]) -> Media:
@@ -149,9 +154,11 @@ def is_unspecified(host: str | None) -> bool:
     return host in ("0.0.0.0", "::")  # noqa: S104  (read, not bound)
 
 
-def _is_reachable(host: str, family: int) -> bool:
+def _reachable(host: str, family: int) -> str | None:
+    """As sources of packets are written, or None when nothing can be sent there from an address of that family."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return not address.is_unspecified and not address.is_multicast and address.version == family
+        return None
+    is_usable = not address.is_unspecified and not address.is_multicast and address.version == family
+    return str(address) if is_usable else None

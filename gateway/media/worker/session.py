@@ -15,17 +15,20 @@ old key would repeat its keystream).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
 from gateway.media.worker import rewriting
+from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.rewriting import Secured, Security
 from gateway.media.worker.stream import Leg, Plant, Remote, join
 from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
 from gateway.sdp.description import Description, Direction, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines
 
+Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
+"""The party's and ours toward it."""
 SUITE_NAMES: Final = tuple(suite.name for suite in SUITES)
 MAXIMUM_TAGS: Final = 64
 """Forks of one call."""
@@ -47,10 +50,10 @@ class OfferTerms:
 class Stream:
     """Two joined legs, by party; `offered` is what the latest offerer said, until and after it was answered."""
 
-    def __init__(self, plant: Plant) -> None:
-        first = Leg(plant)
+    def __init__(self, plant: Plant, interfaces: Sequence[Interface]) -> None:
+        first = Leg(plant, interfaces[0].ports)
         try:
-            second = Leg(plant)
+            second = Leg(plant, interfaces[1].ports)
         except Exception:
             first.close()
             raise
@@ -104,6 +107,8 @@ class Party:
 
     side: int
     session_id: int
+    interface: Interface
+    """Where it meets us."""
     name: str = ""
     """The side of the gateway it is on: phones or provider."""
     lines: list[Line] = attrs.field(factory=list)
@@ -117,14 +122,16 @@ class Call:
     `offer` and `answer` raise Refusal, NoPorts or MalformedDescription, and then change nothing that carries media.
     """
 
-    def __init__(self, plant: Plant, random: Callable[[int], bytes]) -> None:
+    def __init__(self, plant: Plant, random: Callable[[int], bytes], sides: tuple[str, str] = ("", "")) -> None:
+        """`sides` names the interfaces of the two parties, the first offerer's first."""
         self._plant = plant
         self._random = random
-        self._address = plant.ports.range.address
-        self._family = 6 if ":" in self._address else 4
         self.created = self.signalled = plant.clock.now
         self.tags: dict[str, int] = {}
-        self.parties = tuple(Party(side, int.from_bytes(random(7), "big")) for side in (0, 1))
+        self.parties = tuple(
+            Party(side, int.from_bytes(random(7), "big"), plant.interfaces.named(name), name)
+            for side, name in enumerate(sides)
+        )
         self.streams: list[Stream] = []
         self.is_answered = False
         self._offerer: int | None = None
@@ -209,10 +216,10 @@ class Call:
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
         if media.port and not is_alternate and security is not Security.UNUSABLE:
             if stream is None:
-                stream = Stream(self._plant)
+                stream = Stream(self._plant, [party.interface for party in self.parties])
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
-            stream.offered = self._remote(description, media, theirs, self._reply(stream, offerer, theirs))
+            stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
         return Line(stream, security, media.kind, media.protocol, media.formats)
 
     def _write_offer(self, other: Party, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
@@ -254,9 +261,8 @@ class Call:
         for line, media in zip(answerer.lines, description.media, strict=False):
             if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
                 continue
-            pair = _agreed(line, media)
-            ours, theirs = pair or (None, None)
-            taken[line.stream] = media, self._remote(description, media, theirs, ours)
+            ours, theirs = _agreed(line, media) or (None, None)
+            taken[line.stream] = media, self._remote(answerer, description, media, (theirs, ours))
         for line, media in zip(answerer.lines, description.media, strict=False):
             # Of two lines for one stream the peer chose; the other stays refused (RFC 3264 section 8.2).
             if line.stream in taken and taken[line.stream][0] is not media:
@@ -279,10 +285,11 @@ class Call:
         """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
 
         def text(version: int) -> bytes:
-            origin = rewriting.origin_for(party.session_id, version, self._address)
-            result = rewriting.session_for(source, origin, self._address)
-            rewriting.hold_session_address(source, result)
+            address = party.interface.advertised
+            origin = rewriting.origin_for(party.session_id, version, address)
+            result = rewriting.session_for(source, origin, address)
             result.media = written
+            rewriting.hold_addresses(source, result, party.interface.family)
             return result.to_bytes()
 
         if text(party.version) != party.written:
@@ -300,10 +307,8 @@ class Call:
     def _key(self, stream: Stream, party: Party, suite: str) -> bytes:
         return stream.key(party.side, suite, self._random)
 
-    def _remote(
-        self, description: Description, media: Media, theirs: CryptoAttribute | None, ours: CryptoAttribute | None
-    ) -> Remote:
-        address, control = rewriting.addresses(description, media, self._family)
+    def _remote(self, party: Party, description: Description, media: Media, keys: Keys) -> Remote:
+        address, control = rewriting.addresses(description, media, party.interface.family)
         is_multiplexed = media.is_rtp and rewriting.accepts_multiplexing(media)
         return Remote(
             address,
@@ -313,8 +318,8 @@ class Call:
             is_multiplexed=is_multiplexed,
             is_rtp=media.is_rtp,
             clock_rate=rewriting.clock_rate(media),
-            theirs=theirs,
-            ours=ours,
+            theirs=keys[0],
+            ours=keys[1],
         )
 
 

@@ -22,6 +22,7 @@ import attrs
 
 from gateway.media.worker.counters import Counters
 from gateway.media.worker.fastpath import fast_path
+from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.latch import Address, Latch
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPair, PortPool
@@ -43,7 +44,7 @@ class Plant:
 
     loop: Loop
     clock: Clock
-    ports: PortPool
+    interfaces: Interfaces
     buffer: PacketBuffer
 
 
@@ -80,9 +81,10 @@ def _drop(_target: object, _packet: memoryview) -> None:
 class Leg:
     """One party's end of a stream. `apply` gives it what the party's SDP says; `open` lets packets through."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, ports: PortPool) -> None:
         self.plant = plant
-        self.pair: PortPair = plant.ports.take()
+        self.ports = ports
+        self.pair: PortPair = ports.take()
         self.peer: Leg | None = None
         self.remote = Remote(None, None)
         self.is_described = self.is_open = False
@@ -135,7 +137,7 @@ class Leg:
         self.shut()
         for one in (self.pair.rtp, self.pair.rtcp):
             self.plant.loop.unwatch(one)
-        self.plant.ports.give_back(self.pair, self.plant.clock.now)
+        self.ports.give_back(self.pair, self.plant.clock.now)
         self.peer = self.sender = self.receiver = None
         self.unprotect = self.protect = self.unprotect_control = self.protect_control = _refuse
 
@@ -259,7 +261,7 @@ class Leg:
         """From now on take the locked source's packets from a socket of their own, what is queued already first."""
         self._unlink()
         assert self.latch.source is not None
-        linked = self.plant.ports.connected(self.pair.rtp, self.latch.source)
+        linked = self.ports.connected(self.pair.rtp, self.latch.source)
         if linked is not None and (self._catch_up(self.pair.rtp) or self._catch_up(linked)):
             # What was queued came from whom the SDP names: once more, for that source.
             linked.close()
