@@ -45,17 +45,14 @@ _EITHER_WAY: Final = frozenset(
     {
         "accept",
         "accept-language",
-        "alert-info",
         "answer-mode",
         "content-disposition",
         "content-encoding",
         "content-language",
         "content-type",
         "date",
-        "error-info",
         "event",
         "expires",
-        "in-reply-to",
         "min-expires",
         "priority",
         "privacy",
@@ -64,7 +61,6 @@ _EITHER_WAY: Final = frozenset(
         "refer-to",
         "replaces",
         "referred-by",
-        "reply-to",
         "retry-after",
         "sip-etag",
         "sip-if-match",
@@ -72,7 +68,6 @@ _EITHER_WAY: Final = frozenset(
         "subscription-state",
         "unsupported",
         "user-to-user",
-        "warning",
         "mime-version",
     }
 )
@@ -87,19 +82,24 @@ _TO_PROVIDER: Final = _EITHER_WAY | frozenset(
 
 _TO_PHONES: Final = _EITHER_WAY | frozenset(
     {
+        "alert-info",
         "authentication-info",
         "call-info",
         "diversion",
+        "error-info",
         "history-info",
         "identity",
         "p-asserted-identity",
         "p-called-party-id",
         "p-early-media",
         "proxy-authenticate",
+        "reply-to",
+        "warning",
         "www-authenticate",
     }
 )
-"""An asserted identity (RFC 3325) is the provider's to give: a phone that sends one is not believed."""
+"""An asserted identity (RFC 3325) is the provider's to give: a phone that sends one is not believed. Fields in which a
+phone names itself or its own files by address (Warning's agent, Reply-To, Alert-Info, Error-Info) do not leave."""
 
 _OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
 

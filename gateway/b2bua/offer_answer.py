@@ -31,6 +31,11 @@ def is_readable(message: Request | Response) -> bool:
     return not message.body or not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
 
 
+def passed_body(response: Response) -> bytes:
+    """The body of a response to what sets up no media, as it crosses: nothing of one that holds or may hold SDP."""
+    return b"" if has_sdp(response) or not is_readable(response) else response.body
+
+
 def is_understood(invite: Request) -> bool:
     """False for a body of another type than a session description that must be understood (RFC 3261 section 8.2.3)."""
     if not invite.body or has_sdp(invite):

@@ -1,7 +1,8 @@
 """A request outside any call, passed to the other side, and its response back: MESSAGE, NOTIFY, PUBLISH, INFO.
 
 One transaction on each side and no dialog: what would make one (SUBSCRIBE, REFER) is not passed here. A session
-description has no business in these methods and is refused: its keys would cross unseen.
+description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
+describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.headers import SOFTWARE, crossing
 from gateway.b2bua.initial import Identities, initial_request
-from gateway.b2bua.offer_answer import has_sdp, is_readable
+from gateway.b2bua.offer_answer import has_sdp, is_readable, passed_body
 from gateway.routing import Route
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
@@ -71,8 +72,8 @@ class _Passage:
     def _answer(self, status: int, response: Response | None) -> None:
         back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
         if response is not None:
-            back.body = response.body
-            for name, value in crossing(response.headers, self.transaction.flow.side, response.body):
+            back.body = passed_body(response)
+            for name, value in crossing(response.headers, self.transaction.flow.side, back.body):
                 back.headers.add(name, value)
         back.headers.add("Server", SOFTWARE)
         self.transaction.respond(back)

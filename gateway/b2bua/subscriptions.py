@@ -24,7 +24,7 @@ from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.initial import Identities, Identity, initial_request
 from gateway.b2bua.leg import Leg, LegTerms
 from gateway.b2bua.media_path import MediaPath
-from gateway.b2bua.offer_answer import has_sdp, is_readable
+from gateway.b2bua.offer_answer import has_sdp, is_readable, passed_body
 from gateway.b2bua.record import CallRecord, Direction, LegName
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.transfer import translate
@@ -137,9 +137,9 @@ class Subscription:
         tag = None if leg.dialog is None else leg.dialog.local_tag
         back = request.response(response.status, response.reason, to_tag=tag)
         headers = response.headers
-        for name, value in (*crossing(headers, leg.terms.side, response.body), *capabilities(headers)):
+        back.body = passed_body(response)
+        for name, value in (*crossing(headers, leg.terms.side, back.body), *capabilities(headers)):
             back.headers.add(name, value)
-        back.body = response.body
         if response.status < 300:
             self._accepted(response)
         leg.respond(self._transaction, back)

@@ -117,3 +117,39 @@ def test_early_media_in_clear_ends_a_call_that_must_be_encrypted() -> None:
     ladder.provider.answers(onward, 183, sdp=AVP)
     ladder.phone.receives(488)
     ladder.provider.receives("CANCEL")
+
+
+def test_description_in_a_phones_answer_to_options_stays_here() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.request("OPTIONS", "sip:alice-1@gw.example.com"))
+    ladder.phone.answers(ladder.phone.receives_request("OPTIONS"), 200, sdp=AVP)
+    answer = ladder.provider.receives_response(200)
+    assert (answer.body, answer.content_type) == (b"", None)
+    nothing_is_left(ladder)
+
+
+def test_description_in_the_answer_to_subscribe_stays_here() -> None:
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.request("SUBSCRIBE", "sip:alice@example.com"))
+    ladder.provider.answers(ladder.provider.receives_request("SUBSCRIBE"), 200, sdp=SAVP)
+    assert ladder.phone.receives_response(200).body == b""
+
+
+def test_phone_that_warns_does_not_tell_where_it_is() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP))
+    ladder.provider.receives(100)
+    fields = (("Warning", '304 192.0.2.11:5070 "Media type not available"'), ("Error-Info", "<http://192.0.2.11/e>"))
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 488, fields=fields)
+    assert b"192.0.2.11" not in ladder.provider.receives_response(488).to_bytes()
+
+
+def test_phone_that_names_itself_by_address_does_not_tell_where_it_is() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add("Reply-To", "<sip:alice@192.0.2.11>")
+    invite.headers.add("In-Reply-To", "8f3a@192.0.2.11")
+    invite.headers.add("Alert-Info", "<http://192.0.2.11/ring.wav>")
+    invite.headers.add("Referred-By", "<sip:alice@192.0.2.11>")
+    ladder.phone.sends(invite)
+    assert b"192.0.2.11" not in ladder.provider.receives_request("INVITE").to_bytes()
