@@ -22,6 +22,29 @@ def test_phone_transfers_blindly(stage: Stage) -> None:
     assert_clean(stage)
 
 
+def test_phone_transfers_baresip_blindly(stage: Stage) -> None:
+    stage.start_gateway()
+    alice, bob, carol = stage.pjsua_phone(), stage.far_end("baresip"), stage.pjsua_far_end("carol")
+    for telephone in (alice, bob, carol):
+        telephone.register()
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.answer()
+    alice.wait_answered()
+
+    alice.transfer(CAROL)
+    carol.wait_ringing()
+    carol.answer()
+
+    assert alice.wait_transferred() == 200
+    alice.hangup()
+    carol.mark_recording()
+    stage.talk(2)
+    stage.assert_heard_since_mark(carol, 1.0, of="bob")
+    carol.hangup()
+    assert_clean(stage)
+
+
 def test_far_end_transfers_phone_blindly(stage: Stage) -> None:
     alice, bob, carol = everybody(stage)
     talk(bob, alice, ALICE)
