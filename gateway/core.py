@@ -164,6 +164,10 @@ class UasCore:
         leg = self._dialogs.leg_of(key_of(request))
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
+        if request.method != "BYE":
+            _check_extensions(request)
+            if leg.flow.is_secure and not transaction.flow.is_secure:
+                raise Refused(403, "This dialog is on TLS")  # the answer would tell keys to everybody on the way
         leg.receive_request(transaction, request)
 
     def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:

@@ -153,3 +153,30 @@ def test_phone_that_names_itself_by_address_does_not_tell_where_it_is() -> None:
     invite.headers.add("Referred-By", "<sip:alice@192.0.2.11>")
     ladder.phone.sends(invite)
     assert b"192.0.2.11" not in ladder.provider.receives_request("INVITE").to_bytes()
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "INFO"])
+def test_dialog_on_tls_is_not_continued_in_clear(method: str) -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.clear.sends(ladder.clear.within_answered(onward, method, sdp=SAVP))
+    ladder.clear.receives(403)
+    ladder.phone.receives_nothing()
+
+
+def test_call_on_tls_may_be_ended_in_clear() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.clear.sends(ladder.clear.within_answered(onward, "BYE"))
+    ladder.clear.receives(200)
+    ladder.phone.receives("BYE")
+
+
+def test_extension_that_nobody_knows_is_refused_within_a_call_too() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    again.headers.add("Require", "precondition")
+    ladder.phone.sends(again)
+    assert ladder.phone.receives_response(420).headers.get("Unsupported") == "precondition"
+    ladder.provider.receives_nothing()
