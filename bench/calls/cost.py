@@ -1,4 +1,4 @@
-"""CPU time of a process and all that it started, from /proc."""
+"""CPU time and memory of a process and all that it started, from /proc."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ _MS_PER_TICK = 1000 / os.sysconf("SC_CLK_TCK")
 
 def cpu_ms(pid: int) -> float:
     """Milliseconds of user and system time so far, of the process and its descendants, those that ended included."""
-    return sum(_own_ms(each) for each in _family(pid))
+    return sum(_own_ms(each) for each in family(pid))
+
+
+def resident_kib(pid: int) -> int:
+    """KiB of memory that the process and its descendants have, what they share counted in parts."""
+    return sum(_proportional_kib(each) for each in family(pid))
+
+
+def _proportional_kib(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def _own_ms(pid: int) -> float:
@@ -21,7 +34,8 @@ def _own_ms(pid: int) -> float:
     return sum(map(int, fields[11:15])) * _MS_PER_TICK  # utime, stime, cutime, cstime
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """The process and its descendants."""
     family = [pid]
     for member in family:
         for task in Path(f"/proc/{member}/task").glob("*/children"):

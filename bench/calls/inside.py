@@ -154,11 +154,9 @@ def _answer(request: bytes, status: str) -> bytes:
 
 
 def _write_log_to_nowhere() -> None:
-    stream = open(os.devnull, "w")  # noqa: SIM115
-    only_info = LogLevelFilterPredicate(LogLevel.info)
-    globalLogBeginner.beginLoggingTo(
-        [FilteringLogObserver(json_observer(stream), [only_info])], redirectStandardIO=False
-    )
+    stream = Path(os.devnull).open("w")  # noqa: SIM115
+    only_info = FilteringLogObserver(json_observer(stream), [LogLevelFilterPredicate(LogLevel.info)])
+    globalLogBeginner.beginLoggingTo([only_info], redirectStandardIO=False)
 
 
 def main() -> None:

@@ -7,15 +7,18 @@ the same for all. Not here: load (load.py) and what it costs (cost.py).
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
+from bench.calls.cost import family
 from bench.calls.load import DOMAIN
-from tests.support.calls.hosts import is_bound
+from tests.support.calls.hosts import is_bound, is_listening
 from tests.support.calls.processes import Program, find_program
 
 HERE = Path(__file__).parent
@@ -35,6 +38,11 @@ class Place:
     next_hop: str
     """address:port of the answering side."""
     directory: Path
+    certificates: Path = Path()
+    """Where gateway.pem and gateway.key are, for the programs with TLS."""
+
+
+Start = Callable[[Place], Program]
 
 
 def gateway(place: Place) -> Program:
@@ -59,7 +67,36 @@ def kamailio(place: Place) -> Program:
     return _started(argv, place, {})
 
 
-PROGRAMS: Mapping[str, Callable[[Place], Program]] = {"gateway": gateway, "sippy": sippy, "kamailio": kamailio}
+def gateway_tls(place: Place) -> Program:
+    """The gateway with phones on TLS."""
+    twist = Path(sys.executable).with_name("twist")
+    argv = [str(twist), "gateway", "--config", str(_written("gateway-tls.toml", place))]
+    return _started(argv, place, {}, lambda: is_listening(place.address, 5061))
+
+
+def kamailio_tls(place: Place) -> Program:
+    """Kamailio as a registrar on TLS."""
+    argv = [find_program("kamailio", "kamailio kamailio-tls-modules"), "-DD", "-E"]
+    argv += ["-f", str(_written("kamailio-tls.cfg", place)), "-m", "512", "-M", "16"]
+    argv += ["-Y", str(place.directory), "-w", str(place.directory)]
+    return _started(argv, place, {}, lambda: is_listening(place.address, 5061))
+
+
+PROGRAMS: Mapping[str, Start] = {"gateway": gateway, "sippy": sippy, "kamailio": kamailio}
+TLS_PROGRAMS: Mapping[str, Start] = {"gateway": gateway_tls, "kamailio": kamailio_tls}
+
+
+@contextmanager
+def running(start: Start, place: Place) -> Iterator[Program]:
+    """The program while it runs; then it and all that it started end (media workers outlive a gateway on purpose)."""
+    with start(place) as program:
+        yield program
+        started = family(program.process.pid)
+    for pid in started:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def has_sippy() -> bool:
@@ -67,18 +104,25 @@ def has_sippy() -> bool:
     return SIPPY.exists()
 
 
-def _started(argv: list[str], place: Place, environment: Mapping[str, str]) -> Program:
+def _started(
+    argv: list[str], place: Place, environment: Mapping[str, str], is_up: Callable[[], bool] | None = None
+) -> Program:
     pinned = [find_program("taskset", "util-linux"), "-c", str(CORE), *argv]
     program = Program(pinned, place.directory / "log", cwd=ROOT, environment=environment)
-    program.wait_until("port 5060 is open", lambda: is_bound(place.address, 5060), START_SECONDS)
+    program.wait_until("its port is open", is_up or (lambda: is_bound(place.address, 5060)), START_SECONDS)
     time.sleep(1.5)  # whatever it still does to get ready is not the calls' cost
     return program
 
 
 def _written(name: str, place: Place) -> Path:
     text = (HERE / name).read_text()
-    for key, value in {"ADDRESS": place.address, "NEXT": place.next_hop, "DOMAIN": DOMAIN}.items():
+    for key, value in _values(place).items():
         text = text.replace(f"@{key}@", value)
     path = place.directory / name
     path.write_text(text)
     return path
+
+
+def _values(place: Place) -> dict[str, str]:
+    certificates = str(place.certificates)
+    return {"ADDRESS": place.address, "NEXT": place.next_hop, "DOMAIN": DOMAIN, "CERTIFICATES": certificates}
