@@ -7,12 +7,59 @@ names and labels are a contract with dashboards (deploy/grafana) and are listed 
 Labels never hold what a peer chose freely (user names, addresses, unknown methods), so the number of series is bounded.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from collections.abc import Callable, Iterable, Iterator
+
+from attrs import frozen
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of `Metrics.exposition`."""
+
+
+@frozen
+class ListenerFigures:
+    """What a listener has counted by itself, in plain integers."""
+
+    name: str
+    connections: int = 0
+    """Up or coming up, whoever began them."""
+    refused: int = 0
+    """Connections that the limits left no room for."""
+    unsent: int = 0
+    """Datagrams that the system did not take."""
+
+
+class ListenerCollector:
+    """Asks the transport for its figures when somebody looks, so that it touches no metric object meanwhile."""
+
+    def __init__(self) -> None:
+        self.figures: Callable[[], Iterable[ListenerFigures]] = tuple
+
+    def describe(self) -> Iterator[Metric]:
+        """The series without values."""
+        yield from self._families()
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        connections, refused, unsent = self._families()
+        for figures in self.figures():
+            connections.add_metric([figures.name], figures.connections)
+            refused.add_metric([figures.name], figures.refused)
+            unsent.add_metric([figures.name], figures.unsent)
+        yield from (connections, refused, unsent)
+
+    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, CounterMetricFamily]:
+        labels = ["listener"]
+        return (
+            GaugeMetricFamily("gateway_connections", "TCP and TLS connections, by listener.", labels=labels),
+            CounterMetricFamily(
+                "gateway_refused_connections", "Connections that the limits left no room for.", labels=labels
+            ),
+            CounterMetricFamily("gateway_unsent_datagrams", "Datagrams that the system did not take.", labels=labels),
+        )
 
 
 class Metrics:
@@ -22,6 +69,8 @@ class Metrics:
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
+        self.listeners = ListenerCollector()
+        registry.register(self.listeners)
 
         self.calls = Counter(
             "gateway_calls",

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.config import load
-from gateway.metrics import Metrics
+from gateway.metrics import ListenerCollector, Metrics
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-alerts.yml"])
@@ -18,14 +18,13 @@ SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-
 
 def series() -> dict[str, set[str]]:
     """The labels of every series of the gateway's own."""
-    metrics = [
-        metric for metric in vars(Metrics(CollectorRegistry())).values() if isinstance(metric, MetricWrapperBase)
-    ]
-    return {
-        described.name + ("_total" if described.type == "counter" else ""): set(metric._labelnames)
-        for metric in metrics
-        for described in metric.describe()
-    }
+    found: dict[str, set[str]] = {}
+    for metric in vars(Metrics(CollectorRegistry())).values():
+        if isinstance(metric, MetricWrapperBase | ListenerCollector):
+            for described in metric.describe():
+                labels: tuple[str, ...] = getattr(metric, "_labelnames", ()) or getattr(described, "_labelnames", ())
+                found[described.name + ("_total" if described.type == "counter" else "")] = set(labels)
+    return found
 
 
 def expressions(file: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """Every connection that is up or coming up, by its number."""
 
 import secrets
+from collections import Counter
 from itertools import count
 
 from gateway.transport.flow import FlowKey
@@ -13,6 +14,7 @@ class Connections:
     def __init__(self) -> None:
         self._numbers = count(secrets.randbits(48) + 1)
         self._by_number: dict[int, StreamFlow] = {}
+        self.by_listener: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -24,10 +26,12 @@ class Connections:
     def add(self, flow: StreamFlow) -> None:
         """Keep until discard()."""
         self._by_number[flow.number] = flow
+        self.by_listener[flow.listener.name] += 1
 
     def discard(self, flow: StreamFlow) -> None:
         """The connection ended."""
-        self._by_number.pop(flow.number, None)
+        if self._by_number.pop(flow.number, None) is not None:
+            self.by_listener[flow.listener.name] -= 1
 
     def get(self, key: FlowKey) -> StreamFlow | None:
         """The connection of that key, if it is still open."""

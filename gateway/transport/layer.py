@@ -5,12 +5,12 @@
 Lives here: joining the parts. Not here: anything that knows a socket or a certificate.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from gateway.config import Listener, Side
-from gateway.metrics import Metrics
+from gateway.metrics import ListenerFigures, Metrics
 from gateway.transport.accept import LIMITS, ConnectionLimits, StreamListener
 from gateway.transport.arrival import Arrival, Receiver
 from gateway.transport.certificates import CertificateReport
@@ -61,6 +61,7 @@ class TransportLayer:
         self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
         self._connector = Connector(reactor, self._shared, self._connections, self._tls.clients)
         self._ports: dict[str, Port] = {}
+        metrics.listeners.figures = self.figures
 
     @property
     def receiver(self) -> Receiver:
@@ -118,6 +119,14 @@ class TransportLayer:
     def certificate_reports(self) -> dict[str, CertificateReport]:
         """How the certificate that each TLS listener serves stands, by listener."""
         return self._tls.reports()
+
+    def figures(self) -> Iterator[ListenerFigures]:
+        """What each listener has counted."""
+        for name, port in self._ports.items():
+            if isinstance(port, DatagramListener):
+                yield ListenerFigures(name, unsent=port.unsent)
+            else:
+                yield ListenerFigures(name, self._connections.by_listener[name], port.refused)
 
     def _start(self) -> None:
         served = {one.name: self._tls.serve(one) for one in self._listeners if one.transport == Transport.TLS}

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from gateway.config import Listener, Side
 from gateway.metrics import Metrics
+from gateway.transport.accept import ConnectionLimits
 from gateway.transport.certificates import CertificateError
 from gateway.transport.layer import TransportLayer
 from gateway.transport.sockets import CannotListen
@@ -151,3 +152,42 @@ def test_ipv6_connections(network: MemoryNetwork) -> None:
     network.settle()
     assert far.flows[0].remote.host == "::2"
     assert str(far.flows[0].key).startswith("main/tcp/[::2]:")
+
+
+# -- figures
+
+
+def figure(site: Site, name: str) -> float | None:
+    """What Prometheus is told of the site's listener."""
+    return site.metrics._registry.get_sample_value(f"gateway_{name}", {"listener": "main"})
+
+
+def test_connections_are_counted_by_listener_whoever_began_them(network: MemoryNetwork) -> None:
+    far, near = Site(network), Site(network, host="127.0.0.9")
+    way = near.to(far)
+    peer = network.connect(far.place)
+    network.settle()
+    assert (figure(far, "connections"), figure(near, "connections")) == (2, 1)
+    way.flow.close()
+    peer.send(b"\r\n\r\nnonsense\r\n\r\n")
+    network.settle()
+    assert (figure(far, "connections"), figure(near, "connections")) == (0, 0)
+
+
+def test_connections_over_the_limit_are_counted(network: MemoryNetwork) -> None:
+    site = Site(network, limits=ConnectionLimits(per_source=1))
+    for _ in range(3):
+        network.connect(site.place)
+    network.settle()
+    assert figure(site, "refused_connections_total") == 2
+    assert figure(site, "connections") == 1
+
+
+def test_datagrams_that_could_not_be_sent_are_counted(network: MemoryNetwork) -> None:
+    site = Site(network, "udp")
+    way = site.to(("127.0.0.2", 5060))
+    network.datagrams[site.place].socket.error = OSError(101, "Network is unreachable")
+    way.flow.send(options())
+    way.flow.send(options())
+    assert figure(site, "unsent_datagrams_total") == 2
+    assert figure(site, "connections") == 0
