@@ -1,7 +1,8 @@
 """Where a request goes: the domain it belongs to, and the next Request-URI.
 
-From a phone everything goes to its domain's provider, with the Request-URI the phone wrote (its digest is computed over
-that). From the provider a request goes to the phone whose binding its Request-URI names. Nothing here does I/O:
+From a phone everything goes to its own domain's provider, whose policy holds for it whomever it calls, with the
+Request-URI the phone wrote (its digest is computed over that). A phone that does not say its domain (anonymous, RFC
+3323) is taken to be of the domain it calls. From the provider a request goes to the phone whose binding its Request-URI names. Nothing here does I/O:
 turning a provider's URI into addresses is ``trunk``'s, bindings are the registrar's.
 """
 
@@ -79,7 +80,7 @@ class Router:
     def _outward(self, request: Request, target: Uri) -> Route:
         if target.scheme not in ("sip", "sips", "tel", "urn"):
             raise Refused(416, "Unsupported URI Scheme")
-        domain = self.domain_named(target.host) or self.domain_named(request.from_.uri.host)
+        domain = self.domain_named(request.from_.uri.host) or self.domain_named(target.host)
         if domain is None:
             raise Refused(403, "Domain not served here")
         uri = request.uri
