@@ -17,6 +17,7 @@ The argument, which a property test walks through every sequence of failures:
   exception from all of this: they fall back whatever failed, to the provider's host over UDP if nothing else is known.
 """
 
+import re
 from collections.abc import Collection
 from enum import StrEnum
 
@@ -224,7 +225,12 @@ def accepts_inbound(
 
 
 def is_emergency(dialled: str, numbers: Collection[str]) -> bool:
-    """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count."""
+    """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.
+
+    What follows the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere, whatever numbers a domain has.
+    """
+    if re.fullmatch(r"service:sos(\..*)?", dialled, re.IGNORECASE | re.DOTALL):
+        return True
     user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
     return bool(user) and user in {number.translate(_VISUAL_SEPARATORS) for number in numbers}
 

@@ -2,8 +2,8 @@
 
 From a phone everything goes to its own domain's provider, whose policy holds for it whomever it calls, with the
 Request-URI the phone wrote (its digest is computed over that). A phone that does not say its domain (anonymous, RFC
-3323) is taken to be of the domain it calls. From the provider a request goes to the phone whose binding its Request-URI names. Nothing here does I/O:
-turning a provider's URI into addresses is ``trunk``'s, bindings are the registrar's.
+3323) is taken to be of the domain it calls. From the provider a request goes to the phone whose binding its Request-URI
+names. Nothing here does I/O: turning a provider's URI into addresses is ``trunk``'s, bindings are the registrar's.
 """
 
 from __future__ import annotations

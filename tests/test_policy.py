@@ -214,6 +214,10 @@ def test_refusals_carry_reason_and_warning_headers_without_quotes_inside() -> No
         ("0911", False),
         ("", False),
         ("+911", False),
+        ("service:sos", True),
+        ("service:SOS.fire", True),
+        ("service:sosx", False),
+        ("service:counseling", False),
     ],
 )
 def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config import Downgrade, Security
 from gateway.sip.message import Request, Response
+from gateway.transport.flow import FailureKind
 from tests.support.ladder import AVP, SAVP, Ladder, Party, drain
 
 NO_AUDIO = AVP.replace(b"audio 4000", b"audio 0")
@@ -180,3 +181,13 @@ def test_extension_that_nobody_knows_is_refused_within_a_call_too() -> None:
     ladder.phone.sends(again)
     assert ladder.phone.receives_response(420).headers.get("Unsupported") == "precondition"
     ladder.provider.receives_nothing()
+
+
+def test_urn_of_emergency_services_completes_though_tls_is_required_and_lacking() -> None:
+    ladder = Ladder(Security.REQUIRED, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.invite("urn:service:sos"))
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    onward = ladder.clear.receives_request("INVITE")
+    assert onward.uri == "urn:service:sos"
+    assert b"a=crypto" not in onward.body
