@@ -17,7 +17,7 @@ import re
 
 import attrs
 
-from gateway.b2bua.headers import SOFTWARE
+from gateway.b2bua.headers import CHALLENGES, SOFTWARE, without_auth_int
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
@@ -45,11 +45,9 @@ _TO_PHONE = frozenset(
         "www-authenticate",
     }
 )
-_CHALLENGES = frozenset({"www-authenticate", "proxy-authenticate"})
 _UNSAFE_IN_TOKEN = re.compile(r"[^A-Za-z0-9._-]")
 _Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _DECIMAL = re.compile(r"[0-9]{1,10}")
-_QUOTED_VALUE = re.compile(r'([A-Za-z-]+)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
 
 
 @attrs.frozen
@@ -199,32 +197,13 @@ def passed_back(request: Request, response: Response, to_tag: str) -> Response:
     answer = request.response(status, response.reason if status == response.status else None, to_tag)
     for name, value in response.headers.items():
         if name.lower() in _TO_PHONE:
-            answer.headers.add(name, without_auth_int(value) if name.lower() in _CHALLENGES else value)
+            answer.headers.add(name, without_auth_int(value) if name.lower() in CHALLENGES else value)
     return answer
 
 
 def authentication_info(answer: Response, response: Response) -> None:
     """Let the 2xx for the phone carry the provider's proof and next nonce (RFC 7616 section 3.5)."""
     answer.headers.extend(response.headers, frozenset({"authentication-info", "proxy-authentication-info"}))
-
-
-def without_auth_int(challenge: str) -> str:
-    """The challenge with auth-int removed from a qop that offers auth too.
-
-    auth-int signs the body (RFC 7616 section 3.4.3), which this gateway rewrites in other requests; where auth is
-    offered as well a phone must not be led to choose it. Quoted strings are taken whole: no realm can pose as a qop.
-    """
-    return _QUOTED_VALUE.sub(_auth_only, challenge)
-
-
-def _auth_only(match: re.Match[str]) -> str:
-    name, equals, value = match.groups()
-    offered = [item.strip() for item in value.split(",")]
-    lowered = [item.lower() for item in offered]
-    if name.lower() != "qop" or "auth" not in lowered or "auth-int" not in lowered:
-        return match[0]
-    kept = [item for item, lower in zip(offered, lowered, strict=True) if lower != "auth-int"]
-    return f'{name}{equals}"{",".join(kept)}"'
 
 
 def _request_uri(request: Request, domain: str) -> str:

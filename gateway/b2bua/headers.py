@@ -10,6 +10,7 @@ Nothing here looks at bodies; those cross through the relay (``media_path``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -101,6 +102,10 @@ _TO_PHONES: Final = _EITHER_WAY | frozenset(
 """An asserted identity (RFC 3325) is the provider's to give: a phone that sends one is not believed. Fields in which a
 phone names itself or its own files by address (Warning's agent, Reply-To, Alert-Info, Error-Info) do not leave."""
 
+CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
+
+_QUOTED_VALUE: Final = re.compile(r'([A-Za-z-]+)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
+
 _OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
 
 _CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
@@ -113,7 +118,10 @@ def crossing(headers: Headers, toward: Side, body: bytes) -> Iterator[tuple[str,
 
     `body` is the body that goes with them: without one, the fields that describe it stay behind.
     """
-    return headers.select(_CROSSING[toward] if body else _BODILESS[toward]).items()
+    chosen = headers.select(_CROSSING[toward] if body else _BODILESS[toward])
+    if toward is Side.PHONES:
+        _suit_phones(chosen)
+    return chosen.items()
 
 
 def capabilities(headers: Headers) -> Iterator[tuple[str, str]]:
@@ -124,3 +132,39 @@ def capabilities(headers: Headers) -> Iterator[tuple[str, str]]:
             passed = [one for one in carried if one in named]
             if passed:
                 yield name, ", ".join(passed)
+
+
+def without_auth_int(challenge: str) -> str:
+    """The challenge with auth-int removed from a qop that offers auth too.
+
+    auth-int signs the body (RFC 7616 section 3.4.3), which this gateway rewrites; where auth is offered as well a phone
+    must not be led to choose it. Quoted strings are taken whole: no realm can pose as a qop.
+    """
+    return _QUOTED_VALUE.sub(_auth_only, challenge)
+
+
+def _auth_only(match: re.Match[str]) -> str:
+    name, equals, value = match.groups()
+    offered = [item.strip() for item in value.split(",")]
+    lowered = [item.lower() for item in offered]
+    if name.lower() != "qop" or "auth" not in lowered or "auth-int" not in lowered:
+        return match[0]
+    kept = [item for item, lower in zip(offered, lowered, strict=True) if lower != "auth-int"]
+    return f'{name}{equals}"{",".join(kept)}"'
+
+
+def _suit_phones(headers: Headers) -> None:
+    """Take out what a phone must not see: auth-int, and an identity that is to stay among the trusted (RFC 3325)."""
+    if "p-asserted-identity" in headers and "id" in _privacy(headers):
+        headers.remove("p-asserted-identity")
+    for name in CHALLENGES:
+        challenges = headers.get_all(name)
+        if any("auth-int" in challenge.lower() for challenge in challenges):
+            headers.remove(name)
+            for challenge in challenges:
+                headers.add(name, without_auth_int(challenge))
+
+
+def _privacy(headers: Headers) -> set[str]:
+    """What the caller wants kept private (RFC 3323 section 4.2), in lower case."""
+    return {part.strip().lower() for value in headers.values("privacy") for part in value.split(";")}

@@ -191,3 +191,21 @@ def test_urn_of_emergency_services_completes_though_tls_is_required_and_lacking(
     onward = ladder.clear.receives_request("INVITE")
     assert onward.uri == "urn:service:sos"
     assert b"a=crypto" not in onward.body
+
+
+def test_phone_is_not_led_to_sign_a_body_that_is_rewritten() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    challenge = 'Digest realm="example.com", nonce="n", qop="{}"'
+    ladder.provider.answers(onward, 407, fields=(("Proxy-Authenticate", challenge.format("auth,auth-int")),))
+    assert ladder.phone.receives_response(407).headers.get("Proxy-Authenticate") == challenge.format("auth")
+
+
+@pytest.mark.parametrize(("privacy", "shown"), [("id", False), ("header; id;critical", False), ("none", True)])
+def test_identity_that_is_private_is_not_shown_to_a_phone(privacy: str, shown: bool) -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP)
+    invite.headers.add("Privacy", privacy)
+    invite.headers.add("P-Asserted-Identity", "<sip:+49301234@example.com>")
+    ladder.provider.sends(invite)
+    assert ("P-Asserted-Identity" in ladder.phone.receives_request("INVITE").headers) is shown
