@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from twisted.logger import Logger
 
+from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.hop import make_ack, make_cancel
 from gateway.transaction.machine import Surroundings, Transaction, compile_machine
@@ -141,14 +142,20 @@ class ClientTransaction(Transaction):
             return
         try:
             self._user.receive_response(response)
+        except MalformedMessage as error:
+            said = {"method": self.key[1], "status": response.status, "reason": error.reason}
+            log.info("a {status} to a {method} is of no use: {reason}", **said)
+            self._give_up(response)
         except Exception:
             log.failure("the user of a {method} failed on {status}", method=self.key[1], status=response.status)
-            self._give_up()
+            self._give_up(response)
+            if self._state is State.PROCEEDING:
+                self.cancel()  # do not let the peer ring for a user that is broken
 
-    def _give_up(self) -> None:
-        """The user is broken: do not let the peer ring for it."""
-        if self._state is State.PROCEEDING:
-            self.cancel()
+    def _give_up(self, response: Response) -> None:
+        """A final response that its user cannot use is no response: nobody may wait for another."""
+        if response.status >= 200:
+            self._report(TransactionFailure(FailureKind.TIMEOUT))
 
     def _report_timeout(self, _message: Message | None) -> None:
         self._report(TransactionFailure(FailureKind.TIMEOUT))
