@@ -28,9 +28,10 @@ from gateway.dialog.refresh import Preferences
 from gateway.media.relay import Terms
 from gateway.policy import Attempt, MediaFailure, Refusal
 from gateway.routing import Route
+from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
 from gateway.security.answering import Field
-from gateway.sip.errors import Refused
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.users import TransactionFailure
@@ -103,7 +104,11 @@ class Approach:
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
         """Tell the call, when the answer's media may stand; else hang up and try what comes next."""
-        encrypted = media_encrypted(response.body) if has_sdp(response) else None
+        try:
+            encrypted = media_encrypted(response.body) if has_sdp(response) else None
+        except MalformedDescription as error:
+            self._owner.leg_broke(leg, f"its SDP cannot be read: {error.reason}")
+            return
         decision = self._plan.answered(encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
@@ -200,7 +205,7 @@ class Approach:
         request = initial_request(self._invite, self._route, self._identity, sdp)
         try:
             self._owner.translate(request.headers, self.leg)
-        except Refused as refused:
+        except (Refused, MalformedMessage) as refused:
             self._over = True
             self._owner.callee_unreachable(Refusal(refused.status, None, refused.reason), None)
             return

@@ -133,7 +133,10 @@ class Call:
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
             return
-        Crossing(self, (leg, peer), transaction).begin()
+        try:
+            Crossing(self, (leg, peer), transaction).begin()
+        except MalformedMessage as error:
+            leg.respond(transaction, request.response(error.status, error.reason))
 
     @guarded
     def leg_hung_up(self, leg: Leg, bye: Request) -> None:

@@ -91,6 +91,8 @@ class CalleeLeg(Leg):
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
+        if response.status < 200 and not self._abandoned and self._winner is None:
+            self._restart_ringing_timer()  # first: whatever else it says, the transaction has no timer any more
         self.note_received(response)
         if response.status < 200:
             self._progress(response)
@@ -128,8 +130,6 @@ class CalleeLeg(Leg):
             self._ringing = None
 
     def _progress(self, response: Response) -> None:
-        if not self._abandoned and self._winner is None:
-            self._restart_ringing_timer()
         if response.status == 100 or self._abandoned or self._winner is not None:
             return
         tag = response.to.tag
@@ -159,11 +159,11 @@ class CalleeLeg(Leg):
             self._win(tag, response)
 
     def _win(self, tag: str, response: Response) -> None:
-        self._winner = tag
-        self._finish()
         dialog = self._early.pop(tag, None) or self._begin(tag, response)
         self._early.pop(tag, None)
         dialog.confirm(response)
+        self._winner = tag
+        self._finish()
         self.dialog = dialog
         self._close_early()
         self._inviter.callee_answered(self, response)

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from gateway.b2bua.callee import TIMER_C
 from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.leg import Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable
-from gateway.sip.errors import Refused
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.transaction.server import ServerTransaction
@@ -52,6 +54,7 @@ class Crossing:
         sets_up_media = self._request.method in ("INVITE", "UPDATE")
         self._exchange = OfferAnswer(call.media_path, self._origin, self._peer, has_sdp(self._request), sets_up_media)
         self._answered = False
+        self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
         """Send the request to the peer, its SDP through the relay first."""
@@ -98,11 +101,15 @@ class Crossing:
         try:
             request = self._peer.make_request(self._request.method, fields, body)
             self._call.translate(request.headers, self._peer)
-        except Refused as refused:
+        except (Refused, MalformedMessage) as refused:
             self._close()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
             return
-        self._peer.send(request, self)
+        sent = self._peer.send(request, self)
+        if self._is_invite:
+            # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
+            # CANCEL has a time-out of its own, whatever has become of the call meanwhile.
+            self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel)
 
     def _respond(self, response: Response, body: bytes) -> None:
         if response.status >= 200:
@@ -145,3 +152,5 @@ class Crossing:
     def _close(self) -> None:
         if self._is_invite:
             self._origin.pending_invite = self._peer.pending_invite = False
+        if self._ringing is not None and self._ringing.active():
+            self._ringing.cancel()

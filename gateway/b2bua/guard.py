@@ -1,4 +1,7 @@
-"""The one guard of a call's entry points: our bug ends this call, a peer's nonsense only this message."""
+"""The one guard of a call's entry points: our bug ends this call, and so does a message that it cannot go on without.
+
+Where a message can be done without, or answered 400, its entry point sees to that itself.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,12 @@ class Ending(Protocol):
 C = TypeVar("C", bound=Ending)
 P = ParamSpec("P")
 
+UNUSABLE = 502
+"""What an unanswered caller is told when the other side's message cannot be used (RFC 3261 section 21.5.3)."""
+
 
 def guarded(entry: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C, P], None]:
-    """The entry point, with whatever it raises caught: MalformedMessage is counted as noise, all else ends the call."""
+    """The entry point, with whatever it raises caught: the call ends, or somebody would wait for it for ever."""
 
     @functools.wraps(entry)
     def enter(call: C, /, *arguments: P.args, **named: P.kwargs) -> None:
@@ -38,6 +44,7 @@ def guarded(entry: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C,
             entry(call, *arguments, **named)
         except MalformedMessage as error:
             log.info("call {call_id}: a message is of no use: {reason}", call_id=call.id, reason=error.reason)
+            call.end("a message that cannot be used", UNUSABLE)
         except Refused as refused:
             call.end(refused.reason or f"refused with {refused.status}", refused.status, refused.headers)
         except MalformedDescription as error:
