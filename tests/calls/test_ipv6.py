@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.calls.baresip import Baresip
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.stage import ALICE, BOB, Stage
 
@@ -17,8 +18,7 @@ def test_ipv6_phone_calls_ipv4_provider(stage: Stage) -> None:
     alice.hangup()
     bob.wait_ended()
 
-    stage.assert_call_was_right(1.2)
-    assert_no_ipv6_was_told(stage)
+    assert_right(stage, alice, bob)
 
 
 def test_ipv4_provider_calls_ipv6_phone(stage: Stage) -> None:
@@ -32,11 +32,10 @@ def test_ipv4_provider_calls_ipv6_phone(stage: Stage) -> None:
     bob.hangup()
     alice.wait_ended()
 
-    stage.assert_call_was_right(1.2)
-    assert_no_ipv6_was_told(stage)
+    assert_right(stage, alice, bob)
 
 
-def registered(stage: Stage) -> tuple[Pjsua, Pjsua]:
+def registered(stage: Stage) -> tuple[Baresip, Pjsua]:
     """Alice behind the gateway, at ::1; bob at the provider."""
     stage.has_ipv6 = True
     stage.start_gateway()
@@ -46,9 +45,19 @@ def registered(stage: Stage) -> tuple[Pjsua, Pjsua]:
     return alice, bob
 
 
-def assert_no_ipv6_was_told(stage: Stage) -> None:
-    """In nothing that the provider received."""
+def assert_right(stage: Stage, alice: Baresip, bob: Pjsua) -> None:
+    """Each heard the other; each side was told of addresses of its own family, and the phone of no key."""
+    assert stage.gateway is not None
+    stage.gateway.wait_idle()
+    stage.assert_recording(alice, 1.2)
+    stage.assert_recording(bob, 1.2)
+    stage.judge_provider_side(stage.capture.stop()).assert_clean()
     for message in stage.provider.messages():
         text = message.first_line + "".join(value for _, value in message.headers) + message.body.decode()
         assert "::1" not in text
         assert "IP6" not in text
+    seen = alice.program.text()  # every message
+    assert seen.count("c=IN IP6 ::1") >= 2, "an offer and an answer"
+    for never in ("c=IN IP4", "a=crypto", "RTP/SAVP"):
+        assert never not in seen
+    stage.assert_gateway_is_well()

@@ -18,7 +18,7 @@ from tests.support.calls.telephone import Event, Events, Line, Telephone
 
 CONFIGURATION = """\
 poll_method epoll
-sip_listen {address}:{sip_port}
+sip_listen {host}:{sip_port}
 net_interface {address}
 rtp_ports {media_port}-{last_media_port}
 jitter_buffer_delay 1-5
@@ -59,7 +59,14 @@ class Baresip(Telephone):
         (line.directory / "config").write_text(_configuration(line, self._control_port))
         (line.directory / "accounts").write_text("")
         (line.directory / "contacts").write_text("")
-        argv = [find_program("baresip", "baresip-core"), "-4", "-s", "-v", "-f", str(line.directory)]
+        argv = [
+            find_program("baresip", "baresip-core"),
+            "-6" if ":" in line.address else "-4",
+            "-s",
+            "-v",
+            "-f",
+            str(line.directory),
+        ]
         self.program = Program(argv, line.directory / "baresip.log", cwd=line.directory, steered=True)
         self.program.name = f"baresip {line.user}"
         self.program.wait_until("steerable", lambda: is_listening(line.control, self._control_port))
@@ -147,6 +154,7 @@ def _configuration(line: Line, control_port: int) -> str:
         tls = f"sip_certificate {both}\nsip_cafile {line.trust}\n"
     return CONFIGURATION.format(
         address=line.address,
+        host=f"[{line.address}]" if ":" in line.address else line.address,
         control=line.control,
         sip_port=line.sip_port,
         media_port=line.media_port,

@@ -45,6 +45,7 @@ address = "{address}"
 ports = "{first}-{last}"
 workers = {workers}
 {rtpengine}
+{phone_media}
 
 [[provider]]
 name = "main"
@@ -86,7 +87,7 @@ class GatewayTerms:
     trust: Path
     provider_uri: str
     domain: str
-    phone_port6: int = 0  # phones may come over IPv6, too, to this port of ::1; 0: they may not
+    phone_port6: int = 0  # phones come over IPv6, to this port of ::1, and their RTP too; 0: over IPv4
     security: str = "required"
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
@@ -192,6 +193,7 @@ def _configuration(terms: GatewayTerms) -> str:
         "key": terms.certificate.key,
         "relay": "rtpengine" if terms.rtpengine else "workers",
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
+        "phone_media": 'phone_address = "::1"' if terms.phone_port6 else "",
         "listener6": LISTENER6.format(phone_port6=terms.phone_port6) if terms.phone_port6 else "",
         "first": terms.media_ports[0],
         "last": terms.media_ports[1],

@@ -152,7 +152,6 @@ def _settings(line: Line) -> dict[str, object]:
         "proxy": f"sip:{line.proxy};transport={transport};lr",
         "transport": transport,
         "address": line.address,
-        "media_address": line.media_address or line.address,
         "sip_port": line.sip_port,
         "media_port": line.media_port,
         "srtp": 2 if line.secure else 0,

@@ -166,9 +166,7 @@ class UserAgent:
         configuration.boundAddress = self.settings["address"]
         configuration.port = self.settings["sip_port"]
         if self.settings["transport"] == "udp":
-            is_ipv6 = ":" in self.settings["address"]
-            kind = pj.PJSIP_TRANSPORT_UDP6 if is_ipv6 else pj.PJSIP_TRANSPORT_UDP
-            return self.endpoint.transportCreate(kind, configuration)
+            return self.endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, configuration)
         tls = configuration.tlsConfig
         tls.CaListFile, tls.verifyServer = self.settings["trust"], True
         tls.certFile, tls.privKeyFile = self.settings["chain"], self.settings["key"]
@@ -203,8 +201,7 @@ class UserAgent:
         return configuration
 
     def _set_media(self, media: Any) -> None:
-        media.transportConfig.boundAddress = self.settings["media_address"]
-        media.ipv6Use = pj.PJSUA_IPV6_ENABLED if ":" in self.settings["media_address"] else pj.PJSUA_IPV6_DISABLED
+        media.transportConfig.boundAddress = self.settings["address"]
         media.transportConfig.port = self.settings["media_port"]
         media.transportConfig.portRange = 18
         media.srtpUse = self.settings["srtp"]

@@ -93,7 +93,7 @@ class Stage:
         self._running = ExitStack()
         self._telephones: list[Telephone] = []
         self.gateway: Gateway | None = None
-        self.has_ipv6 = False  # whether the gateway, when it starts, takes phones over IPv6, too
+        self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
         self.inside: frozenset[int] = frozenset()
         self.capture = self._keep(Capture(self.hosts.all, directory))
         terms = ProviderTerms(
@@ -145,12 +145,12 @@ class Stage:
         assert self.gateway is not None
         return self._telephone(Pjsua, self._line(user, self.gateway.phones_proxy, secure=False, habits=habits))
 
-    def ipv6_phone(self, user: str = "alice") -> Pjsua:
-        """A plain phone whose SIP goes over IPv6; its RTP over IPv4, which is where the gateway relays."""
+    def ipv6_phone(self, user: str = "alice") -> Baresip:
+        """A plain phone that knows nothing but IPv6. No capture sees it: every run shares ::1."""
         assert self.gateway is not None
         line = self._line(user, self.gateway.phones_proxy6, secure=False)
-        port = self.hosts.port("::1", 2)
-        return self._telephone(Pjsua, attrs.evolve(line, address="::1", media_address=line.address, sip_port=port))
+        port = self.hosts.port("::1", 22)
+        return self._telephone(Baresip, attrs.evolve(line, address="::1", sip_port=port, media_port=port + 2))
 
     def pjsua_far_end(self, user: str = "bob", habits: Habits = USUAL) -> Pjsua:
         """A far end that can be asked for more."""

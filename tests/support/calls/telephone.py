@@ -53,7 +53,6 @@ class Line:
     suites: tuple[str, ...] = ()  # SRTP suites in order; () is the program's own list
     expires: int = 300  # seconds
     habits: Habits = USUAL
-    media_address: str = ""  # where it is for RTP, when that is another address (pjsua2)
 
     @property
     def address_of_record(self) -> str:
