@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from gateway.config import Side
@@ -128,10 +129,15 @@ def capabilities(headers: Headers) -> Iterator[tuple[str, str]]:
     """What the peer of one leg can do, as far as this user agent carries it across: Allow, Supported, Require."""
     for name, carried in (("Allow", METHODS), ("Supported", EXTENSIONS), ("Require", EXTENSIONS)):
         if name in headers:
-            named = headers.values(name)
-            passed = [one for one in carried if one in named]
+            passed = _carried(carried, tuple(headers.values(name)))
             if passed:
-                yield name, ", ".join(passed)
+                yield name, passed
+
+
+@lru_cache(maxsize=256)
+def _carried(carried: tuple[str, ...], named: tuple[str, ...]) -> str:
+    """What of a list crosses. A phone says the same with each message, and so do all of its make."""
+    return ", ".join([one for one in carried if one in named])
 
 
 def without_auth_int(challenge: str) -> str:

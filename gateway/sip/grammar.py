@@ -8,6 +8,7 @@ matched by two neighbouring parts.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from gateway.sip.errors import MalformedMessage
 
@@ -62,8 +63,12 @@ def split_list(text: str) -> list[str]:
 
     Raises MalformedMessage when a quote or bracket stays open, or a value is empty.
     """
-    if "," not in text:
-        return [text.strip(WHITE)]
+    return list(_split_known(text)) if "," in text else [text.strip(WHITE)]
+
+
+@lru_cache(maxsize=1024)
+def _split_known(text: str) -> tuple[str, ...]:
+    """Lists (Allow, Supported) come again with every message of a phone."""
     values = []
     position = 0
     while True:
@@ -74,7 +79,7 @@ def split_list(text: str) -> list[str]:
         values.append(value)
         position = match.end()
         if position == len(text):
-            return values
+            return tuple(values)
         if text[position] != ",":
             raise MalformedMessage("an unbalanced quote in a list", position)
         position += 1
