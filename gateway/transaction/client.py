@@ -13,14 +13,16 @@ from twisted.logger import Logger
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.hop import make_ack, make_cancel
-from gateway.transaction.machine import Surroundings, Transaction, compile_machine
-from gateway.transaction.matching import Key
+from gateway.transaction.machine import Step, Surroundings, Transaction, compile_machine
+from gateway.transaction.matching import Key, via_value
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
 from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport import flow as transport
 from gateway.transport.flow import Flow, TransportFailure
 
 log = Logger()
+
+_UNANSWERED = frozenset({State.CALLING, State.TRYING})
 
 FLOW_CLOSED = TransportFailure(transport.FailureKind.CLOSED, "the flow was closed before the request")
 
@@ -38,6 +40,7 @@ class ClientTransaction(Transaction):
         "_cancel_headers",
         "_data",
         "_failure",
+        "_narrow",
         "_request",
         "_unwatch",
         "_user",
@@ -59,6 +62,7 @@ class ClientTransaction(Transaction):
         self._ack = b""
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._failure = FLOW_CLOSED
+        self._narrow: tuple[Surroundings, Flow] | None = None
         self._unwatch: Callable[[], None] | None = None
 
     @property
@@ -67,6 +71,17 @@ class ClientTransaction(Transaction):
         if self._request is None:
             raise RuntimeError("the request of a transaction that is over")
         return self._request
+
+    @property
+    def size(self) -> int:
+        """Bytes of the request."""
+        return len(self._data)
+
+    def widen(self, surroundings: Surroundings, flow: Flow) -> None:
+        """Before start(): use a flow for long requests, and the present one only if it fails (RFC 3261 section
+        18.1.1)."""
+        self._narrow = (self._surroundings, self.flow)
+        self._move(surroundings, flow)
 
     def start(self) -> None:
         """Send the request. The user is not called before this returns."""
@@ -112,7 +127,21 @@ class ClientTransaction(Transaction):
             self._unwatch()
             self._unwatch = None
 
+    def _move(self, surroundings: Surroundings, flow: Flow) -> None:
+        """Begin again over another flow, in the same transaction: the peer that has seen the request knows it again."""
+        self._enter(Step((), State.INITIAL, True, True))
+        self.interval = 0.0
+        self._steps, self._surroundings, self.flow = surroundings.program.steps, surroundings, flow
+        self.request.headers.set("Via", via_value(flow, self.branch))
+        self._data = self.request.to_bytes()
+
     def _flow_lost(self, failure: TransportFailure) -> None:
+        if self._narrow is not None and self._state in _UNANSWERED:
+            narrow, self._narrow = self._narrow, None
+            self._stop_watching()
+            self._move(*narrow)
+            self.start()
+            return
         self._failure = failure
         self.happen(Event.TRANSPORT_FAILURE)
 

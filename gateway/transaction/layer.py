@@ -139,8 +139,13 @@ class TransactionLayer:
 
     def send_ack(self, request: Request, flow: Flow) -> None:
         """Send the ACK of a 2xx, with our Via as its only one. There is no transaction (13.2.2.4)."""
-        self._add_via(request, flow)
-        flow.send(request.to_bytes())
+        branch = self._add_via(request, flow)
+        data = request.to_bytes()
+        wider = flow.wider(len(data))
+        if wider is not None:  # if it fails, the next copy of the 2xx has its ACK go over UDP
+            request.headers.set("Via", via_value(wider, branch))
+            flow, data = wider, request.to_bytes()
+        flow.send(data)
 
     def stop(self) -> None:
         """End everything at once, without a word to the peers, the core or the users."""
@@ -192,6 +197,9 @@ class TransactionLayer:
     def _start(self, request: Request, flow: Flow, user: TransactionUser, branch: str) -> ClientTransaction:
         kinds = self._invite_client if request.method == "INVITE" else self._other_client
         transaction = ClientTransaction(kinds[flow.is_reliable], request, flow, user, branch)
+        wider = flow.wider(transaction.size)
+        if wider is not None:
+            transaction.widen(kinds[wider.is_reliable], wider)
         self._clients[transaction.key] = transaction
         transaction.start()
         return transaction

@@ -50,8 +50,11 @@ class Connector:
         self._tls = tls
         self._flows: dict[ReuseKey, StreamFlow] = {}
 
-    def flow_to(self, target: Target, source: StreamListener, terms: TlsTerms) -> StreamFlow:
-        """The flow to a target with a numeric host; its connection may still be coming up. Never raises."""
+    def flow_to(
+        self, target: Target, source: StreamListener, terms: TlsTerms, within: float | None = None
+    ) -> StreamFlow:
+        """The flow to a target with a numeric host; its connection may still be coming up, within so many seconds.
+        Never raises."""
         is_tls = target.transport is Transport.TLS
         key = ReuseKey(
             source.listener.name, target.address, target.name.lower() if is_tls else "", terms if is_tls else None
@@ -66,7 +69,7 @@ class Connector:
             failure = TransportFailure(FailureKind.CERTIFICATE, str(error))
             self._reactor.callLater(0, self._failed, flow, failure)
             return flow
-        self._connect(flow, self._protocol(flow, target, terms, channel), source)
+        self._connect(flow, self._protocol(flow, target, terms, channel), source, within)
         return flow
 
     def forget_all(self) -> None:
@@ -86,13 +89,15 @@ class Connector:
         self._connections.add(flow)
         return flow
 
-    def _connect(self, flow: StreamFlow, protocol: StreamProtocol, source: StreamListener) -> None:
+    def _connect(
+        self, flow: StreamFlow, protocol: StreamProtocol, source: StreamListener, within: float | None
+    ) -> None:
         own = source.listener.address
         self._reactor.connectTCP(
             flow.remote.host,
             flow.remote.port,
             _Attempt(flow, protocol, self._failed),
-            timeout=self._shared.patience.handshake,
+            timeout=within or self._shared.patience.handshake,
             bindAddress=None if is_any_address(own) else (own, 0),
         )
 

@@ -237,6 +237,11 @@ class Flow(ABC):
         """Bytes that a request may have on this flow; None: no limit of the transport (RFC 3261 section 18.1.1)."""
         return None if self.is_reliable else UDP_MESSAGE_LIMIT
 
+    def wider(self, size: int) -> "Flow | None":
+        """The flow that a request of so many bytes should take instead, to the same place; None: this one will do, or
+        there is no other (RFC 3261 section 18.1.1)."""
+        return None
+
     @property
     @abstractmethod
     def is_open(self) -> bool:

@@ -35,6 +35,7 @@ from gateway.transport.sockets import TransportReactor, is_ipv6
 from gateway.transport.stream import StreamFlow
 from gateway.transport.tls import ServerTls
 from gateway.transport.udp import DatagramListener
+from gateway.transport.widening import CONNECT_WITHIN, Widening
 from gateway.transport.wire import Shared
 
 Port = DatagramListener | StreamListener
@@ -60,6 +61,7 @@ class TransportLayer:
         self._connections = Connections()
         self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
         self._connector = Connector(reactor, self._shared, self._connections, self._tls.clients)
+        self._widening = Widening(reactor, self._connect_wide)
         self._ports: dict[str, Port] = {}
         metrics.listeners.figures = self.figures
 
@@ -142,6 +144,8 @@ class TransportLayer:
 
     def _new_port(self, listener: Listener, tls: ServerTls | None) -> Port:
         if listener.transport == Transport.UDP:
+            if listener.side is Side.PROVIDER:
+                return DatagramListener(listener, self._arrival, self._widening.flow)
             return DatagramListener(listener, self._arrival)
         return StreamListener(listener, self._shared, self._connections, tls, self._limits)
 
@@ -157,6 +161,12 @@ class TransportLayer:
             ):
                 return port
         return None
+
+    def _connect_wide(self, target: Target) -> StreamFlow | None:
+        port = self._port_for(target, Side.PROVIDER)
+        if not isinstance(port, StreamListener):
+            return None
+        return self._connector.flow_to(target, port, TlsTerms(), CONNECT_WITHIN)
 
     def _hopeless(self, target: Target, side: Side) -> Flow:
         """A flow that fails at once: there is no listener that could reach the target."""

@@ -35,7 +35,18 @@ class State(Enum):
 class StreamFlow(Flow):
     """One connection as the layers above see it."""
 
-    __slots__ = ("_ended", "_heard", "_queue", "_queued", "_state", "failure", "name", "number", "wire")
+    __slots__ = (
+        "_ended",
+        "_heard",
+        "_queue",
+        "_queued",
+        "_state",
+        "failure",
+        "name",
+        "number",
+        "was_connected",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -51,6 +62,7 @@ class StreamFlow(Flow):
         self.name = name  # whom we meant to reach; None for a connection that the peer began
         self.wire: Wire | None = None
         self.failure: TransportFailure | None = None
+        self.was_connected = False
         self._state = State.CONNECTING
         self._queue: list[bytes] = []
         self._queued = 0
@@ -112,6 +124,7 @@ class StreamFlow(Flow):
         assert self.wire is not None
         self.local = local
         self._state = State.OPEN
+        self.was_connected = True
         queue, self._queue = self._queue, []
         for data in queue:
             self.send(data)

@@ -20,7 +20,17 @@ from twisted.logger import Logger
 
 from gateway.config import Listener
 from gateway.transport.arrival import Arrivals
-from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Transport, TransportFailure, Watcher, Watchers
+from gateway.transport.flow import (
+    UDP_MESSAGE_LIMIT,
+    Address,
+    FailureKind,
+    Flow,
+    FlowKey,
+    Transport,
+    TransportFailure,
+    Watcher,
+    Watchers,
+)
 from gateway.transport.sockets import (
     TransportReactor,
     cannot_listen,
@@ -76,6 +86,10 @@ class UdpFlow(Flow):
         """The flow to another port of the same host."""
         return self if port == self.remote.port else self._port.flow(self.remote.host, port)
 
+    def wider(self, size: int) -> Flow | None:
+        """TCP to the same host and port, toward providers."""
+        return self._port.widen(self.remote) if size > UDP_MESSAGE_LIMIT else None
+
     def watch(self, lost: Watcher) -> Callable[[], None]:
         """Told only when the listener stops."""
         return self._port.watch(lost)
@@ -86,8 +100,11 @@ class DatagramListener(DatagramProtocol):
 
     noisy = False
 
-    def __init__(self, listener: Listener, arrivals: Arrivals) -> None:
+    def __init__(
+        self, listener: Listener, arrivals: Arrivals, widen: Callable[[Address], Flow | None] = lambda remote: None
+    ) -> None:
         self.listener = listener
+        self.widen = widen  # gives the flow for requests that are too long for UDP, or None
         self.port = listener.port  # the one bound, once it is
         self.is_open = False
         self.unsent = 0
