@@ -5,8 +5,9 @@
     response                     <- SDP answered --          response
     ACK (to re-INVITE)           -- late answer ->           ACK
 
-BYE does not cross: it ends the call. What is refused here: a re-INVITE while another one is open on either leg (491,
-RFC 3261 section 14.1), and an offer that the relay cannot use (488; the call goes on as it was, section 14.2).
+BYE does not cross: it ends the call. What is refused here: a change of the media while another one is open on either
+leg (491, RFC 3261 section 14.1), a body that the relay would not see or not understand (415), and an offer that the
+relay cannot use (488; the call goes on as it was, section 14.2).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from gateway.b2bua.callee import TIMER_C
 from gateway.b2bua.headers import capabilities, crossing
 from gateway.b2bua.leg import Leg
 from gateway.b2bua.media_path import MediaPath
-from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable
+from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable, is_understood
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
@@ -51,28 +52,31 @@ class Crossing:
         self._transaction = transaction
         self._request = transaction.request
         self._is_invite = self._request.method == "INVITE"
-        sets_up_media = self._request.method in ("INVITE", "UPDATE")
-        self._exchange = OfferAnswer(call.media_path, self._origin, self._peer, has_sdp(self._request), sets_up_media)
+        self._sets_up_media = self._request.method in ("INVITE", "UPDATE")
+        self._offers = has_sdp(self._request)
+        self._exchange = OfferAnswer(
+            call.media_path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media
+        )
         self._answered = False
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
         """Send the request to the peer, its SDP through the relay first."""
-        if not is_readable(self._request):
+        if not self._is_of_use():
             self._origin.respond(self._transaction, self._request.response(415))
             return
+        if self._is_too_early():
+            self._origin.respond(self._transaction, self._request.response(491))
+            return
+        self._open(True)
         if self._is_invite:
-            if self._origin.pending_invite or self._peer.pending_invite:
-                self._origin.respond(self._transaction, self._request.response(491))
-                return
-            self._origin.pending_invite = self._peer.pending_invite = True
             self._origin.respond(self._transaction, self._request.response(100))
         path, body = self._call.media_path, self._request.body
-        if has_sdp(self._request):
+        if self._offers:
             tags = (self._origin.media_tag, self._peer.media_tag)
             path.offer(tags, body, self._peer.terms.media, self._send, self._unusable)
         else:
-            path.follow(lambda: self._send(body))
+            path.follow(lambda: self._send(b"" if self._sets_up_media else body))
 
     def receive_response(self, response: Response) -> None:
         """Take the peer's response back to the origin."""
@@ -149,8 +153,29 @@ class Crossing:
         back.body = body
         return back
 
-    def _close(self) -> None:
+    def _is_of_use(self) -> bool:
+        """Whether the body is one for its method: no SDP goes where the relay would take it for an offer, nothing else
+        where keys and addresses could hide in it."""
+        if not is_readable(self._request):
+            return False
+        return is_understood(self._request) if self._sets_up_media else not self._offers
+
+    def _is_too_early(self) -> bool:
+        """Whether another change of the media is open on either leg (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+        legs = (self._origin, self._peer)
         if self._is_invite:
-            self._origin.pending_invite = self._peer.pending_invite = False
+            return any(leg.pending_invite or leg.pending_update for leg in legs)
+        return self._offers and any(leg.pending_update or leg.is_reinvited for leg in legs)
+
+    def _open(self, is_open: bool) -> None:
+        """Note on both legs that a change of the media is open, or no longer."""
+        for leg in (self._origin, self._peer):
+            if self._is_invite:
+                leg.pending_invite = is_open
+            elif self._offers:
+                leg.pending_update = is_open
+
+    def _close(self) -> None:
+        self._open(False)
         if self._ringing is not None and self._ringing.active():
             self._ringing.cancel()

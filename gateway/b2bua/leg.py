@@ -20,7 +20,7 @@ from gateway.b2bua.record import CallRecord, LegName, Passage
 from gateway.b2bua.session import LegSession
 from gateway.b2bua.stack import Stack
 from gateway.config import Side
-from gateway.dialog.dialog import Dialog
+from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.invite import AnswerRetransmission
 from gateway.media.relay import Terms
 from gateway.sdp.description import MalformedDescription
@@ -101,6 +101,8 @@ class Leg:
         self.ended = False
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
+        self.pending_update = False
+        """True while an offer in an UPDATE of either direction has no response on this leg (RFC 3311 section 5)."""
         self.their_sdp = b""
         """The last session description that the peer sent."""
         self.media_encrypted: bool | None = None
@@ -116,6 +118,11 @@ class Leg:
     def is_toward_provider(self) -> bool:
         """True for the leg whose protection the verdict is about."""
         return self.terms.side is Side.PROVIDER
+
+    @property
+    def is_reinvited(self) -> bool:
+        """Whether a re-INVITE has no final response on this leg."""
+        return self.pending_invite and self.dialog is not None and self.dialog.state is DialogState.CONFIRMED
 
     @property
     def media_tag(self) -> str:

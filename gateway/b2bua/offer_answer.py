@@ -58,8 +58,10 @@ class OfferAnswer:
 
     def carry_response(self, response: Response, carried: Carried) -> None:
         """Give `carried` the body as the asking leg is to see it."""
-        if not has_sdp(response):
-            self.path.follow(lambda: carried(b"" if self.only_sdp else response.body))
+        if not self.only_sdp:
+            self.path.follow(lambda: carried(passed_body(response)))
+        elif not has_sdp(response):
+            self.path.follow(lambda: carried(b""))
         elif self.offered:
             self._carry_answer(response.body, carried)
         elif response.status >= 200:

@@ -209,3 +209,56 @@ def test_identity_that_is_private_is_not_shown_to_a_phone(privacy: str, shown: b
     invite.headers.add("P-Asserted-Identity", "<sip:+49301234@example.com>")
     ladder.provider.sends(invite)
     assert ("P-Asserted-Identity" in ladder.phone.receives_request("INVITE").headers) is shown
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-sdp"])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_reinvite_with_a_body_that_is_not_called_sdp_does_not_cross(method: str, content_type: str | None) -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, method)
+    again.body = AVP
+    if content_type is not None:
+        again.headers.add("Content-Type", content_type)
+    ladder.phone.sends(again)
+    ladder.phone.receives(415)
+    ladder.provider.receives_nothing()
+
+
+@pytest.mark.parametrize("method", ["INFO", "MESSAGE", "NOTIFY", "REFER"])
+def test_sdp_in_methods_that_set_up_no_media_does_not_touch_them(method: str) -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    asked = len(ladder.relay.asked)
+    ladder.phone.sends(ladder.phone.within(answer, method, sdp=AVP))
+    ladder.phone.receives(415)
+    assert len(ladder.relay.asked) == asked
+
+
+@pytest.mark.parametrize("content_type", ["application/sdp", "multipart/mixed;boundary=b"])
+def test_sdp_in_the_answer_to_info_stays_behind(content_type: str) -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    asked = len(ladder.relay.asked)
+    ladder.phone.sends(ladder.phone.within(answer, "INFO"))
+    response = ladder.provider.receives_request("INFO").response(200)
+    response.headers.add("Content-Type", content_type)
+    response.body = SAVP
+    ladder.provider.sends(response)
+    assert ladder.phone.receives_response(200).body == b""
+    assert len(ladder.relay.asked) == asked
+
+
+@pytest.mark.parametrize("first", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("second", ["INVITE", "UPDATE"])
+def test_changes_of_the_media_that_cross_get_491(first: str, second: str) -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, first, sdp=AVP))
+    change = ladder.provider.receives_request(first)
+    ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP))
+    assert came(ladder.provider) == [f"491 {second}"]
+    ladder.provider.answers(change, 200, sdp=SAVP)
+    drain(ladder.provider)
+    ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP, cseq=2))
+    assert second in came(ladder.phone)
