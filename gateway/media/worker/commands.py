@@ -200,7 +200,11 @@ def _description(fields: Fields) -> Description:
     sdp = fields.get("sdp")
     if not isinstance(sdp, str) or not sdp:
         raise Refusal("No SDP body in message")
-    return Description.parse(sdp.encode("utf-8", "surrogateescape"))
+    try:
+        body = sdp.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # JSON can name surrogates that stand for no byte
+        raise Refusal("SDP body is no text") from None
+    return Description.parse(body)
 
 
 def _strings(fields: Fields, key: str) -> list[str]:
