@@ -10,6 +10,7 @@ leads to 127.0.0.1 (an address in Host cannot be rebound).
 
 import json
 from ipaddress import ip_address
+from urllib.parse import unquote_to_bytes
 
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
@@ -39,6 +40,8 @@ class Front(Resource):
         """The answer of `inner`, or 421 where Host is a name that is not ours."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
+        if not _is_text(request.path):
+            return error_body(request, 400, "The path is not UTF-8.")
         host = request.getRequestHostname().decode("latin-1")
         if not _is_ours(host):
             return error_body(request, 421, "Ask for this host by its address or as localhost.")
@@ -51,6 +54,14 @@ def error_body(request: IRequest, status: int, text: str) -> bytes:
     request.setResponseCode(status)
     request.setHeader(b"content-type", b"application/json")
     return json.dumps({"status": status, "error": text}).encode() + b"\n"
+
+
+def _is_text(path: bytes) -> bool:
+    try:
+        unquote_to_bytes(path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_ours(host: str) -> bool:
