@@ -13,7 +13,8 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua import reliable
-from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.leg import SDP, Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.offer_answer import has_sdp
 from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response
@@ -52,6 +53,7 @@ class CalleeLeg(Leg):
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Dialog] = {}
         self._received: dict[str, reliable.Received] = {}
+        self._described: dict[str, bytes] = {}
         self._ringing: IDelayedCall | None = None
         self._winner: str | None = None
         self._abandoned = False
@@ -137,6 +139,8 @@ class CalleeLeg(Leg):
             self._begin(tag, response)
         if reliable.is_required(response) and not self._acknowledge_provisional(tag or "", response):
             return
+        if has_sdp(response):
+            self._described[tag or ""] = response.body
         self._inviter.callee_progressed(self, response)
 
     def _acknowledge_provisional(self, tag: str, response: Response) -> bool:
@@ -166,7 +170,16 @@ class CalleeLeg(Leg):
         self._finish()
         self.dialog = dialog
         self._close_early()
+        self._complete(tag, response)
         self._inviter.callee_answered(self, response)
+
+    def _complete(self, tag: str, response: Response) -> None:
+        """Put the answer into a 2xx that leaves it out since a reliable 18x had it (RFC 3262 section 5): the caller may
+        have got that one unreliably, and has no answer before the 2xx's (RFC 3261 section 13.2.1)."""
+        sdp = self._described.get(tag)
+        if sdp is not None and not response.body and self.request is not None and has_sdp(self.request):
+            response.headers.set("Content-Type", SDP)
+            response.body = sdp
 
     def _begin(self, tag: str, response: Response) -> Dialog:
         if self.request is None:

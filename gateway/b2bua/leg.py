@@ -8,7 +8,7 @@ to both legs lives here: requests inside the dialog, their responses, the 2xx th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Protocol
 
 import attrs
@@ -112,6 +112,8 @@ class Leg:
         self.session = LegSession(self, lambda: self.break_off("the session expired"))
         self._answers: dict[int, tuple[AnswerRetransmission, Callable[[Request], None]]] = {}
         self._acks: dict[int, Request] = {}
+        self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
+        """What INVITEs of ours were sent with, for their ACKs, by CSeq (RFC 3261 section 22.1)."""
         self._open: list[ServerTransaction] = []
 
     @property
@@ -207,7 +209,7 @@ class Leg:
         """Send the ACK of a 2xx, and keep it for when that 2xx comes again."""
         if self.dialog is None:
             return
-        ack = self.dialog.make_ack(cseq, headers=tuple(fields))
+        ack = self.dialog.make_ack(cseq, headers=(*self._credentials.pop(cseq, ()), *fields))
         ack.body = body
         self._acks[cseq] = ack
         self._send_ack(ack)
@@ -249,6 +251,8 @@ class Leg:
     def send(self, request: Request, user: TransactionUser) -> ClientTransaction:
         """Send a request of this leg; its responses go to `user`."""
         self.session.request_leaves(request)
+        if request.method == "INVITE":
+            self._credentials = {request.cseq.number: tuple(_credentials(request))}
         self._note(Passage.SENT, request)
         return self._stack.transactions.send_request(request, self._open_flow(), user)
 
@@ -330,6 +334,12 @@ class Leg:
         if passage is Passage.RECEIVED and message.body and message.content_type == SDP:
             self.their_sdp = message.body
         self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message)
+
+
+def _credentials(request: Request) -> Iterator[tuple[str, str]]:
+    for name in ("Authorization", "Proxy-Authorization"):
+        for value in request.headers.get_all(name):
+            yield name, value
 
 
 @attrs.define
