@@ -301,8 +301,9 @@ class Ladder:
         fallback: str | None = None,
         downgrade: Downgrade = Downgrade.ALERT,
         provider: Provider | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.relay = TestRelay()
         self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
