@@ -88,6 +88,8 @@ class Signalling:
         certificate: tuple[Path, Path] | None = None,
         ceiling: Ceiling | None = None,
         limits: ConnectionLimits = LIMITS,
+        more: tuple[Listener, ...] = (),
+        provider: str = f"sip:{PROVIDER[0]}:{PROVIDER[1]};transport=udp",
     ) -> None:
         self.network = network = MemoryNetwork()
         network.connectTCP = _refused  # type: ignore[method-assign]
@@ -95,7 +97,7 @@ class Signalling:
         self.store = MemoryStore(network.seconds)
         self.dialogs = Dialogs()
         self.overload = Overload(network)
-        configuration = _configuration(certificate)
+        configuration = _configuration(certificate, more, provider)
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
         self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
         memory = PeerMemory(network.seconds, self.metrics)
@@ -196,11 +198,12 @@ def _no_names(name: str) -> Deferred[Resolved]:
     raise AssertionError(f"{name} is asked for")
 
 
-def _configuration(certificate: tuple[Path, Path] | None) -> Configuration:
+def _configuration(certificate: tuple[Path, Path] | None, more: tuple[Listener, ...], provider: str) -> Configuration:
     listeners = [
         Listener("phones", Side.PHONES, "udp", *UDP),
         Listener("phones-tcp", Side.PHONES, "tcp", *TCP),
         Listener("provider", Side.PROVIDER, "udp", *TRUNK),
+        *more,
     ]
     if certificate is not None:
         listeners.append(
@@ -210,7 +213,7 @@ def _configuration(certificate: tuple[Path, Path] | None) -> Configuration:
         gateway=GatewayTerms("gw", Path("/nowhere")),
         listeners=tuple(listeners),
         media=Media("127.0.0.1"),
-        providers=(Provider("main", f"sip:{PROVIDER[0]}:{PROVIDER[1]};transport=udp"),),
+        providers=(Provider("main", provider),),
         domains=tuple(Domain(name, "main", Security.OFF) for name in DOMAINS),
         admin=Admin(),
         source=Path("/nowhere/gateway.toml"),
