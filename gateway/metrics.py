@@ -10,7 +10,7 @@ Labels never hold what a peer chose freely (user names, addresses, unknown metho
 from collections.abc import Callable, Iterable, Iterator
 
 from attrs import frozen
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -126,7 +126,41 @@ class Metrics:
         )
         self.relayed_packets = Counter(
             "gateway_relayed_packets",
-            "RTP and RTCP packets relayed, by direction (to_provider, to_phone).",
+            "RTP and RTCP packets relayed, by direction (to_provider, to_phone; rtpengine only knows both).",
+            ["direction"],
+            registry=registry,
+        )
+        self.media_score = Histogram(
+            "gateway_media_mos",
+            "Mean opinion score of ended calls' audio (E-model, 1 to 4.4), by direction (to_provider, to_phone).",
+            ["direction"],
+            buckets=(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4),
+            registry=registry,
+        )
+        self.media_loss = Histogram(
+            "gateway_media_loss_ratio",
+            "Share of audio packets that were lost, by direction, one observation for each call that ended.",
+            ["direction"],
+            buckets=(0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+            registry=registry,
+        )
+        self.media_jitter = Histogram(
+            "gateway_media_jitter_seconds",
+            "Interarrival jitter (RFC 3550) of ended calls' audio when it came here, by direction.",
+            ["direction"],
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2),
+            registry=registry,
+        )
+        self.media_round_trip = Histogram(
+            "gateway_media_round_trip_seconds",
+            "Round trip between the relay and the sender of audio, from RTCP, by the audio's direction.",
+            ["direction"],
+            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+            registry=registry,
+        )
+        self.one_way_audio = Counter(
+            "gateway_one_way_audio",
+            "Ended calls of which one direction was silent while the other talked, by the silent direction.",
             ["direction"],
             registry=registry,
         )

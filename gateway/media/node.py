@@ -100,8 +100,7 @@ class Node:
         """Find calls that it no longer has; `count(direction, packets)` what was relayed since the last time."""
         before = frozenset(self._confirmed)
         self.client.request({"command": "list", "limit": LIST_LIMIT}).addCallbacks(self._compare, _ignore, (before,))
-        if self._worker is not None:
-            self.client.request({"command": "statistics"}).addCallbacks(self._count, _ignore, (count,))
+        self.client.request({"command": "statistics"}).addCallbacks(self._count, _ignore, (count,))
 
     def _rewritten(self, reply: Reply, call: str) -> bytes:
         sdp = reply.get("sdp")
@@ -147,10 +146,11 @@ class Node:
 
     def _count(self, reply: Reply, count: Callable[[str, int], None]) -> None:
         for direction, total in _relayed(reply).items():
-            more = total - self._counted.get(direction, 0)
+            # An rtpengine counted long before us and may have others' calls; one that counts less began anew.
+            before = self._counted.get(direction, 0 if self._worker is not None else total)
             self._counted[direction] = total
-            if more > 0:
-                count(direction, more)
+            if total != before:
+                count(direction, total - before if total > before else total)
 
 
 def _nobody_cares(_node: Node, _calls: tuple[str, ...], _reason: str) -> None:
@@ -167,10 +167,12 @@ def _names(value: JSON) -> tuple[str, ...]:
 
 
 def _relayed(reply: Reply) -> dict[str, int]:
-    """Packets by direction since a worker started."""
+    """Packets by direction since the node started; rtpengine counts both together."""
     value: JSON = reply
-    for key in ("statistics", "totalstatistics", "relayed"):
+    for key in ("statistics", "totalstatistics"):
         value = value.get(key) if isinstance(value, dict) else None
     if not isinstance(value, dict):
         return {}
-    return {key: number for key, number in value.items() if key.startswith("to_") and isinstance(number, int)}
+    found = value.get("relayed", {"both": value.get("relayedpackets")})
+    items = found.items() if isinstance(found, dict) else ()
+    return {key: number for key, number in items if key != "errors" and isinstance(number, int)}

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from gateway.media import fields
 from gateway.media.node import Node
+from gateway.media.quality import observe
 from gateway.media.relay import JSON, Encryption, RelayFailure, RelayRefusal, Terms
 from gateway.metrics import Metrics
 
@@ -99,7 +100,7 @@ class RelayPool:
         if node is None or not node.is_up:
             return succeed(None)
         waiting = node.client.request(fields.delete(call))
-        return waiting.addCallbacks(lambda _: None, lambda failure: _log_failure(failure, call))
+        return waiting.addCallbacks(self._observe, lambda failure: _log_failure(failure, call))
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
         """What the relay knows about the call."""
@@ -150,6 +151,10 @@ class RelayPool:
         for node in self.nodes:
             if node.is_up:
                 node.poll(self._count)
+
+    def _observe(self, report: dict[str, JSON]) -> None:
+        if self._metrics is not None:
+            observe(report, self._metrics)
 
     def _count(self, direction: str, packets: int) -> None:
         if self._metrics is not None:

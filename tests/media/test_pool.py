@@ -212,6 +212,25 @@ def test_packets_are_counted_by_direction_and_over_a_restart() -> None:
     assert scene.sample("gateway_relayed_packets_total", direction="to_phone") == 6
 
 
+def test_packets_of_rtpengine_are_counted_from_now_on_and_over_a_restart() -> None:
+    scene = Scene(are_workers=False).started()
+    for total in (1_000, 1_030, 1_030, 4):
+        scene.clock.advance(POLL_SECONDS)
+        for command in ("ping", "list"):
+            scene.wires[0].answer(command, calls=[])
+        scene.wires[0].answer("statistics", statistics={"totalstatistics": {"relayedpackets": total}})
+    assert scene.sample("gateway_relayed_packets_total", direction="both") == 34
+
+
+def test_quality_is_observed_when_a_call_ends() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.pool.delete("c0")
+    audio: JSON = {"type": "audio", "streams": [{"MOS": 4.2}]}
+    scene.wires[0].answer("delete", tags={"caller": {"side": "phones", "medias": [audio]}})
+    assert scene.sample("gateway_media_mos_sum", direction="to_provider") == 4.2
+
+
 def test_failed_first_offer_leaves_nothing() -> None:
     scene = Scene().started()
     waiting = scene.pool.offer("c0", "caller", SDP, TERMS)

@@ -74,7 +74,7 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
             counters.bytes += received
             counters.packets = packets = counters.packets + 1
             if not packets & _SAMPLE_MASK:
-                counters.measure(slices[length], clock.now, leg.remote.clock_rate)
+                counters.measure(slices[length], clock.now, leg.remote.codec.clock_rate)
             if sealing is not None:
                 size[0] = length
                 if srtp_protect(sealing, data, size):

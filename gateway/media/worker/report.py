@@ -1,7 +1,9 @@
 """What is told about a call's media: the reply to NG's `query`, in rtpengine's form with more in it.
 
-Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `jitter`
-(ms), `idle` (seconds since the last good packet), `errors by cause`, `sent`. Keys never appear.
+Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `loss` (a
+share of what was sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS` (1
+to 4.4, of what the other party hears of this one), `one way` (nothing comes while the other party talks), `idle`
+(seconds since the last good packet), `errors by cause`. What is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import time
 from typing import TypeAlias
 
+from gateway.media.worker import quality
 from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.latch import Address
 from gateway.media.worker.ports import kernel_drops
@@ -73,14 +76,14 @@ def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Repo
                 "index": index,
                 "type": line.kind if line else "",
                 "protocol": line.protocol if line else "",
-                "streams": _streams(stream, party.side, now, epoch),
+                "streams": _streams(stream, party.side, now, epoch, line is not None and line.kind == "audio"),
             }
         )
     return {"tag": tag, "side": party.name, "created": int(epoch + call.created), "medias": medias}
 
 
-def _streams(stream: Stream, side: int, now: float, epoch: float) -> list[Report]:
-    leg = stream.legs[side]
+def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
+    leg, peer = stream.legs[side], stream.legs[1 - side]
     counters = leg.counters
     suite = {"crypto suite": leg.remote.theirs.suite} if leg.remote.theirs is not None else {}
     rtp: Report = {
@@ -92,7 +95,7 @@ def _streams(stream: Stream, side: int, now: float, epoch: float) -> list[Report
         "idle": round(now - counters.heard, 3),
         "SSRC": counters.ssrc,
         "lost": counters.lost,
-        "jitter": round(1_000 * counters.jitter / leg.remote.clock_rate, 3),
+        **_quality(leg, peer, now, is_audio),
         "errors by cause": _errors(leg),
         "stats": _stats(counters.packets, counters.bytes, sum(_errors(leg).values())),
         **suite,
@@ -105,6 +108,17 @@ def _streams(stream: Stream, side: int, now: float, epoch: float) -> list[Report
         **suite,
     }
     return [rtp, rtcp]
+
+
+def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
+    score, round_trip = quality.score(leg, peer) if is_audio else None, leg.control.round_trip
+    return {
+        "loss": round(quality.loss(leg, peer), 5),
+        "jitter": round(quality.jitter_ms(leg), 3),
+        "round trip": None if round_trip is None else round(1_000 * round_trip, 1),
+        "MOS": None if score is None else round(score, 2),
+        "one way": is_audio and quality.is_unheard(leg, peer, now),
+    }
 
 
 def _errors(leg: Leg) -> dict[str, int]:

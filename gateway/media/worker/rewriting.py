@@ -25,7 +25,8 @@ _REMOVED: Final = frozenset(
     "fingerprint setup tls-id connection dtls-id rtcp-mux rtcp-mux-only bundle-only group mid msid-semantic "
     "crypto key-mgmt zrtp-hash encryption rtcp acap pcfg acfg tcap csup creq".split()
 )
-_DEFAULT_CLOCK_RATE: Final = 8_000
+_STATIC_NAMES: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}
+"""Payload types that need no a=rtpmap (RFC 3551 section 6)."""
 
 
 class Security(Enum):
@@ -46,6 +47,17 @@ class Secured:
 
     security: Security
     keys: tuple[CryptoAttribute, ...] = ()
+
+
+@attrs.frozen
+class Codec:
+    """An encoding's name in capitals and the rate of its clock, in Hz."""
+
+    name: str
+    clock_rate: int
+
+
+DEFAULT_CODEC: Final = Codec("", 8_000)
 
 
 def security_of(media: Media, keys: Sequence[CryptoAttribute]) -> Security:
@@ -73,14 +85,16 @@ def addresses(description: Description, media: Media, family: int) -> tuple[Addr
     return (reachable, media.port), (control_host, min(port, 65_535))
 
 
-def clock_rate(media: Media) -> int:
-    """Of the first format, in Hz."""
+def codec_of(media: Media) -> Codec:
+    """Of the first format."""
+    first = media.formats[:1]
     for value in media.attributes_named("rtpmap"):
         number, _, encoding = value.partition(" ")
-        rate = encoding.split("/")[1] if encoding.count("/") else ""
-        if media.formats[:1] == [number] and rate.isascii() and rate.isdigit():
-            return int(rate[:7]) or _DEFAULT_CLOCK_RATE
-    return _DEFAULT_CLOCK_RATE
+        name, _, rate = encoding.partition("/")
+        rate = rate.partition("/")[0]
+        if first == [number] and rate.isascii() and rate.isdigit():
+            return Codec(name.strip().upper(), int(rate[:7]) or DEFAULT_CODEC.clock_rate)
+    return Codec(_STATIC_NAMES.get(first[0], ""), DEFAULT_CODEC.clock_rate) if first else DEFAULT_CODEC
 
 
 def session_for(source: Description, origin: Origin, address: str) -> Description:

@@ -24,7 +24,7 @@ from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.rewriting import Secured, Security
 from gateway.media.worker.stream import Leg, Plant, Remote, join
 from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
-from gateway.sdp.description import Description, Direction, Media
+from gateway.sdp.description import Description, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines
 
 Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
@@ -195,7 +195,7 @@ class Call:
 
     def is_held(self) -> bool:
         """Whether no stream flows both ways by what the parties said: silence is no wonder then."""
-        return not any(all(_flows(leg.remote) for leg in stream.legs) for stream in self.streams)
+        return not any(all(leg.remote.flows for leg in stream.legs) for stream in self.streams)
 
     def _read_offer(self, offerer: Party, description: Description) -> list[Line]:
         alternates = _alternates(description.media)
@@ -317,7 +317,7 @@ class Call:
             is_held=rewriting.is_unspecified(description.connection_of(media)),
             is_multiplexed=is_multiplexed,
             is_rtp=media.is_rtp,
-            clock_rate=rewriting.clock_rate(media),
+            codec=rewriting.codec_of(media),
             theirs=keys[0],
             ours=keys[1],
         )
@@ -353,7 +353,3 @@ def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute]
     if pair is None:
         raise Refusal("The answer has no a=crypto that fits the offer's")
     return pair
-
-
-def _flows(remote: Remote) -> bool:
-    return remote.direction is Direction.SENDRECV and not remote.is_held

@@ -26,6 +26,8 @@ from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.latch import Address, Latch
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPair, PortPool
+from gateway.media.worker.quality import Control
+from gateway.media.worker.rewriting import DEFAULT_CODEC, Codec
 from gateway.rtp.packet import HEADER_BYTES, VERSION, is_control
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer, Receiver, Sender, Transform
 from gateway.sdp.crypto import CryptoAttribute
@@ -61,12 +63,17 @@ class Remote:
     is_multiplexed: bool = False
     """RTCP comes and goes on the RTP port (RFC 5761)."""
     is_rtp: bool = True
-    clock_rate: int = 8_000
-    """of the first format, in Hz; jitter is reported by it."""
+    codec: Codec = DEFAULT_CODEC
+    """Of its first format, which it hears best."""
     theirs: CryptoAttribute | None = None
     """The key it sends with; None for plain RTP."""
     ours: CryptoAttribute | None = None
     """The key we send to it with."""
+
+    @property
+    def flows(self) -> bool:
+        """Whether media is to go both ways."""
+        return self.direction is Direction.SENDRECV and not self.is_held
 
 
 def _refuse(_length: int) -> int:
@@ -89,6 +96,7 @@ class Leg:
         self.remote = Remote(None, None)
         self.is_described = self.is_open = False
         self.counters = Counters(plant.clock.now)
+        self.control = Control()
         self.latch, self.control_latch = Latch(), Latch()
         self.linked: socket.socket | None = None
         self.sender: Sender | None = None
@@ -175,6 +183,7 @@ class Leg:
         counters.control_packets += 1
         counters.control_bytes += received
         counters.heard = self.plant.clock.now
+        self.control.notice(buffer.slices[length], counters.heard, peer.control)
         peer.deliver(length, peer.protect_control, peer.send_control, peer.control_target)
         return True
 
@@ -216,7 +225,7 @@ class Leg:
         counters.bytes += received
         counters.heard = self.plant.clock.now
         if self.remote.is_rtp:
-            counters.measure(self.plant.buffer.slices[length], counters.heard, self.remote.clock_rate)
+            counters.measure(self.plant.buffer.slices[length], counters.heard, self.remote.codec.clock_rate)
         peer.deliver(length, peer.protect, peer.send, peer.target)
         return True
 
