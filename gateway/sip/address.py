@@ -53,6 +53,8 @@ class NameAddress:
     # The two parts of the text that parse() left as they were; None when made otherwise.
     _front: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
     _tail: str = attrs.field(default="", init=False, eq=False, repr=False)
+    # Unset until it is asked for: every message asks for its tags several times.
+    _tag: str | None = attrs.field(init=False, eq=False, repr=False)
 
     @classmethod
     def parse(cls, text: str, start: int = 0) -> NameAddress:
@@ -82,9 +84,11 @@ class NameAddress:
 
         def __getattr__(self, name: str) -> object:
             """The fields that parse() left for later: an unset slot asks here once."""
-            if name not in ("display_name", "uri", "parameters"):
+            if name not in ("display_name", "uri", "parameters", "_tag"):
                 raise AttributeError(name)
-            if name == "parameters":
+            if name == "_tag":
+                value = self.parameter("tag")
+            elif name == "parameters":
                 value = parse_parameters(self._tail)
             else:
                 display_name, uri = self._front[:-1].rsplit("<", 1)
@@ -101,9 +105,7 @@ class NameAddress:
     @property
     def tag(self) -> str | None:
         """The tag of a From or To, None when there is none."""
-        if self._front is not None:
-            return find_in_text(self._tail, "tag") or None
-        return find_parameter(self.parameters, "tag") or None
+        return self._tag or None
 
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter: '' for a flag, None when absent."""
