@@ -17,7 +17,7 @@ from tests.support.calls.processes import Program, find_program
 from tests.support.calls.telephone import Line, Telephone
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-TALK_SECONDS = 3.0
+TALK_SECONDS = 2.4
 
 
 class Sipp(Telephone):

@@ -206,7 +206,7 @@ class Stage:
 
     # -- judging
 
-    def talk(self, seconds: float = 2.5) -> None:
+    def talk(self, seconds: float = 1.9) -> None:
         """Let the call stand for so long."""
         time.sleep(seconds)
 
@@ -240,7 +240,7 @@ class Stage:
     def judge_phone_side(self, packets: list[Packet]) -> Verdict:
         return judge_phone_side(packets, self.sides, self.secrets())
 
-    def assert_call_was_right(self, seconds: float = 1.5) -> None:
+    def assert_call_was_right(self, seconds: float = 1.2) -> None:
         """Both sides heard the other for so long; TLS and SRTP there, clear RTP and no secret here; a clean log."""
         packets = self.capture.stop()
         there, here = self.judge_provider_side(packets), self.judge_phone_side(packets)
@@ -252,7 +252,7 @@ class Stage:
             self.assert_recording(telephone, seconds)
         self.assert_gateway_is_well()
 
-    def assert_recording(self, telephone: Telephone, seconds: float = 1.5, of: str = "") -> None:
+    def assert_recording(self, telephone: Telephone, seconds: float = 1.2, of: str = "") -> None:
         """It recorded the other side's tone, and never its own (sipp cannot record: the capture speaks for it).
 
         The other side is `of`; unless told, bob for alice and alice for bob.
