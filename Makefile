@@ -10,11 +10,12 @@ INSTALLED := $(VENV)/.installed
 BENCH_PEERS := .bench-peers
 IMAGE ?= sip-security-gateway
 TESTS ?= tests
+FUZZ_SECONDS ?= 300
 
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test check lint format bench bench-packages lock packages image changelog clean distclean
+.PHONY: help venv certs run test check fuzz lint format bench bench-packages lock packages image changelog clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +46,12 @@ check: packages lint ## as test, and measure what the tests reach
 	$(BIN)/coverage report
 # Measuring slows the gateway down, and real phones will not wait.
 	$(BIN)/python -m pytest tests/calls
+
+fuzz: $(INSTALLED) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=300 each; findings stay in build/fuzz)
+	@for target in parser sdp digest; do \
+		mkdir -p build/fuzz/$$target; \
+		$(BIN)/python -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
+	done
 
 lint: $(INSTALLED) ## ruff, mypy and the layers of imports
 	$(BIN)/ruff check .
