@@ -29,6 +29,9 @@ SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AE
 TLS_VERSIONS = ("1.2", "1.3")
 """What the least version of TLS may be set to."""
 
+DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
+"""The digest algorithms (RFC 8760) that a challenge may offer."""
+
 DEFAULT_PORTS = PortRange(20000, 29999)
 
 
@@ -158,7 +161,13 @@ class Domain:
     downgrade: Downgrade = Downgrade.ALERT
     challenge: tuple[Annotated[str, fields.method], ...] = ()
     """The methods of the provider's requests that are answered 401 first; none where there are no `credentials`."""
+    challenge_algorithms: tuple[Annotated[str, one_of(*DIGESTS)], ...] = ("SHA-256", "MD5")
+    """Offered in this order (RFC 8760 section 2.3)."""
+    challenge_exempt: Annotated[tuple[str, ...], fields.domains] = ()
+    """Of the peers, who is not challenged: names, proved by certificate or address as `restricted_access_domains`."""
     restricted_access_domains: Annotated[tuple[str, ...], fields.domains] = ()
+    restricted_access_keep_hours: Annotated[int, number(0, 8760)] = 24
+    """How long the last good addresses count while DNS fails."""
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
 
@@ -296,6 +305,12 @@ def _domain_mistakes(entries: list[tuple[str, Domain]], providers: set[object]) 
         if entry.provider not in providers:
             names = ", ".join(sorted(map(str, providers))) or "none is configured"
             yield Mistake(f"{path}.provider", str(Unacceptable(entry.provider, names)))
+        if not entry.challenge_algorithms or len(set(entry.challenge_algorithms)) < len(entry.challenge_algorithms):
+            yield Mistake(f"{path}.challenge_algorithms", f"found none or one twice, allowed: {', '.join(DIGESTS)}")
+        strangers = set(entry.challenge_exempt) - set(entry.restricted_access_domains)
+        if entry.restricted_access_domains and strangers:
+            allowed = f"names of {path}.restricted_access_domains"
+            yield Mistake(f"{path}.challenge_exempt", str(Unacceptable(min(strangers), allowed)))
         yield from _file_mistakes(path, "credentials", entry.credentials)
         if entry.credentials is not None and entry.credentials.is_file() and entry.credentials.stat().st_mode & 0o077:
             mode = f"{entry.credentials.stat().st_mode & 0o777:04o}"

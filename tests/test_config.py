@@ -251,6 +251,21 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("sip:provider.example.com", "sips:h;transport=udp", "provider[0].uri: found"),
         ("sip:provider.example.com", "tel:112", "provider[0].uri: found"),
         ("sip:provider.example.com", "sip:[::1", "provider[0].uri: found"),
+        (
+            'provider = "main"',
+            'provider = "main"\nrestricted_access_domains = "a.example; b.example"\nchallenge_exempt = "c.example"',
+            'domain[0].challenge_exempt: found "c.example", allowed: names of domain[0].restricted_access_domains',
+        ),
+        (
+            'provider = "main"',
+            'provider = "main"\nchallenge_algorithms = ["MD5", "MD5"]',
+            "domain[0].challenge_algorithms: found none or one twice",
+        ),
+        (
+            'provider = "main"',
+            'provider = "main"\nchallenge_algorithms = ["MD4"]',
+            'domain[0].challenge_algorithms[0]: found "MD4"',
+        ),
         ('provider = "main"', 'provider = "main"\nchallenge = ["ACK"]', 'domain[0].challenge[0]: found "ACK"'),
         ('provider = "main"', 'provider = "main"\nchallenge = ["invite"]', 'domain[0].challenge[0]: found "invite"'),
         ('provider = "main"', 'provider = "main"\nrestricted_access_domains = "a b"', "domain[0].restricted_access_do"),

@@ -74,7 +74,7 @@ class AccessList:
 
     def __init__(self, names: Iterable[str], keep: float = 86_400.0) -> None:
         self._keep = keep  # seconds beyond an answer's TTL that it counts while DNS fails
-        self._entries = {name: _Entry(name) for name in dict.fromkeys(_canonical_name(name) for name in names)}
+        self._entries = {name: _Entry(name) for name in dict.fromkeys(canonical_name(name) for name in names)}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,10 +143,11 @@ def _names_of(identity: PeerIdentity | None) -> frozenset[str]:
     """The names a verified certificate is for; no wildcard ever equals a name of the list (RFC 5922 section 7.2)."""
     if identity is None:
         return frozenset()
-    return frozenset(_canonical_name(name) for name in (*sip_domains(identity), *identity.addresses))
+    return frozenset(canonical_name(name) for name in (*sip_domains(identity), *identity.addresses))
 
 
-def _canonical_name(name: str) -> str:
+def canonical_name(name: str) -> str:
+    """One spelling a name or address."""
     bare = name.strip().strip("[]").rstrip(".").lower()
     return _canonical_address(bare)
 

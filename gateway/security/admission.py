@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from gateway.config import Configuration, Domain, Provider, Side
 from gateway.metrics import Metrics
-from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved
+from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
 from gateway.security.rate import Rate, RateLimit
@@ -34,6 +34,7 @@ log = Logger()
 
 ANSWER_LIFETIME = 60.0
 """Seconds that addresses count as new; the locator keeps each DNS answer for its own TTL."""
+HOUR = 3600.0
 WRONG_ANSWERS = Rate(per_second=0.2, burst=20)
 """Wrong passwords of one source before it is dropped."""
 
@@ -44,6 +45,8 @@ class _Guarded:
 
     access: AccessList
     challenged: frozenset[str]
+    exempt: frozenset[str]
+    algorithms: tuple[str, ...]
     passwords: Passwords
 
 
@@ -106,7 +109,8 @@ class DomainAdmission:
             log.info("a {method} from {source} is dropped: no peer of {domain}", **said)
             return None
         log.debug("{source} is {name} by {kind}", source=flow.remote, name=proof.name, kind=proof.kind)
-        if request.method in guarded.challenged and not self._is_authentic(request, flow, domain, guarded):
+        is_challenged = request.method in guarded.challenged and proof.name not in guarded.exempt
+        if is_challenged and not self._is_authentic(request, flow, domain, guarded):
             return None
         return proof
 
@@ -116,7 +120,7 @@ class DomainAdmission:
     def _is_authentic(self, request: Request, flow: Flow, domain: str, guarded: _Guarded) -> bool:
         """True when a password is proved, False when this source has guessed too often; else Refused."""
         try:
-            self._authenticator.authenticate(request, domain, guarded.passwords.of, self._now())
+            self._authenticator.authenticate(request, domain, guarded.passwords.of, self._now(), guarded.algorithms)
         except WrongCredentials:
             if not self._wrong.allows(flow.remote.host, self._now()):
                 log.warn("{source} keeps sending wrong passwords for {domain}", source=flow.remote, domain=domain)
@@ -180,6 +184,8 @@ def _guarded(domain: Domain, provider: Provider) -> _Guarded:
     """A domain without Restricted Access Domains takes requests from its provider's own hosts."""
     uris = [uri for uri in (provider.uri, provider.fallback_uri) if uri]
     names = domain.restricted_access_domains or tuple(Uri.parse(uri).host for uri in uris)
-    if domain.credentials is None:
-        return _Guarded(AccessList(names), frozenset(), Passwords({}))
-    return _Guarded(AccessList(names), frozenset(domain.challenge), Passwords.load(domain.credentials))
+    access = AccessList(names, domain.restricted_access_keep_hours * HOUR)
+    passwords = Passwords({}) if domain.credentials is None else Passwords.load(domain.credentials)
+    challenged = frozenset(domain.challenge if domain.credentials is not None else ())
+    exempt = frozenset(canonical_name(name) for name in domain.challenge_exempt)
+    return _Guarded(access, challenged, exempt, domain.challenge_algorithms, passwords)

@@ -41,7 +41,7 @@ class Offer:
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     """In this order (RFC 8760 section 2.3); many clients read the first only, some know MD5 only."""
     checks_uri: bool = True
-    """Whether the digest's uri must be the Request-URI: off for peers whose proxies retarget what they signed."""
+    """Whether the digest's uri must name what the request is for."""
 
 
 class Authenticator:
@@ -51,13 +51,21 @@ class Authenticator:
         self._nonces = nonces
         self._offer = offer or Offer()
 
-    def authenticate(self, request: Request, realm: str, password_of: PasswordOf, now: float) -> str:
-        """The user whose password ``request`` proves; ``now`` in seconds since the epoch.
+    def authenticate(
+        self,
+        request: Request,
+        realm: str,
+        password_of: PasswordOf,
+        now: float,
+        algorithms: tuple[str, ...] | None = None,
+    ) -> str:
+        """The user whose password ``request`` proves; ``now`` in seconds since the epoch, ``algorithms`` as in Offer.
 
         Raises Refused 401 with the challenges (WrongCredentials when a password was tried), or 400 for an Authorization
         that cannot be read.
         """
-        answers = _answers(request, realm)
+        algorithms = algorithms or self._offer.algorithms
+        answers = [answer for answer in _answers(request, realm) if answer.algorithm in algorithms]
         stale = False
         for credentials in answers:
             state = self._judge(request, credentials, password_of, now)
@@ -65,18 +73,20 @@ class Authenticator:
                 return credentials.username
             stale = stale or state is NonceState.STALE
         refused = WrongCredentials if answers and not stale else Refused
-        raise refused(401, "", tuple(("WWW-Authenticate", text) for text in self.challenges(realm, stale, now)))
+        raise refused(
+            401, "", tuple(("WWW-Authenticate", text) for text in self.challenges(realm, stale, now, algorithms))
+        )
 
-    def challenges(self, realm: str, stale: bool, now: float) -> list[str]:
-        """A new challenge for each algorithm, in the configured order."""
+    def challenges(self, realm: str, stale: bool, now: float, algorithms: tuple[str, ...]) -> list[str]:
+        """A new challenge for each algorithm, in their order."""
         return [
             str(Challenge(realm, self._nonces.make(_purpose(realm, name), now), name, ("auth",), stale=stale))
-            for name in self._offer.algorithms
+            for name in algorithms
         ]
 
     def _judge(self, request: Request, credentials: Credentials, password_of: PasswordOf, now: float) -> NonceState:
         """FRESH: proved. STALE: proved, with a nonce that is too old or was used. FOREIGN: not proved."""
-        if credentials.algorithm not in self._offer.algorithms or not self._is_about(request, credentials):
+        if not self._is_about(request, credentials):
             return NonceState.FOREIGN
         purpose = _purpose(credentials.realm, credentials.algorithm)
         state = self._nonces.state(credentials.nonce, purpose, now)
@@ -91,14 +101,17 @@ class Authenticator:
     def _is_about(self, request: Request, credentials: Credentials) -> bool:
         """Whether the digest's uri is this request's target (RFC 7616 section 3.4.6): else it was made for another.
 
-        Some clients sign their server's address without a user part; that of the Request-URI's host is taken too.
+        Some clients sign their server's address without a user part; that of the Request-URI's host is taken too. A
+        caller whose provider is a proxy has signed whom it called: the proxy has put our Contact in its place since.
         """
         if not self._offer.checks_uri or credentials.uri == request.uri:
             return True
         try:
             signed = Uri.parse(credentials.uri).without_parameters()
             target = request.request_uri.without_parameters()
-            return signed.matches(target) or signed.matches(attrs.evolve(target, user=None, password=None))
+            called = attrs.evolve(request.to.uri, headers="").without_parameters()
+            allowed = (target, attrs.evolve(target, user=None, password=None), called)
+            return any(signed.matches(one) for one in allowed)
         except MalformedMessage:
             return False
 

@@ -152,6 +152,16 @@ def test_credentials_of_another_method_do_not(ladder: Challenged) -> None:
     ladder.refused()
 
 
+def test_a_caller_behind_a_proxy_signs_whom_it_called(ladder: Challenged) -> None:
+    challenge = ladder.challenges("NOTIFY")[0]
+    for cseq, uri in ((2, "sip:mallory@example.com"), (3, "sip:elsewhere.example"), (4, "sip:bob@example.com")):
+        made = digest.answer(challenge, username="alice", password=PASSWORD, method="NOTIFY", uri=uri, cnonce="c")
+        ladder.asks("NOTIFY", cseq, str(made))
+        if cseq < 4:
+            ladder.refused()
+    ladder.phone.receives("NOTIFY")
+
+
 @pytest.mark.parametrize("broken", ["Digest", "Digest realm=example.com", "Digest " + "x" * 5000, 'Digest nonce="'])
 def test_broken_credentials_are_a_400(ladder: Challenged, broken: str) -> None:
     ladder.asks("NOTIFY", 1, broken)

@@ -37,6 +37,7 @@ class Gate:
         credentials = directory / "credentials.toml"
         credentials.write_text('provider = "s3cret"\n')
         credentials.chmod(0o600)
+        self.now = NOW
         self.addresses = {"voiceip.com": PEER} if addresses is None else addresses
         guarded = Domain(
             "Example.com",
@@ -56,7 +57,7 @@ class Gate:
             directory / "gateway.toml",
         )
         authenticator = Authenticator(Nonces(b"secret", os.urandom))
-        self.admission = DomainAdmission(self.configuration, authenticator, self._resolve, lambda: NOW)
+        self.admission = DomainAdmission(self.configuration, authenticator, self._resolve, lambda: self.now)
         self.admission.refresh()
 
     def _resolve(self, name: str) -> Deferred[Resolved]:
@@ -238,3 +239,41 @@ def test_another_configuration_counts_at_once_and_a_wrong_one_not_at_all(tmp_pat
     elsewhere = attrs.evolve(guarded, restricted_access_domains=("elsewhere.example",), credentials=None)
     gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(elsewhere, rest))))
     assert not gate.asks(make_request("INVITE"))
+
+
+def test_an_exempt_peer_is_not_challenged(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, {"voiceip1.com": PEER})
+    guarded, rest = gate.configuration.domains
+    exempting = attrs.evolve(guarded, challenge_exempt=("VoiceIP1.com",))
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(exempting, rest))))
+    assert gate.asks(make_request("INVITE"))
+    with pytest.raises(Refused):
+        gate.asks(make_request("INVITE"), identity=PeerIdentity(names=("voiceip.com",)))
+
+
+def test_algorithms_are_offered_in_the_domains_order(tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    guarded, rest = gate.configuration.domains
+    weaker = attrs.evolve(guarded, challenge_algorithms=("MD5", "SHA-256"))
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(weaker, rest))))
+    with pytest.raises(Refused) as refused:
+        gate.asks(make_request("INVITE"))
+    assert [Challenge.parse(text).algorithm for _, text in refused.value.headers] == ["MD5", "SHA-256"]
+    only = attrs.evolve(guarded, challenge_algorithms=("SHA-256",))
+    answered = gate.answered()
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(only, rest))))
+    with pytest.raises(Refused):
+        gate.asks(answered)
+
+
+def test_the_last_good_addresses_count_as_long_as_configured(tmp_path: Path) -> None:
+    gate = Gate(tmp_path)
+    guarded, rest = gate.configuration.domains
+    brief = attrs.evolve(guarded, restricted_access_domains=("voiceip.com",), restricted_access_keep_hours=0)
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(brief, rest))))
+    gate.admission.refresh()
+    assert gate.asks(make_request("NOTIFY"))
+    gate.addresses.clear()
+    gate.now += 61
+    gate.admission.refresh()
+    assert not gate.asks(make_request("NOTIFY"))
