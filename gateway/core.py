@@ -111,7 +111,7 @@ class UasCore:
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._dialogs.leg_of(key_of(request))
-        if leg is not None:
+        if leg is not None and leg.flow.side is flow.side:
             leg.receive_ack(request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -164,6 +164,8 @@ class UasCore:
         leg = self._dialogs.leg_of(key_of(request))
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
+        if request.method not in METHODS:
+            raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
             _check_extensions(request)
             if leg.flow.is_secure and not transaction.flow.is_secure:

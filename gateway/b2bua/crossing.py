@@ -134,10 +134,15 @@ class Crossing:
         self._exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
 
     def _refresh(self, response: Response) -> None:
-        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), and the answer's."""
+        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too. One
+        that cannot be read leaves the target as it was, which is better than the end of the call."""
         for leg, message in ((self._origin, self._request), (self._peer, response)):
-            if leg.dialog is not None:
+            if leg.dialog is None:
+                continue
+            try:
                 leg.dialog.refresh_target(message)
+            except MalformedMessage as error:
+                log.info("the {leg} stays where it was: {reason}", leg=leg.terms.name, reason=error.reason)
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         self._close()

@@ -175,9 +175,15 @@ def _contact_uri(message: Message) -> str | None:
 
 
 def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
-    """The Record-Route values as our route set; those of a response have the nearest hop last."""
+    """The Record-Route values as our route set; those of a response have the nearest hop last.
+
+    Raises MalformedMessage for a nearest hop that no request could be sent to: now rather than when BYE is to leave.
+    """
     values = message.headers.values("Record-Route")
-    return tuple(reversed(values)) if nearest_last else tuple(values)
+    route = tuple(reversed(values)) if nearest_last else tuple(values)
+    if route and not NameAddress.parse(route[0]).uri.is_sip:
+        raise MalformedMessage(f"not a SIP URI in Record-Route: {route[0][:60]!r}")
+    return route
 
 
 def _as_request_uri(text: str) -> str:

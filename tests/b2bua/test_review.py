@@ -295,3 +295,53 @@ def test_ack_bears_the_credentials_of_its_invite() -> None:
     ladder.phone.sends(invite)
     ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
     assert ladder.provider.receives_request("ACK").headers.get(credentials[0]) == credentials[1]
+
+
+@pytest.mark.parametrize("field", ["garbage", "<sip:>", "<http://proxy.example>"])
+def test_route_that_leads_nowhere_ends_the_call_at_once(field: str) -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP, fields=(("Record-Route", field),))
+    assert came(ladder.phone) == ["408 INVITE"]
+    ladder.phone.acknowledges(onward, onward.response(408))
+    nothing_is_left(ladder)
+
+
+def test_caller_whose_route_leads_nowhere_is_refused() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add("Record-Route", "garbage")
+    ladder.phone.sends(invite)
+    assert came(ladder.phone) == ["400 INVITE"]
+    nothing_is_left(ladder)
+
+
+def test_contact_that_cannot_be_read_in_a_reinvite_leaves_the_call_as_it_was() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    again.headers.set("Contact", "<sip:")
+    ladder.phone.sends(again)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    assert came(ladder.phone) == ["100 INVITE", "200 INVITE"]
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    assert came(ladder.phone) == ["BYE"]
+
+
+@pytest.mark.parametrize(("method", "status"), [("REGISTER", 405), ("FROBNICATE", 501)])
+def test_method_that_belongs_to_no_call_does_not_cross_one(method: str, status: int) -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.provider.sends(ladder.provider.within_answered(onward, method))
+    ladder.provider.receives(status)
+    ladder.phone.receives_nothing()
+
+
+def test_ack_from_the_other_side_does_not_stop_the_answer() -> None:
+    ladder = Ladder()
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    answer = ladder.phone.receives_response(200)
+    ladder.provider.acknowledges(invite, answer)
+    ladder.clock.advance(0.5)
+    ladder.phone.receives(200)
