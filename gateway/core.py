@@ -55,6 +55,9 @@ COUNTED = frozenset({*METHODS, "REGISTER"})
 
 _OTHER = "OTHER"
 
+RECONNECTS_WITHIN = 30
+"""Seconds after which it is worth calling a phone again whose connection is gone (RFC 5626 section 4.5)."""
+
 Onward = Callable[[ServerTransaction, Route, Flow | None], None]
 
 
@@ -185,7 +188,12 @@ class UasCore:
         return None if proof is None else attrs.evolve(route, proof=proof)
 
     def _phone_flow(self, route: Route) -> Flow | None:
-        return None if route.binding is None else self._transport.flow(route.binding.flow)
+        if route.binding is None:
+            return None
+        flow = self._transport.flow(route.binding.flow)
+        if flow is None:
+            raise Refused(480, "The phone's connection is gone", (("Retry-After", str(RECONNECTS_WITHIN)),))
+        return flow
 
     def _answer(
         self, transaction: ServerTransaction, status: int, reason: str | None, fields: tuple[tuple[str, str], ...] = ()

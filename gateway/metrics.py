@@ -82,6 +82,11 @@ class Metrics:
         self.registrations = Gauge(
             "gateway_registrations", "Bindings of phones that have not expired.", registry=registry
         )
+        self.unreachable = Gauge(
+            "gateway_unreachable_registrations",
+            "Those of them whose connection is gone, so that their phones cannot be called.",
+            registry=registry,
+        )
         self.requests = Counter(
             "gateway_requests",
             "SIP requests received, by side (phones, provider) and method (OTHER for unknown ones).",

@@ -78,6 +78,7 @@ class Overview:
                 "contact": binding.contact,
                 "flow": str(binding.flow),
                 "transport": str(binding.flow.transport),
+                "reachable": self.store.is_reachable(binding),
                 "user_agent": binding.user_agent,
                 "expires_in": round(binding.expires_at - now),
                 "provider_expires_in": round(binding.provider_expires_at - now),

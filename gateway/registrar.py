@@ -39,7 +39,7 @@ from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
-from gateway.transport.flow import Flow
+from gateway.transport.flow import Flow, FlowKey
 
 log = Logger()
 
@@ -123,6 +123,12 @@ class Registrar:
         count = self._store.expire(self._around.now())
         self._count()
         return count
+
+    def flow_ended(self, flow: FlowKey) -> None:
+        """A phone's connection is gone: whoever calls its bindings need not be kept waiting until they expire."""
+        for binding in self._store.remove_flow(flow):
+            log.info("{aor} is out of reach: its connection from {source} is gone", aor=binding.aor, source=flow.remote)
+            self._count()
 
     def accept(self, pending: "_Pending", response: Response) -> None:
         """The provider's 2xx: bind or unbind what was asked, and tell the phone."""
@@ -299,16 +305,18 @@ class Registrar:
             provider_expires_at=now + provider_seconds,
             provider_interval=provider_seconds,
         )
-        self._keep(binding, pending.way)
+        self._keep(binding, pending.way, pending.transaction.flow.is_open)
         return seconds
 
-    def _keep(self, binding: Binding, way: Flow | None) -> None:
+    def _keep(self, binding: Binding, way: Flow | None, is_open: bool) -> None:
         """Save unless an answer that overtook this one was about a later request (section 10.3 step 7)."""
         if not self._is_overtaken(binding.aor, binding.contact, binding.call_id, binding.cseq):
             if self._store.find_token(binding.token) is None:
                 log.info("{aor} registered from {source}", aor=binding.aor, source=binding.flow.remote)
             self._store.save(binding)
             self._note_way(binding.token, way)
+            if not is_open:  # the phone did not wait for the provider
+                self._store.remove_flow(binding.flow)
 
     def _unbind(self, asked: Asked, contact: str) -> None:
         if not self._is_overtaken(asked.aor, contact, asked.call_id, asked.cseq):
@@ -340,6 +348,7 @@ class Registrar:
 
     def _count(self) -> None:
         self._around.metrics.registrations.set(len(self._store))
+        self._around.metrics.unreachable.set(self._store.unreachable)
 
 
 @attrs.define(eq=False)

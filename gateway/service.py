@@ -160,6 +160,7 @@ class Gateway:
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
         self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), time.time)
         self._registrar = self._new_registrar(kept_secret(state / "secret"))
+        self._transport.ended = self._registrar.flow_ended
         self._router = Router(configuration, self._registrar.find)
         identities = Identities(time.time, new_token)
         stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)

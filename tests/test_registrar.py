@@ -12,7 +12,7 @@ from gateway.sip.message import Response
 from gateway.sip.uri import Uri
 from gateway.transaction.users import FailureKind
 from gateway.transport.flow import FailureKind as Broken
-from gateway.transport.flow import TransportFailure
+from gateway.transport.flow import FlowKey, TransportFailure
 from tests.support.registering import CONTACT, NOW, Registering, register
 from tests.support.transactions import RecordingFlow
 
@@ -23,6 +23,39 @@ OTHER = "<sip:alice@192.0.2.8:5060>"
 
 def bound(site: Registering) -> list[str]:
     return [item.contact for item in site.registrar.find(ALICE, ALICE)]
+
+
+class Connection(RecordingFlow):
+    """A phone's TCP connection."""
+
+    @property
+    def key(self) -> FlowKey:
+        return FlowKey(self.listener.name, self.transport, self.remote, 7)
+
+
+def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_again() -> None:
+    site = Registering()
+    site.flow = Connection("tcp")
+    site.registered()
+    (bound_now,) = site.registrar.find(ALICE, ALICE)
+    assert site.store.is_reachable(bound_now)
+    site.registrar.flow_ended(site.flow.key)
+    assert bound(site) == ["sip:alice@192.0.2.7:5060"]
+    assert not site.store.is_reachable(bound_now)
+    gauge = site.metrics._registry.get_sample_value
+    assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 1)
+    site.flow = RecordingFlow()
+    site.registered(register(CONTACT, cseq=2, expires="60"))
+    assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 0)
+
+
+def test_a_phone_that_hangs_up_before_its_provider_has_answered_is_out_of_reach() -> None:
+    site = Registering()
+    site.flow = Connection("tcp")
+    site.send(register(CONTACT, expires="60"))
+    site.flow.fail()
+    site.answer()
+    assert site.metrics._registry.get_sample_value("gateway_unreachable_registrations") == 1
 
 
 def test_a_phone_registers_through_its_providers_challenge() -> None:

@@ -56,8 +56,18 @@ class LocationStore(Protocol):
     def remove(self, aor: str, contact: str) -> None:
         """Forget that binding; nothing happens when there is none."""
 
+    def remove_flow(self, flow: FlowKey) -> list[Binding]:
+        """That connection has ended: its bindings stay, and are unreachable until they are saved again; which ones."""
+
+    def is_reachable(self, binding: Binding) -> bool:
+        """Whether the connection that the binding came over is up, as far as is known; of UDP nothing is."""
+
+    @property
+    def unreachable(self) -> int:
+        """How many bindings are unreachable."""
+
     def find(self, aor: str) -> list[Binding]:
-        """The live bindings of ``aor``, highest q first, and of equal ones the latest saved first."""
+        """The live bindings of ``aor``: reachable ones first, then by q, and of equal ones the latest saved first."""
 
     def find_token(self, token: str) -> Binding | None:
         """The live binding that the provider knows by ``token``."""

@@ -2,13 +2,15 @@
 
 Three indexes: address of record to its bindings, token to binding, and a heap of expiry times whose outdated entries
 are dropped when they surface (a refresh leaves one behind; the heap is rebuilt before they outnumber the bindings).
-Every operation is O(1) or O(log n) in the number of all bindings.
+Every operation is O(1) or O(log n) in the number of all bindings. Bindings that came over a connection are found by it
+too, so that its end is known to them at once (RFC 5626 section 5.3: nobody is reached over another's connection).
 """
 
 import heapq
 from collections.abc import Callable, Iterator
 
 from gateway.location.binding import Binding, StoreFull
+from gateway.transport.flow import FlowKey
 
 Key = tuple[str, str]
 """Address of record and contact."""
@@ -22,6 +24,8 @@ class MemoryStore:
         self._capacity = capacity
         self._by_aor: dict[str, dict[str, Binding]] = {}
         self._by_token: dict[str, Binding] = {}
+        self._tokens_of: dict[FlowKey, tuple[str, ...]] = {}  # of connections
+        self._unreachable: set[str] = set()  # tokens
         self._expiries: list[tuple[float, str, str]] = []
         self._count = 0
 
@@ -36,6 +40,8 @@ class MemoryStore:
                 self.remove(previous.aor, previous.contact)
         self._by_aor.setdefault(binding.aor, {})[binding.contact] = binding
         self._by_token[binding.token] = binding
+        if binding.flow.connection:
+            self._tokens_of[binding.flow] = (*self._tokens_of.get(binding.flow, ()), binding.token)
         self._count += 1
         self._schedule(binding)
 
@@ -48,13 +54,32 @@ class MemoryStore:
         if not contacts:
             del self._by_aor[aor]
         del self._by_token[binding.token]
+        self._unreachable.discard(binding.token)
+        if binding.flow.connection and binding.flow in self._tokens_of:
+            self._leave_flow(binding)
         self._count -= 1
+
+    def remove_flow(self, flow: FlowKey) -> list[Binding]:
+        """See LocationStore."""
+        tokens = self._tokens_of.pop(flow, ())
+        self._unreachable.update(tokens)
+        return [self._by_token[token] for token in tokens]
+
+    def is_reachable(self, binding: Binding) -> bool:
+        """See LocationStore."""
+        return binding.token not in self._unreachable
+
+    @property
+    def unreachable(self) -> int:
+        """See LocationStore."""
+        return len(self._unreachable)
 
     def find(self, aor: str) -> list[Binding]:
         """See LocationStore."""
         now = self._now()
         latest_first = reversed(self._by_aor.get(aor, {}).values())
-        return sorted((item for item in latest_first if item.expires_at > now), key=lambda item: -item.q)
+        live = [item for item in latest_first if item.expires_at > now]
+        return live if len(live) < 2 else sorted(live, key=lambda item: (item.token in self._unreachable, -item.q))
 
     def find_token(self, token: str) -> Binding | None:
         """See LocationStore."""
@@ -82,6 +107,13 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return self._count
+
+    def _leave_flow(self, binding: Binding) -> None:
+        left = tuple(token for token in self._tokens_of[binding.flow] if token != binding.token)
+        if left:
+            self._tokens_of[binding.flow] = left
+        else:
+            del self._tokens_of[binding.flow]
 
     def _schedule(self, binding: Binding) -> None:
         heapq.heappush(self._expiries, (binding.expires_at, binding.aor, binding.contact))

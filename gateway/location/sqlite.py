@@ -137,6 +137,7 @@ class SqliteStore(MemoryStore):
         for binding in bindings:
             if binding.expires_at > now and len(self) < self._capacity:
                 super().save(binding)
+                self.remove_flow(binding.flow)  # no connection outlives the process that had it
             else:
                 self._note((binding.aor, binding.contact), None)
 

@@ -5,7 +5,7 @@
 Lives here: joining the parts. Not here: anything that knows a socket or a certificate.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
@@ -73,6 +73,15 @@ class TransportLayer:
     @receiver.setter
     def receiver(self, receiver: Receiver) -> None:
         self._arrival.receiver = receiver
+
+    @property
+    def ended(self) -> Callable[[FlowKey], None]:
+        """Who hears of the end of each connection that a peer began; not of those that stop() ends."""
+        return self._connections.ended
+
+    @ended.setter
+    def ended(self, ended: Callable[[FlowKey], None]) -> None:
+        self._connections.ended = ended
 
     @property
     def connection_count(self) -> int:

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.location.binding import Binding, StoreFull
 from gateway.location.memory import MemoryStore
+from gateway.transport.flow import Address, FlowKey, Transport
 from tests.support.bindings import NOW, binding
 
 
@@ -30,6 +31,24 @@ def test_a_refresh_replaces_and_a_token_finds_only_the_latest_contact() -> None:
     assert found is not None
     assert found.contact == "sip:a@other"
     assert len(store) == 1
+
+
+def test_bindings_of_a_connection_that_ended_are_out_of_reach_until_they_are_saved_again() -> None:
+    store = MemoryStore(lambda: NOW)
+    gone, other = (FlowKey("tcp", Transport.TCP, Address("192.0.2.7", 5060), number) for number in (1, 2))
+    first, second = binding(contact="sip:a@h", token="a", flow=gone), binding(contact="sip:b@h", token="b", q=0.1)
+    store.save(first)
+    store.save(second)
+    assert store.remove_flow(other) == []
+    assert store.remove_flow(second.flow) == []  # of UDP nothing is known
+    assert store.remove_flow(gone) == [first]
+    assert store.remove_flow(gone) == []
+    assert store.find(first.aor) == [second, first]
+    assert store.find_token("a") == first
+    assert (store.is_reachable(first), store.is_reachable(second), store.unreachable) == (False, True, 1)
+    store.save(attrs.evolve(first, flow=other))
+    assert [item.token for item in store.find(first.aor)] == ["a", "b"]
+    assert store.unreachable == 0
 
 
 def test_expired_bindings_are_not_found_even_before_they_are_swept() -> None:
@@ -85,6 +104,8 @@ def test_fifty_thousand_bindings_are_quick() -> None:
 AORS = st.sampled_from("ab")
 CONTACTS = st.sampled_from("xyz")
 TOKENS = st.sampled_from("12345")
+FLOWS = st.builds(FlowKey, st.just("tcp"), st.just(Transport.TCP), st.just(Address("h", 1)), st.integers(0, 2))
+"""Two connections, and what is none."""
 
 
 class StoreComparison(RuleBasedStateMachine):
@@ -95,23 +116,35 @@ class StoreComparison(RuleBasedStateMachine):
         self.now = NOW
         self.store = MemoryStore(lambda: self.now)
         self.plain: list[Binding] = []
+        self.lost: list[Binding] = []
 
     @rule(
         aor=st.sampled_from("ab"),
         contact=st.sampled_from("xyz"),
         token=st.sampled_from("12345"),
         life=st.integers(1, 5),
+        flow=FLOWS,
     )
-    def save(self, aor: str, contact: str, token: str, life: int) -> None:
-        new = binding(aor=aor, contact=contact, token=token, expires_at=self.now + life)
+    def save(self, aor: str, contact: str, token: str, life: int, flow: FlowKey) -> None:
+        new = binding(aor=aor, contact=contact, token=token, expires_at=self.now + life, flow=flow)
         self.plain = [item for item in self.plain if (item.aor, item.contact) != (aor, contact) and item.token != token]
         self.plain.append(new)
+        self.lost = [item for item in self.lost if item in self.plain and item is not new]
         self.store.save(new)
 
     @rule(aor=AORS, contact=CONTACTS)
     def remove(self, aor: str, contact: str) -> None:
         self.plain = [item for item in self.plain if (item.aor, item.contact) != (aor, contact)]
         self.store.remove(aor, contact)
+
+    @rule(flow=FLOWS)
+    def remove_flow(self, flow: FlowKey) -> None:
+        lost = [item for item in self.plain if item.flow == flow and flow.connection and not self.is_lost(item)]
+        assert sorted(self.store.remove_flow(flow), key=id) == sorted(lost, key=id)
+        self.lost += lost
+
+    def is_lost(self, item: Binding) -> bool:
+        return any(item is one for one in self.lost)
 
     @rule(seconds=st.integers(1, 3), sweep=st.booleans())
     def pass_time(self, seconds: int, sweep: bool) -> None:
@@ -126,7 +159,12 @@ class StoreComparison(RuleBasedStateMachine):
         live = [item for item in self.plain if item.expires_at > self.now]
         assert len(self.store) == len(self.plain)
         for aor in "ab":
-            assert self.store.find(aor) == [item for item in reversed(live) if item.aor == aor]
+            found = [item for item in reversed(live) if item.aor == aor]
+            assert self.store.find(aor) == sorted(found, key=self.is_lost)
+        lost = [item for item in self.plain if self.is_lost(item)]
+        assert self.store.unreachable == len(lost)
+        assert all(self.store.is_reachable(item) is not self.is_lost(item) for item in self.plain)
+        assert len(self.store._tokens_of) <= len(self.plain)
         for token in "12345":
             assert self.store.find_token(token) == next((item for item in live if item.token == token), None)
 

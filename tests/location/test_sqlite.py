@@ -96,7 +96,9 @@ def test_bindings_outlive_a_restart(path: Path) -> None:
     first.store.save(binding(contact="sip:gone@h", token="gone"))
     first.store.remove("sip:alice@example.com", "sip:gone@h")
     first.store.stop()
-    assert Opened(path).store.find("sip:alice@example.com") == [kept]
+    second = Opened(path).store
+    assert second.find("sip:alice@example.com") == [kept]
+    assert not second.is_reachable(kept)  # its connection did not outlive the gateway
 
 
 def test_only_this_user_may_read_the_file(path: Path) -> None:

@@ -125,6 +125,7 @@ class Signalling:
             self.overload,
             self.metrics,
         )
+        self.transport.ended = self.registrar.flow_ended
         gate = Gate(self.admission, self._is_in_dialog, self.transactions.receive, self.metrics)
         self.transport.receiver = gate.receive
         self.admission.refresh()
