@@ -133,6 +133,9 @@ class Call:
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
             return
+        if request.method == "UPDATE" and not request.body and not peer.session.takes_update:
+            leg.refreshed(transaction, request)
+            return
         try:
             Crossing(self, (leg, peer), transaction).begin()
         except MalformedMessage as error:

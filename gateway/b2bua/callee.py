@@ -20,6 +20,7 @@ from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction
 from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import FailureKind, TransactionFailure
 from gateway.transport.flow import Flow
 
@@ -90,6 +91,11 @@ class CalleeLeg(Leg):
             heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self._stack.transactions)
             self._transaction.release(heir)
         super().close()
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Take a request of the fork that it came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
+        self.dialog = self._early.get(request.from_.tag or "", self.dialog)
+        super().receive_request(transaction, request)
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""

@@ -164,6 +164,13 @@ class Leg:
         self._open = [*(one for one in self._open if not one.is_answered), transaction]
         self._owner.leg_received(self, transaction, request)
 
+    def refreshed(self, transaction: ServerTransaction, request: Request) -> None:
+        """Answer an UPDATE that offers nothing: it is about this leg's session timer and target alone, and need not
+        reach a peer that knows no UPDATE, whose 405 would tell its sender that the session cannot be refreshed."""
+        if self.dialog is not None:
+            self.dialog.refresh_target(request)
+        self.respond(transaction, request.response(200))
+
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
         """A PRACK of nothing that this leg sent (RFC 3262 section 3)."""
         self.respond(transaction, request.response(481))
@@ -322,9 +329,16 @@ class Leg:
         return self.flow
 
     def _follow(self, flow: Flow) -> None:
-        """The peer is in the dialog, and came over another connection than the one that is gone."""
-        if not self.flow.is_open and (flow.is_secure or not self.flow.is_secure):
+        """The peer is in the dialog, and came over another connection than the one that is gone, or by another port."""
+        replaces = not self.flow.is_open and (flow.is_secure or not self.flow.is_secure)
+        if replaces or self._is_rebound(flow):
             self.flow = flow
+
+    def _is_rebound(self, flow: Flow) -> bool:
+        """Whether the NAT before a phone has forgotten its port and given it another: the old one leads nowhere now."""
+        ours = self.flow
+        same_way = flow.listener == ours.listener and flow.remote.host == ours.remote.host
+        return flow.side is Side.PHONES and not flow.is_reliable and same_way and flow.remote != ours.remote
 
     def _unacknowledged(self, cseq: int) -> None:
         self._answers.pop(cseq, None)

@@ -45,6 +45,11 @@ class LegSession:
         self._sdp = b""
         self._promised: tuple[Agreement | None, Headers] = (None, ())
 
+    @property
+    def takes_update(self) -> bool:
+        """Whether the peer has said that it takes UPDATE (RFC 3311 section 5.1)."""
+        return self._takes_update
+
     def request_leaves(self, request: Request) -> None:
         """Add what we would like to an INVITE or UPDATE of ours."""
         if request.method not in METHODS:

@@ -6,8 +6,8 @@ import pytest
 
 from gateway.config import Downgrade, Security
 from gateway.sip.message import Request, Response
-from gateway.transport.flow import FailureKind
-from tests.support.ladder import AVP, SAVP, Ladder, Party, drain
+from gateway.transport.flow import Address, FailureKind
+from tests.support.ladder import AVP, PHONES, SAVP, Ladder, Party, TestFlow, drain
 
 NO_AUDIO = AVP.replace(b"audio 4000", b"audio 0")
 NO_SECURE_AUDIO = SAVP.replace(b"audio 6000", b"audio 0")
@@ -345,3 +345,46 @@ def test_ack_from_the_other_side_does_not_stop_the_answer() -> None:
     ladder.provider.acknowledges(invite, answer)
     ladder.clock.advance(0.5)
     ladder.phone.receives(200)
+
+
+def test_phone_whose_nat_gave_it_another_port_is_followed_there() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    moved = Party(ladder, TestFlow(PHONES, Address("192.0.2.11", 40000)), "192.0.2.11:5070")
+    moved.sends(ladder.phone.within(answer, "INFO"))
+    ladder.provider.answers(ladder.provider.receives_request("INFO"), 200)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    assert came(moved) == ["200 INFO", "BYE"]
+    ladder.phone.receives_nothing()
+
+
+def test_phone_is_not_followed_to_another_host() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    other = Party(ladder, TestFlow(PHONES, Address("192.0.2.66", 5070)), "192.0.2.66:5070")
+    other.sends(ladder.phone.within(answer, "INFO"))
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    assert "BYE" in came(ladder.phone)
+
+
+def test_refresh_by_update_does_not_reach_a_phone_that_knows_no_update() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    update = ladder.provider.within_answered(onward, "UPDATE")
+    update.headers.add("Session-Expires", "1800;refresher=uac")
+    update.headers.add("Supported", "timer")
+    ladder.provider.sends(update)
+    ladder.phone.receives_nothing()
+    assert ladder.provider.receives_response(200).headers.get("Session-Expires") == "1800;refresher=uac"
+
+
+def test_forks_count_their_requests_each_for_itself() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    for tag in ("t1", "t2"):
+        ladder.provider.answers(onward, 180, tag=tag)
+    assert came(ladder.phone) == ["180 INVITE", "180 INVITE"]
+    for tag, number in (("t2", 50), ("t1", 2)):
+        ladder.provider.sends(ladder.provider.within_answered(onward, "INFO", cseq=number, tag=tag))
+        ladder.phone.answers(ladder.phone.receives_request("INFO"), 200)
+        ladder.provider.receives(200)

@@ -102,7 +102,7 @@ def test_inbound_peer_refreshes_as_agreed() -> None:
     ladder.provider.sends(invite)
     ladder.provider.receives(100)
     onward = ladder.phone.receives_request("INVITE")
-    ladder.phone.answers(onward, 200, sdp=AVP)
+    ladder.phone.answers(onward, 200, sdp=AVP, fields=(("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE"),))
     ladder.phone.receives("ACK")
     answer = ladder.provider.receives_response(200)
     assert answer.headers.get("Session-Expires") == "300;refresher=uac"
