@@ -104,6 +104,12 @@ class Listener:
     tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
     ciphers: Annotated[str, cipher_list] | None = None
     """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
+    connections: Annotated[int, number(1, 1_000_000)] = 20_000
+    """Accepted connections that may be up at once."""
+    connections_per_source: Annotated[int, number(1, 1_000_000)] = 1_000
+    """Of those, from one address (IPv6: one /64); a whole office may share one."""
+    new_connections_per_source: Annotated[int, number(1, 100_000)] = 50
+    """A second, once as many as may be up have come at once: what a source may cost in TLS handshakes."""
     dscp: Annotated[int, number(0, 63)] = 24
     """Of what is sent from here and over its connections (RFC 4594: class selector 3)."""
 
@@ -126,6 +132,10 @@ class Media:
     """What SDP names on that side instead of the address that is bound, where NAT is between."""
     dscp: Annotated[int, number(0, 63)] = 46
     """Of media packets (RFC 4594: expedited forwarding)."""
+    plain_rtcp: tuple[Side, ...] = ()
+    """Sides whose parties may send RTCP in clear beside SRTP."""
+    constant_ssrc: tuple[Side, ...] = ()
+    """Sides whose parties get one SSRC for the whole call."""
 
 
 @attrs.frozen

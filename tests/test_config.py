@@ -58,6 +58,8 @@ provider_address = "::1"
 phone_advertised = "192.0.2.1"
 provider_advertised = "2001:db8::1"
 dscp = 34
+plain_rtcp = ["phones"]
+constant_ssrc = ["phones", "provider"]
 
 [[provider]]
 name = "main"
@@ -153,6 +155,8 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
             phone_advertised="192.0.2.1",
             provider_advertised="2001:db8::1",
             dscp=34,
+            plain_rtcp=(Side.PHONES,),
+            constant_ssrc=(Side.PHONES, Side.PROVIDER),
         ),
         providers=(
             Provider(

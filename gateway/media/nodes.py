@@ -72,10 +72,17 @@ def port_shares(ports: PortRange, count: int) -> list[PortRange]:
 
 
 def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange, index: int) -> Node:
-    started = f"{' '.join(interfaces(media))} {ports.first}-{ports.last} {media.dscp}"
-    identity = sha256(started.encode()).hexdigest()[:8]
-    path = directory / f"worker-{identity}.sock"
-    terms = WorkerTerms(path, interfaces(media), ports.first, ports.last, media.dscp)
+    terms = WorkerTerms(
+        directory / "worker.sock",
+        interfaces(media),
+        ports.first,
+        ports.last,
+        media.dscp,
+        plain_rtcp=media.plain_rtcp,
+        constant_ssrc=media.constant_ssrc,
+    )
+    identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]
+    terms = attrs.evolve(terms, socket=directory / f"worker-{identity}.sock")
     own = directory / f"gateway-{os.getpid()}-{index}.sock"
     for path in (terms.socket, own):
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:

@@ -44,6 +44,9 @@ class WorkerTerms:
     first_port: int
     last_port: int
     dscp: int = 46
+    plain_rtcp: tuple[str, ...] = ()
+    constant_ssrc: tuple[str, ...] = ()
+    """Sides that need these quirks."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = 60.0
@@ -58,6 +61,8 @@ class WorkerTerms:
             *(f"--interface={interface}" for interface in self.interfaces),
             f"--ports={self.first_port}-{self.last_port}",
             f"--dscp={self.dscp}",
+            *(f"--plain-rtcp={side}" for side in self.plain_rtcp),
+            *(f"--constant-ssrc={side}" for side in self.constant_ssrc),
             f"--quarantine={self.quarantine}",
             f"--media-timeout={self.media_timeout}",
         ]

@@ -77,3 +77,22 @@ def _block(packet: bytes | bytearray | memoryview, start: int) -> ReportBlock:
     ssrc, losses, highest, jitter, last_report, delay = _BLOCK.unpack_from(packet, start)
     lost = losses & 0xFFFFFF
     return ReportBlock(ssrc, (losses >> 24) / 256, lost - (1 << 24) * (lost >> 23), highest, jitter, last_report, delay)
+
+
+def without_goodbye(packet: bytes) -> bytes | None:
+    """A compound of RTCP in clear without its BYEs; None when it is no such compound: its lengths do not add up.
+
+    SRTCP never adds up: an index and a tag follow what its length fields count (RFC 3711 section 3.4).
+    """
+    kept = b""
+    start = 0
+    while start < len(packet):
+        if len(packet) - start < _HEADER.size:
+            return None
+        first, kind, words = _HEADER.unpack_from(packet, start)
+        end = start + 4 * (words + 1)
+        if first >> 6 != 2 or end > len(packet) or not 192 <= kind <= 223:
+            return None
+        kept += b"" if kind == GOODBYE else packet[start:end]
+        start = end
+    return kept

@@ -21,6 +21,7 @@ from gateway.media.worker.control import Control, SocketTaken, bound
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortRange
+from gateway.media.worker.quirks import Quirks
 from gateway.media.worker.stream import Plant
 from gateway.rtp.srtp import PacketBuffer, in_place_works
 
@@ -37,7 +38,8 @@ class Worker:
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
         self._interfaces = Interfaces(options.interfaces, ports)
-        plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place))
+        quirks = Quirks(frozenset(options.plain_rtcp), frozenset(options.constant_ssrc))
+        plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
         self._commands = Commands(plant, Limits(options.media_timeout))
         self._path: Path = options.socket
         self._control = Control(bound(self._path), self._commands, self._clock)
@@ -108,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quarantine", type=float, default=10.0, help="seconds a port stays bound and silent")
     parser.add_argument("--media-timeout", type=float, default=60.0, help="seconds of silence that end a call; 0: none")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds without calls or questions; 0: for ever")
+    for quirk, what in (
+        ("--plain-rtcp", "take RTCP in clear beside SRTP from parties on that interface"),
+        ("--constant-ssrc", "send parties on that interface one SSRC"),
+    ):
+        parser.add_argument(quirk, action="append", default=[], metavar="NAME", help=what)
     parser.add_argument("--dscp", type=int, default=46, help="DSCP of media packets")
     return parser
 

@@ -144,6 +144,7 @@ class Commands:
         """End the calls whose media timed out; of an orphan, whom nobody asks any more, those never answered, too."""
         for name, call in list(self.calls.items()):
             heard = call.heard(now)
+            call.mend()
             limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
             if call.is_answered:
                 limit = self._limits.media_timeout * (HELD_FACTOR if call.is_held() else 1)

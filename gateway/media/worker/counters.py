@@ -36,6 +36,7 @@ class Counters:
         "malformed",
         "other",
         "packets",
+        "plain_control",
         "replay",
         "sequence",
         "span",
@@ -50,6 +51,7 @@ class Counters:
         self.packets = self.bytes = self.control_packets = self.control_bytes = 0
         self.authentication = self.replay = self.other = self.malformed = 0
         self.wrong_source = self.early = self.interrupted = self.undelivered = self.unsent = 0
+        self.plain_control = 0
         self.heard = now
         self.heard_packets = 0
         self.ssrc = -1

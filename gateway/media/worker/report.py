@@ -3,7 +3,8 @@
 Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `loss` (a
 share of what was sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS` (1
 to 4.4, of what the other party hears of this one), `one way` (nothing comes while the other party talks), `idle`
-(seconds since the last good packet), `errors by cause`. What is not known is null. Keys never appear.
+(seconds since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets
+beside SRTP), `errors by cause`. What is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
         "SSRC": counters.ssrc,
         "lost": counters.lost,
         **_quality(leg, peer, now, is_audio),
+        "rebuilt": leg.rebuild.count,
         "errors by cause": _errors(leg),
         "stats": _stats(counters.packets, counters.bytes, sum(_errors(leg).values())),
         **suite,
@@ -105,6 +107,7 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
         "endpoint": _endpoint(leg.control_latch.target),
         "advertised endpoint": _endpoint(leg.remote.control),
         "stats": _stats(counters.control_packets, counters.control_bytes, 0),
+        "in clear": counters.plain_control,
         **suite,
     }
     return [rtp, rtcp]

@@ -50,10 +50,10 @@ class OfferTerms:
 class Stream:
     """Two joined legs, by party; `offered` is what the latest offerer said, until and after it was answered."""
 
-    def __init__(self, plant: Plant, interfaces: Sequence[Interface]) -> None:
-        first = Leg(plant, interfaces[0].ports)
+    def __init__(self, plant: Plant, parties: Sequence[Party]) -> None:
+        first = _leg(plant, parties[0])
         try:
-            second = Leg(plant, interfaces[1].ports)
+            second = _leg(plant, parties[1])
         except Exception:
             first.close()
             raise
@@ -193,6 +193,13 @@ class Call:
                 leg.counters.notice(now)
         return max((leg.counters.heard for stream in self.streams for leg in stream.legs), default=self.created)
 
+    def mend(self) -> None:
+        """Called now and then."""
+        for stream in self.streams:
+            for leg in stream.legs:
+                if leg.rebuild.is_armed:
+                    leg.mend()
+
     def is_held(self) -> bool:
         """Whether no stream flows both ways by what the parties said: silence is no wonder then."""
         return not any(all(leg.remote.flows for leg in stream.legs) for stream in self.streams)
@@ -216,7 +223,7 @@ class Call:
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
         if media.port and not is_alternate and security is not Security.UNUSABLE:
             if stream is None:
-                stream = Stream(self._plant, [party.interface for party in self.parties])
+                stream = Stream(self._plant, self.parties)
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
             stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
@@ -321,6 +328,10 @@ class Call:
             theirs=keys[0],
             ours=keys[1],
         )
+
+
+def _leg(plant: Plant, party: Party) -> Leg:
+    return Leg(plant, party.interface.ports, party.name)
 
 
 def _alternates(medias: Sequence[Media]) -> set[int]:

@@ -27,6 +27,7 @@ from gateway.media.worker.latch import Address, Latch
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortPair, PortPool
 from gateway.media.worker.quality import Control
+from gateway.media.worker.quirks import Quirks, Rebuild, plain_control
 from gateway.media.worker.rewriting import DEFAULT_CODEC, Codec
 from gateway.rtp.packet import HEADER_BYTES, VERSION, is_control
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer, Receiver, Sender, Transform
@@ -36,6 +37,7 @@ from gateway.sdp.description import Direction
 Send: TypeAlias = Callable[[Any, memoryview], object]
 """os.write on a connected descriptor, `_send_to` on an open socket, or `_drop`; the first argument is the `target`."""
 SHORTEST_CONTROL_BYTES: Final = 8
+NO_QUIRKS: Final = Quirks()
 MAXIMUM_QUEUED: Final = 1_000
 """Packets: more than a socket's buffer holds."""
 
@@ -48,6 +50,7 @@ class Plant:
     clock: Clock
     interfaces: Interfaces
     buffer: PacketBuffer
+    quirks: Quirks = NO_QUIRKS
 
 
 @attrs.frozen
@@ -88,9 +91,13 @@ def _drop(_target: object, _packet: memoryview) -> None:
 class Leg:
     """One party's end of a stream. `apply` gives it what the party's SDP says; `open` lets packets through."""
 
-    def __init__(self, plant: Plant, ports: PortPool) -> None:
+    def __init__(self, plant: Plant, ports: PortPool, side: str = "") -> None:
+        """`side` is the gateway's that the party is on."""
         self.plant = plant
         self.ports = ports
+        self.side = side
+        self.steady = plant.quirks.steady(side)
+        self.rebuild = Rebuild()
         self.pair: PortPair = ports.take()
         self.peer: Leg | None = None
         self.remote = Remote(None, None)
@@ -163,29 +170,39 @@ class Leg:
             self.counters.interrupted += 1
             return
         address = (source[0], source[1])
-        if not self._admitted(self.control_latch, address) or not self.relay_control(length):
+        if not self._admitted(self.control_latch, address) or not self.relay_control(length, address):
             return
         if self.control_latch.lock(address):
             self.open()
 
-    def relay_control(self, length: int) -> bool:
-        """Pass the RTCP packet in the buffer to the other party; whether it was good."""
+    def relay_control(self, length: int, source: Address | None = None) -> bool:
+        """Pass the RTCP packet in the buffer to the other party; whether it was good. `source` None: the locked one."""
         peer, counters, buffer = self._joined(), self.counters, self.plant.buffer
         if not SHORTEST_CONTROL_BYTES <= length <= MAXIMUM_RECEIVED_BYTES or buffer.memory[0] >> 6 != VERSION:
             counters.malformed += 1
             return False
         received = length
         if self.unprotect_control is not None:
-            length = self.unprotect_control(length)
-            if length < 0:
-                counters.fail(length)
+            length = self._open_control(length, source)
+            if length <= 0:
                 return False
         counters.control_packets += 1
         counters.control_bytes += received
         counters.heard = self.plant.clock.now
         self.control.notice(buffer.slices[length], counters.heard, peer.control)
+        if self.steady is not None:
+            self.steady.restore_blocks(buffer.memory, length)
+        if peer.steady is not None:
+            peer.steady.rewrite_sources(buffer.memory, length)
         peer.deliver(length, peer.protect_control, peer.send_control, peer.control_target)
         return True
+
+    def mend(self) -> None:
+        """Called now and then: forget the receiving session of a party that began its sequence again."""
+        if self.rebuild.is_due(self) and self.remote.theirs is not None:
+            self._renew(self.remote.theirs)
+            if self.is_open:
+                self.open()
 
     def deliver(self, length: int, protect: Transform | None, send: Send, target: object) -> None:
         """Send what lies in the buffer to this leg's party."""
@@ -226,6 +243,8 @@ class Leg:
         counters.heard = self.plant.clock.now
         if self.remote.is_rtp:
             counters.measure(self.plant.buffer.slices[length], counters.heard, self.remote.codec.clock_rate)
+            if peer.steady is not None:
+                peer.steady.rewrite(self.plant.buffer.memory)
         peer.deliver(length, peer.protect, peer.send, peer.target)
         return True
 
@@ -240,11 +259,32 @@ class Leg:
             self.unprotect = self.unprotect_control = self.protect = self.protect_control = None
             return
         if self.receiver is None or not _is_same_key(theirs, self.remote.theirs):
-            self.receiver = Receiver(theirs.suite, theirs.key, buffer)
+            self._renew(theirs)
+        else:
+            self.rebuild.arm(self)
         if self.sender is None or not _is_same_key(ours, self.remote.ours):
             self.sender = Sender(ours.suite, ours.key, buffer)
-        self.unprotect, self.unprotect_control = self.receiver.unprotect, self.receiver.unprotect_control
         self.protect, self.protect_control = self.sender.protect, self.sender.protect_control
+
+    def _renew(self, theirs: CryptoAttribute) -> None:
+        self.receiver = Receiver(theirs.suite, theirs.key, self.plant.buffer)
+        self.unprotect, self.unprotect_control = self.receiver.unprotect, self.receiver.unprotect_control
+
+    def _open_control(self, length: int, source: Address | None) -> int:
+        """Unprotect the RTCP packet in the buffer: its length, or what is to be dropped."""
+        assert self.unprotect_control is not None
+        memory = self.plant.buffer.memory
+        packet = bytes(memory[:length]) if self.plant.quirks.plain_control else b""
+        opened = self.unprotect_control(length)
+        if opened >= 0:
+            return opened
+        plain = plain_control(self, packet, source)
+        if plain is None:
+            self.counters.fail(opened)
+            return opened
+        self.counters.plain_control += 1
+        memory[: len(plain)] = plain
+        return len(plain)
 
     def _take(self, own: socket.socket) -> tuple[int, Address] | None:
         """One packet into the buffer: its length and source; None when there was none."""
@@ -291,7 +331,18 @@ class Leg:
 
     def _listen(self) -> None:
         if self.linked is not None:
-            self.plant.loop.watch(self.linked, fast_path(self, self._joined(), self.linked))
+            peer = self._joined()
+            is_steady = peer.steady is not None
+            self.plant.loop.watch(
+                self.linked, self._receive_linked if is_steady else fast_path(self, peer, self.linked)
+            )
+
+    def _receive_linked(self) -> None:
+        """One packet from the locked source, when the hot path cannot take it."""
+        assert self.linked is not None
+        taken = self._take(self.linked)
+        if taken is not None:
+            self._pass(taken[0])
 
     def _unlink(self) -> None:
         """Close the socket of the locked source. Both fast paths stop until `open`: one of them writes to it."""
