@@ -96,6 +96,8 @@ class Sipp(Telephone):
         argv = [find_program("sipp", "sip-tester"), "-sf", str(script), "-i", line.address, "-p", str(line.sip_port)]
         argv += ["-mi", line.address, "-mp", str(line.media_port), "-ci", line.control, "-cp", str(line.media_port + 8)]
         argv += ["-m", "1", "-nostdin", "-nd", "-timeout", "60", "-trace_msg", "-trace_err", "-trace_logs", line.proxy]
+        if "challenged" in scenario:  # it signs its proxy's address, unless told whom it calls
+            argv[-1:] = ["-auth_uri", target.removeprefix("sip:"), line.proxy]
         self.program = Program(argv, line.directory / f"{scenario}.log", cwd=line.directory)
         self._logs = f"{scenario}_{self.program.process.pid}_logs.log"
         self._started.append(self.program)
