@@ -109,7 +109,7 @@ class Listener:
     connections_per_source: Annotated[int, number(1, 1_000_000)] = 1_000
     """Of those, from one address (IPv6: one /64); a whole office may share one."""
     new_connections_per_source: Annotated[int, number(1, 100_000)] = 50
-    """A second, once as many as may be up have come at once: what a source may cost in TLS handshakes."""
+    """A second, once twice as many as may be up have come at once: what a source may cost in TLS handshakes."""
     dscp: Annotated[int, number(0, 63)] = 24
     """Of what is sent from here and over its connections (RFC 4594: class selector 3)."""
 

@@ -72,6 +72,7 @@ from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
+from gateway.transport.sockets import raise_open_files
 from gateway.trunk import Destination, Trunk
 
 log = Logger()
@@ -214,6 +215,7 @@ class Gateway:
         yield self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
         yield self._history.start()
         yield self._relay.start()
+        _allow_connections(self._configuration)
         self._transport.reload(map(TlsTerms.of, self._configuration.providers))
         yield self._transport.start()
         admin = self._configuration.admin
@@ -304,6 +306,14 @@ class Gateway:
 
 def _table(path: Path) -> KeptTable:
     return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
+
+
+def _allow_connections(configuration: Configuration) -> None:
+    """Each connection is an open file, and the usual limit is for interactive programs."""
+    files = raise_open_files()
+    wanted = sum(listener.connections for listener in configuration.listeners if listener.transport != "udp")
+    if files < wanted:
+        log.warn("{files} files may be open, fewer than the {wanted} connections allowed", files=files, wanted=wanted)
 
 
 def _on_hangup(reload: Any) -> None:

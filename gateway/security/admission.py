@@ -23,7 +23,7 @@ from gateway.metrics import Metrics
 from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
-from gateway.security.rate import Rate, RateLimit
+from gateway.rate import Rate, RateLimit
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri

@@ -1,10 +1,14 @@
 """Connections that peers begin: who may connect to a TCP or TLS listener, and how many at once.
 
+What one source can do: have `per_source` connections, of which the silent ones give way first and end by themselves
+(liveness.py: no handshake in 10 s, no message in 60 s, a message of more than 30 s), and cost `new_per_second`
+handshakes, about 1 ms of CPU each.
+
 Lives here: the listening port and its limits. Not here: what a connection carries (wire.py) and when a silent one is
 closed (liveness.py).
 """
 
-from typing import cast
+from typing import Self, cast
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -15,6 +19,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
 from gateway.config import Listener
+from gateway.rate import Rate, RateLimit, source_of
 from gateway.transport.connections import Connections
 from gateway.transport.flow import Address, FailureKind, TransportFailure
 from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
@@ -34,7 +39,14 @@ class ConnectionLimits:
 
     per_listener: int = 20_000
     per_source: int = 1_000
-    """From one address; a whole office may share one."""
+    """From one address (IPv6: one /64); a whole office may share one."""
+    new_per_second: int = 50
+    """From one source, once twice per_source have come at once: all phones of an office may come back twice."""
+
+    @classmethod
+    def of(cls, listener: Listener) -> Self:
+        """Those that the configuration has for a listener."""
+        return cls(listener.connections, listener.connections_per_source, listener.new_connections_per_source)
 
 
 LIMITS = ConnectionLimits()
@@ -62,6 +74,7 @@ class StreamListener(Factory):
         self._limits = limits
         self._count = 0
         self._by_source: dict[str, int] = {}
+        self._rate = RateLimit(Rate(limits.new_per_second, 2 * limits.per_source))
         self._silent: dict[int, StreamFlow] = {}  # oldest first
         self._listening: IListeningPort | None = None
 
@@ -92,14 +105,19 @@ class StreamListener(Factory):
         return StreamProtocol(flow, self._shared, self._tls.channel() if self._tls is not None else None)
 
     def _has_room(self, source: str) -> bool:
-        if self._by_source.get(source, 0) >= self._limits.per_source:
+        if self._by_source.get(source_of(source), 0) >= self._limits.per_source:
+            return False
+        if not self._rate.allows(source, self._shared.now()):
             return False
         if self._count >= self._limits.per_listener and self._silent:
             self._make_room()
         return self._count < self._limits.per_listener
 
     def _make_room(self) -> None:
-        """Whoever connected first and has said nothing gives way, so that silent connections never take all slots."""
+        """Whoever connected first and has said nothing gives way, so that silent connections never take all slots.
+
+        An honest peer has the time that an attacker needs to fill the table again, which `new_per_second` makes long.
+        """
         oldest = next(iter(self._silent.values()))
         oldest.fail(TransportFailure(FailureKind.CLOSED, "nothing was said, and the slot is needed"))
 
@@ -110,7 +128,8 @@ class StreamListener(Factory):
         self._silent[flow.number] = flow
         flow.when_heard(self._heard)
         self._count += 1
-        self._by_source[remote.host] = self._by_source.get(remote.host, 0) + 1
+        source = source_of(remote.host)
+        self._by_source[source] = self._by_source.get(source, 0) + 1
         return flow
 
     def _heard(self, flow: StreamFlow) -> None:
@@ -120,8 +139,9 @@ class StreamListener(Factory):
         self._connections.discard(flow)
         self._silent.pop(flow.number, None)
         self._count -= 1
-        left = self._by_source[flow.remote.host] - 1
+        source = source_of(flow.remote.host)
+        left = self._by_source[source] - 1
         if left:
-            self._by_source[flow.remote.host] = left
+            self._by_source[source] = left
         else:
-            del self._by_source[flow.remote.host]
+            del self._by_source[source]

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from gateway.config import Listener, Side
 from gateway.metrics import ListenerFigures, Metrics
-from gateway.transport.accept import LIMITS, ConnectionLimits, StreamListener
+from gateway.transport.accept import ConnectionLimits, StreamListener
 from gateway.transport.arrival import Arrival, Receiver
 from gateway.transport.certificates import CertificateReport
 from gateway.transport.connect import Connector
@@ -50,8 +50,9 @@ class TransportLayer:
         listeners: Iterable[Listener],
         metrics: Metrics,
         patience: Patience = PATIENCE,
-        limits: ConnectionLimits = LIMITS,
+        limits: ConnectionLimits | None = None,
     ) -> None:
+        """limits are for every listener, instead of those that each one's configuration has."""
         self._reactor = reactor
         self._listeners = tuple(listeners)
         self._limits = limits
@@ -156,7 +157,8 @@ class TransportLayer:
             if listener.side is Side.PROVIDER:
                 return DatagramListener(listener, self._arrival, self._widening.flow)
             return DatagramListener(listener, self._arrival)
-        return StreamListener(listener, self._shared, self._connections, tls, self._limits)
+        limits = self._limits or ConnectionLimits.of(listener)
+        return StreamListener(listener, self._shared, self._connections, tls, limits)
 
     def _port_for(self, target: Target, side: Side) -> Port | None:
         host = target.address.host

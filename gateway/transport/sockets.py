@@ -5,6 +5,7 @@ Lives here: everything that UDP, TCP and TLS need alike. Not here: what is sent 
 
 import errno
 import ipaddress
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -136,6 +137,13 @@ def tune_connection(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
             handle.setsockopt(level, option, value)
         except OSError:
             continue
+
+
+def raise_open_files() -> int:
+    """Let this process have as many files open as it may have: 1,024 are usual and a thousand phones; how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def is_any_address(host: str) -> bool:

@@ -331,6 +331,48 @@ def test_a_source_may_have_so_many_connections_and_no_more(network: MemoryNetwor
     assert not again.is_closed
 
 
+def test_neighbours_in_one_ipv6_network_are_one_source(network: MemoryNetwork) -> None:
+    site = Site(network, host="2001:db8::1", limits=ConnectionLimits(per_listener=10, per_source=2))
+    peers = [network.connect(site.place, f"2001:db8:0:7::{number}") for number in range(1, 5)]
+    other = network.connect(site.place, "2001:db8:0:8::1")
+    network.settle()
+    assert [peer.is_closed for peer in peers] == [False, False, True, True]
+    assert not other.is_closed
+
+
+def test_a_source_that_connects_again_and_again_has_to_wait(network: MemoryNetwork) -> None:
+    site = Site(network, limits=ConnectionLimits(per_source=5, new_per_second=2))
+
+    def accepted(count: int, source: str = "127.0.0.5") -> int:
+        """Of so many connections one after the other, each ended before the next."""
+        found = 0
+        for _ in range(count):
+            peer = network.connect(site.place, source)
+            network.settle()
+            found += not peer.is_closed
+            assert peer.connection is not None
+            peer.connection.loseConnection()
+            network.settle()
+        return found
+
+    assert accepted(20) == 10
+    network.advance(2)
+    assert accepted(20) == 4
+    assert accepted(3, "127.0.0.6") == 3
+    assert site.layer.connection_count == 0
+
+
+def test_limits_are_those_of_each_listener(network: MemoryNetwork) -> None:
+    site = Site(network, connections=2, connections_per_source=1)
+    peers = []
+    for source in ("127.0.0.5", "127.0.0.5", "127.0.0.6", "127.0.0.7"):
+        peers.append(network.connect(site.place, source))
+        if not peers[-1].is_closed:
+            peers[-1].send(options(source))
+        network.settle()
+    assert [peer.is_closed for peer in peers] == [False, True, False, True]
+
+
 def test_a_listener_may_have_so_many_connections_and_no_more(network: MemoryNetwork) -> None:
     site = Site(network, limits=ConnectionLimits(per_listener=3, per_source=3))
     peers = [network.connect(site.place, f"127.0.0.{number}") for number in range(2, 5)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.security.rate import Rate, RateLimit, source_of
+from gateway.rate import Rate, RateLimit, source_of
 
 
 def test_a_burst_then_the_rate() -> None:
