@@ -12,12 +12,13 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 
+import attrs
 import pytest
 
 from gateway.b2bua.call import CallState
 from gateway.sip.message import Request
 from tests.fuzz.generation import SIP_PIECES, damaged, inputs
-from tests.support.ladder import AVP, SAVP
+from tests.support.ladder import AVP, BINDING, SAVP
 from tests.support.rfc4475 import MESSAGES
 from tests.support.signalling import PHONE, PROVIDER, TCP, TRUNK, UDP, OurFailures, Signalling
 
@@ -75,6 +76,25 @@ def rests(site: Signalling) -> None:
     site.calls.end_all("the test hangs up")
     site.run_out(64)
     assert site.is_empty()
+
+
+def test_datagrams_of_the_provider() -> None:
+    """A peer that is let in, toward a phone that is registered."""
+    site = Signalling()
+    now = site.network.seconds
+    socket, phone = site.network.datagrams[TRUNK], site.network.datagrams[UDP]
+    rung = 0
+    for number, data in enumerate(inputs(14, COUNT, GOOD, SIP_PIECES)):
+        if number % 2000 == 0:
+            rests(site)
+            site.store.save(attrs.evolve(BINDING, expires_at=now() + 1e6, provider_expires_at=now() + 1e6))
+        socket.arrive(data, PROVIDER)
+        rung += sum(sent.startswith(b"INVITE ") for sent, _ in phone.sent)
+        phone.sent.clear()
+        socket.sent.clear()
+    rests(site)
+    assert rung > 100
+    assert is_served(site)
 
 
 def test_datagrams_of_phones() -> None:

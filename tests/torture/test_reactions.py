@@ -5,6 +5,7 @@ What the reaction is to be stands in reactions.py, from which docs/torture.md is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import attrs
@@ -118,6 +119,20 @@ def test_every_answer_can_be_read_except_what_repeats_what_may_not_be_repeated()
         for answer in Signalling().datagram(data):
             if name not in ("multi01", "badinv01", "badvers"):
                 parse(answer)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("insuf", "multi01")])
+def test_every_answer_but_100_has_a_tag_in_its_to(name: str) -> None:
+    """RFC 3261 section 8.2.6.2; and the same tag when the same request comes again."""
+    data, _ = ALL[name]
+    tags = []
+    for _again in range(2):
+        for answer in Signalling().datagram(data):
+            if not answer.startswith(b"SIP/2.0 100 "):
+                (to,) = [line for line in answer.split(b"\r\n") if line.lower().startswith((b"to:", b"t:"))]
+                assert re.search(rb";\s*tag\s*=", to)
+                tags.append(to)
+    assert len(set(tags)) <= 1
 
 
 def test_bext01_what_was_required_is_named() -> None:
