@@ -186,6 +186,8 @@ class CalleeLeg(Leg):
         if sdp is not None and not response.body and self.request is not None and has_sdp(self.request):
             response.headers.set("Content-Type", SDP)
             response.body = sdp
+        elif sdp is None:
+            self.media_encrypted = None  # what another fork's early answer settled is not this one's
 
     def _begin(self, tag: str, response: Response) -> Dialog:
         if self.request is None:

@@ -36,6 +36,9 @@ log = Logger()
 
 SDP: Final = "application/sdp"
 
+KEPT_ACKS: Final = 8
+"""ACKs of one leg that are kept for copies of their 2xx, which may come for 32 s (RFC 3261 section 13.2.2.4)."""
+
 Fields = Iterable[tuple[str, str]]
 
 
@@ -219,6 +222,8 @@ class Leg:
         ack = self.dialog.make_ack(cseq, headers=(*self._credentials.pop(cseq, ()), *fields))
         ack.body = body
         self._acks[cseq] = ack
+        if len(self._acks) > KEPT_ACKS:
+            del self._acks[next(iter(self._acks))]
         self._send_ack(ack)
 
     def acknowledge_again(self, cseq: int) -> bool:

@@ -8,7 +8,7 @@ as it is would name nothing. The same holds for the Replaces field of an INVITE.
 between others at the provider, who asks a phone to take its place: that one crosses as it is, to the phone and back in
 the phone's INVITE, and whoever gets it in the end knows it or answers 481 (RFC 3891 section 3). Refer-To, Referred-By
 and the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes
-the domain.
+the domain. So is P-Preferred-Identity.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Replaces:
 
 
 def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None:
-    """Rewrite Replaces, Refer-To and Referred-By of a request that crosses, in place.
+    """Rewrite Replaces, Refer-To, Referred-By and P-Preferred-Identity of a request that crosses, in place.
 
     `domain` is what hosts become (toward the provider), None where they stay. Raises MalformedMessage, and Refused 481
     for a phone's REFER to a dialog that is not of a call here: what it has, it has through here.
@@ -74,6 +74,10 @@ def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None
     replaces = headers.get("Replaces")
     if replaces is not None:
         headers.set("Replaces", str(Replaces.parse(replaces).across(other_leg) or replaces))
+    preferred = headers.values("P-Preferred-Identity")
+    if preferred and domain is not None:
+        named = [str(_in_domain(NameAddress.parse(value), domain)) for value in preferred]
+        headers.set("P-Preferred-Identity", ", ".join(named))
     for name in ("Refer-To", "Referred-By"):
         value = headers.get(name)
         if value is not None:

@@ -259,7 +259,7 @@ def test_changes_of_the_media_that_cross_get_491(first: str, second: str) -> Non
     ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP))
     assert came(ladder.provider) == [f"491 {second}"]
     ladder.provider.answers(change, 200, sdp=SAVP)
-    drain(ladder.provider)
+    came(ladder.provider)
     ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP, cseq=2))
     assert second in came(ladder.phone)
 
@@ -388,3 +388,100 @@ def test_forks_count_their_requests_each_for_itself() -> None:
         ladder.provider.sends(ladder.provider.within_answered(onward, "INFO", cseq=number, tag=tag))
         ladder.phone.answers(ladder.phone.receives_request("INFO"), 200)
         ladder.provider.receives(200)
+
+
+def test_fork_that_answers_nothing_is_not_called_encrypted_for_what_another_said() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, tag="t1")
+    ladder.provider.answers(onward, 200, tag="t2")
+    assert next(ladder.calls.records()).verdict == "SIGNALLING_ONLY"
+
+
+def test_identity_that_a_phone_prefers_names_the_domain() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add("P-Preferred-Identity", '"Alice" <sip:alice@192.0.2.11:5070>, <tel:+49301234>')
+    ladder.phone.sends(invite)
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.headers.get("P-Preferred-Identity") == '"Alice" <sip:alice@example.com>, <tel:+49301234>'
+
+
+def test_call_with_many_reinvites_does_not_grow() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    leg = next(iter(ladder.calls._active.values())).callee
+    assert leg is not None
+    for number in range(2, 40):
+        again = ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=number)
+        ladder.phone.sends(again)
+        ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+        ladder.phone.acknowledges(again, answer)
+        ladder.provider.receives("ACK")
+    assert len(leg._acks) <= 8
+    assert len(leg._open) <= 1
+
+
+def test_answer_of_a_reinvite_that_crosses_the_end_of_the_call_is_acknowledged() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    again = ladder.provider.receives_request("INVITE")
+    ladder.phone.sends(ladder.phone.within(answer, "BYE", cseq=3))
+    ladder.provider.answers(again, 200, sdp=SAVP)
+    assert came(ladder.provider) == ["BYE", "ACK"]
+    assert came(ladder.phone) == ["100 INVITE", "200 BYE", "487 INVITE"]
+
+
+def test_late_offer_that_is_answered_in_clear_ends_a_call_that_must_be_encrypted() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=b"")
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    answer = ladder.provider.receives_response(200)
+    ladder.provider.acknowledges(invite, answer, sdp=AVP)
+    assert (came(ladder.provider), came(ladder.phone)) == (["BYE"], ["ACK", "BYE"])
+    assert next(ladder.calls.records()).verdict == "REFUSED"
+
+
+def test_call_that_the_provider_sends_back_here_counts_its_forwards() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.sends(Request("INVITE", "sip:alice-1@gw.example.com", onward.headers.copy(), onward.body))
+    ladder.provider.receives(100)
+    assert ladder.phone.receives_request("INVITE").max_forwards == (onward.max_forwards or 0) - 1
+
+
+def test_strict_router_of_the_provider_is_gone_through() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    route = ("Record-Route", "<sip:p2.example.com;lr>, <sip:p1.example.com>")
+    ladder.provider.answers(onward, 200, sdp=SAVP, fields=(route,))
+    ack = ladder.provider.receives_request("ACK")
+    assert ack.uri == "sip:p1.example.com"
+    assert ack.headers.values("Route") == ["<sip:p2.example.com;lr>", "<sip:me@198.51.100.21:5061>"]
+
+
+def test_addresses_without_brackets_and_telephone_uris() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite("tel:+1-201-555-0123;phone-context=example.com")
+    invite.headers.set("From", "sip:alice@example.com;tag=f1")
+    invite.headers.set("To", "tel:+1-201-555-0123")
+    ladder.phone.sends(invite)
+    onward = ladder.provider.receives_request("INVITE")
+    assert (onward.uri, onward.from_.uri.user, str(onward.to.uri)) == (invite.uri, "alice", "tel:+1-201-555-0123")
+
+
+def test_odd_contact_of_a_phone_is_where_its_bye_goes() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    contact = "sips:[2001:db8::1]:5061;transport=tcp;x=%40"
+    invite.headers.set("Contact", f'<{contact}>;+sip.instance="<urn:uuid:1>"')
+    ladder.phone.sends(invite)
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    came(ladder.phone)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    byes = [message for message in drain(ladder.phone) if isinstance(message, Request)]
+    assert [bye.uri for bye in byes] == [contact]
