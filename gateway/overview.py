@@ -176,6 +176,7 @@ class Overview:
             "switched_at": None if switch is None else switch.at,
             "downgrade": str(domain.downgrade),
             "challenge": [*domain.challenge],
+            "challenge_exempt": [*domain.challenge_exempt],
             "restricted_access_domains": [*domain.restricted_access_domains],
             "emergency_numbers": [*domain.emergency_numbers],
         }

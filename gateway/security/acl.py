@@ -73,7 +73,8 @@ class AccessList:
     """The names of one domain and what is known of them. An empty list proves nobody."""
 
     def __init__(self, names: Iterable[str], keep: float = 86_400.0) -> None:
-        self._keep = keep  # seconds beyond an answer's TTL that it counts while DNS fails
+        self.keep = keep
+        """Seconds beyond an answer's TTL that it counts while DNS fails."""
         self._entries = {name: _Entry(name) for name in dict.fromkeys(canonical_name(name) for name in names)}
 
     @property
@@ -99,7 +100,7 @@ class AccessList:
         ttl = min(max(answer.ttl, SHORTEST_TTL), LONGEST_TTL)
         entry.addresses = frozenset(_canonical_address(address) for address in answer.addresses)
         entry.due_at = now + ttl
-        entry.good_until = now + ttl + self._keep
+        entry.good_until = now + ttl + self.keep
 
     def failed(self, name: str, now: float) -> None:
         """No answer came; the last good one counts until its time is over."""

@@ -20,10 +20,10 @@ from twisted.logger import Logger
 
 from gateway.config import Configuration, Domain, Provider, Side
 from gateway.metrics import Metrics
+from gateway.rate import Rate, RateLimit
 from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
-from gateway.rate import Rate, RateLimit
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
@@ -66,17 +66,20 @@ class DomainAdmission:
         self._resolve = resolve
         self._now = now
         self._domains: dict[str, _Guarded] = {}
+        self._lists: tuple[AccessList, ...] = ()
         self._resolver = AccessResolver((), resolve, now)
         self.adopt(self.prepare(configuration))
 
     def prepare(self, configuration: Configuration) -> Prepared:
         """What `adopt` takes, from another configuration, its passwords read; raises CredentialsError."""
         providers = {provider.name: provider for provider in configuration.providers}
-        domains = {item.name.lower(): _guarded(item, providers[item.provider]) for item in configuration.domains}
-        for name, guarded in domains.items():
-            known = self._domains.get(name)
-            if known is not None and known.access.names == guarded.access.names:
-                domains[name] = attrs.evolve(guarded, access=known.access)  # what is resolved stays resolved
+        # Domains with the same list share it, and what is resolved stays resolved.
+        lists = {_key(guarded.access): guarded.access for guarded in self._domains.values()}
+        domains: dict[str, _Guarded] = {}
+        for item in configuration.domains:
+            guarded = _guarded(item, providers[item.provider])
+            access = lists.setdefault(_key(guarded.access), guarded.access)
+            domains[item.name.lower()] = attrs.evolve(guarded, access=access)
         for item in configuration.domains:
             if item.challenge and item.credentials is None:
                 log.warn("{domain} challenges nobody: it has challenge, but no credentials", domain=item.name)
@@ -85,7 +88,8 @@ class DomainAdmission:
     def adopt(self, prepared: Prepared) -> None:
         """Go by what was prepared from now on."""
         self._domains = dict(prepared)
-        self._resolver = AccessResolver((item.access for item in prepared.values()), self._resolve, self._now)
+        self._lists = tuple({id(item.access): item.access for item in prepared.values()}.values())
+        self._resolver = AccessResolver(self._lists, self._resolve, self._now)
 
     def refresh(self) -> None:
         """Resolve the names that are due; to be called at the start and every few seconds."""
@@ -98,12 +102,12 @@ class DomainAdmission:
 
     def knows(self, flow: Flow) -> bool:
         """Whether the sender is proved to be a peer of any domain."""
-        return any(self._proof(flow, guarded) is not None for guarded in self._domains.values())
+        return any(self._proof(flow, access) is not None for access in self._lists)
 
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender is a peer of the domain; None drops the request without an answer. Raises Refused 400, 401."""
         guarded = self._domains.get(domain.lower())
-        proof = None if guarded is None else self._proof(flow, guarded)
+        proof = None if guarded is None else self._proof(flow, guarded.access)
         if guarded is None or proof is None:
             said = {"method": request.method, "source": flow.remote, "domain": domain}
             log.info("a {method} from {source} is dropped: no peer of {domain}", **said)
@@ -114,8 +118,8 @@ class DomainAdmission:
             return None
         return proof
 
-    def _proof(self, flow: Flow, guarded: _Guarded) -> Proof | None:
-        return guarded.access.proof(flow.remote.host, flow.identity, self._now())
+    def _proof(self, flow: Flow, access: AccessList) -> Proof | None:
+        return access.proof(flow.remote.host, flow.identity, self._now())
 
     def _is_authentic(self, request: Request, flow: Flow, domain: str, guarded: _Guarded) -> bool:
         """True when a password is proved, False when this source has guessed too often; else Refused."""
@@ -178,6 +182,10 @@ def _all_found(results: Iterable[tuple[bool, list[Target]]]) -> Resolved:
     """What any of the questions found; nothing at all counts as a failure of DNS."""
     found = [target.address.host for succeeded, targets in results if succeeded for target in targets]
     return Resolved(tuple(dict.fromkeys(found)), ANSWER_LIFETIME)
+
+
+def _key(access: AccessList) -> tuple[object, ...]:
+    return access.names, access.keep
 
 
 def _guarded(domain: Domain, provider: Provider) -> _Guarded:

@@ -38,6 +38,7 @@ class Gate:
         credentials.write_text('provider = "s3cret"\n')
         credentials.chmod(0o600)
         self.now = NOW
+        self.asked: list[str] = []
         self.addresses = {"voiceip.com": PEER} if addresses is None else addresses
         guarded = Domain(
             "Example.com",
@@ -61,6 +62,7 @@ class Gate:
         self.admission.refresh()
 
     def _resolve(self, name: str) -> Deferred[Resolved]:
+        self.asked.append(name)
         found = self.addresses.get(name)
         return succeed(Resolved((found,), 60.0)) if found else fail(NotFound(name))
 
@@ -277,3 +279,14 @@ def test_the_last_good_addresses_count_as_long_as_configured(tmp_path: Path) -> 
     gate.now += 61
     gate.admission.refresh()
     assert not gate.asks(make_request("NOTIFY"))
+
+
+def test_domains_with_the_same_list_are_resolved_once(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, {})
+    guarded, _ = gate.configuration.domains
+    many = tuple(attrs.evolve(guarded, name=f"d{number}.example") for number in range(50))
+    gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=many)))
+    gate.asked.clear()
+    gate.now += 100
+    gate.admission.refresh()
+    assert gate.asked == ["voiceip.com", "voiceip1.com"]
