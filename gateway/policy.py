@@ -85,15 +85,18 @@ class CallTerms:
     """Whether it names a place to go to in clear. An emergency call has one in any case (uri_for)."""
 
     @classmethod
-    def of(cls, domain: Domain, provider: Provider, dialled: str = "") -> "CallTerms":
-        """The terms of a call to ``dialled`` (the user part; "" for an inbound one) of that domain."""
+    def of(cls, domain: Domain, provider: Provider, dialled: str = "", *, is_sips: bool = False) -> "CallTerms":
+        """The terms of a call to ``dialled`` (the user part; "" for an inbound one) of that domain.
+
+        A SIPS URI asks for TLS on every hop (RFC 5630 section 3.1): for it there is no place to go to in clear.
+        """
         return cls(
             domain.security,
             domain.downgrade,
             Encryption(provider.srtp_offer.value),
             is_emergency(dialled, domain.emergency_numbers),
             has_tls=uri_for(provider, Signalling.TLS) is not None,
-            has_clear=uri_for(provider, Signalling.CLEAR) is not None,
+            has_clear=not is_sips and uri_for(provider, Signalling.CLEAR) is not None,
         )
 
 

@@ -123,7 +123,8 @@ class _Forwarding:
     _peer: Peer = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._terms = CallTerms.of(self.destination.domain, self.destination.provider)
+        is_sips = self.request.request_uri.is_secure
+        self._terms = CallTerms.of(self.destination.domain, self.destination.provider, is_sips=is_sips)
         self._peer = Peer.of(self.destination.provider)
         self._known = self.trunk.memory.known(self._peer)
 

@@ -34,6 +34,7 @@ from gateway.routing import Route
 from gateway.sdp.negotiation import alternatives, media_security
 from gateway.security.acl import Proof, ProofKind
 from gateway.security.memory import Feature, Peer, PeerMemory
+from gateway.sip.uri import Uri
 from gateway.transport.flow import FailureKind, Flow
 
 _OFFERED: Final = {
@@ -56,7 +57,8 @@ class Protection:
     """The security side of one call."""
 
     def __init__(self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory) -> None:
-        self.terms = CallTerms.of(route.domain, route.provider, dialled)
+        is_sips = bool(dialled) and Uri.parse(route.request_uri).is_secure
+        self.terms = CallTerms.of(route.domain, route.provider, dialled, is_sips=is_sips)
         self.attempt: Attempt | None = None
         self.reason: Reason | None = None
         """Why the provider's leg is weaker than wanted."""

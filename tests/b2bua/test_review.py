@@ -485,3 +485,28 @@ def test_odd_contact_of_a_phone_is_where_its_bye_goes() -> None:
     ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
     byes = [message for message in drain(ladder.phone) if isinstance(message, Request)]
     assert [bye.uri for bye in byes] == [contact]
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+def test_sips_uri_never_leaves_in_clear(method: str) -> None:
+    ladder = Ladder(Security.PREFERRED, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.request(method, "sips:bob@example.com"))
+    ladder.provider.receives(method)
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    ladder.clear.receives_nothing()
+    assert came(ladder.phone)[-1] == f"503 {method}"
+
+
+def test_sips_uri_leaves_over_tls_where_protection_is_off() -> None:
+    ladder = Ladder(Security.OFF, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.invite("sips:bob@example.com"))
+    assert ladder.provider.receives_request("INVITE").uri == "sips:bob@example.com"
+    ladder.clear.receives_nothing()
+
+
+def test_sips_uri_of_an_emergency_number_completes_in_clear() -> None:
+    ladder = Ladder(Security.REQUIRED, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.invite("sips:911@example.com"))
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    ladder.clear.receives("INVITE")
