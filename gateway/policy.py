@@ -34,6 +34,13 @@ MEDIA_REFUSALS = frozenset({415, 488, 606})
 LACKS_TLS = frozenset({FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.DNS})
 """Failures of a TLS attempt that a peer without TLS shows. Not CERTIFICATE, and not CLOSED: that one had TLS up."""
 
+_UNREACHABLE = {
+    FailureKind.REFUSED: "its port refuses connections",
+    FailureKind.TIMEOUT: "it does not answer",
+    FailureKind.DNS: "DNS knows no way to it",
+}
+"""Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
+
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
 
 
@@ -264,6 +271,10 @@ def _may_be_clear(terms: CallTerms) -> bool:
     return terms.is_emergency or terms.security is not Security.REQUIRED
 
 
+def _has_clear_way(terms: CallTerms) -> bool:
+    return terms.is_emergency or (terms.security is not Security.REQUIRED and terms.has_clear)
+
+
 def _over_tls(terms: CallTerms, known: Capability) -> Attempt:
     if known.srtp is False and _may_be_clear(terms):
         reason = _reason(terms, Reason.CLEAR_PEER_NO_SRTP)
@@ -298,6 +309,9 @@ def _after_transport_failure(
         return Refusal(503, Reason.REFUSED_CERTIFICATE, "The provider's certificate cannot be verified")
     if kind not in LACKS_TLS or (terms.security is Security.OFF and not terms.is_emergency):
         return Refusal(503, None, "The provider cannot be reached")
+    if kind in _UNREACHABLE and not _has_clear_way(terms):
+        # No downgrade: nobody answered, and nothing weaker would have been taken.
+        return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {_UNREACHABLE[kind]}")
     return _without_tls(terms, known)
 
 

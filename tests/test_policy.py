@@ -149,6 +149,30 @@ def test_no_fallback_address_is_a_refusal_that_says_so() -> None:
     assert (refusal.status, refusal.reason) == (503, Reason.REFUSED_POLICY)
 
 
+@pytest.mark.parametrize(
+    "terms", [REQUIRED, attrs.evolve(REQUIRED, has_clear=False), attrs.evolve(STRICT, has_clear=False)]
+)
+@pytest.mark.parametrize("known", [Capability(), DID_BOTH])
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (FailureKind.REFUSED, "The provider cannot be reached by TLS: its port refuses connections"),
+        (FailureKind.TIMEOUT, "The provider cannot be reached by TLS: it does not answer"),
+        (FailureKind.DNS, "The provider cannot be reached by TLS: DNS knows no way to it"),
+    ],
+)
+def test_a_provider_that_is_down_is_no_downgrade_where_nothing_weaker_is_taken(
+    terms: CallTerms, known: Capability, failure: FailureKind, said: str
+) -> None:
+    refusal = next_attempt(terms, FULL.failed(failure), known)
+    assert refusal == Refusal(503, Reason.REFUSED_POLICY, said)
+
+
+def test_a_provider_that_answers_without_tls_is_a_downgrade_under_required() -> None:
+    refusal = next_attempt(REQUIRED, FULL.failed(FailureKind.TLS), DID_BOTH)
+    assert refusal == Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS", is_downgrade=True)
+
+
 def test_answers() -> None:
     for terms in (PREFERRED, REQUIRED, EMERGENCY):
         assert accepts_answer(terms, FULL, True) == Acceptance()

@@ -28,7 +28,11 @@ def judge(where: str, cell: Cell) -> None:
         assert cell.status != 200 or cell.verdict in ENCRYPTED, where
     if cell.is_emergency:
         assert cell.status == 200, f"{where}: an emergency call did not complete"
-    if "interferes" in where and cell.security is not Security.OFF and "certificate" not in where:
+    # Under "required" a port that nobody answers is a call that was refused: whoever is down looks the same.
+    is_silence = cell.security is Security.REQUIRED and ("blocks" in where or "swallows" in where)
+    if is_silence:
+        assert cell.downgrades == 0, f"{where}: a downgrade was told of"
+    elif "interferes" in where and cell.security is not Security.OFF and "certificate" not in where:
         assert cell.downgrades >= 1, f"{where}: nobody was told"
 
 
