@@ -65,6 +65,8 @@ class Health:
         self._find = find
         self._reach = reach
         self._send = send
+        self.spoke: Callable[[Provider, Target], None] = lambda provider, target: None
+        """Told of each answer, whatever it says: the target speaks what it was asked over."""
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
         self._round = LoopingCall(self._ask_all)
@@ -111,7 +113,7 @@ class Health:
             if not standing.is_waiting and now >= standing.next_question:
                 standing.is_waiting = True
                 flow = self._reach(provider, target)
-                self._send(_question(target, flow), flow, _Asked(self, standing))
+                self._send(_question(target, flow), flow, _Asked(self, standing, provider))
 
     def answered(self, standing: Standing, is_well: bool) -> None:
         """What came of one question."""
@@ -132,10 +134,12 @@ class _Asked:
 
     health: Health
     standing: Standing
+    provider: Provider
 
     def receive_response(self, response: Response) -> None:
         """Any final answer shows life; 503 says that the server wants no requests (RFC 3261 section 21.5.4)."""
         if response.status >= 200:
+            self.health.spoke(self.provider, self.standing.target)
             self.health.answered(self.standing, response.status != 503)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:

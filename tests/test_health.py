@@ -87,3 +87,11 @@ def test_question_is_a_whole_request() -> None:
     assert (request.method, request.uri) == ("OPTIONS", "sip:provider.example.com;transport=tls")
     assert request.contact is not None
     assert request.to_bytes()
+
+
+def test_whoever_answers_speaks_what_it_was_asked_over() -> None:
+    questions = Questions()
+    spoke: list[Target] = []
+    questions.health.spoke = lambda provider, target: spoke.append(target)
+    questions.answer(None, 503)
+    assert spoke == [TWO]

@@ -45,4 +45,7 @@ def test_nothing_that_is_written_or_told_holds_a_secret(stage: Stage) -> None:
     gateway.assert_log_is_clean(secrets)
     gateway.start()
     assert ids[0] in (gateway.fetch("/api/calls") or ""), "calls are known after a restart"
+    (peer,) = json.loads(gateway.fetch("/api/peers") or "[]")
+    assert peer["did_tls_at"], "what the provider did is remembered"
+    assert peer["did_srtp_at"]
     assert "ladder" in json.loads(gateway.fetch(f"/api/calls/{ids[0]}") or "{}")
