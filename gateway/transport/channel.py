@@ -95,6 +95,11 @@ class _Records:
         """Whether data is one whole record and nothing unfinished came before it."""
         return not self._left and not self._head and len(data) > _HEADER and len(data) == _size(data, 0)
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a record has begun and not ended."""
+        return bool(self._left or self._head)
+
     def follow(self, data: bytes) -> None:
         """data arrived."""
         if len(data) < self._left:
@@ -178,6 +183,11 @@ class TlsChannel:
             self._connection.shutdown()
         except SSL.Error:  # in mid-handshake there is nothing to close
             pass
+
+    @property
+    def is_mid_record(self) -> bool:
+        """Whether the peer has begun a record and not ended it."""
+        return self._records.is_unfinished
 
     @property
     def session(self) -> SSL.Session | None:

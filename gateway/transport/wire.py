@@ -125,8 +125,17 @@ class StreamProtocol(Protocol):
             self._remember = None
         for piece in pieces:
             self._receive(piece)
+        if not pieces and self._flow.is_connected:
+            self._nothing_yet(channel)
         if channel.has_peer_closed:
             self._flow.fail(TransportFailure(FailureKind.CLOSED, "closed by the peer"))
+
+    def _nothing_yet(self, channel: TlsChannel) -> None:
+        """A record that drips in is a message that does: it has as long, or could hold the connection for an hour."""
+        is_partial = channel.is_mid_record or not self._framer.is_idle
+        self._liveness.received(self._shared.now(), False, is_partial)
+        if is_partial:
+            self._plan_visit()
 
     def _guarded(self, step: Callable[..., T], *arguments: bytes) -> T | None:
         """What a step of the TLS channel gives, its output sent; None if it failed and so ended the connection."""

@@ -132,6 +132,32 @@ def test_a_handshake_that_is_never_finished_is_ended_after_ten_seconds(
     assert site.count("tls_handshakes", side="provider", result="timeout") == 1
 
 
+def test_a_record_that_drips_in_is_given_up_after_30_seconds(network: MemoryNetwork, peer: TlsPeer, site: Site) -> None:
+    peer.say(options("1"))
+    peer.channel.send(options("2", body=b"x" * 1000))
+    record = peer.channel.outgoing()
+    counts = []
+    for byte in record[:35]:
+        peer.raw.send(bytes([byte]))
+        network.pass_time(1)
+        counts.append(site.layer.connection_count)
+    assert (counts[25], counts[-1]) == (1, 0)
+
+
+def test_a_record_in_two_pieces_leaves_no_clock_running(network: MemoryNetwork, peer: TlsPeer, site: Site) -> None:
+    for message in (options("1"), b"\r\n\r\n", options("2")[:50]):
+        peer.channel.send(message)
+        record = peer.channel.outgoing()
+        peer.raw.send(record[:10])
+        network.pass_time(20)
+        peer.raw.send(record[10:])
+        network.pass_time(5)
+    peer.say(options("2")[50:])
+    network.pass_time(60)
+    assert site.call_ids == ["1", "2"]
+    assert not peer.raw.is_closed
+
+
 def test_a_connection_lost_in_mid_handshake(network: MemoryNetwork, site: Site, authority: Authority) -> None:
     peer = TlsPeer(network, site, authority.file)
     peer.channel.start()
