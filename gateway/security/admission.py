@@ -160,6 +160,10 @@ class Gate:
             return
         self._receive(message, flow)
 
+    def may_answer(self, flow: Flow) -> bool:
+        """Whether what is malformed may be answered: strangers on the provider's side learn nothing from it either."""
+        return flow.side is not Side.PROVIDER or self._admission.knows(flow)
+
     def _is_strange(self, request: Request, flow: Flow) -> bool:
         try:
             return not self._admission.knows(flow) and not self._is_in_dialog(request)

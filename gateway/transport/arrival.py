@@ -26,6 +26,9 @@ _RPORT = re.compile(r";[ \t]*rport[ \t]*(?:=[^;]*)?(?=;|$)", re.IGNORECASE)
 
 Receiver = Callable[[Message, Flow], None]
 
+Answerable = Callable[[Flow], bool]
+"""Whether what is malformed may be answered to where it came from."""
+
 
 class Arrivals(Protocol):
     """Where udp.py and stream.py hand in what they received."""
@@ -49,6 +52,7 @@ class Arrival:
 
     def __init__(self, metrics: Metrics) -> None:
         self.receiver: Receiver = _drop
+        self.may_answer: Answerable = lambda flow: True
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
 
@@ -75,7 +79,9 @@ class Arrival:
     def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
         """Count what is no message; answer it where enough of a request was understood (RFC 3261 section 21.4.1)."""
         request = malformed.request
-        answered = request is not None and _answer(request, flow, malformed.status, malformed.reason)
+        answered = (
+            request is not None and self.may_answer(flow) and _answer(request, flow, malformed.status, malformed.reason)
+        )
         (self._answered if answered else self._dropped)[flow.transport].inc()
         log.debug(
             "malformed message from {source} over {transport}: {reason}",

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from gateway.config import Listener, Side
 from gateway.metrics import ListenerFigures, Metrics
 from gateway.transport.accept import ConnectionLimits, StreamListener
-from gateway.transport.arrival import Arrival, Receiver
+from gateway.transport.arrival import Answerable, Arrival, Receiver
 from gateway.transport.certificates import CertificateReport
 from gateway.transport.connect import Connector
 from gateway.transport.connections import Connections
@@ -74,6 +74,10 @@ class TransportLayer:
     @receiver.setter
     def receiver(self, receiver: Receiver) -> None:
         self._arrival.receiver = receiver
+
+    def answer_only(self, may_answer: Answerable) -> None:
+        """Answer what is malformed only to where that is allowed; without this, to anybody."""
+        self._arrival.may_answer = may_answer
 
     @property
     def ended(self) -> Callable[[FlowKey], None]:

@@ -128,6 +128,7 @@ class Signalling:
         self.transport.ended = self.registrar.flow_ended
         gate = Gate(self.admission, self._is_in_dialog, self.transactions.receive, self.metrics)
         self.transport.receiver = gate.receive
+        self.transport.answer_only(gate.may_answer)
         self.admission.refresh()
         self.transport.start().addErrback(_raise)
 

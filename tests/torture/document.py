@@ -19,7 +19,7 @@ What the gateway does with each message of RFC 4475 (SIP torture test messages) 
 phone sends it. `tests/torture/test_reactions.py` gives each to the whole signalling over UDP, TCP and TLS and checks
 just this; `tests/sip/test_rfc4475.py` and `tests/sip/test_rfc5118.py` check what the parser reads in it. Where no
 stream is mentioned, the same happens over TCP and TLS and the connection stays up. A stranger on the provider's side
-gets 400 or 505 for what is malformed, and no answer to anything else.
+gets no answer to any of them.
 """
 
 _TITLES_IPV6 = {
