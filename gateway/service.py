@@ -203,6 +203,7 @@ class Gateway:
 
         gate = Gate(self._admission, is_in_dialog, self._transactions.receive, self._metrics)
         self._transport.receiver = gate.receive
+        self._transport.answer_only(gate.may_answer)
         self._settings.renew, self._settings.adopt = self._renew, self._adopt
         self._resolving = LoopingCall(self._admission.refresh)
         self._expiry = LoopingCall(self._registrar.expire)
