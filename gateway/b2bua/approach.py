@@ -11,7 +11,7 @@ callee has answered, when the plan has nothing left, or when the call gives up (
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -25,8 +25,8 @@ from gateway.b2bua.plan import Plan
 from gateway.b2bua.record import LegName
 from gateway.b2bua.stack import Stack
 from gateway.dialog.refresh import Preferences
-from gateway.media.relay import Terms
-from gateway.policy import Attempt, MediaFailure, Refusal
+from gateway.media.relay import Encryption, Terms
+from gateway.policy import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
 from gateway.routing import Route
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
@@ -38,6 +38,9 @@ from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import FailureKind
 from gateway.transport.locate import NotFound
 from gateway.trunk import Way
+
+CHALLENGES: Final = (401, 407)
+"""Statuses that ask for credentials: not the end of what the caller wanted."""
 
 
 class ApproachOwner(LegOwner, Protocol):
@@ -83,11 +86,16 @@ class Approach:
         self._sent: tuple[Way, Terms, bytes] | None = None
         self._credentials: Field | None = None
         self._progressed: CalleeLeg | None = None
+        self._media_refusal: int | None = identity.media_refusal
         self._over = False
 
     def begin(self) -> None:
-        """Try what the plan says first."""
-        self._try(self._plan.first(), None)
+        """Try what the plan says first, or next where this caller has come as far as a challenge before: its answer may
+        be good for one request only."""
+        decision, refusal = self._plan.first(), self._identity.media_refusal
+        if refusal is not None and isinstance(decision, Attempt) and decision.encryption is not Encryption.NONE:
+            decision = self._plan.after(refusal)
+        self._try(decision, None)
 
     def abandon(self, fields: Fields = ()) -> None:
         """Give up, or hang up: whatever the leg under way needs."""
@@ -133,7 +141,12 @@ class Approach:
         if response.status == 503 and self._ways:
             self._next_way()  # RFC 3263 section 4.3: this server, not the service
             return
-        self._try(self._plan.after(response.status), response)
+        decision = self._plan.after(response.status)
+        if response.status in MEDIA_REFUSALS and isinstance(decision, Attempt):
+            self._media_refusal = response.status
+        elif response.status in CHALLENGES:
+            self._identity.media_refusal = self._media_refusal
+        self._try(decision, response)
 
     def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
         """Try the next target, or what the plan has next. Somebody else's certificate is no reason to try elsewhere."""

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.b2bua.approach import Approach
+from gateway.b2bua.approach import CHALLENGES, Approach
 from gateway.b2bua.call import Call
 from gateway.b2bua.caller import CallerLeg
 from gateway.b2bua.dialogs import Dialogs
@@ -44,9 +44,6 @@ log = Logger()
 
 REMEMBERED: Final = 1000
 """Ended calls whose record is kept in memory."""
-
-CHALLENGES: Final = (401, 407)
-"""Statuses that ask for credentials: not the end of what the caller wanted."""
 
 CEILING: Final = 20_000
 """Calls at once; above it new ones are refused with 503 (RFC 3261 section 21.5.4)."""

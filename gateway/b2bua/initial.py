@@ -41,6 +41,8 @@ class Identity:
     tag: str
     cseq: int = 0
     kept_until: float = 0.0
+    media_refusal: int | None = None
+    """The status that refused its media, where other media were let on as far as a challenge."""
 
     def next_cseq(self) -> int:
         """The CSeq number of the next request under this identity."""

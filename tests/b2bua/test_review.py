@@ -510,3 +510,31 @@ def test_sips_uri_of_an_emergency_number_completes_in_clear() -> None:
     ladder.provider.receives("INVITE")
     ladder.provider_flow.fail(FailureKind.REFUSED)
     ladder.clear.receives("INVITE")
+
+
+def test_answer_to_a_challenge_goes_where_the_challenge_came_from() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    second = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(second, 407, fields=(("Proxy-Authenticate", 'Digest realm="r", nonce="n"'),))
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(407)
+    again = ladder.phone.invite(cseq=2)
+    again.headers.add("Proxy-Authorization", 'Digest username="alice", response="0"')
+    ladder.phone.sends(again)
+    third = ladder.provider.receives_request("INVITE")
+    assert third.body == AVP
+    ladder.provider.answers(third, 200, sdp=AVP)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
+
+
+def test_challenge_to_the_encrypted_offer_is_answered_with_one() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 407, fields=(("Proxy-Authenticate", 'Digest realm="r", nonce="n"'),))
+    ladder.provider.receives("ACK")
+    ladder.phone.sends(ladder.phone.invite(cseq=2))
+    assert ladder.provider.receives_request("INVITE").body == SAVP
