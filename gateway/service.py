@@ -39,7 +39,7 @@ from gateway.b2bua.passing import Passing
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.cdr import CdrFile
-from gateway.config import Configuration, ConfigurationError, Domain
+from gateway.config import Configuration, ConfigurationError, Domain, Provider
 from gateway.core import UasCore
 from gateway.dialog.dialog import key_of
 from gateway.health import Health
@@ -61,14 +61,14 @@ from gateway.security.admission import DomainAdmission, Gate, resolver_of
 from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.credentials import CredentialsError
-from gateway.security.memory import CAPACITY, PeerMemory
+from gateway.security.memory import CAPACITY, Feature, Peer, PeerMemory
 from gateway.security.nonces import Nonces
 from gateway.settings import Settings
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.certificates import CertificateError
-from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms
+from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms, Transport
 from gateway.transport.layer import TransportLayer
 from gateway.transport.locate import Locator
 from gateway.transport.resolve import Names
@@ -168,6 +168,7 @@ class Gateway:
         dialogs = Dialogs()
         self._overload = Overload(reactor)
         self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
+        self._health.spoke = self._note_answer
         self._trunk.order = self._health.order
         self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_token)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
@@ -276,6 +277,10 @@ class Gateway:
         """New calls and registrations go by this configuration; those in progress keep what they began with."""
         self._router.adopt(configuration)
         self._health.start(configuration.providers)
+
+    def _note_answer(self, provider: Provider, target: Target) -> None:
+        if target.transport is Transport.TLS:
+            self._memory.saw(Peer.of(provider), Feature.TLS, did=True)
 
     def _is_bound(self, aor: str, flow: FlowKey) -> bool:
         return any(binding.flow == flow for binding in self._store.find(aor))
