@@ -136,6 +136,8 @@ class Media:
     """Sides whose parties may send RTCP in clear beside SRTP."""
     constant_ssrc: tuple[Side, ...] = ()
     """Sides whose parties get one SSRC for the whole call."""
+    ng_listen: Annotated[str, fields.ng_listener] | None = None
+    """Where the first worker answers others' NG commands; the next worker has the next port."""
 
 
 @attrs.frozen

@@ -114,6 +114,16 @@ def relay_node(value: object) -> str:
     return value
 
 
+def ng_listener(value: object) -> str:
+    """IP:PORT of this machine."""
+    found = _NODE.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or found is None or not _is_address(found["host"].strip("[]")):
+        raise Unacceptable(value, "IP:PORT, such as 127.0.0.1:2223")
+    if not 1024 <= int(found["port"]) <= 65535 - 256:
+        raise Unacceptable(value, "a port from 1024 to 65279: every worker has one of its own")
+    return value
+
+
 def method(value: object) -> str:
     """A SIP method that can be challenged: neither ACK nor CANCEL can (RFC 3261 section 22.1)."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3,20}", value) or value in ("ACK", "CANCEL"):

@@ -58,6 +58,7 @@ provider_address = "::1"
 phone_advertised = "192.0.2.1"
 provider_advertised = "2001:db8::1"
 dscp = 34
+ng_listen = "127.0.0.1:2223"
 plain_rtcp = ["phones"]
 constant_ssrc = ["phones", "provider"]
 
@@ -155,6 +156,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
             phone_advertised="192.0.2.1",
             provider_advertised="2001:db8::1",
             dscp=34,
+            ng_listen="127.0.0.1:2223",
             plain_rtcp=(Side.PHONES,),
             constant_ssrc=(Side.PHONES, Side.PROVIDER),
         ),
@@ -234,6 +236,8 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("[media]\n", '[media]\nports = "20000-20002"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "1-20000"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "20000-70000"\n', "media.ports: found"),
+        ("[media]\n", '[media]\nng_listen = "host:2223"\n', 'media.ng_listen: found "host:2223", allowed: IP:PORT'),
+        ("[media]\n", '[media]\nng_listen = "[::1]:65535"\n', 'media.ng_listen: found "[::1]:65535", allowed: a port'),
         ("[media]\n", "[media]\ndscp = 64\n", "media.dscp: found 64, allowed: a number from 0 to 63"),
         ("[media]\n", '[media]\nphone_address = "host"\n', 'media.phone_address: found "host", allowed: an IP address'),
         (

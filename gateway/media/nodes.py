@@ -80,6 +80,7 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
         media.dscp,
         plain_rtcp=media.plain_rtcp,
         constant_ssrc=media.constant_ssrc,
+        ng=_ng_address(media.ng_listen, index),
     )
     identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]
     terms = attrs.evolve(terms, socket=directory / f"worker-{identity}.sock")
@@ -89,6 +90,14 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
             raise RelayFailure(f"{path} is too long for a UNIX socket: choose a shorter state_directory")
     process = WorkerProcess(reactors.clock, reactors.processes, terms)
     return Node(f"worker {index}", unix_client(reactors.clock, reactors.unix, own, terms.socket), process)
+
+
+def _ng_address(first: str | None, index: int) -> str | None:
+    """Of the worker with that number: each has the port after the one before."""
+    if first is None:
+        return None
+    host, _, port = first.rpartition(":")
+    return f"{host}:{int(port) + index}"
 
 
 def _rtpengine(reactors: Reactors, address: str) -> Node:

@@ -47,6 +47,8 @@ class WorkerTerms:
     plain_rtcp: tuple[str, ...] = ()
     constant_ssrc: tuple[str, ...] = ()
     """Sides that need these quirks."""
+    ng: str | None = None
+    """HOST:PORT where it answers others, too."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = 60.0
@@ -63,6 +65,7 @@ class WorkerTerms:
             f"--dscp={self.dscp}",
             *(f"--plain-rtcp={side}" for side in self.plain_rtcp),
             *(f"--constant-ssrc={side}" for side in self.constant_ssrc),
+            *([f"--ng={self.ng}"] if self.ng is not None else []),
             f"--quarantine={self.quarantine}",
             f"--media-timeout={self.media_timeout}",
         ]

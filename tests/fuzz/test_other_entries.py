@@ -81,21 +81,21 @@ class OneDatagram:
 def test_the_ng_socket_of_a_worker(tmp_path: Path) -> None:
     options = ["--socket", str(tmp_path / "ng"), "--interface", "127.0.0.1", "--ports", "39000-39199"]
     worker = Worker(_parser().parse_args([*options, "--quarantine", "0"]))
-    control, wire = worker._control, OneDatagram()
+    control, wire = worker._controls[0], OneDatagram()
     own = control.socket
     control.socket = wire  # type: ignore[assignment]
     for data in inputs(21, COUNT, NG_GOOD, NG_PIECES):
         wire.data = data
         control.receive()
-        if len(worker._commands.calls) > 20:
-            for name in list(worker._commands.calls):
-                worker._commands.execute({"command": "delete", "call-id": name})
+        if len(control.commands.calls) > 20:
+            for name in list(control.commands.calls):
+                control.commands.execute({"command": "delete", "call-id": name})
     assert len(control._replies) <= REMEMBERED
     wire.data = b'honest {"command": "ping"}'
     control.receive()
     assert wire.sent == b'honest {"result": "pong"}'
-    for name in list(worker._commands.calls):
-        worker._commands.execute({"command": "delete", "call-id": name})
+    for name in list(control.commands.calls):
+        control.commands.execute({"command": "delete", "call-id": name})
     assert isinstance(own, socket.socket)
     own.close()
 

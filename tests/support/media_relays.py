@@ -124,6 +124,15 @@ def worker(
 
 
 @contextmanager
+def others(worker: Ng, target: tuple[str, int]) -> Iterator[Ng]:
+    """Asks the worker where it answers others than the gateway."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind((target[0], 0))
+        own.settimeout(3.0)
+        yield attrs.evolve(worker, name="others", own=own, target=target)
+
+
+@contextmanager
 def rtpengine(directory: Path, interfaces: tuple[str, ...] = ()) -> Iterator[Ng]:
     """Debian's rtpengine in userspace."""
     if shutil.which("rtpengine") is None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from gateway.media.worker.commands import Commands, Limits
-from gateway.media.worker.control import Control, SocketTaken, bound
+from gateway.media.worker.control import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortRange
@@ -40,15 +40,21 @@ class Worker:
         self._interfaces = Interfaces(options.interfaces, ports)
         quirks = Quirks(frozenset(options.plain_rtcp), frozenset(options.constant_ssrc))
         plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
-        self._commands = Commands(plant, Limits(options.media_timeout))
+        limits = Limits(options.media_timeout)
         self._path: Path = options.socket
-        self._control = Control(bound(self._path), self._commands, self._clock)
+        self._controls = [Control(bound(self._path), Commands(plant, limits), self._clock)]
+        # Others' calls are kept apart from the gateway's: neither sees nor ends the other's.
+        self._ng: tuple[str, int] | None = _host_and_port(options.ng)
+        self._others = Commands(plant, limits)
         self._idle: float = options.idle
         self._told: float | None = None
+        self._complaint: int | None = None
 
     def run(self) -> None:
         """Until told to end, or until nobody needs it."""
-        self.loop.watch(self._control.socket, self._control.receive)
+        for control in self._controls:
+            self.loop.watch(control.socket, control.receive)
+        self._listen()
         # Nothing on the way of packets makes cycles, and ended calls break theirs: counting references is enough.
         gc.collect()
         gc.freeze()
@@ -61,15 +67,34 @@ class Worker:
         self._told = monotonic()
 
     def _tick(self, now: float) -> None:
+        self._listen()
         self._interfaces.expire(now)
-        is_orphaned = 0 < self._idle < now - self._control.heard
-        self._commands.expire(now, is_orphaned)
-        if self._commands.calls:
+        heard = max(control.heard for control in self._controls)
+        is_orphaned = 0 < self._idle < now - heard
+        for control in self._controls:
+            control.commands.expire(now, is_orphaned)
+        if any(control.commands.calls for control in self._controls):
             return
         # Asked anything after it was told to end, it has a new master and stays.
-        is_dismissed = self._told is not None and self._control.heard <= self._told
+        is_dismissed = self._told is not None and heard <= self._told
         if is_dismissed or is_orphaned:
             self.loop.running = False
+
+    def _listen(self) -> None:
+        """Open the NG port for others, sooner or later: an earlier worker may have it until its calls end."""
+        if self._ng is None:
+            return
+        try:
+            own = bound_udp(*self._ng)
+        except OSError as error:
+            if error.errno != self._complaint:
+                print(f"media worker: NG at {self._ng[0]} port {self._ng[1]}: {error.strerror}", file=sys.stderr)
+            self._complaint = error.errno
+            return
+        self._ng = None
+        control = Control(own, self._others, self._clock)
+        self._controls.append(control)
+        self.loop.watch(own, control.receive)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -115,8 +140,16 @@ def _parser() -> argparse.ArgumentParser:
         ("--constant-ssrc", "send parties on that interface one SSRC"),
     ):
         parser.add_argument(quirk, action="append", default=[], metavar="NAME", help=what)
+    parser.add_argument("--ng", metavar="HOST:PORT", help="answer NG over UDP there, in JSON or bencoding, too")
     parser.add_argument("--dscp", type=int, default=46, help="DSCP of media packets")
     return parser
+
+
+def _host_and_port(written: str | None) -> tuple[str, int] | None:
+    if written is None:
+        return None
+    host, _, port = written.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def _raise_file_limit() -> None:

@@ -1,4 +1,4 @@
-"""NG over datagrams: a cookie, a space, a JSON dictionary; the reply carries the same cookie.
+"""NG over datagrams: a cookie, a space, a dictionary in JSON or bencoding; the reply is written like the request.
 
 A request that comes again (its reply was lost) gets the same reply again and is not done twice. Whatever else arrives
 is counted and dropped: no datagram stops the worker. A UNIX socket is left behind by a worker that died; `bound`
@@ -14,6 +14,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
+from gateway.media.worker import bencode
 from gateway.media.worker.commands import Commands
 from gateway.media.worker.loop import Clock
 
@@ -49,12 +50,24 @@ def bound(path: Path) -> socket.socket:
     return result
 
 
+def bound_udp(address: str, port: int) -> socket.socket:
+    """A UDP socket at a numeric address. Raises OSError. Whoever can reach it commands the relay."""
+    result = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    result.setblocking(False)
+    try:
+        result.bind((address, port))
+    except OSError:
+        result.close()
+        raise
+    return result
+
+
 class Control:
     """Answers what arrives at `own`, a bound datagram socket of any family."""
 
     def __init__(self, own: socket.socket, commands: Commands, clock: Clock) -> None:
         self.socket = own
-        self._commands = commands
+        self.commands = commands
         self._clock = clock
         self._replies: OrderedDict[tuple[object, bytes], bytes] = OrderedDict()
         self.dropped = 0
@@ -79,15 +92,18 @@ class Control:
         self._send(reply, source)
 
     def _execute(self, body: bytes) -> bytes:
+        is_json = not body.startswith(b"d")
         try:
-            fields = json.loads(body)
+            fields = json.loads(body) if is_json else bencode.decode(body)
         except (ValueError, RecursionError):
+            fields = None
+        if isinstance(fields, dict):
+            # Some write "transport protocol" where others have "transport-protocol".
+            result = self.commands.execute({key.replace(" ", "-"): value for key, value in fields.items()})
+        else:
             self.dropped += 1
-            return _ERROR
-        if not isinstance(fields, dict):
-            self.dropped += 1
-            return _ERROR
-        return json.dumps(self._commands.execute(fields)).encode()
+            result = {"result": "error", "error-reason": "Could not decode dictionary"}
+        return json.dumps(result).encode() if is_json else bencode.encode(result)
 
     def _remember(self, key: tuple[object, bytes], reply: bytes) -> None:
         self._replies[key] = reply
@@ -99,6 +115,3 @@ class Control:
             self.socket.sendto(reply, target)  # type: ignore[call-overload]
         except OSError:  # it has gone, or its queue is full: it will ask again
             self.dropped += 1
-
-
-_ERROR: Final = b'{"result": "error", "error-reason": "Could not decode dictionary"}'
