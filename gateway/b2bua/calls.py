@@ -26,6 +26,7 @@ from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.record import CallRecord, Direction, Json, LegName
 from gateway.b2bua.stack import Stack
 from gateway.config import Provider, Side
+from gateway.dialog.dialog import key_of
 from gateway.media.relay import Encryption, RelayFailure
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
@@ -97,10 +98,14 @@ class Calls:
             call.begin()
 
     def cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
-        """The INVITE of this transaction was cancelled."""
+        """The INVITE of this transaction was cancelled: one that began a call, or one within it."""
         call = self._by_transaction.get(transaction)
         if call is not None:
             call.cancelled(cancel)
+            return
+        leg = self._dialogs.leg_of(key_of(cancel))
+        if leg is not None:
+            leg.receive_cancel(transaction, cancel)
 
     def media_lost(self, ids: Iterable[str]) -> None:
         """The relay lost the media of these calls: another takes over, or they end on both sides and say why."""

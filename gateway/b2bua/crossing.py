@@ -25,6 +25,7 @@ from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable, is_und
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
+from gateway.transaction.client import ClientTransaction
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import TransactionFailure
 
@@ -58,6 +59,7 @@ class Crossing:
             call.media_path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media
         )
         self._answered = False
+        self._sent: ClientTransaction | None = None
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
@@ -70,6 +72,7 @@ class Crossing:
             return
         self._open(True)
         if self._is_invite:
+            self._origin.may_cancel(self._transaction, self._cancelled)
             self._origin.respond(self._transaction, self._request.response(100))
         path, body = self._call.media_path, self._request.body
         if self._offers:
@@ -99,7 +102,16 @@ class Crossing:
         self._close()
         self._origin.respond(self._transaction, self._request.response(status))
 
+    def _cancelled(self) -> None:
+        """The origin gave its INVITE up. The peer's final response goes back: 487, or what was faster."""
+        if self._sent is not None:
+            self._sent.cancel()
+
     def _send(self, body: bytes) -> None:
+        if self._transaction.is_cancelled:
+            self._close()
+            self._origin.respond(self._transaction, self._request.response(487))
+            return
         headers = self._request.headers
         fields = [*crossing(headers, self._peer.terms.side, body), *capabilities(headers)]
         try:
@@ -109,7 +121,7 @@ class Crossing:
             self._close()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
             return
-        sent = self._peer.send(request, self)
+        self._sent = sent = self._peer.send(request, self)
         if self._is_invite:
             # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
             # CANCEL has a time-out of its own, whatever has become of the call meanwhile.

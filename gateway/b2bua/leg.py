@@ -118,6 +118,7 @@ class Leg:
         self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
         """What INVITEs of ours were sent with, for their ACKs, by CSeq (RFC 3261 section 22.1)."""
         self._open: list[ServerTransaction] = []
+        self._cancels: dict[ServerTransaction, Callable[[], None]] = {}
 
     @property
     def is_toward_provider(self) -> bool:
@@ -173,6 +174,18 @@ class Leg:
         if self.dialog is not None:
             self.dialog.refresh_target(request)
         self.respond(transaction, request.response(200))
+
+    def may_cancel(self, transaction: ServerTransaction, cancelled: Callable[[], None]) -> None:
+        """Let `cancelled` be called when the peer cancels this INVITE of its, before it is answered."""
+        self._cancels = {one: told for one, told in self._cancels.items() if not one.is_answered}
+        self._cancels[transaction] = cancelled
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The peer cancelled an INVITE within the dialog (RFC 3261 section 9.2)."""
+        self.note_request(cancel)
+        cancelled = self._cancels.pop(transaction, None)
+        if cancelled is not None:
+            cancelled()
 
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
         """A PRACK of nothing that this leg sent (RFC 3262 section 3)."""
@@ -312,6 +325,7 @@ class Leg:
         self.ended = True
         unanswered = [one for one in self._open if not one.is_answered]
         self._open.clear()
+        self._cancels.clear()
         for transaction in unanswered:
             self.respond(transaction, transaction.request.response(487))
         self.session.stop()

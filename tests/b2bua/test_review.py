@@ -538,3 +538,39 @@ def test_challenge_to_the_encrypted_offer_is_answered_with_one() -> None:
     ladder.provider.receives("ACK")
     ladder.phone.sends(ladder.phone.invite(cseq=2))
     assert ladder.provider.receives_request("INVITE").body == SAVP
+
+
+def cancel_of(ladder: Ladder, invite: Request, answer: Response) -> Request:
+    """The CANCEL of a phone's re-INVITE."""
+    cancel = ladder.phone.within(answer, "CANCEL", cseq=invite.cseq.number)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    return cancel
+
+
+def test_reinvite_that_is_cancelled_is_cancelled_on_the_other_side_too() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(again)
+    change = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(change, 180)
+    ladder.phone.sends(cancel_of(ladder, again, answer))
+    ladder.provider.answers(ladder.provider.receives_request("CANCEL"), 200)
+    ladder.provider.answers(change, 487)
+    assert came(ladder.phone) == ["100 INVITE", "180 INVITE", "200 CANCEL", "487 INVITE"]
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_reinvite_that_is_cancelled_while_the_relay_is_asked_does_not_leave() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.relay.held = True
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(again)
+    ladder.phone.sends(cancel_of(ladder, again, answer))
+    ladder.relay.release()
+    assert came(ladder.phone) == ["100 INVITE", "200 CANCEL", "487 INVITE"]
+    ladder.provider.receives_nothing()
+    ladder.relay.held = False
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=3))
+    ladder.provider.receives("INVITE")
