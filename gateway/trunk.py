@@ -8,6 +8,9 @@ first, in clear only where the policy allows it and TLS is lacking.
 
 It never goes on after a certificate that does not verify: another target of the same name is no better proof of who it
 is, and an attacker must not be able to choose the target by spoiling one.
+
+A connection that was up already and closes before any response says nothing about its target: the request goes there
+once more, over a new one.
 """
 
 from __future__ import annotations
@@ -118,6 +121,8 @@ class _Forwarding:
     dress: Dressed
     _attempt: Attempt | None = attrs.field(default=None, init=False)
     _left: list[Way] = attrs.field(factory=list, init=False)
+    _way: Way | None = attrs.field(default=None, init=False)
+    _may_repeat: bool = attrs.field(default=False, init=False)
     _terms: CallTerms = attrs.field(init=False)
     _known: Capability = attrs.field(init=False)
     _peer: Peer = attrs.field(init=False)
@@ -134,6 +139,7 @@ class _Forwarding:
 
     def receive_response(self, response: Response) -> None:
         """Hand it on. Whatever it says, its sender speaks what it came over."""
+        self._may_repeat = False
         if self._attempt is not None and self._attempt.signalling is Signalling.TLS:
             self.trunk.memory.saw(self._peer, Feature.TLS, did=True)
         self.user.receive_response(response)
@@ -143,6 +149,8 @@ class _Forwarding:
         transport = failure.transport
         if transport is None or self._attempt is None:
             self.user.transaction_failed(failure)
+        elif self._may_repeat and self._way is not None and transport.kind is FailureKind.CLOSED:
+            self._send(self._way())
         elif self._left and transport.kind is not FailureKind.CERTIFICATE:
             self._next()
         else:
@@ -185,7 +193,12 @@ class _Forwarding:
         self.user.transaction_failed(TransactionFailure(Cause.TRANSPORT, reason))
 
     def _next(self) -> None:
-        flow = self._left.pop(0)()
+        self._way = self._left.pop(0)
+        flow = self._way()
+        self._send(flow, may_repeat=flow.is_connected)
+
+    def _send(self, flow: Flow, may_repeat: bool = False) -> None:
+        self._may_repeat = may_repeat
         request = attrs.evolve(self.request, headers=self.request.headers.copy())
         self.dress(request, flow)
         self.transactions.send_request(request, flow, self)

@@ -33,6 +33,9 @@ class Road:
         self.unknown: set[str] = set()
         self.tried: list[str] = []
         self.terms: list[TlsTerms | None] = []
+        self.stale: list[FailureKind] = []
+        """What becomes, one by one, of requests over connections that were up already; then they are up no more."""
+        self.provisional = False
         self.now = 1000.0
         self.metrics = Metrics(CollectorRegistry())
         self.memory = PeerMemory(lambda: self.now, self.metrics)
@@ -54,10 +57,14 @@ class Road:
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
         self.tried.append(str(target.transport))
         self.terms.append(tls)
-        return RecordingFlow(target.transport.value, side)
+        flow = RecordingFlow(target.transport.value, side)
+        flow.connected = bool(self.stale)
+        return flow
 
     def send_request(self, request: Request, flow: Flow, user: TransactionUser) -> None:
-        kind = self.failures.get(flow.transport.value)
+        if self.provisional:
+            user.receive_response(request.response(100))
+        kind = self.stale.pop(0) if self.stale else self.failures.get(flow.transport.value)
         if kind is None:
             user.receive_response(request.response(200))
         else:
@@ -175,3 +182,26 @@ def test_a_peer_that_lacks_tls_is_asked_again_after_a_while() -> None:
     road.carries(Security.PREFERRED)
     assert road.tried == ["tls", "udp"]
     assert road.memory.all()[0][1].at(Feature.TLS, did=True) is None
+
+
+@pytest.mark.parametrize(
+    ("stale", "tried"),
+    [
+        ([FailureKind.CLOSED], 2),
+        ([FailureKind.CLOSED, FailureKind.CLOSED], 2),
+        ([FailureKind.CERTIFICATE], 1),
+    ],
+)
+def test_a_connection_that_was_up_and_is_dead_is_replaced_once(stale: list[FailureKind], tried: int) -> None:
+    road = Road()
+    road.stale = [*stale]
+    user = road.carries(Security.REQUIRED)
+    assert len(road.tried) == tried
+    assert len(user.responses) == (stale == [FailureKind.CLOSED])
+
+
+def test_a_request_that_was_heard_of_is_not_repeated() -> None:
+    road = Road()
+    road.stale, road.provisional = [FailureKind.CLOSED], True
+    assert len(road.carries(Security.REQUIRED).failures) == 1
+    assert road.tried == ["tls"]

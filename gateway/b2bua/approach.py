@@ -7,6 +7,9 @@
 
 An attempt with the same media terms as the one before uses the same rewritten offer. Everything here ends when the
 callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
+
+A connection that was up already may turn out to be dead as the INVITE is sent over it: that says nothing about its
+target, which gets the INVITE once more over a new one.
 """
 
 from __future__ import annotations
@@ -84,6 +87,7 @@ class Approach:
         self._rewritten: tuple[Terms, bytes] | None = None
         self._preferences = Preferences()
         self._sent: tuple[Way, Terms, bytes] | None = None
+        self._was_connected = False
         self._credentials: Field | None = None
         self._progressed: CalleeLeg | None = None
         self._media_refusal: int | None = identity.media_refusal
@@ -151,7 +155,9 @@ class Approach:
     def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
         """Try the next target, or what the plan has next. Somebody else's certificate is no reason to try elsewhere."""
         kind = failure.transport.kind if failure.transport is not None else FailureKind.TIMEOUT
-        if self._ways and kind is not FailureKind.CERTIFICATE:
+        if kind is FailureKind.CLOSED and self._was_connected and not leg.has_heard and self._sent is not None:
+            self._send(*self._sent, is_repeated=True)
+        elif self._ways and kind is not FailureKind.CERTIFICATE:
             self._next_way()
         elif failure.transport is None:
             self._try(self._plan.after(408), None)
@@ -207,12 +213,14 @@ class Approach:
         self._rewritten = (terms, sdp)
         self._send(way, terms, sdp)
 
-    def _send(self, way: Way, terms: Terms, sdp: bytes) -> None:
+    def _send(self, way: Way, terms: Terms, sdp: bytes, is_repeated: bool = False) -> None:
         if self._over:
             return
         user = self._invite.from_.uri.user or ""
         leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user, way)
-        self.leg = CalleeLeg(leg_terms, way(), self._stack, self._owner, self)
+        flow = way()
+        self._was_connected = flow.is_connected and not is_repeated
+        self.leg = CalleeLeg(leg_terms, flow, self._stack, self._owner, self)
         self.leg.session.preferences = self._preferences
         self._sent = (way, terms, sdp)
         request = initial_request(self._invite, self._route, self._identity, sdp)

@@ -50,6 +50,8 @@ class CalleeLeg(Leg):
     def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
         super().__init__(terms, flow, stack, owner)
         self.request: Request | None = None
+        self.has_heard = False
+        """Whether any response came."""
         self._inviter = inviter
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Dialog] = {}
@@ -99,6 +101,7 @@ class CalleeLeg(Leg):
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
+        self.has_heard = True
         if response.status < 200 and not self._abandoned and self._winner is None:
             self._restart_ringing_timer()  # first: whatever else it says, the transaction has no timer any more
         self.note_received(response)

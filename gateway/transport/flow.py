@@ -248,6 +248,11 @@ class Flow(ABC):
         """False once the flow has failed or ended; a connecting flow is open."""
 
     @property
+    def is_connected(self) -> bool:
+        """Whether a connection is up, which may have died unnoticed; UDP has none."""
+        return False
+
+    @property
     @abstractmethod
     def key(self) -> FlowKey:
         """What finds this flow again, as long as it is open."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.config import Security
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import FailureKind
-from tests.support.ladder import AVP, SAVP, Ladder, drain
+from tests.support.ladder import AVP, SAVP, Ladder, TestFlow, drain
 
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
 
@@ -352,3 +354,63 @@ def test_phone_that_was_given_the_gateways_address_as_its_domain() -> None:
     assert str(onward.to) == "<sip:bob@example.com>"
     assert str(onward.from_.uri) == "sip:alice@example.com"
     assert b"192.0.2" not in onward.to_bytes()
+
+
+def rings_over_a_connection_that_is_up(ladder: Ladder) -> tuple[TestFlow, Request]:
+    """The connection, replaced already by a new one, and the INVITE that went over it."""
+    connection = ladder.provider_flow
+    connection.connected = True
+    _, onward = ring(ladder)
+    ladder.reconnect_provider()
+    return connection, onward
+
+
+def test_dead_connection_is_replaced_once_before_anything_else_is_tried() -> None:
+    ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
+    dead, lost = rings_over_a_connection_that_is_up(ladder)
+    dead.fail(FailureKind.CLOSED)
+    ladder.clear.receives_nothing()
+    onward = ladder.provider.receives_request("INVITE")
+    assert onward.cseq.number > lost.cseq.number
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(200)
+    record = next(ladder.calls.records())
+    assert record.verdict == "ENCRYPTED_TO_PROVIDER"
+    assert [asked for asked in ladder.relay.asked if asked[0] == "offer"] == [("offer", "caller", None)]
+
+
+def test_second_dead_connection_ends_the_call() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    dead, _ = rings_over_a_connection_that_is_up(ladder)
+    ladder.provider_flow.connected = True
+    dead.fail(FailureKind.CLOSED)
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.CLOSED)
+    ladder.phone.receives(503)
+    ladder.ends_clean()
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CERTIFICATE, FailureKind.REFUSED])
+def test_connection_that_fails_otherwise_is_not_replaced(kind: FailureKind) -> None:
+    ladder = Ladder(Security.REQUIRED)
+    dead, _ = rings_over_a_connection_that_is_up(ladder)
+    dead.fail(kind)
+    ladder.provider.receives_nothing()
+    ladder.phone.receives(503)
+    ladder.ends_clean()
+
+
+def test_connection_that_dies_after_a_response_or_while_new_is_not_replaced() -> None:
+    for was_up in (True, False):
+        ladder = Ladder(Security.REQUIRED)
+        connection = ladder.provider_flow
+        connection.connected = was_up
+        _, onward = ring(ladder)
+        if was_up:
+            ladder.provider.answers(onward, 100)
+        ladder.reconnect_provider()
+        connection.fail(FailureKind.CLOSED)
+        ladder.provider.receives_nothing()
+        ladder.phone.receives(503)
+        ladder.ends_clean()

@@ -99,10 +99,15 @@ class TestFlow(Flow):
         super().__init__(listener, local, remote, Address(listener.advertised_host or listener.address, listener.port))
         self.sent: deque[Message] = deque()
         self.open = True
+        self.connected = False
 
     @property
     def is_open(self) -> bool:
         return self.open
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connected
 
     @property
     def key(self) -> FlowKey:

@@ -20,7 +20,7 @@ from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Transpor
 class RecordingFlow(Flow):
     """A flow that keeps what is sent. Parses it, so that what cannot be read fails the test."""
 
-    __slots__ = ("_is_open", "sent", "watchers")
+    __slots__ = ("_is_open", "connected", "sent", "watchers")
 
     def __init__(self, transport: str = "udp", side: Side = Side.PHONES, port: int = 5060) -> None:
         tls = Path("certs/none.pem") if transport == "tls" else None
@@ -30,10 +30,15 @@ class RecordingFlow(Flow):
         self.sent: list[Message] = []
         self.watchers: set[object] = set()  # those who have not stopped watching
         self._is_open = True
+        self.connected = False
 
     @property
     def is_open(self) -> bool:
         return self._is_open
+
+    @property
+    def is_connected(self) -> bool:
+        return self.connected
 
     @property
     def key(self) -> FlowKey:
