@@ -42,6 +42,7 @@ from gateway.cdr import CdrFile
 from gateway.config import Configuration, ConfigurationError, Domain, Provider
 from gateway.core import UasCore
 from gateway.dialog.dialog import key_of
+from gateway.garbage import spare_what_stays
 from gateway.health import Health
 from gateway.history import CallHistory
 from gateway.kept import KeptTable, prepare
@@ -235,6 +236,7 @@ class Gateway:
                 address=self._transport.address_of(listener.name),
             )
         log.info("administration on http://{address}:{port}/", address=admin.address, port=self._admin.getHost().port)
+        spare_what_stays()
         log.info("ready")
 
     @inlineCallbacks

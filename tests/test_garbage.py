@@ -1,0 +1,31 @@
+"""How the garbage collector is set up."""
+
+import gc
+
+from gateway.garbage import THRESHOLDS, spare_what_stays
+
+
+def test_what_exists_is_not_looked_at_again_and_the_rest_seldom() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_what_stays()
+        assert gc.get_freeze_count() > 1000
+        assert gc.get_threshold() == THRESHOLDS
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+
+
+def test_calls_that_refer_to_themselves_are_still_freed() -> None:
+    before = gc.get_threshold()
+    try:
+        spare_what_stays()
+        freed = sum(each["collected"] for each in gc.get_stats())
+        for _ in range(100_000):
+            cycle: list[object] = []
+            cycle.append(cycle)
+        assert sum(each["collected"] for each in gc.get_stats()) - freed > 90_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
