@@ -21,6 +21,8 @@ from gateway.kept import KeptTable
 
 REMEMBERED: Final = 1000
 """Calls of before the start that lists show."""
+KEPT: Final = 1_000_000
+"""Calls in the file, whatever the retention: some 4 GB."""
 ROUND_SECONDS: Final = 3600.0
 DAY_SECONDS: Final = 86_400.0
 
@@ -79,3 +81,4 @@ class CallHistory:
 
     def _drop_old(self) -> None:
         self._table.drop_before(self._now() - self._days * DAY_SECONDS)
+        self._table.drop_beyond(KEPT)

@@ -75,6 +75,13 @@ class KeptTable:
         if not self._stopped:
             self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._unread)
 
+    def drop_beyond(self, count: int) -> None:
+        """Keep the newest ``count`` values at most."""
+        if not self._stopped:
+            self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(
+                self._unread
+            )
+
     def stop(self) -> Deferred[None]:
         """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
         self._stopped = True
@@ -155,6 +162,11 @@ def _find(transaction: Transaction, key: str) -> Value | None:
 
 def _drop_before(transaction: Transaction, at: float) -> None:
     transaction.execute("DELETE FROM kept WHERE at < ?", (at,))
+
+
+def _drop_beyond(transaction: Transaction, count: int) -> None:
+    newest = "SELECT key FROM kept ORDER BY at DESC LIMIT -1 OFFSET ?"
+    transaction.execute(f"DELETE FROM kept WHERE key IN ({newest})", (count,))  # noqa: S608 - our own words
 
 
 def _write(transaction: Transaction, notes: _Notes) -> None:

@@ -65,6 +65,15 @@ def test_what_is_too_old_is_dropped(path: Path) -> None:
     assert opened.all() == [("new", {})]
 
 
+def test_the_newest_are_kept_when_there_are_too_many(path: Path) -> None:
+    opened = Opened(path)
+    for number in (3, 1, 2, 5, 4):
+        opened.table.put(str(number), float(number), {})
+    opened.clock.advance(WRITE_DELAY)
+    opened.table.drop_beyond(2)
+    assert [key for key, _ in opened.all()] == ["4", "5"]
+
+
 def test_a_write_that_fails_is_tried_again_and_what_waits_is_bounded(path: Path) -> None:
     opened = Opened(path)
     opened.database.failing = True

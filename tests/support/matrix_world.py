@@ -59,6 +59,8 @@ class Behaviour:
     certificate: str = "good"
     versions: tuple[int, int] = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
     wants_certificate: bool = False
+    """A certificate of ours, from the authority that both trust."""
+    gets_certificate: bool = False
     answer: int = 200
     """To an offer of SRTP: 200, 488, 415, 606; RTP it takes always."""
     answers_rtp: bool = False
@@ -81,7 +83,8 @@ PROVIDERS: Final = {
     "certificate self-signed": Behaviour(certificate="self-signed"),
     "certificate of another name": Behaviour(certificate="another"),
     "certificate of an unknown CA": Behaviour(certificate="unknown"),
-    "wants our certificate, has none": Behaviour(wants_certificate=True),
+    "wants our certificate, gets it": Behaviour(wants_certificate=True, gets_certificate=True),
+    "wants our certificate, gets none": Behaviour(wants_certificate=True),
 }
 
 
@@ -308,9 +311,11 @@ class World:
 
     def _start_gateway(self, security: Security, downgrade: Downgrade) -> None:
         network, authority = self.network, self.authority
-        provider = Provider("main", f"sip:{NAME};transport=tls", trust=authority.file, fallback_uri=FALLBACK)
-        self.ladder = ladder = Ladder(security, FALLBACK, downgrade, provider, network)
         files = authority.directory / "gateway.pem", authority.directory / "gateway.key"
+        provider = Provider("main", f"sip:{NAME};transport=tls", trust=authority.file, fallback_uri=FALLBACK)
+        if self.behaviour.gets_certificate:
+            provider = attrs.evolve(provider, certificate=files[0], private_key=files[1])
+        self.ladder = ladder = Ladder(security, FALLBACK, downgrade, provider, network)
         listeners = (
             PHONES,
             Listener("secure phones", Side.PHONES, "tls", PHONES.address, 5061, None, *files),
@@ -485,7 +490,9 @@ class World:
         context.use_certificate_chain_file(str(file.with_suffix(".pem")))
         context.use_privatekey_file(str(file.with_suffix(".key")))
         if self.behaviour.wants_certificate:
-            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
+            context.load_verify_locations(str(self.authority.file))
+            must = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+            context.set_verify(must, lambda *arguments: bool(arguments[-1]))
         return context
 
     def _client_context(self) -> SSL.Context:
