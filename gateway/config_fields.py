@@ -107,10 +107,14 @@ def uri_transport(uri: str) -> str | None:
 
 
 def relay_node(value: object) -> str:
-    """HOST:PORT of an rtpengine's NG listener."""
-    found = _NODE.fullmatch(value) if isinstance(value, str) else None
-    if not isinstance(value, str) or found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
-        raise Unacceptable(value, "HOST:PORT, such as 127.0.0.1:22222")
+    """HOST:PORT of an rtpengine's NG listener, and how many calls it takes beside others: HOST:PORT=WEIGHT."""
+    node, _, weight = value.partition("=") if isinstance(value, str) else ("", "", "")
+    found = _NODE.fullmatch(node)
+    is_known = found is not None and _is_host(found["host"]) and _is_port(found["port"])
+    if not isinstance(value, str) or not is_known or not re.fullmatch(r"[1-9]\d{0,2}", weight or "1"):
+        raise Unacceptable(
+            value, "HOST:PORT, such as 127.0.0.1:22222, or with a weight from 1 to 999: 127.0.0.1:22222=3"
+        )
     return value
 
 

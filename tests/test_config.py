@@ -52,7 +52,7 @@ relay = "rtpengine"
 address = "127.0.0.1"
 ports = "20000-20999"
 workers = 2
-rtpengine = ["127.0.0.1:22222", "[::1]:22222"]
+rtpengine = ["127.0.0.1:22222=3", "[::1]:22222"]
 phone_address = "10.0.0.1"
 provider_address = "::1"
 phone_advertised = "192.0.2.1"
@@ -150,7 +150,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
             "rtpengine",
             PortRange(20000, 20999),
             2,
-            ("127.0.0.1:22222", "[::1]:22222"),
+            ("127.0.0.1:22222=3", "[::1]:22222"),
             phone_address="10.0.0.1",
             provider_address="::1",
             phone_advertised="192.0.2.1",
@@ -252,6 +252,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ),
         ("[media]\n", "[media]\nworkers = 257\n", "media.workers: found 257, allowed: a number from 0 to 256"),
         ("[media]\n", '[media]\nrtpengine = ["x"]\n', 'media.rtpengine[0]: found "x", allowed: HOST:PORT'),
+        ("[media]\n", '[media]\nrtpengine = ["h:1=0"]\n', 'media.rtpengine[0]: found "h:1=0", allowed: HOST:PORT'),
         ("[media]\n", '[media]\nrtpengine = "h:1"\n', 'media.rtpengine: found "h:1", allowed: an array'),
         ("sip:provider", "sip:user@provider", "provider[0].uri: found"),
         ("sip:provider.example.com", "sip:provider.example.com:99999", "provider[0].uri: found"),

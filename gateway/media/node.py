@@ -21,7 +21,13 @@ from gateway.media.supervision import WorkerProcess
 SILENT_PINGS: Final = 2
 """Pings without an answer, three seconds each, after which a node is down."""
 LIST_LIMIT: Final = 1_000
-"""Calls in one reply to `list`: more would not fit a UDP datagram. With more calls than that nothing is compared."""
+"""Calls in one reply of an rtpengine to `list`: more would not fit a UDP datagram."""
+WORKER_LIST_LIMIT: Final = 4_000
+"""Of a worker, which names calls as we do, over a UNIX socket."""
+QUERIES: Final = 100
+"""At a poll, when a list was cut short: so many of the calls that it leaves out are asked about, each in turn."""
+UNKNOWN_CALL: Final = "unknown call-id"
+"""What a relay says of a call that it does not have, in lower case."""
 
 log = Logger()
 
@@ -39,6 +45,8 @@ class Node:
         self.gone: Callable[[Node, tuple[str, ...], str], None] = _nobody_cares
         self._worker = worker
         self._confirmed: set[str] = set()
+        self._unlisted: list[str] = []
+        self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
         self._is_pinged = False
         self._counted: dict[str, int] = {}
@@ -66,7 +74,7 @@ class Node:
             raise RelayFailure(f"no socket to ask {self.name}: {error}") from None
         if self._worker is not None:
             self._worker.start()
-        reply = await self.client.request({"command": "list", "limit": LIST_LIMIT})
+        reply = await self.client.request({"command": "list", "limit": self._list_limit})
         self._answered()
         # An rtpengine may serve others as well: only a worker's calls are ours for sure.
         found = _names(reply.get("calls")) if self._worker is not None else ()
@@ -99,7 +107,8 @@ class Node:
     def poll(self, count: Callable[[str, int], None]) -> None:
         """Find calls that it no longer has; `count(direction, packets)` what was relayed since the last time."""
         before = frozenset(self._confirmed)
-        self.client.request({"command": "list", "limit": LIST_LIMIT}).addCallbacks(self._compare, _ignore, (before,))
+        listing: dict[str, JSON] = {"command": "list", "limit": self._list_limit}
+        self.client.request(listing).addCallbacks(self._compare, _ignore, (before,))
         self.client.request({"command": "statistics"}).addCallbacks(self._count, _ignore, (count,))
 
     def _rewritten(self, reply: Reply, call: str) -> bytes:
@@ -140,9 +149,24 @@ class Node:
 
     def _compare(self, reply: Reply, before: frozenset[str]) -> None:
         listed = _names(reply.get("calls"))
-        missing = tuple((before & self._confirmed).difference(listed))
-        if missing and len(listed) < LIST_LIMIT:
-            self.gone(self, missing, "the relay ended them")
+        missing = (before & self._confirmed).difference(listed)
+        if len(listed) < self._list_limit:
+            self._unlisted = []
+            if missing:
+                self.gone(self, tuple(missing), "the relay ended them")
+            return
+        # The list was cut short: those it leaves out are asked about, some at a time.
+        self._unlisted = [call for call in self._unlisted if call in missing] or sorted(missing)
+        asked, self._unlisted = self._unlisted[:QUERIES], self._unlisted[QUERIES:]
+        for call in asked:
+            self.client.request({"command": "query", "call-id": call}).addCallbacks(
+                lambda _: None, self._not_found, errbackArgs=(call,)
+            )
+
+    def _not_found(self, failure: Failure, call: str) -> None:
+        failure.trap(RelayFailure)
+        if call in self._confirmed and UNKNOWN_CALL in failure.getErrorMessage().lower():
+            self.gone(self, (call,), "the relay ended it")
 
     def _count(self, reply: Reply, count: Callable[[str, int], None]) -> None:
         for direction, total in _relayed(reply).items():

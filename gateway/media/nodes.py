@@ -100,10 +100,12 @@ def _ng_address(first: str | None, index: int) -> str | None:
     return f"{host}:{int(port) + index}"
 
 
-def _rtpengine(reactors: Reactors, address: str) -> Node:
+def _rtpengine(reactors: Reactors, written: str) -> Node:
+    """From HOST:PORT or HOST:PORT=WEIGHT."""
+    address, _, weight = written.partition("=")
     host, _, port = address.rpartition(":")
     client = udp_client(reactors.clock, reactors.udp, host.strip("[]"), int(port))
-    return Node(f"rtpengine {address}", client)
+    return Node(f"rtpengine {address}", client, weight=int(weight or 1))
 
 
 def _socket_directory(state_directory: Path) -> Path:

@@ -75,17 +75,33 @@ class RelayPool:
         return succeed(None)
 
     def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
-        """The offerer's SDP, rewritten for the other side by `terms`."""
-        node = self._calls.get(call) or self._least_loaded()
+        """The offerer's SDP, rewritten for the other side by `terms`. A new call tries one node after the other."""
+        if any(not node.offers_dual for node in self.nodes) and terms.encryption is Encryption.DUAL:
+            return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
+        asked = fields.offer(call, from_tag, to_tag, sdp, terms)
+        node = self._calls.get(call)
+        return self._begin(call, asked, ()) if node is None else node.rewrite(call, asked)
+
+    def _begin(self, call: str, asked: dict[str, JSON], tried: tuple[Node, ...]) -> Deferred[bytes]:
+        """Give a new call to a node that was not `tried` yet."""
+        node = self._least_loaded(tried)
         if node is None:
             return fail(RelayFailure("no media relay answers"))
-        if terms.encryption is Encryption.DUAL and not node.offers_dual:
-            return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
-        is_new = call not in self._calls
         self._calls[call] = node
         node.calls.add(call)
-        waiting = node.rewrite(call, fields.offer(call, from_tag, to_tag, sdp, terms))
-        return waiting.addErrback(self._forget_new, call) if is_new else waiting
+        return node.rewrite(call, asked).addErrback(self._begin_elsewhere, call, asked, (*tried, node))
+
+    def _begin_elsewhere(
+        self, failure: Failure, call: str, asked: dict[str, JSON], tried: tuple[Node, ...]
+    ) -> Deferred[bytes]:
+        """An offer that failed before the call had media leaves nothing here, and nothing at the node."""
+        is_here = self._calls.get(call) is tried[-1]
+        self.delete(call)
+        is_trouble = failure.check(RelayFailure) is not None and failure.check(RelayRefusal) is None
+        if not is_here or not is_trouble or self._least_loaded(tried) is None:
+            return fail(failure)
+        log.info("{node} did not take call {call_id}: another is asked", node=tried[-1].name, call_id=call)
+        return self._begin(call, asked, tried)
 
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         """The answerer's SDP, rewritten for the offerer."""
@@ -109,19 +125,14 @@ class RelayPool:
             return fail(RelayFailure("query: the call has no media"))
         return node.client.request({"command": "query", "call-id": call})
 
-    def _least_loaded(self) -> Node | None:
-        up = (node for node in self.nodes if node.is_up)
+    def _least_loaded(self, but: tuple[Node, ...] = ()) -> Node | None:
+        up = (node for node in self.nodes if node.is_up and node not in but)
         return min(up, key=lambda node: len(node.calls) / node.weight, default=None)
 
     def _adopt(self, found: tuple[str, ...], node: Node) -> None:
         for call in found:
             self._calls.setdefault(call, node)
             node.calls.add(call)
-
-    def _forget_new(self, failure: Failure, call: str) -> Failure:
-        """An offer that failed before the call had media leaves nothing here, and nothing at the node."""
-        self.delete(call)
-        return failure
 
     def _forget(self, call: str) -> Node | None:
         node = self._calls.pop(call, None)

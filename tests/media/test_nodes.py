@@ -51,9 +51,10 @@ def test_one_worker_a_core_unless_said_otherwise(tmp_path: Path) -> None:
 
 
 def test_rtpengines_are_named_by_their_addresses(tmp_path: Path) -> None:
-    media = Media(address="127.0.0.1", relay="rtpengine", rtpengine=("192.0.2.1:22222", "[2001:db8::1]:2223"))
+    media = Media(address="127.0.0.1", relay="rtpengine", rtpengine=("192.0.2.1:22222=3", "[2001:db8::1]:2223"))
     nodes = nodes_for(reactors(), media, tmp_path)
     assert [node.client.target for node in nodes] == [("192.0.2.1", 22222), ("2001:db8::1", 2223)]
+    assert [node.weight for node in nodes] == [3, 1]
 
 
 def test_the_socket_directory_is_private_and_rid_of_stale_sockets(tmp_path: Path) -> None:

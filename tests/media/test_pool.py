@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.config import Side
-from gateway.media.node import Node
+from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RelayPool
 from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
 from gateway.media.supervision import WorkerProcess, WorkerTerms
@@ -234,11 +234,76 @@ def test_quality_is_observed_when_a_call_ends() -> None:
 def test_failed_first_offer_leaves_nothing() -> None:
     scene = Scene().started()
     waiting = scene.pool.offer("c0", "caller", SDP, TERMS)
-    scene.wires[0].answer("offer", result="error", **{"error-reason": "Ran out of ports"})
-    with pytest.raises(RelayFailure, match="Ran out of ports"):
+    scene.wires[0].answer("offer", result="error", **{"error-reason": "Failed to parse SDP"})
+    with pytest.raises(RelayFailure, match="parse"):
         result(waiting)
     assert scene.pool.calls == ()
     assert "delete" in scene.wires[0].commands()
+    assert "offer" not in scene.wires[1].commands()
+
+
+def test_a_node_in_trouble_passes_a_new_call_on() -> None:
+    scene = Scene().started()
+    waiting = scene.pool.offer("c0", "caller", SDP, TERMS)
+    scene.wires[0].answer("offer", result="error", **{"error-reason": "Ran out of ports"})
+    assert scene.wires[0].answer("delete")["call-id"] == "c0"
+    scene.wires[1].answer("offer", sdp="v=0\r\n")
+    assert result(waiting) == SDP
+    assert (scene.nodes[0].calls, scene.nodes[1].calls) == (set(), {"c0"})
+
+
+def test_when_every_node_is_in_trouble_the_last_one_says_why() -> None:
+    scene = Scene().started()
+    waiting = scene.pool.offer("c0", "caller", SDP, TERMS)
+    for wire in scene.wires:
+        wire.answer("offer", result="error", **{"error-reason": "Ran out of ports"})
+    with pytest.raises(RelayFailure, match="Ran out of ports"):
+        result(waiting)
+    assert scene.pool.calls == ()
+
+
+def test_a_call_that_ended_meanwhile_is_not_passed_on() -> None:
+    scene = Scene().started()
+    waiting = scene.pool.offer("c0", "caller", SDP, TERMS)
+    scene.pool.delete("c0")
+    scene.wires[0].answer("offer", result="error", **{"error-reason": "Ran out of ports"})
+    with pytest.raises(RelayFailure):
+        result(waiting)
+    assert "offer" not in scene.wires[1].commands()
+
+
+@pytest.mark.parametrize("are_workers", [True, False])
+def test_calls_that_a_list_cut_short_leaves_out_are_asked_about(are_workers: bool) -> None:
+    scene = Scene(are_workers).started()
+    scene.offered("c0")
+    scene.offered("c1")
+    for call in ("c2", "c3"):
+        scene.pool.offer(call, "caller", SDP, TERMS)
+    scene.wires[0].answer("offer", sdp="v=0\r\n")
+    full: list[JSON] = [f"another {number}" for number in range(WORKER_LIST_LIMIT if are_workers else LIST_LIMIT)]
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("list", calls=full)
+    queries = [scene.wires[0].fields(sent) for sent in scene.wires[0].sent if b"query" in sent]
+    assert [query["call-id"] for query in queries] == ["c0", "c2"]
+    scene.wires[0].answer("query", result="error", **{"error-reason": "Unknown call-id"})
+    assert sorted(scene.ended) == [("c0",), ("c2",)]
+    assert set(scene.pool.calls) == {"c1", "c3"}
+
+
+def test_of_many_calls_some_are_asked_about_at_each_poll_and_silence_ends_none() -> None:
+    scene = Scene(are_workers=False).started()
+    scene.nodes[0].weight = 1_000_000
+    for number in range(QUERIES + 11):  # one goes to the other node
+        scene.offered(f"c{number:03}")
+    full: list[JSON] = [f"another {number}" for number in range(LIST_LIMIT)]
+    for expected in (QUERIES, 10, QUERIES):
+        scene.clock.advance(POLL_SECONDS)
+        for command in ("ping", "statistics"):
+            scene.wires[0].answer(command)
+        scene.wires[0].answer("list", calls=full)
+        assert scene.wires[0].commands().count("query") == expected
+        scene.wires[0].answer("query", result="error", **{"error-reason": "busy"})
+    assert scene.ended == []
 
 
 def test_failed_later_offer_keeps_the_call() -> None:
