@@ -74,7 +74,8 @@ class StreamListener(Factory):
         self._limits = limits
         self._count = 0
         self._by_source: dict[str, int] = {}
-        self._rate = RateLimit(Rate(limits.new_per_second, 2 * limits.per_source))
+        rate = Rate(limits.new_per_second, 2 * limits.per_source)
+        self._rate = RateLimit(rate, 2 * limits.per_listener)  # room for all phones of a site to come back at once
         self._silent: dict[int, StreamFlow] = {}  # oldest first
         self._listening: IListeningPort | None = None
 

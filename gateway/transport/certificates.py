@@ -66,12 +66,13 @@ def examine(certificate: Path, private_key: Path, advertised_host: str | None, n
     if own.public_key() != read_key(private_key).public_key():
         raise CertificateError(f"{private_key}: not the key of {certificate}")
     days_left = (own.not_valid_after_utc - now).days
-    warnings = (_time_warning(own, now), *_warnings(private_key, chain, advertised_host))
+    warnings = (time_warning(own, now), *_warnings(private_key, chain, advertised_host))
     found = tuple(warning for warning in warnings if warning)
     return CertificateReport(certificate, identity_of(own), own.not_valid_after_utc, days_left, found)
 
 
-def _time_warning(own: x509.Certificate, now: datetime) -> str | None:
+def time_warning(own: x509.Certificate, now: datetime) -> str | None:
+    """What is to be said of the certificate's dates; None when it is good for a while. now has a time zone."""
     if now >= own.not_valid_after_utc:
         return f"expired on {own.not_valid_after_utc:%Y-%m-%d}"
     if now < own.not_valid_before_utc:

@@ -8,6 +8,7 @@ here: contexts (tls.py), the checks of a file (certificates.py).
 """
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
@@ -15,7 +16,7 @@ from twisted.logger import Logger
 
 from gateway.config import Listener
 from gateway.metrics import Metrics
-from gateway.transport.certificates import CertificateError, CertificateReport
+from gateway.transport.certificates import CertificateError, CertificateReport, read_chain, time_warning
 from gateway.transport.flow import PeerIdentity, TlsTerms
 from gateway.transport.sockets import TransportReactor
 from gateway.transport.tls import ClientTls, ServerTls
@@ -133,6 +134,18 @@ class Renewal:
             )
             for warning in report.warnings:
                 log.warn("listener {listener}: {path}: {warning}", listener=name, path=report.path, warning=warning)
+        for file in {terms.certificate for terms in self.clients.terms if terms.certificate is not None}:
+            _tell_of_own(file)
+
+
+def _tell_of_own(file: Path) -> None:
+    """Servers that want our certificate will refuse it once it has expired."""
+    try:
+        warning = time_warning(read_chain(file)[0], datetime.now(tz=UTC))
+    except CertificateError as error:
+        warning = str(error)
+    if warning is not None:
+        log.warn("{path}: {warning}", path=file, warning=warning)
 
 
 def _named(identity: PeerIdentity) -> str:

@@ -15,7 +15,7 @@ from attrs import frozen
 from OpenSSL import SSL, crypto
 
 from gateway.config import Listener
-from gateway.transport.certificates import CertificateError, CertificateReport, examine
+from gateway.transport.certificates import CertificateError, CertificateReport, examine, read_key
 from gateway.transport.channel import TlsChannel, TlsFailed, Verification
 from gateway.transport.flow import SYSTEM_TRUST, Address, TlsTerms, is_ip_address
 
@@ -50,6 +50,7 @@ def _use_identity(context: SSL.Context, certificate: Path, private_key: Path) ->
         context.use_certificate_chain_file(str(certificate))
     except SSL.Error as error:
         raise CertificateError(f"{certificate}: cannot be used as a certificate chain") from error
+    read_key(private_key)  # OpenSSL would ask the terminal for a passphrase, and wait
     try:
         context.use_privatekey_file(str(private_key))
         context.check_privatekey()

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
+from gateway.transport.certificates import CertificateError
 from gateway.transport.flow import FailureKind, PeerIdentity, TlsTerms
 from gateway.transport.renewal import LOOK_EVERY, NEW_TICKETS_EVERY
 from tests.support.memory_network import MemoryNetwork
-from tests.support.tls_authority import DAY, Authority
+from tests.support.tls_authority import DAY, Authority, key
 from tests.support.transport_gateways import LogLines, Site, Watched, options, trusting
 
 OLD, NEW = "old.example.com", "new.example.com"
@@ -169,11 +171,36 @@ def test_the_operator_is_told_how_each_certificate_stands(network: MemoryNetwork
     assert report.not_after > datetime.now(tz=UTC) + 88 * DAY
 
 
+def test_our_certificate_toward_servers_is_warned_about_before_it_expires(
+    network: MemoryNetwork, authority: Authority
+) -> None:
+    scene = Scene(network, authority)
+    good = authority.issue("good", "gateway.example.com")
+    old = authority.issue("old", "gateway.example.com", days=20)
+    terms = [trusting(authority.file, certificate=certificate, private_key=key) for certificate, key in (good, old)]
+    with LogLines() as log:
+        scene.near.layer.reload(terms)
+    assert [line for line in lines(log) if "listener" not in line] == [f"{old[0]}: 18 days left"]
+
+
+def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked_for_it(
+    network: MemoryNetwork, authority: Authority
+) -> None:
+    scene = Scene(network, authority)
+    certificate, key_file = authority.issue("locked", "gateway.example.com")
+    key_file.write_bytes(key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase")))
+    terms = trusting(authority.file, certificate=certificate, private_key=key_file)
+    with pytest.raises(CertificateError, match=r"locked\.key: no PEM private key without passphrase in it"):
+        scene.near.layer.reload([terms])
+    way = scene.connect(OLD, terms)
+    assert way.failure.kind is FailureKind.CERTIFICATE
+
+
 def test_terms_that_cannot_be_used_are_told_before_anything_changes(
     network: MemoryNetwork, authority: Authority, tmp_path: Path
 ) -> None:
     scene = Scene(network, authority)
     before = scene.connect(OLD)
-    with pytest.raises(Exception, match=r"gone\.pem: no authorities can be read from it"):
+    with pytest.raises(CertificateError, match=r"gone\.pem: no authorities can be read from it"):
         scene.near.layer.reload([TlsTerms(trust=tmp_path / "gone.pem")])
     assert scene.near.to(scene.far, OLD, scene.terms).flow is before.flow
