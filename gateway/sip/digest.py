@@ -14,6 +14,7 @@ import attrs
 
 from gateway.sip.digest_fields import UnknownScheme, format_fields, parse_fields, required
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.grammar import is_token
 
 __all__ = ["ALGORITHMS", "Challenge", "Credentials", "UnknownScheme", "answer", "is_right"]
 
@@ -91,6 +92,8 @@ class Credentials:
         if fields.get("userhash", "false").lower() == "true" or "username*" in fields:
             raise MalformedMessage("userhash and username* are not supported")
         qop = fields.get("qop")
+        if qop is not None and not is_token(qop):
+            raise MalformedMessage(f"not a qop: {qop[:40]!r}")
         if qop is not None and ("cnonce" not in fields or "nc" not in fields):
             raise MalformedMessage("Digest with qop but without cnonce or nc")
         return cls(
@@ -201,9 +204,11 @@ def _is_known(algorithm: str) -> bool:
 
 
 def _algorithm_name(text: str) -> str:
-    """Our spelling of an algorithm, or what came when it is unknown."""
+    """Our spelling of an algorithm, or what came when it is unknown: a token, since it is written without quotes."""
     base = text.upper().removesuffix("-SESS")
     if base not in _HASHES:
+        if not is_token(text):
+            raise MalformedMessage(f"not an algorithm: {text[:40]!r}")
         return text
     return base if len(base) == len(text) else f"{base}-sess"
 
