@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.b2bua.headers import without_auth_int
 from gateway.config import Side
 from gateway.registration import (
     LONGEST_INTERVAL,
@@ -17,7 +18,6 @@ from gateway.registration import (
     passed_back,
     provider_request,
     token_for,
-    without_auth_int,
 )
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
