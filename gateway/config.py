@@ -19,6 +19,7 @@ import attrs
 
 from gateway import config_fields as fields
 from gateway.cipher_list import cipher_list
+from gateway.config_fields import Nameserver as Nameserver
 from gateway.config_fields import PortRange as PortRange
 from gateway.config_tables import Tables
 from gateway.structuring import Mistake, Reader, Unacceptable, number, one_of, shown
@@ -81,6 +82,8 @@ class GatewayTerms:
     state_directory: Path
     history_days: Annotated[int, number(1, 3650)] = 30
     """How long calls that ended are kept with their ladders and reasons."""
+    nameservers: tuple[Annotated[Nameserver, fields.nameserver], ...] = ()
+    """Who is asked for names; none: those of the system."""
 
 
 @attrs.frozen

@@ -106,6 +106,27 @@ def uri_transport(uri: str) -> str | None:
     return "udp" if found["port"] or _is_address(found["host"].strip("[]")) else None
 
 
+@attrs.frozen
+class Nameserver:
+    """Where DNS is asked."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def nameserver(value: object) -> Nameserver:
+    """IP or IP:PORT of a DNS server; its port is 53 unless given. IPv6 with a port is in brackets."""
+    if isinstance(value, str) and _is_address(value):
+        return Nameserver(value, 53)
+    found = _NODE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not _is_address(found["host"].strip("[]")) or not _is_port(found["port"]):
+        raise Unacceptable(value, "IP or IP:PORT, such as 127.0.0.1:53")
+    return Nameserver(found["host"].strip("[]"), int(found["port"]))
+
+
 def relay_node(value: object) -> str:
     """HOST:PORT of an rtpengine's NG listener, and how many calls it takes beside others: HOST:PORT=WEIGHT."""
     node, _, weight = value.partition("=") if isinstance(value, str) else ("", "", "")

@@ -52,6 +52,7 @@ class Overview:
     """Seconds since the epoch."""
     certificate_reports: Callable[[], Mapping[str, CertificateReport]]
     """How the certificate that each TLS listener serves stands, by listener."""
+    counts_now: Callable[[], Row]
 
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first."""
@@ -121,6 +122,10 @@ class Overview:
             }
             for listener, report in self.certificate_reports().items()
         ]
+
+    def counts(self) -> Row:
+        """How much there is of everything at this moment."""
+        return self.counts_now()
 
     def switch_domain(self, name: str, security: str, who: str) -> Row:
         """Set the security of a domain."""

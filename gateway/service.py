@@ -15,7 +15,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,8 +39,9 @@ from gateway.b2bua.passing import Passing
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.cdr import CdrFile
-from gateway.config import Configuration, ConfigurationError, Domain, Provider
+from gateway.config import Configuration, ConfigurationError, Domain, Nameserver, Provider
 from gateway.core import UasCore
+from gateway.counts import Counts
 from gateway.dialog.dialog import key_of
 from gateway.garbage import spare_what_stays
 from gateway.health import Health
@@ -151,7 +152,7 @@ class Gateway:
         self._relay = RelayPool(reactor, nodes_for(reactors, configuration.media, state), self._metrics)
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
         self._transactions = TransactionLayer(reactor)
-        self._locator = Locator(Names(Resolver(resolv="/etc/resolv.conf", reactor=reactor), reactor))
+        self._locator = Locator(Names(_resolver(configuration.gateway.nameservers), reactor))
         self._peers = _table(state / "peers.sqlite")
         self._memory = PeerMemory(time.time, self._metrics, keeper(self._peers, time.time))
         cdr = CdrFile(state / "cdr.jsonl")
@@ -174,6 +175,17 @@ class Gateway:
         self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_token)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         self._calls.finished = lambda record: self._history.ended(record.as_json())
+        subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
+        counts = Counts(
+            self._calls,
+            dialogs,
+            subscriptions,
+            self._store,
+            self._transport,
+            self._relay,
+            self._transactions,
+            reactor,
+        )
         self._overview = Overview(
             self._settings,
             self._calls,
@@ -183,8 +195,8 @@ class Gateway:
             audit,
             time.time,
             self._transport.certificate_reports,
+            counts.now,
         )
-        subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         self._relay.lost = self._calls.media_lost
         self._relay.ended = self._calls.media_ended
         self._transactions.core = UasCore(
@@ -310,6 +322,13 @@ class Gateway:
             changed_at=self._settings.changed_at,
         )
         return Registrar(surroundings)
+
+
+def _resolver(nameservers: Sequence[Nameserver]) -> Resolver:
+    """Asks these, or whom the system's configuration names."""
+    if nameservers:
+        return Resolver(servers=[(one.address, one.port) for one in nameservers], reactor=reactor)
+    return Resolver(resolv="/etc/resolv.conf", reactor=reactor)
 
 
 def _table(path: Path) -> KeptTable:

@@ -14,6 +14,7 @@ from gateway.config import (
     GatewayTerms,
     Listener,
     Media,
+    Nameserver,
     PortRange,
     Provider,
     Security,
@@ -23,10 +24,13 @@ from gateway.config import (
 )
 
 # The example of the documentation, every key in it.
+NAMESERVERS = (Nameserver("127.0.0.1", 5300), Nameserver("::1", 53), Nameserver("::1", 5300))
+
 WHOLE = """
 [gateway]
 name = "gw1"
 state_directory = "state"
+nameservers = ["127.0.0.1:5300", "::1", "[::1]:5300"]
 
 [[listener]]
 name = "phones"
@@ -140,7 +144,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
 def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     certificate, key, ca = tmp_path / "gateway.pem", tmp_path / "gateway.key", tmp_path / "ca.pem"
     assert read(tmp_path, WHOLE) == Configuration(
-        gateway=GatewayTerms("gw1", tmp_path / "state"),
+        gateway=GatewayTerms("gw1", tmp_path / "state", 30, NAMESERVERS),
         listeners=(
             Listener("phones", Side.PHONES, "udp", "127.0.0.1", 5060, "sip.example.com"),
             Listener("provider", Side.PROVIDER, "tls", "::1", 5061, None, certificate, key, ca, dscp=26),
@@ -212,7 +216,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     )
     assert mistakes(tmp_path, text) == [
         "gateway.name: found 5, allowed: a name of letters, digits, '.', '_' and '-', 63 at most",
-        "gateway.colour: is no key here, allowed: name, state_directory, history_days",
+        "gateway.colour: is no key here, allowed: name, state_directory, history_days, nameservers",
         'listener[0].side: found "phone", allowed: phones, provider',
         "listener[1].port: found true, allowed: a number from 0 to 65535",
         f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITES)}',
@@ -238,6 +242,21 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("[media]\n", '[media]\nports = "20000-70000"\n', "media.ports: found"),
         ("[media]\n", '[media]\nng_listen = "host:2223"\n', 'media.ng_listen: found "host:2223", allowed: IP:PORT'),
         ("[media]\n", '[media]\nng_listen = "[::1]:65535"\n', 'media.ng_listen: found "[::1]:65535", allowed: a port'),
+        (
+            'name = "gw1"\n',
+            'name = "gw1"\nnameservers = "::1"\n',
+            'gateway.nameservers: found "::1", allowed: an array',
+        ),
+        (
+            'name = "gw1"\n',
+            'name = "gw1"\nnameservers = ["dns.example.com"]\n',
+            'gateway.nameservers[0]: found "dns.example.com", allowed: IP or IP:PORT, such as 127.0.0.1:53',
+        ),
+        (
+            'name = "gw1"\n',
+            'name = "gw1"\nnameservers = ["127.0.0.1:0"]\n',
+            'gateway.nameservers[0]: found "127.0.0.1:0", allowed: IP or IP:PORT',
+        ),
         ("[media]\n", "[media]\ndscp = 64\n", "media.dscp: found 64, allowed: a number from 0 to 63"),
         ("[media]\n", '[media]\nphone_address = "host"\n', 'media.phone_address: found "host", allowed: an IP address'),
         (

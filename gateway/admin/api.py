@@ -135,6 +135,11 @@ class Api:
         """The certificates that the TLS listeners serve."""
         return _json(request, [*self._inspection.certificates()])
 
+    @app.route("/api/counts", methods=["GET"])
+    def counts(self, request: IRequest) -> bytes:
+        """How much there is of everything at this moment."""
+        return _json(request, self._inspection.counts())
+
     @app.route("/", methods=["GET"])
     def calls_page(self, request: IRequest) -> bytes:
         """The calls, for people."""

@@ -40,6 +40,9 @@ class Inspection(Protocol):
     def certificates(self) -> list[Row]:
         """The certificates that the TLS listeners serve, with what an operator should know of them."""
 
+    def counts(self) -> Row:
+        """How much there is of everything at this moment: what should go back to nothing when nobody calls."""
+
 
 class NotChanged(Exception):
     """A change was refused, and everything is as it was; `lines` say why."""

@@ -73,6 +73,9 @@ class FakeInspection:
     def certificates(self) -> list[Row]:
         return [{"listener": "provider", "days_left": 80}]
 
+    def counts(self) -> Row:
+        return {"calls": 1, "transactions": {}}
+
 
 class FakeControl:
     """A gateway that notes what it is asked to change."""
@@ -190,8 +193,10 @@ def client() -> Client:
     return Client(FakeInspection())
 
 
-@pytest.mark.parametrize("path", ["/api/calls", "/api/phones", "/api/domains", "/api/peers", "/api/certificates"])
-def test_lists_are_json_arrays_of_what_the_gateway_says(client: Client, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/api/calls", "/api/phones", "/api/domains", "/api/peers", "/api/certificates", "/api/counts"]
+)
+def test_answers_are_json_of_what_the_gateway_says(client: Client, path: str) -> None:
     answer = client.ask(path)
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
