@@ -26,9 +26,14 @@ def has_sdp(message: Request | Response) -> bool:
 
 
 def is_readable(message: Request | Response) -> bool:
-    """False for a body that can hold a session description out of the relay's sight: SRTP keys would cross with it."""
-    content_type = message.content_type or ""
-    return not message.body or not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
+    """False for a body that can hold a session description out of the relay's sight: SRTP keys would cross with it.
+
+    One without Content-Type (RFC 3261 section 20.15 wants it) may be anything, and be taken for SDP.
+    """
+    if not message.body:
+        return True
+    content_type = message.content_type or "multipart/"
+    return not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
 
 
 def passed_body(response: Response) -> bytes:

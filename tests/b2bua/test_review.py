@@ -574,3 +574,13 @@ def test_reinvite_that_is_cancelled_while_the_relay_is_asked_does_not_leave() ->
     ladder.relay.held = False
     ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=3))
     ladder.provider.receives("INVITE")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "PUBLISH", "SUBSCRIBE"])
+def test_body_that_says_not_what_it_is_does_not_cross(method: str) -> None:
+    ladder = Ladder()
+    request = ladder.phone.request(method, "sip:bob@example.com")
+    request.body = AVP
+    ladder.phone.sends(request)
+    ladder.phone.receives(415)
+    ladder.provider.receives_nothing()
