@@ -7,7 +7,6 @@ of a description passes as it is. Not here: which line belongs to which stream (
 
 from __future__ import annotations
 
-import copy
 import ipaddress
 from collections.abc import Sequence
 from enum import Enum
@@ -99,9 +98,8 @@ def codec_of(media: Media) -> Codec:
 
 def session_for(source: Description, origin: Origin, address: str) -> Description:
     """The session part of `source`, as if it came from us."""
-    result = copy.deepcopy(source)
-    result.media = []
-    result.attributes = [item for item in result.attributes if item[0].lower() not in _REMOVED]
+    kept = [item for item in source.attributes if item[0].lower() not in _REMOVED]
+    result = attrs.evolve(source, media=[], attributes=kept, lines=source.lines.copy())
     result.remove_lines("k")
     result.connection = address
     result.origin = origin
@@ -110,11 +108,11 @@ def session_for(source: Description, origin: Origin, address: str) -> Descriptio
 
 def media_for(source: Media, port: int, secured: Secured, protocol: str | None = None) -> Media:
     """The m-line of `source` at our port. `protocol` overrides the profile, for an answer that mirrors its offer."""
-    result = copy.deepcopy(source)
+    kept = [item for item in source.attributes if item[0].lower() not in _REMOVED]
+    result = attrs.evolve(source, formats=source.formats.copy(), attributes=kept, lines=source.lines.copy())
     result.port, result.port_count = port, 1
     result.connection = source.connection if is_unspecified(source.connection) else None
     result.remove_lines("k")
-    result.attributes = [item for item in result.attributes if item[0].lower() not in _REMOVED]
     result.protocol = protocol or _profile(source.protocol, secured.security)
     if source.is_rtp:
         result.add_attribute("rtcp", str(port + 1))
