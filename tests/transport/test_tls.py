@@ -411,3 +411,26 @@ def test_a_reload_that_fails_changes_nothing(network: MemoryNetwork, authority: 
     way.flow.send(options())
     network.settle()
     assert len(far.messages) == 1
+
+
+def test_a_server_that_goes_on_failing_is_told_of_once(network: MemoryNetwork, authority: Authority) -> None:
+    near = client(network, authority)
+
+    def told() -> list[str]:
+        """What is logged about one more attempt."""
+        with LogLines("info", "warn") as log:
+            near.to(("127.0.0.1", 5061), NAME, trusting(authority.file))
+            network.settle()
+        return [event["log_level"].name for event in log.events if NAME in event.get("peer", "")]
+
+    assert [told(), told(), told()] == [["info"], [], []]
+    far = server(network, authority.issue("other", "other.example.com"))
+    assert [told(), told()] == [["warn"], []]
+    authority.issue("other", NAME)
+    far.layer.reload()
+    assert told() == []
+    far.layer.stop()
+    network.settle()
+    assert [told(), told()] == [["info"], []]
+    assert near.count("tls_handshakes", side="provider", result="refused") == 5
+    assert near.count("tls_handshakes", side="provider", result="certificate") == 2
