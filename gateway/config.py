@@ -176,6 +176,8 @@ class Domain:
     downgrade: Downgrade = Downgrade.ALERT
     challenge: tuple[Annotated[str, fields.method], ...] = ()
     """The methods of the provider's requests that are answered 401 first; none where there are no `credentials`."""
+    challenge_in_dialog: bool = False
+    """Whether requests of these methods within a call are challenged too."""
     challenge_algorithms: tuple[Annotated[str, one_of(*DIGESTS)], ...] = ("SHA-256", "MD5")
     """Offered in this order (RFC 8760 section 2.3)."""
     challenge_exempt: Annotated[tuple[str, ...], fields.domains] = ()
@@ -257,12 +259,25 @@ def _listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]
         yield from _file_mistakes(path, "client_trust", entry.client_trust)
         if entry.transport == "tls" and entry.certificate is None and entry.private_key is None:
             yield Mistake(f"{path}.certificate", "is missing: a tls listener needs certificate and private_key")
+        if entry.transport != "tls":
+            yield from _pointless(path, entry)
         if entry.require_client_certificate and entry.client_trust is None:
             yield Mistake(f"{path}.client_trust", "is missing: require_client_certificate needs it")
         if entry.address in ("0.0.0.0", "::") and entry.advertised_host is None:  # noqa: S104
             yield Mistake(f"{path}.advertised_host", f"is missing: nobody can answer to {shown(entry.address)}")
     if entries and not any(entry.side is Side.PHONES for _, entry in entries):
         yield Mistake("listener", 'none has side = "phones", at least one is needed')
+
+
+def _pointless(path: str, entry: Listener) -> Iterator[Mistake]:
+    """What would protect a listener that it cannot protect: nobody may believe that it does."""
+    for key, is_set in (
+        ("require_client_certificate", entry.require_client_certificate),
+        ("tls_minimum", entry.tls_minimum != TLS_VERSIONS[0]),
+        ("ciphers", entry.ciphers is not None),
+    ):
+        if is_set:
+            yield Mistake(f"{path}.{key}", f'is for transport = "tls", found {shown(entry.transport)}')
 
 
 def _media_mistakes(media: Media | None) -> Iterator[Mistake]:

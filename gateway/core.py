@@ -67,6 +67,9 @@ class Admission(Protocol):
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender proved to be a peer of the domain; None drops it without an answer. Raises Refused 401."""
 
+    def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
+        """Whether a request within a call may go on; False drops it without an answer. Raises Refused 401."""
+
 
 class UasCore:
     """Where every request that arrives is sorted."""
@@ -173,6 +176,10 @@ class UasCore:
             _check_extensions(request)
             if leg.flow.is_secure and not transaction.flow.is_secure:
                 raise Refused(403, "This dialog is on TLS")  # the answer would tell keys to everybody on the way
+        is_outside = transaction.flow.side is Side.PROVIDER
+        if is_outside and not self._admission.admit_within(request, transaction.flow, leg.domain):
+            transaction.stop()
+            return
         leg.receive_request(transaction, request)
 
     def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:

@@ -121,6 +121,11 @@ class Leg:
         self._cancels: dict[ServerTransaction, Callable[[], None]] = {}
 
     @property
+    def domain(self) -> str:
+        """The domain that the call is of; empty for a subscription."""
+        return self._owner.record.domain
+
+    @property
     def is_toward_provider(self) -> bool:
         """True for the leg whose protection the verdict is about."""
         return self.terms.side is Side.PROVIDER

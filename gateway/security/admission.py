@@ -45,6 +45,7 @@ class _Guarded:
 
     access: AccessList
     challenged: frozenset[str]
+    challenges_within: bool
     exempt: frozenset[str]
     algorithms: tuple[str, ...]
     passwords: Passwords
@@ -117,6 +118,18 @@ class DomainAdmission:
         if is_challenged and not self._is_authentic(request, flow, domain, guarded):
             return None
         return proof
+
+    def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
+        """Whether a request within a call of the domain may go on; False drops it without an answer. Raises Refused.
+
+        Its tags prove that it is of the call's peer. Where the domain says so, its password is asked for all the same.
+        """
+        guarded = self._domains.get(domain.lower())
+        if guarded is None or not guarded.challenges_within or request.method not in guarded.challenged:
+            return True
+        proof = self._proof(flow, guarded.access)
+        is_exempt = proof is not None and proof.name in guarded.exempt
+        return is_exempt or self._is_authentic(request, flow, domain, guarded)
 
     def _proof(self, flow: Flow, access: AccessList) -> Proof | None:
         return access.proof(flow.remote.host, flow.identity, self._now())
@@ -200,4 +213,5 @@ def _guarded(domain: Domain, provider: Provider) -> _Guarded:
     passwords = Passwords({}) if domain.credentials is None else Passwords.load(domain.credentials)
     challenged = frozenset(domain.challenge if domain.credentials is not None else ())
     exempt = frozenset(canonical_name(name) for name in domain.challenge_exempt)
-    return _Guarded(access, challenged, exempt, domain.challenge_algorithms, passwords)
+    within = domain.challenge_in_dialog
+    return _Guarded(access, challenged, within, exempt, domain.challenge_algorithms, passwords)

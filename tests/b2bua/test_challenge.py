@@ -28,12 +28,17 @@ PROVIDER = PeerIdentity(names=("provider.example.com",))
 class Challenged(Ladder):
     """A ladder whose domain challenges INVITE and NOTIFY, and holds alice's password."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, within: bool = False) -> None:
         super().__init__()
         credentials = directory / "credentials.toml"
         credentials.write_text(f'alice = "{PASSWORD}"\n')
         credentials.chmod(0o600)
-        domain = attrs.evolve(self.configuration.domains[0], challenge=("INVITE", "NOTIFY"), credentials=credentials)
+        domain = attrs.evolve(
+            self.configuration.domains[0],
+            challenge=("INVITE", "NOTIFY", "BYE"),
+            challenge_in_dialog=within,
+            credentials=credentials,
+        )
         numbers = iter(range(1, 1000))
         authenticator = Authenticator(Nonces(b"secret", lambda count: next(numbers).to_bytes(count, "big")))
         guarded = attrs.evolve(self.configuration, domains=(domain,))
@@ -188,6 +193,27 @@ def test_requests_within_a_call_are_not_challenged(ladder: Challenged) -> None:
     ladder.phone.receives("ACK")
     answer = ladder.provider.receives_response(200)
     ladder.provider.sends(ladder.provider.within(answer, "BYE", cseq=3))
+    ladder.provider.receives(200)
+    ladder.phone.receives("BYE")
+
+
+def test_requests_within_a_call_are_challenged_where_the_domain_says_so(tmp_path: Path) -> None:
+    ladder = Challenged(tmp_path, within=True)
+    ladder.asks("INVITE", 2, authorization(ladder.challenges()[0]))
+    ladder.provider.receives(100)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    answer = ladder.provider.receives_response(200)
+    ladder.provider.sends(ladder.provider.within(answer, "INFO", cseq=3))
+    ladder.phone.answers(ladder.phone.receives_request("INFO"), 200)
+    ladder.provider.receives(200)
+    ladder.provider.sends(ladder.provider.within(answer, "BYE", cseq=4))
+    challenge = Challenge.parse(ladder.provider.receives_response(401).headers.get("WWW-Authenticate") or "")
+    ladder.phone.receives_nothing()
+    bye = ladder.provider.within(answer, "BYE", cseq=5)
+    signed = digest.answer(challenge, username="alice", password=PASSWORD, method="BYE", uri=bye.uri, cnonce="c")
+    bye.headers.add("Authorization", str(signed))
+    ladder.provider.sends(bye)
     ladder.provider.receives(200)
     ladder.phone.receives("BYE")
 

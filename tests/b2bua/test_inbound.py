@@ -123,6 +123,9 @@ class ByAddress:
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 
+    def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
+        return True
+
 
 def test_tls_of_a_peer_without_a_certificate_is_not_called_encrypted() -> None:
     ladder = Ladder()

@@ -296,6 +296,9 @@ class Everybody:
             return self.instead.admit(request, flow, domain)
         return Proof("provider.example.com", ProofKind.CERTIFICATE)
 
+    def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
+        return self.instead is None or self.instead.admit_within(request, flow, domain)
+
 
 class Ladder:
     """The signalling of a gateway between one phone and one provider."""
