@@ -364,6 +364,15 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
             WHOLE.replace('client_trust = "ca.pem"', "require_client_certificate = true"),
             "listener[1].client_trust: is missing",
         ),
+        (
+            SMALLEST.replace("[[listener]]", '[[listener]]\ntls_minimum = "1.3"', 1),
+            "listener[0].tls_minimum: is for tra",
+        ),
+        (SMALLEST.replace("[[listener]]", '[[listener]]\nciphers = "ECDHE+AESGCM"', 1), "listener[0].ciphers: is for"),
+        (
+            SMALLEST.replace("[[listener]]", "[[listener]]\nrequire_client_certificate = true", 1),
+            "listener[0].require_client_certificate: is for transport",
+        ),
     ],
 )
 def test_tables_that_do_not_fit_each_other_are_one_line(tmp_path: Path, text: str, mistake: str) -> None:
