@@ -129,3 +129,20 @@ def test_an_inbound_call_in_clear_from_a_provider_that_did_tls(downgrade: Downgr
     else:
         ladder.phone.receives("INVITE")
     assert counted(ladder, "tls", "refused" if downgrade is Downgrade.REFUSE else "allowed") == 1
+
+
+def test_media_that_is_put_to_rest_is_no_media_in_clear() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    invite = ladder.phone.invite()
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(invite, answer)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    resting = SAVP.replace(b"m=audio 6000", b"m=audio 0")
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=resting.partition(b"a=crypto")[0])
+    record = next(ladder.calls.records())
+    assert (record.state, record.verdict) == ("established", "ENCRYPTED_TO_PROVIDER")
