@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,10 @@ FIXED: Final = ("gateway", "listeners", "media", "admin")
 
 Adopt = Callable[[Configuration], None]
 """Lets running parts go by a configuration; what it raises means that nothing was changed."""
+
+
+Snapshot = dict[str, dict[str, str]]
+"""Domain or provider -> field -> value."""
 
 
 class NoSuchDomain(Exception):
@@ -61,6 +65,7 @@ class Settings:
         self._audit = audit
         self._now = now
         self._path = configuration.gateway.state_directory / "switches.json"
+        self._adopted = configuration.gateway.state_directory / "adopted.json"
         self._switches = _still_good(_read(self._path), configuration)
         self.current = _switched(configuration, self._switches)
         self._changed_at: dict[str, float] = {}
@@ -68,6 +73,7 @@ class Settings:
         """Reads again the files that a configuration names; may raise."""
         self.adopt: Adopt = lambda configuration: None
         """Comes after ``renew``, or alone; raises nothing but our bugs."""
+        self._note_restart()
 
     def security_of(self, domain: str) -> Switch | None:
         """The switch that is set on a domain."""
@@ -96,20 +102,37 @@ class Settings:
     def reload(self, who: str) -> tuple[str, ...]:
         """Read the file again; what changed, a line each. Raises ConfigurationError and what ``renew`` raises."""
         configuration = load(self._configured.source)
-        changes = tuple(_changes(self._configured, configuration))
+        changes = tuple(_changes(_snapshot(self._configured), _snapshot(configuration)))
         waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
         kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
         _check_reachable(kept)
         self.renew(kept)
         self._adopt(kept, _still_good(self._switches, kept))
         told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
-        listed: list[Json] = [*told]
-        self._audit.write(who, "reload", changes=listed)
+        self._audit.write(who, "reload", changes=[*told])
+        self._keep_snapshot(_snapshot(configuration))
         return told
+
+    def _note_restart(self) -> None:
+        """Write down what the file says other than when it was last read: somebody edited it and restarted us."""
+        snapshot = _snapshot(self._configured)
+        before = _read_snapshot(self._adopted)
+        changes = [] if before is None else [*_changes(before, snapshot)]
+        if changes:
+            self._audit.write("restart", "start", changes=[*changes])
+        if before != snapshot:
+            self._keep_snapshot(snapshot)
+
+    def _keep_snapshot(self, snapshot: Snapshot) -> None:
+        """What was changed is changed: without the snapshot only the next record would miss something."""
+        try:
+            _write(self._adopted, snapshot)
+        except OSError as error:
+            log.error("{path} cannot be written: {reason}", path=self._adopted, reason=error.strerror)
 
     def _adopt(self, configured: Configuration, switches: dict[str, Switch]) -> None:
         if switches != self._switches:
-            _write(self._path, switches)
+            _write(self._path, {name: attrs.asdict(switch) for name, switch in switches.items()})
         before = _ways(self.current)
         self._configured, self._switches, self.current = configured, switches, _switched(configured, switches)
         after = _ways(self.current)
@@ -168,22 +191,26 @@ def _check_reachable(configuration: Configuration) -> None:
         raise ConfigurationError(tuple(lines))
 
 
-def _changes(old: Configuration, new: Configuration) -> Iterator[str]:
-    for kind, before, after in (("domain", old.domains, new.domains), ("provider", old.providers, new.providers)):
-        was = {item.name: item for item in before}
-        for item in after:
-            if item.name not in was:
-                yield f"{kind} {item.name}: new"
-            else:
-                yield from _differences(f"{kind} {item.name}", was[item.name], item)
-        yield from (f"{kind} {name}: gone" for name in was.keys() - {item.name for item in after})
+def _snapshot(configuration: Configuration) -> Snapshot:
+    """What the domains and providers of a configuration say, as text."""
+    kinds = (("domain", configuration.domains), ("provider", configuration.providers))
+    return {
+        f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}
+        for kind, items in kinds
+        for item in items
+    }
 
 
-def _differences(what: str, old: Domain | Provider, new: Domain | Provider) -> Iterator[str]:
-    for field in attrs.fields(type(new)):
-        before, after = getattr(old, field.name), getattr(new, field.name)
-        if before != after:
-            yield f"{what}: {field.name}: {_shown(before)} -> {_shown(after)}"
+def _changes(old: Snapshot, new: Snapshot) -> Iterator[str]:
+    for what, fields in new.items():
+        before = old.get(what)
+        if before is None:
+            yield f"{what}: new"
+            continue
+        for name, value in fields.items():
+            if before.get(name, value) != value:
+                yield f"{what}: {name}: {before[name]} -> {value}"
+    yield from (f"{what}: gone" for what in old if what not in new)
 
 
 def _shown(value: object) -> str:
@@ -203,10 +230,18 @@ def _read(path: Path) -> dict[str, Switch]:
         raise ConfigurationError((f"{path}: cannot be used: {error}",)) from None
 
 
-def _write(path: Path, switches: dict[str, Switch]) -> None:
+def _read_snapshot(path: Path) -> Snapshot | None:
+    """None where there is none that can be read: nobody knows then what was before."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {str(what): {str(name): str(value) for name, value in fields.items()} for what, fields in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _write(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
     """Written whole under another name first, so that a crash leaves the old or the new one."""
     made = path.with_name(f"{path.name}.{os.getpid()}")
-    entries = {name: attrs.asdict(switch) for name, switch in switches.items()}
     made.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
     made.chmod(0o600)
     made.rename(path)

@@ -140,6 +140,19 @@ def test_who_changed_what_and_when_is_written_down(site: Site) -> None:
     assert site.audit.about("example.org") == [reloaded]
 
 
+def test_an_edit_that_came_with_a_restart_is_written_down_too(site: Site) -> None:
+    assert not (site.state / "audit.jsonl").exists(), "the first start changes nothing"
+    site.edit('security = "required"', 'security = "off"')
+    site.start()
+    site.start()
+    (entry,) = site.audit.about("example.com")
+    assert (entry["who"], entry["what"]) == ("restart", "start")
+    assert entry["changes"] == ["domain example.com: security: required -> off"]
+    (site.state / "adopted.json").write_text("nonsense")
+    site.start()
+    assert len(site.audit.about("example.com")) == 1
+
+
 def test_a_domain_that_does_not_exist_is_one_line(site: Site) -> None:
     with pytest.raises(NoSuchDomain, match=r"There is no domain example.net."):
         site.settings.switch("example.net", Security.OFF, "root")
