@@ -170,6 +170,14 @@ class UasCore:
         leg = self._dialogs.leg_of(key_of(request))
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
+        if not _is_where_it_was(leg.flow, transaction.flow):
+            log.warn(
+                "a {method} within a dialog of {leg} from {source}",
+                method=request.method,
+                leg=leg.flow.remote,
+                source=transaction.flow.remote,
+            )
+            raise Refused(481)
         if request.method not in METHODS:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
@@ -219,3 +227,12 @@ def _check_extensions(request: Request) -> None:
     unknown = [tag for tag in request.headers.values("Require") if tag not in KNOWN_EXTENSIONS]
     if unknown:
         raise Refused(420, "", (("Unsupported", ", ".join(unknown)),))
+
+
+def _is_where_it_was(own: Flow, other: Flow) -> bool:
+    """Whether a request may come over another flow than its dialog's own.
+
+    The tags of a dialog in clear are known to everybody on the way, so on the phones' side its host must be the same (a
+    NAT may change the port). Behind TLS the tags are secret, and a phone may come from another network.
+    """
+    return own.side is Side.PROVIDER or own.is_secure or own.remote.host == other.remote.host

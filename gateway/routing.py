@@ -14,6 +14,7 @@ import attrs
 
 from gateway.config import Configuration, Domain, Provider, Side
 from gateway.location.binding import Binding
+from gateway.policy import is_emergency
 from gateway.security.acl import Proof
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
@@ -82,11 +83,18 @@ class Router:
             raise Refused(416, "Unsupported URI Scheme")
         domain = self.domain_named(request.from_.uri.host) or self.domain_named(target.host)
         if domain is None:
-            raise Refused(403, "Domain not served here")
+            domain = self._emergency_domain(target)
         uri = request.uri
         if target.host.lower() in self._own_hosts:
             uri = str(attrs.evolve(target, host=domain.name, port=None, parameters=()))
         return Route(domain, self.provider_of(domain), uri, None)
+
+    def _emergency_domain(self, target: Uri) -> Domain:
+        """A caller of no domain of ours is refused, except to an emergency number: any domain's provider will do."""
+        for domain in self._domains.values():
+            if is_emergency(target.user or "", domain.emergency_numbers):
+                return domain
+        raise Refused(403, "Domain not served here")
 
     def _inward(self, request: Request, target: Uri) -> Route:
         named: NameAddress = request.to

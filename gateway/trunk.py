@@ -73,7 +73,7 @@ class Trunk:
         """Puts targets that do not answer last."""
         self.answering = Answering()
         """Answers the providers' challenges where the gateway holds the password."""
-        self._last: dict[str, Target] = {}
+        self._last: dict[tuple[str, bool], Target] = {}
         self._locator = locator
         self._transport = transport
         self._transactions = transactions
@@ -96,14 +96,14 @@ class Trunk:
         """Send a request the first way to a provider that works and is allowed; `user` hears what comes of it."""
         _Forwarding(self, self._transactions, request, destination, user, dress).begin()
 
-    def reopened(self, provider: Provider) -> Flow | None:
-        """A flow to where the provider was last reached: for a dialog whose own connection is gone."""
-        target = self._last.get(provider.name)
+    def reopened(self, provider: Provider, is_secure: bool) -> Flow | None:
+        """A flow to where the provider was last reached, over TLS or in clear: for a dialog whose own is gone."""
+        target = self._last.get((provider.name, is_secure))
         return None if target is None else self.flow(provider, target)
 
     def _way(self, provider: Provider, target: Target) -> Way:
         def open_flow() -> Flow:
-            self._last[provider.name] = target
+            self._last[(provider.name, target.transport is Transport.TLS)] = target
             return self.flow(provider, target)
 
         return open_flow

@@ -201,7 +201,7 @@ class Calls:
         terms = LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
         if flow.side is Side.PHONES:
             return terms
-        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider))
+        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
 
     def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: Proof | None) -> Refusal | None:
         invite = transaction.request

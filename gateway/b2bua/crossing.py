@@ -132,6 +132,8 @@ class Crossing:
             self._close()
         if response.status // 100 == 2 and self._request.method == "UPDATE":
             self._refresh(response)
+        if response.status >= 300 and self._offers:
+            self._call.media_path.restore()
         self._origin.respond(self._transaction, self._back(response, body))
         if response.status in (408, 481):
             self._call.leg_broke(self._peer, f"{response.status} to {self._request.method}")

@@ -388,6 +388,8 @@ class _Goodbye:
 
     def receive_response(self, response: Response) -> None:
         self.leg.note_received(response)
+        if response.status in (401, 407):
+            log.warn("the {leg} leg challenges BYE: its side of the call may stay up", leg=self.leg.terms.name)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         log.debug("no answer to BYE on the {leg} leg: {failure}", leg=self.leg.terms.name, failure=failure)

@@ -30,6 +30,19 @@ Refusal = Callable[[str, int], None]
 """Called with the reason and the status that fits it when the relay would not."""
 
 
+def _nothing_to_pass(_sdp: bytes) -> None:
+    """The relay alone was told."""
+
+
+@attrs.frozen
+class _Offer:
+    """An offer as its sender made it."""
+
+    sender: str
+    sdp: bytes = attrs.field(repr=False)
+    terms: Terms
+
+
 @attrs.define(eq=False)
 class _Waiting:
     """One message's place in the queue."""
@@ -49,6 +62,8 @@ class MediaPath:
     _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
     _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
     _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False)
+    _offered: _Offer | None = attrs.field(default=None, init=False)
+    _agreed: tuple[_Offer, str, bytes] | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
     anchored: bool = attrs.field(default=False, init=False)
     """True once the relay was asked anything: then it must be told when the call ends."""
@@ -67,6 +82,7 @@ class MediaPath:
         """
         self._answers.clear()
         sender, receiver = between
+        self._offered = _Offer(sender, sdp, terms)
         self._ask(lambda: self.relay.offer(self.call, sender, sdp, terms, receiver), passed, refused or self.failed)
 
     def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed) -> None:
@@ -82,9 +98,19 @@ class MediaPath:
 
         def remembered(rewritten: bytes) -> None:
             self._answers[answerer] = (sdp, rewritten)
+            if self._offered is not None:
+                self._agreed = (self._offered, answerer, sdp)
             passed(rewritten)
 
         self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, self.failed)
+
+    def restore(self) -> None:
+        """An offer was refused: the relay goes back to what was agreed before it (RFC 3261 section 14.1)."""
+        if self._agreed is None:
+            return
+        offer, answerer, answer = self._agreed
+        self.offer((offer.sender, answerer), offer.sdp, offer.terms, _nothing_to_pass)
+        self.answer((offer.sender, answerer), answer, _nothing_to_pass)
 
     def follow(self, passed: Callable[[], None]) -> None:
         """Let a message without SDP through, behind all that came before it."""

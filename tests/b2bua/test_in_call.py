@@ -169,3 +169,34 @@ def test_peer_that_connected_anew_is_followed() -> None:
     ladder.provider.receives(200)
     ladder.phone.sends(ladder.phone.within(answer, "INFO"))
     ladder.provider.receives("INFO")
+
+
+def test_refused_offer_leaves_the_relay_with_what_was_agreed() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.phone.receives(100)
+    asked = len(ladder.relay.asked)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488)
+    ladder.phone.receives(488)
+    assert ladder.relay.asked[asked:] == [("offer", "caller", "callee"), ("answer", "caller", "callee")]
+
+
+def test_stranger_with_sniffed_tags_cannot_end_a_call_in_clear() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    stranger = ladder.stranger()
+    stranger.sends(ladder.phone.within(answer, "BYE"))
+    stranger.receives(481)
+    ladder.provider.receives_nothing()
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_credentials_in_a_phones_bye_reach_the_provider() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    bye = ladder.phone.within(answer, "BYE")
+    bye.headers.add("Proxy-Authorization", 'Digest username="alice", response="0"')
+    ladder.phone.sends(bye)
+    onward = ladder.provider.receives_request("BYE")
+    assert onward.headers.get("Proxy-Authorization") == 'Digest username="alice", response="0"'

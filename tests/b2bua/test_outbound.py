@@ -414,3 +414,12 @@ def test_connection_that_dies_after_a_response_or_while_new_is_not_replaced() ->
         ladder.provider.receives_nothing()
         ladder.phone.receives(503)
         ladder.ends_clean()
+
+
+def test_emergency_call_of_an_unknown_domain_completes() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite("sip:112@elsewhere.example")
+    invite.headers.set("From", "<sip:guest@elsewhere.example>;tag=f1")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")

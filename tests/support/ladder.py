@@ -359,6 +359,10 @@ class Ladder:
     def flow(self, key: FlowKey) -> Flow | None:
         return self.phone_flow if key == BINDING.flow else None
 
+    def stranger(self) -> Party:
+        """Somebody else on the phones' side."""
+        return Party(self, TestFlow(PHONES, Address("192.0.2.66", 5060)), "192.0.2.66:5060")
+
     def reconnect_provider(self) -> None:
         """The provider's side has a new connection, in place of the one that was lost."""
         self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
