@@ -14,6 +14,7 @@ Over UDP a source address can be forged, so the list decides who is answered, no
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 import attrs
@@ -140,6 +141,7 @@ class AccessResolver:
         self._resolve(name).addCallbacks(lambda answer: access.resolved(name, answer, self._now()), failed)
 
 
+@lru_cache(maxsize=4096)
 def _names_of(identity: PeerIdentity | None) -> frozenset[str]:
     """The names a verified certificate is for; no wildcard ever equals a name of the list (RFC 5922 section 7.2)."""
     if identity is None:
@@ -153,6 +155,7 @@ def canonical_name(name: str) -> str:
     return _canonical_address(bare)
 
 
+@lru_cache(maxsize=16_384)
 def _canonical_address(text: str) -> str:
     """One spelling an address; an IPv4 address seen by an IPv6 socket is the IPv4 address."""
     try:
