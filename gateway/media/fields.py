@@ -2,8 +2,8 @@
 
 What they ask for: our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and
 on the RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows
-are ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own) and `dual` are our
-workers'.
+are ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual` and
+`takes-clear` are our workers'.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, terms: Terms
     fields["direction"] = [str(_opposite(terms.side)), str(terms.side)]
     if terms.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
+        fields["takes-clear"] = terms.takes_clear
     if terms.encryption is Encryption.OSRTP:
         fields["OSRTP"] = ["offer"]
     if terms.encryption is Encryption.DUAL:

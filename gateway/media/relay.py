@@ -41,6 +41,8 @@ class Terms:
     encryption: Encryption
     suites: tuple[str, ...] = ()
     """SRTP suites to offer, best first; unused for Encryption.NONE."""
+    takes_clear: bool = False
+    """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
 
 
 @attrs.frozen

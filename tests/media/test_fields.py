@@ -22,9 +22,11 @@ def test_our_suites_are_those_of_the_configuration() -> None:
         (Encryption.DUAL, {"transport-protocol": "RTP/SAVP", "dual": True, "suites": ["AEAD_AES_128_GCM"]}),
     ],
 )
-def test_offer(encryption: Encryption, expected: dict[str, object]) -> None:
-    terms = Terms(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",))
+@pytest.mark.parametrize("takes_clear", [False, True])
+def test_offer(encryption: Encryption, expected: dict[str, object], takes_clear: bool) -> None:
+    terms = Terms(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",), takes_clear)
     found = fields.offer("c", "caller", None, b"v=0\r\n", terms)
+    assert found.pop("takes-clear", None) is (None if encryption is Encryption.NONE else takes_clear)
     common = {"command", "call-id", "from-tag", "sdp", "replace", "ICE", "DTLS", "rtcp-mux", "SDES", "direction"}
     assert {key: value for key, value in found.items() if key not in common} == expected
     assert found["direction"] == ["phones", "provider"]

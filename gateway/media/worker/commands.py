@@ -222,7 +222,7 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 
 def _terms(fields: Fields) -> OfferTerms:
-    """`transport-protocol`, `OSRTP`, `SDES` as rtpengine's; `suites` (best first) and `dual` are ours."""
+    """`transport-protocol`, `OSRTP`, `SDES` as rtpengine's; `suites` (best first), `dual` and `takes-clear` are ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
@@ -232,4 +232,6 @@ def _terms(fields: Fields) -> OfferTerms:
     found = [suite.name for suite in map(suite_named, wished) if suite is not None and suite.name not in refused]
     if not found and security in (Security.SAVP, Security.OSRTP):
         raise Refusal("No SRTP suite is left to offer")
-    return OfferTerms(security, bool(fields.get("dual")), tuple(dict.fromkeys(found)))
+    return OfferTerms(
+        security, bool(fields.get("dual")), tuple(dict.fromkeys(found)), takes_clear=fields.get("takes-clear") is True
+    )

@@ -46,7 +46,7 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
         peer.target,
     )
     # The sessions are named to keep them alive: what libsrtp takes are bare pointers into them.
-    receiver, sender = leg.receiver, peer.sender
+    receiver, sender = leg.sessions.receiver, peer.sessions.sender
     opening = receiver.context if receiver is not None else None
     sealing = sender.context if sender is not None else None
     while True:
@@ -61,7 +61,7 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
                 counters.malformed += 1
                 continue
             if 191 < memory[1] < 224:
-                leg.relay_control(length)
+                leg.control.relay(leg, length)
                 continue
             received = length
             if opening is not None:

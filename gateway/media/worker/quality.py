@@ -25,7 +25,7 @@ BUFFER_FACTOR: Final = 2.0
 """A phone's jitter buffer delays by so many times the jitter."""
 
 
-class Control:
+class Reported:
     """What one party's RTCP said. Times in the loop clock's seconds."""
 
     __slots__ = ("block", "round_trip", "stamps")
@@ -38,8 +38,8 @@ class Control:
         self.round_trip: float | None = None
         """Seconds between the relay and the party."""
 
-    def notice(self, packet: memoryview, now: float, other: Control) -> None:
-        """Read the party's RTCP packet, in clear; `other` is the control of whom it hears."""
+    def notice(self, packet: memoryview, now: float, other: Reported) -> None:
+        """Read the party's RTCP packet, in clear; `other` is of whom it hears."""
         reports = read_reports(packet)
         if reports.stamp is not None:
             self.stamps = (*self.stamps[-1:], (reports.stamp, now))
@@ -54,7 +54,7 @@ def loss(leg: Leg, peer: Leg) -> float:
     """The share of packets from `leg`'s party to `peer`'s that were lost on the way, 0 to 1."""
     counters = leg.counters
     expected = counters.packets + counters.lost
-    reported = peer.control.block
+    reported = peer.control.reported.block
     lost = max(counters.lost, reported.lost if reported is not None and reported.ssrc == counters.ssrc else 0)
     return min(lost / expected, 1.0) if expected else 0.0
 
@@ -67,7 +67,7 @@ def score(leg: Leg, peer: Leg) -> float | None:
     """The mean opinion score of what `peer`'s party hears of `leg`'s; None when too little was sent to tell."""
     if leg.counters.packets < ENOUGH_PACKETS:
         return None
-    trips = sum(one.control.round_trip or 0.0 for one in (leg, peer))
+    trips = sum(one.control.reported.round_trip or 0.0 for one in (leg, peer))
     delay_ms = 1_000 * trips / 2 + BUFFER_FACTOR * jitter_ms(leg)
     return mean_opinion_score(peer.remote.codec.name, loss(leg, peer), delay_ms)
 

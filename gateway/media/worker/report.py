@@ -15,8 +15,9 @@ from typing import TypeAlias
 from gateway.media.worker import quality
 from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.latch import Address
+from gateway.media.worker.parties import Party, Stream
 from gateway.media.worker.ports import kernel_drops
-from gateway.media.worker.session import Call, Party, Stream
+from gateway.media.worker.session import Call
 from gateway.media.worker.stream import Leg
 
 Report: TypeAlias = dict[str, object]
@@ -104,7 +105,7 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
     }
     rtcp: Report = {
         "local port": leg.pair.port + 1,
-        "endpoint": _endpoint(leg.control_latch.target),
+        "endpoint": _endpoint(leg.control.latch.target),
         "advertised endpoint": _endpoint(leg.remote.control),
         "stats": _stats(counters.control_packets, counters.control_bytes, 0),
         "in clear": counters.plain_control,
@@ -114,7 +115,7 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
 
 
 def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
-    score, round_trip = quality.score(leg, peer) if is_audio else None, leg.control.round_trip
+    score, round_trip = quality.score(leg, peer) if is_audio else None, leg.control.reported.round_trip
     return {
         "loss": round(quality.loss(leg, peer), 5),
         "jitter": round(quality.jitter_ms(leg), 3),

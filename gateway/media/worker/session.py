@@ -7,9 +7,7 @@ Every party has its own list of m-lines, because they may differ: an offer of RT
 takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
 
 Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
-the latest answer wins. Keys are one a suite, party and stream: they live as long as the call uses the suite, so that
-nothing that changes nothing makes a new key; a suite that is left takes its key with it (a session made anew with an
-old key would repeat its keystream).
+the latest answer wins.
 """
 
 from __future__ import annotations
@@ -20,10 +18,11 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker import rewriting
-from gateway.media.worker.interfaces import Interface
+from gateway.media.worker.parties import Line, Party, Stream
+from gateway.media.worker.remote import Remote
 from gateway.media.worker.rewriting import Secured, Security
-from gateway.media.worker.stream import Leg, Plant, Remote, join
-from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
+from gateway.media.worker.stream import Plant
+from gateway.sdp.crypto import SUITES, CryptoAttribute
 from gateway.sdp.description import Description, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines
 
@@ -45,75 +44,8 @@ class OfferTerms:
     security: Security | None = None
     is_dual: bool = False
     suites: tuple[str, ...] = SUITE_NAMES
-
-
-class Stream:
-    """Two joined legs, by party; `offered` is what the latest offerer said, until and after it was answered."""
-
-    def __init__(self, plant: Plant, parties: Sequence[Party]) -> None:
-        first = _leg(plant, parties[0])
-        try:
-            second = _leg(plant, parties[1])
-        except Exception:
-            first.close()
-            raise
-        self.legs = (first, second)
-        join(first, second)
-        self.offered: Remote | None = None
-        self._keys: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
-
-    def key(self, side: int, suite: str, random: Callable[[int], bytes]) -> bytes:
-        """The key we send with to that party under that suite."""
-        keys = self._keys[side]
-        if suite not in keys:
-            keys[suite] = generate(suite, 1, random).key
-        return keys[suite]
-
-    def apply(self, side: int, remote: Remote) -> None:
-        """Take one party's description, and forget the key of a suite that is left by it."""
-        used = self.legs[side].remote.ours
-        if used is not None and (remote.ours is None or remote.ours.suite != used.suite):
-            self._keys[side].pop(used.suite, None)
-        self.legs[side].apply(remote)
-
-    def open(self) -> None:
-        self.legs[0].open()
-
-    def shut(self) -> None:
-        for leg in self.legs:
-            leg.shut()
-
-    def close(self) -> None:
-        for leg in self.legs:
-            leg.close()
-
-
-@attrs.define(eq=False)
-class Line:
-    """One m-line of a party: what was written last, and the stream it stands for."""
-
-    stream: Stream | None
-    security: Security
-    kind: str
-    protocol: str
-    formats: list[str]
-    keys: tuple[CryptoAttribute, ...] = attrs.field(default=(), repr=False)
-    """Those we offered in it."""
-
-
-@attrs.define(eq=False)
-class Party:
-    """One side of the call."""
-
-    side: int
-    session_id: int
-    interface: Interface
-    """Where it meets us."""
-    name: str = ""
-    """The side of the gateway it is on: phones or provider."""
-    lines: list[Line] = attrs.field(factory=list)
-    version: int = 0
-    written: bytes = attrs.field(default=b"", repr=False)
+    takes_clear: bool = False
+    """Whether an answer without keys may stand where keys were offered."""
 
 
 class Call:
@@ -135,6 +67,7 @@ class Call:
         self.streams: list[Stream] = []
         self.is_answered = False
         self._offerer: int | None = None
+        self._takes_clear = False
 
     def side_of(self, tag: str, other: str | None) -> int:
         """The party that `tag` names, opposite to `other`'s; a new tag is remembered."""
@@ -161,7 +94,7 @@ class Call:
                 stream.offered = offered
             other.lines = kept[1]
             raise
-        self.parties[side].lines, self._offerer = lines, side
+        self.parties[side].lines, self._offerer, self._takes_clear = lines, side, terms.takes_clear
         return result
 
     def answer(self, side: int, description: Description) -> bytes:
@@ -268,7 +201,8 @@ class Call:
         for line, media in zip(answerer.lines, description.media, strict=False):
             if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
                 continue
-            ours, theirs = _agreed(line, media) or (None, None)
+            is_clear = self._takes_clear and _is_without_keys(line, media)
+            ours, theirs = (None, None) if is_clear else _agreed(line, media) or (None, None)
             taken[line.stream] = media, self._remote(answerer, description, media, (theirs, ours))
         for line, media in zip(answerer.lines, description.media, strict=False):
             # Of two lines for one stream the peer chose; the other stays refused (RFC 3264 section 8.2).
@@ -330,10 +264,6 @@ class Call:
         )
 
 
-def _leg(plant: Plant, party: Party) -> Leg:
-    return Leg(plant, party.interface.ports, party.name)
-
-
 def _alternates(medias: Sequence[Media]) -> set[int]:
     """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
     found: set[int] = set()
@@ -349,6 +279,11 @@ def _alternates(medias: Sequence[Media]) -> set[int]:
             ):
                 found.add(place)
     return found
+
+
+def _is_without_keys(line: Line, media: Media) -> bool:
+    """Whether keys were offered and the answer is RTP without any: RTP/AVP, or a profile that promises what is not."""
+    return bool(line.keys) and media.is_rtp and not media.has_attribute("crypto")
 
 
 def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.media.relay import Encryption
-from tests.support.media_party import SUITES, Party, cryptos, media_lines
+from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import Ng
 
 ICE = (
@@ -61,6 +61,21 @@ def test_answer_mirrors_the_profile_of_the_offer(
         assert [(tag, name) for tag, name, _ in cryptos(answer)] == ([(1, suite)] if suite else [])
         assert provider.address.encode() not in answer
         ng.delete(call + asked)
+
+
+@pytest.mark.parametrize("profile", ["RTP/AVP", "RTP/SAVP"])
+def test_an_answer_without_srtp_stands_where_it_may(
+    ng: Ng, call: str, phone: Party, provider: Party, profile: str
+) -> None:
+    provider.aim(ng.offer(call, phone.sdp(), Encryption.SAVP, takes_clear=True))
+    answer = ng.answer(call, provider.sdp(profile))
+    phone.aim(answer)
+    assert media_lines(answer)[0][2] == "RTP/AVP"
+    assert cryptos(answer) == []
+    provider.send(rtp(1))
+    assert phone.receive() == rtp(1)
+    phone.send(rtp(2))
+    assert provider.receive() == rtp(2)
 
 
 def test_answer_echoes_the_tag_it_takes(ng: Ng, call: str, phone: Party, provider: Party) -> None:

@@ -65,6 +65,23 @@ def test_control_packets_in_clear_come_from_where_media_does(
     assert provider.hears_nothing(), "its lengths do not add up"
 
 
+def test_multiplexed_control_packets_in_clear_come_from_where_media_does(
+    quirky: Ng, phone: Party, provider: Party, stranger: Party
+) -> None:
+    """Even the address that the SDP names, which may take over the lock, has to do so with SRTP."""
+    told = phone.sdp("RTP/SAVP", [(1, SUITE, phone.key(SUITE))], more=("a=rtcp-mux",))
+    told = told.replace(phone.address.encode(), stranger.address.encode())
+    told = told.replace(f"m=audio {phone.port}".encode(), f"m=audio {stranger.port}".encode())
+    offer = quirky.offer("mux", told, Encryption.SAVP)
+    phone.hear_answer(quirky.answer("mux", provider.answer(offer, SUITE)))
+    phone.send(rtp(1))
+    assert provider.receive()[12:] == rtp(1)[12:]
+    stranger.rtp.sendto(rtcp(), phone.target)
+    assert provider.hears_nothing()
+    phone.rtp.sendto(rtcp(), phone.target)
+    assert provider.receive_control()[1] == 200
+
+
 def test_control_packets_in_clear_are_refused_elsewhere(
     ng: Ng, quirky: Ng, call: str, phone: Party, provider: Party
 ) -> None:

@@ -1,0 +1,71 @@
+"""The SRTP sessions of one leg: one that opens what its party sends, one that seals what it is sent (RFC 3711).
+
+A session lives as long as its key and suite do, whatever else a description changes: it holds the rollover counters
+(RFC 3711 section 3.3.1). Before a party is described, and after the end, everything is refused: there is no state in
+which a leg that is to be secure is sent plaintext.
+"""
+
+from __future__ import annotations
+
+from gateway.rtp.srtp import PacketBuffer, Receiver, Sender, Transform
+from gateway.sdp.crypto import CryptoAttribute
+
+
+def _refuse(_length: int) -> int:
+    """Stands for a session that is not there: the packet is dropped."""
+    return -1
+
+
+class Sessions:
+    """What is done to a packet in `buffer`; None for plain RTP."""
+
+    __slots__ = (
+        "_buffer",
+        "_keys",
+        "protect",
+        "protect_control",
+        "receiver",
+        "sender",
+        "unprotect",
+        "unprotect_control",
+    )
+
+    def __init__(self, buffer: PacketBuffer) -> None:
+        self._buffer = buffer
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the keys."""
+        self._keys: tuple[CryptoAttribute | None, CryptoAttribute | None] = (None, None)
+        self.sender: Sender | None = None
+        self.receiver: Receiver | None = None
+        self.unprotect: Transform | None = _refuse
+        self.unprotect_control: Transform | None = _refuse
+        self.protect: Transform | None = _refuse
+        self.protect_control: Transform | None = _refuse
+
+    def apply(self, theirs: CryptoAttribute | None, ours: CryptoAttribute | None) -> bool:
+        """Take the keys of a description, both or neither; whether the party's was in use already."""
+        before, self._keys = self._keys, (theirs, ours)
+        if theirs is None or ours is None:
+            self.sender = self.receiver = None
+            self.unprotect = self.unprotect_control = self.protect = self.protect_control = None
+            return False
+        is_kept = self.receiver is not None and _is_same_key(theirs, before[0])
+        if not is_kept:
+            self.renew()
+        if self.sender is None or not _is_same_key(ours, before[1]):
+            self.sender = Sender(ours.suite, ours.key, self._buffer)
+            self.protect, self.protect_control = self.sender.protect, self.sender.protect_control
+        return is_kept
+
+    def renew(self) -> None:
+        """Make the receiving session anew: it forgets which packets came."""
+        theirs = self._keys[0]
+        if theirs is not None:
+            self.receiver = Receiver(theirs.suite, theirs.key, self._buffer)
+            self.unprotect, self.unprotect_control = self.receiver.unprotect, self.receiver.unprotect_control
+
+
+def _is_same_key(one: CryptoAttribute, other: CryptoAttribute | None) -> bool:
+    return other is not None and (one.suite, one.key) == (other.suite, other.key)
