@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.support.calls.hosts import is_listening
 from tests.support.calls.processes import Program, find_program
 from tests.support.calls.telephone import Event, Events, Line, Telephone
+from tests.support.calls.wire import SipMessage, logged_messages
 
 CONFIGURATION = """\
 poll_method epoll
@@ -46,6 +47,9 @@ module_app menu.so
 module_app ctrl_tcp.so
 {tls}
 """
+
+LOGGED = rb"#\n\w+ (?P<host>[\d.]+):(?P<port>\d+) -> [\d.:]+\n(?P<message>(?s:.*?))\x1b\["
+"""One message in its trace, with the address of its sender."""
 
 
 class Baresip(Telephone):
@@ -116,6 +120,9 @@ class Baresip(Telephone):
     def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
         for digit in digits:
             assert self._wait("CALL_DTMF_START", seconds)["param"] == digit
+
+    def messages(self) -> list[SipMessage]:
+        return logged_messages(self.program.log, LOGGED)
 
     def recordings(self) -> list[Path]:
         return sorted(self.line.directory.glob("dump-*-dec.wav"), key=lambda path: path.stat().st_mtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -29,7 +30,7 @@ side = "phones"
 transport = "udp"
 address = "{address}"
 port = {phone_port}
-{listener6}
+{listener6}{listener_tls}
 [[listener]]
 name = "provider"
 side = "provider"
@@ -64,6 +65,17 @@ address = "{address}"
 port = {admin_port}
 """
 
+LISTENER_TLS = """
+[[listener]]
+name = "phones-tls"
+side = "phones"
+transport = "tls"
+address = "{address}"
+port = {phone_tls_port}
+certificate = "{chain}"
+private_key = "{key}"
+"""
+
 LISTENER6 = """
 [[listener]]
 name = "phones6"
@@ -88,6 +100,7 @@ class GatewayTerms:
     provider_uri: str
     domain: str
     phone_port6: int = 0  # phones come over IPv6, to this port of ::1, and their RTP too; 0: over IPv4
+    phone_tls_port: int = 0  # phones may come over TLS, to this port; 0: they may not
     security: str = "required"
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
@@ -116,6 +129,11 @@ class Gateway:
     def phones_proxy6(self) -> str:
         """Where phones send everything over IPv6."""
         return f"[::1]:{self.terms.phone_port6}"
+
+    @property
+    def phones_tls_proxy(self) -> str:
+        """Where phones send everything over TLS."""
+        return f"{self.terms.address}:{self.terms.phone_tls_port}"
 
     def start(self) -> None:
         """Start it, and wait until it says it is healthy."""
@@ -149,6 +167,12 @@ class Gateway:
                 return str(page.read().decode())
         except (urllib.error.URLError, OSError):
             return None
+
+    def verdicts(self) -> dict[str, str]:
+        """What it claims of each call, by its direction: there is one of each at most."""
+        calls = json.loads(self.fetch("/api/calls") or "[]")
+        assert len({call["direction"] for call in calls}) == len(calls)
+        return {call["direction"]: call["verdict"] for call in calls}
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels; 0 when there is none."""
@@ -188,9 +212,9 @@ class Gateway:
 
 
 def _configuration(terms: GatewayTerms) -> str:
-    values = attrs.asdict(terms, recurse=False) | {
-        "chain": terms.certificate.chain,
-        "key": terms.certificate.key,
+    values = attrs.asdict(terms, recurse=False) | {"chain": terms.certificate.chain, "key": terms.certificate.key}
+    values |= {
+        "listener_tls": LISTENER_TLS.format(**values) if terms.phone_tls_port else "",
         "relay": "rtpengine" if terms.rtpengine else "workers",
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
         "phone_media": 'phone_address = "::1"' if terms.phone_port6 else "",

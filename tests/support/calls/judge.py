@@ -36,6 +36,8 @@ class Sides:
     provider_media: frozenset[int]  # the gateway's ports named in an SDP toward the provider, RTP and RTCP
     inside: frozenset[int] = frozenset()  # ports of the gateway's own servants (rtpengine's control)
     clear_rtcp: frozenset[str] = frozenset()  # addresses of far ends known to send RTCP in clear beside SRTP
+    secure_phones: frozenset[str] = frozenset()  # addresses of phones that speak TLS and SRTP themselves
+    admin: int = 0  # the gateway's port that tests, which come from any address, ask over HTTP
 
     def is_provider_side(self, packet: Packet) -> bool:
         ends = (packet.source, packet.destination)
@@ -48,7 +50,13 @@ class Sides:
         ends = (packet.source, packet.destination)
         touches = any(end.address == self.gateway for end in ends)
         inside = any(end.address == self.gateway and end.port in self.inside for end in ends)
-        return touches and not inside and not self.is_provider_side(packet)
+        return touches and not inside and not self.is_provider_side(packet) and not self.is_secure_phone_side(packet)
+
+    def is_secure_phone_side(self, packet: Packet) -> bool:
+        ends = (packet.source, packet.destination)
+        if self.is_provider_side(packet) or not any(end.address in self.secure_phones for end in ends):
+            return False
+        return any(end.address == self.gateway and end.port != self.admin for end in ends)
 
 
 @attrs.frozen
@@ -66,7 +74,15 @@ class Verdict:
 
 def judge_provider_side(packets: Iterable[Packet], sides: Sides, agreed: Collection[Agreed]) -> Verdict:
     """Nothing but TLS, and SRTP that opens with the agreed keys."""
-    there = [packet for packet in packets if sides.is_provider_side(packet)]
+    return _judge_encrypted([packet for packet in packets if sides.is_provider_side(packet)], sides, agreed)
+
+
+def judge_secure_phones(packets: Iterable[Packet], sides: Sides, agreed: Collection[Agreed]) -> Verdict:
+    """The same between the gateway and phones that speak TLS and SRTP themselves."""
+    return _judge_encrypted([packet for packet in packets if sides.is_secure_phone_side(packet)], sides, agreed)
+
+
+def _judge_encrypted(there: list[Packet], sides: Sides, agreed: Collection[Agreed]) -> Verdict:
     opener = _Opener(agreed, sides)
     objections = [f"neither TCP nor UDP: {packet}" for packet in there if packet.protocol not in (TCP, UDP, ICMP)]
     objections += not_tls(there)
@@ -74,7 +90,7 @@ def judge_provider_side(packets: Iterable[Packet], sides: Sides, agreed: Collect
         if packet.protocol == UDP:
             objections += opener.open(packet)
     if not any(packet.protocol == TCP and packet.payload for packet in there):
-        objections.append("no TLS at all toward the provider")
+        objections.append("no TLS at all")
     return Verdict(tuple(objections), opener.audio, opener.opened)
 
 

@@ -10,8 +10,12 @@ from pathlib import Path
 
 from tests.support.calls.processes import Program
 from tests.support.calls.telephone import Event, Events, Line, Telephone
+from tests.support.calls.wire import SipMessage, logged_messages
 
 ROOT = Path(__file__).parents[3]
+
+LOGGED = rb"(?:TX|RX) \d+ bytes .* (?:to|from) \w+ (?P<host>[\d.]+):(?P<port>\d+):\n(?P<message>(?s:.*?))\n--end msg--"
+"""One message in its log, with the address of the other end."""
 
 
 class Pjsua(Telephone):
@@ -121,6 +125,9 @@ class Pjsua(Telephone):
     def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
         for digit in digits:
             assert self._wait("dtmf", seconds=seconds)["digit"] == digit
+
+    def messages(self) -> list[SipMessage]:
+        return logged_messages(self.log, LOGGED)
 
     def recordings(self) -> list[Path]:
         return sorted(self.line.directory.glob("heard-*.wav"))

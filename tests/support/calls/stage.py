@@ -24,7 +24,7 @@ from tests.support.calls.capture import Capture
 from tests.support.calls.certificates import Authority, Certificate
 from tests.support.calls.gateway import Gateway, GatewayTerms
 from tests.support.calls.hosts import Hosts
-from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
+from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side, judge_secure_phones
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
 from tests.support.calls.linphone import Linphone
 from tests.support.calls.pcap import Endpoint, Packet
@@ -92,8 +92,10 @@ class Stage:
         self.directory = directory
         self._running = ExitStack()
         self._telephones: list[Telephone] = []
+        self._secure_phones: list[Telephone] = []
         self.gateway: Gateway | None = None
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
+        self.has_tls_phones = False  # whether the gateway, when it starts, is to serve phones over TLS as well
         self.inside: frozenset[int] = frozenset()
         self.capture = self._keep(Capture(self.hosts.all, directory))
         terms = ProviderTerms(
@@ -118,6 +120,7 @@ class Stage:
             address=address,
             phone_port=port(address),
             phone_port6=port("::1") if self.has_ipv6 else 0,
+            phone_tls_port=port(address) if self.has_tls_phones else 0,
             provider_port=port(address),
             admin_port=port(address),
             media_ports=(first, first + 99),
@@ -144,6 +147,13 @@ class Stage:
         """A plain phone that can be asked for more."""
         assert self.gateway is not None
         return self._telephone(Pjsua, self._line(user, self.gateway.phones_proxy, secure=False, habits=habits))
+
+    def secure_phone(self, kind: str = "pjsua2", user: str = "alice") -> Telephone:
+        """A phone behind the gateway that speaks TLS and insists on SRTP itself."""
+        assert self.gateway is not None
+        phone = self._telephone(TELEPHONES[kind], self._line(user, self.gateway.phones_tls_proxy, secure=True))
+        self._secure_phones.append(phone)
+        return phone
 
     def ipv6_phone(self, user: str = "alice") -> Baresip:
         """A plain phone that knows nothing but IPv6. No capture sees it: every run shares ::1."""
@@ -219,7 +229,20 @@ class Stage:
         media = (message.audio for message in self.provider.messages())
         ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
         there = (self.hosts.provider, self.hosts.far_end, self.hosts.host(HOSTS["carol"]))
-        return Sides(self.hosts.gateway, there, frozenset(ports), self.inside, self._clear_rtcp)
+        return Sides(
+            self.hosts.gateway,
+            there,
+            frozenset(ports),
+            self.inside,
+            self._clear_rtcp,
+            self._secure_phone_hosts,
+            self.gateway.terms.admin_port,
+        )
+
+    @property
+    def _secure_phone_hosts(self) -> frozenset[str]:
+        hosts = {phone.line.address for phone in self._secure_phones}
+        return frozenset(hosts | {BARESIP_HOST for phone in self._secure_phones if isinstance(phone, Baresip)})
 
     @property
     def _clear_rtcp(self) -> frozenset[str]:
@@ -237,13 +260,23 @@ class Stage:
         assert agreed, f"no SRTP keys were agreed:\n{self.provider.ladder()}"
         return judge_provider_side(packets, self.sides, agreed)
 
+    def judge_secure_phones(self, packets: list[Packet]) -> Verdict:
+        """The side of the phones that speak TLS and SRTP; the keys are those that the phones themselves tell of."""
+        agreed = agreed_keys(message for phone in self._secure_phones for message in phone.messages())
+        assert agreed, "no SRTP keys were agreed with a phone"
+        return judge_secure_phones(packets, self.sides, agreed)
+
     def judge_phone_side(self, packets: list[Packet]) -> Verdict:
         return judge_phone_side(packets, self.sides, self.secrets())
 
     def assert_call_was_right(self, seconds: float = 1.2) -> None:
-        """Both sides heard the other for so long; TLS and SRTP there, clear RTP and no secret here; a clean log."""
+        """Both sides heard the other for so long; TLS and SRTP there; a clean log.
+
+        Here, as the phones are: TLS and SRTP as well, or clear RTP and no secret.
+        """
         packets = self.capture.stop()
-        there, here = self.judge_provider_side(packets), self.judge_phone_side(packets)
+        there = self.judge_provider_side(packets)
+        here = self.judge_secure_phones(packets) if self._secure_phones else self.judge_phone_side(packets)
         there.assert_clean()
         here.assert_clean()
         for where, verdict in (("at the provider's side", there), ("at the phone's side", here)):

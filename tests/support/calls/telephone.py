@@ -16,6 +16,7 @@ import attrs
 from tests.support.calls.audio import read_wav
 from tests.support.calls.certificates import Certificate
 from tests.support.calls.processes import Program, ProgramFailed
+from tests.support.calls.wire import SipMessage
 
 Event = dict[str, object]
 
@@ -116,6 +117,10 @@ class Telephone(abc.ABC):
 
     def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
         raise NotImplementedError(f"{type(self).__name__} shows no DTMF")
+
+    def messages(self) -> list[SipMessage]:
+        """Every SIP message it sent or received, oldest first, as it tells itself."""
+        raise NotImplementedError(f"{type(self).__name__} does not show its messages")
 
     def heard(self) -> list[int]:
         """Samples of its last recording."""

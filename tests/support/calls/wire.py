@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import attrs
 
@@ -117,6 +118,12 @@ class SipMessage:
         audio = self.audio
         media = "" if audio is None else f"  [{audio.profile} {audio.address}:{audio.port} {audio.direction}]"
         return f"{self.first_line}  ({self.cseq}){media}"
+
+
+def logged_messages(log: Path, pattern: bytes) -> list[SipMessage]:
+    """The messages in a program's log; the pattern names `host`, `port` and `message`."""
+    found = re.finditer(pattern, log.read_bytes())
+    return [SipMessage.parse(one["host"].decode(), int(one["port"]), one["message"]) for one in found]
 
 
 @attrs.frozen
