@@ -201,6 +201,11 @@ def accepts_answer(
     return _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 
 
+def takes_clear(terms: CallTerms, known: Capability = UNKNOWN) -> bool:
+    """Whether media may become clear where SRTP is offered, in an early answer or the final one."""
+    return not isinstance(_weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP), Refusal)
+
+
 def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool) -> Acceptance | Refusal:
     """Whether media that an answer settled may stand; ``was_encrypted`` says that it was, earlier in this call."""
     if encrypted is not False or terms.security is Security.OFF:

@@ -27,6 +27,7 @@ from gateway.policy import (
     first_attempt,
     is_emergency,
     next_attempt,
+    takes_clear,
     uri_for,
 )
 from gateway.transport.flow import FailureKind
@@ -210,6 +211,14 @@ def test_inbound_calls(terms: CallTerms, arrival: Arrival, encrypted: bool | Non
     answer = accepts_inbound(terms, arrival, encrypted)
     assert answer.reason is expected
     assert isinstance(answer, Refusal) is (expected is Reason.REFUSED_POLICY)
+
+
+def test_media_may_become_clear_where_an_answer_in_clear_would_stand() -> None:
+    assert takes_clear(PREFERRED)
+    assert not takes_clear(REQUIRED)
+    assert takes_clear(EMERGENCY, DID_BOTH)
+    assert takes_clear(PREFERRED, DID_BOTH)
+    assert not takes_clear(STRICT, DID_BOTH)
 
 
 def test_an_unverified_peer_is_no_downgrade() -> None:

@@ -29,6 +29,7 @@ from gateway.policy import (
     accepts_inbound,
     first_attempt,
     next_attempt,
+    takes_clear,
 )
 from gateway.routing import Route
 from gateway.sdp.negotiation import alternatives, media_security
@@ -124,11 +125,11 @@ class Protection:
 
     def provider_media(self, encryption: Encryption) -> Terms:
         """What SDP toward the provider is to look like."""
-        return Terms(Side.PROVIDER, encryption, self._suites)
+        return Terms(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known))
 
     def phone_media(self, encryption: Encryption) -> Terms:
         """What SDP toward a phone is to look like."""
-        return Terms(Side.PHONES, encryption, self._suites)
+        return Terms(Side.PHONES, encryption, self._suites, takes_clear=True)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:
         """Write the verdict down, from what the legs have come to."""

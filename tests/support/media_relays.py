@@ -80,8 +80,10 @@ class Ng:
         side: Side = Side.PROVIDER,
         from_tag: str = "caller",
         to_tag: str | None = None,
+        takes_clear: bool = False,
     ) -> bytes:
-        return _sdp(self.request(fields.offer(call, from_tag, to_tag, sdp, Terms(side, encryption, suites))))
+        terms = Terms(side, encryption, suites, takes_clear)
+        return _sdp(self.request(fields.offer(call, from_tag, to_tag, sdp, terms)))
 
     def answer(self, call: str, sdp: bytes, from_tag: str = "caller", to_tag: str = "callee") -> bytes:
         return _sdp(self.request(fields.answer(call, from_tag, to_tag, sdp)))

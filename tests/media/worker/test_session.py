@@ -141,6 +141,19 @@ def test_an_answer_that_does_not_fit_is_refused_and_nothing_passes(
     assert phone.hears_nothing()
 
 
+def test_an_answer_that_only_says_srtp_stands_where_clear_may(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    provider.aim(ng.offer(call, phone.sdp(), Encryption.SAVP, takes_clear=True))
+    phone.aim(ng.answer(call, provider.sdp("RTP/SAVP")))
+    provider.send(rtp(1))
+    assert phone.receive() == rtp(1)
+
+
+def test_keys_that_do_not_fit_stand_nowhere(ng: Ng, call: str, phone: Party, provider: Party) -> None:
+    ng.offer(call, phone.sdp(), Encryption.SAVP, takes_clear=True)
+    with pytest.raises(NgError, match="a=crypto"):
+        ng.answer(call, provider.sdp("RTP/SAVP", [(99, SUITES[0], provider.key(SUITES[0]))]))
+
+
 @pytest.mark.parametrize("protocol", [b"UDP/TLS/RTP/SAVPF", b"RTP/SAVP", b"TCP/MSRP", b"DCCP/RTP/AVP"])
 def test_lines_that_cannot_be_relayed_are_refused(ng: Ng, call: str, phone: Party, protocol: bytes) -> None:
     with pytest.raises(NgError, match="can be relayed"):
