@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from tests.support.calls.stage import ALICE, DOMAIN, PASSWORDS, Stage
+from tests.support.calls.stage import ALICE, BOB, DOMAIN, PASSWORDS, Stage
 from tests.support.calls.wire import SipMessage
 
 
-def challenge(stage: Stage, password: str, algorithms: str = '["SHA-256", "MD5"]') -> None:
+def challenge(stage: Stage, password: str, algorithms: str = '["SHA-256", "MD5"]', user: str = "bob") -> None:
     """Start a gateway that challenges, and knows one user of the provider's by that password."""
     gateway = stage.start_gateway()
     gateway.stop()
     credentials = gateway.directory / "credentials.toml"
-    credentials.write_text(f'bob = "{password}"\n')
+    credentials.write_text(f'{user} = "{password}"\n')
     credentials.chmod(0o600)
     keys = f'challenge = ["INVITE", "NOTIFY"]\nchallenge_algorithms = {algorithms}\ncredentials = "{credentials}"'
     gateway.configuration.write_text(gateway.configuration.read_text().replace("challenge = []", keys))
@@ -74,6 +75,32 @@ def test_message_waiting_needs_the_password_and_needs_it_anew(make_stage: Callab
     assert "stale=true" in answer
     asked = challenges(stage, "NOTIFY")
     assert ["stale=true" in text for text in asked] == [False, False, True]
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_the_providers_challenge_is_answered_for_a_registered_phone(
+    make_stage: Callable[..., Stage], algorithm: str
+) -> None:
+    stage = make_stage(algorithm)
+    challenge(stage, PASSWORDS["alice"], user="alice")
+    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice.register()
+    bob.register()
+    alice.call(BOB)
+    bob.wait_ringing()
+    bob.answer()
+    alice.wait_answered()
+    stage.talk()
+    alice.hangup()
+    bob.wait_ended()
+    assert stage.gateway is not None
+    (stage.gateway.directory / "credentials.toml").unlink()  # it may hold the password
+    stage.assert_call_was_right()
+    (summary,) = json.loads(stage.gateway.fetch("/api/calls") or "[]")
+    ladder = json.loads(stage.gateway.fetch(f"/api/calls/{summary['id']}") or "{}")["ladder"]
+    toward = {leg: [step["what"] for step in ladder if step["leg"] == leg] for leg in ("caller", "callee")}
+    assert toward["callee"].count("INVITE") == 2
+    assert not [what for what in toward["caller"] if what.startswith("4")], "the phone was asked for nothing"
 
 
 def replay(stage: Stage, notify: SipMessage) -> str:
