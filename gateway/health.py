@@ -2,6 +2,7 @@
 
     every PERIOD: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
                                                             `- none, or no way there, MISSES times: down
+    a call over UDP that hears nothing -> unheard(flow): down
     order(targets): those that are up, then those that are down
 
 A target that is down is asked more often, and is up again with its first answer. It is put last and not left out: when
@@ -91,6 +92,14 @@ class Health:
         """Whether a target has not answered lately. One that was never asked is not."""
         standing = self._standings.get(target)
         return standing is not None and not standing.is_up
+
+    def unheard(self, flow: Flow) -> None:
+        """A call got no sign of life over this flow: its target is down until it answers the next question."""
+        for standing in self._standings.values():
+            target = standing.target
+            if (target.transport, target.address) == (flow.transport, flow.remote) and standing.is_up:
+                standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
+                log.warn("{target} does not answer and is used last", target=target.address)
 
     def standings(self) -> list[tuple[str, bool]]:
         """Each known target as text, and whether it is up."""

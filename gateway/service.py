@@ -171,7 +171,7 @@ class Gateway:
         self._overload = Overload(reactor)
         self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
         self._health.spoke = self._note_answer
-        self._trunk.order = self._health.order
+        self._trunk.order, self._trunk.unheard = self._health.order, self._health.unheard
         self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_token)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         self._calls.finished = lambda record: self._history.ended(record.as_json())

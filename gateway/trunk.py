@@ -71,6 +71,8 @@ class Trunk:
         self.memory = memory
         self.order: Callable[[Sequence[Target]], Sequence[Target]] = lambda targets: targets
         """Puts targets that do not answer last."""
+        self.unheard: Callable[[Flow], None] = lambda flow: None
+        """Hears of flows over which nothing came back in time."""
         self.answering = Answering()
         """Answers the providers' challenges where the gateway holds the password."""
         self._last: dict[tuple[str, bool], Target] = {}

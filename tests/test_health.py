@@ -57,6 +57,16 @@ def test_target_that_is_silent_twice_goes_last_until_it_answers() -> None:
     assert questions.health.order([ONE, TWO]) == [ONE, TWO]
 
 
+def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    assert questions.health.order([ONE, TWO]) == [TWO, ONE]
+    questions.clock.advance(5)
+    questions.answer(200)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+
+
 def test_one_question_at_a_time_and_every_half_minute() -> None:
     questions = Questions()
     questions.clock.pump([5.0] * 10)

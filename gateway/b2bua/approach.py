@@ -10,6 +10,9 @@ callee has answered, when the plan has nothing left, or when the call gives up (
 
 A connection that was up already may turn out to be dead as the INVITE is sent over it: that says nothing about its
 target, which gets the INVITE once more over a new one.
+
+Over UDP nobody says that a server is gone. Where there is another, a target that sends nothing at all within
+HEARD_WITHIN is given up for it; what may still come from it is cancelled, or acknowledged and hung up.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.b2bua.callee import CalleeLeg
@@ -44,6 +48,9 @@ from gateway.trunk import Way
 
 CHALLENGES: Final = (401, 407)
 """Statuses that ask for credentials: not the end of what the caller wanted."""
+
+HEARD_WITHIN: Final = 4.0
+"""Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s."""
 
 
 class ApproachOwner(LegOwner, Protocol):
@@ -88,6 +95,7 @@ class Approach:
         self._preferences = Preferences()
         self._sent: tuple[Way, Terms, bytes] | None = None
         self._was_connected = False
+        self._silence: IDelayedCall | None = None
         self._credentials: Field | None = None
         self._progressed: CalleeLeg | None = None
         self._media_refusal: int | None = identity.media_refusal
@@ -104,6 +112,7 @@ class Approach:
     def abandon(self, fields: Fields = ()) -> None:
         """Give up, or hang up: whatever the leg under way needs."""
         self._over = True
+        self._listen(None)
         if self._locating is not None:
             self._locating.cancel()
         if self.leg is not None:
@@ -155,6 +164,8 @@ class Approach:
     def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
         """Try the next target, or what the plan has next. Somebody else's certificate is no reason to try elsewhere."""
         kind = failure.transport.kind if failure.transport is not None else FailureKind.TIMEOUT
+        if failure.transport is None and not leg.has_heard:
+            self._plan.unheard(leg.flow)
         if kind is FailureKind.CLOSED and self._was_connected and not leg.has_heard and self._sent is not None:
             self._send(*self._sent, is_repeated=True)
         elif self._ways and kind is not FailureKind.CERTIFICATE:
@@ -232,4 +243,20 @@ class Approach:
             return
         if self._credentials is not None:
             request.headers.set(*self._credentials)
+        self._listen(self.leg)
         self.leg.invite(request)
+
+    def _listen(self, leg: CalleeLeg | None) -> None:
+        """Wait for the first sign of life on this leg, where another target could be asked instead."""
+        if self._silence is not None and self._silence.active():
+            self._silence.cancel()
+        self._silence = None
+        if leg is not None and self._ways and not leg.flow.is_reliable:
+            self._silence = self._stack.clock.callLater(HEARD_WITHIN, self._unheard, leg)
+
+    def _unheard(self, leg: CalleeLeg) -> None:
+        if self._over or leg is not self.leg or leg.has_heard:
+            return
+        self._plan.unheard(leg.flow)
+        leg.abandon()
+        self._next_way()

@@ -39,6 +39,9 @@ class Plan(Protocol):
     def media(self, attempt: Attempt) -> Terms:
         """What SDP toward the callee is to look like."""
 
+    def unheard(self, flow: Flow) -> None:
+        """Nothing came back over this flow in time."""
+
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
         """The field that answers a challenge of the callee; None: the caller is to answer it."""
 
@@ -66,6 +69,9 @@ class ProviderPlan:
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
         return self.answers.answer(request, response, flow, is_early)
+
+    def unheard(self, flow: Flow) -> None:
+        self.trunk.unheard(flow)
 
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
         return self.trunk.ways(self.provider, attempt.signalling, self.protection.terms.is_emergency)
@@ -98,6 +104,9 @@ class PhonePlan:
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
         return None  # a phone asks for nobody's password but its caller's
+
+    def unheard(self, flow: Flow) -> None:
+        """There is no other way to a phone."""
 
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
         return succeed([lambda: self.flow])

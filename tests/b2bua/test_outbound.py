@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import Security
+from gateway.b2bua.approach import HEARD_WITHIN
+from gateway.config import Provider, Security
 from gateway.sip.message import Request, Response
-from gateway.transport.flow import FailureKind
+from gateway.transport.flow import FailureKind, Flow
 from tests.support.ladder import AVP, SAVP, Ladder, TestFlow, drain
 
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
@@ -423,3 +424,55 @@ def test_emergency_call_of_an_unknown_domain_completes() -> None:
     ladder.phone.sends(invite)
     ladder.phone.receives(100)
     ladder.provider.receives("INVITE")
+
+
+def rings_in_vain(servers: int) -> tuple[Ladder, list[Flow], Request]:
+    """A call over UDP of which the provider's first server shows nothing: whom that was told of, and its INVITE."""
+    ladder = Ladder(Security.OFF, provider=Provider("main", UDP_FALLBACK))
+    ladder.servers = servers
+    unheard: list[Flow] = []
+    ladder.trunk.unheard = unheard.append
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    return ladder, unheard, ladder.clear.receives_request("INVITE")
+
+
+def test_silent_server_is_given_up_for_the_next_one() -> None:
+    ladder, unheard, lost = rings_in_vain(2)
+    ladder.clock.advance(HEARD_WITHIN)
+    assert unheard == [ladder.clear_flow]
+    onward = [message for message in drain(ladder.clear) if isinstance(message, Request)][-1]
+    assert onward.cseq.number > lost.cseq.number
+    ladder.clear.answers(onward, 200, sdp=AVP, tag="t2")
+    ladder.clear.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ladder.clear.answers(lost, 200, sdp=AVP)
+    ladder.clear.receives("ACK")
+    ladder.clear.answers(ladder.clear.receives_request("BYE"), 200)
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    ladder.phone.receives(200)
+    ladder.clear.answers(ladder.clear.receives_request("BYE"), 200, tag="t2")
+    ladder.ends_clean()
+
+
+def test_server_that_was_heard_of_or_is_the_last_one_has_all_its_time() -> None:
+    for servers in (1, 2):
+        ladder, unheard, lost = rings_in_vain(servers)
+        if servers > 1:
+            ladder.clear.answers(lost, 100)
+        ladder.clock.advance(HEARD_WITHIN)
+        assert not unheard
+        assert {message.cseq for message in drain(ladder.clear)} <= {lost.cseq}
+        ladder.clear.answers(lost, 486)
+        ladder.clear.receives("ACK")
+        ladder.phone.receives(486)
+        ladder.ends_clean()
+
+
+def test_caller_that_gives_up_leaves_no_wait_for_a_silent_server() -> None:
+    ladder, unheard, lost = rings_in_vain(2)
+    ladder.calls.end_all("made by the test")
+    ladder.clock.advance(HEARD_WITHIN)
+    assert not unheard
+    assert {message.cseq for message in drain(ladder.clear)} <= {lost.cseq}
+    ladder.ends_clean()

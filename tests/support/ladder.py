@@ -312,6 +312,8 @@ class Ladder:
         clock: Clock | None = None,
     ) -> None:
         self.clock = clock or Clock()
+        self.servers = 1
+        """How many targets the provider's name leads to; all are reached over the same flow."""
         self.relay = TestRelay()
         self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
@@ -351,7 +353,8 @@ class Ladder:
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         transport = Transport(uri.transport or "udp")
-        return succeed([Target(transport, Address("198.51.100.21", transport.default_port), uri.host)])
+        target = Target(transport, Address("198.51.100.21", transport.default_port), uri.host)
+        return succeed([target] * self.servers)
 
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
         return self.provider_flow if target.transport is Transport.TLS else self.clear_flow
