@@ -1,0 +1,58 @@
+"""Every phone, provider, policy, direction and number on the wire: what is claimed is what is there, and documented."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import attrs
+import pytest
+
+from gateway.b2bua.verdict import Verdict
+from tests.matrix.conftest import Played
+from tests.support.matrix.cells import Cell, cells
+from tests.support.matrix.table import DOCUMENT, Place, document, expected, shown
+from tests.support.matrix.verdict import KEY, objections, seen, status
+
+
+@cache
+def documented() -> dict[Place, str]:
+    """What the document expects."""
+    return expected(DOCUMENT.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("cell", [*cells()], ids=str)
+def test_what_is_claimed_is_on_the_wire(cell: Cell, played: Played) -> None:
+    outcome = played.outcomes[cell.index]
+    assert not [*objections(outcome)], f"the gateway claims {outcome.claim}"
+    assert shown(outcome) == documented()[cell.title, cell.row, cell.policy], "see tests/support/matrix/table.py"
+
+
+def test_a_false_claim_would_be_found(played: Played) -> None:
+    completed = [outcome for outcome in played.outcomes.values() if status(outcome) == 200]
+    assert {seen(outcome) for outcome in completed} == {*Verdict} - {Verdict.REFUSED, Verdict.UNANSWERED}
+    for outcome in completed:
+        for other in {*Verdict} - {outcome.claim["verdict"]}:
+            assert [*objections(attrs.evolve(outcome, claim={**outcome.claim, "verdict": str(other)}))]
+
+
+def test_the_document_has_these_cells_and_no_others(played: Played) -> None:
+    assert document(played.outcomes.values()).rstrip() == DOCUMENT.read_text(encoding="utf-8").rstrip()
+
+
+def test_what_the_gateway_wrote_holds_no_key(played: Played) -> None:
+    sdps = [
+        sdp
+        for agent in (played.scene.phone, played.scene.provider)
+        for one in agent.exchanges.values()
+        for sdp in (one.own, one.theirs)
+    ]
+    keys = {key.removeprefix(b"inline:") for sdp in sdps for key in KEY.findall(sdp)}
+    assert len(keys) > 100
+    written = [path for path in played.scene.directory.rglob("*") if path.is_file() and "identities" not in path.parts]
+    assert not [path for path in written if any(key in path.read_bytes() for key in keys)]
+
+
+def test_the_gateway_found_nothing_that_it_did_not_expect(played: Played) -> None:
+    found = re.search(r"^.*(?:Traceback|Unhandled|critical).*", played.scene.gateway.program.text(), re.MULTILINE)
+    assert found is None, "" if found is None else found[0]

@@ -1,0 +1,1 @@
+"""The security matrix on the wire: a real gateway process between scripted phones and providers of every kind."""

@@ -1,0 +1,198 @@
+"""A scripted user agent: it calls, is called, talks for a moment, and remembers all of it.
+
+Phones and providers are both of this kind; they differ in the wires they use and in how they answer.
+
+    call -> Exchange (offer sent) -> final answer -> ACK, talk -> hang_up
+    INVITE came -> answer(offer) -> Exchange -> 200 -> ACK came -> talk -> BYE came
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Coroutine
+
+import attrs
+
+from tests.support.calls.wire import Audio, SipMessage
+from tests.support.matrix import messages
+from tests.support.matrix.exchange import Exchange
+from tests.support.matrix.sound import Sound
+from tests.support.matrix.wires import Wire
+
+ANSWER_WITHIN = 25.0  # seconds; longer than a TLS handshake that nobody answers
+HANG_UP_WITHIN = 5.0  # seconds
+
+
+@attrs.frozen
+class Answer:
+    """What a party says to an INVITE."""
+
+    status: int
+    body: bytes
+    domain: str
+    """Of the cell that the call belongs to."""
+
+
+Answering = Callable[[str, Audio | None, int], Answer]
+"""(Request-URI, what is offered, our media port) -> what to say."""
+
+
+class Agent:
+    """One party's side of all its calls."""
+
+    def __init__(self, name: str, address: str, port: int, answering: Answering) -> None:
+        self.name = name
+        self.address = address
+        self.port = port
+        self.exchanges: dict[str, Exchange] = {}
+        """By Call-ID."""
+        self.requests: list[tuple[SipMessage, Wire]] = []
+        """Every request outside a dialog that came, once."""
+        self._answering = answering
+        self._waiting: dict[tuple[str, str], asyncio.Future[SipMessage]] = {}
+        self._said: dict[tuple[str, str], bytes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def mark(self, domain: str) -> str:
+        """What its media says in the call of that cell."""
+        return f"{self.name} of {domain} "
+
+    async def call(
+        self, wire: Wire, uri: str, peers: tuple[str, str], offer: Callable[[int], bytes], domain: str
+    ) -> Exchange:
+        """Call and wait for the final answer; ``offer`` makes the SDP for a media port. Status 0: none came."""
+        exchange = Exchange(wire, f"{secrets.token_hex(8)}@{self.name}", is_caller=True, domain=domain)
+        self.exchanges[exchange.call_id] = exchange
+        exchange.sound = await self._open_sound(domain)
+        exchange.own = offer(exchange.sound.port)
+        from_ = f"{peers[0]};tag={exchange.tag}"
+        invite = self._request(wire, f"INVITE {uri}", (from_, peers[1]), exchange.call_id, "1 INVITE", exchange.own)
+        final = await self.ask(wire, invite, ANSWER_WITHIN)
+        if final is None:
+            return exchange
+        exchange.status, exchange.theirs = final.status, final.body
+        if final.status != 200:
+            wire.send(messages.refusal_ack(invite, final))
+            return exchange
+        exchange.dialog = from_, final.header("to"), messages.uri_in(final.header("contact"))
+        wire.send(self._in_dialog(exchange, "ACK", "1 ACK"))
+        await self._talk(exchange)
+        return exchange
+
+    async def hang_up(self, exchange: Exchange) -> None:
+        """Say BYE, and wait for its answer."""
+        await self.ask(exchange.wire, self._in_dialog(exchange, "BYE", "2 BYE"), HANG_UP_WITHIN)
+
+    async def ask(self, wire: Wire, request: bytes, seconds: float) -> SipMessage | None:
+        """Send a request and wait for its final answer; None when none comes, or the connection ends."""
+        sent = SipMessage.parse("", 0, request)
+        future: asyncio.Future[SipMessage] = asyncio.get_running_loop().create_future()
+        self._waiting[sent.call_id, sent.cseq] = future
+        wire.send(request)
+        for _ in range(int(seconds * 20)):
+            done, _ = await asyncio.wait([future], timeout=0.05)
+            if done:
+                return future.result()
+            if wire.is_closed:
+                return None
+        return None
+
+    def receive(self, message: SipMessage, wire: Wire) -> None:
+        """A message came."""
+        if message.status >= 200:
+            future = self._waiting.pop((message.call_id, message.cseq), None)
+            if future is not None:
+                future.set_result(message)
+        elif message.method == "ACK":
+            self._acknowledged(message)
+        elif message.method:
+            self._requested(message, wire)
+
+    def close(self) -> None:
+        """Let go of every port."""
+        for task in self._tasks:
+            task.cancel()
+        for exchange in self.exchanges.values():
+            if exchange.sound is not None:
+                exchange.sound.close()
+
+    def contact(self, wire: Wire, user: str = "") -> str:
+        """How it is reached over that wire."""
+        return f"<sip:{user or self.name}@{self.address}:{self.port};transport={wire.transport.lower()}>"
+
+    def register(self, wire: Wire, aor: str, user: str, number: int, call_id: str) -> bytes:
+        """A REGISTER."""
+        line = f"REGISTER sip:{aor.partition('@')[2]}"
+        peers = f"<{aor}>;tag={secrets.token_hex(4)}", f"<{aor}>"
+        contact = f"{self.contact(wire, user)};expires=600"
+        return messages.request(line, self._via(wire), peers, call_id, f"{number} REGISTER", contact)
+
+    def _requested(self, message: SipMessage, wire: Wire) -> None:
+        key = message.call_id, message.cseq
+        if key in self._said:
+            wire.send(self._said[key])  # it was sent again
+            return
+        exchange = self.exchanges.get(message.call_id)
+        if exchange is None:
+            self.requests.append((message, wire))
+        if message.method == "INVITE":
+            self._said[key] = messages.response(message, 100, self.contact(wire), "")
+            self._begin(self._called(message, wire))
+            return
+        if exchange is not None and message.method == "BYE":
+            exchange.ended.set()
+        more = [f"Contact: {message.header('contact')}"] if message.method == "REGISTER" else []
+        self._say(message, wire, 200, "", b"", *more)
+
+    async def _called(self, invite: SipMessage, wire: Wire) -> None:
+        uri = invite.first_line.split(" ")[1]
+        exchange = Exchange(wire, invite.call_id, is_caller=False, theirs=invite.body)
+        self.exchanges[invite.call_id] = exchange
+        domain = self._answering(uri, None, 0).domain
+        exchange.domain, exchange.sound = domain, await self._open_sound(domain)
+        answer = self._answering(uri, invite.audio, exchange.sound.port)
+        exchange.status, exchange.own = answer.status, answer.body
+        self._say(invite, wire, exchange.status, exchange.tag, exchange.own)
+
+    def _acknowledged(self, ack: SipMessage) -> None:
+        exchange = self.exchanges.get(ack.call_id)
+        if exchange is not None and exchange.status == 200 and not exchange.dialog[0]:
+            exchange.dialog = ack.header("to"), ack.header("from"), ""
+            self._begin(self._talk(exchange))
+
+    async def _talk(self, exchange: Exchange) -> None:
+        audio = Audio.parse(exchange.theirs)
+        if exchange.sound is not None and audio is not None:
+            await exchange.sound.talk(audio, exchange.keys[0] if exchange.keys else None)
+
+    async def _open_sound(self, domain: str) -> Sound:
+        loop = asyncio.get_running_loop()
+        mark = self.mark(domain)
+        _, sound = await loop.create_datagram_endpoint(lambda: Sound(mark), local_addr=(self.address, 0))
+        return sound
+
+    def _say(self, to: SipMessage, wire: Wire, status: int, tag: str, body: bytes = b"", *more: str) -> None:
+        contact = self.contact(wire)
+        said = messages.response(to, status, contact, tag or secrets.token_hex(4), body, *more)
+        if more:
+            said = said.replace(f"Contact: {contact}\r\n".encode(), b"", 1)
+        self._said[to.call_id, to.cseq] = said
+        wire.send(said)
+
+    def _in_dialog(self, exchange: Exchange, method: str, cseq: str) -> bytes:
+        from_, to, target = exchange.dialog
+        return self._request(exchange.wire, f"{method} {target}", (from_, to), exchange.call_id, cseq)
+
+    def _request(
+        self, wire: Wire, line: str, peers: tuple[str, str], call_id: str, cseq: str, body: bytes = b""
+    ) -> bytes:
+        return messages.request(line, self._via(wire), peers, call_id, cseq, self.contact(wire), body)
+
+    def _via(self, wire: Wire) -> str:
+        return f"{wire.transport} {self.address}:{self.port}"
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
