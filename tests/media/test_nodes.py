@@ -21,7 +21,7 @@ from twisted.internet.testing import MemoryReactorClock
 from gateway.config import Media, PortRange
 from gateway.media.nodes import Reactors, nodes_for, port_shares
 from gateway.media.relay import RelayFailure
-from tests.support.media_relays import ROOT, own_address
+from tests.support.media_relays import ROOT, own_address, rtpengine
 
 SCRIPT = ROOT / "tests" / "support" / "media_pool_process.py"
 
@@ -90,8 +90,8 @@ def test_a_deep_state_directory_has_its_sockets_elsewhere(tmp_path: Path) -> Non
 class Gateway:
     """A pool with real workers in a process of its own; one command a line, one reply a line."""
 
-    def __init__(self, state: Path, address: str) -> None:
-        command = [sys.executable, str(SCRIPT), str(state), address]
+    def __init__(self, state: Path, address: str, *rtpengines: str) -> None:
+        command = [sys.executable, str(SCRIPT), str(state), address, *rtpengines]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True)
         self.reply()
 
@@ -107,7 +107,7 @@ class Gateway:
 
     def until(self, words: str, expected: Any) -> None:
         """Ask until the reply is as expected."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 15
         found = None
         while time.monotonic() < deadline:
             found = self.ask(words)
@@ -137,6 +137,30 @@ def test_a_killed_worker_comes_back_and_its_calls_are_lost(tmp_path: Path) -> No
         gateway.end()
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
+
+
+def test_of_two_rtpengines_the_weightier_takes_more_and_the_other_takes_over(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with rtpengine(tmp_path / "one") as one, rtpengine(tmp_path / "two") as two:
+        gateway = Gateway(tmp_path, one.address, f"{one.address}:22222=3", f"{two.address}:22222")
+        try:
+            assert all(gateway.ask("offer", f"c{number}") for number in range(8))
+            calls = [set(strings(ng.request({"command": "list"})["calls"])) for ng in (one, two)]
+            assert [len(found) for found in calls] == [6, 2]
+            one.process.kill()
+            assert gateway.ask("offer", "new") is True, "passed on before anybody knew that one is gone"
+            gateway.until("up", [False, True])
+            assert set(gateway.ask("lost")) == calls[0]
+            assert all(gateway.ask("offer", call) for call in sorted(calls[0]))
+            assert set(strings(two.request({"command": "list"})["calls"])) == {*calls[0], *calls[1], "new"}
+        finally:
+            gateway.end()
+
+
+def strings(value: object) -> list[str]:
+    assert isinstance(value, list)
+    return [str(item) for item in value]
 
 
 def test_workers_outlive_a_killed_gateway_and_are_found_again(tmp_path: Path) -> None:

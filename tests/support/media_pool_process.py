@@ -1,4 +1,6 @@
-"""A pool with two real workers, driven by lines on standard input: offer NAME, calls, lost, up, pids.
+"""A pool with two real workers, or the rtpengines that are named, driven by lines on standard input.
+
+The lines: offer NAME, calls, lost, up, pids.
 
 A process of its own, because a test of what outlives a gateway has to kill one.
 """
@@ -60,8 +62,10 @@ class Commands(LineOnlyReceiver):
         self.sendLine(json.dumps(value).encode())  # type: ignore[no-untyped-call]
 
 
-def main(state: str, address: str) -> None:
+def main(state: str, address: str, *rtpengines: str) -> None:
     media = Media(address=address, ports=PortRange(31000, 31099), workers=2)
+    if rtpengines:
+        media = Media(address=address, relay="rtpengine", rtpengine=rtpengines)
     pool = RelayPool(reactor, nodes_for(Reactors(reactor, reactor, reactor, reactor), media, Path(state)))
     reactor.addSystemEventTrigger("before", "shutdown", pool.stop)
     StandardIO(Commands(pool))
