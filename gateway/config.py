@@ -176,6 +176,8 @@ class Domain:
     downgrade: Downgrade = Downgrade.ALERT
     challenge: tuple[Annotated[str, fields.method], ...] = ()
     """The methods of the provider's requests that are answered 401 first; none where there are no `credentials`."""
+    registered_callers_only: bool = False
+    """Whether a phone must be registered under the name that it calls in, emergency numbers excepted."""
     challenge_in_dialog: bool = False
     """Whether requests of these methods within a call are challenged too."""
     challenge_algorithms: tuple[Annotated[str, one_of(*DIGESTS)], ...] = ("SHA-256", "MD5")

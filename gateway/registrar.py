@@ -111,6 +111,10 @@ class Registrar:
         )
         self._around.forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
 
+    def is_bound(self, aor: str, flow: FlowKey) -> bool:
+        """Whether a live binding of an address of record came over this flow."""
+        return any(binding.flow == flow for binding in self._store.find(aor))
+
     def find(self, request_uri: Uri, to: Uri) -> list[Binding]:
         """The live bindings that a provider's request is for: by the token we gave it, else by address of record."""
         binding = self._store.find_token(request_uri.user) if request_uri.user else None

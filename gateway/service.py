@@ -297,7 +297,7 @@ class Gateway:
             self._memory.saw(Peer.of(provider), Feature.TLS, did=True)
 
     def _is_bound(self, aor: str, flow: FlowKey) -> bool:
-        return any(binding.flow == flow for binding in self._store.find(aor))
+        return self._registrar.is_bound(aor, flow)
 
     def _locate(self, uri: str) -> Deferred[list[Target]]:
         return self._locator.locate(Uri.parse(uri))

@@ -476,3 +476,21 @@ def test_caller_that_gives_up_leaves_no_wait_for_a_silent_server() -> None:
     assert not unheard
     assert {message.cseq for message in drain(ladder.clear)} <= {lost.cseq}
     ladder.ends_clean()
+
+
+def test_phone_calls_only_in_its_own_name_where_the_domain_says_so() -> None:
+    ladder = Ladder(registered_callers_only=True)
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")
+    stranger = ladder.stranger()
+    stranger.sends(stranger.invite(call_id="c2"))
+    stranger.receives(403)
+    other = ladder.phone.invite(call_id="c3")
+    other.headers.set("From", "<sip:boss@example.com>;tag=f3")
+    ladder.phone.sends(other)
+    ladder.phone.receives(403)
+    ladder.provider.receives_nothing()
+    stranger.sends(stranger.invite("sip:112@example.com", call_id="c4"))
+    stranger.receives(100)
+    ladder.provider.receives("INVITE")

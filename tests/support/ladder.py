@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attrs
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
@@ -310,6 +311,7 @@ class Ladder:
         downgrade: Downgrade = Downgrade.ALERT,
         provider: Provider | None = None,
         clock: Clock | None = None,
+        registered_callers_only: bool = False,
     ) -> None:
         self.clock = clock or Clock()
         self.servers = 1
@@ -336,6 +338,9 @@ class Ladder:
         self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
         self.relay.lost = self.calls.media_lost
         self.relay.ended = self.calls.media_ended
+        if registered_callers_only:
+            (domain,) = configuration.domains
+            configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))
         router = Router(configuration, self._find)
         passing = Passing(trunk, self.transactions, identities)
         self.transactions.core = UasCore(
@@ -378,6 +383,9 @@ class Ladder:
         assert len(self.dialogs) == 0
         assert not self.calls._by_transaction
         assert not self.clock.getDelayedCalls()
+
+    def is_bound(self, aor: str, flow: FlowKey) -> bool:
+        return (aor, flow) == (BINDING.aor, BINDING.flow)
 
     def _find(self, target: Uri, named: Uri) -> list[Binding]:
         return [BINDING] if target.user in ("alice-1", "alice") else []
