@@ -19,10 +19,13 @@ from tests.support.calls.processes import Program, ProgramFailed
 
 ROOT = Path(__file__).parents[3]
 
+Counts = dict[str, int | dict[str, dict[str, int]]]
+
 CONFIGURATION = """\
 [gateway]
 name = "gw1"
 state_directory = "state"
+{nameservers}
 
 [[listener]]
 name = "phones"
@@ -34,7 +37,7 @@ port = {phone_port}
 [[listener]]
 name = "provider"
 side = "provider"
-transport = "tls"
+transport = "{provider_transport}"
 address = "{address}"
 port = {provider_port}
 certificate = "{chain}"
@@ -101,6 +104,8 @@ class GatewayTerms:
     domain: str
     phone_port6: int = 0  # phones come over IPv6, to this port of ::1, and their RTP too; 0: over IPv4
     phone_tls_port: int = 0  # phones may come over TLS, to this port; 0: they may not
+    provider_transport: str = "tls"
+    nameserver: str = ""  # address:port of the DNS server to ask; none: the system's
     security: str = "required"
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
@@ -174,6 +179,29 @@ class Gateway:
         assert len({call["direction"] for call in calls}) == len(calls)
         return {call["direction"]: call["verdict"] for call in calls}
 
+    def counts(self) -> Counts:
+        """How much of everything it holds at this moment."""
+        told: Counts = json.loads(self.fetch("/api/counts") or "{}")
+        return told
+
+    def wait_empty(self, timers: int, seconds: float = 60) -> None:
+        """Until nothing is left of any call, and of timers no more than so many."""
+
+        def is_empty() -> bool:
+            counts = self.counts()
+            waiting = counts.pop("timers")
+            counts.pop("bindings")
+            counts.pop("connections")
+            transactions = counts.pop("transactions")
+            assert isinstance(waiting, int)
+            assert isinstance(transactions, dict)
+            return not any(counts.values()) and not any(transactions.values()) and waiting <= timers
+
+        try:
+            self.program.wait_until("empty", is_empty, seconds)
+        except ProgramFailed as failed:
+            raise ProgramFailed(f"still there: {self.counts()} of {timers} timers; {failed}") from None
+
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that carry these labels; 0 when there is none."""
         total = 0.0
@@ -214,6 +242,7 @@ class Gateway:
 def _configuration(terms: GatewayTerms) -> str:
     values = attrs.asdict(terms, recurse=False) | {"chain": terms.certificate.chain, "key": terms.certificate.key}
     values |= {
+        "nameservers": f'nameservers = ["{terms.nameserver}"]' if terms.nameserver else "",
         "listener_tls": LISTENER_TLS.format(**values) if terms.phone_tls_port else "",
         "relay": "rtpengine" if terms.rtpengine else "workers",
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",

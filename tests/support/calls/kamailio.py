@@ -10,6 +10,7 @@ that a test can read the SDP, and with it the agreed keys, from somebody who was
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -164,6 +165,10 @@ class Kamailio:
     def ladder(self) -> str:
         """One line per received message: what a failed test shows."""
         return "\n".join(f"{message.source:>21}  {message.summary}" for message in self.messages())
+
+    def kill(self) -> None:
+        """As a crash does."""
+        self.program.stop(first=signal.SIGKILL)
 
     def stop(self) -> None:
         self.program.stop(seconds=1)  # it is slow to end only while it starts; nothing of it is worth waiting for

@@ -27,12 +27,13 @@ from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side, judge_secure_phones
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
 from tests.support.calls.linphone import Linphone
+from tests.support.calls.nameserver import Nameserver, Server
 from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
 from tests.support.calls.telephone import USUAL, Habits, Line, Telephone
-from tests.support.calls.wire import agreed_keys, keys_in
+from tests.support.calls.wire import SipMessage, agreed_keys, keys_in
 
 DOMAIN = "voip.test"
 PASSWORDS = {
@@ -97,25 +98,41 @@ class Stage:
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
         self.has_tls_phones = False  # whether the gateway, when it starts, is to serve phones over TLS as well
         self.inside: frozenset[int] = frozenset()
-        self.capture = self._keep(Capture(self.hosts.all, directory))
+        self.capture = self.keep(Capture(self.hosts.all, directory))
+        self.providers: list[Kamailio] = []
+        self.provider = self.start_provider(algorithm, clear)
+        self.nameserver: Nameserver | None = None
+
+    # -- starting
+
+    def start_provider(self, algorithm: str = "MD5", clear: bool = False) -> Kamailio:
+        """A server of the provider: each knows its own users only."""
         terms = ProviderTerms(
             address=self.hosts.provider,
             port=self.hosts.port(self.hosts.provider),
             domain=DOMAIN,
             passwords=PASSWORDS,
-            certificate=scenery.certificates["provider"],
+            certificate=self.scenery.certificates["provider"],
             algorithm=algorithm,
             clear=clear,
         )
-        self.provider = self._keep(Kamailio(terms, directory / "kamailio"))
+        directory = self.directory / f"kamailio-{len(self.providers)}"
+        self.providers.append(self.keep(Kamailio(terms, directory)))
+        return self.providers[-1]
 
-    # -- starting
+    def start_nameserver(self, service: str, servers: Sequence[Server]) -> None:
+        """DNS, from which the gateway, when it starts, learns where the provider is."""
+        at = Server(self.hosts.gateway, self.hosts.port(self.hosts.gateway))
+        self.nameserver = self.keep(Nameserver(at, DOMAIN, service, servers, self.directory / "dns"))
 
-    def start_gateway(self, relay: str = "workers", log_level: str = "info") -> Gateway:
-        """The gateway, with our own workers or with an rtpengine of its own."""
+    def start_gateway(
+        self, relay: str = "workers", log_level: str = "info", transport: str = "tls", media_ports: int = 100
+    ) -> Gateway:
+        """The gateway, with our own workers or with an rtpengine of its own; toward the provider over UDP if told."""
         address, port = self.hosts.gateway, self.hosts.port
-        first = port(address, 100)
-        control = self._start_rtpengine((first, first + 99)) if relay == "rtpengine" else None
+        first = port(address, media_ports)
+        last = first + media_ports - 1
+        control = self._start_rtpengine((first, last)) if relay == "rtpengine" else None
         terms = GatewayTerms(
             address=address,
             phone_port=port(address),
@@ -123,15 +140,18 @@ class Stage:
             phone_tls_port=port(address) if self.has_tls_phones else 0,
             provider_port=port(address),
             admin_port=port(address),
-            media_ports=(first, first + 99),
+            media_ports=(first, last),
             certificate=self.scenery.certificates["gateway"],
             trust=self.scenery.authority.trust,
-            provider_uri=self.provider.uri,
+            provider_uri=f"sip:{DOMAIN};transport={transport}" if self.nameserver else self.provider.uri,
+            provider_transport=transport,
+            security="required" if transport == "tls" else "off",
+            nameserver=str(self.nameserver.at) if self.nameserver else "",
             domain=DOMAIN,
             rtpengine=control,
             log_level=log_level,
         )
-        self.gateway = self._keep(Gateway(terms, self.directory / "gateway"))
+        self.gateway = self.keep(Gateway(terms, self.directory / "gateway"))
         return self.gateway
 
     def phone(self, kind: str, user: str = "alice") -> Telephone:
@@ -162,9 +182,10 @@ class Stage:
         port = self.hosts.port("::1", 22)
         return self._telephone(Baresip, attrs.evolve(line, address="::1", sip_port=port, media_port=port + 2))
 
-    def pjsua_far_end(self, user: str = "bob", habits: Habits = USUAL) -> Pjsua:
-        """A far end that can be asked for more."""
-        return self._telephone(Pjsua, self._line(user, self._provider_port, secure=True, habits=habits))
+    def pjsua_far_end(self, user: str = "bob", habits: Habits = USUAL, at: Kamailio | None = None) -> Pjsua:
+        """A far end that can be asked for more, perhaps at another server of the provider."""
+        proxy = f"{self.hosts.provider}:{at.terms.port}" if at else self._provider_port
+        return self._telephone(Pjsua, self._line(user, proxy, secure=True, habits=habits))
 
     def scripted_phone(self, user: str = "alice") -> Sipp:
         """A phone behind the gateway that follows a script."""
@@ -201,16 +222,17 @@ class Stage:
         )
 
     def _telephone(self, kind: Callable[[Line], Phone], line: Line) -> Phone:
-        telephone = self._keep(kind(line))
+        telephone = self.keep(kind(line))
         self._telephones.append(telephone)
         return telephone
 
     def _start_rtpengine(self, media_ports: tuple[int, int]) -> str:
         port = self.hosts.port(self.hosts.gateway)
         self.inside = frozenset({port})
-        return self._keep(Rtpengine(self.hosts.gateway, port, media_ports, self.directory / "rtpengine")).control
+        return self.keep(Rtpengine(self.hosts.gateway, port, media_ports, self.directory / "rtpengine")).control
 
-    def _keep(self, started: Started) -> Started:
+    def keep(self, started: Started) -> Started:
+        """Stop it in the end."""
         self._running.callback(started.stop)
         return started
 
@@ -226,7 +248,7 @@ class Stage:
         if self.gateway is None:
             everybody = (self.hosts.provider, *(self.hosts.host(number) for number in HOSTS.values()))
             return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp)
-        media = (message.audio for message in self.provider.messages())
+        media = (message.audio for message in self.messages())
         ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
         there = (self.hosts.provider, self.hosts.far_end, self.hosts.host(HOSTS["carol"]))
         return Sides(
@@ -249,14 +271,18 @@ class Stage:
         secure = [telephone for telephone in self._telephones if telephone.line.secure]
         return frozenset({BARESIP_HOST} if any(isinstance(far, Baresip) for far in secure) else ())
 
+    def messages(self) -> list[SipMessage]:
+        """Every message that a server of the provider received."""
+        return [message for provider in self.providers for message in provider.messages()]
+
     def secrets(self) -> set[bytes]:
         """Keys (text and bytes) and passwords, which must not appear beside the provider's side."""
-        messages = self.provider.messages()
+        messages = self.messages()
         texts = {key.rstrip("=").encode() for key in keys_in(messages)}
         return texts | {agreed.key for agreed in agreed_keys(messages)} | {p.encode() for p in PASSWORDS.values()}
 
     def judge_provider_side(self, packets: list[Packet]) -> Verdict:
-        agreed = agreed_keys(self.provider.messages())
+        agreed = agreed_keys(self.messages())
         assert agreed, f"no SRTP keys were agreed:\n{self.provider.ladder()}"
         return judge_provider_side(packets, self.sides, agreed)
 
@@ -305,12 +331,12 @@ class Stage:
 
     def keys_of_gateway(self) -> set[str]:
         """Every SRTP key the gateway offered or answered with and that was agreed, by suite."""
-        agreed = agreed_keys(self.provider.messages())
+        agreed = agreed_keys(self.messages())
         return {f"{one.suite} {one.key.hex()}" for one in agreed if one.address == self.hosts.gateway}
 
     def statuses(self, method: str, user: str) -> set[int]:
         """The statuses the provider got so far from who is called by this name."""
-        messages = (message for message in self.provider.messages() if message.status)
+        messages = (message for message in self.messages() if message.status)
         return {m.status for m in messages if m.cseq.endswith(method) and f"sip:{user}@" in m.header("to")}
 
     def wait_for_statuses(self, method: str, user: str, wanted: set[int]) -> None:
