@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, cast
+from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from gateway.b2bua.approach import CHALLENGES, Approach
 from gateway.b2bua.call import Call
@@ -23,11 +22,11 @@ from gateway.b2bua.leg import LegTerms
 from gateway.b2bua.offer_answer import has_sdp, is_readable, is_understood
 from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
 from gateway.b2bua.protection import Protection, encryption_of
-from gateway.b2bua.record import CallRecord, Direction, Json, LegName
+from gateway.b2bua.record import CallRecord, Direction, LegName
 from gateway.b2bua.stack import Stack
 from gateway.config import Provider, Side
 from gateway.dialog.dialog import key_of
-from gateway.media.relay import Encryption, RelayFailure
+from gateway.media.relay import JSON, Encryption
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
 from gateway.routing import Route
@@ -210,20 +209,10 @@ class Calls:
         return decision if isinstance(decision, Refusal) else None
 
     def _release(self, record: CallRecord) -> Deferred[None]:
-        relay = self._stack.relay
+        def counted(media: dict[str, JSON]) -> None:
+            record.media = media
 
-        def counted(media: object) -> Deferred[None]:
-            if isinstance(media, Failure):
-                log.debug("no counters of call {call_id}: {why}", call_id=record.id, why=media.getErrorMessage())
-            else:
-                record.media = cast(dict[str, Json], media)
-            return relay.delete(record.id)
-
-        def lost(failure: Failure) -> None:
-            failure.trap(RelayFailure)
-            log.debug("the relay kept call {call_id}: {why}", call_id=record.id, why=failure.getErrorMessage())
-
-        releasing = relay.query(record.id).addBoth(counted).addErrback(lost)
+        releasing = self._stack.relay.delete(record.id).addCallback(counted)
         releasing.addErrback(
             lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
         )

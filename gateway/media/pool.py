@@ -110,11 +110,11 @@ class RelayPool:
             return fail(RelayFailure("answer: the call has no media"))
         return node.rewrite(call, fields.answer(call, from_tag, to_tag, sdp))
 
-    def delete(self, call: str) -> Deferred[None]:
-        """End the call's media. Never fails: a relay that does not answer drops the call by itself."""
+    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+        """End the call's media, and give its last report. Never fails: a relay that is silent drops the call itself."""
         node = self._forget(call)
         if node is None or not node.is_up:
-            return succeed(None)
+            return succeed({})
         waiting = node.client.request(fields.delete(call))
         return waiting.addCallbacks(self._observe, lambda failure: _log_failure(failure, call))
 
@@ -163,9 +163,10 @@ class RelayPool:
             if node.is_up:
                 node.poll(self._count)
 
-    def _observe(self, report: dict[str, JSON]) -> None:
+    def _observe(self, report: dict[str, JSON]) -> dict[str, JSON]:
         if self._metrics is not None:
             observe(report, self._metrics)
+        return report
 
     def _count(self, direction: str, packets: int) -> None:
         if self._metrics is not None:
@@ -176,6 +177,7 @@ def _nobody_cares(_calls: tuple[str, ...]) -> None:
     """Until the owner sets `lost` and `ended`."""
 
 
-def _log_failure(failure: Failure, call: str) -> None:
+def _log_failure(failure: Failure, call: str) -> dict[str, JSON]:
     failure.trap(RelayFailure)
     log.info("media of {call_id} not deleted: {reason}", call_id=call, reason=failure.getErrorMessage())
+    return {}

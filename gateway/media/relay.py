@@ -85,8 +85,8 @@ class Relay(Protocol):
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         """The answerer's (`to_tag`) SDP, rewritten for the offerer (`from_tag`): its profiles mirror the offer's."""
 
-    def delete(self, call: str) -> Deferred[None]:
-        """End the call's media; an unknown call is not an error."""
+    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+        """End the call's media, and give its last report in the form of `query`; empty for an unknown call."""
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
         """What the relay knows about the call's streams, in the form of NG's `query`."""

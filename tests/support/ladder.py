@@ -156,9 +156,9 @@ class TestRelay:
         self.asked.append(("answer", from_tag, to_tag))
         return self._reply(SAVP if self._offered[call] else AVP)
 
-    def delete(self, call: str) -> Deferred[None]:
+    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
         self.deleted.append(call)
-        return succeed(None)
+        return succeed({})
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
         return succeed({})
