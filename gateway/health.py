@@ -37,6 +37,8 @@ PERIOD_DOWN: Final = 5.0
 """Seconds between two questions to one that is down: also the round of this module."""
 MISSES: Final = 2
 """Questions without answer, in a row, that make a target down."""
+JUST_NOW: Final = 5.0
+"""Seconds in which an answer to a question counts for more than the silence that a call met, which began before it."""
 FORGET_AFTER: Final = 600.0
 """Seconds after which a target that its name no longer leads to is forgotten."""
 
@@ -54,6 +56,8 @@ class Standing:
     """When its name last led to it; clock seconds, as below."""
     next_question: float = 0.0
     misses: int = 0
+    answered: float | None = None
+    """When it last answered well."""
     is_up: bool = True
     is_waiting: bool = False
 
@@ -95,9 +99,12 @@ class Health:
 
     def unheard(self, flow: Flow) -> None:
         """A call got no sign of life over this flow: its target is down until it answers the next question."""
+        now = self._clock.seconds()
         for standing in self._standings.values():
             target = standing.target
-            if (target.transport, target.address) == (flow.transport, flow.remote) and standing.is_up:
+            if (target.transport, target.address) != (flow.transport, flow.remote) or not standing.is_up:
+                continue
+            if standing.answered is None or now - standing.answered > JUST_NOW:
                 standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
                 log.warn("{target} does not answer and is used last", target=target.address)
 
@@ -130,6 +137,8 @@ class Health:
         was_up = standing.is_up
         standing.misses = 0 if is_well else standing.misses + 1
         standing.is_up = standing.misses < MISSES
+        if is_well:
+            standing.answered = self._clock.seconds()
         standing.next_question = self._clock.seconds() + (PERIOD if standing.misses == 0 else 0.0)
         if was_up and not standing.is_up:
             log.warn("{target} does not answer and is used last", target=standing.target.address)

@@ -61,6 +61,9 @@ def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> N
     questions = Questions()
     questions.answer(200, 200)
     questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO], "it has answered since the call began"
+    questions.clock.advance(6)
+    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
     assert questions.health.order([ONE, TWO]) == [TWO, ONE]
     questions.clock.advance(5)
     questions.answer(200)
