@@ -126,7 +126,7 @@ class Approach:
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
         """Tell the call, when the answer's media may stand; else hang up and try what comes next."""
         try:
-            encrypted = media_encrypted(response.body) if has_sdp(response) else None
+            encrypted = self._is_encrypted(leg, response) if has_sdp(response) else None
         except MalformedDescription as error:
             self._owner.leg_broke(leg, f"its SDP cannot be read: {error.reason}")
             return
@@ -219,6 +219,10 @@ class Approach:
             path.offer(
                 (str(LegName.CALLER), None), self._invite.body, terms, lambda sdp: self._offered(way, terms, sdp)
             )
+
+    def _is_encrypted(self, leg: CalleeLeg, response: Response) -> bool | None:
+        """Whether the media of a 2xx is encrypted, which answers our offer or makes one (a late offer)."""
+        return leg.is_encrypted_by(response.body) if has_sdp(self._invite) else media_encrypted(response.body)
 
     def _offered(self, way: Way, terms: Terms, sdp: bytes) -> None:
         self._rewritten = (terms, sdp)

@@ -22,7 +22,7 @@ from gateway.b2bua.stack import Stack
 from gateway.config import Side
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.invite import AnswerRetransmission
-from gateway.media.relay import Terms
+from gateway.media.relay import Encryption, Terms
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
 from gateway.sip.errors import Refused
@@ -252,13 +252,28 @@ class Leg:
         return ack is not None
 
     def note_answer(self, sdp: bytes) -> None:
-        """The SDP that closed an offer and answer on this leg: it says whether this leg's media are encrypted.
+        """The answer that we gave on this leg: it says whether this leg's media are encrypted."""
+        self._settle(lambda: media_encrypted(sdp))
+
+    def note_their_answer(self, sdp: bytes) -> None:
+        """The answer that the peer gave on this leg.
 
         One that refuses or switches off all media says nothing new. One that cannot be read is not called encrypted,
         and the relay will not have it either.
         """
+        self._settle(lambda: self.is_encrypted_by(sdp))
+
+    def is_encrypted_by(self, sdp: bytes) -> bool | None:
+        """Whether the peer's answer encrypts all media; None as for media_encrypted. MalformedDescription.
+
+        Keys in the answer to an offer without any encrypt nothing, whoever put them there.
+        """
+        encrypted = media_encrypted(sdp)
+        return encrypted and self.terms.media.encryption is not Encryption.NONE
+
+    def _settle(self, read: Callable[[], bool | None]) -> None:
         try:
-            encrypted = media_encrypted(sdp)
+            encrypted = read()
         except MalformedDescription:
             encrypted = False
         if encrypted is not None:

@@ -87,7 +87,7 @@ class OfferAnswer:
         if not has_sdp(ack):
             self.asked.acknowledge(number)
             return
-        self.asking.note_answer(ack.body)
+        self.asking.note_their_answer(ack.body)
 
         def passed(sdp: bytes) -> None:
             self.asked.note_answer(sdp)
@@ -97,7 +97,7 @@ class OfferAnswer:
         self.path.answer((self.asked.media_tag, self.asking.media_tag), ack.body, passed)
 
     def _carry_answer(self, sdp: bytes, carried: Carried) -> None:
-        self.asked.note_answer(sdp)
+        self.asked.note_their_answer(sdp)
 
         def passed(rewritten: bytes) -> None:
             self.asking.note_answer(rewritten)

@@ -67,7 +67,7 @@ class Reanchoring:
 
     def _answered(self, response: Response) -> None:
         provider, phone = self._provider, self._phone
-        provider.note_answer(response.body)
+        provider.note_their_answer(response.body)
         tags = (phone.media_tag, provider.media_tag)
         self._call.media_path.answer(tags, response.body, self._tell_phone)
 

@@ -158,6 +158,19 @@ def test_488_to_savp_is_tried_once_more_as_avp_when_preferred() -> None:
     assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
 
 
+def test_a_key_in_the_answer_to_an_offer_of_rtp_encrypts_nothing() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    second = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(second, 200, sdp=SAVP.replace(b"RTP/SAVP", b"RTP/AVP"))
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(200)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
+
+
 def test_488_to_savp_refuses_the_call_when_required() -> None:
     ladder = Ladder(Security.REQUIRED)
     _, onward = ring(ladder)
