@@ -198,18 +198,18 @@ class UasCore:
     def _admitted_route(self, request: Request, flow: Flow) -> Route | None:
         route = self._router.route(request, flow.side)
         if flow.side is Side.PHONES:
-            self._check_caller(request, route, flow)
-            return route
+            aor = f"sip:{request.from_.uri.user or ''}@{route.domain.name.lower()}"
+            self._check_caller(request, route, aor, flow)
+            return attrs.evolve(route, service_route=self._registrar.service_route_of(aor, flow.key))
         proof = self._admission.admit(request, flow, route.domain.name)
         return None if proof is None else attrs.evolve(route, proof=proof)
 
-    def _check_caller(self, request: Request, route: Route, flow: Flow) -> None:
+    def _check_caller(self, request: Request, route: Route, aor: str, flow: Flow) -> None:
         """Where the provider takes the gateway's word for who calls, a name counts only from where it registered."""
         domain = route.domain
         if not domain.registered_callers_only or is_emergency(request.request_uri.user or "", domain.emergency_numbers):
             return
-        user = request.from_.uri.user or ""
-        if not self._registrar.is_bound(f"sip:{user}@{domain.name.lower()}", flow.key):
+        if not self._registrar.is_bound(aor, flow.key):
             raise Refused(403, "Register First")
 
     def _phone_flow(self, route: Route) -> Flow | None:

@@ -31,10 +31,12 @@ from gateway.registration import (
     keyed,
     passed_back,
     provider_request,
+    service_route,
     token_for,
 )
 from gateway.security.memory import Feature, Peer, PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.grammar import split_list
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transaction.server import ServerTransaction
@@ -110,6 +112,11 @@ class Registrar:
             request, asked, tokens, self._terms.provider_interval, call_id_for(self._around.secret, asked)
         )
         self._around.forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
+
+    def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
+        """The Route values for requests of whoever is bound to this address of record over this flow (RFC 3608)."""
+        bound = next((binding for binding in self._store.find(aor) if binding.flow == flow), None)
+        return tuple(split_list(bound.service_route)) if bound is not None and bound.service_route else ()
 
     def is_bound(self, aor: str, flow: FlowKey) -> bool:
         """Whether a live binding of an address of record came over this flow."""
@@ -308,6 +315,7 @@ class Registrar:
             token=token,
             provider_expires_at=now + provider_seconds,
             provider_interval=provider_seconds,
+            service_route=service_route(response),
         )
         self._keep(binding, pending.way, pending.transaction.flow.is_open)
         return seconds

@@ -50,6 +50,10 @@ _Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _DECIMAL = re.compile(r"[0-9]{1,10}")
 
 
+MOST_ROUTES = 5
+"""Values of Service-Route that are kept."""
+
+
 @attrs.frozen
 class AskedContact:
     """One Contact of a REGISTER."""
@@ -189,6 +193,13 @@ def granted(response: Response, token: str, asked_seconds: int) -> int:
     if said is None:
         said = response.expires
     return min(asked_seconds if said is None else said, LONGEST_INTERVAL)
+
+
+def service_route(response: Response) -> str:
+    """The Service-Route of a 2xx (RFC 3608 section 6.1), as one line; empty when there is none, or one of no use."""
+    values = response.headers.values("Service-Route")[:MOST_ROUTES]
+    routes = [NameAddress.parse(value) for value in values]
+    return ", ".join(values) if all(route.uri.is_sip for route in routes) else ""
 
 
 def passed_back(request: Request, response: Response, to_tag: str) -> Response:

@@ -34,6 +34,8 @@ class Route:
     request_uri: str
     binding: Binding | None
     """The phone to reach, or None when the way leads to the provider."""
+    service_route: tuple[str, ...] = ()
+    """The Route values that the provider wants in what this caller sends (RFC 3608)."""
     proof: Proof | None = None
     """How the sender of a request from the provider's side proved who it is."""
 

@@ -479,3 +479,16 @@ def test_a_refresh_goes_to_the_provider_when_the_way_there_was_changed() -> None
     assert site.told().status == 200
     site.send(register(CONTACT, cseq=6))
     assert site.asked == []
+
+
+def test_service_route_is_kept_with_the_binding() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    route = "<sip:orig@scscf.example.com;lr>, <sip:edge.example.com;lr>"
+    site.answer(200, ("Service-Route", route))
+    told = site.told()
+    assert "Service-Route" not in told.headers
+    wanted = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
+    assert site.registrar.service_route_of("sip:alice@example.com", site.flow.key) == wanted
+    assert site.registrar.service_route_of("sip:bob@example.com", site.flow.key) == ()
+    assert site.registrar.service_route_of("sip:alice@example.com", RecordingFlow(port=9).key) == ()

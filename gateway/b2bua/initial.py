@@ -83,6 +83,8 @@ def initial_request(request: Request, route: Route, identity: Identity, body: by
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
     onward = Request(request.method, route.request_uri, Headers(), body)
     headers = onward.headers
+    for value in route.service_route:
+        headers.add("Route", value)
     headers.add("Max-Forwards", str(_forwards_left(request)))
     headers.add("From", str(_in_domain(request.from_, route, toward).with_tag(identity.tag)))
     headers.add("To", str(_in_domain(request.to, route, toward) if _is_numeric(request.to) else request.to))

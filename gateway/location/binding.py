@@ -38,6 +38,8 @@ class Binding:
     """Seconds since the epoch: what the provider granted."""
     provider_interval: int = 0
     """Seconds that the provider granted when it was last asked."""
+    service_route: str = ""
+    """The Service-Route of the provider's answer (RFC 3608): Route values for what the phone sends, comma between."""
 
 
 class StoreFull(Exception):

@@ -32,7 +32,7 @@ WRITE_DELAY = 0.05
 """Seconds from a change to its write: bursts become one transaction."""
 RETRY_DELAY = 10.0
 """Seconds until a failed write is tried again."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _COLUMNS = tuple(field.name for field in attrs.fields(Binding))
 _CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
@@ -192,6 +192,9 @@ def prepare_bindings(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 1:
+        connection.execute("ALTER TABLE binding ADD COLUMN service_route DEFAULT ''")
+        version = SCHEMA_VERSION
     if version not in (0, SCHEMA_VERSION):
         raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
     connection.execute(_CREATE)

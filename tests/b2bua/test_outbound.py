@@ -507,3 +507,11 @@ def test_phone_calls_only_in_its_own_name_where_the_domain_says_so() -> None:
     stranger.sends(stranger.invite("sip:112@example.com", call_id="c4"))
     stranger.receives(100)
     ladder.provider.receives("INVITE")
+
+
+def test_provider_that_gave_a_service_route_gets_it() -> None:
+    ladder = Ladder()
+    ladder.service_route = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
+    _, onward = ring(ladder)
+    assert onward.headers.values("Route") == [*ladder.service_route]
+    assert onward.uri == "sip:bob@example.com"

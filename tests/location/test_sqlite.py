@@ -277,3 +277,20 @@ def test_rows_hold_every_field(path: Path) -> None:
     (loaded,) = Opened(path).store.all()
     assert loaded == odd
     assert isinstance(loaded, Binding)
+
+
+def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
+    create_private(path)
+    columns = "aor, contact, flow, expires_at, call_id, cseq, q, instance, user_agent, token"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            f"CREATE TABLE binding ({columns}, provider_expires_at, provider_interval, PRIMARY KEY (aor, contact))"
+            " WITHOUT ROWID"
+        )
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    connection = sqlite3.connect(path)
+    prepare_bindings(connection)
+    assert "service_route" in [row[1] for row in connection.execute("PRAGMA table_info(binding)")]
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()

@@ -316,6 +316,7 @@ class Ladder:
         self.clock = clock or Clock()
         self.servers = 1
         """How many targets the provider's name leads to; all are reached over the same flow."""
+        self.service_route: tuple[str, ...] = ()
         self.relay = TestRelay()
         self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
@@ -383,6 +384,9 @@ class Ladder:
         assert len(self.dialogs) == 0
         assert not self.calls._by_transaction
         assert not self.clock.getDelayedCalls()
+
+    def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
+        return self.service_route
 
     def is_bound(self, aor: str, flow: FlowKey) -> bool:
         return (aor, flow) == (BINDING.aor, BINDING.flow)
