@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from tests.support.calls.pjsua import Pjsua
@@ -18,6 +19,11 @@ def test_call_while_the_provider_is_down(stage: Stage) -> None:
 
     assert why.startswith("503")
     assert time.monotonic() - begun < 3
+    assert stage.gateway is not None
+    (call,) = json.loads(stage.gateway.fetch("/api/calls") or "[]")
+    assert (call["verdict"], call["reason"], call["status"]) == ("REFUSED", "REFUSED_POLICY", 503)
+    assert "cannot be reached by TLS: its port refuses" in (stage.gateway.fetch(f"/api/calls/{call['id']}") or "")
+    assert "probable downgrade" not in stage.gateway.program.text()
     bob.stop()
     stage.provider.start()
     carol = stage.pjsua_far_end("carol")
