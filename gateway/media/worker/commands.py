@@ -222,7 +222,7 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 
 def _terms(fields: Fields) -> OfferTerms:
-    """`transport-protocol`, `OSRTP`, `SDES` as rtpengine's; `suites` (best first), `dual` and `takes-clear` are ours."""
+    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):

@@ -54,7 +54,8 @@ class Loop:
         self.running = True
         self.failures = 0
         self._events = self._batch = 0
-        self._is_busy = False
+        self._is_busy = self._is_behind = False
+        self._first = -1
         self._tick = tick
         self._epoll = select.epoll()
         self._receivers: list[Callable[[], None]] = []
@@ -95,12 +96,15 @@ class Loop:
         traceback.print_exc(file=sys.stderr)
 
     def _serve(self, timeout: float) -> None:
-        if self._is_busy and self._batch < ENOUGH_EVENTS:
+        if self._is_busy and self._batch < ENOUGH_EVENTS and not self._is_behind:
             sleep(GATHER_SECONDS)
         events = self._epoll.poll(max(timeout, 0.0), MAXIMUM_EVENTS)
         self.clock.now = monotonic()
         self._batch = len(events)
         self._events += self._batch
+        # The same socket twice running has packets queued: a few streams are behind, and gathering would hold them up.
+        first = events[0][0] if events else -1
+        self._is_behind, self._first = first == self._first, first
         receivers = self._receivers
         for descriptor, _ in events:
             receivers[descriptor]()

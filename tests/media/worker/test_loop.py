@@ -106,10 +106,32 @@ def test_a_busy_loop_gathers_and_a_quiet_one_does_not(ends: Ends, monkeypatch: p
     bench.run(ticks=3)
     assert waits == []
 
-    def again() -> None:
-        ends[1].send(ends[0].recv(100))
+    def returned(own: socket.socket) -> Callable[[], None]:
+        def receive() -> None:
+            own.send(own.recv(100))
 
-    bench.loop.watch(ends[0], again)
+        return receive
+
+    for own in ends:
+        bench.loop.watch(own, returned(own))
     ends[1].send(b"x")
     bench.run(ticks=3)
     assert set(waits) == {GATHER_SECONDS}
+
+
+def test_a_socket_with_a_queue_is_not_held_up(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("gateway.media.worker.loop.sleep", waits.append)
+    bench, batches = Bench(), 0
+
+    def again() -> None:
+        nonlocal batches
+        batches += 1
+        ends[1].send(ends[0].recv(100))
+
+    bench.loop.watch(ends[0], again)
+    for _ in range(5):
+        ends[1].send(b"x")
+    bench.run(ticks=3)
+    assert batches > 2_500, "busy"
+    assert len(waits) <= 1
