@@ -191,6 +191,8 @@ def measure(name: str, suite: str, calls: int, seconds: float) -> Run:
         command = ["taskset", "-c", str(LOAD_CORE), str(HERE / "media" / "load"), f"{directory}/plan"]
         found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         used = _cpu(process.pid) - before
+        if not found["received"]:
+            raise SystemExit(f"{name}: nothing came back; is another benchmark running?")
         cpu = used / 1_000 / max(found["received"], 1)
         return Run(
             cpu, found["sent"], found["received"], found["wrong"], found["p50"], found["p99"], _resident(process.pid)
