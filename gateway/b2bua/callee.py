@@ -75,7 +75,7 @@ class CalleeLeg(Leg):
     def abandon(self, fields: Fields = ()) -> None:
         """Give the leg up, in whatever state it is: CANCEL before the answer, BYE after it."""
         if self._winner is not None:
-            if not self._acks and self.request is not None:
+            if self.request is not None and not self.acknowledgements.count:
                 self.acknowledge(self.request.cseq.number)
             self.hang_up(fields)
             return
@@ -89,7 +89,7 @@ class CalleeLeg(Leg):
         so that the call's whole memory need not wait for them."""
         self._stop_ringing_timer()
         if self._winner is not None and self._transaction is not None and self.request is not None:
-            ack = self._acks.get(self.request.cseq.number)
+            ack = self.acknowledgements.kept(self.request.cseq.number)
             heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self._stack.transactions)
             self._transaction.release(heir)
         super().close()

@@ -8,20 +8,20 @@ to both legs lives here: requests inside the dialog, their responses, the 2xx th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gateway.b2bua.acknowledgement import Acknowledgements
 from gateway.b2bua.headers import ALLOW, SOFTWARE
 from gateway.b2bua.record import CallRecord, LegName, Passage
 from gateway.b2bua.session import LegSession
 from gateway.b2bua.stack import Stack
 from gateway.config import Side
 from gateway.dialog.dialog import Dialog, DialogState
-from gateway.dialog.invite import AnswerRetransmission
 from gateway.media.relay import Encryption, Terms
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
@@ -35,9 +35,6 @@ from gateway.transport.flow import Flow
 log = Logger()
 
 SDP: Final = "application/sdp"
-
-KEPT_ACKS: Final = 8
-"""ACKs of one leg that are kept for copies of their 2xx, which may come for 32 s (RFC 3261 section 13.2.2.4)."""
 
 Fields = Iterable[tuple[str, str]]
 
@@ -113,10 +110,7 @@ class Leg:
         self._stack = stack
         self._owner = owner
         self.session = LegSession(self, lambda: self.break_off("the session expired"))
-        self._answers: dict[int, tuple[AnswerRetransmission, Callable[[Request], None]]] = {}
-        self._acks: dict[int, Request] = {}
-        self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
-        """What INVITEs of ours were sent with, for their ACKs, by CSeq (RFC 3261 section 22.1)."""
+        self.acknowledgements = Acknowledgements(stack.clock, lambda: owner.leg_broke(self, "no ACK"))
         self._open: list[ServerTransaction] = []
         self._cancels: dict[ServerTransaction, Callable[[], None]] = {}
 
@@ -197,14 +191,9 @@ class Leg:
         self.respond(transaction, request.response(481))
 
     def receive_ack(self, ack: Request) -> None:
-        """The ACK of a 2xx that this leg was given: stop sending it, and tell who waits for the ACK's body."""
+        """The ACK of a 2xx that this leg was given."""
         self._note(Passage.RECEIVED, ack)
-        waiting = self._answers.pop(ack.cseq.number, None)
-        if waiting is None:
-            return
-        retransmission, acknowledged = waiting
-        retransmission.acknowledged()
-        acknowledged(ack)
+        self.acknowledgements.receive(ack)
 
     def respond(self, transaction: ServerTransaction, response: Response) -> None:
         """Send a response in the gateway's own name."""
@@ -224,29 +213,17 @@ class Leg:
         self, transaction: ServerTransaction, response: Response, acknowledged: Callable[[Request], None]
     ) -> None:
         """Send a 2xx to an INVITE, again and again until its ACK comes, which `acknowledged` is given."""
-        number = response.cseq.number
         self.respond(transaction, response)
-        retransmission = AnswerRetransmission(
-            self._stack.clock,
-            lambda: transaction.respond(response),
-            lambda: self._unacknowledged(number),
-        )
-        self._answers[number] = (retransmission, acknowledged)
+        self.acknowledgements.wait_for(response.cseq.number, lambda: transaction.respond(response), acknowledged)
 
     def acknowledge(self, cseq: int, fields: Fields = (), body: bytes = b"") -> None:
         """Send the ACK of a 2xx, and keep it for when that 2xx comes again."""
-        if self.dialog is None:
-            return
-        ack = self.dialog.make_ack(cseq, headers=(*self._credentials.pop(cseq, ()), *fields))
-        ack.body = body
-        self._acks[cseq] = ack
-        if len(self._acks) > KEPT_ACKS:
-            del self._acks[next(iter(self._acks))]
-        self._send_ack(ack)
+        if self.dialog is not None:
+            self._send_ack(self.acknowledgements.make(self.dialog, cseq, fields, body))
 
     def acknowledge_again(self, cseq: int) -> bool:
         """Send a kept ACK again; False when there is none yet."""
-        ack = self._acks.get(cseq)
+        ack = self.acknowledgements.kept(cseq)
         if ack is not None:
             self._send_ack(ack)
         return ack is not None
@@ -297,7 +274,7 @@ class Leg:
         """Send a request of this leg; its responses go to `user`."""
         self.session.request_leaves(request)
         if request.method == "INVITE":
-            self._credentials = {request.cseq.number: tuple(_credentials(request))}
+            self.acknowledgements.invite_leaves(request)
         self._note(Passage.SENT, request)
         return self._stack.transactions.send_request(request, self._open_flow(), user)
 
@@ -349,9 +326,7 @@ class Leg:
         for transaction in unanswered:
             self.respond(transaction, transaction.request.response(487))
         self.session.stop()
-        for retransmission, _ in self._answers.values():
-            retransmission.acknowledged()
-        self._answers.clear()
+        self.acknowledgements.stop()
         if self.dialog is not None:
             self._owner.dialog_ended(self.dialog)
 
@@ -379,20 +354,10 @@ class Leg:
         same_way = flow.listener == ours.listener and flow.remote.host == ours.remote.host
         return flow.side is Side.PHONES and not flow.is_reliable and same_way and flow.remote != ours.remote
 
-    def _unacknowledged(self, cseq: int) -> None:
-        self._answers.pop(cseq, None)
-        self._owner.leg_broke(self, "no ACK")
-
     def _note(self, passage: Passage, message: Message) -> None:
         if passage is Passage.RECEIVED and message.body and message.content_type == SDP:
             self.their_sdp = message.body
         self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message)
-
-
-def _credentials(request: Request) -> Iterator[tuple[str, str]]:
-    for name in ("Authorization", "Proxy-Authorization"):
-        for value in request.headers.get_all(name):
-            yield name, value
 
 
 @attrs.define

@@ -418,7 +418,7 @@ def test_call_with_many_reinvites_does_not_grow() -> None:
         ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
         ladder.phone.acknowledges(again, answer)
         ladder.provider.receives("ACK")
-    assert len(leg._acks) <= 8
+    assert leg.acknowledgements.count <= 8
     assert len(leg._open) <= 1
 
 
