@@ -144,7 +144,7 @@ class Call:
     @guarded
     def leg_hung_up(self, leg: Leg, bye: Request) -> None:
         """One side said BYE."""
-        self.end(f"{leg.terms.name} hung up", 487, (*_reasons(bye), *_credentials(leg, bye)))
+        self.end(f"{leg.terms.name} hung up", 487, _reasons(bye))
 
     @guarded
     def leg_broke(self, leg: Leg, why: str) -> None:
@@ -286,12 +286,3 @@ class Call:
 def _reasons(message: Request) -> Fields:
     """The Reason fields of a BYE or CANCEL, for the other leg's (RFC 3326)."""
     return tuple(("Reason", value) for value in message.headers.get_all("Reason"))
-
-
-def _credentials(leg: Leg, bye: Request) -> Fields:
-    """What a phone adds to its BYE for a provider that challenges it. Ours are never given for a BYE: whoever is called
-    could raise the challenge (CVE-2021-41158)."""
-    if leg.is_toward_provider:
-        return ()
-    names = ("Authorization", "Proxy-Authorization")
-    return tuple((name, value) for name in names for value in bye.headers.get_all(name))
