@@ -23,7 +23,10 @@ def series() -> dict[str, set[str]]:
         if isinstance(metric, MetricWrapperBase | ListenerCollector):
             for described in metric.describe():
                 labels: tuple[str, ...] = getattr(metric, "_labelnames", ()) or getattr(described, "_labelnames", ())
-                found[described.name + ("_total" if described.type == "counter" else "")] = set(labels)
+                if described.type == "histogram":
+                    found[f"{described.name}_bucket"] = {*labels, "le"}
+                else:
+                    found[described.name + ("_total" if described.type == "counter" else "")] = set(labels)
     return found
 
 
