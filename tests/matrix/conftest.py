@@ -1,17 +1,21 @@
-"""The matrix is played once a run, by a gateway process of its own; the tests look at what came of it."""
+"""The matrix and the attacks are played once a run each, with a gateway process of their own; the tests look at what
+came of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 
 import attrs
 import pytest
 
 from tests.support.calls.hosts import Hosts
+from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import cells
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
+from tests.support.matrix.table import DOCUMENT, Place, expected
 
 
 @attrs.frozen
@@ -20,6 +24,22 @@ class Played:
 
     scene: Scene
     outcomes: dict[int, Outcome]
+
+
+@attrs.frozen
+class Struck:
+    """The scene after the last attack, what came of each, and what the gateway told its operator."""
+
+    scene: Scene
+    attacked: dict[int, Attacked]
+    log: str
+    metrics: str
+
+
+@cache
+def documented() -> dict[Place, str]:
+    """What the document expects."""
+    return expected(DOCUMENT.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +55,16 @@ def played(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     try:
         outcomes = asyncio.run(play_all(scene, [*cells()]))
         yield Played(scene, {outcome.cell.index: outcome for outcome in outcomes})
+    finally:
+        scene.gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def struck(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Struck]:
+    scene = Scene(hosts, tmp_path_factory.mktemp("attacks"), "attacks")
+    try:
+        attacked = asyncio.run(play_attacks(scene, [*cases()]))
+        log, metrics = scene.gateway.program.text(), scene.gateway.metrics()
+        yield Struck(scene, {one.case.index: one for one in attacked}, log, metrics)
     finally:
         scene.gateway.stop()

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 
 import attrs
 import pytest
 
 from gateway.b2bua.verdict import Verdict
-from tests.matrix.conftest import Played
+from tests.matrix.conftest import Played, Struck, documented
 from tests.support.matrix.cells import Cell, cells
-from tests.support.matrix.table import DOCUMENT, Place, document, expected, shown
+from tests.support.matrix.table import DOCUMENT, document, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
-
-
-@cache
-def documented() -> dict[Place, str]:
-    """What the document expects."""
-    return expected(DOCUMENT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("cell", [*cells()], ids=str)
@@ -36,8 +29,8 @@ def test_a_false_claim_would_be_found(played: Played) -> None:
             assert [*objections(attrs.evolve(outcome, claim={**outcome.claim, "verdict": str(other)}))]
 
 
-def test_the_document_has_these_cells_and_no_others(played: Played) -> None:
-    assert document(played.outcomes.values()).rstrip() == DOCUMENT.read_text(encoding="utf-8").rstrip()
+def test_the_document_has_these_cells_and_no_others(played: Played, struck: Struck) -> None:
+    assert document(played.outcomes.values(), struck.attacked.values()) == DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_what_the_gateway_wrote_holds_no_key(played: Played) -> None:

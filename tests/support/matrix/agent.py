@@ -22,6 +22,8 @@ from tests.support.matrix.wires import Wire
 
 ANSWER_WITHIN = 25.0  # seconds; longer than a TLS handshake that nobody answers
 HANG_UP_WITHIN = 5.0  # seconds
+AGAIN_AFTER = (0.5, 1.0, 2.0, 4.0)  # seconds: what went over UDP and was not answered (timers A, E, G)
+LOOKS_EVERY = 0.05  # seconds
 
 
 @attrs.frozen
@@ -52,6 +54,7 @@ class Agent:
         self._answering = answering
         self._waiting: dict[tuple[str, str], asyncio.Future[SipMessage]] = {}
         self._said: dict[tuple[str, str], bytes] = {}
+        self._acks: dict[str, bytes] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def mark(self, domain: str) -> str:
@@ -73,10 +76,12 @@ class Agent:
             return exchange
         exchange.status, exchange.theirs = final.status, final.body
         if final.status != 200:
-            wire.send(messages.refusal_ack(invite, final))
+            self._acks[exchange.call_id] = messages.refusal_ack(invite, final)
+            wire.send(self._acks[exchange.call_id])
             return exchange
         exchange.dialog = from_, final.header("to"), messages.uri_in(final.header("contact"))
-        wire.send(self._in_dialog(exchange, "ACK", "1 ACK"))
+        self._acks[exchange.call_id] = self._in_dialog(exchange, "ACK", "1 ACK")
+        wire.send(self._acks[exchange.call_id])
         await self._talk(exchange)
         return exchange
 
@@ -90,20 +95,24 @@ class Agent:
         future: asyncio.Future[SipMessage] = asyncio.get_running_loop().create_future()
         self._waiting[sent.call_id, sent.cseq] = future
         wire.send(request)
-        for _ in range(int(seconds * 20)):
-            done, _ = await asyncio.wait([future], timeout=0.05)
+        self._begin(self._repeat(wire, request, future.done))
+        for _ in range(int(seconds / LOOKS_EVERY)):
+            done, _ = await asyncio.wait([future], timeout=LOOKS_EVERY)
             if done:
                 return future.result()
             if wire.is_closed:
                 return None
+        future.cancel()
         return None
 
     def receive(self, message: SipMessage, wire: Wire) -> None:
         """A message came."""
         if message.status >= 200:
             future = self._waiting.pop((message.call_id, message.cseq), None)
-            if future is not None:
+            if future is not None and not future.done():
                 future.set_result(message)
+            elif message.call_id in self._acks and message.cseq.endswith("INVITE"):
+                wire.send(self._acks[message.call_id])
         elif message.method == "ACK":
             self._acknowledged(message)
         elif message.method:
@@ -154,6 +163,17 @@ class Agent:
         answer = self._answering(uri, invite.audio, exchange.sound.port)
         exchange.status, exchange.own = answer.status, answer.body
         self._say(invite, wire, exchange.status, exchange.tag, exchange.own)
+        if exchange.status == 200:
+            said = self._said[invite.call_id, invite.cseq]
+            await self._repeat(wire, said, lambda: bool(exchange.dialog[0]) or exchange.ended.is_set())
+
+    async def _repeat(self, wire: Wire, said: bytes, is_heard: Callable[[], bool]) -> None:
+        """Say it again over UDP until it is heard: a full buffer loses datagrams on loopback, too."""
+        for seconds in AGAIN_AFTER if wire.transport == "UDP" else ():
+            await asyncio.sleep(seconds)
+            if is_heard():
+                return
+            wire.send(said)
 
     def _acknowledged(self, ack: SipMessage) -> None:
         exchange = self.exchanges.get(ack.call_id)

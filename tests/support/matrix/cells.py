@@ -27,6 +27,8 @@ class Media(StrEnum):
     STRIPPED = "stripped"
     """Answers RTP/SAVP without a key."""
     REFUSED = "488"
+    FOREIGN_KEY = "foreign key"
+    """488 to SRTP, and then a key in its answer to an offer of RTP."""
 
 
 @attrs.frozen
@@ -53,6 +55,7 @@ KINDS: Final = {
     "answers SRTP with RTP": Kind(media=Media.RTP),
     "answers SRTP without a key": Kind(media=Media.STRIPPED),
     "488 to SRTP": Kind(media=Media.REFUSED),
+    "488 to SRTP, then a key in its answer to RTP": Kind(media=Media.FOREIGN_KEY),
     "TLS port refuses": Kind(has_tls=False),
     "certificate expired": Kind(certificate="expired"),
     "certificate self-signed": Kind(certificate="self-signed"),

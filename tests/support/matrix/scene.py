@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.wire import Audio
@@ -21,11 +22,16 @@ from tests.support.matrix.configuration import Ports, Served, Site
 from tests.support.matrix.gateway import MatrixGateway
 from tests.support.matrix.wires import TlsStream, UdpSocket, Wire
 
+MEDIA_PORTS: Final = {"matrix": (61_000, 63_199), "attacks": (63_200, 65_399)}
+"""Four for each call, since a port rests after one; beyond what the kernel gives to outgoing sockets."""
+
 
 class Scene:
     """Addresses, ports and parties of one run."""
 
-    def __init__(self, hosts: Hosts, directory: Path) -> None:
+    def __init__(self, hosts: Hosts, directory: Path, plays: str = "matrix") -> None:
+        """`plays` names its media ports."""
+        self._plays = plays
         self.hosts = hosts
         self.directory = directory
         self.identities = Identities.issue(directory / "identities", hosts.gateway, hosts.provider, hosts.host(99))
@@ -51,8 +57,8 @@ class Scene:
 
     def _start_gateway(self, domains: Iterable[Served]) -> None:
         gateway, port = self.hosts.gateway, self.hosts.port
-        first = port(gateway, 4000)
-        ports = Ports(port(gateway), port(gateway), port(gateway), port(gateway), port(gateway), (first, first + 3999))
+        phones, provider = (port(gateway), port(gateway)), (port(gateway), port(gateway))
+        ports = Ports(*phones, *provider, port(gateway), MEDIA_PORTS[self._plays])
         self.site = Site(
             gateway, self.hosts.provider, ports, self.identities.certificates["gateway"], self.identities.trust
         )
@@ -121,11 +127,14 @@ class Scene:
         if offered is None or name not in self.kinds:
             return Answer(404, b"", name)
         media, address = KINDS[self.kinds[name]].media, self.hosts.provider
+        if media is Media.FOREIGN_KEY and not offered.cryptos:
+            key = messages.crypto_line(1, messages.SUITES[0])
+            return Answer(200, messages.session(address, port, offered.profile, key), name)
         if not offered.cryptos or media is Media.SRTP:
             return Answer(200, messages.answer(address, port, offered), name)
-        if media is Media.REFUSED:
+        if media in (Media.REFUSED, Media.FOREIGN_KEY):
             return Answer(488, b"", name)
-        profile = "RTP/AVP" if media is Media.RTP else offered.profile
+        profile = "RTP/SAVP" if media is Media.STRIPPED else "RTP/AVP"
         return Answer(200, messages.session(address, port, profile), name)
 
     def _phone_answers(self, uri: str, offered: Audio | None, port: int) -> Answer:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from tests.support.calls.hosts import Hosts
+from tests.support.matrix import attacks
+from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import POLICIES, cells
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
@@ -21,13 +22,13 @@ from tests.support.matrix.verdict import objections, status
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "wire-matrix.md"
 
 Place = tuple[str, str, str]
-"""Title of the table, row, policy."""
+"""Title of the table, row, column."""
 
 INTRODUCTION: Final = """\
 # What becomes of a call, on the wire
 
-Written by `python -m tests.support.matrix.table`; `tests/matrix/test_matrix.py` plays every cell with a real gateway
-process and compares. Phones and providers are scripts on loopback with real sockets, TLS and libsrtp. What they
+Written by `python -m tests.support.matrix.table`; the tests in `tests/matrix` play every cell with a real gateway
+process and compare. Phones and providers are scripts on loopback with real sockets, TLS and libsrtp. What they
 receive is the capture: **in every cell the verdict that the gateway gives over its administration interface is the
 one that the bytes give.** A connection is TLS when every byte of it is in TLS records; media is SRTP when every packet
 opens with the keys of the two SDPs.
@@ -39,6 +40,10 @@ In each cell stand the verdict, with the status that the caller was given where 
 Every provider has a `uri` with `transport=tls` and a `fallback_uri` with `transport=udp`. Before a provider calls, its
 phone has registered while the policy was `off`, and the domain was switched to its policy at run time; so "the
 gateway's connection" is UDP under `off`. An emergency number as the caller proves nothing: such a call is like others.
+
+The last tables have somebody between gateway and provider, who can do everything but show the provider's certificate.
+Who knows the provider (from an encrypted call before) tells the operator of every call that is weaker now; who never
+met it cannot know better than what it sees.
 """
 
 
@@ -51,48 +56,63 @@ def shown(outcome: Outcome) -> str:
     return f"{first}<br>{reason}" if reason else first
 
 
-def document(outcomes: Iterable[Outcome]) -> str:
+def places(outcomes: Iterable[Outcome]) -> dict[Place, str]:
+    """The cells of the matrix."""
+    return {(one.cell.title, one.cell.row, one.cell.policy): shown(one) for one in outcomes}
+
+
+def attacked_places(attacked: Iterable[Attacked]) -> dict[Place, str]:
+    """The cells of the attacks."""
+    return {(one.case.title, one.case.row, one.case.column): shown(one.outcome) for one in attacked}
+
+
+def document(outcomes: Iterable[Outcome], attacked: Iterable[Attacked]) -> str:
     """The whole text."""
-    tables: dict[str, dict[str, dict[str, str]]] = {}
-    for outcome in outcomes:
-        cell = outcome.cell
-        tables.setdefault(cell.title, {}).setdefault(cell.row, {})[cell.policy] = shown(outcome)
-    return INTRODUCTION + "".join(f"\n{line}" for title, rows in tables.items() for line in _table(title, rows)) + "\n"
+    lines = [
+        *_tables(places(outcomes), "the provider", POLICIES),
+        *_tables(attacked_places(attacked), "what somebody in between does", attacks.COLUMNS),
+    ]
+    return INTRODUCTION + "\n".join(lines).rstrip("\n") + "\n"
 
 
 def expected(text: str) -> dict[Place, str]:
     """Every cell of the document."""
     found: dict[Place, str] = {}
-    title = ""
+    title, columns = "", [""]
     for line in text.splitlines():
         title = line.removeprefix("## ") if line.startswith("## ") else title
-        fields = re.fullmatch(r"\| (.+) \| (.+) \| (.+) \| (.+) \|", line)
-        if fields and fields[2] != POLICIES[0]:
-            found.update({(title, fields[1], policy): fields[at] for at, policy in enumerate(POLICIES, 2)})
+        row, *fields = line.removeprefix("| ").removesuffix(" |").split(" | ")
+        if len(fields) < len(POLICIES):
+            continue
+        if fields[0] == POLICIES[0]:
+            columns = fields
+        else:
+            found.update({(title, row, column): field for column, field in zip(columns, fields, strict=True)})
     return found
 
 
-def _table(title: str, rows: dict[str, dict[str, str]]) -> Iterator[str]:
-    yield from (f"## {title}", "", f"| the provider | {' | '.join(POLICIES)} |", "|---|---|---|---|")
-    for row, found in rows.items():
-        yield f"| {row} | {' | '.join(found[policy] for policy in POLICIES)} |"
-    yield ""
+def _tables(cells: Mapping[Place, str], rows_are: str, columns: tuple[str, ...]) -> Iterator[str]:
+    for title in dict.fromkeys(place[0] for place in cells):
+        yield from ("", f"## {title}", "", f"| {rows_are} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|")
+        for row in dict.fromkeys(place[1] for place in cells if place[0] == title):
+            yield f"| {row} | {' | '.join(cells[title, row, column] for column in columns)} |"
 
 
-def _play(directory: Path) -> list[Outcome]:
+def _write() -> None:
     hosts = Hosts.claim()
-    scene = Scene(hosts, directory)
+    scenes = [Scene(hosts, Path(tempfile.mkdtemp()), plays) for plays in ("matrix", "attacks")]
     try:
-        return asyncio.run(play_all(scene, [*cells()]))
+        outcomes = asyncio.run(play_all(scenes[0], [*cells()]))
+        attacked = asyncio.run(play_attacks(scenes[1], [*cases()]))
     finally:
-        scene.gateway.stop()
+        for scene in scenes:
+            scene.gateway.stop()
         hosts.release()
+    for one in (*outcomes, *(played.outcome for played in attacked)):
+        for objection in objections(one):
+            print(f"{one.cell}: {objection}")
+    DOCUMENT.write_text(document(outcomes, attacked), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as made:
-        played = _play(Path(made))
-    for one in played:
-        for objection in objections(one):
-            print(f"{one.cell}: {objection}")
-    DOCUMENT.write_text(document(played).rstrip("\n") + "\n", encoding="utf-8")
+    _write()
