@@ -11,10 +11,10 @@ from pathlib import Path
 from tests.support.calls.pcap import Packet, read_pcap
 from tests.support.calls.processes import Program, find_program
 
-SNAPSHOT = "65000"
+SNAPSHOT = "32000"
 """Bytes kept of a packet: more than any has here. In immediate mode each takes a slot of this size."""
-BUFFER = "65536"
-"""KiB: a thousand slots, for the seconds in which tcpdump gets no processor."""
+BUFFER = "131072"
+"""KiB: four thousand slots, for the seconds in which tcpdump gets no processor."""
 
 
 class Capture:

@@ -5,7 +5,8 @@
     phones over IPv6, and the gateway toward them: ::1, for loopback has no other
 
 N is the first number from 1 on that no other run holds (127.0.0.x is left to what a person may have running): a bound
-socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds.
+socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds at any
+address: some programs bind to all of them. Each run begins elsewhere, so that runs beside each other seldom meet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from pathlib import Path
 import attrs
 
 LOCK_PORT = 48999
+FIRST_PORT = 10000
 FIRST_EPHEMERAL = 32768  # the kernel gives outgoing sockets ports from here on: never hand out one of those
+PORTS = FIRST_EPHEMERAL - FIRST_PORT
+APART = 7000  # ports between the beginnings of two runs
 RUNS = 200
 
 
@@ -26,7 +30,7 @@ class Hosts:
 
     run: int
     _lock: socket.socket
-    _next_port: int = 10000
+    _passed: int = 0  # how many ports were handed out or passed over
 
     @classmethod
     def claim(cls) -> Hosts:
@@ -73,11 +77,15 @@ class Hosts:
         return tuple(self.host(number) for number in (11, 12, 20, 21, 31, 32))
 
     def port(self, address: str, block: int = 1) -> int:
-        """The first of `block` ports free for UDP and TCP at this address and at `control`; an even number."""
-        while self._next_port + block < FIRST_EPHEMERAL:
-            first = self._next_port
-            self._next_port += block + block % 2
-            if all(_is_free(at, port) for at in (address, self.control) for port in range(first, first + block)):
+        """The first of `block` ports free for UDP and TCP at every address of this kind; an even number."""
+        everywhere = "::" if ":" in address else "0.0.0.0"  # not to listen there: to see who does
+        size = block + block % 2
+        while self._passed + size <= PORTS:
+            first = FIRST_PORT + ((self.run - 1) * APART + self._passed) % PORTS
+            self._passed += size
+            if first + size <= FIRST_EPHEMERAL and all(
+                _is_free(everywhere, port) for port in range(first, first + block)
+            ):
                 return first
         raise RuntimeError(f"no {block} free ports at {address}")
 
