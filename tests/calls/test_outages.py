@@ -43,7 +43,7 @@ def test_registration_while_the_provider_is_down(stage: Stage) -> None:
 
     stage.provider.start()
     alice.register()
-    assert stage.is_registered_at_provider("alice")
+    stage.wait_registered_at_provider("alice")
     stage.assert_gateway_is_well()
 
 

@@ -343,9 +343,9 @@ class Stage:
         """Wait until the provider got all of these."""
         self.provider.program.wait_until(f"{wanted}", lambda: wanted <= self.statuses(method, user))
 
-    def is_registered_at_provider(self, user: str) -> bool:
-        """Whether the registrar accepted a contact of this user."""
-        return user in self.provider.registered()
+    def wait_registered_at_provider(self, user: str) -> None:
+        """Wait until the registrar accepted a contact of this user: it answers first, and writes that down then."""
+        self.provider.program.wait_until(f"{user} is registered", lambda: user in self.provider.registered())
 
     def stranger(self) -> socket.socket:
         """A UDP socket at an address nobody has mentioned."""
