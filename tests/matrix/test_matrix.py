@@ -10,7 +10,7 @@ import pytest
 from gateway.b2bua.verdict import Verdict
 from tests.matrix.conftest import Played, Struck, documented
 from tests.support.matrix.cells import Cell, cells
-from tests.support.matrix.table import DOCUMENT, document, shown
+from tests.support.matrix.table import DOCUMENT, document, expected, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
 
 
@@ -19,6 +19,13 @@ def test_what_is_claimed_is_on_the_wire(cell: Cell, played: Played) -> None:
     outcome = played.outcomes[cell.index]
     assert not [*objections(outcome)], f"the gateway claims {outcome.claim}"
     assert shown(outcome) == documented()[cell.title, cell.row, cell.policy], "see tests/support/matrix/table.py"
+
+
+def test_a_provider_that_was_known_to_do_better_is_reported(played: Played) -> None:
+    log = played.scene.gateway.program.text()
+    for cell in cells():
+        if "was known" in cell.row and cell.policy != "off":
+            assert re.search(rf"warn .*a probable downgrade: {re.escape(cell.domain)} did TLS before", log)
 
 
 def test_a_false_claim_would_be_found(played: Played) -> None:
@@ -31,6 +38,13 @@ def test_a_false_claim_would_be_found(played: Played) -> None:
 
 def test_the_document_has_these_cells_and_no_others(played: Played, struck: Struck) -> None:
     assert document(played.outcomes.values(), struck.attacked.values()) == DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_both_documents_say_the_same() -> None:
+    without_processes = expected((DOCUMENT.parent / "security-matrix.md").read_text(encoding="utf-8"))
+    common = without_processes.keys() & documented().keys()
+    assert len(common) > 100
+    assert {place: documented()[place] for place in common} == {place: without_processes[place] for place in common}
 
 
 def test_what_the_gateway_wrote_holds_no_key(played: Played) -> None:

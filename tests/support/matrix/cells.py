@@ -78,6 +78,8 @@ class Arrival:
     offers_srtp: bool = True
     kind: str = "TLS and SRTP"
     """Of the provider: what the gateway meets when it asks there."""
+    is_known: bool = False
+    """Whether the gateway has learned that the provider does TLS and SRTP."""
 
 
 ARRIVALS: Final = {
@@ -99,6 +101,8 @@ ARRIVALS: Final = {
     "TLS, certificate of an unknown CA": Arrival("own", "unknown", kind="certificate of an unknown CA"),
     "UDP, RTP, has no TLS": Arrival("udp", offers_srtp=False, kind="TLS port refuses"),
     "UDP, SRTP, has no TLS": Arrival("udp", kind="TLS port refuses"),
+    "UDP, RTP, was known to do TLS and SRTP": Arrival("udp", offers_srtp=False, kind="TLS port refuses", is_known=True),
+    "UDP, SRTP, was known to do TLS and SRTP": Arrival("udp", kind="TLS port refuses", is_known=True),
     "UDP, RTP, certificate expired": Arrival("udp", offers_srtp=False, kind="certificate expired"),
     "UDP, RTP, wants our certificate, has none": Arrival(
         "udp", offers_srtp=False, kind="wants our certificate, has none"

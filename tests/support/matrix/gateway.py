@@ -45,10 +45,15 @@ class MatrixGateway:
 
     def switch(self, domain: str, security: str) -> None:
         """Set a domain's policy at run time, as `gatewayctl domain` does."""
-        body = json.dumps({"security": security}).encode()
-        asked = urllib.request.Request(
-            f"{self._url}/api/domains/{domain}", body, {"Content-Type": "application/json"}, method="POST"
-        )
+        self._post(f"/api/domains/{domain}", {"security": security})
+
+    def learn(self, provider: str) -> None:
+        """Expect TLS and SRTP of a provider, as `gatewayctl peers learn` does."""
+        self._post("/api/peers/learn", {"name": provider, "features": ["tls", "srtp"]})
+
+    def _post(self, path: str, what: Row) -> None:
+        body, kind = json.dumps(what).encode(), {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{self._url}{path}", body, kind, method="POST")
         urllib.request.urlopen(asked, timeout=5).close()
 
     def _get(self, path: str) -> str:

@@ -88,6 +88,8 @@ async def play_in(scene: Scene, outcome: Outcome) -> None:
     cell = outcome.cell
     arrival = ARRIVALS[cell.row]
     contact = await _register(scene, cell)
+    if arrival.is_known:
+        await asyncio.to_thread(scene.gateway.learn, cell.domain)
     wire = await _way_in(scene, cell)
     if wire is None:
         return
