@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -26,6 +27,10 @@ from gateway.media.relay import JSON, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
 """How long each copy of a request is waited for: three seconds in all."""
+UNIX_WINDOW: Final = 8
+"""Requests under way at once to a UNIX socket; more wait here. Linux queues ten datagrams (net.unix.max_dgram_qlen) and
+drops the rest: the copies of a burst would come as a burst again, and most of it would fail."""
+UDP_WINDOW: Final = 1_000
 MAXIMUM_DATAGRAM: Final = 262_144
 
 Reply: TypeAlias = dict[str, JSON]
@@ -52,11 +57,15 @@ class NgClient(DatagramProtocol):
         self, clock: IReactorTime, listen: Listen, target: str | tuple[str, int], own: Path | None = None
     ) -> None:
         self.target = target
+        self.window = UDP_WINDOW
+        """Requests under way at once."""
         self._own = own
         self._clock = clock
         self._listen = listen
         self._port: IListeningPort | None = None
         self._requests: dict[str, _Request] = {}
+        self._under_way: set[str] = set()
+        self._waiting: deque[str] = deque()
         self._prefix = secrets.token_hex(6)
         self._number = 0
 
@@ -106,6 +115,22 @@ class NgClient(DatagramProtocol):
             return
         request.timer = self._clock.callLater(RETRY_SECONDS[request.attempt], self._send, cookie)
         request.attempt += 1
+        if cookie in self._under_way:
+            self._write(request)
+        elif request.attempt == 1:
+            self._waiting.append(cookie)
+            self._fill()
+
+    def _fill(self) -> None:
+        """Send what waits, while there is room; what was answered or given up meanwhile makes none."""
+        while self._waiting and len(self._under_way) < self.window and self._port is not None:
+            cookie = self._waiting.popleft()
+            request = self._requests.get(cookie)
+            if request is not None:
+                self._under_way.add(cookie)
+                self._write(request)
+
+    def _write(self, request: _Request) -> None:
         try:
             assert self.transport is not None
             # IUDPTransport knows IP addresses only; a UNIX port takes a path.
@@ -122,6 +147,8 @@ class NgClient(DatagramProtocol):
         request = self._requests.pop(cookie)
         if request.timer is not None and request.timer.active():
             request.timer.cancel()
+        self._under_way.discard(cookie)
+        self._fill()
         return request
 
 
@@ -132,7 +159,9 @@ def unix_client(clock: IReactorTime, unix: IReactorUNIXDatagram, own: Path, targ
         own.unlink(missing_ok=True)
         return unix.listenUNIXDatagram(str(own), protocol, MAXIMUM_DATAGRAM, 0o600)
 
-    return NgClient(clock, listen, str(target), own)
+    client = NgClient(clock, listen, str(target), own)
+    client.window = UNIX_WINDOW
+    return client
 
 
 def udp_client(clock: IReactorTime, udp: IReactorUDP, host: str, port: int) -> NgClient:

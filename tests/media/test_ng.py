@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gateway.media.ng import RETRY_SECONDS, Reply
+from gateway.media.ng import RETRY_SECONDS, UNIX_WINDOW, Reply
 from gateway.media.relay import RelayFailure, RelayRefusal
 from tests.support.media_nodes import TARGET, Wire
 
@@ -57,6 +57,25 @@ def test_request_is_sent_again_with_the_same_cookie_and_then_fails(wire: Wire, c
     assert len(wire.sent) == len(RETRY_SECONDS)
     assert len(set(wire.sent)) == 1
     assert not clock.getDelayedCalls()
+
+
+def test_a_burst_waits_for_room_in_the_relay_s_queue(wire: Wire, clock: Clock) -> None:
+    wire.client.window = UNIX_WINDOW
+    found = [outcome(wire.client.request({"command": "offer"})) for _ in range(3 * UNIX_WINDOW)]
+    assert len(wire.sent) == UNIX_WINDOW
+    for number in range(3 * UNIX_WINDOW):
+        wire.reply(wire.sent[number])
+    assert found == [[{"result": "ok"}]] * (3 * UNIX_WINDOW)
+    assert len(wire.sent) == 3 * UNIX_WINDOW
+    assert not clock.getDelayedCalls()
+
+
+def test_who_waits_for_room_waits_no_longer_than_others(wire: Wire, clock: Clock) -> None:
+    wire.client.window = UNIX_WINDOW
+    found = [outcome(wire.client.request({"command": "offer"})) for _ in range(2 * UNIX_WINDOW)]
+    for seconds in RETRY_SECONDS:
+        clock.advance(seconds)
+    assert {reason(one) for one in found} == {f"offer: the relay at {TARGET} is silent"}
 
 
 def test_late_reply_to_the_first_copy_counts(wire: Wire, clock: Clock) -> None:
