@@ -36,6 +36,14 @@ DUAL = (
     f"a=crypto:3 AES_CM_128_HMAC_SHA1_80 inline:{KEYS[30]} UNENCRYPTED_SRTP\r\n"
     "m=audio 2222 RTP/AVP 0 101\r\n"
 )
+POLYCOM_VVX = (  # one port for both lines, the key before the formats, another address in o= than in c=
+    "v=0\r\no=- 1429995836 1429995836 IN IP4 192.0.2.9\r\ns=Polycom IP Phone\r\nc=IN IP4 192.0.2.4\r\nt=0 0\r\n"
+    "a=sendrecv\r\n"
+    "m=audio 2252 RTP/SAVP 9 0 8 127\r\n"
+    f"a=crypto:8 AES_CM_128_HMAC_SHA1_80 inline:{KEYS[30]}\r\n"
+    "a=rtpmap:9 G722/8000\r\na=rtpmap:127 telephone-event/8000\r\n"
+    "m=audio 2252 RTP/AVP 9 0 8 127\r\na=rtpmap:9 G722/8000\r\na=rtpmap:127 telephone-event/8000\r\n"
+)
 AUDIOCODES = HEAD + f"m=audio 6000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEYS[30]}|2^31\r\n"
 WITH_MKI = (
     HEAD + "m=audio 6000 RTP/SAVP 0\r\n"
@@ -63,6 +71,7 @@ NULL_ONLY = HEAD + f"m=audio 6000 RTP/SAVP 0\r\na=crypto:1 NULL_HMAC_SHA1_80 inl
         (CISCO_MPP, 1, "AEAD_AES_256_GCM"),
         (YEALINK_OPTIONAL, 1, "AES_CM_128_HMAC_SHA1_80"),
         (DUAL, 1, "AES_CM_128_HMAC_SHA1_80"),
+        (POLYCOM_VVX, 8, "AES_CM_128_HMAC_SHA1_80"),
         (AUDIOCODES, 1, "AES_CM_128_HMAC_SHA1_80"),
         (WITH_MKI, 2, "AES_CM_128_HMAC_SHA1_80"),
         (RTPENGINE, 1, "AEAD_AES_256_GCM"),
@@ -94,6 +103,6 @@ def test_an_osrtp_offer_counts_as_able_to_encrypt() -> None:
     assert line.protocol == "RTP/AVP"
 
 
-@pytest.mark.parametrize("offer", [CISCO_SPA, CISCO_MPP, YEALINK_OPTIONAL, DUAL, RTPENGINE])
+@pytest.mark.parametrize("offer", [CISCO_SPA, CISCO_MPP, YEALINK_OPTIONAL, DUAL, POLYCOM_VVX, RTPENGINE])
 def test_offers_are_written_again_as_they_came(offer: str) -> None:
     assert Description.parse(offer.encode()).to_bytes() == offer.encode()
