@@ -18,18 +18,17 @@ from typing import Final, NoReturn, TypeAlias, cast
 
 from twisted.enterprise.adbapi import Transaction
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.location.sqlite import Database, StoreUnusable
+from gateway.write_behind import WriteBehind
 
 log = Logger()
 
 WRITE_DELAY: Final = 0.5
 """Seconds from a change to its write."""
-RETRY_DELAY: Final = 10.0
-"""Seconds until a failed write is tried again."""
 NOTES: Final = 20_000
 SCHEMA_VERSION: Final = 1
 
@@ -44,11 +43,9 @@ class KeptTable:
     def __init__(self, path: Path, database: Database, clock: IReactorTime) -> None:
         self._path = path
         self._database = database
-        self._clock = clock
-        self._noted: _Notes = {}
-        self._timer: IDelayedCall | None = None
-        self._writing: Deferred[None] | None = None
-        self._stopped = False
+        self._behind: WriteBehind[str, tuple[float, str]] = WriteBehind(
+            clock, WRITE_DELAY, self._write, self._not_written, NOTES
+        )
 
     def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
         """The newest ``limit`` values, oldest first; fails with StoreUnusable. To be asked for first, at the start."""
@@ -57,75 +54,46 @@ class KeptTable:
 
     def find(self, key: str) -> Deferred[Value | None]:
         """The value of one key, None when there is none or it cannot be read now."""
-        if key in self._noted:
-            noted = self._noted[key]
+        if key in self._behind.noted:
+            noted = self._behind.noted[key]
             return succeed(None if noted is None else json.loads(noted[1]))
         return self._database.run_interaction(lambda transaction: _find(transaction, key)).addErrback(self._unread)
 
     def put(self, key: str, at: float, value: Value) -> None:
         """Keep a value; ``at`` is its time in seconds since the epoch."""
-        self._note(key, (at, json.dumps(value)))
+        self._behind.note(key, (at, json.dumps(value)))
 
     def drop(self, key: str) -> None:
         """Keep nothing under that key."""
-        self._note(key, None)
+        self._behind.note(key, None)
 
     def drop_before(self, at: float) -> None:
         """Keep nothing that is older."""
-        if not self._stopped:
+        if not self._behind.stopped:
             self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._unread)
 
     def drop_beyond(self, count: int) -> None:
         """Keep the newest ``count`` values at most."""
-        if not self._stopped:
+        if not self._behind.stopped:
             self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(
                 self._unread
             )
 
     def stop(self) -> Deferred[None]:
         """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        waited = self._writing if self._writing is not None else succeed(None)
-        waited = waited.addCallback(lambda _: self._write())
-        return waited.addCallback(lambda _: self._database.close())
+        return self._behind.stop().addCallback(lambda _: self._database.close())
 
-    def _note(self, key: str, note: tuple[float, str] | None) -> None:
-        self._noted.pop(key, None)
-        self._noted[key] = note
-        if len(self._noted) > NOTES:
-            del self._noted[next(iter(self._noted))]
-        if self._timer is None and self._writing is None and not self._stopped:
-            self._timer = self._clock.callLater(WRITE_DELAY, self._write_expired)
+    def _write(self, notes: _Notes) -> Deferred[None]:
+        return self._database.run_interaction(lambda transaction: _write(transaction, notes))
 
-    def _write_expired(self) -> None:
-        self._timer = None
-        self._write()
-
-    def _write(self) -> Deferred[None]:
-        notes, self._noted = self._noted, {}
-        if not notes:
-            return succeed(None)
-        self._writing = self._database.run_interaction(lambda transaction: _write(transaction, notes))
-        return self._writing.addBoth(self._written, notes)
-
-    def _written(self, result: Failure | None, notes: _Notes) -> None:
-        self._writing = None
-        delay = WRITE_DELAY
-        if isinstance(result, Failure):
-            log.error("{path} cannot be written: {reason}", path=self._path, reason=result.value)
-            self._noted = notes | self._noted
-            delay = RETRY_DELAY
-        if self._noted and not self._stopped:
-            self._timer = self._clock.callLater(delay, self._write_expired)
+    def _not_written(self, why: BaseException | None) -> None:
+        log.error("{path} cannot be written: {reason}", path=self._path, reason=why)
 
     def _unread(self, failure: Failure) -> None:
         log.error("{path} cannot be read: {reason}", path=self._path, reason=failure.value)
 
     def _unusable(self, failure: Failure) -> NoReturn:
-        self._stopped = True
+        self._behind.stopped = True
         self._database.close()
         error = failure.value
         if not isinstance(error, sqlite3.Error | OSError | ValueError):

@@ -8,10 +8,11 @@ import pytest
 from twisted.python.failure import Failure
 
 from gateway import kept
-from gateway.kept import NOTES, RETRY_DELAY, WRITE_DELAY, KeptTable
+from gateway.kept import NOTES, WRITE_DELAY, KeptTable
 from gateway.location.sqlite import StoreUnusable
 from gateway.peers import keeper, recalled
 from gateway.security.memory import Peer, Sightings
+from gateway.write_behind import RETRY_DELAY
 from tests.support.direct_database import DirectDatabase, got
 
 

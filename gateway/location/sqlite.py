@@ -17,21 +17,20 @@ from typing import NoReturn, Protocol, TypeVar, cast
 
 import attrs
 from twisted.enterprise.adbapi import ConnectionPool, Transaction
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.location.binding import Binding
 from gateway.location.memory import Key, MemoryStore
 from gateway.transport.flow import FlowKey
+from gateway.write_behind import WriteBehind
 
 log = Logger()
 
 WRITE_DELAY = 0.05
 """Seconds from a change to its write: bursts become one transaction."""
-RETRY_DELAY = 10.0
-"""Seconds until a failed write is tried again."""
 SCHEMA_VERSION = 2
 
 _COLUMNS = tuple(field.name for field in attrs.fields(Binding))
@@ -74,11 +73,7 @@ class SqliteStore(MemoryStore):
         super().__init__(now, capacity)
         self._path = path
         self._database = database
-        self._clock = clock
-        self._noted: Notes = {}
-        self._timer: IDelayedCall | None = None
-        self._writing: Deferred[None] | None = None
-        self._stopped = False
+        self._behind: WriteBehind[Key, Binding] = WriteBehind(clock, WRITE_DELAY, self._write, self._not_written)
 
     def start(self) -> Deferred[None]:
         """Read what the file holds; fails with StoreUnusable."""
@@ -88,49 +83,23 @@ class SqliteStore(MemoryStore):
 
     def stop(self) -> Deferred[None]:
         """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
-        self._stopped = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        waited = self._writing if self._writing is not None else succeed(None)
-        waited = waited.addCallback(lambda _: self._write())
-        return waited.addCallback(lambda _: self._database.close())
+        return self._behind.stop().addCallback(lambda _: self._database.close())
 
     def save(self, binding: Binding) -> None:
         """See LocationStore."""
         super().save(binding)
-        self._note((binding.aor, binding.contact), binding)
+        self._behind.note((binding.aor, binding.contact), binding)
 
     def remove(self, aor: str, contact: str) -> None:
         """See LocationStore."""
         super().remove(aor, contact)
-        self._note((aor, contact), None)
+        self._behind.note((aor, contact), None)
 
-    def _note(self, key: Key, binding: Binding | None) -> None:
-        self._noted[key] = binding
-        if self._timer is None and self._writing is None and not self._stopped:
-            self._timer = self._clock.callLater(WRITE_DELAY, self._write_expired)
+    def _write(self, notes: Notes) -> Deferred[None]:
+        return self._database.run_interaction(lambda transaction: _store(transaction, notes))
 
-    def _write_expired(self) -> None:
-        self._timer = None
-        self._write()
-
-    def _write(self) -> Deferred[None]:
-        notes, self._noted = self._noted, {}
-        if not notes:
-            return succeed(None)
-        self._writing = self._database.run_interaction(lambda transaction: _store(transaction, notes))
-        return self._writing.addBoth(self._written, notes)
-
-    def _written(self, result: Failure | None, notes: Notes) -> None:
-        self._writing = None
-        delay = WRITE_DELAY
-        if isinstance(result, Failure):
-            log.error("bindings cannot be written to {path}: {reason}", path=self._path, reason=result.value)
-            self._noted = notes | self._noted
-            delay = RETRY_DELAY
-        if self._noted and not self._stopped:
-            self._timer = self._clock.callLater(delay, self._write_expired)
+    def _not_written(self, why: BaseException | None) -> None:
+        log.error("bindings cannot be written to {path}: {reason}", path=self._path, reason=why)
 
     def _fill(self, bindings: list[Binding]) -> None:
         now = self._now()
@@ -139,10 +108,10 @@ class SqliteStore(MemoryStore):
                 super().save(binding)
                 self.remove_flow(binding.flow)  # no connection outlives the process that had it
             else:
-                self._note((binding.aor, binding.contact), None)
+                self._behind.note((binding.aor, binding.contact), None)
 
     def _unusable(self, failure: Failure) -> NoReturn:
-        self._stopped = True
+        self._behind.stopped = True
         self._database.close()
         if not isinstance(failure.value, sqlite3.Error | OSError | ValueError):
             failure.raiseException()

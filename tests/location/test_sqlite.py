@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 
 from gateway.location.binding import Binding
 from gateway.location.sqlite import (
-    RETRY_DELAY,
     WRITE_DELAY,
     Result,
     SqliteStore,
@@ -25,6 +24,7 @@ from gateway.location.sqlite import (
     prepare_bindings,
 )
 from gateway.transport.flow import Address, FlowKey, Transport
+from gateway.write_behind import RETRY_DELAY
 from tests.support.bindings import NOW, binding
 
 

@@ -1,0 +1,87 @@
+"""Writing behind: changes are noted, and what was noted is written in one transaction a moment later.
+
+    note(key, value) -> noted -> (delay) -> one transaction -> FILE        failed: noted again, tried again later
+
+A note is the latest state of one key, never a list of changes, so what waits is bounded by the number of keys. Here:
+when to write. Not here: what is written, and reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+RETRY_DELAY: Final = 10.0
+"""Seconds until a failed write is tried again."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class WriteBehind(Generic[K, V]):
+    """The notes of one table. ``write`` writes them in a transaction; ``failed`` is told why it could not.
+
+    With ``most`` notes waiting, which only a disk that fails lets happen, the oldest are let go of.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        delay: float,
+        write: Callable[[dict[K, V | None]], Deferred[None]],
+        failed: Callable[[BaseException | None], None],
+        most: int | None = None,
+    ) -> None:
+        self._clock = clock
+        self._delay = delay
+        self._do_write = write
+        self._failed = failed
+        self._most = most
+        self.noted: dict[K, V | None] = {}
+        """What is not written yet; None for a key that is to go."""
+        self.stopped = False
+        self._timer: IDelayedCall | None = None
+        self._writing: Deferred[None] | None = None
+
+    def note(self, key: K, value: V | None) -> None:
+        """Write a key's latest state a moment from now; None: that there is nothing under it."""
+        self.noted.pop(key, None)
+        self.noted[key] = value
+        if self._most is not None and len(self.noted) > self._most:
+            del self.noted[next(iter(self.noted))]
+        if self._timer is None and self._writing is None and not self.stopped:
+            self._timer = self._clock.callLater(self._delay, self._write_expired)
+
+    def stop(self) -> Deferred[None]:
+        """Write what is noted, and nothing after that. Never fails: ``failed`` is told what cannot be written."""
+        self.stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waited = self._writing if self._writing is not None else succeed(None)
+        return waited.addCallback(lambda _: self._write())
+
+    def _write_expired(self) -> None:
+        self._timer = None
+        self._write()
+
+    def _write(self) -> Deferred[None]:
+        notes, self.noted = self.noted, {}
+        if not notes:
+            return succeed(None)
+        self._writing = self._do_write(notes)
+        return self._writing.addBoth(self._written, notes)
+
+    def _written(self, result: Failure | None, notes: dict[K, V | None]) -> None:
+        self._writing = None
+        delay = self._delay
+        if isinstance(result, Failure):
+            self._failed(result.value)
+            self.noted = notes | self.noted
+            delay = RETRY_DELAY
+        if self.noted and not self.stopped:
+            self._timer = self._clock.callLater(delay, self._write_expired)
