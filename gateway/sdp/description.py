@@ -10,9 +10,9 @@ Lines that nobody here understands are kept, in order. Attributes are written af
 which is where RFC 8866 section 9 wants them. Whatever a peer sends, only MalformedDescription comes out of ``parse``.
 """
 
-import re
 from enum import StrEnum
-from typing import ClassVar
+from string import ascii_letters
+from typing import ClassVar, Final
 
 import attrs
 
@@ -20,7 +20,7 @@ MAXIMUM_BYTES = 65_535
 MAXIMUM_LINES = 2_000
 MAXIMUM_MEDIA = 64
 
-_LINE_END = re.compile("\r\n|\n|\r")
+_LETTERS: Final = frozenset(ascii_letters)
 
 
 class MalformedDescription(Exception):
@@ -40,7 +40,7 @@ class Direction(StrEnum):
     INACTIVE = "inactive"
 
 
-_DIRECTIONS = frozenset(direction.value for direction in Direction)
+_DIRECTIONS: Final = {direction.value: direction for direction in Direction}
 
 
 @attrs.frozen
@@ -78,14 +78,17 @@ class Part:
 
     def attribute(self, name: str) -> str | None:
         """The first such attribute's value; "" for one without a value, None when absent."""
-        return next(iter(self.attributes_named(name)), None)
+        for key, value in self.attributes:
+            if key == name:
+                return value or ""
+        return None
 
     def attributes_named(self, name: str) -> list[str]:
         """The value of every such attribute, in order ("" for one without a value)."""
         return [value or "" for key, value in self.attributes if key == name]
 
     def has_attribute(self, name: str) -> bool:
-        return any(key == name for key, _ in self.attributes)
+        return self.attribute(name) is not None
 
     def add_attribute(self, name: str, value: str | None = None) -> None:
         self.attributes.append((name, value))
@@ -96,7 +99,10 @@ class Part:
 
     def line(self, letter: str) -> str | None:
         """The first line of that type (not ``a`` or ``m``), as text."""
-        return next((value for key, value in self.lines if key == letter), None)
+        for key, value in self.lines:
+            if key == letter:
+                return value
+        return None
 
     def remove_lines(self, letter: str) -> None:
         self.lines = [item for item in self.lines if item[0] != letter]
@@ -105,8 +111,10 @@ class Part:
     def connection(self) -> str | None:
         """The address of this part's own ``c=`` line, without any multicast suffix; None when it has none."""
         value = self.line("c")
-        fields = value.split() if value is not None else []
-        return fields[2].split("/")[0] if len(fields) == 3 else None
+        if value is None:
+            return None
+        fields = value.split()
+        return fields[2].partition("/")[0] if len(fields) == 3 else None
 
     @connection.setter
     def connection(self, address: str | None) -> None:
@@ -120,7 +128,10 @@ class Part:
         return next((i for i, letter in enumerate(letters) if letter not in self._before_connection), len(letters))
 
     def _own_direction(self) -> Direction | None:
-        return next((Direction(name) for name, _ in self.attributes if name in _DIRECTIONS), None)
+        for name, _ in self.attributes:
+            if name in _DIRECTIONS:
+                return _DIRECTIONS[name]
+        return None
 
     def _remove_direction(self) -> None:
         self.attributes = [item for item in self.attributes if item[0] not in _DIRECTIONS]
@@ -191,19 +202,22 @@ class Description(Part):
     @classmethod
     def parse(cls, body: bytes) -> "Description":
         """The description in ``body``; raises MalformedDescription."""
-        lines = _split(body)
-        if lines[0] != ("v", "0"):
-            raise MalformedDescription("does not begin with v=0")
+        lines = _lines(body)
         description = cls()
         part: Part = description
-        for letter, value in lines:
-            if letter == "m":
+        # Every description passes here several times: one loop, and no call for a line.
+        for line in lines:
+            letter, value = line[0], line[2:]
+            if line[1:2] != "=" or letter not in _LETTERS:
+                raise MalformedDescription("a line is not of the form x=value")
+            if letter == "a":
+                name, colon, value = value.partition(":")
+                part.attributes.append((name.strip(), value.strip() if colon else None))
+            elif letter == "m":
                 part = Media.parse(value)
                 description.media.append(part)
-            elif letter == "a":
-                part.attributes.append(_attribute(value))
             else:
-                part.lines.append((letter, value))
+                part.lines.append((letter, value.strip(" \t") if letter in "voc" else value))
         description._check()
         return description
 
@@ -211,7 +225,8 @@ class Description(Part):
         lines = self._text()
         for media in self.media:
             lines += media._text()
-        return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
+        lines.append("")
+        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
     @property
     def origin(self) -> Origin:
@@ -231,7 +246,7 @@ class Description(Part):
         Origin.parse(self.line("o") or "")
         inherited = self._own_direction() or Direction.SENDRECV
         for part in (self, *self.media):
-            if part.line("c") is not None and part.connection is None:
+            if part.connection is None and part.line("c") is not None:
                 raise MalformedDescription("c= has not three fields")
         for media in self.media:
             media.inherited_direction = inherited
@@ -242,26 +257,18 @@ def address_type(address: str) -> str:
     return "IP6" if ":" in address else "IP4"
 
 
-def _split(body: bytes) -> list[tuple[str, str]]:
+def _lines(body: bytes) -> list[str]:
+    """Those that are not blank; ended by CRLF, LF or CR."""
     if len(body) > MAXIMUM_BYTES or b"\0" in body:
         raise MalformedDescription("too long, or holds a NUL byte")
     # surrogateescape: text in another charset (s=, i=) passes through byte for byte.
-    lines = [line for line in _LINE_END.split(body.decode("utf-8", "surrogateescape")) if line.strip()]
+    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line and not line.isspace()]
     if not lines or len(lines) > MAXIMUM_LINES:
         raise MalformedDescription("no lines, or too many")
-    return [_line(line) for line in lines]
-
-
-def _line(line: str) -> tuple[str, str]:
-    letter, equals, value = line.partition("=")
-    if not equals or len(letter) != 1 or not (letter.isascii() and letter.isalpha()):
-        raise MalformedDescription("a line is not of the form x=value")
-    return letter, value.strip(" \t") if letter in "vocm" else value
-
-
-def _attribute(text: str) -> tuple[str, str | None]:
-    name, colon, value = text.partition(":")
-    return name.strip(), value.strip() if colon else None
+    if lines[0][:2] != "v=" or lines[0][2:].strip(" \t") != "0":
+        raise MalformedDescription("does not begin with v=0")
+    return lines
 
 
 def _number(text: str, maximum: int) -> int:
