@@ -6,6 +6,8 @@ nothing of this one.
 
     Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> one write
 
+A line of JSON that shows no sign of a secret is written as it is: most are, and to look once is cheap.
+
 A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and control characters are
 shown as escapes, so that nobody forges a line of ours.
 """
@@ -20,7 +22,7 @@ from typing import TextIO, TypeAlias
 
 from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 
-from gateway.redaction import REDACTED, is_secret, redacted
+from gateway.redaction import REDACTED, is_harmless_json, is_secret, redacted
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -57,17 +59,41 @@ def text_line(event: LogEvent) -> str:
 
 def json_line(event: LogEvent) -> str:
     """`event` for machines, with every field that was logged."""
+    return _harmless_line(event) or _redacted_line(event)
+
+
+def _harmless_line(event: LogEvent) -> str | None:
+    """The line as it is; None when there may be a secret in it. One look at the whole line, for most have none."""
+    if "log_failure" in event:
+        return None
+    try:
+        text = _to_json(_entry(event, _message(event), _fields(event)))
+    except (TypeError, ValueError):  # such names and values want more care
+        return None
+    return f"{text}\n" if is_harmless_json(text) else None
+
+
+def _redacted_line(event: LogEvent) -> str:
     blanked = _blanked(event)
-    entry: dict[str, Json] = {
+    fields = {key: _plain(value) for key, value in _fields(blanked).items()}
+    entry = _entry(event, redacted(_message(blanked)), fields)
+    if "log_failure" in event:
+        entry["traceback"] = redacted(event["log_failure"].getTraceback())
+    return _to_json(entry) + "\n"
+
+
+def _entry(event: LogEvent, message: str, fields: Mapping[str, object]) -> dict[str, object]:
+    return {
         "time": _time(event),
         "level": _level(event),
         "namespace": _namespace(event),
-        "message": redacted(_message(blanked)),
-        "fields": {key: _plain(value) for key, value in blanked.items() if not key.startswith("log_")},
+        "message": message,
+        "fields": fields,
     }
-    if "log_failure" in event:
-        entry["traceback"] = redacted(event["log_failure"].getTraceback())
-    return json.dumps(entry) + "\n"
+
+
+def _fields(event: LogEvent) -> dict[str, object]:
+    return {key: value for key, value in event.items() if key[:4] != "log_"}
 
 
 def _message(event: LogEvent) -> str:
@@ -104,6 +130,9 @@ def _plain(value: object) -> Json:
             return [_plain(item) for item in value]
         case _:
             return redacted(str(value))
+
+
+_to_json = json.JSONEncoder(default=_plain).encode
 
 
 def _printable(text: str) -> str:

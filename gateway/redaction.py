@@ -51,17 +51,22 @@ _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=---
 # Each pattern above needs one of these. Most lines have none; then no pattern is tried. (Beyond ASCII a pattern that
 # ignores case finds more than lower() does.)
 _SIGNS = ("key", "auth", "nonce", "pass", "pwd", "secret", "@", "response", "opaque", "salt", "inline", "k=", "ha1")
+_NAME_SIGNS = tuple(name for name in SECRET_NAMES if not any(sign in name for sign in _SIGNS))
+
+
+def is_harmless_json(text: str) -> bool:
+    """Whether JSON of ASCII only has surely no secret in it, neither in a text nor by the name of a field.
+
+    Escapes of characters beyond ASCII are no reason to be sure.
+    """
+    lower = text.lower()
+    return not (_has_one(lower, _SIGNS) or _has_one(lower, _NAME_SIGNS) or "\\u" in lower)
 
 
 def redacted(text: str) -> str:
     """`text` with `[redacted]` in place of each secret in it."""
-    if text.isascii():
-        lower = text.lower()
-        for sign in _SIGNS:
-            if sign in lower:
-                break
-        else:
-            return text
+    if text.isascii() and not _has_one(text.lower(), _SIGNS):
+        return text
     text = _PEM_KEY.sub(rf"\g<kept>{REDACTED}", text)
     text = _CREDENTIALS.sub(rf"\g<kept>{REDACTED}", text)
     text = _SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
@@ -71,6 +76,13 @@ def redacted(text: str) -> str:
     text = _KEY_LINE.sub(rf"\g<kept>{REDACTED}", text)
     text = _KEY_MANAGEMENT.sub(rf"\g<kept>{REDACTED}", text)
     return _URI_PASSWORD.sub(rf"\g<kept>{REDACTED}@", text)
+
+
+def _has_one(text: str, signs: tuple[str, ...]) -> bool:
+    for sign in signs:  # noqa: SIM110 - every line that is logged comes here, and any() takes twice as long
+        if sign in text:
+            return True
+    return False
 
 
 @lru_cache(maxsize=1024)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from twisted.logger import FileLogObserver, Logger
+from twisted.logger import FileLogObserver, Logger, LogLevel
 
 from gateway.log import json_observer, observer_factory, text_observer
 from gateway.redaction import redacted
@@ -135,3 +135,27 @@ def test_twists_log_formats_choose_the_observer() -> None:
 def test_redaction_takes_time_in_proportion_to_the_text(filler: str) -> None:
     # A pattern that backtracks would not end within the life of the test run.
     assert isinstance(redacted(filler), str)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"credentials": "correct horse"},
+        {"Crypto": "correct horse"},
+        {"nested": {"credentials": "correct horse"}},
+        {"nested": {"Master-Key": "correct horse"}},
+        {"what": "pa\u017fsword=correct-horse"},  # a long s, which is an s to patterns that ignore case
+    ],
+)
+def test_what_is_secret_by_name_or_by_an_odd_letter_is_not_taken_for_harmless(fields: dict[str, object]) -> None:
+    line = written(json_observer, "got it", **fields)
+    assert "correct" not in line
+    assert "[redacted]" in line
+
+
+def test_fields_of_any_kind_become_json() -> None:
+    fields = {"raw": b"\xff", "names": {1: {"x"}}, "keys": {(1, 2): 3}, "kind": LogLevel.info}
+    entry = json.loads(written(json_observer, "got it", **fields))
+    assert entry["fields"]["raw"] == "\\xff"
+    assert entry["fields"]["names"] == {"1": ["x"]}
+    assert list(entry["fields"]["keys"].values()) == [3]
