@@ -1,0 +1,177 @@
+"""What anchoring media costs a call: the gateway and a media worker in one process, without a network.
+
+    caller, answerer <--datagrams, SDP in them--> gateway --NG over UNIX datagrams--> the worker's commands, its ports
+
+As bench/calls/inside.py, and the relay is real: its sockets are opened, bound, watched, kept silent and closed, and each
+command is written, sent, read and answered. `python -m bench.calls.anchoring [calls]` prints microseconds of CPU a call
+in the gateway, in each command of the worker and in its ticks; with --profile where they go. Against
+bench/signalling.py's figure two processes' reactors, their wake-ups and the kernel's UDP for SIP are missing.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import gc
+import os
+import pstats
+import socket
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from time import monotonic, thread_time_ns
+from typing import Any
+
+from twisted.internet import reactor as installed_reactor
+
+from bench.calls import inside
+from bench.calls.load import DOMAIN, SDP
+from gateway.media.worker.commands import Commands, Limits
+from gateway.media.worker.control import Control, bound
+from gateway.media.worker.interfaces import Interfaces
+from gateway.media.worker.loop import TICK_SECONDS, Clock, Loop
+from gateway.media.worker.ports import PortRange
+from gateway.media.worker.stream import Plant
+from gateway.rtp.srtp import PacketBuffer
+
+reactor: Any = installed_reactor
+
+QUARANTINE_SECONDS = 0.5
+"""So that ports come back while a run of seconds lasts."""
+CALLS = 1_000
+_TYPE, _, _BODY = SDP.replace("[len]", "0").replace("[local_ip]", "127.0.0.1").partition("\n\n")
+BODY = _BODY.strip().replace("\n", "\r\n").encode() + b"\r\n"
+HEAD = b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+
+
+class _Worker:
+    """A media worker's commands and ports; packets are not relayed, since nobody sends any."""
+
+    def __init__(self, directory: Path) -> None:
+        self._clock = Clock()
+        self._interfaces = Interfaces(
+            ["phones/127.0.0.1", "provider/127.0.0.1"], PortRange("", 20_000, 32_000, QUARANTINE_SECONDS)
+        )
+        loop = Loop(self._clock, self.tick)
+        self.commands = Commands(Plant(loop, self._clock, self._interfaces, PacketBuffer()), Limits())
+        self.control = Control(bound(directory / "worker"), self.commands, self._clock)
+        self.due = 0.0
+
+    def receive(self) -> None:
+        self._clock.now = monotonic()
+        self.control.receive()
+
+    def tick(self, now: float) -> None:
+        self._interfaces.expire(now)
+        self.commands.expire(now)
+
+
+class Anchoring(inside.Inside):
+    """A gateway whose relay's node is a worker in here. `parts`: nanoseconds of CPU by what took them."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.parts: Counter[str] = Counter()
+        self.worker_profile: cProfile.Profile | None = None
+        self._worker = _Worker(directory)
+        self._here = bound(directory / "client")
+        self._here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
+        self._waiting: list[str] = []
+        pool = self._gateway._relay
+        self._node = pool.nodes[0]
+        self._node.is_up = True
+        self._client: Any = self._node.client
+        self._client.target = str(directory / "worker")
+        self._client._port = self._client.transport = self
+
+    def write(self, datagram: bytes, target: str) -> None:
+        """What the NG client sends, as if this were its transport."""
+        self._here.sendto(datagram, target)
+        self._waiting.append(datagram[:80].partition(b'"command": "')[2].partition(b'"')[0].decode())
+
+    def call(self) -> None:
+        """As without media, with an offer in the INVITE and an answer in the 200."""
+        self.number += 1
+        values = {"n": self.number, "domain": DOMAIN}
+        invite = inside.INVITE.format(**values).replace("\n", "\r\n").encode()
+        self._receive(self._phones, _with_body(invite), inside.CALLER)
+        sent = self._take(inside.ANSWERER)
+        assert b"\r\nm=audio 2" in sent or b"\r\nm=audio 3" in sent, sent
+        self._take(inside.CALLER)  # 100
+        self._from_answerer(inside._answer(sent, "180 Ringing"))
+        self._take(inside.CALLER)
+        self._from_answerer(_with_body(inside._answer(sent, "200 OK")))
+        answer = self._take(inside.CALLER)
+        target, tag = inside._found(inside._CONTACT, answer), inside._found(inside._TAG, answer)
+        within = {**values, "target": target.decode(), "tag": tag.decode()}
+        self._from_caller(inside.WITHIN.format(method="ACK", cseq=1, **within))
+        assert self._take(inside.ANSWERER).startswith(b"ACK ")
+        self._from_caller(inside.WITHIN.format(method="BYE", cseq=2, **within))
+        self._take(inside.CALLER)
+        self._from_answerer(inside._answer(self._take(inside.ANSWERER), "200 OK"))
+
+    def run(self, calls: int) -> float:
+        """Microseconds a call in the gateway; `parts` has the rest."""
+        self.parts.clear()
+        cost = super().run(calls)
+        assert not self._worker.commands.calls, "every call was deleted"
+        return cost
+
+    def _receive(self, port: Any, data: bytes, peer: Any) -> None:
+        super()._receive(port, data, peer)
+        while self._waiting:
+            command = self._waiting.pop(0)
+            self._work(command, self._worker.receive)
+            reply, source = self._here.recvfrom(2**18)
+            self._measured(lambda reply=reply, source=source: self._client.datagramReceived(reply, source))
+        now = monotonic()
+        if now > self._worker.due:
+            self._worker.due = now + TICK_SECONDS
+            self._work("ticks", lambda: self._worker.tick(now))
+
+    def _measured(self, do: Any) -> None:
+        if self.profile is not None:
+            self.profile.enable()
+        start = thread_time_ns()
+        do()
+        self.spent += thread_time_ns() - start
+        if self.profile is not None:
+            self.profile.disable()
+
+    def _work(self, what: str, do: Any) -> None:
+        if self.worker_profile is not None:
+            self.worker_profile.enable()
+        start = thread_time_ns()
+        do()
+        self.parts[what] += thread_time_ns() - start
+        if self.worker_profile is not None:
+            self.worker_profile.disable()
+
+
+def _with_body(message: bytes) -> bytes:
+    return message.replace(b"Content-Length: 0\r\n\r\n", HEAD + BODY)
+
+
+def main() -> None:
+    """Print the figures, and the profiles when asked."""
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    count = numbers[0] if numbers else CALLS
+    inside._write_log_to_nowhere()
+    with tempfile.TemporaryDirectory() as directory:
+        anchoring = Anchoring(Path(directory))
+        anchoring.run(300)
+        gc.collect()
+        gc.freeze()
+        gateway = anchoring.run(count)
+        worker = {name: spent / count / 1000 for name, spent in anchoring.parts.items()}
+        print(f"gateway {gateway:.0f} us a call, worker {sum(worker.values()):.0f} us:", end=" ")
+        print(", ".join(f"{name} {spent:.0f}" for name, spent in worker.items()))
+        if "--profile" in sys.argv:
+            anchoring.profile, anchoring.worker_profile = cProfile.Profile(), cProfile.Profile()
+            anchoring.run(count)
+            for profile in (anchoring.profile, anchoring.worker_profile):
+                pstats.Stats(profile).sort_stats(os.environ.get("SORT", "tottime")).print_stats(60)
+
+
+if __name__ == "__main__":
+    main()
