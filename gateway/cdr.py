@@ -38,10 +38,12 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
     """The record of an ended call, from what is told of it (CallRecord.summary)."""
-    answered, ended = call.get("answered_at"), call.get("ended_at")
-    is_timed = isinstance(answered, int | float) and isinstance(ended, int | float)
-    seconds = round(ended - answered, 3) if is_timed else 0  # type: ignore[operator]
-    return {field: seconds if field == "seconds" else call.get(field) for field in FIELDS}
+    seconds = call.get("seconds")
+    if not isinstance(seconds, int | float):  # kept by a version that did not measure it
+        answered, ended = call.get("answered_at"), call.get("ended_at")
+        is_timed = isinstance(answered, int | float) and isinstance(ended, int | float)
+        seconds = ended - answered if is_timed else 0  # type: ignore[operator]
+    return {field: round(seconds, 3) if field == "seconds" else call.get(field) for field in FIELDS}
 
 
 class CdrFile:

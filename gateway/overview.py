@@ -33,9 +33,7 @@ MOST_PEERS: Final = 5_000
 CONFIGURED: Final = "configured"
 """Asks for the security that the file says."""
 
-_SUMMARY: Final = (
-    "id direction domain caller callee state verdict reason started_at answered_at ended_at status ending".split()
-)
+_SUMMARY: Final = "id direction domain caller callee state verdict reason started_at answered_at ended_at seconds status ending".split()
 
 
 @attrs.frozen

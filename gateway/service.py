@@ -15,7 +15,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,6 +68,7 @@ from gateway.security.nonces import Nonces
 from gateway.settings import Settings
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
+from gateway.steady import let_timers_pass_evenly, steady_time
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.certificates import CertificateError
 from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms, Transport
@@ -107,6 +108,7 @@ class Options(Protocol):
 
 def makeService(options: Options) -> IService:
     """The gateway that the options describe, to be started by twist."""
+    let_timers_pass_evenly(reactor)
     service: IService = GatewayService(options.configuration)
     return service
 
@@ -143,29 +145,30 @@ class Gateway:
         state = configuration.gateway.state_directory
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         audit = AuditLog(state / "audit.jsonl", time.time)
-        self._settings = Settings(configuration, audit, time.time)
+        steady = steady_time()
+        self._settings = Settings(configuration, audit, time.time, steady)
         configuration = self._configuration = self._settings.current
         self._metrics = Metrics(CollectorRegistry())
         path = state / "bindings.sqlite"
-        self._store = SqliteStore(path, PooledDatabase(path, reactor), reactor, time.time)
+        self._store = SqliteStore(path, PooledDatabase(path, reactor), reactor, steady)
         reactors = Reactors(reactor, reactor, reactor, reactor)
         self._relay = RelayPool(reactor, nodes_for(reactors, configuration.media, state), self._metrics)
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
         self._transactions = TransactionLayer(reactor)
         self._locator = Locator(Names(_resolver(configuration.gateway.nameservers), reactor))
         self._peers = _table(state / "peers.sqlite")
-        self._memory = PeerMemory(time.time, self._metrics, keeper(self._peers, time.time))
+        self._memory = PeerMemory(steady, self._metrics, keeper(self._peers, steady))
         cdr = CdrFile(state / "cdr.jsonl")
         days = configuration.gateway.history_days
-        self._history = CallHistory(_table(state / "calls.sqlite"), cdr, reactor, time.time, days)
+        self._history = CallHistory(_table(state / "calls.sqlite"), cdr, reactor, steady, days)
         self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
-        self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), time.time)
-        self._registrar = self._new_registrar(kept_secret(state / "secret"))
+        self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), steady)
+        self._registrar = self._new_registrar(kept_secret(state / "secret"), steady)
         self._transport.ended = self._registrar.flow_ended
         self._router = Router(configuration, self._registrar.find)
-        identities = Identities(time.time, new_token)
+        identities = Identities(steady, new_token)
         stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
         dialogs = Dialogs()
         self._overload = Overload(reactor)
@@ -193,7 +196,7 @@ class Gateway:
             self._store,
             self._memory,
             audit,
-            time.time,
+            steady,
             self._transport.certificate_reports,
             counts.now,
         )
@@ -302,7 +305,7 @@ class Gateway:
     def _locate(self, uri: str) -> Deferred[list[Target]]:
         return self._locator.locate(Uri.parse(uri))
 
-    def _new_registrar(self, secret: bytes) -> Registrar:
+    def _new_registrar(self, secret: bytes, now: Callable[[], float]) -> Registrar:
         def forward(request: Request, domain: Domain, user: Forwarded) -> None:
             def dressed(request: Request, flow: Flow) -> None:
                 dress(request, flow)
@@ -314,7 +317,7 @@ class Gateway:
             domain_named=lambda host: self._router.domain_named(host),
             forward=forward,
             store=self._store,
-            now=time.time,
+            now=now,
             metrics=self._metrics,
             memory=self._memory,
             new_tag=new_token,

@@ -57,13 +57,21 @@ class Switch:
 
 
 class Settings:
-    """The configuration in force, and the ways to change it. ``now`` gives seconds since the epoch."""
+    """The configuration in force, and the ways to change it. ``now`` gives seconds since the epoch, for people;
+    ``steady`` does for whoever compares, whatever happens to the clock."""
 
-    def __init__(self, configuration: Configuration, audit: AuditLog, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        audit: AuditLog,
+        now: Callable[[], float],
+        steady: Callable[[], float] | None = None,
+    ) -> None:
         """Raises ConfigurationError for a file of switches that cannot be read."""
         self._configured = configuration
         self._audit = audit
         self._now = now
+        self._steady = steady or now
         self._path = configuration.gateway.state_directory / "switches.json"
         self._adopted = configuration.gateway.state_directory / "adopted.json"
         self._switches = _still_good(_read(self._path), configuration)
@@ -136,7 +144,7 @@ class Settings:
         before = _ways(self.current)
         self._configured, self._switches, self.current = configured, switches, _switched(configured, switches)
         after = _ways(self.current)
-        self._changed_at.update((name, self._now()) for name, way in after.items() if before.get(name) != way)
+        self._changed_at.update((name, self._steady()) for name, way in after.items() if before.get(name) != way)
         self.adopt(self.current)
 
 

@@ -17,6 +17,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Site
@@ -36,12 +37,20 @@ MAXIMUM_BYTES = 65_536
 
 def admin_site(inspection: Inspection, control: Control, metrics: Metrics) -> Site:
     """The protocol factory to listen with."""
-    return Site(admin_resource(inspection, control, metrics))
+    return QuietSite(admin_resource(inspection, control, metrics))  # type: ignore[no-untyped-call]
 
 
 def admin_resource(inspection: Inspection, control: Control, metrics: Metrics) -> IResource:
     """All of the administration interface as one web resource."""
     return Front(Api(inspection, control, metrics).app.resource())
+
+
+class QuietSite(Site):
+    """Health checks and Prometheus ask several times a minute: that is no news. Changes are in the audit log."""
+
+    def log(self, request: HttpRequest) -> None:
+        """One line at level debug."""
+        log.debug("{method} {path}: {code}", method=request.method, path=request.path, code=request.code)
 
 
 class Api:

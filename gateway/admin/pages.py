@@ -46,4 +46,6 @@ def length(call: Row) -> str:
     answered, ended = call.get("answered_at"), call.get("ended_at")
     if not isinstance(answered, int | float) or not isinstance(ended, int | float):
         return "-"
-    return f"{int(ended - answered) // 60}:{int(ended - answered) % 60:02d}"
+    passed = call.get("seconds")
+    seconds = int(passed if isinstance(passed, int | float) else ended - answered)
+    return f"{seconds // 60}:{seconds % 60:02d}"

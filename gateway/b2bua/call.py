@@ -66,6 +66,8 @@ class Call:
     _dialogs: Dialogs
     _ended: Callable[[Call], None]
     _state: CallState = attrs.field(default=CallState.ROUTING, init=False)
+    _answered: float | None = attrs.field(default=None, init=False)
+    """When, in seconds of the timers' clock."""
     _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -213,6 +215,8 @@ class Call:
         self.media_path.close()
         self.record.ending = why
         self.record.ended_at = self._stack.now()
+        if self._answered is not None:
+            self.record.seconds = round(self._stack.clock.seconds() - self._answered, 3)
         fields = tuple(fields)
         if not answered:
             self.record.status = status
@@ -234,6 +238,7 @@ class Call:
             raise AssertionError("an answer without an exchange")
         self._enter(CallState.ESTABLISHED)
         self.record.answered_at = self._stack.now()
+        self._answered = self._stack.clock.seconds()
         self.record.status = 200
         fields = self._back(response, sdp)
         self.caller.accept(response.reason, fields, sdp, lambda ack: self._acknowledged(exchange, response, ack))

@@ -71,6 +71,8 @@ class CallRecord:
     """Seconds since the epoch, as the two below."""
     answered_at: float | None = None
     ended_at: float | None = None
+    seconds: float = 0.0
+    """For which it was answered, once it has ended: what passed, even where the clock that gives the times was set."""
     state: str = "routing"
     verdict: str = ""
     reason: str = ""
@@ -112,6 +114,7 @@ class CallRecord:
             "started_at": self.started_at,
             "answered_at": self.answered_at,
             "ended_at": self.ended_at,
+            "seconds": self.seconds,
             "status": self.status,
             "ending": self.ending,
         }

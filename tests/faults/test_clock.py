@@ -1,0 +1,60 @@
+"""The system's clock jumps by hours while calls and registrations are up: nobody but the reader of the log notices."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.calls.processes import wait_until
+from tests.support.faults.phone import Phone
+from tests.support.faults.rig import CLOCK, Rig
+
+HOURS = 3600.0
+
+
+class Clock:
+    """The wall clock of one gateway."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._file: Path = rig.directory / "clock"
+        self.jump(0)
+        rig.start(environment={"PYTHONPATH": str(CLOCK), "CLOCK_OFFSET": str(self._file)})
+
+    def jump(self, seconds: float) -> None:
+        made = self._file.with_suffix(".new")
+        made.write_text(str(seconds))
+        made.rename(self._file)
+
+
+@pytest.mark.parametrize("jump", [-6 * HOURS, 6 * HOURS], ids=["back", "forward"])
+def test_calls_and_registrations_outlive_a_jump(rig: Rig, phone: Phone, jump: float) -> None:
+    clock = Clock(rig)
+    registered = phone.register()
+    assert registered is not None
+    assert registered.status == 200
+    dialog = phone.must_call()
+
+    clock.jump(jump)
+    time.sleep(1.5)
+
+    assert [one["address_of_record"] for one in rig.json("/api/phones")] == ["sip:alice@example.com"]
+    assert 200 < rig.json("/api/phones")[0]["expires_in"] <= 300
+    assert rig.metric("gateway_active_calls") == 1, "the call was ended"
+    ended = phone.hang_up(dialog)
+    assert ended is not None
+    assert ended.status == 200
+    wait_until("the record is written", lambda: bool(rig.records()), 3)
+    assert 1 < rig.records()[0]["seconds"] < 10, "the length of the call is not what passed"
+
+
+@pytest.mark.parametrize("jump", [-6 * HOURS, 6 * HOURS], ids=["back", "forward"])
+def test_timers_go_on_after_a_jump(rig: Rig, phone: Phone, jump: float) -> None:
+    clock = Clock(rig)
+    rig.provider.is_silent = True
+    data, call_id, _ = phone.invite()
+    clock.jump(jump)
+    phone.ask(data, "INVITE", 3, call_id)
+
+    assert 3 <= rig.provider.count("INVITE") <= 4, "copies after 0.5 and 1.5 seconds (timer A)"
