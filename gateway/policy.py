@@ -31,8 +31,11 @@ from gateway.transport.flow import FailureKind
 MEDIA_REFUSALS = frozenset({415, 488, 606})
 """Final statuses that say "not with this media" (RFC 3261 sections 21.4.13, 21.4.26, 21.6.4)."""
 
-LACKS_TLS = frozenset({FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.DNS})
-"""Failures of a TLS attempt that a peer without TLS shows. Not CERTIFICATE, and not CLOSED: that one had TLS up."""
+LACKS_TLS = frozenset(
+    {FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.HANDSHAKE, FailureKind.DNS}
+)
+"""Failures of a TLS attempt that a peer shows with which there is no TLS to be had. Not CERTIFICATE, and not CLOSED:
+that one had TLS up."""
 
 _UNREACHABLE = {
     FailureKind.REFUSED: "its port refuses connections",
@@ -49,12 +52,16 @@ class Reason(StrEnum):
 
     CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
     CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
+    CLEAR_TLS_HANDSHAKE = "CLEAR_TLS_HANDSHAKE"
+    """The peer speaks TLS, but not with us: it wants a certificate of ours, no version or cipher is common, ..."""
     CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
     CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
     """TLS, but from somebody who showed no certificate for the provider's name: whose ears it keeps out is unknown."""
     CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
     CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
     REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
+    REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
+    """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""
     REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
     REFUSED_POLICY = "REFUSED_POLICY"
 
@@ -113,6 +120,8 @@ class Capability:
 
     tls: bool | None = None
     srtp: bool | None = None
+    speaks_tls: bool = False
+    """Where TLS is lacking: that is so because the handshake failed with a peer that speaks it."""
 
 
 UNKNOWN = Capability()
@@ -128,10 +137,12 @@ class Attempt:
     is_downgrade: bool = False
     """Whether the peer did better before: to be reported at once."""
     failure: Failure | None = None
+    cause: str = ""
+    """The failure in words, where the transport had some."""
 
-    def failed(self, failure: Failure) -> "Attempt":
+    def failed(self, failure: Failure, cause: str = "") -> "Attempt":
         """The same attempt with how it ended."""
-        return attrs.evolve(self, failure=failure)
+        return attrs.evolve(self, failure=failure, cause=cause)
 
 
 @attrs.frozen
@@ -165,7 +176,7 @@ def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Re
         return _unprotected(terms)
     if terms.has_tls and not (known.tls is False and _may_be_clear(terms) and terms.has_clear):
         return _over_tls(terms, known)
-    return _without_tls(terms, Capability(tls=False, srtp=known.srtp))
+    return _without_tls(terms, attrs.evolve(known, tls=False))
 
 
 def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN) -> Attempt | Refusal:
@@ -293,13 +304,18 @@ def _unprotected(terms: CallTerms) -> Attempt:
     return Attempt(signalling, Encryption.NONE, Reason.CLEAR_POLICY_OFF)
 
 
-def _without_tls(terms: CallTerms, known: Capability) -> Attempt | Refusal:
+def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attempt | Refusal:
     """Clear signalling, when the terms allow it and the configuration has a place for it."""
-    allowed = _weaker_signalling(terms, known)
+    reason, refusal = Reason.CLEAR_PEER_NO_TLS, Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
+    nowhere = Refusal(503, Reason.REFUSED_POLICY, "The provider cannot be reached by TLS and has no other address")
+    if known.speaks_tls:
+        reason = Reason.CLEAR_TLS_HANDSHAKE
+        refusal = nowhere = Refusal(503, Reason.REFUSED_TLS_HANDSHAKE, f"No TLS handshake with the provider: {cause}")
+    allowed = _weaker(terms, known.tls is True, reason, refusal)
     if isinstance(allowed, Refusal):
         return allowed
     if not (terms.has_clear or terms.is_emergency):
-        return Refusal(503, Reason.REFUSED_POLICY, "The provider cannot be reached by TLS and has no other address")
+        return nowhere
     return Attempt(Signalling.CLEAR, Encryption.NONE, allowed.reason, allowed.is_downgrade)
 
 
@@ -317,7 +333,7 @@ def _after_transport_failure(
     if kind in _UNREACHABLE and not _has_clear_way(terms):
         # No downgrade: nobody answered, and nothing weaker would have been taken.
         return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {_UNREACHABLE[kind]}")
-    return _without_tls(terms, known)
+    return _without_tls(terms, attrs.evolve(known, speaks_tls=kind is FailureKind.HANDSHAKE), attempt.cause)
 
 
 def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, reason: Reason) -> Attempt | Refusal:

@@ -173,8 +173,9 @@ class _Forwarding:
         if attempt is None:
             raise AssertionError("a failure without an attempt")
         if attempt.signalling is Signalling.TLS and transport.kind in LACKS_TLS:
-            self.trunk.memory.saw(self._peer, Feature.TLS, did=False)
-        decision = next_attempt(self._terms, attempt.failed(transport.kind), self._known)
+            speaks_tls = transport.kind is FailureKind.HANDSHAKE
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=False, speaks_tls=speaks_tls)
+        decision = next_attempt(self._terms, attempt.failed(transport.kind, transport.reason), self._known)
         self._try(decision, TransactionFailure(Cause.TRANSPORT, transport))
 
     def _located(self, ways: Sequence[Way]) -> None:

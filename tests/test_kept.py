@@ -99,9 +99,11 @@ def test_the_memory_of_peers_is_kept_and_recalled(path: Path) -> None:
     opened = Opened(path)
     keep = keeper(opened.table, lambda: 5.0)
     main, phone = Peer("main", "sip:provider.example.com"), Peer("sip:alice@example.com")
-    keep(main, Sightings(did_tls_at=3.0, lacked_srtp_at=4.0))
+    keep(main, Sightings(did_tls_at=3.0, failed_handshake_at=3.5, lacked_srtp_at=4.0))
     keep(phone, Sightings(did_tls_at=1.0))
     keep(phone, None)
     opened.table.put("odd", 1.0, {"name": 7})
     got(opened.table.stop())
-    assert list(recalled(Opened(path).all())) == [(main, Sightings(did_tls_at=3.0, lacked_srtp_at=4.0))]
+    assert list(recalled(Opened(path).all())) == [
+        (main, Sightings(did_tls_at=3.0, failed_handshake_at=3.5, lacked_srtp_at=4.0))
+    ]

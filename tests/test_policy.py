@@ -80,6 +80,47 @@ def test_required_without_any_tls_address_is_refused_before_anything_is_sent() -
     assert refusal.reason is Reason.REFUSED_POLICY
 
 
+ASKS = FULL.failed(FailureKind.HANDSHAKE, "it asks for a certificate of ours")
+
+
+@pytest.mark.parametrize(
+    ("terms", "known", "expected"),
+    [
+        (PREFERRED, Capability(), clear(Reason.CLEAR_TLS_HANDSHAKE)),
+        (PREFERRED, DID_BOTH, clear(Reason.CLEAR_TLS_HANDSHAKE, is_downgrade=True)),
+        (attrs.evolve(PREFERRED, is_emergency=True), Capability(), clear(Reason.CLEAR_TLS_HANDSHAKE)),
+        (EMERGENCY, Capability(), clear(Reason.CLEAR_EMERGENCY)),
+    ],
+)
+def test_a_peer_whose_handshake_fails_is_not_said_to_lack_tls(
+    terms: CallTerms, known: Capability, expected: Attempt
+) -> None:
+    assert next_attempt(terms, ASKS, known) == expected
+
+
+@pytest.mark.parametrize(
+    ("terms", "known"),
+    [(REQUIRED, Capability()), (REQUIRED, DID_BOTH), (attrs.evolve(PREFERRED, has_clear=False), Capability())],
+)
+def test_a_failed_handshake_is_refused_with_its_cause(terms: CallTerms, known: Capability) -> None:
+    refusal = next_attempt(terms, ASKS, known)
+    said = "No TLS handshake with the provider: it asks for a certificate of ours"
+    assert refusal == Refusal(503, Reason.REFUSED_TLS_HANDSHAKE, said, is_downgrade=known == DID_BOTH)
+
+
+def test_a_failed_handshake_of_a_peer_that_did_tls_is_a_downgrade_first() -> None:
+    refusal = next_attempt(STRICT, ASKS, DID_BOTH)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.REFUSED_DOWNGRADE
+
+
+def test_while_a_failed_handshake_counts_calls_are_explained_by_it() -> None:
+    known = Capability(tls=False, speaks_tls=True)
+    assert first_attempt(PREFERRED, known) == clear(Reason.CLEAR_TLS_HANDSHAKE)
+    assert first_attempt(REQUIRED, known) == FULL
+    assert first_attempt(OFF, known) == clear(Reason.CLEAR_POLICY_OFF)
+
+
 @pytest.mark.parametrize("failure", [FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.DNS])
 def test_preferred_falls_back_once_when_the_peer_lacks_tls(failure: FailureKind) -> None:
     second = next_attempt(PREFERRED, FULL.failed(failure))

@@ -173,7 +173,7 @@ class Approach:
         elif failure.transport is None:
             self._try(self._plan.after(408), None)
         else:
-            self._try(self._plan.after(kind), None)
+            self._try(self._plan.after(kind, failure.transport.reason), None)
 
     def _try(self, decision: Attempt | Refusal, response: Response | None) -> None:
         if self._over:

@@ -27,8 +27,8 @@ class Plan(Protocol):
     def first(self) -> Attempt | Refusal:
         """What to try first."""
 
-    def after(self, failure: Failure) -> Attempt | Refusal:
-        """What to try next."""
+    def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
+        """What to try next; ``cause`` is the transport's failure in words."""
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether a 2xx may stand."""
@@ -58,8 +58,8 @@ class ProviderPlan:
     def first(self) -> Attempt | Refusal:
         return self.protection.first()
 
-    def after(self, failure: Failure) -> Attempt | Refusal:
-        return self.protection.after(failure)
+    def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
+        return self.protection.after(failure, cause)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         return self.protection.answered(encrypted)
@@ -89,7 +89,7 @@ class PhonePlan:
         self._encryption = Encryption.SAVP if self.flow.is_secure else Encryption.NONE
         return self._attempt()
 
-    def after(self, failure: Failure) -> Attempt | Refusal:
+    def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
         if failure in MEDIA_REFUSALS and self._encryption is not Encryption.NONE:
             self._encryption = Encryption.NONE
             return self._attempt()

@@ -47,6 +47,8 @@ _OFFERED: Final = {
 
 _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
 
+_LACKS_TLS: Final = (Reason.CLEAR_PEER_NO_TLS, Reason.CLEAR_TLS_HANDSHAKE, Reason.CLEAR_EMERGENCY)
+
 _ARRIVED: Final = {
     Arrival.VERIFIED: "TLS",
     Arrival.UNVERIFIED: "TLS of nobody in particular",
@@ -76,18 +78,23 @@ class Protection:
 
     def first(self) -> Attempt | Refusal:
         """What to try first toward the provider."""
-        return self._decided(first_attempt(self.terms, self._known), Feature.TLS)
+        decision = first_attempt(self.terms, self._known)
+        if decision.reason in _LACKS_TLS and self._known.tls is False:
+            lack = "its handshake failed" if self._known.speaks_tls else "it lacked it"
+            self._link(LegName.CALLEE, ChainStep.POLICY, f"TLS is not tried: {lack} minutes ago")
+        return self._decided(decision, Feature.TLS)
 
-    def after(self, failure: Failure) -> Attempt | Refusal:
-        """What to try after the attempt under way failed."""
+    def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
+        """What to try after the attempt under way failed; ``cause`` says why where the transport knew."""
         attempt = self.attempt
         if attempt is None:
             raise AssertionError("no attempt is under way")
-        self._link(LegName.CALLEE, ChainStep.ANSWERED, f"failed: {failure}")
+        self._link(LegName.CALLEE, ChainStep.ANSWERED, _failed(failure, cause))
         is_transport = isinstance(failure, FailureKind)
         if attempt.signalling is Signalling.TLS and (failure in LACKS_TLS or not is_transport):
-            self._memory.saw(self._provider, Feature.TLS, did=not is_transport)
-        decision = next_attempt(self.terms, attempt.failed(failure), self._known)
+            speaks_tls = failure is FailureKind.HANDSHAKE
+            self._memory.saw(self._provider, Feature.TLS, did=not is_transport, speaks_tls=speaks_tls)
+        decision = next_attempt(self.terms, attempt.failed(failure, cause), self._known)
         return self._decided(decision, Feature.TLS if is_transport else Feature.SRTP)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
@@ -219,6 +226,12 @@ def _arrival(flow: Flow, proof: Proof | None) -> Arrival:
         return Arrival.CLEAR
     is_proved = proof is not None and proof.kind is ProofKind.CERTIFICATE
     return Arrival.VERIFIED if is_proved else Arrival.UNVERIFIED
+
+
+def _failed(failure: Failure, cause: str) -> str:
+    if failure is FailureKind.HANDSHAKE:
+        return f"it speaks TLS, but the handshake failed: {cause}"
+    return f"failed: {failure}"
 
 
 def _media(encrypted: bool | None) -> str:

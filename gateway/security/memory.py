@@ -61,8 +61,15 @@ class Sightings:
 
     did_tls_at: float | None = None
     lacked_tls_at: float | None = None
+    failed_handshake_at: float | None = None
+    """When that lack was a handshake that failed with a peer that speaks TLS."""
     did_srtp_at: float | None = None
     lacked_srtp_at: float | None = None
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether its last lack of TLS was a handshake that failed."""
+        return self.failed_handshake_at is not None and self.failed_handshake_at == self.lacked_tls_at
 
     def at(self, feature: Feature, did: bool) -> float | None:
         """When it was last seen to do or lack that."""
@@ -107,16 +114,20 @@ class PeerMemory:
         lacks_tls = _is_within(seen.lacked_tls_at, LACK_SECONDS, now)
         did_tls = _is_within(seen.did_tls_at, REMEMBERED_SECONDS, now)
         did_srtp = _is_within(seen.did_srtp_at, REMEMBERED_SECONDS, now)
-        return Capability(tls=True if did_tls else False if lacks_tls else None, srtp=True if did_srtp else None)
+        if did_tls or not lacks_tls:
+            return Capability(tls=True if did_tls else None, srtp=True if did_srtp else None)
+        return Capability(tls=False, srtp=True if did_srtp else None, speaks_tls=seen.speaks_tls)
 
-    def saw(self, peer: Peer, feature: Feature, did: bool) -> None:
-        """A peer did something, or was seen to lack it."""
+    def saw(self, peer: Peer, feature: Feature, did: bool, *, speaks_tls: bool = False) -> None:
+        """A peer did something, or was seen to lack it; ``speaks_tls``: TLS, for the handshake failed."""
         seen, now = self._peers.get(peer), self._now()
         if seen is None and len(self._peers) >= CAPACITY:
             return
         seen = seen or Sightings()
-        if not _is_within(seen.at(feature, did), NOTED_SECONDS, now):
-            self._peers[peer] = seen.seen(feature, did, now)
+        is_other = feature is Feature.TLS and not did and speaks_tls is not seen.speaks_tls
+        if is_other or not _is_within(seen.at(feature, did), NOTED_SECONDS, now):
+            seen = seen.seen(feature, did, now)
+            self._peers[peer] = attrs.evolve(seen, failed_handshake_at=now) if speaks_tls else seen
             self._keep(peer, self._peers[peer])
 
     def report(self, peer: Peer, feature: Feature, refused: bool) -> None:

@@ -9,6 +9,7 @@ what its errors mean. Not here: contexts and trust (tls.py), names (identity.py)
 from attrs import define
 from OpenSSL import SSL, crypto
 
+from gateway.transport import causes
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.identity import identity_of, mismatch
 
@@ -120,7 +121,7 @@ def _size(data: bytes, start: int) -> int:
 class TlsChannel:
     """One end of a TLS connection. After TlsFailed, outgoing() holds the alert for the peer."""
 
-    __slots__ = ("_connection", "_has_output", "_records", "_verification", "has_peer_closed", "is_open")
+    __slots__ = ("_connection", "_has_output", "_heard", "_records", "_verification", "has_peer_closed", "is_open")
 
     def __init__(self, connection: SSL.Connection, verification: Verification) -> None:
         self._connection = connection
@@ -129,6 +130,7 @@ class TlsChannel:
         self.has_peer_closed = False
         self._records = _Records()
         self._has_output = False
+        self._heard = b""  # of the peer, until the handshake is complete
 
     def start(self) -> None:
         """Prepare the first flight: a client's hello."""
@@ -143,8 +145,11 @@ class TlsChannel:
             return self._read(most=1)
         self._records.follow(ciphertext)
         self._has_output = True
-        if not self.is_open and not self._advance_handshake():
-            return []
+        if not self.is_open:
+            if len(self._heard) < causes.KEPT:
+                self._heard += ciphertext
+            if not self._advance_handshake():
+                return []
         return self._read()
 
     def send(self, plaintext: bytes) -> None:
@@ -185,6 +190,15 @@ class TlsChannel:
             pass
 
     @property
+    def has_heard_tls(self) -> bool:
+        """Whether the peer has answered the handshake, still under way, in TLS."""
+        return causes.speaks_tls(self._heard)
+
+    def ended(self, words: str) -> TransportFailure:
+        """What it means that the handshake ended so."""
+        return causes.failure(self._heard, words, self._connection.get_certificate() is not None)
+
+    @property
     def is_mid_record(self) -> bool:
         """Whether the peer has begun a record and not ended it."""
         return self._records.is_unfinished
@@ -215,6 +229,7 @@ class TlsChannel:
             raise self._failed(error) from error
         self._verify_again()
         self.is_open = True
+        self._heard = b""
         return True
 
     def _verify_again(self) -> None:
@@ -254,7 +269,7 @@ class TlsChannel:
         problem = self._verification.problem
         if problem is not None:
             return TlsFailed(TransportFailure(FailureKind.CERTIFICATE, problem))
-        return TlsFailed(TransportFailure(FailureKind.TLS, _reason(error)))
+        return TlsFailed(causes.late_failure(_reason(error)) if self.is_open else self.ended(_reason(error)))
 
 
 def _reason(error: SSL.Error) -> str:

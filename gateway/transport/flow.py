@@ -124,12 +124,15 @@ class Target:
 
 
 class FailureKind(StrEnum):
-    """Why a message did not get through. Only a refused port or a peer that speaks no TLS may count as lack of TLS."""
+    """Why a message did not get through. A certificate that does not verify never counts as lack of TLS."""
 
     REFUSED = "refused"
     TIMEOUT = "timeout"
     CERTIFICATE = "certificate"
     TLS = "tls"
+    """What answers does not speak TLS."""
+    HANDSHAKE = "handshake"
+    """It speaks TLS, but not on terms that both sides take, or what it says comes damaged."""
     DNS = "dns"
     CLOSED = "closed"
 

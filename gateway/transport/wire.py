@@ -276,8 +276,11 @@ class StreamProtocol(Protocol):
 
     def _expire(self, reason: str) -> None:
         is_over = self._flow.is_connected and not self._flow.is_client
-        kind = FailureKind.CLOSED if is_over else FailureKind.TIMEOUT
-        self._fail(TransportFailure(kind, reason))
+        failure = TransportFailure(FailureKind.CLOSED if is_over else FailureKind.TIMEOUT, reason)
+        channel = self._channel
+        if self._flow.is_client and channel is not None and not channel.is_open and channel.has_heard_tls:
+            failure = channel.ended(reason)  # somebody is there, and speaks TLS
+        self._fail(failure)
         self._abort()
 
     # -- the end
@@ -301,7 +304,7 @@ class StreamProtocol(Protocol):
         """The network ended it."""
         self._tcp = self._socket = self.transport = None
         self._shared.rounds.forget(self)
-        self._fail(_failure(reason.value, self._channel is not None and not self._channel.is_open))
+        self._fail(_failure(reason.value, self._channel))
 
     def _fail(self, failure: TransportFailure) -> None:
         if self._flow.is_open and self._channel is not None and not self._flow.is_connected:
@@ -313,11 +316,11 @@ class StreamProtocol(Protocol):
             self._tcp.abortConnection()
 
 
-def _failure(reason: BaseException | None, was_handshaking: bool) -> TransportFailure:
+def _failure(reason: BaseException | None, channel: TlsChannel | None) -> TransportFailure:
     """What the loss of a connection means: a peer that hangs up on a TLS hello does not speak TLS."""
     if isinstance(reason, TimeoutError):
         return TransportFailure(FailureKind.TIMEOUT, "the peer does not answer any more")
     words = "closed by the peer" if isinstance(reason, ConnectionDone) else str(reason)
-    if was_handshaking:
-        return TransportFailure(FailureKind.TLS, f"{words} during the handshake")
+    if channel is not None and not channel.is_open:
+        return channel.ended(f"{words} during the handshake")
     return TransportFailure(FailureKind.CLOSED, words)

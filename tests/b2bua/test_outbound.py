@@ -207,6 +207,47 @@ def test_refused_tls_port_falls_back_to_udp_when_preferred() -> None:
     assert (record.verdict, record.reason) == ("CLEAR", "CLEAR_PEER_NO_TLS")
 
 
+def test_a_failed_handshake_falls_back_and_the_chain_says_why() -> None:
+    ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
+    ring(ladder)
+    ladder.provider_flow.fail(FailureKind.HANDSHAKE)
+    answer_in_clear(ladder)
+    (record,) = ladder.calls.records()
+    assert (record.verdict, record.reason) == ("CLEAR", "CLEAR_TLS_HANDSHAKE")
+    assert "it speaks TLS, but the handshake failed: made by the test" in [link.what for link in record.chain]
+    ladder.calls.end_all("the first call")
+    ladder.clear.receives("BYE")
+    ladder.phone.receives("BYE")
+
+    ladder.reconnect_provider()
+    ladder.phone.sends(ladder.phone.invite(call_id="c2"))
+    ladder.phone.receives(100)
+    answer_in_clear(ladder)
+    ladder.provider.receives_nothing()
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("CLEAR", "CLEAR_TLS_HANDSHAKE")
+    assert "TLS is not tried: its handshake failed minutes ago" in [link.what for link in record.chain]
+
+
+def answer_in_clear(ladder: Ladder) -> None:
+    onward = ladder.clear.receives_request("INVITE")
+    assert onward.body == AVP
+    ladder.clear.answers(onward, 200, sdp=AVP)
+    ladder.clear.receives("ACK")
+    ladder.phone.receives(200)
+
+
+def test_a_failed_handshake_under_required_is_refused_with_its_cause() -> None:
+    ladder = Ladder(Security.REQUIRED, UDP_FALLBACK)
+    ring(ladder)
+    ladder.provider_flow.fail(FailureKind.HANDSHAKE)
+    ladder.clear.receives_nothing()
+    warning = ladder.phone.receives_response(503).headers.get("Warning") or ""
+    assert "No TLS handshake with the provider: made by the test (REFUSED_TLS_HANDSHAKE)" in warning
+    (record,) = ladder.calls.records()
+    assert (record.verdict, record.reason) == ("REFUSED", "REFUSED_TLS_HANDSHAKE")
+
+
 def test_bad_certificate_never_falls_back() -> None:
     ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
     ring(ladder)

@@ -55,7 +55,7 @@ def test_nobody_in_between_goes_unreported(case: Case, struck: Struck) -> None:
 def is_told(one: Attacked) -> bool:
     """Whether the call's own record says why it is weak or refused: by its reason, or link by link in its chain."""
     chain = str(one.outcome.claim["chain"])
-    return any(code in chain for code in ("CLEAR_PEER_NO_TLS", "CLEAR_EMERGENCY", "REFUSED_"))
+    return any(code in chain for code in ("CLEAR_PEER_NO_TLS", "CLEAR_TLS_HANDSHAKE", "CLEAR_EMERGENCY", "REFUSED_"))
 
 
 def test_every_downgrade_is_counted(struck: Struck) -> None:

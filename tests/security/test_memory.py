@@ -85,6 +85,24 @@ def test_a_lack_of_tls_counts_for_minutes_and_one_of_srtp_never(site: Rememberin
     assert site.memory.known(MAIN) == Capability()
 
 
+def test_a_failed_handshake_is_a_lack_of_another_kind_until_the_next(site: Remembering) -> None:
+    site.memory.saw(MAIN, Feature.TLS, did=False, speaks_tls=True)
+    assert site.memory.known(MAIN) == Capability(tls=False, speaks_tls=True)
+    site.now += 1
+    site.memory.saw(MAIN, Feature.TLS, did=False)
+    assert site.memory.known(MAIN) == Capability(tls=False)
+    site.now += 1
+    site.memory.saw(MAIN, Feature.TLS, did=False, speaks_tls=True)
+    site.memory.saw(MAIN, Feature.TLS, did=False, speaks_tls=True)
+    assert site.memory.known(MAIN) == Capability(tls=False, speaks_tls=True)
+    assert len(site.kept) == 3
+    site.now += LACK_SECONDS
+    assert site.memory.known(MAIN) == Capability()
+    site.memory.saw(MAIN, Feature.TLS, did=True)
+    site.memory.saw(MAIN, Feature.TLS, did=False, speaks_tls=True)
+    assert site.memory.known(MAIN) == Capability(tls=True)
+
+
 def test_another_uri_is_another_peer(site: Remembering) -> None:
     site.memory.saw(Peer.of(Provider("main", "sip:old.example.com")), Feature.TLS, did=True)
     assert site.memory.known(Peer.of(Provider("main", "sip:new.example.com"))) == Capability()

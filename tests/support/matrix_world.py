@@ -58,6 +58,7 @@ class Behaviour:
     """Its TLS port: "tls", "refuses", "silent", "plain" (speaks no TLS)."""
     certificate: str = "good"
     versions: tuple[int, int] = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
+    ciphers: bytes | None = None
     wants_certificate: bool = False
     """A certificate of ours, from the authority that both trust."""
     gets_certificate: bool = False
@@ -79,6 +80,7 @@ PROVIDERS: Final = {
     "TLS port is silent": Behaviour("silent"),
     "no TLS on its TLS port": Behaviour("plain"),
     "TLS 1.1 only": Behaviour(versions=(SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION)),
+    "no cipher in common": Behaviour(versions=(SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION), ciphers=b"AES256-GCM-SHA384"),
     "certificate expired": Behaviour(certificate="expired"),
     "certificate self-signed": Behaviour(certificate="self-signed"),
     "certificate of another name": Behaviour(certificate="another"),
@@ -484,6 +486,8 @@ class World:
         least, most = self.behaviour.versions
         if most < SSL.TLS1_2_VERSION:
             context.set_cipher_list(b"ALL:@SECLEVEL=0")
+        elif self.behaviour.ciphers is not None:
+            context.set_cipher_list(self.behaviour.ciphers)
         context.set_min_proto_version(least)
         context.set_max_proto_version(most)
         file = self.authority.directory / self.behaviour.certificate

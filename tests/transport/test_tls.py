@@ -237,7 +237,7 @@ def test_a_client_certificate_of_an_unknown_authority_ends_the_connection(
     assert log.events[0]["peer"].startswith("127.0.0.9:")
     assert far.messages == []
     assert far.count("tls_handshakes", side="provider", result="certificate") == 1
-    assert way.failure.kind is FailureKind.TLS  # the peer's alert: not our judgement of its certificate
+    assert way.failure.kind is FailureKind.HANDSHAKE  # the peer's alert: not our judgement of its certificate
 
 
 # -- versions and peers that do not speak TLS
@@ -327,7 +327,7 @@ def test_old_versions_of_tls_are_refused(network: MemoryNetwork, authority: Auth
         pytest.skip("this OpenSSL has no TLS 1.1 to try with")
     network.settle()
     assert peer.is_closed
-    assert far.count("tls_handshakes", side="provider", result="tls") == 1
+    assert far.count("tls_handshakes", side="provider", result="handshake") == 1
 
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])

@@ -166,7 +166,7 @@ def test_a_connection_lost_in_mid_handshake(network: MemoryNetwork, site: Site, 
     assert peer.raw.connection is not None
     peer.raw.connection.abortConnection()
     assert site.layer.connection_count == 0
-    assert site.count("tls_handshakes", side="provider", result="tls") == 1
+    assert site.count("tls_handshakes", side="provider", result="handshake") == 1
 
 
 def test_a_slow_reader_gets_everything_in_order(network: MemoryNetwork, peer: TlsPeer, site: Site) -> None:

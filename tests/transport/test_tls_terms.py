@@ -83,7 +83,7 @@ def test_the_least_version_toward_a_server(
         only(patch, peer)
         far = server(network, authority)
     way = asked(client(network, authority), far, trusting(authority.file, minimum=minimum))
-    assert [failure.kind for failure in way.failures] == ([] if gets_through else [FailureKind.TLS])
+    assert [failure.kind for failure in way.failures] == ([] if gets_through else [FailureKind.HANDSHAKE])
     assert len(far.messages) == gets_through
 
 
@@ -126,7 +126,7 @@ def test_a_peer_that_has_only_ciphers_that_are_not_wanted(
     only(monkeypatch, SSL.TLS1_2_VERSION)
     far = server(network, authority, ciphers=listener)
     way = asked(client(network, authority), far, trusting(authority.file, ciphers=terms))
-    assert [failure.kind for failure in way.failures] == ([] if gets_through else [FailureKind.TLS])
+    assert [failure.kind for failure in way.failures] == ([] if gets_through else [FailureKind.HANDSHAKE])
     assert len(far.messages) == gets_through
 
 
@@ -137,7 +137,8 @@ def test_a_client_without_the_certificate_that_is_required(
     only(monkeypatch, version)
     far = server(network, authority, client_trust=authority.file, require_client_certificate=True)
     way = asked(client(network, authority), far, trusting(authority.file))
-    assert way.failure.kind is FailureKind.TLS
+    assert way.failure.kind is FailureKind.HANDSHAKE
+    assert way.failure.reason.startswith("it asks for a certificate of ours (")
     assert far.messages == []
     assert far.count("tls_handshakes", side="provider", result="ok") == 0
 

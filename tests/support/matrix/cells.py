@@ -39,12 +39,15 @@ class Kind:
     certificate: str = "good"
     least: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     most: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3
+    ciphers: str | None = None
+    """Of TLS 1.2 and older, as OpenSSL names them."""
     wants_certificate: bool = False
     media: Media = Media.SRTP
     gateway_has_certificate: bool = False
     """Whether the gateway is configured with one for it."""
 
 
+V11: Final = ssl.TLSVersion.TLSv1_1
 V12: Final = ssl.TLSVersion.TLSv1_2
 V13: Final = ssl.TLSVersion.TLSv1_3
 
@@ -57,6 +60,8 @@ KINDS: Final = {
     "488 to SRTP": Kind(media=Media.REFUSED),
     "488 to SRTP, then a key in its answer to RTP": Kind(media=Media.FOREIGN_KEY),
     "TLS port refuses": Kind(has_tls=False),
+    "TLS 1.1 only": Kind(least=V11, most=V11, ciphers="ALL:@SECLEVEL=0"),
+    "no cipher in common": Kind(most=V12, ciphers="AES256-GCM-SHA384"),
     "certificate expired": Kind(certificate="expired"),
     "certificate self-signed": Kind(certificate="self-signed"),
     "certificate of another name": Kind(certificate="another"),

@@ -48,6 +48,8 @@ class Identities:
         if kind.wants_certificate:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.trust)
+        if kind.ciphers is not None:
+            context.set_ciphers(kind.ciphers)
         context.minimum_version, context.maximum_version = kind.least, kind.most
         return context
 
