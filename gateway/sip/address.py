@@ -53,8 +53,11 @@ class NameAddress:
     # The two parts of the text that parse() left as they were; None when made otherwise.
     _front: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
     _tail: str = attrs.field(default="", init=False, eq=False, repr=False)
-    # Unset until it is asked for: every message asks for its tags several times.
+    # Found at once: every message asks for its tags several times.
     _tag: str | None = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        _set(self, "_tag", find_parameter(self.parameters, "tag"))
 
     @classmethod
     def parse(cls, text: str, start: int = 0) -> NameAddress:
@@ -62,9 +65,14 @@ class NameAddress:
         match = _PLAIN.fullmatch(text, start)
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
+        return cls._of_parts(match[1], match[2] or "")
+
+    @classmethod
+    def _of_parts(cls, front: str, tail: str) -> NameAddress:
         address = cls.__new__(cls)
-        _set(address, "_front", match[1])
-        _set(address, "_tail", match[2] or "")
+        _set(address, "_front", front)
+        _set(address, "_tail", tail)
+        _set(address, "_tag", find_in_text(tail, "tag"))
         return address
 
     @classmethod
@@ -84,11 +92,9 @@ class NameAddress:
 
         def __getattr__(self, name: str) -> object:
             """The fields that parse() left for later: an unset slot asks here once."""
-            if name not in ("display_name", "uri", "parameters", "_tag"):
+            if name not in ("display_name", "uri", "parameters"):
                 raise AttributeError(name)
-            if name == "_tag":
-                value = self.parameter("tag")
-            elif name == "parameters":
+            if name == "parameters":
                 value = parse_parameters(self._tail)
             else:
                 display_name, uri = self._front[:-1].rsplit("<", 1)
@@ -125,7 +131,4 @@ class NameAddress:
         """The same address with that header parameter set; value None makes a flag."""
         if self._front is None:
             return NameAddress(self.display_name, self.uri, replace_parameter(self.parameters, name, value))
-        address = NameAddress.__new__(NameAddress)
-        _set(address, "_front", self._front)
-        _set(address, "_tail", replace_in_text(self._tail, name, value))
-        return address
+        return NameAddress._of_parts(self._front, replace_in_text(self._tail, name, value))

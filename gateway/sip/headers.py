@@ -112,16 +112,17 @@ class Headers:
 
     def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
         """Let parsed() know all these at once. Raises MalformedMessage when one cannot be read, or is missing."""
-        keys = self._keys
+        keys, lines, known = self._keys, self._lines, self.known
         for key, parse in mandatory:
-            if key not in keys:
-                raise MalformedMessage(f"no {key} header")
-            line = self._lines[keys.index(key)]
-            self.known[key] = parse(line, line.index(":") + 1)
+            try:
+                line = lines[keys.index(key)]
+            except ValueError:
+                raise MalformedMessage(f"no {key} header") from None
+            known[key] = parse(line, line.index(":") + 1)
         for key, parse in optional:
             if key in keys:
-                line = self._lines[keys.index(key)]
-                self.known[key] = parse(line, line.index(":") + 1)
+                line = lines[keys.index(key)]
+                known[key] = parse(line, line.index(":") + 1)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
@@ -166,6 +167,12 @@ class Headers:
             self._discard(key, kept=index)
         self._lines[index] = f"{name}: {value}"
         self.known.pop(key, None)
+
+    def rewrite(self, key: str, rewritten: Callable[[str], tuple[str, object]]) -> None:
+        """Let the first line of that key, which must be there, be another: rewritten(line) gives it, and what parsed()
+        is to know of it."""
+        index = self._keys.index(key)
+        self._lines[index], self.known[key] = rewritten(self._lines[index])
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""

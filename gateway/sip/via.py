@@ -35,6 +35,8 @@ _VIA = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_RPORT = re.compile(r";rport(?:=[^;]*)?(?=;|$)", re.IGNORECASE)
+
 _set = object.__setattr__
 
 
@@ -56,11 +58,17 @@ class Via:
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
         transport, host, port, parameters = match.groups()
+        if host[0] == "[":
+            host = parse_host(host)
+        return cls._of_parts(transport, host, None if port is None else int(port), parameters or "")
+
+    @classmethod
+    def _of_parts(cls, transport: str, host: str, port: int | None, text: str) -> Via:
         via = cls.__new__(cls)
         _set(via, "transport", transport)
-        _set(via, "host", host if host[0] != "[" else parse_host(host))
-        _set(via, "port", None if port is None else int(port))
-        _set(via, "_text", parameters or "")
+        _set(via, "host", host)
+        _set(via, "port", port)
+        _set(via, "_text", text)
         return via
 
     @classmethod
@@ -122,3 +130,16 @@ class Via:
     def with_parameter(self, name: str, value: str | None) -> Via:
         """The same Via with that parameter set; value None makes a flag."""
         return attrs.evolve(self, parameters=replace_parameter(self.parameters, name, value))
+
+    def with_source(self, line: str, host: str, port: int) -> tuple[str, Via]:
+        """The header line that this Via is the only value of, and the Via, with what a server saw: received, and rport
+        where it is asked for (RFC 3581 section 4). The rest of the line stays as it is, to the letter."""
+        text = self._text
+        if text is None or "received" in text.lower():
+            via = self.with_parameter("received", host)
+            if self.parameter("rport") is not None:
+                via = via.with_parameter("rport", str(port))
+            return f"Via: {via}", via
+        line = line.rstrip(WHITE)
+        new = f"{_RPORT.sub(f';rport={port}', text, count=1)};received={host}"
+        return line[: len(line) - len(text)] + new, Via._of_parts(self.transport, self.host, self.port, new)

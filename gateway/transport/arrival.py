@@ -6,7 +6,6 @@ Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: w
 stream.py) and what the message asks for (transaction and above).
 """
 
-import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,12 +16,9 @@ from gateway.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import check, parse
-from gateway.sip.via import Via
-from gateway.transport.flow import Address, Flow, Transport
+from gateway.transport.flow import Flow, Transport
 
 log = Logger()
-
-_RPORT = re.compile(r";[ \t]*rport[ \t]*(?:=[^;]*)?(?=;|$)", re.IGNORECASE)
 
 Receiver = Callable[[Message, Flow], None]
 
@@ -123,23 +119,11 @@ def note_source(request: Request, flow: Flow) -> Flow:
     gets them at the port it names (RFC 3261 section 18.2.2): such phones send from one port and listen on another.
     maddr is not followed: it would let anybody make us send to a third party.
     """
-    via = request.top_via
-    remote = flow.remote
-    asks_for_port = via.parameter("rport") is not None
-    if not asks_for_port and via.host == remote.host:
+    via, remote, headers = request.top_via, flow.remote, request.headers
+    if via.host == remote.host and via.parameter("rport") is None:
         return flow.at_port(via.port or flow.transport.default_port)
-    line = request.headers.get("Via")
-    if line is None or request.headers.count("Via") > 1 or via.received is not None or "," in line or '"' in line:
-        _replace_top_via(request, via, remote, asks_for_port)
-    else:  # the usual Via, alone and plain: written into as text, at a fifth of the cost
-        line = _RPORT.sub(f";rport={remote.port}", line, count=1) if asks_for_port else line
-        request.headers.set("Via", f"{line};received={remote.host}")
+    if "," in (headers.get("Via") or ""):  # the others of that line stay behind it
+        headers.remove_first("Via")
+        headers.prepend("Via", str(via))
+    headers.rewrite("via", lambda line: via.with_source(line, remote.host, remote.port))
     return flow
-
-
-def _replace_top_via(request: Request, via: Via, remote: Address, asks_for_port: bool) -> None:
-    via = via.with_parameter("received", remote.host)
-    if asks_for_port:
-        via = via.with_parameter("rport", str(remote.port))
-    request.headers.remove_first("Via")
-    request.headers.prepend("Via", str(via))
