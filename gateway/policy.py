@@ -14,7 +14,8 @@ The argument, which a property test walks through every sequence of failures:
 - Each cause is answered once: a TLS failure by clear signalling, a media refusal by RTP/AVP. An attempt that has
   neither left has nothing to fall back to, so at most three attempts are made.
 - A certificate that does not verify is somebody else, not a lack of TLS: no fallback. Emergency numbers are the one
-  exception from all of this: they fall back whatever failed, to the provider's host over UDP if nothing else is known.
+  exception from all of this: they fall back whatever failed, to the provider's host over UDP if nothing else is known,
+  and from there to TLS where that was not tried.
 """
 
 import re
@@ -30,6 +31,9 @@ from gateway.transport.flow import FailureKind
 
 MEDIA_REFUSALS = frozenset({415, 488, 606})
 """Final statuses that say "not with this media" (RFC 3261 sections 21.4.13, 21.4.26, 21.6.4)."""
+
+NOT_THIS_WAY = MEDIA_REFUSALS | {408, 500, 502, 503, 504}
+"""Those after which an emergency call takes the other signalling: they are about the way, not about who is called."""
 
 LACKS_TLS = frozenset(
     {FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.HANDSHAKE, FailureKind.DNS}
@@ -63,6 +67,8 @@ class Reason(StrEnum):
     REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
     """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""
     REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
+    REFUSED_NO_KEY = "REFUSED_NO_KEY"
+    """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
     REFUSED_POLICY = "REFUSED_POLICY"
 
 
@@ -139,6 +145,8 @@ class Attempt:
     failure: Failure | None = None
     cause: str = ""
     """The failure in words, where the transport had some."""
+    gave_up: Signalling | None = attrs.field(default=None, eq=False)
+    """The signalling that was tried before this one."""
 
     def failed(self, failure: Failure, cause: str = "") -> "Attempt":
         """The same attempt with how it ended."""
@@ -185,6 +193,17 @@ def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN
     ``known`` is what was known before the first attempt: a peer that did TLS or SRTP then and fails now is a probable
     downgrade.
     """
+    decision = _answer_to_failure(terms, attempt, known)
+    if isinstance(decision, Refusal):
+        return _last_resort(terms, attempt, known, decision) if terms.is_emergency else decision
+    if decision.signalling is attempt.signalling:
+        return attrs.evolve(decision, gave_up=attempt.gave_up)
+    if decision.signalling is attempt.gave_up:
+        return Refusal(503, None, "The provider cannot be reached")
+    return attrs.evolve(decision, gave_up=attempt.signalling)
+
+
+def _answer_to_failure(terms: CallTerms, attempt: Attempt, known: Capability) -> Attempt | Refusal:
     match attempt.failure:
         case None:
             return Refusal(500, None, "nothing failed")
@@ -222,6 +241,11 @@ def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool
     if encrypted is not False or terms.security is Security.OFF:
         return Acceptance()
     return _weaker_media(terms, Capability(srtp=was_encrypted), Reason.CLEAR_PEER_NO_SRTP)
+
+
+def unanswerable() -> Refusal:
+    """The end of a call whose offer brings no key for the SRTP that it wants (``lacks_keys``)."""
+    return Refusal(488, Reason.REFUSED_NO_KEY, "SRTP was offered without a key that can be taken")
 
 
 class Arrival(StrEnum):
@@ -344,6 +368,23 @@ def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, 
     if isinstance(allowed, Refusal):
         return allowed
     return Attempt(attempt.signalling, Encryption.NONE, allowed.reason, allowed.is_downgrade or attempt.is_downgrade)
+
+
+def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal: Refusal) -> Attempt | Refusal:
+    """An emergency call with nothing left takes the signalling that it has not tried, be it the better one.
+
+    A 488 in clear may be forged, or come from a provider that takes TLS only while the policy is ``off`` or TLS failed
+    minutes ago. SRTP is not offered in clear even so: a provider that wants SRTP without TLS is not known.
+    """
+    failure = attempt.failure
+    if attempt.gave_up is not None or (isinstance(failure, int) and failure not in NOT_THIS_WAY):
+        return refusal
+    if attempt.signalling is Signalling.TLS:
+        is_downgrade = known.tls is True and failure == 408  # it was reached over TLS, and fell silent
+        return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, is_downgrade, gave_up=Signalling.TLS)
+    if not terms.has_tls:
+        return refusal
+    return Attempt(Signalling.TLS, terms.offer, gave_up=Signalling.CLEAR)
 
 
 def _weaker_signalling(terms: CallTerms, known: Capability) -> Acceptance | Refusal:

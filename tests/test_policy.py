@@ -137,8 +137,16 @@ def test_preferred_retries_once_as_rtp_avp(status: int) -> None:
     assert next_attempt(PREFERRED, second.failed(status)) == Refusal(status, None, "the peer's answer")
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 480, 486, 487, 500, 503, 600, 603])
-@pytest.mark.parametrize("terms", [PREFERRED, REQUIRED, OFF, EMERGENCY])
+ITS_OWN = [400, 401, 403, 404, 407, 480, 486, 487, 600, 603]
+
+
+@pytest.mark.parametrize(
+    ("terms", "status"),
+    [
+        *itertools.product([PREFERRED, REQUIRED, OFF, EMERGENCY], ITS_OWN),
+        *itertools.product([PREFERRED, REQUIRED, OFF], [408, 500, 503]),
+    ],
+)
 def test_other_final_answers_are_the_peers_own(terms: CallTerms, status: int) -> None:
     refusal = next_attempt(terms, FULL.failed(status))
     assert isinstance(refusal, Refusal)
@@ -365,7 +373,7 @@ def test_required_sends_nothing_in_clear_whatever_happens(
 
 
 @given(TERMS, KNOWN, SEQUENCES)
-def test_every_sequence_ends_after_three_attempts_and_never_gets_stronger(
+def test_every_sequence_ends_after_three_attempts_and_gets_stronger_in_an_emergency_only(
     terms: CallTerms, known: Capability, failures: list[Failure]
 ) -> None:
     steps = list(walk(terms, known, failures))
@@ -373,7 +381,9 @@ def test_every_sequence_ends_after_three_attempts_and_never_gets_stronger(
     assert isinstance(steps[-1], Refusal)
     assert len(attempts) <= 3
     strengths = [(item.signalling is Signalling.TLS, item.encryption is not Encryption.NONE) for item in attempts]
-    assert all(before != after and before >= after for before, after in itertools.pairwise(strengths))
+    assert len(set(strengths)) == len(strengths)
+    rises = [before < after for before, after in itertools.pairwise(strengths)]
+    assert sum(rises) <= int(terms.is_emergency and attempts[0].signalling is Signalling.CLEAR)
 
 
 @given(TERMS, KNOWN, SEQUENCES)
@@ -400,7 +410,40 @@ def test_an_emergency_call_tries_clear_before_it_gives_up_on_the_transport(
     terms = attrs.evolve(terms, is_emergency=True)
     transport_only = [failure for failure in failures if isinstance(failure, FailureKind)] + [FailureKind.TIMEOUT] * 4
     attempts = [step for step in walk(terms, known, [*transport_only]) if isinstance(step, Attempt)]
-    assert attempts[-1].signalling is Signalling.CLEAR
+    assert Signalling.CLEAR in {attempt.signalling for attempt in attempts}
+
+
+SOS = [attrs.evolve(terms, is_emergency=True) for terms in (REQUIRED, PREFERRED, STRICT, OFF)]
+
+
+@pytest.mark.parametrize("terms", SOS)
+@pytest.mark.parametrize("failure", [FailureKind.TIMEOUT, 408, 415, 488, 500, 502, 503, 504, 606])
+def test_an_emergency_call_that_fails_in_clear_tries_tls_where_it_was_not_tried(
+    terms: CallTerms, failure: Failure
+) -> None:
+    first = first_attempt(attrs.evolve(terms, security=Security.OFF))
+    assert first == clear(Reason.CLEAR_POLICY_OFF)
+    assert isinstance(first, Attempt)
+    second = next_attempt(terms, first.failed(failure))
+    assert second == FULL
+    assert isinstance(second, Attempt)
+    for again in (FailureKind.REFUSED, FailureKind.CERTIFICATE, FailureKind.HANDSHAKE, 503):
+        assert isinstance(next_attempt(terms, second.failed(again)), Refusal)
+    third = next_attempt(terms, second.failed(488))
+    assert isinstance(third, Attempt)
+    assert (third.signalling, third.encryption) == (Signalling.TLS, Encryption.NONE)
+    assert isinstance(next_attempt(terms, third.failed(488)), Refusal)
+    assert isinstance(next_attempt(attrs.evolve(terms, has_tls=False), first.failed(failure)), Refusal)
+
+
+@pytest.mark.parametrize("terms", SOS)
+def test_an_emergency_call_that_a_server_fails_over_tls_tries_clear_once(terms: CallTerms) -> None:
+    for status in (408, 500, 502, 503, 504):
+        second = next_attempt(terms, FULL.failed(status), DID_BOTH)
+        assert second == clear(Reason.CLEAR_EMERGENCY, is_downgrade=status == 408)
+        assert isinstance(second, Attempt)
+        for again in (488, 503, FailureKind.TIMEOUT):
+            assert isinstance(next_attempt(terms, second.failed(again)), Refusal)
 
 
 @given(TERMS)

@@ -30,7 +30,7 @@ from gateway.media.relay import JSON, Encryption
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
 from gateway.routing import Route
-from gateway.sdp.negotiation import offer_encrypted
+from gateway.sdp.negotiation import lacks_keys, offer_encrypted
 from gateway.security.acl import Proof
 from gateway.security.memory import Peer
 from gateway.sip.errors import Refused
@@ -84,7 +84,7 @@ class Calls:
         self._active[call.id] = call
         self._by_transaction[transaction] = call
         self._metrics.active_calls.set(len(self._active))
-        refusal = self._inbound_refusal(call, transaction, route.proof) if phone_flow is not None else None
+        refusal = self._refusal(call, transaction, route.proof, is_inbound=phone_flow is not None)
         log.debug(
             "call {call_id} {direction} of {domain} begins",
             call_id=call.id,
@@ -202,11 +202,16 @@ class Calls:
             return terms
         return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
 
-    def _inbound_refusal(self, call: Call, transaction: ServerTransaction, proof: Proof | None) -> Refusal | None:
+    def _refusal(
+        self, call: Call, transaction: ServerTransaction, proof: Proof | None, *, is_inbound: bool
+    ) -> Refusal | None:
         invite = transaction.request
-        encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
-        decision = call.protection.inbound(transaction.flow, encrypted, proof)
-        return decision if isinstance(decision, Refusal) else None
+        if is_inbound:
+            encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
+            decision = call.protection.inbound(transaction.flow, encrypted, proof)
+            if isinstance(decision, Refusal):
+                return decision
+        return call.protection.offered_no_key() if has_sdp(invite) and lacks_keys(invite.body) else None
 
     def _release(self, record: CallRecord) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:

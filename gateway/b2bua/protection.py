@@ -30,6 +30,7 @@ from gateway.policy import (
     first_attempt,
     next_attempt,
     takes_clear,
+    unanswerable,
 )
 from gateway.routing import Route
 from gateway.sdp.negotiation import alternatives, media_security
@@ -95,7 +96,8 @@ class Protection:
             speaks_tls = failure is FailureKind.HANDSHAKE
             self._memory.saw(self._provider, Feature.TLS, did=not is_transport, speaks_tls=speaks_tls)
         decision = next_attempt(self.terms, attempt.failed(failure, cause), self._known)
-        return self._decided(decision, Feature.TLS if is_transport else Feature.SRTP)
+        changes_way = isinstance(decision, Attempt) and decision.signalling is not attempt.signalling
+        return self._decided(decision, Feature.TLS if is_transport or changes_way else Feature.SRTP)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether the provider's 2xx may stand."""
@@ -113,6 +115,13 @@ class Protection:
         self._link(LegName.CALLER, ChainStep.OFFERED, f"{_ARRIVED[arrival]}, {_media(encrypted)}")
         decision = accepts_inbound(self.terms, arrival, encrypted, self._known)
         return self._accepted(LegName.CALLER, decision, Feature.TLS if arrival is Arrival.CLEAR else Feature.SRTP)
+
+    def offered_no_key(self) -> Refusal:
+        """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends."""
+        refusal = unanswerable()
+        self._link(LegName.CALLER, ChainStep.OFFERED, "SRTP without a key that can be taken")
+        self._accepted(LegName.CALLER, refusal, Feature.SRTP)
+        return refusal
 
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""

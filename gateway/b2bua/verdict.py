@@ -31,7 +31,7 @@ class Verdict(StrEnum):
     CLEAR = "CLEAR"
     """Neither toward the provider."""
     REFUSED = "REFUSED"
-    """Not put through, by policy."""
+    """Not put through: by policy, or because no answer would keep what was offered."""
     UNANSWERED = "UNANSWERED"
     """No call came about, for reasons other than policy: nothing is claimed."""
 

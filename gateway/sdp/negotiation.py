@@ -99,6 +99,16 @@ def offer_encrypted(sdp: bytes) -> bool | None:
     return all(line.is_encrypted for line in active) if active else None
 
 
+def lacks_keys(sdp: bytes) -> bool:
+    """Whether an offer wants SRTP and nothing else, and brings no key for it that can be taken; MalformedDescription.
+
+    It cannot be answered: in clear the answer would not mirror the offer (RFC 3264 section 6), encrypted it could not
+    be heard. Keys of unknown suites, of the wrong length, with an MKI, or agreed on by DTLS are such.
+    """
+    active = [line for line in media_security(sdp) if line.port]
+    return bool(active) and all("SAVP" in line.protocol.upper() and not line.suites for line in active)
+
+
 def alternatives(lines: Sequence[MediaSecurity]) -> frozenset[int]:
     """Indexes of the plain lines that stand beside an RTP/SAVP line for the same media, before or after it.
 

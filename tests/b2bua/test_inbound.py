@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.b2bua.protection import encryption_of
 from gateway.config import Security
 from gateway.media.relay import Encryption
 from gateway.security.acl import Proof, ProofKind
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
-from tests.support.ladder import AVP, SAVP, Ladder
+from tests.support.ladder import AVP, KEY, SAVP, Ladder
 
 
 def test_inbound_call_reaches_the_phone_of_the_token() -> None:
@@ -146,3 +148,29 @@ def test_tls_of_a_peer_without_a_certificate_is_refused_when_required() -> None:
     ladder.provider.receives(100)
     ladder.provider.receives(503)
     ladder.phone.receives_nothing()
+
+
+MKI = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY.encode() + b"|2^31|1:1\r\n"
+KEYLESS = SAVP.split(b"a=crypto")[0]
+
+
+@pytest.mark.parametrize("security", [Security.PREFERRED, Security.OFF])
+@pytest.mark.parametrize("offer", [KEYLESS, KEYLESS + MKI, KEYLESS.replace(b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")])
+def test_srtp_without_a_key_that_can_be_taken_is_refused_with_a_reason(security: Security, offer: bytes) -> None:
+    ladder = Ladder(security)
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", offer))
+    ladder.provider.receives(100)
+    assert "REFUSED_NO_KEY" in (ladder.provider.receives_response(488).headers.get("Warning") or "")
+    ladder.phone.receives_nothing()
+    assert not ladder.relay.asked
+    (record,) = ladder.calls.records()
+    assert (record.verdict, record.reason) == ("REFUSED", "REFUSED_NO_KEY")
+    ladder.ends_clean()
+
+
+def test_what_offers_rtp_beside_srtp_without_a_key_is_answered() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    offer = KEYLESS + b"m=audio 6002 RTP/AVP 0\r\n"
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", offer))
+    ladder.provider.receives(100)
+    ladder.phone.receives("INVITE")

@@ -13,6 +13,7 @@ from gateway.sdp.negotiation import (
     alternatives,
     choose,
     is_encrypted,
+    lacks_keys,
     media_encrypted,
     media_security,
     offer_encrypted,
@@ -144,3 +145,21 @@ def test_nonsense_is_malformed_or_answered(tail: bytes) -> None:
         is_encrypted(HEAD.encode() + tail)
     except MalformedDescription:
         pass
+
+
+@pytest.mark.parametrize(
+    ("lines", "lacks"),
+    [
+        ("m=audio 4000 RTP/SAVP 0\r\n", True),
+        ("m=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:short\r\n", True),
+        ("m=audio 4000 UDP/TLS/RTP/SAVPF 0\r\na=fingerprint:sha-256 00\r\n", True),
+        ("m=audio 4000 RTP/SAVP 0\r\nm=video 0 RTP/AVP 31\r\n", True),
+        ("m=audio 4000 RTP/SAVP 0\r\nm=audio 4000 RTP/AVP 0\r\n", False),
+        ("m=audio 4000 RTP/AVP 0\r\n", False),
+        ("m=audio 0 RTP/SAVP 0\r\n", False),
+        ("", False),
+    ],
+)
+def test_offers_of_srtp_without_any_key(lines: str, lacks: bool) -> None:
+    head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    assert lacks_keys((head + lines).encode()) is lacks
