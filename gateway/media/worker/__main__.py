@@ -37,7 +37,7 @@ class Worker:
         in_place = in_place_works()
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
-        self._interfaces = Interfaces(options.interfaces, ports)
+        self._interfaces = Interfaces(options.interfaces, ports, self.loop)
         quirks = Quirks(frozenset(options.plain_rtcp), frozenset(options.constant_ssrc))
         plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
         limits = Limits(options.media_timeout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import attrs
@@ -227,11 +228,15 @@ def _terms(fields: Fields) -> OfferTerms:
     security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
         security = Security.OSRTP if "offer" in _strings(fields, "OSRTP") else Security.PLAIN
-    refused = {item.removeprefix("no-") for item in _strings(fields, "SDES")}
-    wished = _strings(fields, "suites") or list(SUITE_NAMES)
-    found = [suite.name for suite in map(suite_named, wished) if suite is not None and suite.name not in refused]
-    if not found and security in (Security.SAVP, Security.OSRTP):
+    suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
+    if not suites and security in (Security.SAVP, Security.OSRTP):
         raise Refusal("No SRTP suite is left to offer")
-    return OfferTerms(
-        security, bool(fields.get("dual")), tuple(dict.fromkeys(found)), takes_clear=fields.get("takes-clear") is True
-    )
+    return OfferTerms(security, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
+
+
+@lru_cache(maxsize=64)
+def _suites(wished: tuple[str, ...], flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the `wished` suites, or of all, that no flag `no-SUITE` refuses; best first."""
+    refused = {item.removeprefix("no-") for item in flags}
+    found = [suite.name for suite in map(suite_named, wished or SUITE_NAMES) if suite is not None]
+    return tuple(dict.fromkeys(name for name in found if name not in refused))

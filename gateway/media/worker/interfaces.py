@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from gateway.media.worker.ports import PortPool, PortRange
+from gateway.media.worker.ports import PortPool, PortRange, Watch
 
 DEFAULT_NAME: Final = "default"
 
@@ -36,8 +36,9 @@ class Interface:
 class Interfaces:
     """Those of a worker, by name; the first is for parties whom no name fits."""
 
-    def __init__(self, written: Iterable[str], ports: PortRange) -> None:
+    def __init__(self, written: Iterable[str], ports: PortRange, loop: Watch) -> None:
         """`ports` but for its address. ValueError for what is no interface."""
+        self._loop = loop
         self._pools: dict[str, PortPool] = {}
         self._named: dict[str, Interface] = {}
         for text in written:
@@ -64,7 +65,7 @@ class Interfaces:
             if ip_address(one).version != ip_address(address).version:
                 raise ValueError(f"{text}: both addresses have to be IPv4, or both IPv6")
         if address not in self._pools:
-            self._pools[address] = PortPool(attrs.evolve(ports, address=address))
+            self._pools[address] = PortPool(attrs.evolve(ports, address=address), self._loop)
         self._named[name if slash else DEFAULT_NAME] = Interface(
             name or DEFAULT_NAME, self._pools[address], advertised or address
         )

@@ -1,8 +1,13 @@
 """Pairs of UDP ports: even for RTP, the odd one above for RTCP (RFC 3550 section 11).
 
 A pair is bound when a call gets it and stays bound after the call: silent, until nothing has arrived for the
-quarantine, so that no new call inherits an old one's media. Pairs are used in turn; one that another program holds is
-passed over.
+quarantine, so that no new call inherits an old one's media. Then it is free, and its sockets wait some time for its
+next turn: on a busy worker, that saves making them anew for each call. Pairs are used in turn; one that another program
+holds is passed over.
+
+    take --call--> give_back --silent--> quarantine over --free, bound--> take, or closed after a while
+
+Sockets stay watched while they are bound: with no call, by what notes that a packet came.
 Not here: who may send to a port (latch.py) and what is done with packets (stream.py).
 """
 
@@ -11,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from struct import unpack_from
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 
@@ -22,6 +29,9 @@ SILENT_BUFFER_BYTES: Final = 2_304
 """The least the kernel grants: a port in quarantine holds next to nothing."""
 MAXIMUM_QUARANTINES: Final = 10
 """How often arriving packets prolong a quarantine: a spraying stranger must not keep ports for ever."""
+
+BOUND_SECONDS: Final = 60.0
+"""How long a free pair stays bound."""
 
 _SO_MEMINFO: Final = 55
 _DROPS_OFFSET: Final = 8 * 4
@@ -42,6 +52,14 @@ class PortRange:
     tos: int = 46 << 2
 
 
+class Watch(Protocol):
+    """What watches sockets: the loop."""
+
+    def watch(self, source: socket.socket, receive: Callable[[], None]) -> None: ...
+
+    def unwatch(self, source: socket.socket) -> None: ...
+
+
 @attrs.define(eq=False)
 class PortPair:
     """Two bound, unconnected, non-blocking sockets."""
@@ -50,8 +68,17 @@ class PortPair:
     rtp: socket.socket
     rtcp: socket.socket
     due: float = 0.0
-    """When its quarantine ends, in the clock's seconds."""
+    """When its quarantine, or the time that it stays bound, ends: in the clock's seconds."""
     quarantines: int = 0
+    is_heard: bool = False
+    """Whether a packet came while it belonged to no call. Then it is not watched."""
+    is_small: bool = False
+    """Whether its buffers hold next to nothing."""
+    dropped_before: int = 0
+
+    def dropped(self) -> int:
+        """Packets of this call that the kernel dropped because the buffer for RTP was full."""
+        return kernel_drops(self.rtp) - self.dropped_before
 
     def close(self) -> None:
         self.rtp.close()
@@ -61,10 +88,13 @@ class PortPair:
 class PortPool:
     """The pairs of one worker; time is an argument, in seconds."""
 
-    def __init__(self, ports: PortRange) -> None:
+    def __init__(self, ports: PortRange, loop: Watch) -> None:
         self.range = ports
         self.family = socket.AF_INET6 if ":" in ports.address else socket.AF_INET
+        self._loop = loop
         self._free = deque(range(ports.first + ports.first % 2, ports.last, 2))
+        self._bound: dict[int, PortPair] = {}
+        """Those of the free pairs that are bound still, by port, the longest free first."""
         self._silent: deque[PortPair] = deque()
         self.used = 0
 
@@ -77,12 +107,20 @@ class PortPool:
         return len(self._silent)
 
     def take(self) -> PortPair:
-        """A bound pair; raises NoPorts."""
+        """A bound pair with nothing in its queues, watched by nobody or by what `watch` replaces; raises NoPorts."""
         for _ in range(len(self._free)):
             port = self._free.popleft()
-            pair = self._bound(port)
+            pair = self._bound.pop(port, None)
+            if pair is not None and not self._is_quiet(pair):
+                # Late media of an old call: it is not for the next one.
+                self._heard(pair)
+                pair.due = 0.0
+                self._silent.append(pair)
+                continue
+            pair = pair or self._made(port)
             if pair is not None:
                 self.used += 1
+                self._resize(pair, is_small=False)
                 return pair
             self._free.append(port)
         raise NoPorts
@@ -90,31 +128,29 @@ class PortPool:
     def give_back(self, pair: PortPair, now: float) -> None:
         """Keep the pair bound and silent until its quarantine ends."""
         self.used -= 1
+        pair.quarantines, pair.due = 0, now + self.range.quarantine
         if self.range.quarantine <= 0:
-            self._release(pair)
+            self._free.append(pair.port)
+            self._close(pair)
             return
-        for port in (pair.rtp, pair.rtcp):
-            _drain(port)
-            port.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SILENT_BUFFER_BYTES)
-        pair.due = now + self.range.quarantine
+        self._listen(pair)
         self._silent.append(pair)
 
     def expire(self, now: float) -> None:
         """Free the pairs that were silent for their quarantine; prolong it for those that were not."""
         while self._silent and self._silent[0].due <= now:
             pair = self._silent.popleft()
-            was_silent = not (_drain(pair.rtp) | _drain(pair.rtcp))
-            pair.quarantines += 1
-            if was_silent or pair.quarantines >= MAXIMUM_QUARANTINES:
-                self._release(pair)
-            else:
-                pair.due = now + self.range.quarantine
-                self._silent.append(pair)
+            self._free_or_prolong(pair, now)
+        while self._bound and next(iter(self._bound.values())).due <= now:
+            self._close(self._bound.pop(next(iter(self._bound))))
 
     def close(self) -> None:
-        """Release what is silent; pairs in use belong to their calls."""
-        while self._silent:
-            self._release(self._silent.popleft())
+        """Close what is free or silent; pairs in use belong to their calls."""
+        for pair in (*self._silent, *self._bound.values()):
+            self._close(pair)
+        self._free.extend(pair.port for pair in self._silent)
+        self._silent.clear()
+        self._bound.clear()
 
     def connected(self, own: socket.socket, remote: tuple[str, int]) -> socket.socket | None:
         """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses.
@@ -138,7 +174,8 @@ class PortPool:
         second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         return second
 
-    def _bound(self, port: int) -> PortPair | None:
+    def _made(self, port: int) -> PortPair | None:
+        """None when another program has one of the two."""
         with contextlib.ExitStack() as opened:
             rtp, rtcp = (opened.enter_context(socket.socket(self.family, socket.SOCK_DGRAM)) for _ in range(2))
             for one, number in ((rtp, port), (rtcp, port + 1)):
@@ -158,9 +195,55 @@ class PortPool:
         else:
             one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self.range.tos)
 
-    def _release(self, pair: PortPair) -> None:
+    def _is_quiet(self, pair: PortPair) -> bool:
+        """Whether nothing came to a free pair. What came a moment ago the loop has not told of yet."""
+        is_queued = _drain(pair.rtp) | _drain(pair.rtcp)
+        pair.dropped_before = kernel_drops(pair.rtp)
+        return not (pair.is_heard or is_queued)
+
+    def _listen(self, pair: PortPair) -> None:
+        """From now on note whether a packet comes."""
+        if pair.is_heard:
+            _drain(pair.rtp)
+            _drain(pair.rtcp)
+        pair.is_heard = False
+        heard = partial(self._heard, pair)
+        self._loop.watch(pair.rtp, heard)
+        self._loop.watch(pair.rtcp, heard)
+
+    def _heard(self, pair: PortPair) -> None:
+        """A packet is there: one is enough to know, and whoever sprays ports is not listened to."""
+        pair.is_heard = True
+        self._loop.unwatch(pair.rtp)
+        self._loop.unwatch(pair.rtcp)
+        self._resize(pair, is_small=True)
+
+    def _free_or_prolong(self, pair: PortPair, now: float) -> None:
+        """The quarantine is over."""
+        pair.quarantines += 1
+        if not pair.is_heard:
+            pair.due = now + BOUND_SECONDS
+            self._free.append(pair.port)
+            self._bound[pair.port] = pair
+        elif pair.quarantines < MAXIMUM_QUARANTINES:
+            pair.due = now + self.range.quarantine
+            self._listen(pair)
+            self._silent.append(pair)
+        else:
+            self._free.append(pair.port)
+            self._close(pair)
+
+    def _resize(self, pair: PortPair, is_small: bool) -> None:
+        if pair.is_small is not is_small:
+            pair.is_small = is_small
+            for one in (pair.rtp, pair.rtcp):
+                size = SILENT_BUFFER_BYTES if is_small else RECEIVE_BUFFER_BYTES
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+    def _close(self, pair: PortPair) -> None:
+        self._loop.unwatch(pair.rtp)
+        self._loop.unwatch(pair.rtcp)
         pair.close()
-        self._free.append(pair.port)
 
 
 def kernel_drops(one: socket.socket) -> int:

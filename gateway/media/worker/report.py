@@ -4,7 +4,7 @@ Each stream of a party reports what was received from it. Beyond rtpengine's: `l
 share of what was sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS` (1
 to 4.4, of what the other party hears of this one), `one way` (nothing comes while the other party talks), `idle`
 (seconds since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets
-beside SRTP), `errors by cause`. What is not known is null. Keys never appear.
+beside SRTP), `errors by cause` (of causes that occurred). What is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Repo
 
 def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
     leg, peer = stream.legs[side], stream.legs[1 - side]
-    counters = leg.counters
+    counters, errors = leg.counters, _errors(leg)
     suite = {"crypto suite": leg.remote.theirs.suite} if leg.remote.theirs is not None else {}
     rtp: Report = {
         "local port": leg.pair.port,
@@ -99,8 +99,8 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
         "lost": counters.lost,
         **_quality(leg, peer, now, is_audio),
         "rebuilt": leg.rebuild.count,
-        "errors by cause": _errors(leg),
-        "stats": _stats(counters.packets, counters.bytes, sum(_errors(leg).values())),
+        "errors by cause": errors,
+        "stats": _stats(counters.packets, counters.bytes, sum(errors.values())),
         **suite,
     }
     rtcp: Report = {
@@ -127,7 +127,7 @@ def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
 
 def _errors(leg: Leg) -> dict[str, int]:
     counters = leg.counters
-    return {
+    found = {
         "authentication": counters.authentication,
         "replay": counters.replay,
         "other": counters.other,
@@ -136,8 +136,9 @@ def _errors(leg: Leg) -> dict[str, int]:
         "early": counters.early,
         "undelivered": counters.undelivered,
         "unsent": counters.unsent,
-        "kernel": kernel_drops(leg.pair.rtp) + (kernel_drops(leg.linked) if leg.linked is not None else 0),
+        "kernel": leg.pair.dropped() + (kernel_drops(leg.linked) if leg.linked is not None else 0),
     }
+    return {cause: number for cause, number in found.items() if number}
 
 
 def _stats(packets: int, size: int, errors: int) -> Report:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 import attrs
 
 from gateway.media.worker.latch import Address
 from gateway.sdp.crypto import CryptoAttribute
-from gateway.sdp.description import Description, Media, Origin, address_type
+from gateway.sdp.description import Description, Media, Origin, Part, address_type
 from gateway.sdp.negotiation import plain_profile, secured_profile
 
 _REMOVED: Final = frozenset(
@@ -96,24 +97,26 @@ def codec_of(media: Media) -> Codec:
     return Codec(_STATIC_NAMES.get(first[0], ""), DEFAULT_CODEC.clock_rate) if first else DEFAULT_CODEC
 
 
-def session_for(source: Description, origin: Origin, address: str) -> Description:
-    """The session part of `source`, as if it came from us."""
-    kept = [item for item in source.attributes if item[0].lower() not in _REMOVED]
-    result = attrs.evolve(source, media=[], attributes=kept, lines=source.lines.copy())
-    result.remove_lines("k")
+def session_for(source: Description, address: str) -> Description:
+    """The session part of `source`, as if it came from us; its origin is yet to be set."""
+    result = Description(attributes=_kept(source), lines=[line for line in source.lines if line[0] != "k"])
     result.connection = address
-    result.origin = origin
     return result
 
 
 def media_for(source: Media, port: int, secured: Secured, protocol: str | None = None) -> Media:
     """The m-line of `source` at our port. `protocol` overrides the profile, for an answer that mirrors its offer."""
-    kept = [item for item in source.attributes if item[0].lower() not in _REMOVED]
-    result = attrs.evolve(source, formats=source.formats.copy(), attributes=kept, lines=source.lines.copy())
-    result.port, result.port_count = port, 1
-    result.connection = source.connection if is_unspecified(source.connection) else None
-    result.remove_lines("k")
-    result.protocol = protocol or _profile(source.protocol, secured.security)
+    result = Media(
+        source.kind,
+        port,
+        protocol or _profile(source.protocol, secured.security),
+        source.formats.copy(),
+        inherited_direction=source.inherited_direction,
+        attributes=_kept(source),
+        lines=[line for line in source.lines if line[0] not in "ck"],
+    )
+    if is_unspecified(source.connection):
+        result.connection = source.connection
     if source.is_rtp:
         result.add_attribute("rtcp", str(port + 1))
     for key in secured.keys:
@@ -151,6 +154,11 @@ def origin_for(session: int, version: int, address: str) -> Origin:
     return Origin("-", str(session), str(version), address_type(address), address)
 
 
+def _kept(part: Part) -> list[tuple[str, str | None]]:
+    """Its attributes that may pass."""
+    return [item for item in part.attributes if item[0].lower() not in _REMOVED]
+
+
 def _profile(protocol: str, security: Security) -> str:
     match security:
         case Security.SAVP:
@@ -166,6 +174,7 @@ def is_unspecified(host: str | None) -> bool:
     return host in ("0.0.0.0", "::")  # noqa: S104  (read, not bound)
 
 
+@lru_cache(maxsize=1_024)
 def _reachable(host: str, family: int) -> str | None:
     """As sources of packets are written, or None when nothing can be sent there from an address of that family."""
     try:

@@ -225,15 +225,16 @@ class Call:
     def _finish(self, party: Party, source: Description, written: list[Media]) -> bytes:
         """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
 
+        address = party.interface.advertised
+        result = rewriting.session_for(source, address)
+        result.media = written
+        rewriting.hold_addresses(source, result, party.interface.family)
+
         def text(version: int) -> bytes:
-            address = party.interface.advertised
-            origin = rewriting.origin_for(party.session_id, version, address)
-            result = rewriting.session_for(source, origin, address)
-            result.media = written
-            rewriting.hold_addresses(source, result, party.interface.family)
+            result.origin = rewriting.origin_for(party.session_id, version, address)
             return result.to_bytes()
 
-        if text(party.version) != party.written:
+        if not party.written or text(party.version) != party.written:
             party.version += 1
             party.written = text(party.version)
         return party.written

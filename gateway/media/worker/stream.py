@@ -103,8 +103,6 @@ class Leg:
     def close(self) -> None:
         """Stop, and give the ports back."""
         self.shut()
-        for one in (self.pair.rtp, self.pair.rtcp):
-            self.plant.loop.unwatch(one)
         self.ports.give_back(self.pair, self.plant.clock.now)
         self.peer = None
         self.sessions.close()

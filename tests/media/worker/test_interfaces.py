@@ -9,15 +9,17 @@ import pytest
 
 from gateway.media.relay import Encryption
 from gateway.media.worker.interfaces import Interfaces
+from gateway.media.worker.loop import Clock, Loop
 from gateway.media.worker.ports import PortRange
 from tests.support.media_party import Party, rtp
 from tests.support.media_relays import own_address, worker
 
+LOOP = Loop(Clock(), lambda _: None)
 PORTS = PortRange("", 31_000, 31_099)
 
 
 def test_interfaces_are_known_by_name_and_share_ports_at_one_address() -> None:
-    found = Interfaces(["phones/10.0.0.1", "provider/10.0.0.1!192.0.2.1", "six/::1"], PORTS)
+    found = Interfaces(["phones/10.0.0.1", "provider/10.0.0.1!192.0.2.1", "six/::1"], PORTS, LOOP)
     phones, provider, six = (found.named(name) for name in ("phones", "provider", "six"))
     assert (phones.advertised, provider.advertised, six.advertised) == ("10.0.0.1", "192.0.2.1", "::1")
     assert phones.ports is provider.ports is not six.ports
@@ -28,7 +30,7 @@ def test_interfaces_are_known_by_name_and_share_ports_at_one_address() -> None:
 @pytest.mark.parametrize("written", [[], ["host"], ["phones/10.0.0.1!::1"], ["phones/"]])
 def test_what_is_no_interface_is_refused(written: list[str]) -> None:
     with pytest.raises(ValueError, match=r"address|IPv4"):
-        Interfaces(written, PORTS)
+        Interfaces(written, PORTS, LOOP)
 
 
 @pytest.mark.parametrize(("host", "level", "option"), [("", 0, socket.IP_RECVTOS), ("::1", 41, socket.IPV6_RECVTCLASS)])

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import select
 import socket
+from collections.abc import Callable
 
 import pytest
 
-from gateway.media.worker.ports import MAXIMUM_QUARANTINES, NoPorts, PortPool, PortRange, kernel_drops
+from gateway.media.worker.ports import BOUND_SECONDS, MAXIMUM_QUARANTINES, NoPorts, PortPool, PortRange, kernel_drops
 from tests.support.media_relays import own_address
 
 
-def pool(quarantine: float = 10.0, first: int = 32_000, last: int = 32_007) -> PortPool:
-    return PortPool(PortRange(own_address(), first, last, quarantine))
+class Watcher:
+    """Stands for the loop."""
+
+    def __init__(self) -> None:
+        self.receivers: dict[int, Callable[[], None]] = {}
+
+    def watch(self, source: socket.socket, receive: Callable[[], None]) -> None:
+        self.receivers[source.fileno()] = receive
+
+    def unwatch(self, source: socket.socket) -> None:
+        self.receivers.pop(source.fileno(), None)
+
+    def poll(self) -> None:
+        for descriptor in select.select([*self.receivers], [], [], 0)[0]:
+            self.receivers.get(descriptor, lambda: None)()
+
+
+def pool(quarantine: float = 10.0, first: int = 32_000, last: int = 32_007, watcher: Watcher | None = None) -> PortPool:
+    return PortPool(PortRange(own_address(), first, last, quarantine), watcher or Watcher())
 
 
 def test_pairs_are_even_and_odd_and_run_out() -> None:
@@ -49,17 +68,104 @@ def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:
 
 
 def test_old_media_prolongs_the_quarantine_but_not_for_ever() -> None:
-    ports = pool(quarantine=1.0)
+    watcher = Watcher()
+    ports = pool(quarantine=1.0, watcher=watcher)
     pair = ports.take()
     target, now = pair.rtp.getsockname(), 0.0
     ports.give_back(pair, now)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
         while ports.silent:
             old.sendto(b"late", target)
+            watcher.poll()
             now += 1.0
             ports.expire(now)
     assert now == MAXIMUM_QUARANTINES
     assert ports.free == 4
+
+
+def test_sprayed_silent_ports_are_not_listened_to_and_hold_next_to_nothing() -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    ports.give_back(pair, 0.0)
+    assert len(watcher.receivers) == 2
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"junk", pair.rtcp.getsockname())
+        watcher.poll()
+        assert not watcher.receivers
+        for _ in range(1_000):
+            stranger.sendto(bytes(1_000), pair.rtp.getsockname())
+    assert kernel_drops(pair.rtp) > 990
+    ports.close()
+
+
+def test_a_free_pair_waits_for_its_turn_with_its_sockets() -> None:
+    ports = pool()
+    first = ports.take()
+    ports.give_back(first, 0.0)
+    ports.expire(10.0)
+    pairs = [ports.take() for _ in range(4)]
+    assert [pair.port for pair in pairs] == [32_002, 32_004, 32_006, 32_000]
+    assert pairs[3] is first
+    for pair in pairs:
+        pair.close()
+
+
+def test_a_free_pair_is_closed_after_a_while() -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    ports.give_back(pair, 0.0)
+    ports.expire(10.0)
+    ports.expire(10.0 + BOUND_SECONDS - 0.1)
+    assert pair.rtp.fileno() > 0
+    ports.expire(10.0 + BOUND_SECONDS)
+    assert pair.rtp.fileno() == pair.rtcp.fileno() == -1
+    assert not watcher.receivers
+    assert ports.free == 4
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_late_media_on_a_free_pair_keeps_it_from_the_next_call(is_told: bool) -> None:
+    """Whether the loop has told of it by then, or not yet."""
+    watcher = Watcher()
+    ports = pool(last=32_003, watcher=watcher)
+    pair = ports.take()
+    ports.give_back(pair, 0.0)
+    ports.expire(10.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
+        old.sendto(b"late", pair.rtcp.getsockname())
+    if is_told:
+        watcher.poll()
+    other = ports.take()
+    assert other is not pair
+    with pytest.raises(NoPorts):
+        ports.take()
+    ports.expire(11.0)
+    assert ports.silent == 1
+    ports.expire(21.0)
+    assert ports.take() is pair
+    with pytest.raises(BlockingIOError):
+        pair.rtcp.recv(100)
+    assert pair.rtp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) > 100_000
+    pair.close()
+    other.close()
+
+
+def test_a_call_is_not_told_what_the_kernel_dropped_of_the_one_before() -> None:
+    ports = pool(last=32_001)
+    pair = ports.take()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+        for _ in range(3_000):
+            flood.sendto(bytes(1_000), pair.rtp.getsockname())
+    assert pair.dropped() > 1_000
+    while pair.rtp.recv(2_000, socket.MSG_DONTWAIT | socket.MSG_TRUNC) and select.select([pair.rtp], [], [], 0)[0]:
+        pass
+    ports.give_back(pair, 0.0)
+    ports.expire(10.0)
+    assert ports.take() is pair
+    assert pair.dropped() == 0
+    pair.close()
 
 
 def test_without_quarantine_pairs_are_free_at_once_and_used_last() -> None:
