@@ -19,7 +19,7 @@ from time import monotonic
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.loop import GATHER_SECONDS, Clock, Loop
 from gateway.media.worker.ports import PortRange
 from gateway.media.worker.quirks import Quirks
 from gateway.media.worker.stream import Plant
@@ -33,7 +33,7 @@ class Worker:
         first, _, last = options.ports.partition("-")
         ports = PortRange("", int(first), int(last), options.quarantine, options.dscp << 2)
         self._clock = Clock()
-        self.loop = Loop(self._clock, self._tick)
+        self.loop = Loop(self._clock, self._tick, options.gather / 1e6)
         in_place = in_place_works()
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
@@ -71,8 +71,9 @@ class Worker:
         self._interfaces.expire(now)
         heard = max(control.heard for control in self._controls)
         is_orphaned = 0 < self._idle < now - heard
-        for control in self._controls:
-            control.commands.expire(now, is_orphaned)
+        if self.loop.is_free:
+            for control in self._controls:
+                control.commands.expire(is_orphaned)
         if any(control.commands.calls for control in self._controls):
             return
         # Asked anything after it was told to end, it has a new master and stays.
@@ -134,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ports", required=True, help="FIRST-LAST")
     parser.add_argument("--quarantine", type=float, default=10.0, help="seconds a port stays bound and silent")
     parser.add_argument("--media-timeout", type=float, default=60.0, help="seconds of silence that end a call; 0: none")
+    parser.add_argument(
+        "--gather",
+        type=float,
+        default=1e6 * GATHER_SECONDS,
+        help="microseconds that a busy worker lets packets gather to take several at once; 0: none",
+    )
     parser.add_argument("--idle", type=float, default=60.0, help="seconds without calls or questions; 0: for ever")
     for quirk, what in (
         ("--plain-rtcp", "take RTCP in clear beside SRTP from parties on that interface"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 import attrs
@@ -27,6 +27,8 @@ Result: TypeAlias = dict[str, object]
 MAXIMUM_NAME: Final = 1_024
 """Characters of a call-id or tag."""
 DEFAULT_LIST: Final = 32
+CALLS_A_JOB: Final = 4
+"""Looked at in one go, for time-outs."""
 ORPHAN_OFFER_SECONDS: Final = 0.001
 """Nobody is there to answer it."""
 HELD_FACTOR: Final = 60
@@ -141,17 +143,32 @@ class Commands:
             _add(totals, call)
         return totals
 
-    def expire(self, now: float, is_orphaned: bool = False) -> None:
-        """End the calls whose media timed out; of an orphan, whom nobody asks any more, those never answered, too."""
-        for name, call in list(self.calls.items()):
-            heard = call.heard(now)
-            call.mend()
-            limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
-            if call.is_answered:
-                limit = self._limits.media_timeout * (HELD_FACTOR if call.is_held() else 1)
-            if limit and now - max(heard, call.signalled) > limit:
-                self._timeouts += 1
-                self._end(name)
+    def expire(self, is_orphaned: bool = False) -> None:
+        """Look soon at each call: end those whose media timed out; of an orphan's, whom nobody asks any more, those
+        never answered, too."""
+        self._expire_some(list(self.calls), is_orphaned)
+
+    def _expire_some(self, names: list[str], is_orphaned: bool) -> None:
+        """The last few of `names`, and the others later: packets wait for a few microseconds at most."""
+        for _ in range(min(CALLS_A_JOB, len(names))):
+            self._expire(names.pop(), is_orphaned)
+        if names:
+            self._plant.loop.later(partial(self._expire_some, names, is_orphaned))
+
+    def _expire(self, name: str, is_orphaned: bool) -> None:
+        call, now = self.calls.get(name), self._plant.clock.now
+        if call is None:
+            return
+        heard = call.heard(now)
+        call.mend()
+        limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
+        if call.is_answered:
+            limit = self._limits.media_timeout
+        silence = now - max(heard, call.signalled)
+        if not limit or silence <= limit or (call.is_answered and call.is_held() and silence <= limit * HELD_FACTOR):
+            return
+        self._timeouts += 1
+        self._end(name)
 
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)

@@ -121,10 +121,13 @@ class Call:
 
     def heard(self, now: float) -> float:
         """When anything good arrived last, in the clock's seconds, as exactly as this is called often."""
+        latest = self.created
         for stream in self.streams:
             for leg in stream.legs:
-                leg.counters.notice(now)
-        return max((leg.counters.heard for stream in self.streams for leg in stream.legs), default=self.created)
+                counters = leg.counters
+                counters.notice(now)
+                latest = max(latest, counters.heard)
+        return latest
 
     def mend(self) -> None:
         """Called now and then."""

@@ -108,10 +108,10 @@ class Leg:
         self.sessions.close()
 
     def receive_open(self) -> None:
-        """One packet from anybody, on the RTP port."""
+        """One packet from anybody, on the RTP port. A new socket for its source costs ten packets: others go first."""
         taken = self.take(self.pair.rtp)
         if taken is not None and self._consider(*taken) and self.remote.is_rtp:
-            self._link()
+            self.plant.loop.later(self._link)
 
     def receive_control(self) -> None:
         """One packet from anybody, on the RTCP port."""
@@ -140,6 +140,7 @@ class Leg:
         if not self.is_open:
             self.counters.early += 1
             return False
+        self.counters.notice(self.plant.clock.now)
         if not latch.admits(source, self.plant.clock.now - self.counters.heard):
             self.counters.wrong_source += 1
             return False
@@ -194,8 +195,9 @@ class Leg:
 
     def _link(self) -> None:
         """From now on take the locked source's packets from a socket of their own, what is queued already first."""
+        if not self.is_open or self.latch.source is None:
+            return
         self._unlink()
-        assert self.latch.source is not None
         linked = self.ports.connected(self.pair.rtp, self.latch.source)
         if linked is not None and (self._catch_up(self.pair.rtp) or self._catch_up(linked)):
             # What was queued came from whom the SDP names: once more, for that source.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
-from gateway.media.worker.loop import GATHER_SECONDS, Clock, Loop
+from gateway.media.worker.loop import BUSY_EVENTS, EVENTS_A_JOB, GATHER_SECONDS, Clock, Loop
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -15,10 +16,10 @@ Ends = tuple[socket.socket, socket.socket]
 class Bench:
     """A loop that runs until its tick was called so often."""
 
-    def __init__(self) -> None:
+    def __init__(self, gather: float = GATHER_SECONDS) -> None:
         self.ticks = 0
         self.limit = 1
-        self.loop = Loop(Clock(), self._tick)
+        self.loop = Loop(Clock(), self._tick, gather)
 
     def _tick(self, _now: float) -> None:
         self.ticks += 1
@@ -99,24 +100,36 @@ def test_what_is_closed_by_another_in_the_same_batch_is_not_called(ends: Ends) -
     assert len(calls) == 1
 
 
+def returned(own: socket.socket) -> Callable[[], None]:
+    def receive() -> None:
+        own.send(own.recv(100))
+
+    return receive
+
+
+def run_busy(bench: Bench, ends: Ends) -> None:
+    """A packet goes to and fro all the time."""
+    for own in ends:
+        bench.loop.watch(own, returned(own))
+    ends[1].send(b"x")
+    bench.run(ticks=3)
+
+
 def test_a_busy_loop_gathers_and_a_quiet_one_does_not(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("gateway.media.worker.loop.sleep", waits.append)
     bench = Bench()
     bench.run(ticks=3)
     assert waits == []
-
-    def returned(own: socket.socket) -> Callable[[], None]:
-        def receive() -> None:
-            own.send(own.recv(100))
-
-        return receive
-
-    for own in ends:
-        bench.loop.watch(own, returned(own))
-    ends[1].send(b"x")
-    bench.run(ticks=3)
+    run_busy(bench, ends)
     assert set(waits) == {GATHER_SECONDS}
+
+
+def test_a_loop_that_is_told_so_never_gathers(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("gateway.media.worker.loop.sleep", waits.append)
+    run_busy(Bench(gather=0), ends)
+    assert waits == []
 
 
 def test_a_socket_with_a_queue_is_not_held_up(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,5 +146,59 @@ def test_a_socket_with_a_queue_is_not_held_up(ends: Ends, monkeypatch: pytest.Mo
     for _ in range(5):
         ends[1].send(b"x")
     bench.run(ticks=3)
-    assert batches > 2_500, "busy"
+    assert batches > BUSY_EVENTS, "busy"
     assert len(waits) <= 1
+
+
+def test_what_is_put_off_is_done_soon_and_in_order() -> None:
+    bench, done = Bench(), list[int]()
+    for number in range(5):
+        bench.loop.later(partial(done.append, number))
+    assert not bench.loop.is_free
+    bench.run()
+    assert done == [0, 1, 2, 3, 4]
+    assert bench.loop.is_free
+
+
+def test_packets_go_between_what_is_put_off(ends: Ends) -> None:
+    bench, order = Bench(), list[str]()
+
+    def receive() -> None:
+        order.append(ends[0].recv(100).decode())
+
+    bench.loop.watch(ends[0], receive)
+    for _ in range(4):
+        ends[1].send(b"packet")
+        bench.loop.later(partial(order.append, "job"))
+    bench.run()
+    assert order == ["packet", "job"] * 4
+
+
+def test_a_large_batch_is_followed_by_more_of_what_was_put_off(ends: Ends) -> None:
+    bench, order = Bench(), list[str]()
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2 * EVENTS_A_JOB)]
+    for one, other in pairs:
+        bench.loop.watch(one, lambda one=one: order.append(one.recv(100).decode()))  # type: ignore[misc]
+        other.send(b"packet")
+    for _ in range(10):
+        bench.loop.later(partial(order.append, "job"))
+    bench.run()
+    assert order[: len(pairs)] == ["packet"] * len(pairs)
+    assert order[len(pairs) : len(pairs) + 3] == ["job"] * 3
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+def test_a_mistake_in_what_was_put_off_stops_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    bench, done = Bench(), list[int]()
+
+    def fail() -> None:
+        raise KeyError("a bug")
+
+    bench.loop.later(fail)
+    bench.loop.later(partial(done.append, 1))
+    bench.run()
+    assert done == [1]
+    assert bench.loop.failures == 1
+    assert "a bug" in capsys.readouterr().err
