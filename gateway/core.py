@@ -224,8 +224,8 @@ class UasCore:
         self, transaction: ServerTransaction, status: int, reason: str | None, fields: tuple[tuple[str, str], ...] = ()
     ) -> None:
         response = transaction.with_same_tag(transaction.request.response(status, reason))
-        for name, value in (*fields, ("Server", SOFTWARE)):
-            response.headers.add(name, value)
+        response.headers.add_all(fields)
+        response.headers.add("Server", SOFTWARE)
         transaction.respond(response)
 
 

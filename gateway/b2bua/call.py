@@ -25,7 +25,7 @@ from gateway.b2bua.caller import CallerLeg
 from gateway.b2bua.crossing import Crossing
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.headers import capabilities, crossing
+from gateway.b2bua.headers import crossing_with_capabilities
 from gateway.b2bua.leg import Fields, Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
@@ -260,7 +260,8 @@ class Call:
             self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
             return
         domain = self.record.domain if self.caller.is_toward_provider else None
-        fields = (*self._back(response, b""), *redirections(response, domain))
+        fields = self._back(response, b"")
+        fields.add_all(redirections(response, domain))
         self.caller.refuse(response.status, response.reason, fields)
         self.end(f"callee answered {response.status}", response.status)
 
@@ -280,8 +281,8 @@ class Call:
             self._exchange = OfferAnswer(self.media_path, self.caller, leg, has_sdp(self.caller.invite))
         return self._exchange
 
-    def _back(self, response: Response, body: bytes) -> Fields:
-        return (*crossing(response.headers, self.caller.terms.side, body), *capabilities(response.headers))
+    def _back(self, response: Response, body: bytes) -> Headers:
+        return crossing_with_capabilities(response.headers, self.caller.terms.side, body)
 
     def _enter(self, state: CallState) -> None:
         self._state = state

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms, Lines
 from gateway.b2bua.offer_answer import has_sdp
 from gateway.b2bua.record import Passage
 from gateway.b2bua.reliable import ReliableProvisionals, is_required
@@ -49,7 +49,7 @@ class CallerLeg(Leg):
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 
-    def progress(self, status: int, reason: str, fields: Fields, body: bytes) -> None:
+    def progress(self, status: int, reason: str, fields: Lines, body: bytes) -> None:
         """Pass on a provisional response."""
         if self._accepted or self.ended:
             return
@@ -67,7 +67,7 @@ class CallerLeg(Leg):
         else:
             self.respond(transaction, request.response(200))
 
-    def accept(self, reason: str, fields: Fields, body: bytes, acknowledged: Callable[[Request], None]) -> None:
+    def accept(self, reason: str, fields: Lines, body: bytes, acknowledged: Callable[[Request], None]) -> None:
         """Answer the call with 200, until its ACK comes."""
         response = self._response(200, reason, fields, body)
         self._accepted = True
@@ -80,7 +80,7 @@ class CallerLeg(Leg):
         else:
             self._reliable.then(lambda: self._send_answer(response, acknowledged))
 
-    def refuse(self, status: int, reason: str | None = None, fields: Fields = ()) -> None:
+    def refuse(self, status: int, reason: str | None = None, fields: Lines = ()) -> None:
         """Refuse the call; nothing happens when it was answered or refused before."""
         if self.answered or self.ended:
             return
@@ -122,12 +122,11 @@ class CallerLeg(Leg):
     def _unacknowledged_provisional(self) -> None:
         self._owner.leg_broke(self, "no PRACK")
 
-    def _send(self, status: int, reason: str | None, fields: Fields, body: bytes) -> None:
+    def _send(self, status: int, reason: str | None, fields: Lines, body: bytes) -> None:
         self.respond(self.transaction, self._response(status, reason, fields, body))
 
-    def _response(self, status: int, reason: str | None, fields: Fields, body: bytes) -> Response:
+    def _response(self, status: int, reason: str | None, fields: Lines, body: bytes) -> Response:
         response = self.invite.response(status, reason, to_tag=self._tag)
-        for name, value in fields:
-            response.headers.add(name, value)
+        response.headers.add_all(fields)
         response.body = body
         return response

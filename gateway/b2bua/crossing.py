@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.b2bua.callee import TIMER_C
-from gateway.b2bua.headers import capabilities, crossing
+from gateway.b2bua.headers import crossing_with_capabilities
 from gateway.b2bua.leg import Leg
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import OfferAnswer, has_sdp, is_readable, is_understood
@@ -113,7 +113,7 @@ class Crossing:
             self._origin.respond(self._transaction, self._request.response(487))
             return
         headers = self._request.headers
-        fields = [*crossing(headers, self._peer.terms.side, body), *capabilities(headers)]
+        fields = crossing_with_capabilities(headers, self._peer.terms.side, body)
         try:
             request = self._peer.make_request(self._request.method, fields, body)
             self._call.translate(request.headers, self._peer)
@@ -166,9 +166,7 @@ class Crossing:
 
     def _back(self, response: Response, body: bytes) -> Response:
         back = self._request.response(response.status, response.reason)
-        headers = response.headers
-        for name, value in (*crossing(headers, self._origin.terms.side, body), *capabilities(headers)):
-            back.headers.add(name, value)
+        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.terms.side, body))
         back.body = body
         return back
 

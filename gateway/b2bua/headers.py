@@ -11,11 +11,11 @@ Nothing here looks at bodies; those cross through the relay (``media_path``).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
 from gateway.config import Side
+from gateway.sip.grammar import split_list
 from gateway.sip.headers import Headers
 
 METHODS: Final = (
@@ -111,32 +111,39 @@ _OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "conte
 
 _CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
 
+_CAPABILITIES: Final = (("Allow", METHODS), ("Supported", EXTENSIONS), ("Require", EXTENSIONS))
+
 _BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
 
 
-def crossing(headers: Headers, toward: Side, body: bytes) -> Iterator[tuple[str, str]]:
-    """The fields of a message that the leg on side `toward` is given, in their order: (name, value).
+def crossing(headers: Headers, toward: Side, body: bytes) -> Headers:
+    """The fields of a message that the leg on side `toward` is given, in their order.
 
     `body` is the body that goes with them: without one, the fields that describe it stay behind.
     """
-    chosen = headers.select(_CROSSING[toward] if body else _BODILESS[toward])
+    chosen = Headers()
+    chosen.extend(headers, _CROSSING[toward] if body else _BODILESS[toward])
     if toward is Side.PHONES:
         _suit_phones(chosen)
-    return chosen.items()
+    return chosen
 
 
-def capabilities(headers: Headers) -> Iterator[tuple[str, str]]:
-    """What the peer of one leg can do, as far as this user agent carries it across: Allow, Supported, Require."""
-    for name, carried in (("Allow", METHODS), ("Supported", EXTENSIONS), ("Require", EXTENSIONS)):
+def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes) -> Headers:
+    """The same for what begins or changes a dialog: with what its sender can do, as far as this user agent carries
+    that across (Allow, Supported, Require)."""
+    chosen = crossing(headers, toward, body)
+    for name, carried in _CAPABILITIES:
         if name in headers:
-            passed = _carried(carried, tuple(headers.values(name)))
+            passed = _carried(carried, tuple(headers.get_all(name)))
             if passed:
-                yield name, passed
+                chosen.add(name, passed)
+    return chosen
 
 
 @lru_cache(maxsize=256)
-def _carried(carried: tuple[str, ...], named: tuple[str, ...]) -> str:
-    """What of a list crosses. A phone says the same with each message, and so do all of its make."""
+def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
+    """What of some lists crosses. A phone says the same with each message, and so do all of its make."""
+    named = {value for text in lists if text for value in split_list(text)}
     return ", ".join([one for one in carried if one in named])
 
 
@@ -164,6 +171,8 @@ def _suit_phones(headers: Headers) -> None:
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")
     for name in CHALLENGES:
+        if name not in headers:
+            continue
         challenges = headers.get_all(name)
         if any("auth-int" in challenge.lower() for challenge in challenges):
             headers.remove(name)

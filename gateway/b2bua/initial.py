@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from gateway.b2bua.headers import SOFTWARE, capabilities, crossing
+from gateway.b2bua.headers import SOFTWARE, crossing_with_capabilities
 from gateway.config import Side
 from gateway.routing import Route
 from gateway.sip.address import NameAddress
@@ -90,10 +90,7 @@ def initial_request(request: Request, route: Route, identity: Identity, body: by
     headers.add("To", str(_in_domain(request.to, route, toward) if _is_numeric(request.to) else request.to))
     headers.add("Call-ID", identity.call_id)
     headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
-    for name, value in crossing(request.headers, toward, body):
-        headers.add(name, value)
-    for name, value in capabilities(request.headers):
-        headers.add(name, value)
+    headers.add_all(crossing_with_capabilities(request.headers, toward, body))
     headers.add("User-Agent", SOFTWARE)
     return onward
 

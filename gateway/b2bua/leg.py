@@ -26,6 +26,7 @@ from gateway.media.relay import Encryption, Terms
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
 from gateway.sip.errors import Refused
+from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import ClientTransaction
 from gateway.transaction.server import ServerTransaction
@@ -37,6 +38,9 @@ log = Logger()
 SDP: Final = "application/sdp"
 
 Fields = Iterable[tuple[str, str]]
+
+Lines = Headers | Fields
+"""Fields that the other leg's message had, as they stood, or some of our own."""
 
 
 class LegOwner(Protocol):
@@ -149,8 +153,7 @@ class Leg:
             self.session.request_came(request)
         except Refused as refused:
             response = request.response(refused.status, refused.reason or None)
-            for name, value in refused.headers:
-                response.headers.add(name, value)
+            response.headers.add_all(refused.headers)
             self.respond(transaction, response)
             return
         if request.method == "BYE":
@@ -257,13 +260,12 @@ class Leg:
             self.media_encrypted = encrypted
             self._owner.media_settled(self)
 
-    def make_request(self, method: str, fields: Fields = (), body: bytes = b"") -> Request:
+    def make_request(self, method: str, fields: Lines = (), body: bytes = b"") -> Request:
         """A request inside the dialog, with the next CSeq."""
         if self.dialog is None:
             raise Refused(481, "No dialog on this leg")
         request = self.dialog.make_request(method)
-        for name, value in fields:
-            request.headers.add(name, value)
+        request.headers.add_all(fields)
         if method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"):
             request.headers.set("Contact", self.contact)
         request.headers.set("User-Agent", SOFTWARE)

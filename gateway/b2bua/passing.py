@@ -73,8 +73,7 @@ class _Passage:
         back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
         if response is not None:
             back.body = passed_body(response)
-            for name, value in crossing(response.headers, self.transaction.flow.side, back.body):
-                back.headers.add(name, value)
+            back.headers.add_all(crossing(response.headers, self.transaction.flow.side, back.body))
         back.headers.add("Server", SOFTWARE)
         self.transaction.respond(back)
 

@@ -78,8 +78,7 @@ class LegSession:
             return
         self._remember(response.body)
         agreement, headers = self._promised
-        for name, value in headers:
-            response.headers.add(name, value)
+        response.headers.add_all(headers)
         self._timer.agree(agreement)
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from gateway.b2bua.crossing import Crossing
 from gateway.b2bua.dialogs import Dialogs
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.headers import capabilities, crossing
+from gateway.b2bua.headers import crossing_with_capabilities
 from gateway.b2bua.initial import Identities, Identity, initial_request
 from gateway.b2bua.leg import Leg, LegTerms
 from gateway.b2bua.media_path import MediaPath
@@ -136,10 +136,8 @@ class Subscription:
         request, leg = self._request, self._subscriber
         tag = None if leg.dialog is None else leg.dialog.local_tag
         back = request.response(response.status, response.reason, to_tag=tag)
-        headers = response.headers
         back.body = passed_body(response)
-        for name, value in (*crossing(headers, leg.terms.side, back.body), *capabilities(headers)):
-            back.headers.add(name, value)
+        back.headers.add_all(crossing_with_capabilities(response.headers, leg.terms.side, back.body))
         if response.status < 300:
             self._accepted(response)
         leg.respond(self._transaction, back)

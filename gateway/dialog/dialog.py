@@ -134,8 +134,7 @@ class Dialog:
     def make_ack(self, cseq: int, headers: Iterable[tuple[str, str]] = ()) -> Request:
         """The ACK of a 2xx (13.2.2.4): cseq is the number of its INVITE; headers are added, such as its credentials."""
         ack = self._make("ACK", cseq)
-        for name, value in headers:
-            ack.headers.add(name, value)
+        ack.headers.add_all(headers)
         return ack
 
     def _make(self, method: str, cseq: int) -> Request:

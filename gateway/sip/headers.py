@@ -148,6 +148,15 @@ class Headers:
         self._keys.append(KEYS[name])
         self._lines.append(f"{name}: {value}")
 
+    def add_all(self, fields: Headers | Iterable[tuple[str, str]]) -> None:
+        """Append the lines of other headers, as they stand, or one for each name and value."""
+        if isinstance(fields, Headers):
+            self._keys += fields._keys
+            self._lines += fields._lines
+        else:
+            for name, value in fields:
+                self.add(name, value)
+
     def prepend(self, name: str, value: str) -> None:
         """Insert a line before the first of that name, or before all others."""
         key = KEYS[name]
@@ -160,7 +169,8 @@ class Headers:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
         key = KEYS[name]
         if key not in self._keys:
-            self.add(name, value)
+            self._keys.append(key)
+            self._lines.append(f"{name}: {value}")
             return
         index = self._keys.index(key)
         if self._keys.count(key) > 1:

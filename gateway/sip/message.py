@@ -90,9 +90,7 @@ class _Message:
         return self.headers.get("contact") == "*"
 
     def _to_bytes(self, first_line: str) -> bytes:
-        length = str(len(self.body))
-        if self.headers.get("content-length") != length:
-            self.headers.set("Content-Length", length)
+        self.headers.set("Content-Length", str(len(self.body)))
         return b"%s\r\n%s" % (self.headers.to_bytes(first_line), self.body)
 
 

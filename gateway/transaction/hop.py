@@ -18,8 +18,7 @@ def make_ack(invite: Request, response: Response) -> Request:
 def make_cancel(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Request:
     """The CANCEL of an INVITE (RFC 3261 section 9.1), with more headers at the end, such as Reason (RFC 3326)."""
     cancel = _same_hop(invite, "CANCEL")
-    for name, value in headers:
-        cancel.headers.add(name, value)
+    cancel.headers.add_all(headers)
     return cancel
 
 

@@ -279,7 +279,6 @@ class TransactionLayer:
     def _refuse(self, request: Request, flow: Flow, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
         """Answer without a transaction: copies of the request get the same answer each."""
         response = request.response(status, to_tag=stateless_tag(request))
-        for name, value in headers:
-            response.headers.add(name, value)
+        response.headers.add_all(headers)
         self.refused[status] += 1
         flow.send(response.to_bytes())

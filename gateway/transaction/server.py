@@ -78,8 +78,7 @@ class ServerTransaction(Transaction):
         if self.is_answered:
             return
         response = self.with_same_tag(self.request.response(status, reason or None))
-        for name, value in headers:
-            response.headers.add(name, value)
+        response.headers.add_all(headers)
         self.respond(response)
 
     def with_same_tag(self, response: Response) -> Response:
