@@ -287,11 +287,24 @@ def _media_mistakes(media: Media | None) -> Iterator[Mistake]:
         return
     if media.relay == "rtpengine" and not media.rtpengine:
         yield Mistake("media.rtpengine", 'is missing: relay = "rtpengine" needs at least one HOST:PORT')
+    if media.relay == "rtpengine":
+        yield from _workers_only_mistakes(media)
     yield from _media_address_mistakes(media)
     if media.workers > len(media.ports) // 4:
         yield Mistake(
             "media.workers", f"found {media.workers}, allowed: {len(media.ports) // 4} at most, 4 ports for each"
         )
+
+
+def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
+    """What an rtpengine cannot do: nobody may believe that it does."""
+    for key, is_set in (
+        ("plain_rtcp", media.plain_rtcp),
+        ("constant_ssrc", media.constant_ssrc),
+        ("ng_listen", media.ng_listen),
+    ):
+        if is_set:
+            yield Mistake(f"media.{key}", 'is for relay = "workers", found "rtpengine"')
 
 
 def _media_address_mistakes(media: Media) -> Iterator[Mistake]:

@@ -52,7 +52,7 @@ client_trust = "ca.pem"
 dscp = 26
 
 [media]
-relay = "rtpengine"
+relay = "workers"
 address = "127.0.0.1"
 ports = "20000-20999"
 workers = 2
@@ -151,7 +151,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
         ),
         media=Media(
             "127.0.0.1",
-            "rtpengine",
+            "workers",
             PortRange(20000, 20999),
             2,
             ("127.0.0.1:22222=3", "[::1]:22222"),
@@ -316,6 +316,17 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
     assert old in SMALLEST
     lines = mistakes(tmp_path, SMALLEST.replace(old, new, 1))
     assert [line for line in lines if line.startswith(mistake)], lines
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("plain_rtcp", '["phones"]'), ("constant_ssrc", '["provider"]'), ("ng_listen", '"127.0.0.1:2223"')],
+)
+def test_what_only_workers_do_is_refused_with_rtpengine(tmp_path: Path, key: str, value: str) -> None:
+    media = f'[media]\nrelay = "rtpengine"\nrtpengine = ["127.0.0.1:22222"]\n{key} = {value}\n'
+    lines = mistakes(tmp_path, SMALLEST.replace("[media]\n", media))
+    assert lines == [f'media.{key}: is for relay = "workers", found "rtpengine"']
+    assert read(tmp_path, SMALLEST.replace("[media]\n", media.replace(f"{key} = {value}", ""))).media.rtpengine
 
 
 @pytest.mark.parametrize(
