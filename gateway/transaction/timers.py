@@ -3,13 +3,13 @@
 There are about a dozen different durations in SIP, and timers of one duration expire in the order in which they were
 started. So each duration has a queue, to start a timer is an append, and only the head of a queue is known to the
 reactor. A cancelled timer is forgotten where it stands. (A reactor's own delayed call costs several times as much to
-start and cancel: bench/transactions.py.)
+start and cancel: bench/transactions.py. So that of a queue stays while any timer runs.)
 
 What the expiry of a timer means is in tables.py.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -89,14 +89,30 @@ class Timer:
         return owner
 
 
+class _Running:
+    """How many timers run, in all queues together."""
+
+    __slots__ = ("count", "none_left")
+
+    def __init__(self, none_left: Callable[[], None]) -> None:
+        self.count = 0
+        self.none_left = none_left
+
+    def one_less(self) -> None:
+        self.count -= 1
+        if self.count == 0:
+            self.none_left()
+
+
 class _Queue:
     """The timers of one duration, soonest first. An ordered dictionary, so that any of them leaves at the same cost."""
 
-    __slots__ = ("_call", "_clock", "_expiring", "_seconds", "_timers")
+    __slots__ = ("_call", "_clock", "_expiring", "_running", "_seconds", "_timers")
 
-    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+    def __init__(self, clock: IReactorTime, seconds: float, running: _Running) -> None:
         self._clock = clock
         self._seconds = seconds
+        self._running = running
         self._timers: OrderedDict[Timer, None] = OrderedDict()
         self._expiring = False
         self._call: IDelayedCall | None = None
@@ -104,24 +120,27 @@ class _Queue:
     def start(self, owner: Expires, event: Event) -> Timer:
         timer = Timer(self, self._clock.seconds() + self._seconds, owner, event)
         self._timers[timer] = None
+        self._running.count += 1
         if self._call is None and not self._expiring:
             self._call = self._clock.callLater(self._seconds, self._expire)
         return timer
 
     def remove(self, timer: Timer) -> None:
-        """The timer is cancelled. The last one takes the reactor's delayed call with it."""
+        """The timer is cancelled. The reactor's delayed call stays for the next one, which is not far while others
+        run: most timers are cancelled at once."""
         timer.forget()
         del self._timers[timer]
-        if not self._timers:
-            self._cancel_call()
+        self._running.one_less()
 
     def clear(self) -> None:
         for timer in self._timers:
             timer.forget()
+        self._running.count -= len(self._timers)
         self._timers.clear()
-        self._cancel_call()
+        self.rest()
 
-    def _cancel_call(self) -> None:
+    def rest(self) -> None:
+        """No timer runs, here or elsewhere."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -145,6 +164,7 @@ class _Queue:
             del self._timers[timer]
             owner = timer.forget()
             assert owner is not None
+            self._running.one_less()
             owner.timer_expired(timer.event)
 
 
@@ -153,16 +173,21 @@ class TimerQueues:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._running = _Running(self._rest)
         self._queues: dict[float, _Queue] = {}
 
     def start(self, seconds: float, owner: Expires, event: Event) -> Timer:
         """Tell the owner of the event after that many seconds. Durations are few: each one keeps a queue for good."""
         queue = self._queues.get(seconds)
         if queue is None:
-            queue = self._queues[seconds] = _Queue(self._clock, seconds)
+            queue = self._queues[seconds] = _Queue(self._clock, seconds, self._running)
         return queue.start(owner, event)
 
     def stop(self) -> None:
         """Cancel every timer; their owners hear nothing."""
         for queue in self._queues.values():
             queue.clear()
+
+    def _rest(self) -> None:
+        for queue in self._queues.values():
+            queue.rest()
