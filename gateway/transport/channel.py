@@ -10,6 +10,7 @@ from attrs import define
 from OpenSSL import SSL, crypto
 
 from gateway.transport import causes
+from gateway.transport.buffers import renew_output
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.identity import identity_of, mismatch
 
@@ -121,7 +122,16 @@ def _size(data: bytes, start: int) -> int:
 class TlsChannel:
     """One end of a TLS connection. After TlsFailed, outgoing() holds the alert for the peer."""
 
-    __slots__ = ("_connection", "_has_output", "_heard", "_records", "_verification", "has_peer_closed", "is_open")
+    __slots__ = (
+        "_connection",
+        "_has_output",
+        "_heard",
+        "_is_bulky",
+        "_records",
+        "_verification",
+        "has_peer_closed",
+        "is_open",
+    )
 
     def __init__(self, connection: SSL.Connection, verification: Verification) -> None:
         self._connection = connection
@@ -130,10 +140,11 @@ class TlsChannel:
         self.has_peer_closed = False
         self._records = _Records()
         self._has_output = False
+        self._is_bulky = True  # the handshake's flights have been through the buffers
         self._heard = b""  # of the peer, until the handshake is complete
 
     def start(self) -> None:
-        """Prepare the first flight: a client's hello."""
+        """Prepare the first flight: a client's hello. Not for a server: OpenSSL would take 40 KiB to wait for one."""
         self._advance_handshake()
 
     def receive(self, ciphertext: bytes) -> list[bytes]:
@@ -179,6 +190,9 @@ class TlsChannel:
                     break
         except SSL.WantReadError:
             pass
+        if self._is_bulky and self.is_open:
+            self._is_bulky = False
+            renew_output(self._connection)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:

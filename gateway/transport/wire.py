@@ -89,7 +89,7 @@ class StreamProtocol(Protocol):
         self._plan_visit()
         if self._channel is None:
             self._open()
-        else:
+        elif self._flow.is_client:  # a server's channel begins with what it hears
             self._guarded(self._channel.start)
 
     def _open(self) -> None:

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ class Running:
         value = json.loads(self._process.stdout.readline())
         assert isinstance(value, dict)
         return value
+
+    def memory_kib(self) -> int:
+        """What the process has for itself alone."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.findall(r"RssAnon:\s+([0-9]+)", status)[0])
 
     def end(self) -> int:
         """Its exit status; a process that does not end is killed."""
@@ -121,6 +127,25 @@ def test_tls_answers_and_resumes(running: Running, directory: Path, version: ssl
             session = client.session
             reused.append(client.session_reused)
     assert reused == [False, True]
+
+
+def test_connections_that_say_nothing_cost_little(running: Running, directory: Path) -> None:
+    """OpenSSL would give each buffers of 40 KiB if it was asked to begin before the peer does."""
+    place = ("127.0.0.1", running.port("tls"))
+    count = 200
+    with (
+        ExitStack() as silent,
+        client_context(directory).wrap_socket(
+            socket.create_connection(place), server_hostname="gateway.example.com"
+        ) as client,
+    ):
+        ask(client)
+        before = running.memory_kib()
+        for _ in range(count):
+            silent.enter_context(socket.create_connection(place))
+        ask(client)  # it was answered after the others were accepted, or most of them
+        assert ask(client).startswith(b"SIP/2.0 200 OK\r\n")
+        assert (running.memory_kib() - before) / count < 30
 
 
 def test_tls_resumes_with_a_client_certificate(running: Running, directory: Path) -> None:
