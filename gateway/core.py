@@ -200,7 +200,8 @@ class UasCore:
         if flow.side is Side.PHONES:
             aor = f"sip:{request.from_.uri.user or ''}@{route.domain.name.lower()}"
             self._check_caller(request, route, aor, flow)
-            return attrs.evolve(route, service_route=self._registrar.service_route_of(aor, flow.key))
+            service_route = self._registrar.service_route_of(aor, flow.key)
+            return attrs.evolve(route, service_route=service_route) if service_route else route
         proof = self._admission.admit(request, flow, route.domain.name)
         return None if proof is None else attrs.evolve(route, proof=proof)
 

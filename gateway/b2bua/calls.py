@@ -33,9 +33,9 @@ from gateway.routing import Route
 from gateway.sdp.negotiation import lacks_keys, offer_encrypted
 from gateway.security.acl import Proof
 from gateway.security.memory import Peer
+from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.sip.uri import Uri
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from gateway.trunk import Trunk
@@ -169,8 +169,8 @@ class Calls:
             id=stack.new_tag() + stack.new_tag(),
             direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
             domain=route.domain.name,
-            caller=_named(invite.from_.uri),
-            callee=_named(invite.to.uri),
+            caller=_named(invite.from_),
+            callee=_named(invite.to),
             started_at=stack.now(),
         )
         user = invite.from_.uri.user or ""
@@ -225,6 +225,6 @@ class Calls:
         return releasing.addCallback(lambda _: self._releasing.discard(releasing))
 
 
-def _named(uri: Uri) -> str:
+def _named(party: NameAddress) -> str:
     """A party as records show it: a password in its URI (RFC 3261 section 19.1.1) is nobody's to read."""
-    return str(attrs.evolve(uri, password=None, headers=""))
+    return party.uri_text if party.is_plain else str(attrs.evolve(party.uri, password=None, headers=""))

@@ -110,5 +110,4 @@ def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
     """The caller's address; toward the provider its host is the domain's, so that no phone's address shows."""
     if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips") or caller.uri.host == ANONYMOUS:
         return caller
-    uri = attrs.evolve(caller.uri, host=route.domain.name, port=None, parameters=(), headers="")
-    return attrs.evolve(caller, uri=uri, parameters=())
+    return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))

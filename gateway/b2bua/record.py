@@ -7,7 +7,7 @@ with endless re-INVITEs cannot grow it. It decides nothing.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -42,9 +42,8 @@ class Passage(StrEnum):
     SENT = "sent"
 
 
-@attrs.frozen
-class Step:
-    """One message of a ladder."""
+class Step(NamedTuple):
+    """One message of a ladder. A tuple, since each message of each call makes one, and few are ever looked at."""
 
     at: float
     """Seconds since the epoch."""

@@ -170,7 +170,7 @@ def key_of_response(response: Response) -> DialogKey:
 
 def _contact_uri(message: Message) -> str | None:
     contact = message.contact
-    return None if contact is None else str(contact.uri)
+    return None if contact is None else contact.uri_text
 
 
 def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:

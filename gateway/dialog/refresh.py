@@ -138,8 +138,9 @@ def accept_offer(
 
 def supports_timer(message: Message) -> bool:
     """Whether the peer says `timer` in Supported or Require."""
-    options = message.headers.values("Supported") + message.headers.values("Require")
-    return any(option.lower() == OPTION_TAG for option in options)
+    headers = message.headers
+    named = [value for name in ("Supported", "Require") if name in headers for value in headers.values(name)]
+    return OPTION_TAG in named or OPTION_TAG in map(str.lower, named)
 
 
 def _choose_refresher(supported: bool, asked: Refresher | None, agreement: Agreement | None) -> Refresher:

@@ -109,6 +109,16 @@ class NameAddress:
         return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
 
     @property
+    def uri_text(self) -> str:
+        """The URI as text: the way it came, where parse() left it as it was."""
+        return str(self.uri) if self._front is None else self._front[self._front.rindex("<") + 1 : -1]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it came in the usual form, whose URI has neither password nor headers."""
+        return self._front is not None
+
+    @property
     def tag(self) -> str | None:
         """The tag of a From or To, None when there is none."""
         return self._tag or None

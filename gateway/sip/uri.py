@@ -134,6 +134,10 @@ class Uri:
         """The same URI without parameters and headers."""
         return attrs.evolve(self, parameters=(), headers="")
 
+    def at_host(self, host: str) -> Uri:
+        """The same user at another host, without port, parameters and headers."""
+        return Uri(self.scheme, self.user, self.password, host)
+
     def matches(self, other: Uri) -> bool:
         """Whether both are equivalent by RFC 3261 section 19.1.4."""
         if not self.host or not other.host:

@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 
-from attrs import frozen
+from attrs import field, frozen
 from twisted.logger import Logger
 
 from gateway.config import Listener, Provider, Side
@@ -58,9 +58,13 @@ class Address:
 
     host: str
     port: int
+    _text: str = field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_text", f"{self.bracketed_host}:{self.port}")
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return self._text
 
     @property
     def bracketed_host(self) -> str:
