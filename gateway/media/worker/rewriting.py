@@ -25,6 +25,10 @@ _REMOVED: Final = frozenset(
     "fingerprint setup tls-id connection dtls-id rtcp-mux rtcp-mux-only bundle-only group mid msid-semantic "
     "crypto key-mgmt zrtp-hash encryption rtcp acap pcfg acfg tcap csup creq".split()
 )
+_NAMELESS: Final = ("s", "-")
+_UNTOLD: Final = frozenset("kiuep")
+"""Keys in clear; what the offerer calls the session tells its make, and whom to ask about it nobody here needs
+(RFC 8866 sections 5.3 to 5.6)."""
 _STATIC_NAMES: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}
 """Payload types that need no a=rtpmap (RFC 3551 section 6)."""
 
@@ -99,7 +103,8 @@ def codec_of(media: Media) -> Codec:
 
 def session_for(source: Description, address: str) -> Description:
     """The session part of `source`, as if it came from us; its origin is yet to be set."""
-    result = Description(attributes=_kept(source), lines=[line for line in source.lines if line[0] != "k"])
+    lines = [_NAMELESS if line[0] == "s" else line for line in source.lines if line[0] not in _UNTOLD]
+    result = Description(attributes=_kept(source), lines=lines)
     result.connection = address
     return result
 
