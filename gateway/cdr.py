@@ -6,15 +6,24 @@ calls with their ladders (history). Nothing in a record is a key or a credential
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from twisted.logger import Logger
 
+from gateway.metrics import KeptFile
+
 log = Logger()
+
+WAITING: Final = 20_000
+"""Records that wait for a disk at most."""
+TOLD_EVERY: Final = 100
+"""Records between two lines about a disk that takes none."""
 
 FIELDS: Final = (
     "id",
@@ -47,21 +56,42 @@ def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
 
 
 class CdrFile:
-    """The file ``path``; only this user may read it."""
+    """The file ``path``; only this user may read it. What cannot be written waits, up to WAITING records."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._waiting: deque[bytes] = deque()
+        self._failures = 0
+
+    @property
+    def standing(self) -> KeptFile:
+        """How it stands with the file."""
+        return KeptFile(self._path.name, self._failures, bool(self._waiting))
 
     def write(self, record: Mapping[str, Json]) -> None:
-        """Add a record. One that cannot be written is logged and lost: calls go on."""
+        """Add a record, now or when the disk takes it again: calls go on."""
+        if len(self._waiting) >= WAITING:
+            lost = self._waiting.popleft()
+            log.error("a call detail record is lost: {record}", record=lost.decode().strip())
+        self._waiting.append(json.dumps(record).encode() + b"\n")
+        self.retry()
+
+    def retry(self) -> None:
+        """Write what waits, as far as that is possible. To be called now and then."""
         try:
-            if self._descriptor is None:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                self._descriptor = os.open(self._path, flags, 0o600)
-            os.write(self._descriptor, json.dumps(record).encode() + b"\n")
+            while self._waiting:
+                self._add(self._waiting[0])
+                self._waiting.popleft()
         except OSError as error:
-            log.error("{path} cannot be written: {reason}", path=self._path, reason=error.strerror)
+            if self._failures == 0 or len(self._waiting) % TOLD_EVERY == 1:
+                log.error(
+                    "{path} cannot be written: {reason}; {count} records wait",
+                    path=self._path,
+                    reason=error.strerror,
+                    count=len(self._waiting),
+                )
+            self._failures += 1
             self.close()
 
     def close(self) -> None:
@@ -69,3 +99,13 @@ class CdrFile:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def _add(self, line: bytes) -> None:
+        """Write a line whole, or nothing of it: what a full disk has taken of it is taken back."""
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -11,6 +11,7 @@ all are down, a call still tries, and fails with the reason that it meets itself
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -52,6 +53,8 @@ class Standing:
     """How one target stands."""
 
     target: Target
+    provider: str
+    """The name of the provider that it was found for first."""
     seen: float
     """When its name last led to it; clock seconds, as below."""
     next_question: float = 0.0
@@ -112,6 +115,18 @@ class Health:
         """Each known target as text, and whether it is up."""
         return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
 
+    def targets(self) -> dict[tuple[str, bool], int]:
+        """How many targets of each provider are up (True), and how many down (False); a name of none counts as down."""
+        found = Counter((one.provider, one.is_up) for one in self._standings.values())
+        for provider in self._providers:
+            is_known = found[provider.name, True] or found[provider.name, False]
+            found[provider.name, False] += 0 if is_known else 1
+        return {
+            (provider.name, is_up): found[provider.name, is_up]
+            for provider in self._providers
+            for is_up in (True, False)
+        }
+
     def _ask_all(self) -> None:
         now = self._clock.seconds()
         for target, standing in tuple(self._standings.items()):
@@ -124,7 +139,7 @@ class Health:
     def _ask_each(self, targets: list[Target], provider: Provider) -> None:
         now = self._clock.seconds()
         for target in targets:
-            standing = self._standings.setdefault(target, Standing(target, now))
+            standing = self._standings.setdefault(target, Standing(target, provider.name, now))
             standing.seen = now
             if not standing.is_waiting and now >= standing.next_question:
                 standing.is_waiting = True

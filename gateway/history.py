@@ -44,7 +44,8 @@ class CallHistory:
         self._round.clock = clock
 
     def start(self) -> Deferred[None]:
-        """Read the latest; fails with StoreUnusable."""
+        """Read the latest; fails with StoreUnusable, and may be gone on with all the same."""
+        self._round.start(ROUND_SECONDS, now=False)
         return self._table.latest(REMEMBERED).addCallback(self._started)
 
     def stop(self) -> Deferred[None]:
@@ -77,7 +78,7 @@ class CallHistory:
 
     def _started(self, calls: list[tuple[str, Row]]) -> None:
         self._before.extend(call for _, call in calls)
-        self._round.start(ROUND_SECONDS, now=True)
+        self._drop_old()
 
     def _drop_old(self) -> None:
         self._table.drop_before(self._now() - self._days * DAY_SECONDS)

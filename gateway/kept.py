@@ -22,7 +22,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.location.sqlite import Database, StoreUnusable
+from gateway.location.sqlite import Database, InUse, StoreUnusable, is_in_use, set_version
+from gateway.metrics import KeptFile
 from gateway.write_behind import WriteBehind
 
 log = Logger()
@@ -47,8 +48,16 @@ class KeptTable:
             clock, WRITE_DELAY, self._write, self._not_written, NOTES
         )
 
+    @property
+    def standing(self) -> KeptFile:
+        """How it stands with the file."""
+        return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
+
     def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
-        """The newest ``limit`` values, oldest first; fails with StoreUnusable. To be asked for first, at the start."""
+        """The newest ``limit`` values, oldest first. To be asked for first, at the start.
+
+        Fails with StoreUnusable; the table may be gone on with all the same: writes are tried.
+        """
         loaded = self._database.run_interaction(lambda transaction: _latest(transaction, limit))
         return loaded.addErrback(self._unusable)
 
@@ -70,14 +79,12 @@ class KeptTable:
     def drop_before(self, at: float) -> None:
         """Keep nothing that is older."""
         if not self._behind.stopped:
-            self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._unread)
+            self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._kept)
 
     def drop_beyond(self, count: int) -> None:
         """Keep the newest ``count`` values at most."""
         if not self._behind.stopped:
-            self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(
-                self._unread
-            )
+            self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(self._kept)
 
     def stop(self) -> Deferred[None]:
         """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
@@ -92,13 +99,16 @@ class KeptTable:
     def _unread(self, failure: Failure) -> None:
         log.error("{path} cannot be read: {reason}", path=self._path, reason=failure.value)
 
+    def _kept(self, failure: Failure) -> None:
+        log.error("what is too old stays in {path}: {reason}", path=self._path, reason=failure.value)
+
     def _unusable(self, failure: Failure) -> NoReturn:
-        self._behind.stopped = True
-        self._database.close()
         error = failure.value
         if not isinstance(error, sqlite3.Error | OSError | ValueError):
             failure.raiseException()
         why = error.strerror if isinstance(error, OSError) else error
+        if is_in_use(error):
+            raise InUse(f"{self._path}: is in use by another gateway") from None
         raise StoreUnusable(f"{self._path}: cannot be used: {why}") from None
 
 
@@ -112,7 +122,7 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
     connection.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID")
     connection.execute("CREATE INDEX IF NOT EXISTS kept_at ON kept (at)")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    set_version(connection, SCHEMA_VERSION)
     connection.commit()
 
 

@@ -16,7 +16,7 @@ from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
 from gateway.config import Configuration, ConfigurationError, load
-from gateway.log import observer_factory
+from gateway.log import LogOutput
 
 
 class Options(UsageOptions):
@@ -27,6 +27,8 @@ class Options(UsageOptions):
     optParameters = [["config", "c", None, "The configuration file (TOML); see docs/configuration.md."]]  # noqa: RUF012
 
     configuration: Configuration
+    log_output = LogOutput()
+    """What the log is written by; another once twist's options are known."""
 
     def postOptions(self) -> None:
         """Read the file, or end with one line for each mistake in it."""
@@ -53,7 +55,8 @@ def replace_observer(options: Options) -> None:
     """Make twist write its log through `log`, in the format that it was told."""
     # twist makes its observer from this entry after makeService, so from the first line on secrets are redacted.
     if options.parent is not None and "fileLogObserverFactory" in options.parent:
-        options.parent["fileLogObserverFactory"] = observer_factory(options.parent["logFormat"])
+        options.log_output = LogOutput(options.parent["logFormat"])
+        options.parent["fileLogObserverFactory"] = options.log_output
 
 
 def _give_up(error: ConfigurationError) -> NoReturn:

@@ -1,10 +1,10 @@
 """How log events become lines: for people or as JSON, and never with a secret in them.
 
 What lives here: two observers for twisted.logger and the choice between them. What does not: what is secret
-(`redaction`), which events are written (`twist --log-level`). Modules log with `twisted.logger.Logger` and know
-nothing of this one.
+(`redaction`), which events are written (`twist --log-level`), writing without waiting (`line_output`). Modules log
+with `twisted.logger.Logger` and know nothing of this one.
 
-    Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> one write
+    Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> LineOutput
 
 A line of JSON that shows no sign of a secret is written as it is: most are, and to look once is cheap.
 
@@ -12,9 +12,11 @@ A peer's text may hold line breaks and terminal escapes: continued lines begin w
 shown as escapes, so that nobody forges a line of ours.
 """
 
+import atexit
 import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
@@ -22,18 +24,51 @@ from typing import TextIO, TypeAlias
 
 from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 
+from gateway.line_output import LineOutput
 from gateway.redaction import REDACTED, is_harmless_json, is_secret, redacted
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-ObserverFactory: TypeAlias = Callable[[TextIO], FileLogObserver]
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def observer_factory(log_format: str) -> ObserverFactory:
-    """What makes an observer for `twist --log-format`: "text" or "json"."""
-    return json_observer if log_format == "json" else text_observer
+class LogOutput:
+    """What twist makes its observer with, in the format that it was told ("text" or "json"): one that never waits for
+    whoever reads the log."""
+
+    def __init__(self, log_format: str = "text") -> None:
+        self._line = json_line if log_format == "json" else text_line
+        self._lines: LineOutput | None = None
+
+    def __call__(self, stream: TextIO) -> FileLogObserver:
+        """An observer that writes one line for each event."""
+        try:
+            self._lines = LineOutput(stream, self._told)
+        except (OSError, ValueError):  # no stream of the system's: it keeps nobody waiting
+            return FileLogObserver(stream, self._line)
+        atexit.register(self._lines.close)
+        # All that an observer does with its file is to write and flush.
+        return FileLogObserver(self._lines, self._line)  # type: ignore[arg-type]
+
+    @property
+    def lost(self) -> int:
+        """Lines so far that nobody read in time."""
+        return 0 if self._lines is None else self._lines.lost
+
+    def retry(self) -> None:
+        """Write what waits for its reader. To be called now and then."""
+        if self._lines is not None:
+            self._lines.retry()
+
+    def close(self) -> None:
+        """Write what waits, if that is done soon."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def _told(self, count: int) -> str:
+        said = "{count} lines of the log were lost: whoever reads it does not keep up"
+        at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.warn, "log_namespace": __name__}
+        return self._line({**at, "log_format": said, "count": count})
 
 
 def text_observer(stream: TextIO) -> FileLogObserver:

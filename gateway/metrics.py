@@ -7,9 +7,9 @@ names and labels are a contract with dashboards (deploy/grafana) and are listed 
 Labels never hold what a peer chose freely (user names, addresses, unknown methods), so the number of series is bounded.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from attrs import frozen
+from attrs import Factory, frozen
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
@@ -62,6 +62,76 @@ class ListenerCollector:
         )
 
 
+@frozen
+class KeptFile:
+    """How it stands with one file of the state directory."""
+
+    name: str
+    failures: int = 0
+    """Writes (or reads) so far that failed."""
+    is_failing: bool = False
+    """Whether the last one did."""
+
+
+@frozen
+class Figures:
+    """What parts of the gateway know of themselves, in plain numbers."""
+
+    lost_log_lines: int = 0
+    shed_calls: int = 0
+    lateness: float = 0.0
+    """Seconds."""
+    targets: Mapping[tuple[str, bool], int] = Factory(dict)
+    """How many of a provider's targets are up (True) and down."""
+    relays: Mapping[bool, int] = Factory(dict)
+    """How many media relays are up (True) and down."""
+    files: tuple[KeptFile, ...] = ()
+
+
+class FigureCollector:
+    """Asks for figures when somebody looks."""
+
+    def __init__(self) -> None:
+        self.figures: Callable[[], Figures] = Figures
+
+    def describe(self) -> Iterator[Metric]:
+        """The series without values."""
+        yield from self._families(Figures())
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        yield from self._families(self.figures())
+
+    def _families(self, figures: Figures) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "gateway_lost_log_lines", "Lines of the log that its reader left no room for.", figures.lost_log_lines
+        )
+        yield CounterMetricFamily("gateway_shed_calls", "New calls refused because of overload.", figures.shed_calls)
+        yield GaugeMetricFamily(
+            "gateway_lateness_seconds", "How late everything is in the signalling process.", figures.lateness
+        )
+        targets = GaugeMetricFamily(
+            "gateway_provider_targets",
+            "Targets that a provider's name leads to, by whether they answer (up, down).",
+            labels=["provider", "state"],
+        )
+        for (provider, is_up), count in figures.targets.items():
+            targets.add_metric([provider, "up" if is_up else "down"], count)
+        relays = GaugeMetricFamily("gateway_media_relays", "Media relays, by state (up, down).", labels=["state"])
+        for is_up in (True, False):
+            relays.add_metric(["up" if is_up else "down"], figures.relays.get(is_up, 0))
+        failures = CounterMetricFamily(
+            "gateway_state_failures", "Times that a file of the state directory could not be used.", labels=["file"]
+        )
+        unwritten = GaugeMetricFamily(
+            "gateway_state_unwritten", "1 while what is to be kept in a file cannot be written.", labels=["file"]
+        )
+        for file in figures.files:
+            failures.add_metric([file.name], file.failures)
+            unwritten.add_metric([file.name], file.is_failing)
+        yield from (targets, relays, failures, unwritten)
+
+
 class Metrics:
     """The metrics of one gateway, registered with `registry`."""
 
@@ -71,6 +141,8 @@ class Metrics:
         GCCollector(registry=registry)
         self.listeners = ListenerCollector()
         registry.register(self.listeners)
+        self.figures = FigureCollector()
+        registry.register(self.figures)
 
         self.calls = Counter(
             "gateway_calls",

@@ -33,7 +33,10 @@ MOST_PEERS: Final = 5_000
 CONFIGURED: Final = "configured"
 """Asks for the security that the file says."""
 
-_SUMMARY: Final = "id direction domain caller callee state verdict reason started_at answered_at ended_at seconds status ending".split()
+_SUMMARY: Final = (
+    *("id", "direction", "domain", "caller", "callee", "state", "verdict", "reason"),
+    *("started_at", "answered_at", "ended_at", "seconds", "status", "ending"),
+)
 
 
 @attrs.frozen

@@ -15,6 +15,7 @@ import secrets
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -47,11 +48,13 @@ from gateway.garbage import spare_what_stays
 from gateway.health import Health
 from gateway.history import CallHistory
 from gateway.kept import KeptTable, prepare
-from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable
+from gateway.location.rescue import put_aside_unless_readable
+from gateway.location.sqlite import PooledDatabase, SqliteStore, StoreUnusable, prepare_bindings
+from gateway.log import LogOutput
 from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 from gateway.media.relay import RelayFailure
-from gateway.metrics import Metrics
+from gateway.metrics import Figures, Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
 from gateway.peers import keeper, recalled
@@ -88,6 +91,9 @@ EXPIRY_SECONDS = 5.0
 RESOLVING_SECONDS = 5.0
 """Between two looks for names of peers that are to be resolved again."""
 
+WRITING_SECONDS = 2.0
+"""Between two looks whether the log's reader, or the disk, takes what waits for it."""
+
 OPERATORS_ERRORS = (
     StoreUnusable,
     RelayFailure,
@@ -104,27 +110,29 @@ class Options(Protocol):
     """What is used of the options of `twist gateway`."""
 
     configuration: Configuration
+    log_output: LogOutput
 
 
 def makeService(options: Options) -> IService:
     """The gateway that the options describe, to be started by twist."""
     let_timers_pass_evenly(reactor)
-    service: IService = GatewayService(options.configuration)
+    service: IService = GatewayService(options.configuration, options.log_output)
     return service
 
 
 class GatewayService(Service):
     """Starts and stops a gateway with its process. A start that fails ends the process with status 1."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, log_output: LogOutput) -> None:
         self._configuration = configuration
+        self._log_output = log_output
         self._gateway: Gateway | None = None
 
     def startService(self) -> None:
         """Build the gateway and start it."""
         Service.startService(self)
         started = maybeDeferred(self._start)
-        started.addErrback(_give_up)
+        started.addErrback(_give_up, self._log_output)
 
     def stopService(self) -> Deferred[None] | None:
         """End what is up; fires when nothing is left."""
@@ -133,7 +141,7 @@ class GatewayService(Service):
         return None if gateway is None else gateway.stop()
 
     def _start(self) -> Deferred[None]:
-        self._gateway = Gateway(self._configuration)
+        self._gateway = Gateway(self._configuration, self._log_output)
         reactor.callWhenRunning(_on_hangup, self._gateway.reload)
         return self._gateway.start()
 
@@ -141,7 +149,7 @@ class GatewayService(Service):
 class Gateway:
     """All parts of one gateway, joined."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, log_output: LogOutput) -> None:
         state = configuration.gateway.state_directory
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         audit = AuditLog(state / "audit.jsonl", time.time)
@@ -149,6 +157,9 @@ class Gateway:
         self._settings = Settings(configuration, audit, time.time, steady)
         configuration = self._configuration = self._settings.current
         self._metrics = Metrics(CollectorRegistry())
+        self._metrics.figures.figures = self._figures
+        self._log_output = log_output
+        self._writing = LoopingCall(self._write_what_waits)
         path = state / "bindings.sqlite"
         self._store = SqliteStore(path, PooledDatabase(path, reactor), reactor, steady)
         reactors = Reactors(reactor, reactor, reactor, reactor)
@@ -158,9 +169,10 @@ class Gateway:
         self._locator = Locator(Names(_resolver(configuration.gateway.nameservers), reactor))
         self._peers = _table(state / "peers.sqlite")
         self._memory = PeerMemory(steady, self._metrics, keeper(self._peers, steady))
-        cdr = CdrFile(state / "cdr.jsonl")
+        cdr = self._cdr = CdrFile(state / "cdr.jsonl")
+        self._calls_table = _table(state / "calls.sqlite")
         days = configuration.gateway.history_days
-        self._history = CallHistory(_table(state / "calls.sqlite"), cdr, reactor, steady, days)
+        self._history = CallHistory(self._calls_table, cdr, reactor, steady, days)
         self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
@@ -229,9 +241,11 @@ class Gateway:
     @inlineCallbacks
     def start(self) -> Generator[Deferred[Any], Any, None]:
         """Open everything; fails with one of OPERATORS_ERRORS."""
-        yield self._store.start()
-        yield self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
-        yield self._history.start()
+        _put_aside_what_is_bad(self._configuration.gateway.state_directory)
+        yield self._store.start().addErrback(_go_on_without)
+        kept = self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
+        yield kept.addErrback(_go_on_without)
+        yield self._history.start().addErrback(_go_on_without)
         yield self._relay.start()
         _allow_connections(self._configuration)
         self._transport.reload(map(TlsTerms.of, self._configuration.providers))
@@ -241,6 +255,7 @@ class Gateway:
         self._admin = reactor.listenTCP(admin.port, site, interface=admin.address)
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self._overload.start()
+        self._writing.start(WRITING_SECONDS)
         self._health.start(self._configuration.providers)
         self._resolving.start(RESOLVING_SECONDS, now=True)
         for listener in self._configuration.listeners:
@@ -260,7 +275,7 @@ class Gateway:
         self._calls.end_all("The gateway is being stopped")
         self._overload.stop()
         self._health.stop()
-        for rounds in (self._resolving, self._expiry):
+        for rounds in (self._resolving, self._expiry, self._writing):
             if rounds.running:
                 rounds.stop()
         if self._admin is not None:
@@ -282,6 +297,21 @@ class Gateway:
         except NotChanged as error:
             for line in error.lines:
                 log.error("the configuration stays as it was: {reason}", reason=line)
+
+    def _write_what_waits(self) -> None:
+        self._log_output.retry()
+        self._cdr.retry()
+
+    def _figures(self) -> Figures:
+        """What the metrics ask for when somebody looks."""
+        return Figures(
+            self._log_output.lost,
+            self._overload.shed,
+            self._overload.lateness,
+            self._health.targets(),
+            Counter(node.is_up for node in self._relay.nodes),
+            tuple(file.standing for file in (self._store, self._peers, self._calls_table, self._cdr)),
+        )
 
     def _renew(self, configuration: Configuration) -> None:
         """Read again what files a configuration names; raises CredentialsError or CertificateError for one of them."""
@@ -338,6 +368,29 @@ def _table(path: Path) -> KeptTable:
     return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
 
 
+def _put_aside_what_is_bad(state: Path) -> None:
+    """Bad files do not keep telephones from working. Raises InUse, for that does."""
+    for name, preparation, look in (
+        ("bindings.sqlite", prepare_bindings, "SELECT * FROM binding"),
+        ("peers.sqlite", prepare, "SELECT * FROM kept"),
+        ("calls.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
+    ):
+        path = state / name
+        aside = put_aside_unless_readable(path, preparation, look)
+        if aside is not None:
+            log.error(
+                "{path} cannot be used: what it held is forgotten, and is {aside} now", path=path, aside=aside.name
+            )
+
+
+def _go_on_without(failure: Failure) -> None:
+    """What is kept only helps: without it calls go on, and writing it is tried again and again."""
+    error = failure.value
+    if not isinstance(error, StoreUnusable) or error.in_use:
+        failure.raiseException()
+    log.error("the gateway goes on without what was kept: {reason}", reason=error)
+
+
 def _allow_connections(configuration: Configuration) -> None:
     """Each connection is an open file, and the usual limit is for interactive programs."""
     files = raise_open_files()
@@ -351,11 +404,16 @@ def _on_hangup(reload: Any) -> None:
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
 
 
-def _give_up(failure: Failure) -> None:
+def _give_up(failure: Failure, log_output: LogOutput) -> None:
     """End the process with status 1: one line for what an operator can mend, a traceback for a bug of ours."""
     if failure.check(*OPERATORS_ERRORS) is not None:
         sys.stderr.write(f"the gateway cannot start: {failure.getErrorMessage()}\n")
     else:
         log.failure("the gateway cannot start", failure)
-    reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+
+    def end() -> None:
+        log_output.close()
+        os._exit(1)
+
+    reactor.addSystemEventTrigger("after", "shutdown", end)
     reactor.callWhenRunning(reactor.stop)

@@ -44,6 +44,10 @@ class WriteBehind(Generic[K, V]):
         self.noted: dict[K, V | None] = {}
         """What is not written yet; None for a key that is to go."""
         self.stopped = False
+        self.failures = 0
+        """Writes so far that failed."""
+        self.is_failing = False
+        """Whether the last one did."""
         self._timer: IDelayedCall | None = None
         self._writing: Deferred[None] | None = None
 
@@ -79,7 +83,9 @@ class WriteBehind(Generic[K, V]):
     def _written(self, result: Failure | None, notes: dict[K, V | None]) -> None:
         self._writing = None
         delay = self._delay
+        self.is_failing = isinstance(result, Failure)
         if isinstance(result, Failure):
+            self.failures += 1
             self._failed(result.value)
             self.noted = notes | self.noted
             delay = RETRY_DELAY

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.config import load
-from gateway.metrics import ListenerCollector, Metrics
+from gateway.metrics import FigureCollector, ListenerCollector, Metrics
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-alerts.yml"])
@@ -20,7 +20,7 @@ def series() -> dict[str, set[str]]:
     """The labels of every series of the gateway's own."""
     found: dict[str, set[str]] = {}
     for metric in vars(Metrics(CollectorRegistry())).values():
-        if isinstance(metric, MetricWrapperBase | ListenerCollector):
+        if isinstance(metric, MetricWrapperBase | ListenerCollector | FigureCollector):
             for described in metric.describe():
                 labels: tuple[str, ...] = getattr(metric, "_labelnames", ()) or getattr(described, "_labelnames", ())
                 if described.type == "histogram":

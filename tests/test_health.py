@@ -86,6 +86,7 @@ def test_server_that_wants_no_requests_is_down() -> None:
     questions.clock.advance(5)
     questions.answer(503)
     assert questions.health.standings() == [("tls 198.51.100.1:5061", False), ("tls 198.51.100.2:5061", True)]
+    assert questions.health.targets() == {("main", True): 1, ("main", False): 1}
 
 
 def test_nothing_is_left_after_the_stop() -> None:

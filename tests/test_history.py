@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from gateway.cdr import FIELDS, CdrFile, detail_record
 from gateway.history import DAY_SECONDS, CallHistory, Row
 from gateway.kept import KeptTable
+from gateway.metrics import KeptFile
 from tests.support.direct_database import DirectDatabase, got
 
 NOW = 1_700_000_000.0
@@ -95,6 +97,49 @@ def test_a_record_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
     cdr = CdrFile(tmp_path / "file")
     cdr.write(detail_record(call(1)))
     cdr.close()
+
+
+def test_what_a_full_disk_does_not_take_waits_whole_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "cdr.jsonl"
+    path.symlink_to("/dev/full")
+    cdr = CdrFile(path)
+    cdr.write({"id": 1})
+    cdr.write({"id": 2})
+    assert cdr.standing == KeptFile("cdr.jsonl", failures=2, is_failing=True)
+    path.unlink()
+    cdr.retry()
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [1, 2]
+    assert cdr.standing == KeptFile("cdr.jsonl", failures=2)
+    cdr.close()
+
+
+def test_of_a_record_that_fits_in_half_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cdr = CdrFile(tmp_path / "cdr.jsonl")
+    cdr.write({"id": 1})
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr("os.write", lambda descriptor, data: write(descriptor, data[:5]))
+        cdr.write({"id": 2})
+    cdr.write({"id": 3})
+    cdr.close()
+    assert [json.loads(line)["id"] for line in (tmp_path / "cdr.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_records_that_nobody_takes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cdr.WAITING", 3)
+    path = tmp_path / "cdr.jsonl"
+    path.symlink_to("/dev/full")
+    cdr = CdrFile(path)
+    for number in range(5):
+        cdr.write({"id": number})
+    path.unlink()
+    cdr.retry()
+    assert [json.loads(line)["id"] for line in path.read_text().splitlines()] == [2, 3, 4]
+
+
+def test_the_length_that_was_measured_counts_more_than_the_clock() -> None:
+    told = detail_record({"answered_at": 100.0, "ended_at": 7_300.0, "seconds": 12.3456})
+    assert told["seconds"] == 12.346
 
 
 @pytest.mark.parametrize("answered_at", [None, "soon"])

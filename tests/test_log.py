@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from twisted.logger import FileLogObserver, Logger, LogLevel
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel
 
-from gateway.log import json_observer, observer_factory, text_observer
+from gateway.log import LogOutput, json_observer, text_observer
 from gateway.redaction import redacted
 
 KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
@@ -124,9 +126,45 @@ def test_json_holds_the_fields() -> None:
     assert entry["fields"] == {"call_id": "abc", "seconds": 1.5, "legs": ["caller"]}
 
 
-def test_twists_log_formats_choose_the_observer() -> None:
-    assert observer_factory("json") is json_observer
-    assert observer_factory("text") is text_observer
+@pytest.mark.parametrize(("log_format", "make_observer"), [("json", json_observer), ("text", text_observer)])
+def test_twists_log_formats_choose_the_lines(log_format: str, make_observer: Observer) -> None:
+    event: LogEvent = {"log_time": 1.0, "log_format": "x"}
+    assert LogOutput(log_format)(io.StringIO()).formatEvent(event) == make_observer(io.StringIO()).formatEvent(event)
+
+
+def test_a_reader_that_stops_is_not_waited_for_and_told_what_it_missed() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    output = LogOutput("text")
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
+        log = Logger("gateway.test", observer=output(stream))
+        for number in range(30_000):
+            log.info("line {number} nonce={nonce}", number=number, nonce=NONCE)
+        assert output.lost > 1_000
+        told = b""
+        while piece := reader.read(65536):
+            told += piece
+            output.retry()
+        lines = told.decode().splitlines()
+        numbers = [int(line.split("line ")[1].split()[0]) for line in lines[:-1]]
+        assert numbers == list(range(len(numbers))), "what was kept is whole and in order"
+        assert len(numbers) + output.lost == 30_000
+        assert lines[-1].endswith(f"{output.lost} lines of the log were lost: whoever reads it does not keep up")
+        assert NONCE not in told.decode()
+
+
+def test_a_log_without_a_reader_or_room_is_nobodys_trouble() -> None:
+    reading, writing = os.pipe()
+    output = LogOutput("json")
+    with os.fdopen(writing, "w") as stream:
+        os.close(reading)
+        Logger("gateway.test", observer=output(stream)).info("nobody reads this")
+        output.close()
+    assert output.lost == 1
+    with Path("/dev/full").open("w") as full:
+        output = LogOutput("json")
+        Logger("gateway.test", observer=output(full)).info("no space for this")
+        assert output.lost >= 1
 
 
 @pytest.mark.parametrize(

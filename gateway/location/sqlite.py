@@ -9,21 +9,24 @@ The file is locked exclusively while it is open, so that two gateways never shar
 latest state of one binding, never a list of changes, so what waits is bounded by the number of bindings.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar, cast
 
 import attrs
 from twisted.enterprise.adbapi import ConnectionPool, Transaction
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.location.binding import Binding
 from gateway.location.memory import Key, MemoryStore
+from gateway.metrics import KeptFile
 from gateway.transport.flow import FlowKey
 from gateway.write_behind import WriteBehind
 
@@ -32,6 +35,9 @@ log = Logger()
 WRITE_DELAY = 0.05
 """Seconds from a change to its write: bursts become one transaction."""
 SCHEMA_VERSION = 2
+
+NOTHING_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
+"""Errors of a file that may still be read."""
 
 _COLUMNS = tuple(field.name for field in attrs.fields(Binding))
 _CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
@@ -51,7 +57,15 @@ Preparation = Callable[[sqlite3.Connection], None]
 
 
 class StoreUnusable(Exception):
-    """The file cannot be used; the message is one line: the file, and why."""
+    """The file cannot be used; the message is one line: the file, and why. ``in_use``: another gateway has it."""
+
+    in_use = False
+
+
+class InUse(StoreUnusable):
+    """Another gateway has the file: nothing may go on without it."""
+
+    in_use = True
 
 
 class Database(Protocol):
@@ -75,8 +89,13 @@ class SqliteStore(MemoryStore):
         self._database = database
         self._behind: WriteBehind[Key, Binding] = WriteBehind(clock, WRITE_DELAY, self._write, self._not_written)
 
+    @property
+    def standing(self) -> KeptFile:
+        """How it stands with the file."""
+        return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
+
     def start(self) -> Deferred[None]:
-        """Read what the file holds; fails with StoreUnusable."""
+        """Read what the file holds; fails with StoreUnusable. It may be gone on with all the same: writes are tried."""
         loaded = self._database.run_interaction(_load)
         loaded.addErrback(self._unusable)
         return loaded.addCallback(self._fill)
@@ -111,11 +130,10 @@ class SqliteStore(MemoryStore):
                 self._behind.note((binding.aor, binding.contact), None)
 
     def _unusable(self, failure: Failure) -> NoReturn:
-        self._behind.stopped = True
-        self._database.close()
         if not isinstance(failure.value, sqlite3.Error | OSError | ValueError):
             failure.raiseException()
-        raise StoreUnusable(f"{self._path}: {_explained(failure.value)}") from None
+        kind = InUse if is_in_use(failure.value) else StoreUnusable
+        raise kind(f"{self._path}: {_explained(failure.value)}") from None
 
 
 class PooledDatabase:
@@ -137,16 +155,31 @@ class PooledDatabase:
         )
 
     def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
-        """See Database."""
+        """See Database. Where nothing can be written, what is there is read all the same."""
         try:
             create_private(self._path)
-        except OSError:
-            return fail()
+        except OSError as error:
+            return self._only_read(work) if error.errno in NOTHING_WRITTEN and self._path.exists() else fail()
         return cast("Deferred[Result]", self._pool.runInteraction(work))
 
     def close(self) -> None:
         """See Database."""
         self._pool.close()
+
+    def _only_read(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """On this thread, and without a lock: the disk takes nothing anyway."""
+        try:
+            with closing(
+                sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            ) as connection:
+                return succeed(work(cast(Transaction, connection.cursor())))
+        except (sqlite3.Error, ValueError):
+            return fail()
+
+
+def is_in_use(error: BaseException) -> bool:
+    """Whether another process has the file."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
 
 
 def create_private(path: Path) -> None:
@@ -167,8 +200,14 @@ def prepare_bindings(connection: sqlite3.Connection) -> None:
     if version not in (0, SCHEMA_VERSION):
         raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
     connection.execute(_CREATE)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    set_version(connection, SCHEMA_VERSION)
     connection.commit()
+
+
+def set_version(connection: sqlite3.Connection, version: int) -> None:
+    """Note the version of the tables, unless it stands there: a full disk must not keep us from reading."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] != version:
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _load(transaction: Transaction) -> list[Binding]:
@@ -199,7 +238,7 @@ def _binding(row: Row) -> Binding:
 
 def _explained(error: BaseException) -> str:
     text = str(error)
-    if "locked" in text:
+    if is_in_use(error):
         return "is in use by another gateway"
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror}"

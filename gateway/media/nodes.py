@@ -108,13 +108,20 @@ def _rtpengine(reactors: Reactors, written: str) -> Node:
     return Node(f"rtpengine {address}", client, weight=int(weight or 1))
 
 
+def _is_read_only(directory: Path) -> bool:
+    """Whether its file system was mounted so, or became so after an error of the disk."""
+    return directory.exists() and bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
+
+
 def _socket_directory(state_directory: Path) -> Path:
     """Made if need be, for this user alone, and rid of sockets that nobody answers at.
 
-    A state directory with a long path has them in the directory for temporary files, under a name of its own.
+    A state directory with a long path, or one that nothing can be written to, has them in the directory for temporary
+    files, under a name of its own.
     """
     directory = state_directory / "media"
-    if len(os.fsencode(directory)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH:
+    is_long = len(os.fsencode(directory)) + LONGEST_SOCKET_NAME > LONGEST_SOCKET_PATH
+    if is_long or _is_read_only(state_directory):
         named = sha256(os.fsencode(state_directory)).hexdigest()[:12]
         directory = Path(tempfile.gettempdir()) / f"gateway-{os.getuid()}-{named}"
     try:

@@ -111,7 +111,8 @@ class PeerMemory:
         seen, now = self._peers.get(peer), self._now()
         if seen is None:
             return Capability()
-        lacks_tls = _is_within(seen.lacked_tls_at, LACK_SECONDS, now)
+        # Noted before the clock was set back, a lack must not count until the clock comes by again.
+        lacks_tls = _is_within(seen.lacked_tls_at, LACK_SECONDS, now) and (seen.lacked_tls_at or 0.0) <= now
         did_tls = _is_within(seen.did_tls_at, REMEMBERED_SECONDS, now)
         did_srtp = _is_within(seen.did_srtp_at, REMEMBERED_SECONDS, now)
         if did_tls or not lacks_tls:

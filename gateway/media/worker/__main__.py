@@ -15,7 +15,9 @@ import signal
 import sys
 from pathlib import Path
 from time import monotonic
+from typing import TextIO, cast
 
+from gateway.line_output import LineOutput
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.interfaces import Interfaces
@@ -101,6 +103,8 @@ class Worker:
 def main(arguments: list[str] | None = None) -> int:
     """Run a worker; 0 when it ended in order, 1 when it could not start."""
     options = _parser().parse_args(arguments)
+    # Whoever reads what is printed may stop reading, or be gone: packets do not wait for that.
+    sys.stderr = cast(TextIO, LineOutput(sys.stderr))
     _raise_file_limit()
     if os.getpgrp() != os.getpid():
         os.setsid()

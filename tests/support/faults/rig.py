@@ -75,7 +75,7 @@ class Rig:
         self.log = directory / "gateway.log"
         self.provider = Provider(hosts.provider, hosts.port(hosts.provider))
         self.phones, self.trunk, self.admin = (hosts.port(hosts.gateway) for _ in range(3))
-        first = hosts.port(hosts.gateway, 40)
+        first = self.first_media_port = hosts.port(hosts.gateway, 400)
         self.configuration = directory / "gateway.toml"
         self.configuration.write_text(
             CONFIGURATION.format(
@@ -84,7 +84,7 @@ class Rig:
                 trunk=self.trunk,
                 admin=self.admin,
                 first=first,
-                last=first + 39,
+                last=first + 399,
                 provider=hosts.provider,
                 provider_port=self.provider.port,
             )
@@ -130,7 +130,7 @@ class Rig:
 
     def is_ready(self) -> bool:
         """Whether calls would find a media worker."""
-        return bool(self.workers())
+        return 'gateway_media_relays{state="up"} 1.0' in (self.fetch("/metrics") or "")
 
     def text(self) -> str:
         """Its log so far."""
@@ -160,14 +160,14 @@ class Rig:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def workers(self) -> list[int]:
-        """Process ids of the media workers of this state directory."""
+        """Process ids of the media workers that have its ports."""
         found = []
         for entry in Path("/proc").iterdir():
             try:
                 line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
             except OSError:
                 continue
-            if b"gateway.media.worker" in line and f"{self.state}/".encode() in line:
+            if b"gateway.media.worker" in line and f"--ports={self.first_media_port}-".encode() in line:
                 found.append(int(entry.name))
         return found
 
@@ -183,7 +183,7 @@ class Rig:
         self.process.wait()
 
     def stop(self, seconds: float = 10) -> int:
-        """As a service manager does; its exit status. A gateway that does not end is a failure."""
+        """As a service manager does; its exit status (twist ends by the signal that it got)."""
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(seconds)

@@ -1,0 +1,112 @@
+"""Writing lines to whoever reads them, and never waiting for it.
+
+A log goes to a pipe more often than not (a container's engine, a service manager). When its reader stops, the pipe is
+full after 64 KiB, and the next write would stop this process until the reader comes back: no call, no ping, no timer.
+So a line is written only where there is room for it; else it waits here, and beyond WAITING bytes it is counted and let
+go of. The loss is told as soon as there is room.
+
+    write(text) -> waiting -> (poll: room for a piece?) -> os.write            retry(): again, now and then
+                      `- full: counted, told later
+
+Linux says that a pipe can be written when PIECE bytes fit it (pipe(7)): a piece of that size never blocks. Files are
+always ready. Not here: what a line looks like (log).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+PIECE: Final = 4096
+"""Bytes that a pipe takes without blocking once it takes anything (PIPE_BUF)."""
+WAITING: Final = 1024 * 1024
+"""Bytes that wait for a reader at most."""
+AT_THE_END: Final = 2.0
+"""Seconds that the last lines are waited for."""
+
+
+class Stream(Protocol):
+    """A stream of the system's, such as sys.stdout."""
+
+    def fileno(self) -> int: ...
+
+
+class LineOutput:
+    """Lines to a stream. ``told`` makes the line that says how many were lost."""
+
+    def __init__(self, stream: Stream, told: Callable[[int], str] = lambda count: f"{count} lines were lost\n") -> None:
+        self.lost = 0
+        """Lines so far that nobody read in time, or that could not be written."""
+        self._descriptor = stream.fileno()
+        self._told = told
+        self._untold = 0
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._poll = select.poll()
+        self._poll.register(self._descriptor, select.POLLOUT)
+
+    def write(self, text: str) -> None:
+        """Write a line now, later or never, but do not wait. Raises nothing."""
+        data = text.encode("utf-8", "backslashreplace")
+        if self._size + len(data) > WAITING:
+            self._lose(1)
+        else:
+            self._put(data)
+        self.retry()
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def retry(self) -> None:
+        """Write what waits, as far as there is room."""
+        while self._waiting and self._has_room():
+            if not self._write_piece():
+                return
+        if self._untold and not self._waiting and self._has_room():
+            self._tell()
+
+    def close(self) -> None:
+        """Write what waits, if that is done soon."""
+        deadline = time.monotonic() + AT_THE_END
+        self.retry()
+        while self._waiting and (left := deadline - time.monotonic()) > 0:
+            self._poll.poll(left * 1000)
+            self.retry()
+
+    def _put(self, data: bytes) -> None:
+        self._waiting.append(data)
+        self._size += len(data)
+
+    def _has_room(self) -> bool:
+        events = self._poll.poll(0)
+        return bool(events) and bool(events[0][1] & (select.POLLOUT | select.POLLERR))
+
+    def _write_piece(self) -> bool:
+        """The next piece, if it can be written now; one that never can (no reader, no space) takes its line with it."""
+        line = self._waiting.popleft()
+        try:
+            written = os.write(self._descriptor, line[:PIECE])
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            written = len(line)
+            self._lose(1)
+        self._size -= written
+        if written < len(line):
+            self._waiting.appendleft(line[written:])
+        return written > 0
+
+    def _tell(self) -> None:
+        try:
+            os.write(self._descriptor, self._told(self._untold).encode())
+            self._untold = 0
+        except OSError:  # tried again with the next line
+            return
+
+    def _lose(self, count: int) -> None:
+        self.lost += count
+        self._untold += count
