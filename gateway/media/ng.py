@@ -5,6 +5,9 @@ requests. The same client speaks UNIX datagrams (our workers) and UDP (rtpengine
 (fields.py).
 
     request(fields) --datagram--> relay --reply--> Deferred fires: a dictionary, or RelayFailure (refused, no answer)
+
+A datagram costs more than most requests: both sides wake up for it. So our workers take several requests in one, with a
+NUL between, which JSON cannot have, and answer them likewise. What nobody waits for (delete) waits for the next one.
 """
 
 from __future__ import annotations
@@ -12,12 +15,12 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import MessageLengthError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 from twisted.internet.protocol import DatagramProtocol
@@ -32,6 +35,16 @@ UNIX_WINDOW: Final = 8
 drops the rest: the copies of a burst would come as a burst again, and most of it would fail."""
 UDP_WINDOW: Final = 1_000
 MAXIMUM_DATAGRAM: Final = 262_144
+GATHERED_BYTES: Final = 50_000
+"""What is larger gets no more requests beside it."""
+BETWEEN: Final = b"\0"
+"""Stands between requests, or replies, in one datagram."""
+PATIENT: Final = frozenset({"delete"})
+"""Commands that nobody waits for."""
+PATIENCE_SECONDS: Final = 0.05
+"""How long they wait for the next request, to go before it in the same datagram."""
+CLOCK_ERROR_SECONDS: Final = 0.001
+"""What is due so soon is due."""
 
 Reply: TypeAlias = dict[str, JSON]
 Listen: TypeAlias = Callable[[DatagramProtocol], IListeningPort]
@@ -46,8 +59,9 @@ class _Request:
     datagram: bytes = attrs.field(repr=False)
     command: str
     waiting: Deferred[Reply]
-    attempt: int = 0
-    timer: IDelayedCall | None = None
+    due: float
+    """When the next copy is to be sent, in the clock's seconds."""
+    copies: int = 0
 
 
 class NgClient(DatagramProtocol):
@@ -59,13 +73,19 @@ class NgClient(DatagramProtocol):
         self.target = target
         self.window = UDP_WINDOW
         """Requests under way at once."""
+        self.gathers = False
+        """Whether the relay takes several requests in one datagram. Set by who has heard so."""
         self._own = own
         self._clock = clock
         self._listen = listen
         self._port: IListeningPort | None = None
         self._requests: dict[str, _Request] = {}
-        self._under_way: set[str] = set()
+        self._patient: list[str] = []
+        """Not sent yet: these go with the next that is urgent."""
         self._waiting: deque[str] = deque()
+        """For room."""
+        self._under_way: set[str] = set()
+        self._timer: IDelayedCall | None = None
         self._prefix = secrets.token_hex(6)
         self._number = 0
 
@@ -75,29 +95,45 @@ class NgClient(DatagramProtocol):
             self._port = self._listen(self)
 
     def stop(self) -> None:
-        """Close the socket and fail every outstanding request."""
+        """Close the socket and fail every outstanding request; what was patient is sent."""
+        self._hurry()
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
         if self._own is not None:
             self._own.unlink(missing_ok=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for cookie in list(self._requests):
             self._end(cookie).waiting.errback(RelayFailure("the relay's client was stopped"))
 
     def request(self, fields: Mapping[str, JSON]) -> Deferred[Reply]:
         """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer in three seconds."""
         self._number += 1
-        cookie = f"{self._prefix}_{self._number}"
+        cookie, command = f"{self._prefix}_{self._number}", str(fields.get("command"))
+        if self._port is None:
+            return fail(self._silence(command))
         waiting: Deferred[Reply] = Deferred(lambda _: self._cancel(cookie))
-        body = json.dumps(fields).encode()
-        self._requests[cookie] = _Request(cookie.encode() + b" " + body, str(fields.get("command")), waiting)
-        self._send(cookie)
+        datagram = b"%s %s" % (cookie.encode(), json.dumps(fields).encode())
+        due = self._clock.seconds() + PATIENCE_SECONDS
+        self._requests[cookie] = request = _Request(datagram, command, waiting, due)
+        self._patient.append(cookie)
+        if command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
+            self._hurry()
+        self._wake(request.due)
         return waiting
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
+        if addr == self.target:
+            for reply in datagram.split(BETWEEN) if self.gathers else (datagram,):
+                self._receive(reply)
+            self._fill()
+
+    def _receive(self, datagram: bytes) -> None:
         cookie, _, body = datagram.partition(b" ")
         name = cookie.decode("ascii", "replace")
-        if addr != self.target or name not in self._requests:
+        if name not in self._requests:
             return  # a reply to a copy of what was answered already, or a stranger's
         reply = _decoded(body)
         if reply is None:
@@ -108,48 +144,81 @@ class NgClient(DatagramProtocol):
         else:
             request.waiting.callback(reply)
 
-    def _send(self, cookie: str) -> None:
-        request = self._requests[cookie]
-        if self._port is None or request.attempt == len(RETRY_SECONDS):
-            self._end(cookie).waiting.errback(RelayFailure(f"{request.command}: the relay at {self.target} is silent"))
-            return
-        request.timer = self._clock.callLater(RETRY_SECONDS[request.attempt], self._send, cookie)
-        request.attempt += 1
-        if cookie in self._under_way:
-            self._write(request)
-        elif request.attempt == 1:
-            self._waiting.append(cookie)
-            self._fill()
+    def _hurry(self) -> None:
+        """No request may wait for others any longer."""
+        patient, self._patient = self._patient, []
+        due = self._clock.seconds() + RETRY_SECONDS[0]
+        for cookie in patient:
+            request = self._requests.get(cookie)
+            if request is not None:
+                request.copies, request.due = 1, due
+                self._waiting.append(cookie)
+        self._fill()
 
     def _fill(self) -> None:
         """Send what waits, while there is room; what was answered or given up meanwhile makes none."""
-        while self._waiting and len(self._under_way) < self.window and self._port is not None:
+        batch: list[_Request] = []
+        while self._waiting and len(self._under_way) < self.window:
             cookie = self._waiting.popleft()
             request = self._requests.get(cookie)
-            if request is not None:
-                self._under_way.add(cookie)
-                self._write(request)
+            if request is None:
+                continue
+            self._under_way.add(cookie)
+            batch.append(request)
+            if not self.gathers or sum(len(one.datagram) for one in batch) > GATHERED_BYTES:
+                self._write(batch)
+                batch = []
+        if batch:
+            self._write(batch)
 
-    def _write(self, request: _Request) -> None:
+    def _write(self, batch: Sequence[_Request]) -> None:
         try:
             assert self.transport is not None
             # IUDPTransport knows IP addresses only; a UNIX port takes a path.
-            self.transport.write(request.datagram, self.target)  # type: ignore[arg-type]
+            self.transport.write(BETWEEN.join(one.datagram for one in batch), self.target)  # type: ignore[arg-type]
         except (OSError, MessageLengthError) as error:  # nobody has the socket open now; it may come back
             log.debug(
-                "NG {command} not sent to {target}: {error}", command=request.command, target=self.target, error=error
+                "NG {command} not sent to {target}: {error}", command=batch[0].command, target=self.target, error=error
             )
+
+    def _wake(self, due: float) -> None:
+        """Look after the requests then, if not earlier: one timer for all, that most replies come before."""
+        if self._timer is not None:
+            if self._timer.getTime() <= due:
+                return
+            self._timer.cancel()
+        self._timer = self._clock.callLater(max(due - self._clock.seconds(), 0.0), self._expire)
+
+    def _expire(self) -> None:
+        """Send what was patient, copies of what has no reply, and give up what had its copies."""
+        self._timer = None
+        now = self._clock.seconds()
+        for cookie, request in list(self._requests.items()):
+            if request.due > now + CLOCK_ERROR_SECONDS or cookie not in self._requests:
+                continue
+            if request.copies == 0:
+                self._hurry()
+            elif request.copies == len(RETRY_SECONDS):
+                self._end(cookie).waiting.errback(self._silence(request.command))
+            else:
+                request.due = now + RETRY_SECONDS[request.copies]
+                request.copies += 1
+                if cookie in self._under_way:
+                    self._write([request])
+        self._fill()
+        if self._requests:
+            self._wake(min(request.due for request in self._requests.values()))
+
+    def _silence(self, command: str) -> RelayFailure:
+        return RelayFailure(f"{command}: the relay at {self.target} is silent")
 
     def _cancel(self, cookie: str) -> None:
         self._end(cookie)
+        self._fill()
 
     def _end(self, cookie: str) -> _Request:
-        request = self._requests.pop(cookie)
-        if request.timer is not None and request.timer.active():
-            request.timer.cancel()
         self._under_way.discard(cookie)
-        self._fill()
-        return request
+        return self._requests.pop(cookie)
 
 
 def unix_client(clock: IReactorTime, unix: IReactorUNIXDatagram, own: Path, target: Path) -> NgClient:

@@ -76,6 +76,8 @@ class Node:
             self._worker.start()
         reply = await self.client.request({"command": "list", "limit": self._list_limit})
         self._answered()
+        # A worker that runs since before an upgrade may not.
+        self.client.gathers = reply.get("gathers") is True
         # An rtpengine may serve others as well: only a worker's calls are ours for sure.
         found = _names(reply.get("calls")) if self._worker is not None else ()
         self._confirmed.update(found)

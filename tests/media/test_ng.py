@@ -7,7 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gateway.media.ng import RETRY_SECONDS, UNIX_WINDOW, Reply
+from gateway.media.ng import BETWEEN, PATIENCE_SECONDS, RETRY_SECONDS, UNIX_WINDOW, Reply
 from gateway.media.relay import RelayFailure, RelayRefusal
 from tests.support.media_nodes import TARGET, Wire
 
@@ -67,7 +67,76 @@ def test_a_burst_waits_for_room_in_the_relay_s_queue(wire: Wire, clock: Clock) -
         wire.reply(wire.sent[number])
     assert found == [[{"result": "ok"}]] * (3 * UNIX_WINDOW)
     assert len(wire.sent) == 3 * UNIX_WINDOW
+    clock.advance(RETRY_SECONDS[0])
     assert not clock.getDelayedCalls()
+
+
+@pytest.fixture
+def gathering(wire: Wire) -> Wire:
+    wire.client.window, wire.client.gathers = UNIX_WINDOW, True
+    return wire
+
+
+def test_a_patient_request_goes_with_the_next_and_before_it(gathering: Wire) -> None:
+    found = [outcome(gathering.client.request({"command": "delete"})) for _ in range(2)]
+    assert not gathering.sent
+    found.append(outcome(gathering.client.request({"command": "offer"})))
+    (datagram,) = gathering.sent
+    requests = datagram.split(BETWEEN)
+    assert [gathering.fields(request)["command"] for request in requests] == ["delete", "delete", "offer"]
+    gathering.client.datagramReceived(
+        BETWEEN.join(request.partition(b" ")[0] + b' {"result": "ok"}' for request in requests), TARGET
+    )
+    assert found == [[{"result": "ok"}]] * 3
+
+
+def test_a_patient_request_does_not_wait_long(gathering: Wire, clock: Clock) -> None:
+    found = outcome(gathering.client.request({"command": "delete"}))
+    clock.advance(PATIENCE_SECONDS)
+    assert gathering.commands() == ["delete"]
+    for seconds in RETRY_SECONDS:
+        assert not found
+        clock.advance(seconds)
+    assert "silent" in reason(found)
+    assert gathering.commands() == ["delete"] * len(RETRY_SECONDS)
+    assert not clock.getDelayedCalls()
+
+
+def test_many_patient_requests_are_sent_with_as_many_in_a_datagram_as_there_is_room(gathering: Wire) -> None:
+    found = [outcome(gathering.client.request({"command": "delete"})) for _ in range(20)]
+    found.append(outcome(gathering.client.request({"command": "offer"})))
+    for number in range(3):
+        cookies = [request.partition(b" ")[0] for request in gathering.sent[number].split(BETWEEN)]
+        replies = BETWEEN.join(cookie + b' {"result": "ok"}' for cookie in cookies)
+        gathering.client.datagramReceived(replies, TARGET)
+    assert found == [[{"result": "ok"}]] * 21
+    assert len(gathering.sent) == 3
+
+
+def test_a_cancelled_patient_request_is_not_sent(gathering: Wire, clock: Clock) -> None:
+    waiting = gathering.client.request({"command": "delete"})
+    outcome(waiting)
+    waiting.cancel()
+    clock.advance(10)
+    assert not gathering.sent
+
+
+def test_stopping_sends_what_is_patient(gathering: Wire, clock: Clock) -> None:
+    found = outcome(gathering.client.request({"command": "delete"}))
+    gathering.client.stop()
+    assert gathering.commands() == ["delete"]
+    assert "stopped" in reason(found)
+    assert not clock.getDelayedCalls()
+
+
+def test_a_relay_that_takes_one_request_a_datagram_gets_one(wire: Wire) -> None:
+    """rtpengine: a delete does not wait for others there, nor go with them."""
+    wire.client.window = 1
+    for command in ("delete", "offer"):
+        outcome(wire.client.request({"command": command}))
+    assert wire.commands() == ["delete"]
+    wire.reply(wire.sent[0])
+    assert wire.commands() == ["delete", "offer"]
 
 
 def test_who_waits_for_room_waits_no_longer_than_others(wire: Wire, clock: Clock) -> None:

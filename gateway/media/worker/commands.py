@@ -112,9 +112,10 @@ class Commands:
         return {"result": "ok", **call_report(self._call(fields), self._plant.clock.now)}
 
     def list_calls(self, fields: Fields) -> Result:
+        """`gathers`: requests may come several in a datagram (control.py), which whoever asks cannot know."""
         limit = fields.get("limit")
         number = int(limit) if isinstance(limit, int | str) and str(limit).isdigit() else DEFAULT_LIST
-        return {"result": "ok", "calls": list(self.calls)[:number]}
+        return {"result": "ok", "calls": list(self.calls)[:number], "gathers": True}
 
     def statistics(self, _fields: Fields) -> Result:
         totals = self.totals()

@@ -20,6 +20,8 @@ from gateway.media.worker.loop import Clock
 
 MAXIMUM_REQUEST: Final = 131_072
 MAXIMUM_COOKIE: Final = 128
+BETWEEN: Final = b"\0"
+"""JSON cannot have it; bencoding can."""
 REMEMBERED: Final = 512
 """Replies kept for requests that come again."""
 
@@ -75,21 +77,28 @@ class Control:
         """When a request came last, in the clock's seconds."""
 
     def receive(self) -> None:
-        """One datagram."""
+        """One datagram. Requests in JSON may come together, with a NUL between, and are answered together."""
         try:
             data, source = self.socket.recvfrom(MAXIMUM_REQUEST)
         except OSError:
             return
-        cookie, space, body = data.partition(b" ")
+        is_json = data.partition(b" ")[2].startswith(b"{")
+        replies = [self._answer(one, source) for one in (data.split(BETWEEN) if is_json else (data,))]
+        found = [reply for reply in replies if reply is not None]
+        if found:
+            self._send(BETWEEN.join(found), source)
+
+    def _answer(self, request: bytes, source: object) -> bytes | None:
+        cookie, space, body = request.partition(b" ")
         if not space or not 0 < len(cookie) <= MAXIMUM_COOKIE or not source:
             self.dropped += 1
-            return
+            return None
         self.heard = self._clock.now
         reply = self._replies.get((source, cookie))
         if reply is None:
             reply = cookie + b" " + self._execute(body)
             self._remember((source, cookie), reply)
-        self._send(reply, source)
+        return reply
 
     def _execute(self, body: bytes) -> bytes:
         is_json = not body.startswith(b"d")

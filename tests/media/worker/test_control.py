@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.config import Side
 from gateway.media import fields
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import JSON, Encryption, Terms
 from gateway.media.worker import bencode
 from tests.support.media_party import SUITES, Party, media_lines
-from tests.support.media_relays import others, own_address, worker
+from tests.support.media_relays import Ng, others, own_address, worker
 
 
 def test_bencoding_is_answered_in_bencoding_and_json_in_json(tmp_path: Path, phone: Party) -> None:
@@ -55,3 +57,17 @@ def test_a_port_that_is_taken_is_opened_later(tmp_path: Path) -> None:
             taken.close()
             time.sleep(0.5)
             assert asked.request({"command": "ping"}) == {"result": "pong"}
+
+
+def test_requests_in_json_may_come_together_and_are_answered_together_in_order(ng: Ng, phone: Party) -> None:
+    offer = fields.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.NONE))
+    requests: list[Mapping[str, JSON]] = [{"command": "ping"}, offer, {"command": "nothing"}, fields.delete("c")]
+    datagram = b"\0".join(b"t%d " % number + json.dumps(one).encode() for number, one in enumerate(requests))
+    for _ in range(2):  # the copy gets the same replies, and is not done again
+        ng.send(datagram + b"\0nonsense\0t9 ")
+        replies = [reply.partition(b" ") for reply in ng.receive().split(b"\0")]
+        assert [cookie for cookie, _, _ in replies] == [b"t0", b"t1", b"t2", b"t3", b"t9"]
+        found = [json.loads(body) for _, _, body in replies]
+        assert [reply["result"] for reply in found] == ["pong", "ok", "error", "ok", "error"]
+        assert "warning" not in found[3]
+    assert ng.request({"command": "list"})["calls"] == []
