@@ -81,7 +81,7 @@ class CalleeLeg(Leg):
             return
         self._abandoned = True
         if self._transaction is not None and not self._finished:
-            self._transaction.cancel(fields)
+            self._transaction.cancel(fields, self.note_cancel)
         self._close_early()
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from gateway.b2bua.record import CallRecord, Direction, LegName
 from gateway.b2bua.stack import Stack
 from gateway.config import Provider, Side
 from gateway.dialog.dialog import key_of
+from gateway.location.binding import Binding
 from gateway.media.relay import JSON, Encryption
 from gateway.metrics import Metrics
 from gateway.policy import Refusal
@@ -170,7 +171,7 @@ class Calls:
             direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
             domain=route.domain.name,
             caller=_named(invite.from_),
-            callee=_named(invite.to),
+            callee=_called(invite.to, route.binding),
             started_at=stack.now(),
         )
         user = invite.from_.uri.user or ""
@@ -223,6 +224,12 @@ class Calls:
         )
         self._releasing.add(releasing)
         return releasing.addCallback(lambda _: self._releasing.discard(releasing))
+
+
+def _called(party: NameAddress, binding: Binding | None) -> str:
+    """Who is called. A provider that repeats the Contact it was given in To names our token, which tells nobody who."""
+    is_token = binding is not None and party.uri.user == binding.token
+    return binding.aor if binding is not None and is_token else _named(party)
 
 
 def _named(party: NameAddress) -> str:

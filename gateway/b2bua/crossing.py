@@ -105,7 +105,7 @@ class Crossing:
     def _cancelled(self) -> None:
         """The origin gave its INVITE up. The peer's final response goes back: 487, or what was faster."""
         if self._sent is not None:
-            self._sent.cancel()
+            self._sent.cancel((), self._peer.note_cancel)
 
     def _send(self, body: bytes) -> None:
         if self._transaction.is_cancelled:
@@ -125,7 +125,7 @@ class Crossing:
         if self._is_invite:
             # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
             # CANCEL has a time-out of its own, whatever has become of the call meanwhile.
-            self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel)
+            self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel, (), self._peer.note_cancel)
 
     def _respond(self, response: Response, body: bytes) -> None:
         if response.status >= 200:

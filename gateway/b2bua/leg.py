@@ -284,6 +284,10 @@ class Leg:
         """Write a request that was answered below this leg (CANCEL) into the ladder."""
         self._note(Passage.RECEIVED, request)
 
+    def note_cancel(self, cancel: Request) -> None:
+        """Write a CANCEL that leaves into the ladder."""
+        self._note(Passage.SENT, cancel)
+
     def note_received(self, response: Response) -> None:
         """Take note of a response of this leg: the ladder has it, and the session timer."""
         self.session.response_came(response)

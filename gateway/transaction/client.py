@@ -38,6 +38,7 @@ class ClientTransaction(Transaction):
     __slots__ = (
         "_ack",
         "_cancel_headers",
+        "_cancel_leaves",
         "_data",
         "_failure",
         "_narrow",
@@ -61,6 +62,7 @@ class ClientTransaction(Transaction):
         self._data = request.to_bytes()
         self._ack = b""
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
+        self._cancel_leaves: Callable[[Request], None] | None = None
         self._failure = FLOW_CLOSED
         self._narrow: tuple[Surroundings, Flow] | None = None
         self._unwatch: Callable[[], None] | None = None
@@ -101,14 +103,15 @@ class ClientTransaction(Transaction):
         if self._state is State.ACCEPTED:
             self._request = None
 
-    def cancel(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def cancel(self, headers: Iterable[tuple[str, str]] = (), leaves: Callable[[Request], None] | None = None) -> None:
         """Cancel an INVITE that has no final response: with a CANCEL as soon as there is a provisional one (9.1).
 
         The user hears the end as ever: usually 487, perhaps a 2xx that was faster, or a time-out 64*T1 after the
-        CANCEL. headers are added to the CANCEL. Nothing happens to other requests, or the second time.
+        CANCEL. headers are added to the CANCEL, and leaves is called with it when it is sent, if it ever is. Nothing
+        happens to other requests, or the second time.
         """
         if self._cancel_headers is None:
-            self._cancel_headers = tuple(headers)
+            self._cancel_headers, self._cancel_leaves = tuple(headers), leaves
             self.happen(Event.CANCEL)
 
     def receive(self, response: Response) -> None:
@@ -162,6 +165,8 @@ class ClientTransaction(Transaction):
 
     def _send_cancel(self, _message: Message | None) -> None:
         cancel = make_cancel(self.request, self._cancel_headers or ())
+        if self._cancel_leaves is not None:
+            self._cancel_leaves(cancel)
         self._surroundings.directory.start_cancel(cancel, self.flow, self.branch)
 
     def _pass_response(self, response: Message | None) -> None:

@@ -36,6 +36,23 @@ def test_inbound_call_reaches_the_phone_of_the_token() -> None:
     ladder.ends_clean()
 
 
+def test_record_names_who_is_called_and_not_the_token() -> None:
+    """Asterisk writes the Contact it was given into To as well."""
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com;transport=tls", SAVP)
+    invite.headers.set("To", "<sip:alice-1@gw.example.com;transport=tls>")
+    ladder.provider.sends(invite)
+    assert next(ladder.calls.records()).callee == "sip:alice@example.com"
+
+
+def test_record_names_the_number_that_was_dialled() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com;transport=tls", SAVP)
+    invite.headers.set("To", "<sip:+4930123456@example.com>")
+    ladder.provider.sends(invite)
+    assert next(ladder.calls.records()).callee == "sip:+4930123456@example.com"
+
+
 def test_late_offer_inbound_is_offered_with_srtp() -> None:
     ladder = Ladder()
     invite = ladder.provider.invite("sip:alice-1@gw.example.com", b"")

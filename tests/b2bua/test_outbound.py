@@ -93,6 +93,8 @@ def test_cancel_while_ringing() -> None:
     ladder.provider.receives("ACK")
     record = next(ladder.calls.records())
     assert (record.state, record.status, record.verdict) == ("ended", 487, "UNANSWERED")
+    cancels = [(str(step.leg), str(step.passage)) for step in record.ladder if step.what == "CANCEL"]
+    assert cancels == [("caller", "received"), ("callee", "sent")]
     ladder.ends_clean()
 
 
