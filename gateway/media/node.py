@@ -14,7 +14,9 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.media import fields
 from gateway.media.ng import NgClient, Reply
+from gateway.media.quality import PartySides, from_rtpengine
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.supervision import WorkerProcess
 
@@ -45,6 +47,7 @@ class Node:
         self.gone: Callable[[Node, tuple[str, ...], str], None] = _nobody_cares
         self._worker = worker
         self._confirmed: set[str] = set()
+        self._sides: dict[str, PartySides] = {}
         self._unlisted: list[str] = []
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
@@ -94,9 +97,31 @@ class Node:
         """The `sdp` of the reply to an offer or answer."""
         return self.client.request(fields).addCallback(self._rewritten, call)
 
+    def begin(self, call: str, asked: dict[str, JSON]) -> None:
+        """A new call goes here, with that offer."""
+        self.calls.add(call)
+        if self._worker is None:
+            self._sides[call] = PartySides.of_offer(asked)
+
+    def query(self, call: str) -> Deferred[Reply]:
+        """The call's report, in a worker's form."""
+        waiting = self.client.request({"command": "query", "call-id": call})
+        sides = self._sides.get(call)
+        return waiting if sides is None else waiting.addCallback(from_rtpengine, sides)
+
+    def end(self, call: str) -> Deferred[Reply]:
+        """End the call; its last report. An rtpengine tells it only before the end, and may have ended the call."""
+        if self._worker is not None:
+            return self.client.request(fields.delete(call))
+        return self.query(call).addErrback(_ignore).addCallback(self._delete, call)
+
+    def _delete(self, report: Reply | None, call: str) -> Deferred[Reply]:
+        return self.client.request(fields.delete(call)).addCallback(lambda _: report or {})
+
     def forget(self, call: str) -> None:
         self.calls.discard(call)
         self._confirmed.discard(call)
+        self._sides.pop(call, None)
 
     def ping(self) -> None:
         """See whether it is up."""

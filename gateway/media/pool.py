@@ -88,7 +88,7 @@ class RelayPool:
         if node is None:
             return fail(RelayFailure("no media relay answers"))
         self._calls[call] = node
-        node.calls.add(call)
+        node.begin(call, asked)
         return node.rewrite(call, asked).addErrback(self._begin_elsewhere, call, asked, (*tried, node))
 
     def _begin_elsewhere(
@@ -112,10 +112,9 @@ class RelayPool:
 
     def delete(self, call: str) -> Deferred[dict[str, JSON]]:
         """End the call's media, and give its last report. Never fails: a relay that is silent drops the call itself."""
-        node = self._forget(call)
-        if node is None or not node.is_up:
-            return succeed({})
-        waiting = node.client.request(fields.delete(call))
+        node = self._calls.get(call)
+        waiting = node.end(call) if node is not None and node.is_up else succeed({})
+        self._forget(call)
         return waiting.addCallbacks(self._observe, lambda failure: _log_failure(failure, call))
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
@@ -123,7 +122,7 @@ class RelayPool:
         node = self._calls.get(call)
         if node is None:
             return fail(RelayFailure("query: the call has no media"))
-        return node.client.request({"command": "query", "call-id": call})
+        return node.query(call)
 
     def _least_loaded(self, but: tuple[Node, ...] = ()) -> Node | None:
         up = (node for node in self.nodes if node.is_up and node not in but)
@@ -142,13 +141,18 @@ class RelayPool:
 
     def _lose(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
         gone = tuple(call for call in calls if self._calls.get(call) is node)
-        for call in gone:
-            self._forget(call)
-        if gone:
-            log.warn(
-                "media of {count} calls at {node} is lost: {reason}", count=len(gone), node=node.name, reason=reason
-            )
-            (self.ended if node.is_up else self.lost)(gone)
+        if not gone:
+            return
+        log.warn("media of {count} calls at {node} is lost: {reason}", count=len(gone), node=node.name, reason=reason)
+        if node.is_up:
+            # It ended them, and has a last word on each, which the owner gets from `delete`.
+            self.ended(gone)
+            for call in set(gone).intersection(self._calls):
+                self.delete(call)
+        else:
+            for call in gone:
+                self._forget(call)
+            self.lost(gone)
 
     def _ping(self) -> None:
         for node in self.nodes:

@@ -1,12 +1,13 @@
 """The quality of an ended call's streams, from a relay's last word on them into the metrics.
 
 A worker's reply to `delete` is the call's report: one observation a direction is added for each call, none for a
-packet. rtpengine's reply says nothing of quality.
+packet. An rtpengine's report is brought into the same form. It knows of quality what the parties' RTCP told it, by
+SSRC; of a call without RTCP, nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -33,6 +34,47 @@ class StreamQuality:
     round_trip: float | None
     """Seconds, between the relay and the party that sent the stream."""
     is_one_way: bool
+
+
+@attrs.frozen
+class PartySides:
+    """Which side of the gateway the parties of a call are on: an rtpengine does not know."""
+
+    tag: str
+    """Of the first offerer."""
+    offerer: JSON
+    answerer: JSON
+
+    @classmethod
+    def of_offer(cls, asked: Mapping[str, JSON]) -> PartySides:
+        """By the `offer` command's own words."""
+        sides = _values(asked, "direction") or [None, None]
+        return cls(str(asked["from-tag"]), sides[0], sides[1])
+
+
+def from_rtpengine(report: dict[str, JSON], sides: PartySides) -> dict[str, JSON]:
+    """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`."""
+    known, parties = report.get("SSRC"), report.get("tags")
+    for tag, party in parties.items() if isinstance(parties, dict) else ():
+        if not isinstance(party, dict):
+            continue
+        party["side"] = sides.offerer if tag == sides.tag else sides.answerer
+        for media in _values(party, "medias"):
+            for stream in _values(media, "streams")[:1]:
+                if isinstance(stream, dict):
+                    stream.update(_reported(_value(known, str(stream.get("SSRC")))))
+    return report
+
+
+def _reported(source: JSON) -> dict[str, JSON]:
+    """What was reported of an SSRC: rtpengine counts MOS in tenths, loss in hundredths, round trips in microseconds."""
+    average = _value(source, "average MOS")
+    return {
+        "MOS": _number(average, "MOS", 10),
+        "loss": _number(average, "packet loss", 100),
+        "jitter": _number(average, "jitter"),
+        "round trip": _number(average, "round-trip time leg", 1_000),
+    }
 
 
 def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
@@ -73,11 +115,11 @@ def _quality(direction: str, stream: JSON) -> StreamQuality:
     )
 
 
-def _value(of: JSON, key: str) -> JSON:
-    return of.get(key) if isinstance(of, dict) else None
+def _value(of: JSON | Mapping[str, JSON], key: str) -> JSON:
+    return of.get(key) if isinstance(of, Mapping) else None
 
 
-def _values(of: JSON, key: str) -> list[JSON]:
+def _values(of: JSON | Mapping[str, JSON], key: str) -> list[JSON]:
     """The items of a list or dictionary within a dictionary."""
     found = _value(of, key)
     return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []

@@ -231,6 +231,49 @@ def test_quality_is_observed_when_a_call_ends() -> None:
     assert scene.sample("gateway_media_mos_sum", direction="to_provider") == 4.2
 
 
+def test_quality_of_a_call_that_the_worker_ended_is_observed_too() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    reports: list[Deferred[dict[str, JSON]]] = []
+    scene.pool.ended = lambda calls: reports.extend(map(scene.pool.delete, calls))
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("list", calls=[])
+    audio: JSON = {"type": "audio", "streams": [{"MOS": 3.5}]}
+    scene.wires[0].answer("delete", tags={"caller": {"side": "phones", "medias": [audio]}})
+    assert "tags" in result(reports[0]), "and its record has it"
+    assert scene.sample("gateway_media_mos_sum", direction="to_provider") == 3.5
+    assert (scene.pool.calls, scene.nodes[0].calls) == ((), set())
+
+
+def test_a_call_that_the_worker_ended_and_nobody_here_knows_is_deleted() -> None:
+    scene = Scene().started(["left over"], [])
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("list", calls=[])
+    assert scene.wires[0].answer("delete")["call-id"] == "left over"
+    assert scene.pool.calls == ()
+
+
+def test_an_rtpengine_is_asked_about_a_call_before_it_is_deleted() -> None:
+    scene = Scene(are_workers=False).started()
+    scene.offered("c0")
+    waiting = scene.pool.delete("c0")
+    assert "delete" not in scene.wires[0].commands()
+    tags: JSON = {"caller": {"medias": [{"type": "audio", "streams": [{"SSRC": 7}]}]}}
+    scene.wires[0].answer("query", tags=tags, SSRC={"7": {"average MOS": {"MOS": 43}}})
+    assert scene.wires[0].answer("delete")["call-id"] == "c0"
+    assert "tags" in result(waiting)
+    assert scene.sample("gateway_media_mos_sum", direction="to_provider") == pytest.approx(4.3)
+
+
+def test_a_call_that_the_rtpengine_does_not_know_is_deleted_all_the_same() -> None:
+    scene = Scene(are_workers=False).started()
+    scene.offered("c0")
+    waiting = scene.pool.delete("c0")
+    scene.wires[0].answer("query", result="error", **{"error-reason": "Unknown call-id"})
+    scene.wires[0].answer("delete")
+    assert result(waiting) == {}
+
+
 def test_failed_first_offer_leaves_nothing() -> None:
     scene = Scene().started()
     waiting = scene.pool.offer("c0", "caller", SDP, TERMS)

@@ -27,6 +27,8 @@ Result: TypeAlias = dict[str, object]
 MAXIMUM_NAME: Final = 1_024
 """Characters of a call-id or tag."""
 DEFAULT_LIST: Final = 32
+REMEMBERED_REPORTS: Final = 1_000
+"""Of calls whose media timed out; the oldest are forgotten."""
 CALLS_A_JOB: Final = 4
 """Looked at in one go, for time-outs."""
 ORPHAN_OFFER_SECONDS: Final = 0.001
@@ -53,6 +55,8 @@ class Commands:
         self._limits = limits
         self._random = random
         self.calls: dict[str, Call] = {}
+        self._timed_out: dict[str, Result] = {}
+        """The last words on calls that ended here, until somebody deletes them."""
         self._ended = {"to_phone": 0, "to_provider": 0, "errors": 0}
         self._managed = self._timeouts = self._rejected = 0
         self._started = plant.clock.now
@@ -87,6 +91,7 @@ class Commands:
         call = self.calls.get(name) or Call(self._plant, self._random, _sides(fields))
         result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
         if name not in self.calls:
+            self._timed_out.pop(name, None)
             self.calls[name] = call
             self._managed += 1
         call.signalled = self._plant.clock.now
@@ -104,9 +109,12 @@ class Commands:
 
     def delete(self, fields: Fields) -> Result:
         name = _text(fields, "call-id")
-        if name not in self.calls:
-            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
-        return {"result": "ok", **self._end(name)}
+        if name in self.calls:
+            return {"result": "ok", **self._end(name)}
+        ended = self._timed_out.pop(name, None)
+        if ended is not None:
+            return {"result": "ok", **ended}
+        return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
 
     def query(self, fields: Fields) -> Result:
         return {"result": "ok", **call_report(self._call(fields), self._plant.clock.now)}
@@ -169,7 +177,9 @@ class Commands:
         if not limit or silence <= limit or (call.is_answered and call.is_held() and silence <= limit * HELD_FACTOR):
             return
         self._timeouts += 1
-        self._end(name)
+        self._timed_out[name] = self._end(name)
+        if len(self._timed_out) > REMEMBERED_REPORTS:
+            self._timed_out.pop(next(iter(self._timed_out)))
 
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
