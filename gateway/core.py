@@ -96,6 +96,8 @@ class UasCore:
         self._transport = transport
         self._admission = admission
         self._overload = overload
+        self.refused: Callable[[Request, Flow, int, str], None] = lambda request, flow, status, reason: None
+        """Told of each request that is refused here, with status and reason."""
         self._received = {
             side: {method: metrics.requests.labels(str(side), method) for method in (*COUNTED, _OTHER)} for side in Side
         }
@@ -225,6 +227,8 @@ class UasCore:
         self, transaction: ServerTransaction, status: int, reason: str | None, fields: tuple[tuple[str, str], ...] = ()
     ) -> None:
         response = transaction.with_same_tag(transaction.request.response(status, reason))
+        if status >= 400:
+            self.refused(transaction.request, transaction.flow, status, response.reason)
         response.headers.add_all(fields)
         response.headers.add("Server", SOFTWARE)
         transaction.respond(response)

@@ -28,6 +28,7 @@ from gateway.registration import (
     authentication_info,
     call_id_for,
     granted,
+    is_rejection,
     keyed,
     passed_back,
     provider_request,
@@ -161,7 +162,9 @@ class Registrar:
 
     def pass_back(self, pending: "_Pending", response: Response) -> None:
         """Any other final answer of the provider. What is bound stays bound: the asker may be somebody else."""
-        log.debug("{aor}: the provider answered {status}", aor=pending.asked.aor, status=response.status)
+        said = {"aor": pending.asked.aor, "source": pending.transaction.flow.remote, "status": response.status}
+        if is_rejection(pending.request, response):
+            log.info("{aor} from {source} is not registered: the provider answers {status}", **said)
         self._respond(pending.transaction, passed_back(pending.request, response, self._around.new_tag()))
 
     def give_up(self, pending: "_Pending", failure: TransactionFailure) -> None:

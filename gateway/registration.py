@@ -47,6 +47,7 @@ _TO_PHONE = frozenset(
 )
 _UNSAFE_IN_TOKEN = re.compile(r"[^A-Za-z0-9._-]")
 _Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_STALE = re.compile(r"\bstale\s*=\s*\"?true", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{1,10}")
 
 
@@ -210,6 +211,19 @@ def passed_back(request: Request, response: Response, to_tag: str) -> Response:
         if name.lower() in _TO_PHONE:
             answer.headers.add(name, without_auth_int(value) if name.lower() in CHALLENGES else value)
     return answer
+
+
+def is_rejection(request: Request, response: Response) -> bool:
+    """Whether a final response that is no 2xx is more than a step of the way: a first challenge, a nonce that is stale,
+    an interval too brief."""
+    if response.status == 423:
+        return False
+    if response.status not in (401, 407):
+        return True
+    if not (request.headers.get("Authorization") or request.headers.get("Proxy-Authorization")):
+        return False
+    challenges = (value for name in CHALLENGES for value in response.headers.values(name))
+    return not any(_STALE.search(challenge) for challenge in challenges)
 
 
 def authentication_info(answer: Response, response: Response) -> None:

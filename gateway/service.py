@@ -58,6 +58,7 @@ from gateway.metrics import Figures, Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
 from gateway.peers import keeper, recalled
+from gateway.refusals import Refusals
 from gateway.registrar import Forwarded, Registrar, Surroundings
 from gateway.registration import dress
 from gateway.routing import Router
@@ -214,7 +215,7 @@ class Gateway:
         )
         self._relay.lost = self._calls.media_lost
         self._relay.ended = self._calls.media_ended
-        self._transactions.core = UasCore(
+        core = UasCore(
             dialogs,
             self._calls,
             subscriptions,
@@ -226,6 +227,8 @@ class Gateway:
             self._overload,
             self._metrics,
         )
+        core.refused = Refusals(reactor.seconds).tell
+        self._transactions.core = core
 
         def is_in_dialog(request: Request) -> bool:
             return dialogs.leg_of(key_of(request)) is not None
