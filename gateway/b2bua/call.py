@@ -32,6 +32,7 @@ from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.reanchor import Reanchoring
 from gateway.b2bua.record import CallRecord
+from gateway.b2bua.sipura import is_own_srtp
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.transfer import redirections, translate
 from gateway.dialog.dialog import Dialog
@@ -134,6 +135,11 @@ class Call:
         peer = self.other_leg(leg)
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
+            return
+        if is_own_srtp(request):
+            self.protection.declined(leg.terms.name)
+            log.info("call {call_id}: x-sipura SRTP is declined; s-descriptor is understood", call_id=self.id)
+            leg.respond(transaction, request.response(415))
             return
         if request.method == "UPDATE" and not request.body and not peer.session.takes_update:
             leg.refreshed(transaction, request)

@@ -2,7 +2,8 @@
 
 One transaction on each side and no dialog: what would make one (SUBSCRIBE, REFER) is not passed here. A session
 description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
-describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is.
+describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is. So
+would a phone's report of a call's quality (RFC 6035), which is of its own leg besides: the provider is given none.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from gateway.trunk import Destination, Trunk
 
 METHODS: Final = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "INFO", "OPTIONS"})
 
+QUALITY_REPORT: Final = "application/vq-rtcpxr"
+
 log = Logger()
 
 
@@ -41,6 +44,8 @@ class Passing:
         """Send the request on along its route. Raises Refused 415 or 480."""
         request = transaction.request
         if has_sdp(request) or not is_readable(request):
+            raise Refused(415)
+        if route.binding is None and request.content_type == QUALITY_REPORT:
             raise Refused(415)
         onward = initial_request(request, route, self._identities.identity_for(request), request.body)
         passage = _Passage(transaction, request)

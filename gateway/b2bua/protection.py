@@ -123,6 +123,10 @@ class Protection:
         self._accepted(LegName.CALLER, refusal, Feature.SRTP)
         return refusal
 
+    def declined(self, leg: LegName) -> None:
+        """One side asked for SRTP of Sipura's own kind, which is between the phones and nobody else's to vouch for."""
+        self._link(leg, ChainStep.POLICY, "proprietary SRTP (x-sipura) declined: set SRTP Method to s-descriptor")
+
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media_encrypted
