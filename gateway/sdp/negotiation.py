@@ -8,16 +8,27 @@ as a whole promises. Not here: reading the lines (description.py, crypto.py), po
 encrypted.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Final
 
 import attrs
 
 from gateway.sdp.crypto import CryptoAttribute, generate, usable
-from gateway.sdp.description import Description, Media
+from gateway.sdp.description import MAXIMUM_MEDIA, Description, Media
 
 _SECURED = {"RTP/AVP": "RTP/SAVP", "RTP/AVPF": "RTP/SAVPF"}
 _PLAIN = {secured: plain for plain, secured in _SECURED.items()}
+
+_GLANCED_BYTES: Final = 4_096
+"""What is longer is read as a whole."""
+_USUAL: Final = re.compile(
+    r"v=0\r\n"
+    r"o=\S+ \S+ \S+ \S+ \S+ \S+\r\n"
+    r"(?:[abd-ln-zA-Z]=[^\r\n]*\r\n|m=\S+ [0-9]{1,5} \S+(?: \S+)*\r\n|c=\S+ \S+ \S+\r\n)*+"
+)
+_CRYPTO: Final = re.compile(r"^a=[^\S\r\n]*crypto[^\S\r\n]*:([^\r\n]*)", re.MULTILINE)
 
 
 @attrs.frozen
@@ -76,10 +87,30 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
 
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     """What each m-line says of its encryption, in order; raises MalformedDescription."""
-    return tuple(
-        MediaSecurity(media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
-        for media in Description.parse(sdp).media
+    return _glanced(sdp) or tuple(
+        _security(media, media.attributes_named("crypto")) for media in Description.parse(sdp).media
     )
+
+
+def _glanced(sdp: bytes) -> tuple[MediaSecurity, ...]:
+    """The same of a description as nearly all are, without reading the rest of it; empty for any other.
+
+    A call asks four times, and reading all would cost more than what the gateway does with the answer.
+    """
+    text = sdp.decode("utf-8", "surrogateescape") if len(sdp) <= _GLANCED_BYTES and b"\0" not in sdp else ""
+    if not _USUAL.fullmatch(text):
+        return ()
+    _, *sections = text.split("\r\nm=")
+    return tuple(map(_section, sections)) if len(sections) <= MAXIMUM_MEDIA else ()
+
+
+def _section(section: str) -> MediaSecurity:
+    line, _, rest = section.partition("\r\n")
+    return _security(Media.parse(line), _CRYPTO.findall(rest) if "crypto" in rest else ())
+
+
+def _security(media: Media, crypto: Sequence[str]) -> MediaSecurity:
+    return MediaSecurity(media.kind, media.port, media.protocol, tuple(key.suite for key in usable(crypto)))
 
 
 def media_encrypted(sdp: bytes) -> bool | None:

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.sdp.crypto import SUITES, CryptoAttribute, generate
-from gateway.sdp.description import MalformedDescription
+from gateway.sdp.description import Description, MalformedDescription
 from gateway.sdp.negotiation import (
     accepted,
     alternatives,
     choose,
+    crypto_lines,
     is_encrypted,
     lacks_keys,
     media_encrypted,
@@ -163,3 +164,46 @@ def test_nonsense_is_malformed_or_answered(tail: bytes) -> None:
 def test_offers_of_srtp_without_any_key(lines: str, lacks: bool) -> None:
     head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
     assert lacks_keys((head + lines).encode()) is lacks
+
+
+_LINES = [
+    "o=- 1 1 IN IP4 h",
+    "o=a b 1 1 IN IP4 h",
+    "c=IN IP4 192.0.2.1",
+    "c=IN IP4",
+    "c=IN IP4 192.0.2.1 x",
+    "m=audio 1 RTP/SAVP 0 8",
+    "m=audio 1/2 RTP/AVP 0",
+    "m=audio 70000 RTP/AVP 0",
+    "m=audio 1 RTP/AVP 0 ",
+    "m=audio 1\xa0RTP/AVP RTP/AVP 0",
+    "m=audio",
+    CRYPTO.strip(),
+    CRYPTO.strip().replace("a=crypto:", "a= crypto : ").replace(":1 ", ":2 "),
+    "a=crypto",
+    "a=xcrypto:1",
+    "a=sendonly",
+    "k=x",
+    "s=a\0b",
+    "s=a\x0b\x1c",
+    "C=1",
+    "a b",
+    "=",
+    "",
+    " ",
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from(_LINES), st.sampled_from(["\r\n"] * 9 + ["\n", "\r", ""])), max_size=8))
+def test_what_is_glanced_at_is_what_reading_all_would_give(lines: list[tuple[str, str]]) -> None:
+    body = ("v=0\r\no=- 1 1 IN IP4 h\r\n" + "".join(map("".join, lines))).encode()
+    try:
+        expected = [
+            (media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
+            for media in Description.parse(body).media
+        ]
+    except MalformedDescription:
+        with pytest.raises(MalformedDescription):
+            media_security(body)
+        return
+    assert [(line.kind, line.port, line.protocol, line.suites) for line in media_security(body)] == expected
