@@ -40,15 +40,18 @@ FIELDS: Final = (
     "verdict",
     "reason",
 )
-"""The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length, 0 where it was not."""
+"""The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length, 0 where it was not, None
+where nobody saw the end."""
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
     """The record of an ended call, from what is told of it (CallRecord.summary)."""
-    seconds = call.get("seconds")
-    if not isinstance(seconds, int | float):  # kept by a version that did not measure it
+    seconds = call.get("seconds", 0.0)
+    if seconds is None:
+        return {field: call.get(field) for field in FIELDS}
+    if "seconds" not in call or not isinstance(seconds, int | float):  # kept by a version that did not measure it
         answered, ended = call.get("answered_at"), call.get("ended_at")
         is_timed = isinstance(answered, int | float) and isinstance(ended, int | float)
         seconds = ended - answered if is_timed else 0  # type: ignore[operator]

@@ -61,6 +61,11 @@ class KeptTable:
         loaded = self._database.run_interaction(lambda transaction: _latest(transaction, limit))
         return loaded.addErrback(self._unusable)
 
+    def since(self, at: float) -> Deferred[list[tuple[str, Value]]]:
+        """The values of that time and later; fails with StoreUnusable, as ``latest`` does."""
+        loaded = self._database.run_interaction(lambda transaction: _since(transaction, at))
+        return loaded.addErrback(self._unusable)
+
     def find(self, key: str) -> Deferred[Value | None]:
         """The value of one key, None when there is none or it cannot be read now."""
         if key in self._behind.noted:
@@ -130,6 +135,11 @@ def _latest(transaction: Transaction, limit: int) -> list[tuple[str, Value]]:
     transaction.execute("SELECT key, value FROM kept ORDER BY at DESC LIMIT ?", (limit,))
     rows = cast("list[tuple[str, str]]", transaction.fetchall())
     return [(key, json.loads(value)) for key, value in reversed(rows)]
+
+
+def _since(transaction: Transaction, at: float) -> list[tuple[str, Value]]:
+    transaction.execute("SELECT key, value FROM kept WHERE at >= ?", (at,))
+    return [(key, json.loads(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
 
 
 def _find(transaction: Transaction, key: str) -> Value | None:

@@ -16,7 +16,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,6 +95,9 @@ RESOLVING_SECONDS = 5.0
 
 WRITING_SECONDS = 2.0
 """Between two looks whether the log's reader, or the disk, takes what waits for it."""
+
+LASTING_SECONDS = 10.0
+"""A call that is up for so long is noted, should this process die under it."""
 
 OPERATORS_ERRORS = (
     StoreUnusable,
@@ -174,6 +178,7 @@ class Gateway:
         self._calls_table = _table(state / "calls.sqlite")
         days = configuration.gateway.history_days
         self._history = CallHistory(self._calls_table, cdr, reactor, steady, days)
+        self._history.interrupted = self._count_unseen
         self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
@@ -304,6 +309,16 @@ class Gateway:
     def _write_what_waits(self) -> None:
         self._log_output.retry()
         self._cdr.retry()
+        now = time.time()
+        for record in takewhile(lambda record: record.ended_at is None, self._calls.records()):
+            if now - record.started_at > LASTING_SECONDS and not self._history.is_noted(record.id):
+                self._history.goes_on(record.as_json())
+
+    def _count_unseen(self, call: Mapping[str, Any]) -> None:
+        """A call of the process before, which died under it."""
+        labels = (str(call.get(name)) for name in ("domain", "direction", "verdict", "reason"))
+        self._metrics.calls.labels(*labels).inc()
+        log.warn("call {call_id} was up when the gateway ended: nobody saw its end", call_id=call.get("id"))
 
     def _figures(self) -> Figures:
         """What the metrics ask for when somebody looks."""

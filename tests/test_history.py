@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cdr import FIELDS, CdrFile, detail_record
-from gateway.history import DAY_SECONDS, CallHistory, Row
+from gateway.history import DAY_SECONDS, UNSEEN, CallHistory, Row
 from gateway.kept import KeptTable
 from gateway.metrics import KeptFile
 from tests.support.direct_database import DirectDatabase, got
@@ -145,3 +145,28 @@ def test_the_length_that_was_measured_counts_more_than_the_clock() -> None:
 @pytest.mark.parametrize("answered_at", [None, "soon"])
 def test_the_length_of_what_was_not_answered_is_none(answered_at: object) -> None:
     assert detail_record({"answered_at": answered_at, "ended_at": 1.0})["seconds"] == 0  # type: ignore[dict-item]
+
+
+def test_a_call_whose_end_nobody_saw_has_a_record_after_the_next_start(tmp_path: Path) -> None:
+    first = Opened(tmp_path)
+    first.history.ended(call(1, NOW - 10))
+    for number in (2, 3):
+        assert not first.history.is_noted(f"call-{number}")
+        first.history.goes_on({**call(number), "ended_at": None, "state": "established", "seconds": 0.0})
+        assert first.history.is_noted(f"call-{number}")
+    first.history.ended({**call(3, NOW - 5), "seconds": 7.0})
+    first.clock.advance(1)  # and then it is killed
+    first.database.close()
+
+    second = Opened(tmp_path, NOW + 60)
+
+    assert [row["id"] for row in second.history.before()] == ["call-2", "call-3", "call-1"]
+    unseen = got(second.history.find("call-2"))
+    assert unseen is not None
+    assert (unseen["state"], unseen["ended_at"], unseen["ending"]) == ("ended", NOW + 60, UNSEEN)
+    records = [json.loads(line) for line in second.cdr.read_text().splitlines()]
+    assert [(one["id"], one["seconds"]) for one in records] == [("call-1", 53.5), ("call-3", 7.0), ("call-2", None)]
+    second.stop()
+    third = Opened(tmp_path, NOW + 70)
+    assert [row["id"] for row in third.history.before()] == ["call-2", "call-3", "call-1"]
+    assert len(third.cdr.read_text().splitlines()) == 3

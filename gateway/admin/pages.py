@@ -42,10 +42,9 @@ def moment(seconds: Json) -> str:
 
 
 def length(call: Row) -> str:
-    """How long a call was or has been answered: minutes:seconds; a dash where it never was, or still is up."""
+    """How long a call was answered: minutes:seconds; a dash where it never was, still is up, or nobody saw its end."""
     answered, ended = call.get("answered_at"), call.get("ended_at")
     if not isinstance(answered, int | float) or not isinstance(ended, int | float):
         return "-"
-    passed = call.get("seconds")
-    seconds = int(passed if isinstance(passed, int | float) else ended - answered)
-    return f"{seconds // 60}:{seconds % 60:02d}"
+    seconds = call.get("seconds", ended - answered)
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if isinstance(seconds, int | float) else "-"

@@ -6,14 +6,17 @@ adopted one has no parent here, so its end is seen by its silence (`check`) inst
 
     start --nobody at the socket--> spawned --ends--> after a delay: start        `died` tells the pool each time
           --somebody is-----------> adopted --check finds nobody--> start
+    silent though there is a process (it hangs, it was stopped) --check--> killed, and then as above
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -109,15 +112,20 @@ class WorkerProcess(ProcessProtocol):
             )
 
     def check(self) -> None:
-        """After silence: start again when an adopted worker has gone, and end a child that hangs."""
+        """After silence: start again when an adopted worker has gone, and end one that hangs."""
         if not self._is_wanted or self._timer is not None:
             return
-        if self._process is not None:
-            log.warn("media worker at {socket} hangs and is killed", socket=str(self.terms.socket))
-            self._signal("KILL")
-        elif not is_answered(self.terms.socket):
+        if self._process is None and not is_answered(self.terms.socket):
             self.died()
             self.start()
+            return
+        log.warn("media worker at {socket} hangs and is killed", socket=str(self.terms.socket))
+        if self._process is not None:
+            self._signal("KILL")
+            return
+        for pid in pids_with(f"--socket={self.terms.socket}"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # the next check finds it gone
 
     def stop(self) -> None:
         """Let go: it ends when it has no calls, and is not started again."""
@@ -162,6 +170,19 @@ def is_answered(path: Path) -> bool:
     finally:
         probe.close()
     return True
+
+
+def pids_with(argument: str) -> list[int]:
+    """Of the processes that were started with that argument and may be signalled from here."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), 0)
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
 
 
 def _environment() -> dict[str, str]:
