@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,7 +51,9 @@ class Identities:
             context.load_verify_locations(self.trust)
         if kind.ciphers is not None:
             context.set_ciphers(kind.ciphers)
-        context.minimum_version, context.maximum_version = kind.least, kind.most
+        with warnings.catch_warnings():  # of versions that nobody should serve any more: one kind does
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version, context.maximum_version = kind.least, kind.most
         return context
 
     def client(self, certificate: str | None, kind: Kind | None = None) -> ssl.SSLContext:

@@ -56,6 +56,7 @@ class Sound(asyncio.DatagramProtocol):
         self.received: list[bytes] = []
         self.port = 0
         self._mark = mark.encode()
+        self._number = 1000
         self._socket: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -73,8 +74,9 @@ class Sound(asyncio.DatagramProtocol):
         """Send PACKETS packets, one each PERIOD."""
         session = None if key is None else _session(key, Policy.SSRC_ANY_OUTBOUND)
         payload = (self._mark * 160)[:160]
-        for number in range(PACKETS):
-            packet = struct.pack("!BBHII", 0x80, 0, 1000 + number, 160 * number, 0x1234) + payload
+        for _ in range(PACKETS):  # on from where it was: a number twice under one key is a replay
+            self._number += 1
+            packet = struct.pack("!BBHII", 0x80, 0, self._number, 160 * self._number, 0x1234) + payload
             if self._socket is not None and not self._socket.is_closing():
                 self._socket.sendto(packet if session is None else session.protect(packet), (to.address, to.port))
             await asyncio.sleep(PERIOD)
