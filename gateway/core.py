@@ -140,7 +140,7 @@ class UasCore:
         if request.method == "REGISTER":
             self._register(transaction, request, flow)
         elif request.method == "OPTIONS" and request.request_uri.user is None:
-            self._answer(transaction, 200, None, _CAPABILITIES)
+            self._answer(transaction, 200, None, CAPABILITIES)
         else:
             onward = self._onward(request.method)
             route = self._admitted_route(request, flow)
@@ -234,7 +234,7 @@ class UasCore:
         transaction.respond(response)
 
 
-_CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
+CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
 """What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
 
 

@@ -59,6 +59,7 @@ from gateway.metrics import Figures, Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
 from gateway.peers import keeper, recalled
+from gateway.pings import Pings
 from gateway.refusals import Refusals
 from gateway.registrar import Forwarded, Registrar, Surroundings
 from gateway.registration import dress
@@ -238,7 +239,8 @@ class Gateway:
         def is_in_dialog(request: Request) -> bool:
             return dialogs.leg_of(key_of(request)) is not None
 
-        gate = Gate(self._admission, is_in_dialog, self._transactions.receive, self._metrics)
+        pings = Pings(self._transactions.receive, self._metrics)
+        gate = Gate(self._admission, is_in_dialog, pings.receive, self._metrics)
         self._transport.receiver = gate.receive
         self._transport.answer_only(gate.may_answer)
         self._settings.renew, self._settings.adopt = self._renew, self._adopt
