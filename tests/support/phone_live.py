@@ -60,6 +60,10 @@ class LivePhone:
     inbox: asyncio.Queue[SipMessage]
     got: list[bytes] = attrs.field(factory=list)
     """Every body that came."""
+    own: bytes = b""
+    """What the phone said of its media last, and below what it was told."""
+    theirs: bytes = b""
+    own_is_offer: bool = True
 
     @classmethod
     async def open(cls, scene: Scene, form: str, transport: str, domain: str) -> LivePhone:
@@ -74,7 +78,7 @@ class LivePhone:
                 seen.add(key)
                 inbox.put_nowait(message)
 
-        _, sound = await loop.create_datagram_endpoint(lambda: Sound(f"phone of {domain} "), local_addr=(address, 0))
+        sound = await _open_sound(scene, domain)
         stream: TlsStream | None = None
         if transport == "TLS":
             context = scene.identities.client(None)
@@ -119,7 +123,9 @@ class LivePhone:
         provider = self.scene.provider
         contact, wire = self._registered()
         peers = f"<sip:bob@{self.domain}>", f"<sip:alice@{self.domain}>"
-        self.sound.received.clear()
+        self.sound.close()
+        self.sound = await _open_sound(self.scene, self.domain)  # each call has its own port: nothing late is heard
+        self.phone.port = self.sound.port
 
         def offer(port: int) -> bytes:
             return messages.offer(self.scene.hosts.provider, port, srtp=True)
@@ -191,13 +197,16 @@ class LivePhone:
         await self.sound.talk(audio, pair[0] if pair else None)
         self.own, self.theirs, self.own_is_offer = own, theirs, own_is_offer
 
-    own: bytes = b""
-    theirs: bytes = b""
-    own_is_offer: bool = True
-
     def _registered(self) -> tuple[str, Wire]:
         return [
             (message.header("contact"), wire)
             for message, wire in self.scene.provider.requests
             if message.method == "REGISTER" and f"@{self.domain}" in message.header("to")
         ][-1]
+
+
+async def _open_sound(scene: Scene, domain: str) -> Sound:
+    _, sound = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Sound(f"phone of {domain} "), local_addr=(scene.hosts.phone, 0)
+    )
+    return sound
