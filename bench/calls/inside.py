@@ -24,7 +24,7 @@ from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredica
 
 from bench.calls.load import DOMAIN
 from gateway.config import load
-from gateway.log import json_observer
+from gateway.log import LogOutput
 from gateway.service import Gateway
 from gateway.transport.udp import DatagramListener, Peer
 
@@ -72,11 +72,11 @@ class Inside:
         values = {"ADDRESS": "127.0.0.1", "NEXT": ":".join(map(str, ANSWERER)), "DOMAIN": DOMAIN}
         for key, value in values.items():
             configuration = configuration.replace(f"@{key}@", value)
-        configuration = configuration.replace("port = 5060", "port = 46060").replace("port = 5070", "port = 46070")
+        configuration = configuration.replace("port = 5060", "port = 0").replace("port = 5070", "port = 0")
         (directory / "credentials.toml").write_text('alice = "secret"\n')
         (directory / "credentials.toml").chmod(0o600)
         (directory / "gateway.toml").write_text(configuration)
-        self._gateway = Gateway(load(directory / "gateway.toml"))
+        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to_nowhere())
         self._sent: list[tuple[bytes, Peer]] = []
         transport = self._gateway._transport
         transport.start()
@@ -153,17 +153,18 @@ def _answer(request: bytes, status: str) -> bytes:
     return head + b"\r\nContact: <sip:bob@127.0.0.1:46021;transport=udp>\r\nContent-Length: 0\r\n\r\n"
 
 
-def _write_log_to_nowhere() -> None:
+def _log_to_nowhere() -> LogOutput:
+    output = LogOutput("json")
     stream = Path(os.devnull).open("w")  # noqa: SIM115
-    only_info = FilteringLogObserver(json_observer(stream), [LogLevelFilterPredicate(LogLevel.info)])
+    only_info = FilteringLogObserver(output(stream), [LogLevelFilterPredicate(LogLevel.info)])
     globalLogBeginner.beginLoggingTo([only_info], redirectStandardIO=False)
+    return output
 
 
 def main() -> None:
     """Print the figure, and the profile when asked."""
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     count = numbers[0] if numbers else CALLS
-    _write_log_to_nowhere()
     with tempfile.TemporaryDirectory() as directory:
         inside = Inside(Path(directory))
         inside.run(300)

@@ -27,17 +27,22 @@ Acknowledged = Callable[[Request], None]
 class Acknowledgements:
     """What one leg waits for, and what it has sent."""
 
-    def __init__(self, clock: IReactorTime, expired: Callable[[], None]) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._expired = expired
         self._answers: dict[int, tuple[AnswerRetransmission, Acknowledged]] = {}
         self._acks: dict[int, Request] = {}
         self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
 
-    def wait_for(self, cseq: int, send: Callable[[], None], acknowledged: Acknowledged) -> None:
-        """A 2xx was sent: `send` it again until its ACK comes, which `acknowledged` is given."""
-        retransmission = AnswerRetransmission(self._clock, send, lambda: self._unacknowledged(cseq))
-        self._answers[cseq] = (retransmission, acknowledged)
+    def wait_for(
+        self, cseq: int, send: Callable[[], None], acknowledged: Acknowledged, expired: Callable[[], None]
+    ) -> None:
+        """A 2xx was sent: `send` it again until its ACK comes, which `acknowledged` is given, or `expired` is told."""
+
+        def unacknowledged() -> None:
+            del self._answers[cseq]
+            expired()
+
+        self._answers[cseq] = (AnswerRetransmission(self._clock, send, unacknowledged), acknowledged)
 
     def receive(self, ack: Request) -> None:
         """An ACK came: stop sending its 2xx, and tell who waits for it. One that nobody waits for is a copy."""
@@ -74,10 +79,6 @@ class Acknowledgements:
         for retransmission, _ in self._answers.values():
             retransmission.acknowledged()
         self._answers.clear()
-
-    def _unacknowledged(self, cseq: int) -> None:
-        self._answers.pop(cseq, None)
-        self._expired()
 
 
 def _credentials(request: Request) -> Iterator[tuple[str, str]]:

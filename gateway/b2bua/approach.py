@@ -25,9 +25,10 @@ from twisted.python.failure import Failure
 
 from gateway.b2bua.callee import CalleeLeg
 from gateway.b2bua.initial import Identity, initial_request
-from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.leg import Fields, Leg, LegTerms
 from gateway.b2bua.media_path import MediaPath
 from gateway.b2bua.offer_answer import has_sdp
+from gateway.b2bua.owner import LegOwner
 from gateway.b2bua.plan import Plan
 from gateway.b2bua.record import LegName
 from gateway.b2bua.stack import Stack
@@ -117,6 +118,10 @@ class Approach:
             self._locating.cancel()
         if self.leg is not None:
             self.leg.abandon(fields)
+
+    def let_go(self) -> None:
+        """The call is over, and its leg refers to this."""
+        self.leg = self._progressed = None
 
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
         """Tell the call."""

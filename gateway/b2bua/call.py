@@ -60,7 +60,8 @@ class Call:
 
     record: CallRecord
     caller: CallerLeg = attrs.field(init=False)
-    approach: Approach = attrs.field(init=False)
+    approach: Approach | None = attrs.field(default=None, init=False)
+    """The way to the callee, until the call has ended."""
     protection: Protection
     media_path: MediaPath = attrs.field(init=False)
     _stack: Stack
@@ -87,13 +88,14 @@ class Call:
     @property
     def callee(self) -> CalleeLeg | None:
         """The leg toward who is called, once there is one."""
-        return self.approach.leg
+        return None if self.approach is None else self.approach.leg
 
     @guarded
     def begin(self) -> None:
         """Answer 100 and go looking for the callee."""
         self._greet()
-        self.approach.begin()
+        if self.approach is not None:
+            self.approach.begin()
 
     @guarded
     def refuse(self, refusal: Refusal) -> None:
@@ -227,9 +229,17 @@ class Call:
         if not answered:
             self.record.status = status
         self.caller.leave(status, fields)
-        self.approach.abandon(fields)
+        if self.approach is not None:
+            self.approach.abandon(fields)
         self._conclude()
+        self._let_go()
         self._ended(self)
+
+    def _let_go(self) -> None:
+        """Refer to nothing that refers to this call: so it is freed at once, and not by the garbage collector."""
+        if self.approach is not None:
+            self.approach.let_go()
+        self.approach = self._exchange = None
 
     def _greet(self) -> None:
         """Let the caller's leg begin. An INVITE that makes no dialog is the end of the call, not noise within one."""

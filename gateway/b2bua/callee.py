@@ -13,8 +13,9 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua import reliable
-from gateway.b2bua.leg import SDP, Fields, Leg, LegOwner, LegTerms
+from gateway.b2bua.leg import SDP, Fields, Leg, LegTerms
 from gateway.b2bua.offer_answer import has_sdp
+from gateway.b2bua.owner import LegOwner
 from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.b2bua.leg import Fields, Leg, LegOwner, LegTerms, Lines
+from gateway.b2bua.leg import Fields, Leg, LegTerms, Lines
 from gateway.b2bua.offer_answer import has_sdp
+from gateway.b2bua.owner import LegOwner
 from gateway.b2bua.record import Passage
 from gateway.b2bua.reliable import ReliableProvisionals, is_required
 from gateway.b2bua.stack import Stack
@@ -101,6 +102,7 @@ class CallerLeg(Leg):
         self._stop_watching()
         if self._reliable is not None:
             self._reliable.stop()
+            self._reliable = None
         super().close()
         if not self.transaction.is_answered:
             self._send(487, None, (), b"")

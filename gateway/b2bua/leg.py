@@ -9,7 +9,7 @@ to both legs lives here: requests inside the dialog, their responses, the 2xx th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from gateway.b2bua.acknowledgement import Acknowledgements
 from gateway.b2bua.headers import ALLOW, SOFTWARE
-from gateway.b2bua.record import CallRecord, LegName, Passage
+from gateway.b2bua.owner import LegOwner, Nobody
+from gateway.b2bua.record import LegName, Passage
 from gateway.b2bua.session import LegSession
 from gateway.b2bua.stack import Stack
 from gateway.config import Side
@@ -41,36 +42,6 @@ Fields = Iterable[tuple[str, str]]
 
 Lines = Headers | Fields
 """Fields that the other leg's message had, as they stood, or some of our own."""
-
-
-class LegOwner(Protocol):
-    """Who a leg reports to: the call."""
-
-    record: CallRecord
-
-    def other_leg(self, leg: Leg) -> Leg | None:
-        """The leg on the other side, once there is one."""
-
-    def first_request(self, leg: Leg, request: Request) -> None:
-        """A request came before the leg has a dialog, which this may make."""
-
-    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
-        """A request inside the dialog is to cross to the other leg."""
-
-    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
-        """The peer sent BYE, and was answered."""
-
-    def leg_broke(self, leg: Leg, why: str) -> None:
-        """The peer is gone: no ACK, no answer, or the dialog is unknown to it."""
-
-    def media_settled(self, leg: Leg) -> None:
-        """An answer settled how this leg's media travel."""
-
-    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
-        """Requests of this dialog belong to this leg from now on."""
-
-    def dialog_ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
 
 
 Reopen = Callable[[], Flow | None]
@@ -112,9 +83,9 @@ class Leg:
         self.media_encrypted: bool | None = None
         """What the last answer with any media on this leg settled; None before there was one."""
         self._stack = stack
-        self._owner = owner
-        self.session = LegSession(self, lambda: self.break_off("the session expired"))
-        self.acknowledgements = Acknowledgements(stack.clock, lambda: owner.leg_broke(self, "no ACK"))
+        self._owner: LegOwner = owner
+        self.session = LegSession()
+        self.acknowledgements = Acknowledgements(stack.clock)
         self._open: list[ServerTransaction] = []
         self._cancels: dict[ServerTransaction, Callable[[], None]] = {}
 
@@ -158,8 +129,9 @@ class Leg:
             return
         if request.method == "BYE":
             self.respond(transaction, request.response(200))
+            owner = self._owner
             self.close()
-            self._owner.leg_hung_up(self, request)
+            owner.leg_hung_up(self, request)
             return
         if request.method == "PRACK":
             self.receive_prack(transaction, request)
@@ -208,7 +180,7 @@ class Leg:
             headers.set("Contact", self.contact)
         if 200 <= response.status < 300 and "Allow" not in headers:
             headers.set("Allow", ALLOW)
-        self.session.response_leaves(response)
+        self.session.response_leaves(self, response)
         self._note(Passage.SENT, response)
         transaction.respond(response)
 
@@ -217,7 +189,12 @@ class Leg:
     ) -> None:
         """Send a 2xx to an INVITE, again and again until its ACK comes, which `acknowledged` is given."""
         self.respond(transaction, response)
-        self.acknowledgements.wait_for(response.cseq.number, lambda: transaction.respond(response), acknowledged)
+        self.acknowledgements.wait_for(
+            response.cseq.number,
+            lambda: transaction.respond(response),
+            acknowledged,
+            lambda: self._owner.leg_broke(self, "no ACK"),
+        )
 
     def acknowledge(self, cseq: int, fields: Fields = (), body: bytes = b"") -> None:
         """Send the ACK of a 2xx, and keep it for when that 2xx comes again."""
@@ -290,7 +267,7 @@ class Leg:
 
     def note_received(self, response: Response) -> None:
         """Take note of a response of this leg: the ladder has it, and the session timer."""
-        self.session.response_came(response)
+        self.session.response_came(self, response)
         self._note(Passage.RECEIVED, response)
 
     @property
@@ -335,6 +312,7 @@ class Leg:
         self.acknowledgements.stop()
         if self.dialog is not None:
             self._owner.dialog_ended(self.dialog)
+        self._owner = Nobody(self._owner.record)
 
     def _send_ack(self, ack: Request) -> None:
         self._note(Passage.SENT, ack)

@@ -34,6 +34,10 @@ def _nothing_to_pass(_sdp: bytes) -> None:
     """The relay alone was told."""
 
 
+def _nobody_to_tell(_why: str, _status: int) -> None:
+    """The call is over."""
+
+
 @attrs.frozen
 class _Offer:
     """An offer as its sender made it."""
@@ -125,8 +129,9 @@ class MediaPath:
         return self._closed
 
     def close(self) -> None:
-        """Let nothing more through."""
+        """Let nothing more through, and tell nobody of anything."""
         self._closed = True
+        self.failed = _nobody_to_tell
         self._queue.clear()
         for deferred in tuple(self._pending):
             deferred.cancel()

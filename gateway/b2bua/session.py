@@ -7,7 +7,6 @@ timer itself are ``dialog.refresh``'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 log = Logger()
 
+_PREFERENCES: Final = Preferences()
+
 METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
 
@@ -37,10 +38,9 @@ METHODS: Final = ("INVITE", "UPDATE")
 class LegSession:
     """What one leg has agreed on about how long its session lasts."""
 
-    def __init__(self, leg: Leg, expired: Callable[[], None]) -> None:
-        self.preferences = Preferences()
-        self._leg = leg
-        self._timer = SessionTimer(leg.clock, self._refresh, expired)
+    def __init__(self) -> None:
+        self.preferences = _PREFERENCES
+        self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False
         self._sdp = b""
         self._promised: tuple[Agreement | None, Headers] = (None, ())
@@ -57,36 +57,51 @@ class LegSession:
         self._remember(request.body)
         supported = [*request.headers.values("Supported"), OPTION_TAG]
         request.headers.set("Supported", ", ".join(supported))
-        for name, value in offer(self.preferences, self._timer.agreement):
+        for name, value in offer(self.preferences, self._agreement):
             request.headers.set(name, value)
 
-    def response_came(self, response: Response) -> None:
+    def response_came(self, leg: Leg, response: Response) -> None:
         """A 2xx to an INVITE or UPDATE of ours says what is agreed."""
         self._note_abilities(response)
-        if 200 <= response.status < 300 and response.cseq.method in METHODS and not self._leg.ended:
-            self._timer.agree(accept_answer(response))
+        if 200 <= response.status < 300 and response.cseq.method in METHODS and not leg.ended:
+            self._agree(leg, accept_answer(response))
 
     def request_came(self, request: Request) -> None:
         """Look at the peer's INVITE or UPDATE; raises Refused 422 and MalformedMessage."""
         self._note_abilities(request)
         if request.method in METHODS:
-            self._promised = accept_offer(self.preferences, request, self._timer.agreement)
+            self._promised = accept_offer(self.preferences, request, self._agreement)
 
-    def response_leaves(self, response: Response) -> None:
+    def response_leaves(self, leg: Leg, response: Response) -> None:
         """Add what we agree to to a 2xx of ours, and let the time begin."""
         if response.cseq.method not in METHODS or not 200 <= response.status < 300:
             return
         self._remember(response.body)
         agreement, headers = self._promised
         response.headers.add_all(headers)
-        self._timer.agree(agreement)
+        self._agree(leg, agreement)
 
     def stop(self) -> None:
-        """The leg has ended."""
-        self._timer.stop()
+        """The session does not expire, or has ended."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
 
-    def _refresh(self) -> None:
-        leg = self._leg
+    @property
+    def _agreement(self) -> Agreement | None:
+        return None if self._timer is None else self._timer.agreement
+
+    def _agree(self, leg: Leg, agreement: Agreement | None) -> None:
+        if agreement is None:
+            self.stop()
+            return
+        if self._timer is None:
+            self._timer = SessionTimer(
+                leg.clock, lambda: self._refresh(leg), lambda: leg.break_off("the session expired")
+            )
+        self._timer.agree(agreement)
+
+    def _refresh(self, leg: Leg) -> None:
         if leg.ended or leg.pending_invite:
             return  # the INVITE under way refreshes too
         if self._takes_update:

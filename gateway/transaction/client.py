@@ -123,7 +123,7 @@ class ClientTransaction(Transaction):
         self._stop_watching()
         self._data = b""
         if self._state is State.COMPLETED:
-            self._user = self._request = None
+            self._user = self._request = self._cancel_leaves = None
 
     def _stop_watching(self) -> None:
         if self._unwatch is not None:
@@ -208,7 +208,7 @@ class ClientTransaction(Transaction):
     def _end(self) -> None:
         self._surroundings.directory.forget_client(self)
         self._stop_watching()
-        self._user = self._request = None
+        self._user = self._request = self._cancel_leaves = None
         self._data = self._ack = b""
 
 

@@ -1,0 +1,89 @@
+"""What a call was is freed with its last message, and waits for no garbage collector: there are many calls."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.b2bua.test_outbound import ring, talk
+from tests.support.ladder import SAVP, Ladder
+
+Parts = list[weakref.ref[object]]
+Story = Callable[[Ladder], Parts]
+
+
+@pytest.fixture(autouse=True)
+def _no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def parts_of(ladder: Ladder) -> Parts:
+    """The call that is up and its legs."""
+    (call,) = ladder.calls._active.values()
+    found = (call, call.caller, call.callee, call.approach, call.media_path)
+    return [weakref.ref(part) for part in found if part is not None]
+
+
+def caller_hangs_up(ladder: Ladder) -> Parts:
+    _, answer = talk(ladder)
+    parts = parts_of(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    ladder.phone.receives(200)
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    return parts
+
+
+def callee_hangs_up(ladder: Ladder) -> Parts:
+    onward, _ = talk(ladder)
+    parts = parts_of(ladder)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    ladder.provider.receives(200)
+    ladder.phone.answers(ladder.phone.receives_request("BYE"), 200)
+    return parts
+
+
+def callee_is_busy(ladder: Ladder) -> Parts:
+    invite, onward = ring(ladder)
+    parts = parts_of(ladder)
+    ladder.provider.answers(onward, 486)
+    ladder.provider.receives("ACK")
+    ladder.phone.acknowledges(invite, ladder.phone.receives_response(486))
+    return parts
+
+
+def caller_gives_up(ladder: Ladder) -> Parts:
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 180)
+    ladder.phone.receives(180)
+    parts = parts_of(ladder)
+    cancel = ladder.phone.request("CANCEL", invite.uri)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    ladder.phone.sends(cancel)
+    ladder.provider.answers(ladder.provider.receives_request("CANCEL"), 200)
+    ladder.provider.answers(onward, 487)
+    return parts
+
+
+def callee_never_answers(ladder: Ladder) -> Parts:
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP)
+    parts = parts_of(ladder)
+    ladder.clock.pump([1.0] * 300)
+    return parts
+
+
+@pytest.mark.parametrize(
+    "story", [caller_hangs_up, callee_hangs_up, callee_is_busy, caller_gives_up, callee_never_answers]
+)
+def test_call_is_freed(story: Story) -> None:
+    ladder = Ladder()
+    parts = story(ladder)
+    ladder.ends_clean()
+    assert len(parts) == 5
+    assert [part() for part in parts] == [None] * 5
