@@ -48,7 +48,7 @@ def test_far_end_holds_and_resumes(stage: Stage) -> None:
     assert len(stage.keys_of_gateway()) == 1, "nothing had changed, so the key must not have"
 
 
-@pytest.mark.parametrize("phone", ["linphonec", "baresip"])
+@pytest.mark.parametrize("phone", ["linphonec", "baresip", "twinkle"])
 def test_other_phones_hold_and_resume(stage: Stage, phone: str) -> None:
     stage.start_gateway()
     alice, bob = stage.phone(phone), stage.pjsua_far_end()

@@ -16,6 +16,7 @@ from tests.support.calls.stage import ALICE, Stage
         ("baresip", "pjsua2", "MD5"),
         ("sipp", "pjsua2", "MD5"),
         ("linphonec", "pjsua2", "MD5"),
+        ("twinkle", "pjsua2", "MD5"),
         ("pjsua2", "pjsua2", "SHA-256"),
         ("baresip", "baresip", "MD5"),
     ],

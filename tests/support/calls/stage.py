@@ -33,6 +33,7 @@ from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
 from tests.support.calls.telephone import USUAL, Habits, Line, Telephone
+from tests.support.calls.twinkle import Twinkle
 from tests.support.calls.wire import SipMessage, agreed_keys, keys_in
 
 DOMAIN = "voip.test"
@@ -51,6 +52,7 @@ TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "baresip": Baresip,
     "sipp": Sipp,
     "linphonec": Linphone,
+    "twinkle": Twinkle,
 }
 BARESIP_HOST = "127.0.0.1"  # where baresip's RTP and TLS really come from
 
