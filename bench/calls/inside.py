@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 from time import thread_time_ns
-from typing import Any
+from typing import Any, TextIO
 
 from twisted.internet import reactor as installed_reactor
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
@@ -76,7 +76,8 @@ class Inside:
         (directory / "credentials.toml").write_text('alice = "secret"\n')
         (directory / "credentials.toml").chmod(0o600)
         (directory / "gateway.toml").write_text(configuration)
-        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to_nowhere())
+        self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as there is something to log
+        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere))
         self._sent: list[tuple[bytes, Peer]] = []
         transport = self._gateway._transport
         transport.start()
@@ -153,9 +154,8 @@ def _answer(request: bytes, status: str) -> bytes:
     return head + b"\r\nContact: <sip:bob@127.0.0.1:46021;transport=udp>\r\nContent-Length: 0\r\n\r\n"
 
 
-def _log_to_nowhere() -> LogOutput:
+def _log_to(stream: TextIO) -> LogOutput:
     output = LogOutput("json")
-    stream = Path(os.devnull).open("w")  # noqa: SIM115
     only_info = FilteringLogObserver(output(stream), [LogLevelFilterPredicate(LogLevel.info)])
     globalLogBeginner.beginLoggingTo([only_info], redirectStandardIO=False)
     return output
