@@ -1,0 +1,1 @@
+"""What the benchmarks of media share: relays, packets and their load."""
