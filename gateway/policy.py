@@ -84,6 +84,8 @@ class MediaFailure(StrEnum):
 
     ANSWERED_CLEAR = "answered-clear"
     """A 2xx whose SDP lacks the encryption that the call needs; the call hung it up."""
+    UNFIT = "unfit"
+    """A 2xx whose SDP is no answer to the offer: RTP/SAVP to RTP/AVP, or a key that takes none of ours."""
 
 
 Failure = FailureKind | MediaFailure | int

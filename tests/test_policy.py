@@ -346,7 +346,7 @@ TERMS = st.builds(
     has_clear=st.booleans(),
 )
 KNOWN = st.builds(Capability, tls=st.sampled_from([None, True, False]), srtp=st.sampled_from([None, True, False]))
-FAILURES: list[Failure] = [*FailureKind, MediaFailure.ANSWERED_CLEAR, 415, 488, 606, 486, 503]
+FAILURES: list[Failure] = [*FailureKind, *MediaFailure, 415, 488, 606, 486, 503]
 
 
 def walk(terms: CallTerms, known: Capability, failures: list[Failure]) -> Iterator[Attempt | Refusal]:

@@ -37,7 +37,7 @@ from gateway.media.relay import Encryption, Terms
 from gateway.policy import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
 from gateway.routing import Route
 from gateway.sdp.description import MalformedDescription
-from gateway.sdp.negotiation import media_encrypted
+from gateway.sdp.negotiation import fits, media_encrypted
 from gateway.security.answering import Field
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
@@ -52,6 +52,9 @@ CHALLENGES: Final = (401, 407)
 
 HEARD_WITHIN: Final = 4.0
 """Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s."""
+
+
+_UNFIT: Final = (("Reason", 'SIP;cause=488;text="The answer does not fit the offer"'),)
 
 
 class ApproachOwner(LegOwner, Protocol):
@@ -132,17 +135,20 @@ class Approach:
         """Tell the call, when the answer's media may stand; else hang up and try what comes next."""
         try:
             encrypted = self._is_encrypted(leg, response) if has_sdp(response) else None
+            is_fit = self._fits(response)
         except MalformedDescription as error:
             self._owner.leg_broke(leg, f"its SDP cannot be read: {error.reason}")
+            return
+        if not is_fit:
+            self._turn_away(leg, response, _UNFIT)
+            self._try(self._plan.after(MediaFailure.UNFIT), None)
             return
         decision = self._plan.answered(encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
             self._owner.callee_answered(leg, response)
             return
-        leg.acknowledge(response.cseq.number)
-        leg.hang_up(decision.headers(self._stack.name))
-        self.leg = None
+        self._turn_away(leg, response, decision.headers(self._stack.name))
         self._try(self._plan.after(MediaFailure.ANSWERED_CLEAR), None)
 
     def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
@@ -228,6 +234,17 @@ class Approach:
     def _is_encrypted(self, leg: CalleeLeg, response: Response) -> bool | None:
         """Whether the media of a 2xx is encrypted, which answers our offer or makes one (a late offer)."""
         return leg.is_encrypted_by(response.body) if has_sdp(self._invite) else media_encrypted(response.body)
+
+    def _fits(self, response: Response) -> bool:
+        """Whether the SDP of a 2xx is an answer to ours; a late offer is none."""
+        if self._sent is None or not has_sdp(self._invite) or not has_sdp(response):
+            return True
+        return fits(self._sent[2], response.body)
+
+    def _turn_away(self, leg: CalleeLeg, response: Response, fields: Fields) -> None:
+        leg.acknowledge(response.cseq.number)
+        leg.hang_up(fields)
+        self.leg = None
 
     def _offered(self, way: Way, terms: Terms, sdp: bytes) -> None:
         self._rewritten = (terms, sdp)

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.b2bua.protection import Protection
 from gateway.config import Provider
 from gateway.media.relay import Encryption, Terms
-from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, Refusal, Signalling
+from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal, Signalling
 from gateway.security.answering import Answers, Field
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
@@ -90,10 +90,11 @@ class PhonePlan:
         return self._attempt()
 
     def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
-        if failure in MEDIA_REFUSALS and self._encryption is not Encryption.NONE:
+        refuses_media = failure in MEDIA_REFUSALS or isinstance(failure, MediaFailure)
+        if refuses_media and self._encryption is not Encryption.NONE:
             self._encryption = Encryption.NONE
             return self._attempt()
-        status = failure if isinstance(failure, int) else 480
+        status = failure if isinstance(failure, int) else 488 if refuses_media else 480
         return Refusal(status, None, "the phone cannot be reached")
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:

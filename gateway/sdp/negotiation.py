@@ -80,6 +80,25 @@ def accepted(
     return (ours, answered[0]) if ours is not None and ours.suite == answered[0].suite else None
 
 
+def fits(offer: bytes, answer: bytes) -> bool:
+    """Whether an answer is one to this offer, m-line by m-line, as far as encryption goes; raises MalformedDescription.
+
+    Its profile mirrors the offer's (RFC 3264 section 6) and its key takes one of the offer's. A clear answer without
+    keys counts as fitting: whether it may stand is for the policy to say.
+    """
+    lines = zip(Description.parse(offer).media, Description.parse(answer).media, strict=False)
+    return all(_fits(ours, theirs) for ours, theirs in lines if theirs.port and ours.is_rtp)
+
+
+def _fits(ours: Media, theirs: Media) -> bool:
+    offered = crypto_lines(ours)
+    if not theirs.is_rtp or (theirs.is_secure and not ours.is_secure):
+        return False
+    if not offered or not theirs.has_attribute("crypto"):
+        return True
+    return theirs.is_secure is ours.is_secure and accepted(offered, crypto_lines(theirs)) is not None
+
+
 def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
     """The usable keys of an m-line, in order."""
     return usable(media.attributes_named("crypto"))

@@ -51,6 +51,18 @@ def test_a_provider_that_refuses_rtp_in_clear_and_srtp_over_tls_gets_rtp_over_tl
     assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
 
 
+def test_a_provider_that_makes_srtp_of_an_answer_to_rtp_is_asked_over_tls() -> None:
+    ladder = Ladder(Security.OFF, UDP_FALLBACK)
+    dial(ladder)
+    onward = ladder.clear.receives_request("INVITE")
+    ladder.clear.answers(onward, 200, sdp=SAVP)
+    ladder.clear.receives("ACK")
+    ladder.clear.receives("BYE")
+    answered_by(ladder, ladder.provider, SAVP)
+    (record,) = ladder.calls.records()
+    assert (record.verdict, record.reason) == ("ENCRYPTED_TO_PROVIDER", "")
+
+
 def test_tls_is_tried_last_and_no_more_than_once() -> None:
     ladder = Ladder(Security.OFF, UDP_FALLBACK)
     dial(ladder)

@@ -13,6 +13,7 @@ from gateway.sdp.negotiation import (
     alternatives,
     choose,
     crypto_lines,
+    fits,
     is_encrypted,
     lacks_keys,
     media_encrypted,
@@ -207,3 +208,37 @@ def test_what_is_glanced_at_is_what_reading_all_would_give(lines: list[tuple[str
             media_security(body)
         return
     assert [(line.kind, line.port, line.protocol, line.suites) for line in media_security(body)] == expected
+
+
+FIT_KEY = "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40 + "\r\n"
+SECURE = "m=audio 4000 RTP/SAVP 0\r\n"
+PLAIN = "m=audio 4000 RTP/AVP 0\r\n"
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer", "does"),
+    [
+        (SECURE + FIT_KEY, SECURE + FIT_KEY, True),
+        (SECURE + FIT_KEY, SECURE + FIT_KEY.replace(":2", ":3"), False),
+        (SECURE + FIT_KEY, SECURE + FIT_KEY.replace("_80", "_32"), False),
+        (SECURE + FIT_KEY, SECURE + FIT_KEY + FIT_KEY.replace(":2", ":3"), False),
+        (SECURE + FIT_KEY, SECURE, True),
+        (SECURE + FIT_KEY, PLAIN, True),
+        (SECURE + FIT_KEY, PLAIN + FIT_KEY, False),
+        (SECURE + FIT_KEY, SECURE.replace("4000", "0"), True),
+        (PLAIN, PLAIN, True),
+        (PLAIN, PLAIN + FIT_KEY, True),
+        (PLAIN, SECURE + FIT_KEY, False),
+        (PLAIN, SECURE, False),
+        (PLAIN + FIT_KEY, PLAIN + FIT_KEY, True),
+        (PLAIN + FIT_KEY, PLAIN, True),
+        (PLAIN + FIT_KEY, SECURE + FIT_KEY, False),
+        (SECURE + FIT_KEY + PLAIN, SECURE + FIT_KEY + PLAIN.replace("4000", "0"), True),
+        (SECURE + FIT_KEY + PLAIN, SECURE.replace("4000", "0") + PLAIN, True),
+        (PLAIN, "m=audio 4000 TCP 0\r\n", False),
+        ("m=image 4000 udptl t38\r\n", "m=image 4000 udptl t38\r\n", True),
+    ],
+)
+def test_whether_an_answer_fits(offer: str, answer: str, does: bool) -> None:
+    head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+    assert fits((head + offer).encode(), (head + answer).encode()) is does
