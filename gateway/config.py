@@ -34,6 +34,7 @@ DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
 """The digest algorithms (RFC 8760) that a challenge may offer."""
 
 DEFAULT_PORTS = PortRange(20000, 29999)
+GATHER_US = 100
 
 
 class ConfigurationError(Exception):
@@ -139,6 +140,8 @@ class Media:
     """Sides whose parties may send RTCP in clear beside SRTP."""
     constant_ssrc: tuple[Side, ...] = ()
     """Sides whose parties get one SSRC for the whole call."""
+    gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
+    """Microseconds that a busy worker waits for more packets to take at once."""
     ng_listen: Annotated[str, fields.ng_listener] | None = None
     """Where the first worker answers others' NG commands; the next worker has the next port."""
 
@@ -306,6 +309,7 @@ def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
         if is_set:
             yield Mistake(f"media.{key}", 'is for relay = "workers", found "rtpengine"')
 
+        ("gather_us", media.gather_us != GATHER_US),
 
 def _media_address_mistakes(media: Media) -> Iterator[Mistake]:
     for side, own, advertised in (

@@ -96,6 +96,7 @@ def _ng_address(first: str | None, index: int) -> str | None:
     """Of the worker with that number: each has the port after the one before."""
     if first is None:
         return None
+        gather_us=media.gather_us,
     host, _, port = first.rpartition(":")
     return f"{host}:{int(port) + index}"
 

@@ -52,6 +52,8 @@ class WorkerTerms:
     """Sides that need these quirks."""
     ng: str | None = None
     """HOST:PORT where it answers others, too."""
+    gather_us: int = 100
+    """Microseconds; see loop.py."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = 60.0
@@ -69,6 +71,7 @@ class WorkerTerms:
             *(f"--plain-rtcp={side}" for side in self.plain_rtcp),
             *(f"--constant-ssrc={side}" for side in self.constant_ssrc),
             *([f"--ng={self.ng}"] if self.ng is not None else []),
+            f"--gather={self.gather_us}",
             f"--quarantine={self.quarantine}",
             f"--media-timeout={self.media_timeout}",
         ]

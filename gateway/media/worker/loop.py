@@ -9,7 +9,7 @@ is counted and logged, the packet is lost, the loop goes on.
 
     epoll --[(descriptor, events)]--> receivers[descriptor]() --> stream.py | control.py
     after a batch ------------------> the first of what was put off by `later`
-    every TICK_SECONDS -------------> tick(now)
+    every TICK_SECONDS, about ------> tick(now)
 """
 
 from __future__ import annotations
@@ -113,14 +113,14 @@ class Loop:
         while self.running:
             if is_busy and batch < ENOUGH_EVENTS and not is_behind:
                 sleep(gather)
-            events = poll(0.0 if jobs else max(self._due - clock.now, 0.0), MAXIMUM_EVENTS)
+            events = poll(0.0 if jobs else TICK_SECONDS, MAXIMUM_EVENTS)
             clock.now = now = monotonic()
             for descriptor, _ in events:
                 receivers[descriptor]()
 
             batch = len(events)
             total += batch
-            if batch:
+            if is_busy and batch:
                 # The same socket twice running has packets queued: a few streams are behind, gathering would hold them.
                 is_behind, first = events[0][0] == first, events[0][0]
             if jobs:

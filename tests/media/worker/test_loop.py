@@ -147,7 +147,7 @@ def test_a_socket_with_a_queue_is_not_held_up(ends: Ends, monkeypatch: pytest.Mo
         ends[1].send(b"x")
     bench.run(ticks=3)
     assert batches > BUSY_EVENTS, "busy"
-    assert len(waits) <= 1
+    assert len(waits) <= 2
 
 
 def test_what_is_put_off_is_done_soon_and_in_order() -> None:
