@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
@@ -127,9 +128,9 @@ class Approach:
         self.leg = self._progressed = None
 
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
-        """Tell the call."""
+        """Tell the call; of an early answer that is none to our offer, only that it rings: the 2xx is still to come."""
         self._progressed = leg
-        self._owner.callee_progressed(leg, response)
+        self._owner.callee_progressed(leg, response if self._is_fit_so_far(response) else _without_body(response))
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
         """Tell the call, when the answer's media may stand; else hang up and try what comes next."""
@@ -241,6 +242,12 @@ class Approach:
             return True
         return fits(self._sent[2], response.body)
 
+    def _is_fit_so_far(self, response: Response) -> bool:
+        try:
+            return self._fits(response)
+        except MalformedDescription:
+            return False
+
     def _turn_away(self, leg: CalleeLeg, response: Response, fields: Fields) -> None:
         leg.acknowledge(response.cseq.number)
         leg.hang_up(fields)
@@ -286,3 +293,9 @@ class Approach:
         self._plan.unheard(leg.flow)
         leg.abandon()
         self._next_way()
+
+
+def _without_body(response: Response) -> Response:
+    headers = response.headers.copy()
+    headers.remove("Content-Type")
+    return attrs.evolve(response, headers=headers, body=b"")

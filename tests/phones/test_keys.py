@@ -216,3 +216,25 @@ def test_two_keys_in_an_answer_do_not_fit(media: Ng) -> None:
     estate.provider_hears("BYE")
     estate.phone_hears(488)
     assert estate.claim() == ("REFUSED", "REFUSED_POLICY")
+
+
+@pytest.mark.parametrize("security", [Security.REQUIRED, Security.PREFERRED])
+@pytest.mark.parametrize("early", [offer(f"9 {_80} inline:{key()}"), b"v=0\r\nnonsense", offer(GOOD)])
+def test_an_early_answer_that_does_not_fit_is_not_taken_and_the_call_goes_on(
+    media: Ng, early: bytes, security: Security
+) -> None:
+    estate, onward = calls(media, security)
+    estate.ladder.provider.answers(onward, 183, sdp=early)
+    assert estate.phone_hears(183).body == b""
+    estate.provider_answers(onward)
+    estate.provider_hears("ACK")
+    estate.phone_hears(200)
+    assert estate.claim() == ("ENCRYPTED", "")
+    estate.assert_no_key_crossed()
+
+
+def test_an_early_answer_that_fits_is_taken(media: Ng) -> None:
+    estate, onward = calls(media, Security.REQUIRED)
+    early = offer(f"3 {_80} inline:{key()}")
+    estate.ladder.provider.answers(onward, 183, sdp=early)
+    assert len(key_lines(estate.phone_hears(183))) == 1
