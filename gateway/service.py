@@ -64,7 +64,7 @@ from gateway.refusals import Refusals
 from gateway.registrar import Forwarded, Registrar, Surroundings
 from gateway.registration import dress
 from gateway.routing import Router
-from gateway.secret import SECRET_BYTES, kept_secret, new_token
+from gateway.secret import SECRET_BYTES, Random, kept_secret
 from gateway.security.admission import DomainAdmission, Gate, resolver_of
 from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
@@ -171,7 +171,8 @@ class Gateway:
         reactors = Reactors(reactor, reactor, reactor, reactor)
         self._relay = RelayPool(reactor, nodes_for(reactors, configuration.media, state), self._metrics)
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
-        self._transactions = TransactionLayer(reactor)
+        self._random = Random()
+        self._transactions = TransactionLayer(reactor, random=self._random.take)
         self._locator = Locator(Names(_resolver(configuration.gateway.nameservers), reactor))
         self._peers = _table(state / "peers.sqlite")
         self._memory = PeerMemory(steady, self._metrics, keeper(self._peers, steady))
@@ -187,14 +188,15 @@ class Gateway:
         self._registrar = self._new_registrar(kept_secret(state / "secret"), steady)
         self._transport.ended = self._registrar.flow_ended
         self._router = Router(configuration, self._registrar.find)
-        identities = Identities(steady, new_token)
-        stack = Stack(self._transactions, self._relay, configuration.gateway.name, reactor, time.time, new_token)
+        identities = Identities(steady, self._random.token)
+        name, new_tag = configuration.gateway.name, self._random.token
+        stack = Stack(self._transactions, self._relay, name, reactor, time.time, new_tag)
         dialogs = Dialogs()
         self._overload = Overload(reactor)
         self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
         self._health.spoke = self._note_answer
         self._trunk.order, self._trunk.unheard = self._health.order, self._health.unheard
-        self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_token)
+        self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_tag)
         self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
         self._calls.finished = lambda record: self._history.ended(record.as_json())
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
@@ -370,7 +372,7 @@ class Gateway:
             now=now,
             metrics=self._metrics,
             memory=self._memory,
-            new_tag=new_token,
+            new_tag=self._random.token,
             secret=secret,
             changed_at=self._settings.changed_at,
         )

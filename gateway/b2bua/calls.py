@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from gateway.b2bua.approach import CHALLENGES, Approach
@@ -65,6 +65,7 @@ class Calls:
         self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
         self.finished: Callable[[CallRecord], None] = lambda record: None
         """Told of each call that is over, once its media counters are known."""
+        metrics.active_calls.set_function(lambda: len(self._active))
 
     def __len__(self) -> int:
         return len(self._active)
@@ -84,14 +85,7 @@ class Calls:
         call = self._new_call(transaction, route, phone_flow)
         self._active[call.id] = call
         self._by_transaction[transaction] = call
-        self._metrics.active_calls.set(len(self._active))
         refusal = self._refusal(call, transaction, route.proof, is_inbound=phone_flow is not None)
-        log.debug(
-            "call {call_id} {direction} of {domain} begins",
-            call_id=call.id,
-            direction=call.record.direction,
-            domain=route.domain.name,
-        )
         if refusal is not None:
             call.refuse(refusal)
         else:
@@ -143,14 +137,25 @@ class Calls:
         """Count a call that is over, keep its record, and give its media back."""
         self._active.pop(call.id, None)
         self._by_transaction.pop(call.caller.transaction, None)
-        self._metrics.active_calls.set(len(self._active))
         record = call.record
-        released = self._release(record) if call.media_path.anchored else succeed(None)
-        if record.status in CHALLENGES:
-            return  # the caller comes again with its answer: that is the call
-        released.addCallback(lambda _: self.finished(record)).addErrback(
-            lambda failure: log.failure("call {call_id} is not kept", failure, call_id=record.id)
-        )
+        is_kept = record.status not in CHALLENGES  # else the caller comes again with its answer: that is the call
+        if call.media_path.anchored:
+            released = self._release(record)
+            if is_kept:
+                released.addCallback(lambda _: self._keep(record))
+        elif is_kept:
+            self._keep(record)
+        if is_kept:
+            self._tell(record)
+
+    def _keep(self, record: CallRecord) -> None:
+        """Hand on what is to outlive the process. The guard of what becomes of it: calls go on without."""
+        try:
+            self.finished(record)
+        except Exception:
+            log.failure("call {call_id} is not kept", call_id=record.id)
+
+    def _tell(self, record: CallRecord) -> None:
         self._ended.append(record)
         self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         log.info(
