@@ -67,7 +67,7 @@ class _Worker:
 
     def tick(self, now: float) -> None:
         self._interfaces.expire(now)
-        self.commands.expire(now)
+        self.commands.expire()
 
 
 class Anchoring(inside.Inside):
@@ -173,7 +173,6 @@ def main() -> None:
     """Print the figures, and the profiles when asked."""
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     count = numbers[0] if numbers else CALLS
-    inside._write_log_to_nowhere()
     with tempfile.TemporaryDirectory() as directory:
         anchoring = Anchoring(Path(directory))
         anchoring.run(300)

@@ -7,7 +7,7 @@ SSRC; of a call without RTCP, nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -46,7 +46,7 @@ class PartySides:
     answerer: JSON
 
     @classmethod
-    def of_offer(cls, asked: Mapping[str, JSON]) -> PartySides:
+    def of_offer(cls, asked: dict[str, JSON]) -> PartySides:
         """By the `offer` command's own words."""
         sides = _values(asked, "direction") or [None, None]
         return cls(str(asked["from-tag"]), sides[0], sides[1])
@@ -83,10 +83,8 @@ def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
         direction = _DIRECTIONS.get(_value(party, "side"))
         for media in _values(party, "medias"):
             streams = _values(media, "streams")
-            if direction is not None and _value(media, "type") == "audio" and streams:
-                quality = _quality(direction, streams[0])
-                if quality.is_one_way or quality.score is not None:
-                    yield quality
+            if direction is not None and _value(media, "type") == "audio" and streams and _tells(streams[0]):
+                yield _quality(direction, streams[0])
 
 
 def observe(report: JSON, metrics: Metrics) -> None:
@@ -104,6 +102,10 @@ def observe(report: JSON, metrics: Metrics) -> None:
                 histogram.labels(quality.direction).observe(value)
 
 
+def _tells(stream: JSON) -> bool:
+    return _value(stream, "MOS") is not None or _value(stream, "one way") is True
+
+
 def _quality(direction: str, stream: JSON) -> StreamQuality:
     return StreamQuality(
         direction,
@@ -115,11 +117,11 @@ def _quality(direction: str, stream: JSON) -> StreamQuality:
     )
 
 
-def _value(of: JSON | Mapping[str, JSON], key: str) -> JSON:
-    return of.get(key) if isinstance(of, Mapping) else None
+def _value(of: JSON, key: str) -> JSON:
+    return of.get(key) if isinstance(of, dict) else None
 
 
-def _values(of: JSON | Mapping[str, JSON], key: str) -> list[JSON]:
+def _values(of: JSON, key: str) -> list[JSON]:
     """The items of a list or dictionary within a dictionary."""
     found = _value(of, key)
     return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
