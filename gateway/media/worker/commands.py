@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker.ports import NoPorts
-from gateway.media.worker.report import call_report, interface_report, packet_totals
+from gateway.media.worker.report import add_packets, call_report, interface_report
 from gateway.media.worker.rewriting import Security
 from gateway.media.worker.session import SUITE_NAMES, Call, OfferTerms, Refusal
 from gateway.media.worker.stream import Plant
@@ -87,15 +87,15 @@ class Commands:
 
     def offer(self, fields: Fields) -> Result:
         name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
-        description, terms = _description(fields), _terms(fields)
-        call = self.calls.get(name) or Call(self._plant, self._random, _sides(fields))
+        description, terms, sides = _description(fields), _terms(fields), _sides(fields)
+        call = self.calls.get(name) or Call(self._plant, self._random, sides)
         result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
         if name not in self.calls:
             self._timed_out.pop(name, None)
             self.calls[name] = call
             self._managed += 1
         call.signalled = self._plant.clock.now
-        self._name_sides(call, tag, fields)
+        _name_sides(call, tag, sides)
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
 
     def answer(self, fields: Fields) -> Result:
@@ -149,7 +149,7 @@ class Commands:
         """Packets relayed by direction, and packets that failed, of all calls so far."""
         totals = dict(self._ended)
         for call in self.calls.values():
-            _add(totals, call)
+            add_packets(totals, call)
         return totals
 
     def expire(self, is_orphaned: bool = False) -> None:
@@ -184,7 +184,7 @@ class Commands:
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
         report = call_report(call, self._plant.clock.now)
-        _add(self._ended, call)
+        add_packets(self._ended, call)
         call.close()
         return report
 
@@ -194,16 +194,12 @@ class Commands:
             raise Refusal("Unknown call-id")
         return call
 
-    def _name_sides(self, call: Call, tag: str, fields: Fields) -> None:
-        """Remember which side each party is on, for the count of packets by direction. Ports stay where they are."""
-        side, names = call.tags[tag], _sides(fields)
-        for party, name in ((side, names[0]), (1 - side, names[1])):
-            call.parties[party].name = name or call.parties[party].name
 
-
-def _add(totals: dict[str, int], call: Call) -> None:
-    for name, number in packet_totals(call).items():
-        totals[name] += number
+def _name_sides(call: Call, tag: str, names: tuple[str, str]) -> None:
+    """Remember which side each party is on, for the count of packets by direction. Ports stay where they are."""
+    side = call.tags[tag]
+    for party, name in ((side, names[0]), (1 - side, names[1])):
+        call.parties[party].name = name or call.parties[party].name
 
 
 def _error(reason: str) -> Result:

@@ -107,8 +107,9 @@ class Control:
         except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict):
-            # Some write "transport protocol" where others have "transport-protocol".
-            result = self.commands.execute({key.replace(" ", "-"): value for key, value in fields.items()})
+            if " " in "".join(fields):  # some write "transport protocol" where others have "transport-protocol"
+                fields = {key.replace(" ", "-"): value for key, value in fields.items()}
+            result = self.commands.execute(fields)
         else:
             self.dropped += 1
             result = {"result": "error", "error-reason": "Could not decode dictionary"}

@@ -67,6 +67,19 @@ class Counters:
             self.heard_packets = self.packets
             self.heard = now
 
+    def failed(self) -> int:
+        """Packets that came here and went no further, or not well; what the kernel dropped is not known here."""
+        return (
+            self.authentication
+            + self.replay
+            + self.other
+            + self.malformed
+            + self.wrong_source
+            + self.early
+            + self.undelivered
+            + self.unsent
+        )
+
     def fail(self, failure: int) -> None:
         """Count a packet that could not be unprotected or protected, by cause."""
         match cause_of(failure):

@@ -13,7 +13,6 @@ Not here: who may send to a port (latch.py) and what is done with packets (strea
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -159,11 +158,10 @@ class PortPool:
         The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
         path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
         """
-        second = socket.socket(self.family, socket.SOCK_DGRAM)
+        second = self._opened()
         try:
             for one in (own, second):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._prepare(second)
             second.bind(own.getsockname())
             second.connect(remote)
         except OSError:
@@ -176,24 +174,30 @@ class PortPool:
 
     def _made(self, port: int) -> PortPair | None:
         """None when another program has one of the two."""
-        with contextlib.ExitStack() as opened:
-            rtp, rtcp = (opened.enter_context(socket.socket(self.family, socket.SOCK_DGRAM)) for _ in range(2))
-            for one, number in ((rtp, port), (rtcp, port + 1)):
-                self._prepare(one)
-                try:
-                    one.bind((self.range.address, number))
-                except OSError:
-                    return None
-            opened.pop_all()
-        return PortPair(port, rtp, rtcp)
+        rtp = self._opened()
+        try:
+            rtcp = self._opened()
+        except OSError:
+            rtp.close()
+            raise
+        pair = PortPair(port, rtp, rtcp)
+        try:
+            rtp.bind((self.range.address, port))
+            rtcp.bind((self.range.address, port + 1))
+        except OSError:
+            pair.close()
+            return None
+        return pair
 
-    def _prepare(self, one: socket.socket) -> None:
-        one.setblocking(False)
+    def _opened(self) -> socket.socket:
+        """A socket for media. OSError when there is no descriptor left."""
+        one = socket.socket(self.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if self.family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self.range.tos)
         else:
             one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self.range.tos)
+        return one
 
     def _is_quiet(self, pair: PortPair) -> bool:
         """Whether nothing came to a free pair. What came a moment ago the loop has not told of yet."""

@@ -27,17 +27,14 @@ def call_report(call: Call, now: float) -> Report:
     """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
     epoch = time.time() - now
     call.heard(now)
-    legs = [leg for stream in call.streams for leg in stream.legs]
+    counters = [leg.counters for stream in call.streams for leg in stream.legs]
+    rtp = _stats(sum(one.packets for one in counters), sum(one.bytes for one in counters), 0)
+    rtcp = _stats(sum(one.control_packets for one in counters), sum(one.control_bytes for one in counters), 0)
     return {
         "created": int(epoch + call.created),
         "last signal": int(epoch + call.signalled),
         "tags": {tag: _party(call, call.parties[side], tag, now, epoch) for tag, side in call.tags.items()},
-        "totals": {
-            "RTP": _stats(sum(leg.counters.packets for leg in legs), sum(leg.counters.bytes for leg in legs), 0),
-            "RTCP": _stats(
-                sum(leg.counters.control_packets for leg in legs), sum(leg.counters.control_bytes for leg in legs), 0
-            ),
-        },
+        "totals": {"RTP": rtp, "RTCP": rtcp},
     }
 
 
@@ -57,15 +54,13 @@ def interface_report(interface: Interface) -> Report:
     }
 
 
-def packet_totals(call: Call) -> dict[str, int]:
-    """Packets relayed by direction, and packets that failed."""
-    totals = {"to_phone": 0, "to_provider": 0, "errors": 0}
+def add_packets(totals: dict[str, int], call: Call) -> None:
+    """Add the call's packets to what was relayed by direction, and those that failed to the errors."""
     for stream in call.streams:
         for party, leg in zip(call.parties, stream.legs, strict=True):
             name = "to_phone" if party.name == "provider" else "to_provider"
             totals[name] += leg.counters.packets + leg.counters.control_packets
-            totals["errors"] += sum(_errors(leg).values())
-    return totals
+            totals["errors"] += leg.counters.failed() + _dropped(leg)
 
 
 def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Report:
@@ -87,7 +82,6 @@ def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Repo
 def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
     leg, peer = stream.legs[side], stream.legs[1 - side]
     counters, errors = leg.counters, _errors(leg)
-    suite = {"crypto suite": leg.remote.theirs.suite} if leg.remote.theirs is not None else {}
     rtp: Report = {
         "local port": leg.pair.port,
         "endpoint": _endpoint(leg.latch.target),
@@ -101,7 +95,6 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
         "rebuilt": leg.rebuild.count,
         "errors by cause": errors,
         "stats": _stats(counters.packets, counters.bytes, sum(errors.values())),
-        **suite,
     }
     rtcp: Report = {
         "local port": leg.pair.port + 1,
@@ -109,8 +102,9 @@ def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool
         "advertised endpoint": _endpoint(leg.remote.control),
         "stats": _stats(counters.control_packets, counters.control_bytes, 0),
         "in clear": counters.plain_control,
-        **suite,
     }
+    if leg.remote.theirs is not None:
+        rtp["crypto suite"] = rtcp["crypto suite"] = leg.remote.theirs.suite
     return [rtp, rtcp]
 
 
@@ -126,7 +120,9 @@ def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
 
 
 def _errors(leg: Leg) -> dict[str, int]:
-    counters = leg.counters
+    counters, dropped = leg.counters, _dropped(leg)
+    if not (dropped or counters.failed()):
+        return {}
     found = {
         "authentication": counters.authentication,
         "replay": counters.replay,
@@ -136,9 +132,14 @@ def _errors(leg: Leg) -> dict[str, int]:
         "early": counters.early,
         "undelivered": counters.undelivered,
         "unsent": counters.unsent,
-        "kernel": leg.pair.dropped() + (kernel_drops(leg.linked) if leg.linked is not None else 0),
+        "kernel": dropped,
     }
     return {cause: number for cause, number in found.items() if number}
+
+
+def _dropped(leg: Leg) -> int:
+    """Packets that the kernel dropped because a socket's buffer was full."""
+    return leg.pair.dropped() + (kernel_drops(leg.linked) if leg.linked is not None else 0)
 
 
 def _stats(packets: int, size: int, errors: int) -> Report:

@@ -33,6 +33,7 @@ from gateway.rtp.packet import HEADER_BYTES, VERSION, is_control
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES, PacketBuffer, Transform
 
 NO_QUIRKS: Final = Quirks()
+UNDESCRIBED: Final = Remote(None, None)
 MAXIMUM_QUEUED: Final = 1_000
 """Packets: more than a socket's buffer holds."""
 
@@ -60,7 +61,7 @@ class Leg:
         self.rebuild = Rebuild()
         self.pair: PortPair = ports.take()
         self.peer: Leg | None = None
-        self.remote = Remote(None, None)
+        self.remote = UNDESCRIBED
         self.is_described = self.is_open = False
         self.counters = Counters(plant.clock.now)
         self.latch = Latch()
