@@ -1,9 +1,10 @@
 """What a PEM file of certificates holds, for people and monitoring.
 
-What lives here: subject, names, issuer and days left of each certificate in a file. What does not: TLS, trust,
-whether a key fits (`transport.certificates`).
+What lives here: subject, names, issuer and days left of each certificate in a file, and what OpenSSL says of a file
+before anything is started. What does not: what is served, and what is wrong with it (`transport.certificates`).
 """
 
+import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,26 @@ def described(file: Path) -> list[Row]:
     except (OSError, ValueError) as error:
         return [{"file": str(file), "problem": str(error).splitlines()[0]}]
     return [{"file": str(file), **_row(certificate)} for certificate in certificates]
+
+
+def unusable(certificate: Path, key: Path) -> str | None:
+    """Why no TLS could be spoken with a certificate and its key, in a line; None when it could."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")  # a passphrase is not asked for
+    except ssl.SSLError as error:
+        is_other = error.reason == "KEY_VALUES_MISMATCH"
+        why = "the key is another certificate's" if is_other else "not PEM, or the key has a passphrase"
+        return f"{certificate} and {key} cannot be used together: {why}"
+    except (OSError, ValueError) as error:
+        return f"{certificate} and {key} cannot be used: {error}"
+    leaf = described(certificate)[0]
+    return f"{certificate} has expired ({leaf['valid_until']})" if _days(leaf) < 0 else None
+
+
+def _days(row: Row) -> int:
+    left = row.get("days_left", 0)
+    return left if isinstance(left, int) else 0
 
 
 def _row(certificate: x509.Certificate) -> Row:

@@ -20,7 +20,7 @@ import attrs
 import click
 
 from gateway import cli_text as text
-from gateway.certificate_files import described
+from gateway.certificate_files import described, unusable
 from gateway.config import Configuration, ConfigurationError, load
 
 SECONDS_TO_ANSWER = 5
@@ -55,12 +55,15 @@ def check(file: Path, as_json: bool) -> None:
     """Check a configuration FILE; every mistake is one line."""
     try:
         configuration = load(file)
+        errors = _unusable_certificates(configuration)
     except ConfigurationError as error:
+        errors = error.errors
+    if errors:
         if as_json:
-            click.echo(json.dumps({"file": str(file), "ok": False, "errors": error.errors}))
+            click.echo(json.dumps({"file": str(file), "ok": False, "errors": errors}))
         else:
-            click.echo("\n".join(error.errors), err=True)
-        raise SystemExit(1) from None
+            click.echo("\n".join(errors), err=True)
+        raise SystemExit(1)
     click.echo(json.dumps({"file": str(file), "ok": True, "errors": []}) if as_json else text.checked(configuration))
 
 
@@ -185,6 +188,14 @@ def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
         for key in ("certificate", "trust", "client_trust")
         if isinstance(file := getattr(user, key, None), Path)
     ]
+
+
+def _unusable_certificates(configuration: Configuration) -> tuple[str, ...]:
+    """A line for each certificate and key that nothing could be served with."""
+    users = [(f"listener {one.name}", one.certificate, one.private_key) for one in configuration.listeners]
+    users += [(f"provider {one.name}", one.certificate, one.private_key) for one in configuration.providers]
+    found = ((user, unusable(certificate, key)) for user, certificate, key in users if certificate and key)
+    return tuple(f"{configuration.source}: {user}: {why}" for user, why in found if why is not None)
 
 
 def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:

@@ -228,6 +228,7 @@ def load(path: Path) -> Configuration:
         *tables.mistakes,
         *tables.unknown(),
         *_listener_mistakes(listeners),
+        *_no_phones(tables.pairs("listener", "side")),
         *_media_mistakes(media),
         *_provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
         *_domain_mistakes(domains, {name for (name,) in tables.pairs("provider", "name")}),
@@ -270,7 +271,10 @@ def _listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]
             yield Mistake(f"{path}.client_trust", "is missing: require_client_certificate needs it")
         if entry.address in ("0.0.0.0", "::") and entry.advertised_host is None:  # noqa: S104
             yield Mistake(f"{path}.advertised_host", f"is missing: nobody can answer to {shown(entry.address)}")
-    if entries and not any(entry.side is Side.PHONES for _, entry in entries):
+
+
+def _no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
+    if sides == {(str(Side.PROVIDER),)}:
         yield Mistake("listener", 'none has side = "phones", at least one is needed')
 
 
@@ -305,11 +309,11 @@ def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
         ("plain_rtcp", media.plain_rtcp),
         ("constant_ssrc", media.constant_ssrc),
         ("ng_listen", media.ng_listen),
+        ("gather_us", media.gather_us != GATHER_US),
     ):
         if is_set:
             yield Mistake(f"media.{key}", 'is for relay = "workers", found "rtpengine"')
 
-        ("gather_us", media.gather_us != GATHER_US),
 
 def _media_address_mistakes(media: Media) -> Iterator[Mistake]:
     for side, own, advertised in (

@@ -235,7 +235,8 @@ def _read(path: Path) -> dict[str, Switch]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError((f"{path}: cannot be used: {error}",)) from None
+        why = f"{path}: cannot be used: {error}; move it away to go by the configuration file alone"
+        raise ConfigurationError((why,)) from None
 
 
 def _read_snapshot(path: Path) -> Snapshot | None:
@@ -248,8 +249,11 @@ def _read_snapshot(path: Path) -> Snapshot | None:
 
 
 def _write(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
-    """Written whole under another name first, so that a crash leaves the old or the new one."""
+    """Written whole under another name first, so that a crash or a power cut leaves the old or the new one."""
     made = path.with_name(f"{path.name}.{os.getpid()}")
-    made.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
-    made.chmod(0o600)
+    with made.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(json.dumps(entries, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     made.rename(path)

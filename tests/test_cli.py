@@ -1,6 +1,7 @@
 """gatewayctl, against an HTTP server on loopback that answers as the administration interface does."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -202,6 +203,22 @@ def test_a_wrong_configuration_is_one_line_for_each_mistake(file: Path) -> None:
     ]
     told = json.loads(gatewayctl("check", str(file), "--json").output)
     assert (told["ok"], told["errors"]) == (False, result.output.splitlines())
+
+
+def test_a_key_that_is_not_the_certificates_is_a_mistake(file: Path) -> None:
+    text = file.read_text()
+    other = file.with_name("other.key")
+    other.write_bytes(trustme.CA().issue_cert("other.example.com").private_key_pem.bytes())
+    key = re.search(r'private_key = "(.*)"', text)
+    assert key is not None
+    file.write_text(text.replace(key[0], f'private_key = "{other}"'))
+    result = gatewayctl("check", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"and {other} cannot be used together: the key is another certificate's\n")
+    other.write_text("no key")
+    result = gatewayctl("check", str(file), "--json")
+    assert result.exit_code == 1
+    assert "not PEM, or the key has a passphrase" in json.loads(result.stdout)["errors"][0]
 
 
 def test_certificates_are_listed_with_their_names_and_days(file: Path) -> None:

@@ -340,6 +340,7 @@ def test_what_only_workers_do_is_refused_with_rtpengine(tmp_path: Path, key: str
     ("text", "mistake"),
     [
         (SMALLEST.replace('side = "phones"', 'side = "provider"'), 'listener: none has side = "phones"'),
+        (SMALLEST.replace('transport = "udp"', 'transprot = "udp"', 1), "listener[0].transport: is missing"),
         (
             SMALLEST.replace('name = "provider"', 'name = "phones"'),
             'listener[1].name: found "phones", which listener[0]',

@@ -22,6 +22,8 @@ from gateway.media.supervision import WorkerProcess
 
 SILENT_PINGS: Final = 2
 """Pings without an answer, three seconds each, after which a node is down."""
+STARTING: Final = 5
+"""Questions, three seconds each, that a worker may leave without an answer when the gateway starts."""
 LIST_LIMIT: Final = 1_000
 """Calls in one reply of an rtpengine to `list`: more would not fit a UDP datagram."""
 WORKER_LIST_LIMIT: Final = 4_000
@@ -77,7 +79,7 @@ class Node:
             raise RelayFailure(f"no socket to ask {self.name}: {error}") from None
         if self._worker is not None:
             self._worker.start()
-        reply = await self.client.request({"command": "list", "limit": self._list_limit})
+        reply = await self._first_list()
         self._answered()
         # A worker that runs since before an upgrade may not.
         self.client.gathers = reply.get("gathers") is True
@@ -85,6 +87,20 @@ class Node:
         found = _names(reply.get("calls")) if self._worker is not None else ()
         self._confirmed.update(found)
         return found
+
+    async def _first_list(self) -> Reply:
+        """Its calls. A worker just started on a machine that is busy, as after a power cut, takes its time; one that
+        was found but hangs is replaced."""
+        patience = STARTING if self._worker is not None else 1
+        while True:
+            patience -= 1
+            try:
+                return await self.client.request({"command": "list", "limit": self._list_limit})
+            except RelayFailure:
+                if self._worker is None or patience == 0:
+                    raise
+                if self._worker.pid is None:
+                    self._worker.check()
 
     def stop(self) -> None:
         """Ask it nothing more."""

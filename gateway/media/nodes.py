@@ -7,6 +7,7 @@ is started with, so that a changed configuration starts new workers beside the o
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import tempfile
 from hashlib import sha256
@@ -41,13 +42,28 @@ class Reactors:
 
 
 def nodes_for(reactors: Reactors, media: Media, state_directory: Path) -> tuple[Node, ...]:
-    """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets."""
+    """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets, or an address is not ours."""
     if media.relay == "rtpengine":
         return tuple(_rtpengine(reactors, node) for node in media.rtpengine)
+    _check_addresses(media)
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
     shares = port_shares(media.ports, count)
     return tuple(_worker(reactors, directory, media, share, index) for index, share in enumerate(shares))
+
+
+def _check_addresses(media: Media) -> None:
+    """Better no start than calls without audio."""
+    for key in ("phone_address", "provider_address", "address"):
+        address = getattr(media, key)
+        if address is None or (key == "address" and media.phone_address and media.provider_address):
+            continue
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.bind((address, 0))
+        except OSError as error:
+            raise RelayFailure(f"media.{key}: {address} cannot be used: {error.strerror}") from None
 
 
 def interfaces(media: Media) -> tuple[str, ...]:
@@ -80,6 +96,7 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
         media.dscp,
         plain_rtcp=media.plain_rtcp,
         constant_ssrc=media.constant_ssrc,
+        gather_us=media.gather_us,
         ng=_ng_address(media.ng_listen, index),
     )
     identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]
@@ -96,7 +113,6 @@ def _ng_address(first: str | None, index: int) -> str | None:
     """Of the worker with that number: each has the port after the one before."""
     if first is None:
         return None
-        gather_us=media.gather_us,
     host, _, port = first.rpartition(":")
     return f"{host}:{int(port) + index}"
 

@@ -87,6 +87,19 @@ def test_a_deep_state_directory_has_its_sockets_elsewhere(tmp_path: Path) -> Non
     found.rmdir()
 
 
+@pytest.mark.parametrize(
+    ("key", "media"),
+    [
+        ("address", Media(address="198.51.100.7", workers=1)),
+        ("phone_address", Media(address="127.0.0.1", workers=1, phone_address="198.51.100.7")),
+        ("provider_address", Media(address="127.0.0.1", workers=1, provider_address="198.51.100.7")),
+    ],
+)
+def test_an_address_of_another_machine_is_one_line(tmp_path: Path, key: str, media: Media) -> None:
+    with pytest.raises(RelayFailure, match=f"^media.{key}: 198.51.100.7 cannot be used: Cannot assign requested"):
+        nodes_for(reactors(), media, tmp_path)
+
+
 class Gateway:
     """A pool with real workers in a process of its own; one command a line, one reply a line."""
 

@@ -123,15 +123,25 @@ def test_start_fails_when_nobody_answers_and_names_the_nodes() -> None:
     scene = Scene()
     waiting = scene.pool.start()
     waiting.addErrback(lambda failure: failure.trap(RelayFailure) and failure.getErrorMessage())
-    scene.clock.pump([0.25] * 20)
+    scene.clock.pump([0.25] * 60)
     assert "node 0, node 1" in str(result(waiting))
+
+
+def test_a_worker_that_is_slow_to_start_is_waited_for_and_one_that_hangs_is_looked_at() -> None:
+    scene = Scene()
+    waiting = scene.pool.start()
+    scene.clock.pump([0.25] * 30)
+    assert [worker.checks for worker in scene.workers] == [2, 2], "found running, and silent"
+    for wire in scene.wires:
+        wire.answer("list", calls=[])
+    assert result(waiting) is None
 
 
 def test_start_succeeds_with_one_node_and_uses_the_other_when_it_comes() -> None:
     scene = Scene()
     waiting = scene.pool.start()
     scene.wires[0].answer("list", calls=[])
-    scene.clock.pump([0.25] * 14)
+    scene.clock.pump([0.25] * 60)
     assert result(waiting) is None
     assert [scene.offered("c1"), scene.offered("c2")] == [0, 0]
     scene.clock.advance(PING_SECONDS)
