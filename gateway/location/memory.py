@@ -22,7 +22,7 @@ class MemoryStore:
     def __init__(self, now: Callable[[], float], capacity: int = 200_000) -> None:
         self._now = now
         self._capacity = capacity
-        self._by_aor: dict[str, dict[str, Binding]] = {}
+        self._by_aor: dict[str, tuple[Binding, ...]] = {}  # the latest saved last; few have more than one
         self._by_token: dict[str, Binding] = {}
         self._tokens_of: dict[FlowKey, tuple[str, ...]] = {}  # of connections
         self._unreachable: set[str] = set()  # tokens
@@ -32,13 +32,13 @@ class MemoryStore:
     def save(self, binding: Binding) -> None:
         """See LocationStore."""
         same_token = self._by_token.get(binding.token)
-        replaced = self._by_aor.get(binding.aor, {}).get(binding.contact)
+        replaced = self._binding_of(binding.aor, binding.contact)
         if same_token is None and replaced is None and self._count >= self._capacity:
             raise StoreFull(f"{self._capacity} bindings are held, the most that fit")
-        for previous in (same_token, replaced):
+        for previous in (same_token, replaced if replaced is not same_token else None):
             if previous is not None:
                 self.remove(previous.aor, previous.contact)
-        self._by_aor.setdefault(binding.aor, {})[binding.contact] = binding
+        self._by_aor[binding.aor] = (*self._by_aor.get(binding.aor, ()), binding)
         self._by_token[binding.token] = binding
         if binding.flow.connection:
             self._tokens_of[binding.flow] = (*self._tokens_of.get(binding.flow, ()), binding.token)
@@ -47,11 +47,13 @@ class MemoryStore:
 
     def remove(self, aor: str, contact: str) -> None:
         """See LocationStore."""
-        contacts = self._by_aor.get(aor, {})
-        binding = contacts.pop(contact, None)
+        binding = self._binding_of(aor, contact)
         if binding is None:
             return
-        if not contacts:
+        left = tuple(other for other in self._by_aor[aor] if other is not binding)
+        if left:
+            self._by_aor[aor] = left
+        else:
             del self._by_aor[aor]
         del self._by_token[binding.token]
         self._unreachable.discard(binding.token)
@@ -77,7 +79,7 @@ class MemoryStore:
     def find(self, aor: str) -> list[Binding]:
         """See LocationStore."""
         now = self._now()
-        latest_first = reversed(self._by_aor.get(aor, {}).values())
+        latest_first = reversed(self._by_aor.get(aor, ()))
         live = [item for item in latest_first if item.expires_at > now]
         return live if len(live) < 2 else sorted(live, key=lambda item: (item.token in self._unreachable, -item.q))
 
@@ -99,7 +101,7 @@ class MemoryStore:
         expired = []
         while self._expiries and self._expiries[0][0] <= now:
             at, aor, contact = heapq.heappop(self._expiries)
-            binding = self._by_aor.get(aor, {}).get(contact)
+            binding = self._binding_of(aor, contact)
             if binding is not None and binding.expires_at == at:
                 self.remove(aor, contact)
                 expired.append(binding)
@@ -107,6 +109,9 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return self._count
+
+    def _binding_of(self, aor: str, contact: str) -> Binding | None:
+        return next((binding for binding in self._by_aor.get(aor, ()) if binding.contact == contact), None)
 
     def _leave_flow(self, binding: Binding) -> None:
         left = tuple(token for token in self._tokens_of[binding.flow] if token != binding.token)

@@ -32,6 +32,8 @@ class KeepAlive(enum.Enum):
 class StreamFramer:
     """One direction of one connection. Holds at most one unfinished message, `limits.message` bytes."""
 
+    __slots__ = ("_buffer", "_limits", "_pong_was_last", "_searched", "_wanted", "broken")
+
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
         self._buffer = bytearray()

@@ -8,6 +8,7 @@ import ipaddress
 import resource
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Protocol
 
 from twisted.internet.error import CannotListenError
@@ -169,7 +170,13 @@ def own_addresses(listener: Listener, port: int, remote_host: str) -> tuple[Addr
     host = listener.address
     if is_any_address(host):
         host = source_address_toward(remote_host) or host
-    return Address(host, port), Address(listener.advertised_host or host, port)
+    return shared_address(host, port), shared_address(listener.advertised_host or host, port)
+
+
+@lru_cache(maxsize=1024)
+def shared_address(host: str, port: int) -> Address:
+    """An address of ours: one object for all the connections that have it."""
+    return Address(host, port)
 
 
 def source_address_toward(host: str) -> str | None:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from gateway.config import Listener
 from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, TransportFailure
+from gateway.transport.sockets import shared_address
 
 MAX_QUEUE = 1024 * 1024
 """Bytes waiting for one peer, while connecting or because it does not read; more ends the connection."""
@@ -57,7 +58,7 @@ class StreamFlow(Flow):
         ended: "Callable[[StreamFlow], None]",
         name: str | None = None,
     ) -> None:
-        super().__init__(listener, Address(advertised.host, 0), remote, advertised)
+        super().__init__(listener, shared_address(advertised.host, 0), remote, advertised)
         self.number = number
         self.name = name  # whom we meant to reach; None for a connection that the peer began
         self.wire: Wire | None = None

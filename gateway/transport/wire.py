@@ -24,11 +24,11 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.framing import KeepAlive, StreamFramer
 from gateway.transport.arrival import Arrivals
 from gateway.transport.channel import TlsChannel, TlsFailed
-from gateway.transport.flow import Address, FailureKind, TransportFailure
+from gateway.transport.flow import FailureKind, TransportFailure
 from gateway.transport.handshakes import Handshakes
 from gateway.transport.liveness import PATIENCE, Liveness, Patience
 from gateway.transport.rounds import Rounds
-from gateway.transport.sockets import StreamTransport, tune_connection
+from gateway.transport.sockets import StreamTransport, shared_address, tune_connection
 from gateway.transport.stream import MAX_QUEUE, StreamFlow
 
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class StreamProtocol(Protocol):
         self._plan_visit()
         host = self._tcp.getHost()
         assert isinstance(host, IPv4Address | IPv6Address)
-        self._flow.opened(Address(host.host, host.port))
+        self._flow.opened(shared_address(host.host, host.port))
 
     def _handshake_done(self, channel: TlsChannel) -> None:
         self._flow.identity = channel.identity
