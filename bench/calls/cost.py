@@ -14,7 +14,10 @@ def cpu_ms(pid: int) -> float:
 
 
 def resident_kib(pid: int) -> int:
-    """KiB of memory that the process and its descendants have, what they share counted in parts."""
+    """KiB of memory that the process and its descendants have, what they share counted in parts.
+
+    Mapped files are left out: their parts grow when another process ends that has mapped them too.
+    """
     return sum(_proportional_kib(each) for each in family(pid))
 
 
@@ -23,7 +26,7 @@ def _proportional_kib(pid: int) -> int:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
         return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
 
 
 def _own_ms(pid: int) -> float:
