@@ -12,6 +12,7 @@ import pytest
 
 from gateway.config import Side
 from gateway.media.relay import JSON, Encryption
+from gateway.media.worker.commands import CALLS_A_JOB
 from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import ROOT, Ng, NgError, worker
 
@@ -221,6 +222,18 @@ def test_10_000_calls_leave_no_port_descriptor_or_memory(tmp_path: Path, phone: 
         assert _resident(ng) - memory < 3_000_000
         assert ng.ports_used() == 0
         assert ng.request({"command": "list"})["calls"] == []
+
+
+def test_many_silent_calls_are_ended_though_few_are_looked_at_in_one_go(tmp_path: Path, provider: Party) -> None:
+    with worker(tmp_path, "--media-timeout=0.3") as ng:
+        for number in range(5 * CALLS_A_JOB + 1):
+            name = f"silent-{number}"
+            ng.answer(name, provider.answer(ng.offer(name, provider.sdp(), Encryption.SAVP), SUITES[2]))
+        deadline = time.monotonic() + 3
+        while _calls(ng) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert _calls(ng) == []
+        assert "tags" in ng.delete("silent-0")
 
 
 def test_a_silent_call_is_ended_and_a_held_one_is_not(tmp_path: Path, phone: Party, provider: Party) -> None:
