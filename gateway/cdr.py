@@ -7,7 +7,6 @@ calls with their ladders (history). Nothing in a record is a key or a credential
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections import deque
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Final, TypeAlias
 
 from twisted.logger import Logger
 
+from gateway.json_codec import encode
 from gateway.metrics import KeptFile
 
 log = Logger()
@@ -77,7 +77,7 @@ class CdrFile:
         if len(self._waiting) >= WAITING:
             lost = self._waiting.popleft()
             log.error("a call detail record is lost: {record}", record=lost.decode().strip())
-        self._waiting.append(json.dumps(record).encode() + b"\n")
+        self._waiting.append(encode(record) + b"\n")
         self.retry()
 
     def retry(self) -> None:

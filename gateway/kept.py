@@ -10,7 +10,6 @@ fails: then the oldest notes are let go of, for memory is needed more than histo
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.json_codec import decode, encode
 from gateway.location.sqlite import Database, InUse, StoreUnusable, is_in_use, set_version
 from gateway.metrics import KeptFile
 from gateway.write_behind import WriteBehind
@@ -70,12 +70,12 @@ class KeptTable:
         """The value of one key, None when there is none or it cannot be read now."""
         if key in self._behind.noted:
             noted = self._behind.noted[key]
-            return succeed(None if noted is None else json.loads(noted[1]))
+            return succeed(None if noted is None else _value(noted[1]))
         return self._database.run_interaction(lambda transaction: _find(transaction, key)).addErrback(self._unread)
 
     def put(self, key: str, at: float, value: Value) -> None:
         """Keep a value; ``at`` is its time in seconds since the epoch."""
-        self._behind.note(key, (at, json.dumps(value)))
+        self._behind.note(key, (at, encode(value).decode()))
 
     def drop(self, key: str) -> None:
         """Keep nothing under that key."""
@@ -134,18 +134,18 @@ def prepare(connection: sqlite3.Connection) -> None:
 def _latest(transaction: Transaction, limit: int) -> list[tuple[str, Value]]:
     transaction.execute("SELECT key, value FROM kept ORDER BY at DESC LIMIT ?", (limit,))
     rows = cast("list[tuple[str, str]]", transaction.fetchall())
-    return [(key, json.loads(value)) for key, value in reversed(rows)]
+    return [(key, _value(value)) for key, value in reversed(rows)]
 
 
 def _since(transaction: Transaction, at: float) -> list[tuple[str, Value]]:
     transaction.execute("SELECT key, value FROM kept WHERE at >= ?", (at,))
-    return [(key, json.loads(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
+    return [(key, _value(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
 
 
 def _find(transaction: Transaction, key: str) -> Value | None:
     transaction.execute("SELECT value FROM kept WHERE key = ?", (key,))
     rows = cast("list[tuple[str]]", transaction.fetchall())
-    return json.loads(rows[0][0]) if rows else None
+    return _value(rows[0][0]) if rows else None
 
 
 def _drop_before(transaction: Transaction, at: float) -> None:
@@ -162,3 +162,7 @@ def _write(transaction: Transaction, notes: _Notes) -> None:
     kept = [(key, *note) for key, note in notes.items() if note is not None]
     transaction.executemany("DELETE FROM kept WHERE key = ?", gone)
     transaction.executemany("INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
+
+
+def _value(text: str) -> Value:
+    return cast("Value", decode(text))

@@ -22,6 +22,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TextIO, TypeAlias
 
+import orjson
 from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 
 from gateway.line_output import LineOutput
@@ -102,7 +103,7 @@ def _harmless_line(event: LogEvent) -> str | None:
     if "log_failure" in event:
         return None
     try:
-        text = _to_json(_entry(event, _message(event), _fields(event)))
+        text = orjson.dumps(_entry(event, _message(event), _fields(event)), default=_plain).decode()
     except (TypeError, ValueError):  # such names and values want more care
         return None
     return f"{text}\n" if is_harmless_json(text) else None
@@ -167,7 +168,8 @@ def _plain(value: object) -> Json:
             return redacted(str(value))
 
 
-_to_json = json.JSONEncoder(default=_plain).encode
+_to_json = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
+"""For whatever was logged: the standard library takes any text and writes ASCII."""
 
 
 def _printable(text: str) -> str:

@@ -55,10 +55,12 @@ _NAME_SIGNS = tuple(name for name in SECRET_NAMES if not any(sign in name for si
 
 
 def is_harmless_json(text: str) -> bool:
-    """Whether JSON of ASCII only has surely no secret in it, neither in a text nor by the name of a field.
+    """Whether JSON has surely no secret in it, neither in a text nor by the name of a field.
 
-    Escapes of characters beyond ASCII are no reason to be sure.
+    Characters beyond ASCII, escaped or not, are no reason to be sure.
     """
+    if not text.isascii():
+        return False
     lower = text.lower()
     return not (_has_one(lower, _SIGNS) or _has_one(lower, _NAME_SIGNS) or "\\u" in lower)
 

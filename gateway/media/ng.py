@@ -12,7 +12,6 @@ NUL between, which JSON cannot have, and answer them likewise. What nobody waits
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +25,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
+from gateway.json_codec import decode, encode
 from gateway.media.relay import JSON, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
@@ -115,7 +115,7 @@ class NgClient(DatagramProtocol):
         if self._port is None:
             return fail(self._silence(command))
         waiting: Deferred[Reply] = Deferred(lambda _: self._cancel(cookie))
-        datagram = b"%s %s" % (cookie.encode(), json.dumps(fields).encode())
+        datagram = b"%s %s" % (cookie.encode(), encode(fields))
         due = self._clock.seconds() + PATIENCE_SECONDS
         self._requests[cookie] = request = _Request(datagram, command, waiting, due)
         self._patient.append(cookie)
@@ -247,7 +247,7 @@ def _refusal(command: str, reason: str) -> RelayFailure:
 
 def _decoded(body: bytes) -> Reply | None:
     try:
-        reply = json.loads(body)
+        reply = decode(body)
     except (ValueError, RecursionError):
         return None
     return reply if isinstance(reply, dict) else None

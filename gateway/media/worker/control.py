@@ -7,13 +7,13 @@ replaces one that nobody answers at and refuses to take one that is alive.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
+from gateway.json_codec import decode, encode
 from gateway.media.worker import bencode
 from gateway.media.worker.commands import Commands
 from gateway.media.worker.loop import Clock
@@ -103,7 +103,7 @@ class Control:
     def _execute(self, body: bytes) -> bytes:
         is_json = not body.startswith(b"d")
         try:
-            fields = json.loads(body) if is_json else bencode.decode(body)
+            fields = decode(body) if is_json else bencode.decode(body)
         except (ValueError, RecursionError):
             fields = None
         if isinstance(fields, dict):
@@ -113,7 +113,7 @@ class Control:
         else:
             self.dropped += 1
             result = {"result": "error", "error-reason": "Could not decode dictionary"}
-        return json.dumps(result).encode() if is_json else bencode.encode(result)
+        return encode(result) if is_json else bencode.encode(result)
 
     def _remember(self, key: tuple[object, bytes], reply: bytes) -> None:
         self._replies[key] = reply
