@@ -35,6 +35,11 @@ class MemoryStore:
         replaced = self._binding_of(binding.aor, binding.contact)
         if same_token is None and replaced is None and self._count >= self._capacity:
             raise StoreFull(f"{self._capacity} bindings are held, the most that fit")
+        if replaced is not None and replaced is same_token and self._is_refreshed(replaced, binding):
+            self._by_aor[binding.aor] = (*self._others(replaced), binding)
+            self._by_token[binding.token] = binding
+            self._schedule(binding)
+            return
         for previous in (same_token, replaced if replaced is not same_token else None):
             if previous is not None:
                 self.remove(previous.aor, previous.contact)
@@ -50,7 +55,7 @@ class MemoryStore:
         binding = self._binding_of(aor, contact)
         if binding is None:
             return
-        left = tuple(other for other in self._by_aor[aor] if other is not binding)
+        left = self._others(binding)
         if left:
             self._by_aor[aor] = left
         else:
@@ -109,6 +114,13 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return self._count
+
+    def _is_refreshed(self, previous: Binding, binding: Binding) -> bool:
+        """Whether only what is no index has changed; what is unreachable has to be found by its flow again."""
+        return previous.flow == binding.flow and binding.token not in self._unreachable
+
+    def _others(self, binding: Binding) -> tuple[Binding, ...]:
+        return tuple(other for other in self._by_aor[binding.aor] if other is not binding)
 
     def _binding_of(self, aor: str, contact: str) -> Binding | None:
         return next((binding for binding in self._by_aor.get(aor, ()) if binding.contact == contact), None)

@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from operator import attrgetter
 from pathlib import Path
 from typing import NoReturn, Protocol, TypeVar, cast
 
@@ -39,7 +40,10 @@ SCHEMA_VERSION = 2
 NOTHING_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 """Errors of a file that may still be read."""
 
+Row = tuple[object, ...]
+
 _COLUMNS = tuple(field.name for field in attrs.fields(Binding))
+_fields_of: Callable[[Binding], Row] = attrgetter(*_COLUMNS)
 _CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM binding"  # noqa: S608 - names of our own fields
 _INSERT = f"INSERT OR REPLACE INTO binding ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -51,7 +55,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 Result = TypeVar("Result")
-Row = tuple[object, ...]
 Notes = dict[Key, Binding | None]
 Preparation = Callable[[sqlite3.Connection], None]
 
@@ -223,7 +226,7 @@ def _store(transaction: Transaction, notes: Notes) -> None:
 
 
 def _row(binding: Binding) -> Row:
-    return tuple(str(value) if isinstance(value, FlowKey) else value for value in attrs.astuple(binding, recurse=False))
+    return tuple(str(value) if isinstance(value, FlowKey) else value for value in _fields_of(binding))
 
 
 def _binding(row: Row) -> Binding:
