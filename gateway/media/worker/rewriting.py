@@ -109,15 +109,22 @@ def session_for(source: Description, address: str) -> Description:
     return result
 
 
-def media_for(source: Media, port: int, secured: Secured, protocol: str | None = None) -> Media:
-    """The m-line of `source` at our port. `protocol` overrides the profile, for an answer that mirrors its offer."""
+def media_for(
+    source: Media, port: int, secured: Secured, protocol: str | None = None, former: str | None = None
+) -> Media:
+    """The m-line of `source` at our port.
+
+    `protocol` overrides the profile, for an answer that mirrors its offer; `former` is the profile that an offer's line
+    had so far.
+    """
+    profile = protocol or _profile(source, secured.security, former or "")
     result = Media(
         source.kind,
         port,
-        protocol or _profile(source.protocol, secured.security),
+        profile,
         source.formats.copy(),
         inherited_direction=source.inherited_direction,
-        attributes=_kept(source),
+        attributes=_kept(source) if _has_feedback(profile) else _without_feedback(_kept(source)),
         lines=[line for line in source.lines if line[0] not in "ck"],
     )
     if is_unspecified(source.connection):
@@ -164,7 +171,10 @@ def _kept(part: Part) -> list[tuple[str, str | None]]:
     return [item for item in part.attributes if item[0].lower() not in _REMOVED]
 
 
-def _profile(protocol: str, security: Security) -> str:
+def _profile(source: Media, security: Security, former: str) -> str:
+    protocol = source.protocol
+    if source.kind == "audio" and source.is_rtp:
+        protocol = _audio_profile(protocol, former)
     match security:
         case Security.SAVP:
             return secured_profile(protocol)
@@ -172,6 +182,21 @@ def _profile(protocol: str, security: Security) -> str:
             return plain_profile(protocol)
         case _:
             return protocol
+
+
+def _audio_profile(protocol: str, former: str) -> str:
+    """Audio is offered with RTCP feedback (RFC 4585) to whom wrote that first: most providers and phones refuse
+    RTP/AVPF and RTP/SAVPF, and of audio there is little to feed back. Video cannot do without."""
+    plain = protocol[:-1] if _has_feedback(protocol) else protocol
+    return f"{plain}F" if _has_feedback(former) else plain
+
+
+def _has_feedback(protocol: str) -> bool:
+    return protocol.upper() in ("RTP/AVPF", "RTP/SAVPF")
+
+
+def _without_feedback(attributes: list[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    return [item for item in attributes if item[0].lower() != "rtcp-fb"]
 
 
 def is_unspecified(host: str | None) -> bool:

@@ -195,7 +195,8 @@ class Call:
                 CryptoAttribute(tag, suite, self._key(stream, other, suite))
                 for tag, suite in enumerate(terms.suites, 1)
             )
-        media = rewriting.media_for(source, stream.legs[other.side].pair.port, Secured(line.security, line.keys))
+        secured, port = Secured(line.security, line.keys), stream.legs[other.side].pair.port
+        media = rewriting.media_for(source, port, secured, former=line.protocol)
         line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
         return media
 

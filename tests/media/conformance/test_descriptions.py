@@ -63,6 +63,20 @@ def test_answer_mirrors_the_profile_of_the_offer(
         ng.delete(call + asked)
 
 
+@pytest.mark.parametrize("profile", ["RTP/AVPF", "RTP/SAVPF"])
+@pytest.mark.parametrize("encryption", [Encryption.SAVP, Encryption.NONE])
+def test_audio_is_offered_without_feedback_and_the_answer_has_the_profile_of_the_offer(
+    ng: Ng, call: str, phone: Party, provider: Party, profile: str, encryption: Encryption
+) -> None:
+    """Linphone offers RTP/AVPF, which most providers refuse."""
+    keys = [(1, SUITES[2], phone.key(SUITES[2]))] if "SAVP" in profile else []
+    offer = ng.offer(call, phone.sdp(profile, keys, more=("a=rtcp-fb:* trr-int 1000",)), encryption)
+    expected = "RTP/SAVP" if encryption is Encryption.SAVP else "RTP/AVP"
+    assert [found for _, _, found in media_lines(offer)] == [expected]
+    answer = ng.answer(call, provider.answer(offer, SUITES[2] if cryptos(offer) else None))
+    assert [found for _, _, found in media_lines(answer)] == [profile]
+
+
 def test_an_answer_without_srtp_stands_where_it_may(ng: Ng, call: str, phone: Party, provider: Party) -> None:
     provider.aim(ng.offer(call, phone.sdp(), Encryption.SAVP, takes_clear=True))
     answer = ng.answer(call, provider.sdp())
