@@ -28,7 +28,7 @@ _USUAL: Final = re.compile(
     r"o=\S+ \S+ \S+ \S+ \S+ \S+\r\n"
     r"(?:[abd-ln-zA-Z]=[^\r\n]*\r\n|m=\S+ [0-9]{1,5} \S+(?: \S+)*\r\n|c=\S+ \S+ \S+\r\n)*+"
 )
-_CRYPTO: Final = re.compile(r"^a=[^\S\r\n]*crypto[^\S\r\n]*:([^\r\n]*)", re.MULTILINE)
+_CRYPTO: Final = re.compile(r"^a=[^\S\r\n]*crypto[^\S\r\n]*(?::([^\r\n]*))?(?=\r|\Z)", re.MULTILINE)
 
 
 @attrs.frozen
@@ -86,7 +86,7 @@ def fits(offer: bytes, answer: bytes) -> bool:
     Its profile mirrors the offer's (RFC 3264 section 6) and its key takes one of the offer's. A clear answer without
     keys counts as fitting: whether it may stand is for the policy to say.
     """
-    lines = zip(Description.parse(offer).media, Description.parse(answer).media, strict=False)
+    lines = zip(_keyed_media(offer), _keyed_media(answer), strict=False)
     return all(_fits(ours, theirs) for ours, theirs in lines if theirs.port and ours.is_rtp)
 
 
@@ -106,30 +106,30 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
 
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     """What each m-line says of its encryption, in order; raises MalformedDescription."""
-    return _glanced(sdp) or tuple(
-        _security(media, media.attributes_named("crypto")) for media in Description.parse(sdp).media
+    return tuple(
+        MediaSecurity(media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
+        for media in _keyed_media(sdp)
     )
 
 
-def _glanced(sdp: bytes) -> tuple[MediaSecurity, ...]:
-    """The same of a description as nearly all are, without reading the rest of it; empty for any other.
+def _keyed_media(sdp: bytes) -> list[Media]:
+    """The m-lines; of a description as nearly all are, nothing else of them is read than their keys.
 
-    A call asks four times, and reading all would cost more than what the gateway does with the answer.
+    A call looks at six, and reading all of each would cost more than what is done with them.
     """
     text = sdp.decode("utf-8", "surrogateescape") if len(sdp) <= _GLANCED_BYTES and b"\0" not in sdp else ""
-    if not _USUAL.fullmatch(text):
-        return ()
     _, *sections = text.split("\r\nm=")
-    return tuple(map(_section, sections)) if len(sections) <= MAXIMUM_MEDIA else ()
+    if not _USUAL.fullmatch(text) or len(sections) > MAXIMUM_MEDIA:
+        return Description.parse(sdp).media
+    return [_glanced(section) for section in sections]
 
 
-def _section(section: str) -> MediaSecurity:
+def _glanced(section: str) -> Media:
     line, _, rest = section.partition("\r\n")
-    return _security(Media.parse(line), _CRYPTO.findall(rest) if "crypto" in rest else ())
-
-
-def _security(media: Media, crypto: Sequence[str]) -> MediaSecurity:
-    return MediaSecurity(media.kind, media.port, media.protocol, tuple(key.suite for key in usable(crypto)))
+    media = Media.parse(line)
+    if "crypto" in rest:
+        media.attributes = [("crypto", value) for value in _CRYPTO.findall(rest)]
+    return media
 
 
 def media_encrypted(sdp: bytes) -> bool | None:

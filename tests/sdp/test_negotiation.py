@@ -195,6 +195,9 @@ _LINES = [
 ]
 
 
+_OFFER = sdp(f"m=audio 1 RTP/SAVP 0\r\n{CRYPTO}", "m=audio 1 RTP/AVP 0\r\n")
+
+
 @given(st.lists(st.tuples(st.sampled_from(_LINES), st.sampled_from(["\r\n"] * 9 + ["\n", "\r", ""])), max_size=8))
 def test_what_is_glanced_at_is_what_reading_all_would_give(lines: list[tuple[str, str]]) -> None:
     body = ("v=0\r\no=- 1 1 IN IP4 h\r\n" + "".join(map("".join, lines))).encode()
@@ -208,6 +211,7 @@ def test_what_is_glanced_at_is_what_reading_all_would_give(lines: list[tuple[str
             media_security(body)
         return
     assert [(line.kind, line.port, line.protocol, line.suites) for line in media_security(body)] == expected
+    assert fits(_OFFER, body) is fits(_OFFER, body + b"\r\n"), "a blank line makes it be read as a whole"
 
 
 FIT_KEY = "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:" + "A" * 40 + "\r\n"
