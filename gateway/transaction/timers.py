@@ -79,9 +79,13 @@ class Timer:
         self.owner: Expires | None = owner
 
     def cancel(self) -> None:
-        """Stop the timer; nothing happens when it has expired or was cancelled before."""
-        if self._queue is not None:
-            self._queue.remove(self)
+        """Stop the timer; nothing happens when it has expired or was cancelled before. The reactor's delayed call stays
+        for the next one, which is not far while others run: most timers are cancelled at once."""
+        queue = self._queue
+        if queue is not None:
+            self.owner = self._queue = None
+            del queue.timers[self]
+            queue.running.one_less()
 
     def forget(self) -> Expires | None:
         """Let go of everything; returns the owner."""
@@ -107,36 +111,29 @@ class _Running:
 class _Queue:
     """The timers of one duration, soonest first. An ordered dictionary, so that any of them leaves at the same cost."""
 
-    __slots__ = ("_call", "_clock", "_expiring", "_running", "_seconds", "_timers")
+    __slots__ = ("_call", "_clock", "_expiring", "_seconds", "running", "timers")
 
     def __init__(self, clock: IReactorTime, seconds: float, running: _Running) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._running = running
-        self._timers: OrderedDict[Timer, None] = OrderedDict()
+        self.running = running
+        self.timers: OrderedDict[Timer, None] = OrderedDict()
         self._expiring = False
         self._call: IDelayedCall | None = None
 
     def start(self, owner: Expires, event: Event) -> Timer:
         timer = Timer(self, self._clock.seconds() + self._seconds, owner, event)
-        self._timers[timer] = None
-        self._running.count += 1
+        self.timers[timer] = None
+        self.running.count += 1
         if self._call is None and not self._expiring:
             self._call = self._clock.callLater(self._seconds, self._expire)
         return timer
 
-    def remove(self, timer: Timer) -> None:
-        """The timer is cancelled. The reactor's delayed call stays for the next one, which is not far while others
-        run: most timers are cancelled at once."""
-        timer.forget()
-        del self._timers[timer]
-        self._running.one_less()
-
     def clear(self) -> None:
-        for timer in self._timers:
+        for timer in self.timers:
             timer.forget()
-        self._running.count -= len(self._timers)
-        self._timers.clear()
+        self.running.count -= len(self.timers)
+        self.timers.clear()
         self.rest()
 
     def rest(self) -> None:
@@ -152,19 +149,19 @@ class _Queue:
             self._expire_due(self._clock.seconds() + SOON)
         finally:
             self._expiring = False
-            if self._timers:
-                due = next(iter(self._timers)).due
+            if self.timers:
+                due = next(iter(self.timers)).due
                 self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._expire)
 
     def _expire_due(self, now: float) -> None:
-        while self._timers:
-            timer = next(iter(self._timers))
+        while self.timers:
+            timer = next(iter(self.timers))
             if timer.due > now:
                 return
-            del self._timers[timer]
+            del self.timers[timer]
             owner = timer.forget()
             assert owner is not None
-            self._running.one_less()
+            self.running.one_less()
             owner.timer_expired(timer.event)
 
 
