@@ -10,6 +10,7 @@ encrypted.
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -112,16 +113,18 @@ def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     )
 
 
-def _keyed_media(sdp: bytes) -> list[Media]:
-    """The m-lines; of a description as nearly all are, nothing else of them is read than their keys.
+@lru_cache(maxsize=8)
+def _keyed_media(sdp: bytes) -> tuple[Media, ...]:
+    """The m-lines, to be looked at only; of a description as nearly all are, their keys are all that is read.
 
-    A call looks at six, and reading all of each would cost more than what is done with them.
+    A call asks seven times about four descriptions, several times about the same one within a moment: reading all of it
+    each time would cost more than what is done with it.
     """
     text = sdp.decode("utf-8", "surrogateescape") if len(sdp) <= _GLANCED_BYTES and b"\0" not in sdp else ""
     _, *sections = text.split("\r\nm=")
     if not _USUAL.fullmatch(text) or len(sections) > MAXIMUM_MEDIA:
-        return Description.parse(sdp).media
-    return [_glanced(section) for section in sections]
+        return tuple(Description.parse(sdp).media)
+    return tuple(map(_glanced, sections))
 
 
 def _glanced(section: str) -> Media:
