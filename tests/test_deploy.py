@@ -2,13 +2,16 @@
 
 import json
 import re
+import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from gateway.cli import main
 from gateway.config import load
 from gateway.metrics import FigureCollector, ListenerCollector, Metrics
 
@@ -63,3 +66,40 @@ def test_the_demonstration_is_a_right_configuration(tmp_path: Path) -> None:
     configuration = load(demo)
     assert configuration.providers[0].uri == "sip:127.0.0.21:5061;transport=tls"
     assert configuration.admin.address == "127.0.0.20"
+
+
+def unit() -> dict[str, list[str]]:
+    """What the unit of systemd says, by key."""
+    found: dict[str, list[str]] = {}
+    for line in (DEPLOY / "gateway.service").read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def test_the_unit_runs_what_the_image_runs() -> None:
+    image = (DEPLOY / "Dockerfile").read_text()
+    entry, command = (json.loads(found) for found in re.findall(r"^(?:ENTRYPOINT|CMD) (\[.*\])$", image, re.MULTILINE))
+    (start,) = unit()["ExecStart"]
+    assert shlex.split(start.removeprefix("/opt/gateway/bin/")) == [*entry, *command]
+    for line in (*unit()["ExecStartPre"], *unit()["ExecReload"]):
+        program, name, *_ = shlex.split(line)
+        assert program == "/opt/gateway/bin/gatewayctl"
+        assert name in main.commands
+
+
+def test_the_unit_lets_audio_outlive_a_crash_and_keys_stay_out_of_dumps() -> None:
+    assert unit()["KillMode"] == ["process"]
+    assert unit()["Restart"] == ["always"]
+    assert unit()["LimitCORE"] == ["0"]
+
+
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    systemd = shutil.which("systemd-analyze")
+    if systemd is None:
+        return  # not on every machine that runs tests: what matters is tested above
+    here = tmp_path / "gateway.service"
+    here.write_text(re.sub(r"/opt/gateway/bin/\w+", "/bin/true", (DEPLOY / "gateway.service").read_text()))
+    verified = subprocess.run([systemd, "verify", str(here)], capture_output=True, text=True, timeout=60, check=False)
+    assert "gateway.service" not in verified.stderr, verified.stderr

@@ -75,7 +75,7 @@ class NgClient(DatagramProtocol):
         """Requests under way at once."""
         self.gathers = False
         """Whether the relay takes several requests in one datagram. Set by who has heard so."""
-        self._own = own
+        self.own = own
         self._clock = clock
         self._listen = listen
         self._port: IListeningPort | None = None
@@ -100,8 +100,8 @@ class NgClient(DatagramProtocol):
         port, self._port = self._port, None
         if port is not None:
             port.stopListening()
-        if self._own is not None:
-            self._own.unlink(missing_ok=True)
+            if self.own is not None:
+                self.own.unlink(missing_ok=True)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -7,6 +7,7 @@ is started with, so that a changed configuration starts new workers beside the o
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import stat
 import tempfile
@@ -101,7 +102,8 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
     )
     identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]
     terms = attrs.evolve(terms, socket=directory / f"worker-{identity}.sock")
-    own = directory / f"gateway-{os.getpid()}-{index}.sock"
+    # In containers every gateway is process 1: the name must not be another's that uses the directory at this moment.
+    own = directory / f"gateway-{secrets.token_hex(4)}-{index}.sock"
     for path in (terms.socket, own):
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             raise RelayFailure(f"{path} is too long for a UNIX socket: choose a shorter state_directory")

@@ -59,7 +59,8 @@ class RelayPool:
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        await DeferredList([node.start().addCallback(self._adopt, node) for node in self.nodes], consumeErrors=True)
+        started = [node.start().addCallback(self._adopt, node).addErrback(_log_start, node) for node in self.nodes]
+        await DeferredList(started)
         for timer, seconds in self._timers:
             timer.start(seconds, now=False)
         if not any(node.is_up for node in self.nodes):
@@ -179,6 +180,14 @@ class RelayPool:
 
 def _nobody_cares(_calls: tuple[str, ...]) -> None:
     """Until the owner sets `lost` and `ended`."""
+
+
+def _log_start(failure: Failure, node: Node) -> None:
+    """The others may do; with none the start fails."""
+    if failure.check(RelayFailure) is not None:
+        log.error("{node} does not answer: {reason}", node=node.name, reason=failure.getErrorMessage())
+    else:
+        log.failure("{node} cannot be started", failure, node=node.name)
 
 
 def _log_failure(failure: Failure, call: str) -> dict[str, JSON]:

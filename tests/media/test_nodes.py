@@ -87,6 +87,17 @@ def test_a_deep_state_directory_has_its_sockets_elsewhere(tmp_path: Path) -> Non
     found.rmdir()
 
 
+def test_two_gateways_that_are_both_process_one_never_share_a_socket(tmp_path: Path) -> None:
+    media = Media(address="127.0.0.1", workers=1)
+    (first,), (second,) = nodes_for(reactors(), media, tmp_path), nodes_for(reactors(), media, tmp_path)
+    assert first.client.own != second.client.own
+    assert first.client.own is not None
+    first.client.own.touch()
+    second.client.own = first.client.own
+    second.client.stop()
+    assert first.client.own.exists(), "who never opened it does not remove it"
+
+
 @pytest.mark.parametrize(
     ("key", "media"),
     [
