@@ -31,7 +31,7 @@ from gateway.dialog import refresh
 from gateway.dialog.dialog import key_of
 from gateway.metrics import Metrics
 from gateway.overload import Overload
-from gateway.policy import is_emergency
+from gateway.places import is_emergency
 from gateway.registrar import Registrar
 from gateway.routing import Route, Router
 from gateway.sdp.description import MalformedDescription

@@ -18,15 +18,13 @@ The argument, which a property test walks through every sequence of failures:
   and from there to TLS where that was not tried.
 """
 
-import re
-from collections.abc import Collection
 from enum import StrEnum
 
 import attrs
 
 from gateway.config import Domain, Downgrade, Provider, Security
 from gateway.media.relay import Encryption
-from gateway.sip.uri import Uri
+from gateway.places import Signalling, is_emergency, uri_for
 from gateway.transport.flow import FailureKind
 
 MEDIA_REFUSALS = frozenset({415, 488, 606})
@@ -48,8 +46,6 @@ _UNREACHABLE = {
 }
 """Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
 
-_VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
-
 
 class Reason(StrEnum):
     """Stable codes: part of the record of calls, of metrics and of what operators search for."""
@@ -70,13 +66,6 @@ class Reason(StrEnum):
     REFUSED_NO_KEY = "REFUSED_NO_KEY"
     """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
     REFUSED_POLICY = "REFUSED_POLICY"
-
-
-class Signalling(StrEnum):
-    """Over what an attempt may go: TLS only, or a hop in clear."""
-
-    TLS = "tls"
-    CLEAR = "clear"
 
 
 class MediaFailure(StrEnum):
@@ -274,39 +263,6 @@ def accepts_inbound(
     if arrival is Arrival.CLEAR:
         return _weaker_signalling(terms, known)
     return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
-
-
-def is_emergency(dialled: str, numbers: Collection[str]) -> bool:
-    """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.
-
-    What follows the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere, whatever numbers a domain has.
-    """
-    if re.fullmatch(r"service:sos(\..*)?", dialled, re.IGNORECASE | re.DOTALL):
-        return True
-    user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
-    return bool(user) and user in {number.translate(_VISUAL_SEPARATORS) for number in numbers}
-
-
-def uri_for(provider: Provider, signalling: Signalling, *, emergency: bool = False) -> str | None:
-    """Where to go over TLS, or in clear; None when the configuration has no such place.
-
-    A URI without a transport may lead to either (NAPTR, RFC 3263): whoever locates it for TLS takes TLS targets only.
-    An emergency call whose provider has no fallback_uri goes to the same host over UDP rather than nowhere.
-    """
-    uri = Uri.parse(provider.uri)
-    if signalling is Signalling.TLS:
-        return provider.uri if _may_be_tls(uri) else None
-    if not uri.is_secure and uri.transport != "tls" and (uri.transport or not provider.fallback_uri):
-        return provider.uri
-    return provider.fallback_uri or (_over_udp(uri) if emergency else None)
-
-
-def _may_be_tls(uri: Uri) -> bool:
-    return uri.is_secure or uri.transport in (None, "tls")
-
-
-def _over_udp(uri: Uri) -> str:
-    return str(attrs.evolve(uri, scheme="sip", port=None, parameters=(("transport", "udp"),), headers=""))
 
 
 def _may_be_clear(terms: CallTerms) -> bool:

@@ -14,7 +14,7 @@ import attrs
 
 from gateway.config import Configuration, Domain, Provider, Side
 from gateway.location.binding import Binding
-from gateway.policy import is_emergency
+from gateway.places import is_emergency
 from gateway.security.acl import Proof
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused

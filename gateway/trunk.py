@@ -23,16 +23,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.config import Domain, Provider, Side
+from gateway.places import Signalling, uri_for
 from gateway.policy import (
     LACKS_TLS,
     Attempt,
     CallTerms,
     Capability,
     Refusal,
-    Signalling,
     first_attempt,
     next_attempt,
-    uri_for,
 )
 from gateway.security.answering import Answering
 from gateway.security.memory import Feature, Peer, PeerMemory

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.config import Domain, Downgrade, Provider, Security, SrtpOffer
 from gateway.media.relay import Encryption
+from gateway.places import Signalling
 from gateway.policy import (
     Acceptance,
     Arrival,
@@ -21,14 +22,11 @@ from gateway.policy import (
     MediaFailure,
     Reason,
     Refusal,
-    Signalling,
     accepts_answer,
     accepts_inbound,
     first_attempt,
-    is_emergency,
     next_attempt,
     takes_clear,
-    uri_for,
 )
 from gateway.transport.flow import FailureKind
 
@@ -285,50 +283,8 @@ def test_refusals_carry_reason_and_warning_headers_without_quotes_inside() -> No
     assert Refusal(486, None, "busy").headers("gw1") == ()
 
 
-@pytest.mark.parametrize(
-    ("dialled", "expected"),
-    [
-        ("911", True),
-        ("9-1-1", True),
-        ("911;phone-context=example.com", True),
-        ("1-12", True),
-        ("9110", False),
-        ("0911", False),
-        ("", False),
-        ("+911", False),
-        ("service:sos", True),
-        ("service:SOS.fire", True),
-        ("service:sosx", False),
-        ("service:counseling", False),
-    ],
-)
-def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> None:
-    assert is_emergency(dialled, ("911", "112")) is expected
-
-
-@pytest.mark.parametrize(
-    ("uri", "fallback", "tls", "in_clear"),
-    [
-        ("sip:h:5061;transport=tls", None, "sip:h:5061;transport=tls", None),
-        ("sip:h;transport=tls", "sip:h;transport=udp", "sip:h;transport=tls", "sip:h;transport=udp"),
-        ("sips:h", None, "sips:h", None),
-        ("sip:h;transport=udp", None, None, "sip:h;transport=udp"),
-        ("sip:h;transport=tcp", "sip:g;transport=udp", None, "sip:h;transport=tcp"),
-        ("sip:h", None, "sip:h", "sip:h"),
-        ("sip:h", "sip:h;transport=udp", "sip:h", "sip:h;transport=udp"),
-    ],
-)
-def test_where_to_go_over_tls_and_in_clear(
-    uri: str, fallback: str | None, tls: str | None, in_clear: str | None
-) -> None:
-    provider = Provider("main", uri, fallback_uri=fallback)
-    assert uri_for(provider, Signalling.TLS) == tls
-    assert uri_for(provider, Signalling.CLEAR) == in_clear
-
-
-def test_an_emergency_call_has_somewhere_to_go_in_clear() -> None:
+def test_an_emergency_call_goes_in_clear_where_no_place_for_that_is_configured() -> None:
     provider = Provider("main", "sips:h:5061;transport=tls", trust=Path("/ca.pem"), srtp_offer=SrtpOffer.OSRTP)
-    assert uri_for(provider, Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"
     domain = Domain("example.com", "main", Security.REQUIRED, emergency_numbers=("911",))
     terms = CallTerms.of(domain, provider, "911")
     assert terms == attrs.evolve(EMERGENCY, offer=Encryption.OSRTP, has_clear=False)

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.b2bua.protection import Protection
 from gateway.config import Provider
 from gateway.media.relay import Encryption, Terms
-from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal, Signalling
+from gateway.places import Signalling
+from gateway.policy import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal
 from gateway.security.answering import Answers, Field
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow

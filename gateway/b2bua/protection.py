@@ -14,6 +14,7 @@ from gateway.b2bua.record import CallRecord, LegName
 from gateway.b2bua.verdict import ChainLink, ChainStep, LegFacts, Verdict, explanation, verdict
 from gateway.config import Side
 from gateway.media.relay import Encryption, Terms
+from gateway.places import Signalling
 from gateway.policy import (
     LACKS_TLS,
     Acceptance,
@@ -23,7 +24,6 @@ from gateway.policy import (
     Failure,
     Reason,
     Refusal,
-    Signalling,
     accepts_answer,
     accepts_change,
     accepts_inbound,
