@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import attrs
 
-from gateway.b2bua.verdict import ChainLink
+from gateway.b2bua.verdict import ChainLink, ChainStep
 from gateway.sip.message import Message, Request
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -95,8 +95,9 @@ class CallRecord:
         self.ladder.append(Step(at, leg, passage, what))
 
     def add_reason(self, link: ChainLink) -> None:
-        """Add a link to the chain that explains the verdict; one that is there already is not repeated."""
-        if link not in self.chain:
+        """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
+        offers = [index for index, one in enumerate(self.chain) if (one.leg, one.step) == (link.leg, ChainStep.OFFERED)]
+        if link not in self.chain[offers[-1] if offers else 0 :]:
             self.chain.append(link)
 
     def summary(self) -> dict[str, Json]:

@@ -160,6 +160,23 @@ def test_488_to_savp_is_tried_once_more_as_avp_when_preferred() -> None:
     assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
 
 
+def test_the_chain_tells_how_each_attempt_was_answered() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488, tag="t2")
+    ladder.phone.receives(488)
+    (record,) = ladder.calls.records()
+    told = [(str(link.step), link.what) for link in record.chain]
+    assert told == [
+        ("offered", "tls, RTP/SAVP with SDES keys"),
+        ("answered", "failed: 488"),
+        ("offered", "tls, RTP/AVP"),
+        ("answered", "failed: 488"),
+    ]
+
+
 def test_a_key_in_the_answer_to_an_offer_of_rtp_encrypts_nothing() -> None:
     ladder = Ladder(Security.PREFERRED)
     _, onward = ring(ladder)
