@@ -158,7 +158,10 @@ class PortPool:
         The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
         path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
         """
-        second = self._opened()
+        try:
+            second = self._opened()
+        except OSError:  # no more files: `own` goes on alone
+            return None
         try:
             for one in (own, second):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -173,13 +176,16 @@ class PortPool:
         return second
 
     def _made(self, port: int) -> PortPair | None:
-        """None when another program has one of the two."""
-        rtp = self._opened()
+        """None when another program has one of the two, or the system gives no more sockets."""
+        opened: list[socket.socket] = []
         try:
-            rtcp = self._opened()
+            opened += [self._opened()]
+            opened += [self._opened()]
         except OSError:
-            rtp.close()
-            raise
+            for one in opened:
+                one.close()
+            return None
+        rtp, rtcp = opened
         pair = PortPair(port, rtp, rtcp)
         try:
             rtp.bind((self.range.address, port))

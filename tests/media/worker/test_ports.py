@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from collections.abc import Callable
@@ -52,6 +53,29 @@ def test_a_port_that_another_program_holds_is_passed_over() -> None:
     assert pair.port == 32_002
     assert ports.free == 3
     pair.close()
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_system_without_sockets_costs_no_port(monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    ports = pool()
+    opened = ports._opened
+    given = iter(range(left))
+
+    def refuse() -> socket.socket:
+        if next(given, None) is None:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened()
+
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(ports, "_opened", refuse)
+        with pytest.raises(NoPorts):
+            ports.take()
+        with opened() as own:
+            assert ports.connected(own, ("127.0.0.1", 9)) is None
+    pairs = [ports.take() for _ in range(4)]
+    assert sorted(pair.port for pair in pairs) == [32_000, 32_002, 32_004, 32_006]
+    for pair in pairs:
+        pair.close()
 
 
 def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:
