@@ -149,11 +149,24 @@ def test_no_key_crossed_and_nothing_of_the_phone_left(lived: Days, form: str, tr
                 assert trace not in said
 
 
+@pytest.mark.parametrize(("form", "transport"), PHONES)
+def test_the_credentials_of_each_make_reach_the_provider_as_they_were_computed(
+    lived: Days, form: str, transport: str
+) -> None:
+    scene, days = lived
+    domain = days[form, transport].live.domain
+    right = [message for message, _ in scene.provider.requests if domain in message.header("to")]
+    asked = [message.method for message in right if message.header("authorization")]
+    assert asked == ["REGISTER", "INVITE"], "the provider takes none without"
+
+
 def test_the_gateway_found_nothing_odd_and_wrote_no_key(lived: Days) -> None:
     scene, days = lived
     log = scene.gateway.program.text()
     assert re.search(r"Traceback|Unhandled|critical", log) is None
     every = set().union(*(keys for day in days.values() for keys in day.live.keys_seen()))
     assert len(every) > 50
+    said = [message.header("authorization") for day in days.values() for message in day.live.phone.sent]
+    every |= {found for text in said for found in re.findall(r'response="(\w+)"', text)}
     written = [path for path in scene.directory.rglob("*") if path.is_file() and "identities" not in path.parts]
     assert not [path for path in written for key in every if key.encode() in path.read_bytes()]

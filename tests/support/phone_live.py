@@ -11,6 +11,8 @@ async with asyncio.timeout(20):
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,8 +32,20 @@ CLEAR_RTCP: Final = bytes.fromhex("81c900070000123400000001") + bytes(20)
 """A receiver report as a Cisco SPA sends it beside its SRTP."""
 
 
+PASSWORD: Final = "Wonderland-7531"
+CHALLENGE: Final = 'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", opaque="5ccc", algorithm=MD5, qop="auth"'
+
+
 class Provider(Agent):
-    """The matrix's provider, which lets itself be put on hold, too."""
+    """The matrix's provider, which asks for credentials, and lets itself be put on hold, too."""
+
+    def _requested(self, message: SipMessage, wire: Wire) -> None:
+        is_new = ";tag=" not in message.header("to")
+        if is_new and message.method in ("REGISTER", "INVITE") and not is_right(message):
+            nonce = hashlib.sha256(message.call_id.encode()).hexdigest()
+            self._say(message, wire, 401, "", b"", CHALLENGE.format(realm="provider.test", nonce=nonce))
+        else:
+            super()._requested(message, wire)
 
     async def _called(self, invite: SipMessage, wire: Wire) -> None:
         exchange = self.exchanges.get(invite.call_id)
@@ -100,11 +114,17 @@ class LivePhone:
     async def registers(self) -> None:
         """REGISTER, and the provider says 200."""
         self.wire.send(self.phone.register())
+        challenge = await self.hears(401)
+        self.wire.send(self.phone.register(self.phone.answers_challenge(challenge, PASSWORD)))
         await self.hears(200)
 
     async def calls(self) -> None:
         """A call that is answered; both talk."""
-        self.wire.send(self.phone.invite())
+        invite = self.phone.invite()
+        self.wire.send(invite)
+        challenge = await self.hears(401)
+        self.wire.send(messages.refusal_ack(invite, challenge))
+        self.wire.send(self.phone.offers("invite", self.phone.answers_challenge(challenge, PASSWORD)))
         await self._settles(own_is_offer=True)
 
     async def offers_again(self, what: str) -> None:
@@ -152,7 +172,7 @@ class LivePhone:
             while True:
                 message = await self.inbox.get()
                 self.got.append(message.body)
-                if message.status >= 180:
+                if 180 <= message.status < 300:
                     self.phone.hears(message)
                 if what in (message.method, message.status):
                     return message
@@ -210,3 +230,18 @@ async def _open_sound(scene: Scene, domain: str) -> Sound:
         lambda: Sound(f"phone of {domain} "), local_addr=(scene.hosts.phone, 0)
     )
     return sound
+
+
+def is_right(request: SipMessage) -> bool:
+    """Whether a request bears alice's answer to the challenge, as the phone of its domain computed it."""
+    fields: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]*)"?', request.header("authorization")))
+    if not fields:
+        return False
+    ours = _md5(f"alice:provider.test:{PASSWORD}")
+    asked = _md5(f"{request.method}:{fields['uri']}")
+    wanted = _md5(f"{ours}:{fields['nonce']}:{fields['nc']}:{fields['cnonce']}:{fields['qop']}:{asked}")
+    return fields["response"] == wanted
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
