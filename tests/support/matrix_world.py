@@ -63,7 +63,9 @@ class Behaviour:
     """A certificate of ours, from the authority that both trust."""
     gets_certificate: bool = False
     answer: int = 200
-    """To an offer of SRTP: 200, 488, 415, 606; RTP it takes always."""
+    """To an offer of SRTP: 200, 488, 415, 606."""
+    refuses_rtp: bool = False
+    """Whether it says 488 to RTP, which it takes otherwise."""
     answers_rtp: bool = False
     """Whether its 200 to SRTP says RTP."""
 
@@ -76,6 +78,7 @@ PROVIDERS: Final = {
     "488 to SRTP": Behaviour(answer=488),
     "415 to SRTP": Behaviour(answer=415),
     "606 to SRTP": Behaviour(answer=606),
+    "488 to RTP": Behaviour(refuses_rtp=True),
     "TLS port refuses": Behaviour("refuses"),
     "TLS port is silent": Behaviour("silent"),
     "no TLS on its TLS port": Behaviour("plain"),
@@ -382,7 +385,7 @@ class World:
     def _provider_is_called(self, over: str, invite: bytes, reply: Reply) -> None:
         offer = _body(invite)
         is_secure = b"RTP/SAVP" in offer
-        status = self.behaviour.answer if is_secure else 200
+        status = self.behaviour.answer if is_secure else 488 if self.behaviour.refuses_rtp else 200
         answer = SAVP if is_secure and not self.behaviour.answers_rtp else AVP
         self.provider_exchange = Exchange(over, offer, answer if status == 200 else b"", status)
         reply(_answer(invite, status, answer if status == 200 else b""))
