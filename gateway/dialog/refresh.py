@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -87,6 +88,7 @@ class Agreement:
         return self.interval - min(32.0, self.interval / 3)
 
 
+@lru_cache(maxsize=256)
 def offer(preferences: Preferences, agreement: Agreement | None = None) -> Headers:
     """Session-Expires and Min-SE for a request of ours; in mid-dialog with the interval and refresher that rule
     (7.4)."""
