@@ -185,9 +185,9 @@ def source_address_toward(host: str) -> str | None:
     Connecting a UDP socket asks the routing table and sends nothing.
     """
     family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((host, 9))
-        except OSError:
-            return None
-        return str(probe.getsockname()[0])
+            return str(probe.getsockname()[0])
+    except OSError:  # no way there, or no more files
+        return None

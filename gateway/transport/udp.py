@@ -161,8 +161,7 @@ class DatagramListener(DatagramProtocol):
         try:
             self._socket.sendto(data, peer)
         except OSError as error:  # a full buffer, no route, a message over 64 KiB: what UDP does with a datagram anyway
-            self.unsent += 1
-            log.debug("no datagram to {peer}: {reason}", peer=peer[0], reason=str(error))
+            self._not_sent(peer, error)
 
     def flow(self, host: str, port: int) -> UdpFlow:
         """The flow to a numeric host and port."""
@@ -172,6 +171,18 @@ class DatagramListener(DatagramProtocol):
     def watch(self, lost: Watcher) -> Callable[[], None]:
         """Call lost when the listener stops."""
         return self._watchers.add(lost)
+
+    def _not_sent(self, peer: Peer, error: OSError) -> None:
+        """Tell of the first, the tenth, the hundredth: a firewall or a route that is gone lets down thousands."""
+        self.unsent += 1
+        is_told = str(self.unsent).strip("0") == "1"
+        (log.warn if is_told else log.debug)(
+            "listener {listener}: the system did not send {count} datagrams so far, this one to {peer}: {reason}",
+            listener=self.listener.name,
+            count=self.unsent,
+            peer=peer[0],
+            reason=error.strerror,
+        )
 
     def _remember(self, peer: Peer) -> UdpFlow:
         if len(self._flows) >= MAX_FLOWS:

@@ -1,4 +1,4 @@
-"""The system gives no more files or ports: calls that are up go on, new ones are refused, and all is well afterwards."""
+"""The system gives no more files or ports: calls that are up go on, new ones are refused, all is well afterwards."""
 
 from __future__ import annotations
 

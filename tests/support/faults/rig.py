@@ -160,14 +160,15 @@ class Rig:
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
     def workers(self) -> list[int]:
-        """Process ids of the media workers that have its ports."""
+        """Process ids of the media workers that have its address and ports."""
+        wanted = {f"--ports={self.first_media_port}-", f"--interface=phones/{self.hosts.gateway}"}
         found = []
-        for entry in Path("/proc").iterdir():
+        for entry in Path("/proc").glob("[0-9]*"):
             try:
-                line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+                arguments = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             except OSError:
                 continue
-            if b"gateway.media.worker" in line and f"--ports={self.first_media_port}-".encode() in line:
+            if all(any(one.startswith(start) for one in arguments) for start in wanted):
                 found.append(int(entry.name))
         return found
 
