@@ -3,7 +3,7 @@
 import errno
 
 import pytest
-from twisted.logger import LogEvent, LogLevel, globalLogPublisher
+from twisted.logger import LogLevel, capturedLogs
 
 from gateway.config import Side
 from gateway.sip.message import Request
@@ -186,15 +186,10 @@ def test_a_datagram_that_cannot_be_sent_raises_nothing(number: int) -> None:
 def test_a_firewall_that_lets_nothing_out_is_told_of_and_does_not_flood_the_log() -> None:
     site = UdpSite()
     site.socket.socket.error = OSError(errno.EPERM, "Operation not permitted")
-    events: list[LogEvent] = []
-    globalLogPublisher.addObserver(events.append)
-    try:
+    with capturedLogs() as events:
         for _ in range(25):
             site.socket.arrive(options(), PHONE)
-    finally:
-        globalLogPublisher.removeObserver(events.append)
-    told = [event["count"] for event in events if event["log_level"] is LogLevel.warn]
-    assert told == [1, 10]
+    assert [event["count"] for event in events if event["log_level"] is LogLevel.warn] == [1, 10]
 
 
 def test_stopping_tells_the_watchers_and_closes_the_flows() -> None:
