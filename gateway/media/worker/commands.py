@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker.ports import NoPorts
-from gateway.media.worker.report import add_packets, call_report, interface_report
+from gateway.media.worker.report import call_report, count_packets, interface_report
 from gateway.media.worker.rewriting import Security
 from gateway.media.worker.session import SUITE_NAMES, Call, OfferTerms, Refusal
 from gateway.media.worker.stream import Plant
@@ -57,7 +57,9 @@ class Commands:
         self.calls: dict[str, Call] = {}
         self._timed_out: dict[str, Result] = {}
         """The last words on calls that ended here, until somebody deletes them."""
-        self._ended = {"to_phone": 0, "to_provider": 0, "errors": 0}
+        self._relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
+        """Of all calls so far."""
+        self._is_counting = False
         self._managed = self._timeouts = self._rejected = 0
         self._started = plant.clock.now
         self._commands: dict[str, Callable[[Fields], Result]] = {
@@ -126,7 +128,11 @@ class Commands:
         return {"result": "ok", "calls": list(self.calls)[:number], "gathers": True}
 
     def statistics(self, _fields: Fields) -> Result:
-        totals = self.totals()
+        """Packets of calls that are up are those of when somebody asked last: to count them takes a while."""
+        if not self._is_counting:
+            self._is_counting = True
+            self._count_some(list(self.calls.values()))
+        totals = self._relayed
         return {
             "result": "ok",
             "statistics": {
@@ -145,12 +151,13 @@ class Commands:
             },
         }
 
-    def totals(self) -> dict[str, int]:
-        """Packets relayed by direction, and packets that failed, of all calls so far."""
-        totals = dict(self._ended)
-        for call in self.calls.values():
-            add_packets(totals, call)
-        return totals
+    def _count_some(self, calls: list[Call]) -> None:
+        """The last few of `calls`, and the others later."""
+        for _ in range(min(CALLS_A_JOB, len(calls))):
+            count_packets(self._relayed, calls.pop())
+        self._is_counting = bool(calls)
+        if calls:
+            self._plant.loop.later(partial(self._count_some, calls))
 
     def expire(self, is_orphaned: bool = False) -> None:
         """Look soon at each call: end those whose media timed out; of an orphan's, whom nobody asks any more, those
@@ -184,7 +191,7 @@ class Commands:
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
         report = call_report(call, self._plant.clock.now)
-        add_packets(self._ended, call)
+        count_packets(self._relayed, call)
         call.close()
         return report
 

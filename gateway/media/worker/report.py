@@ -54,13 +54,18 @@ def interface_report(interface: Interface) -> Report:
     }
 
 
-def add_packets(totals: dict[str, int], call: Call) -> None:
-    """Add the call's packets to what was relayed by direction, and those that failed to the errors."""
+def count_packets(totals: dict[str, int], call: Call) -> None:
+    """Add what the call relayed since it was counted last, by direction, and what failed; nothing once it has ended."""
+    if not call.streams:
+        return
+    before, call.counted = call.counted, {"to_phone": 0, "to_provider": 0, "errors": 0}
     for stream in call.streams:
         for party, leg in zip(call.parties, stream.legs, strict=True):
             name = "to_phone" if party.name == "provider" else "to_provider"
-            totals[name] += leg.counters.packets + leg.counters.control_packets
-            totals["errors"] += leg.counters.failed() + _dropped(leg)
+            call.counted[name] += leg.counters.packets + leg.counters.control_packets
+            call.counted["errors"] += leg.counters.failed() + _dropped(leg)
+    for name, number in call.counted.items():
+        totals[name] += number - before.get(name, 0)
 
 
 def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Report:

@@ -66,6 +66,8 @@ class Call:
         )
         self.streams: list[Stream] = []
         self.is_answered = False
+        self.counted: dict[str, int] = {}
+        """What the worker's statistics have of its packets."""
         self._offerer: int | None = None
         self._takes_clear = False
 

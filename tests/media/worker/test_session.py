@@ -295,6 +295,21 @@ def test_statistics_count_packets_by_direction(tmp_path: Path, phone: Party, pro
             ng.delete("c")
 
 
+def test_packets_of_many_calls_are_all_counted_in_the_end(tmp_path: Path, phone: Party, provider: Party) -> None:
+    """Some are counted after the reply, for the next one; those of calls that end meanwhile neither twice nor never."""
+    calls = [f"call {number}" for number in range(20)]
+    with worker(tmp_path) as ng:
+        for number, name in enumerate(calls):
+            phone.hear_answer(ng.answer(name, provider.answer(ng.offer(name, phone.sdp(), Encryption.NONE))))
+            crosses(phone, provider, number)
+        for ended in ([], calls[:5], calls[5:]):
+            ng.request({"command": "statistics"})
+            for name in ended:
+                ng.delete(name)
+        totals = ng.request({"command": "statistics"})["statistics"]["totalstatistics"]["relayed"]  # type: ignore[index,call-overload]
+        assert totals == {"to_provider": 20, "to_phone": 0, "errors": 0}
+
+
 def test_loss_age_and_source_are_told(ng: Ng, call: str, phone: Party, provider: Party) -> None:
     phone.hear_answer(ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITES[2])))
     for number in range(1, 161):
