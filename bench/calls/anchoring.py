@@ -54,20 +54,26 @@ class _Worker:
 
     def __init__(self, directory: Path) -> None:
         self._clock = Clock()
-        loop = Loop(self._clock, self.tick)
+        self._loop = loop = Loop(self._clock, self.tick)
         ports = PortRange("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
         self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], ports, loop)
         self.commands = Commands(Plant(loop, self._clock, self._interfaces, PacketBuffer()), Limits())
-        self.control = Control(bound(directory / "worker"), self.commands, self._clock)
+        self.control = Control(bound(directory / "worker"), self.commands, loop)
         self.due = 0.0
 
     def receive(self) -> None:
         self._clock.now = monotonic()
         self.control.receive()
+        self._work()
 
     def tick(self, now: float) -> None:
         self._interfaces.expire(now)
         self.commands.expire()
+        self._work()
+
+    def _work(self) -> None:
+        while not self._loop.is_free:
+            self._loop._jobs.popleft()()
 
 
 class Anchoring(inside.Inside):

@@ -44,7 +44,7 @@ class Worker:
         plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
         limits = Limits(options.media_timeout)
         self._path: Path = options.socket
-        self._controls = [Control(bound(self._path), Commands(plant, limits), self._clock)]
+        self._controls = [Control(bound(self._path), Commands(plant, limits), self.loop)]
         # Others' calls are kept apart from the gateway's: neither sees nor ends the other's.
         self._ng: tuple[str, int] | None = _host_and_port(options.ng)
         self._others = Commands(plant, limits)
@@ -95,7 +95,7 @@ class Worker:
             self._complaint = error.errno
             return
         self._ng = None
-        control = Control(own, self._others, self._clock)
+        control = Control(own, self._others, self.loop)
         self._controls.append(control)
         self.loop.watch(own, control.receive)
 

@@ -1,7 +1,8 @@
 """NG over datagrams: a cookie, a space, a dictionary in JSON or bencoding; the reply is written like the request.
 
 A request that comes again (its reply was lost) gets the same reply again and is not done twice. Whatever else arrives
-is counted and dropped: no datagram stops the worker. A UNIX socket is left behind by a worker that died; `bound`
+is counted and dropped: no datagram stops the worker. Requests of one datagram are done one by one, with media between
+them: each takes as long as twenty packets. A UNIX socket is left behind by a worker that died; `bound`
 replaces one that nobody answers at and refuses to take one that is alive.
 """
 
@@ -9,14 +10,16 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Final
+
+import attrs
 
 from gateway.json_codec import decode, encode
 from gateway.media.worker import bencode
 from gateway.media.worker.commands import Commands
-from gateway.media.worker.loop import Clock
+from gateway.media.worker.loop import Loop
 
 MAXIMUM_REQUEST: Final = 131_072
 MAXIMUM_COOKIE: Final = 128
@@ -64,16 +67,26 @@ def bound_udp(address: str, port: int) -> socket.socket:
     return result
 
 
-class Control:
-    """Answers what arrives at `own`, a bound datagram socket of any family."""
+@attrs.define(eq=False)
+class _Batch:
+    """The requests of one datagram, and the replies so far."""
 
-    def __init__(self, own: socket.socket, commands: Commands, clock: Clock) -> None:
+    source: object
+    requests: deque[bytes]
+    replies: list[bytes] = attrs.field(factory=list)
+
+
+class Control:
+    """Answers what arrives at `own`, a bound datagram socket of any family, in the order in which it came."""
+
+    def __init__(self, own: socket.socket, commands: Commands, loop: Loop) -> None:
         self.socket = own
         self.commands = commands
-        self._clock = clock
+        self._loop = loop
+        self._batches: deque[_Batch] = deque()
         self._replies: OrderedDict[tuple[object, bytes], bytes] = OrderedDict()
         self.dropped = 0
-        self.heard = clock.now
+        self.heard = loop.clock.now
         """When a request came last, in the clock's seconds."""
 
     def receive(self) -> None:
@@ -83,17 +96,32 @@ class Control:
         except OSError:
             return
         is_json = data.partition(b" ")[2].startswith(b"{")
-        replies = [self._answer(one, source) for one in (data.split(BETWEEN) if is_json else (data,))]
-        found = [reply for reply in replies if reply is not None]
-        if found:
-            self._send(BETWEEN.join(found), source)
+        self._batches.append(_Batch(source, deque(data.split(BETWEEN) if is_json else (data,))))
+        if len(self._batches) == 1:
+            self._work()
+
+    def _work(self) -> None:
+        """The next request now, what follows it later."""
+        batch = self._batches[0]
+        request = batch.requests.popleft()
+        try:
+            reply = self._answer(request, batch.source)
+            if reply is not None:
+                batch.replies.append(reply)
+        finally:
+            if not batch.requests:
+                self._batches.popleft()
+            if self._batches:
+                self._loop.later(self._work)
+        if batch.replies and not batch.requests:
+            self._send(BETWEEN.join(batch.replies), batch.source)
 
     def _answer(self, request: bytes, source: object) -> bytes | None:
         cookie, space, body = request.partition(b" ")
         if not space or not 0 < len(cookie) <= MAXIMUM_COOKIE or not source:
             self.dropped += 1
             return None
-        self.heard = self._clock.now
+        self.heard = self._loop.clock.now
         reply = self._replies.get((source, cookie))
         if reply is None:
             reply = cookie + b" " + self._execute(body)

@@ -8,10 +8,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from gateway.config import Side
 from gateway.media import fields
 from gateway.media.relay import JSON, Encryption, Terms
 from gateway.media.worker import bencode
+from gateway.media.worker.commands import Commands
+from gateway.media.worker.control import Control, bound
+from gateway.media.worker.loop import Clock, Loop
 from tests.support.media_party import SUITES, Party, media_lines
 from tests.support.media_relays import Ng, others, own_address, worker
 
@@ -62,12 +67,66 @@ def test_a_port_that_is_taken_is_opened_later(tmp_path: Path) -> None:
 def test_requests_in_json_may_come_together_and_are_answered_together_in_order(ng: Ng, phone: Party) -> None:
     offer = fields.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.NONE))
     requests: list[Mapping[str, JSON]] = [{"command": "ping"}, offer, {"command": "nothing"}, fields.delete("c")]
-    datagram = b"\0".join(b"t%d " % number + json.dumps(one).encode() for number, one in enumerate(requests))
+    datagram = b"\0".join(b"own%d " % number + json.dumps(one).encode() for number, one in enumerate(requests))
     for _ in range(2):  # the copy gets the same replies, and is not done again
-        ng.send(datagram + b"\0nonsense\0t9 ")
+        ng.send(datagram + b"\0nonsense\0own9 ")
         replies = [reply.partition(b" ") for reply in ng.receive().split(b"\0")]
-        assert [cookie for cookie, _, _ in replies] == [b"t0", b"t1", b"t2", b"t3", b"t9"]
+        assert [cookie for cookie, _, _ in replies] == [b"own0", b"own1", b"own2", b"own3", b"own9"]
         found = [json.loads(body) for _, _, body in replies]
         assert [reply["result"] for reply in found] == ["pong", "ok", "error", "ok", "error"]
         assert "warning" not in found[3]
     assert ng.request({"command": "list"})["calls"] == []
+
+
+class Recorder(Commands):
+    """Notes what it is to do; pings break it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def execute(self, fields: Mapping[str, object]) -> dict[str, object]:
+        self.done.append(str(fields["command"]))
+        if fields["command"] == "ping":
+            raise KeyError("a bug")
+        return {"result": "ok"}
+
+
+def test_one_request_is_done_at_a_time_and_in_order(tmp_path: Path) -> None:
+    asking = bound(tmp_path / "asking")
+    commands, loop = Recorder(), Loop(Clock(), lambda _: None)
+    control = Control(bound(tmp_path / "own"), commands, loop)
+    asking.sendto(b'a {"command": "offer"}\0b {"command": "answer"}', str(tmp_path / "own"))
+    asking.sendto(b'c {"command": "delete"}', str(tmp_path / "own"))
+    control.receive()
+    control.receive()
+    assert commands.done == ["offer"]
+    work(loop)
+    assert commands.done == ["offer", "answer", "delete"]
+    assert [asking.recv(100)[:1] for _ in range(2)] == [b"a", b"c"]
+    close(asking, control)
+
+
+def test_a_request_that_breaks_stops_no_other(tmp_path: Path) -> None:
+    asking = bound(tmp_path / "asking")
+    commands, loop = Recorder(), Loop(Clock(), lambda _: None)
+    control = Control(bound(tmp_path / "own"), commands, loop)
+    asking.sendto(b'a {"command": "ping"}\0b {"command": "answer"}\0c {"command": "ping"}', str(tmp_path / "own"))
+    asking.sendto(b'd {"command": "delete"}', str(tmp_path / "own"))
+    with pytest.raises(KeyError):
+        control.receive()
+    control.receive()
+    with pytest.raises(KeyError):
+        work(loop)
+    work(loop)
+    assert commands.done == ["ping", "answer", "ping", "delete"]
+    close(asking, control)
+
+
+def work(loop: Loop) -> None:
+    while not loop.is_free:
+        loop._jobs.popleft()()
+
+
+def close(asking: socket.socket, control: Control) -> None:
+    asking.close()
+    control.socket.close()
