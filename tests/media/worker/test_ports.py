@@ -9,7 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.media.worker.ports import BOUND_SECONDS, MAXIMUM_QUARANTINES, NoPorts, PortPool, PortRange, kernel_drops
+from gateway.media.worker.ports import (
+    BOUND_SECONDS,
+    CLOSED_AT_ONCE,
+    MAXIMUM_QUARANTINES,
+    NoPorts,
+    PortPool,
+    PortRange,
+    kernel_drops,
+)
 from tests.support.media_relays import own_address
 
 
@@ -147,6 +155,17 @@ def test_a_free_pair_is_closed_after_a_while() -> None:
     assert pair.rtp.fileno() == pair.rtcp.fileno() == -1
     assert not watcher.receivers
     assert ports.free == 4
+
+
+def test_of_many_free_pairs_few_are_closed_at_once() -> None:
+    ports = pool(last=32_000 + 2 * (CLOSED_AT_ONCE + 1) - 1)
+    pairs = [ports.take() for _ in range(CLOSED_AT_ONCE + 1)]
+    for pair in pairs:
+        ports.give_back(pair, 0.0)
+    ports.expire(10.0)
+    for closed in (CLOSED_AT_ONCE, CLOSED_AT_ONCE + 1):
+        ports.expire(10.0 + BOUND_SECONDS)
+        assert [pair.rtp.fileno() for pair in pairs].count(-1) == closed
 
 
 @pytest.mark.parametrize("is_told", [True, False])
