@@ -212,12 +212,13 @@ class Calls:
         self, call: Call, transaction: ServerTransaction, proof: Proof | None, *, is_inbound: bool
     ) -> Refusal | None:
         invite = transaction.request
-        if is_inbound:
-            encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
-            decision = call.protection.inbound(transaction.flow, encrypted, proof)
-            if isinstance(decision, Refusal):
-                return decision
-        return call.protection.offered_no_key() if has_sdp(invite) and lacks_keys(invite.body) else None
+        if has_sdp(invite) and lacks_keys(invite.body):
+            return call.protection.offered_no_key(proof)
+        if not is_inbound:
+            return None
+        encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
+        decision = call.protection.inbound(transaction.flow, encrypted, proof)
+        return decision if isinstance(decision, Refusal) else None
 
     def _release(self, record: CallRecord) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:

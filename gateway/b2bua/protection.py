@@ -116,8 +116,11 @@ class Protection:
         decision = accepts_inbound(self.terms, arrival, encrypted, self._known)
         return self._accepted(LegName.CALLER, decision, Feature.TLS if arrival is Arrival.CLEAR else Feature.SRTP)
 
-    def offered_no_key(self) -> Refusal:
-        """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends."""
+    def offered_no_key(self, proof: Proof | None) -> Refusal:
+        """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends; ``proof``: who sent
+        it, if that was the provider. It is no downgrade: DTLS-SRTP is not less than SDES."""
+        if proof is not None:
+            self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         refusal = unanswerable()
         self._link(LegName.CALLER, ChainStep.OFFERED, "SRTP without a key that can be taken")
         self._accepted(LegName.CALLER, refusal, Feature.SRTP)

@@ -8,6 +8,7 @@ from gateway.b2bua.protection import encryption_of
 from gateway.config import Security
 from gateway.media.relay import Encryption
 from gateway.security.acl import Proof, ProofKind
+from gateway.security.memory import Feature, Peer
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 from tests.support.ladder import AVP, KEY, SAVP, Ladder
@@ -171,7 +172,7 @@ MKI = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY.encode() + b"|2^31|1:1
 KEYLESS = SAVP.split(b"a=crypto")[0]
 
 
-@pytest.mark.parametrize("security", [Security.PREFERRED, Security.OFF])
+@pytest.mark.parametrize("security", list(Security))
 @pytest.mark.parametrize("offer", [KEYLESS, KEYLESS + MKI, KEYLESS.replace(b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")])
 def test_srtp_without_a_key_that_can_be_taken_is_refused_with_a_reason(security: Security, offer: bytes) -> None:
     ladder = Ladder(security)
@@ -182,7 +183,19 @@ def test_srtp_without_a_key_that_can_be_taken_is_refused_with_a_reason(security:
     assert not ladder.relay.asked
     (record,) = ladder.calls.records()
     assert (record.verdict, record.reason) == ("REFUSED", "REFUSED_NO_KEY")
+    assert [str(link.step) for link in record.chain] == ["admitted", "offered", "policy"]
+    assert "RTP in clear" not in str(record.chain)
     ladder.ends_clean()
+
+
+def test_dtls_of_a_provider_that_did_sdes_before_is_no_downgrade() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    ladder.memory.saw(Peer("main", "sip:provider.example.com;transport=tls"), Feature.SRTP, did=True)
+    offer = KEYLESS.replace(b"RTP/SAVP", b"UDP/TLS/RTP/SAVPF")
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", offer))
+    ladder.provider.receives(100)
+    ladder.provider.receives(488)
+    assert "downgrade" not in str(next(ladder.calls.records()).chain)
 
 
 def test_what_offers_rtp_beside_srtp_without_a_key_is_answered() -> None:
