@@ -2,8 +2,9 @@
 
     Names.services / naming_pointers / addresses -> kept answer, or resolver with a time-out -> values
 
-While DNS is silent, an answer that has run out serves for another hour (RFC 8767). A host of the system's hosts file is
-never asked for. Lives here: asking. Not here: what the answers mean (locate.py).
+While DNS is silent, an answer that has run out serves for another hour (RFC 8767), "there is none" among them, and DNS
+is asked again now and then only: no call waits for a server that is dead. A host of the system's hosts file is never
+asked for. Lives here: asking. Not here: what the answers mean (locate.py).
 """
 
 import socket
@@ -11,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred  # noqa: A004
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
@@ -33,6 +34,9 @@ MAX_KEPT = 10_000
 
 LONGEST_KEPT, NEGATIVE_KEPT, STALE_FOR = 3600.0, 30.0, 3600.0
 """Seconds: that an answer is believed at most, that "no such thing" is, and that an old answer serves a silent DNS."""
+
+RECHECK_AFTER = 30.0
+"""Seconds for which an old answer serves without another look, once DNS was silent (RFC 8767 section 5)."""
 
 HOSTS = Path("/etc/hosts")
 
@@ -154,6 +158,9 @@ class Names:
 class _Kept(Generic[T]):
     values: tuple[T, ...]
     until: float
+    """When DNS is to be asked again."""
+    stale_until: float
+    """How long it serves while DNS is silent."""
 
 
 class _Question(Generic[T]):
@@ -177,9 +184,11 @@ class _Question(Generic[T]):
         try:
             fresh = await self._fetch(name)
         except DnsFailed:
-            if kept is not None and kept.values and self._clock.seconds() < kept.until + STALE_FOR:
-                return kept.values
-            raise
+            now = self._clock.seconds()
+            if kept is None or now >= kept.stale_until:
+                raise
+            self._keep(name, evolve(kept, until=now + RECHECK_AFTER))
+            return kept.values
         self._keep(name, fresh)
         return fresh.values
 
@@ -200,7 +209,8 @@ class _Question(Generic[T]):
         own = [answer for answer in answers if answer.type == self._kind]
         values = tuple(value for answer in own if (value := self._read(answer)) is not None)
         seconds = min((float(answer.ttl) for answer in answers), default=0.0) if values else NEGATIVE_KEPT
-        return _Kept(values, self._clock.seconds() + min(seconds, LONGEST_KEPT))
+        until = self._clock.seconds() + min(seconds, LONGEST_KEPT)
+        return _Kept(values, until, until + STALE_FOR)
 
     def _keep(self, name: str, fresh: _Kept[T]) -> None:
         self._kept.pop(name, None)

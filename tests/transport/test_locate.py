@@ -257,6 +257,25 @@ def test_an_old_answer_serves_while_dns_is_silent() -> None:
         scene.locate("sip:example.com:5060")
 
 
+def test_a_dead_dns_costs_one_wait_in_half_a_minute_and_not_one_a_call() -> None:
+    scene = Scene(ONLY_ADDRESS)
+    assert scene.locate("sip:example.com;transport=udp") == ["udp 192.0.2.80:5060"]
+    scene.zone.is_silent = True
+    scene.clock.advance(1800)
+    slow = scene.begin("sip:example.com;transport=udp")
+    scene.clock.pump([1.0] * 8)
+    assert result(slow)
+    scene.zone.asked.clear()
+    for _ in range(4):
+        # No time passes: neither the address nor that there is no SRV record is asked for again.
+        assert result(scene.begin("sip:example.com;transport=udp"))
+        scene.clock.advance(5)
+    assert scene.zone.asked == []
+    scene.clock.advance(15)
+    scene.locate("sip:example.com;transport=udp")
+    assert scene.zone.asked, "it is looked again whether DNS is back"
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.transport.resolve.MAX_KEPT", 50)
     scene = Scene("")
