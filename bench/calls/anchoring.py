@@ -28,6 +28,7 @@ from twisted.internet import reactor as installed_reactor
 from bench.calls import inside
 from bench.calls.load import DOMAIN, SDP
 from gateway.garbage import spare_what_stays
+from gateway.json_codec import decode
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.commands import Commands, Limits
 from gateway.media.worker.control import Control, bound
@@ -168,7 +169,7 @@ class Anchoring(inside.Inside):
 
 
 def _command(request: bytes) -> str:
-    return request[:80].partition(b'"command": "')[2].partition(b'"')[0].decode()
+    return str(decode(request.partition(b" ")[2]).get("command"))  # type: ignore[attr-defined]
 
 
 def _with_body(message: bytes) -> bytes:

@@ -70,10 +70,10 @@ class Worker:
 
     def _tick(self, now: float) -> None:
         self._listen()
-        self._interfaces.expire(now)
         heard = max(control.heard for control in self._controls)
         is_orphaned = 0 < self._idle < now - heard
         if self.loop.is_free:
+            self._interfaces.expire(now)
             for control in self._controls:
                 control.commands.expire(is_orphaned)
         if any(control.commands.calls for control in self._controls):

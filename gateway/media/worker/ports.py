@@ -29,10 +29,10 @@ SILENT_BUFFER_BYTES: Final = 2_304
 MAXIMUM_QUARANTINES: Final = 10
 """How often arriving packets prolong a quarantine: a spraying stranger must not keep ports for ever."""
 
+PAIRS_A_JOB: Final = 4
+"""Looked at in one go: packets wait for a few microseconds at most."""
 BOUND_SECONDS: Final = 60.0
 """How long a free pair stays bound."""
-CLOSED_AT_ONCE: Final = 16
-"""Free pairs, when many are due: packets wait for a quarter of a millisecond, and the other pairs for the next time."""
 
 _SO_MEMINFO: Final = 55
 _DROPS_OFFSET: Final = 8 * 4
@@ -59,6 +59,8 @@ class Watch(Protocol):
     def watch(self, source: socket.socket, receive: Callable[[], None]) -> None: ...
 
     def unwatch(self, source: socket.socket) -> None: ...
+
+    def later(self, job: Callable[[], object]) -> None: ...
 
 
 @attrs.define(eq=False)
@@ -138,14 +140,16 @@ class PortPool:
         self._silent.append(pair)
 
     def expire(self, now: float) -> None:
-        """Free the pairs that were silent for their quarantine; prolong it for those that were not."""
-        while self._silent and self._silent[0].due <= now:
-            pair = self._silent.popleft()
-            self._free_or_prolong(pair, now)
-        for _ in range(CLOSED_AT_ONCE):
-            if not self._bound or next(iter(self._bound.values())).due > now:
-                break
-            self._close(self._bound.pop(next(iter(self._bound))))
+        """Free pairs that were silent for their quarantine, prolong it for the others, and close what is free for long:
+        the first few now, and more later."""
+        for _ in range(PAIRS_A_JOB):
+            if self._silent and self._silent[0].due <= now:
+                self._free_or_prolong(self._silent.popleft(), now)
+            elif self._bound and next(iter(self._bound.values())).due <= now:
+                self._close(self._bound.pop(next(iter(self._bound))))
+            else:
+                return
+        self._loop.later(partial(self.expire, now))
 
     def close(self) -> None:
         """Close what is free or silent; pairs in use belong to their calls."""
