@@ -94,8 +94,7 @@ def test_an_offer_with_nothing_but_such_a_key_is_refused_with_a_reason(
     estate = is_called(media, offer(line), security)
     estate.ladder.provider.receives(488)
     assert not estate.flow.bytes
-    reason = "REFUSED_POLICY" if security is Security.REQUIRED else "REFUSED_NO_KEY"
-    assert estate.claim() == ("REFUSED", reason)
+    assert estate.claim() == ("REFUSED", "REFUSED_NO_KEY")
 
 
 @pytest.mark.parametrize("line", UNUSABLE.values(), ids=UNUSABLE)

@@ -114,7 +114,7 @@ class Agent:
             elif message.call_id in self._acks and message.cseq.endswith("INVITE"):
                 wire.send(self._acks[message.call_id])
         elif message.method == "ACK":
-            self._acknowledged(message)
+            self._acknowledged(message, wire)
         elif message.method:
             self._requested(message, wire)
 
@@ -157,6 +157,10 @@ class Agent:
     async def _called(self, invite: SipMessage, wire: Wire) -> None:
         uri = invite.first_line.split(" ")[1]
         exchange = Exchange(wire, invite.call_id, is_caller=False, theirs=invite.body)
+        earlier = self.exchanges.get(invite.call_id)
+        if earlier is not None and earlier.wire is not wire:
+            # The call comes over another way, or did: who holds up the first INVITE lets it come last.
+            self.exchanges[f"{invite.call_id} over {earlier.wire.transport}"] = earlier
         self.exchanges[invite.call_id] = exchange
         domain = self._answering(uri, None, 0).domain
         exchange.domain, exchange.sound = domain, await self._open_sound(domain)
@@ -175,8 +179,9 @@ class Agent:
                 return
             wire.send(said)
 
-    def _acknowledged(self, ack: SipMessage) -> None:
-        exchange = self.exchanges.get(ack.call_id)
+    def _acknowledged(self, ack: SipMessage, wire: Wire) -> None:
+        known = (one for one in self.exchanges.values() if one.call_id == ack.call_id and one.wire is wire)
+        exchange = next(known, None)
         if exchange is not None and exchange.status == 200 and not exchange.dialog[0]:
             exchange.dialog = ack.header("to"), ack.header("from"), ""
             self._begin(self._talk(exchange))

@@ -41,6 +41,12 @@ class Outcome:
     heard: tuple[str, str] = ("", "")
     """What came to the phone and to the provider."""
 
+    @property
+    def callee(self) -> Exchange:
+        """What the callee saw of the call that came about: the INVITE whose answer was acknowledged. One that somebody
+        in between held up may come after it."""
+        return next((one for one in reversed(self.callees) if one.dialog[0]), self.callees[-1])
+
 
 def served(cell: Cell, scene: Scene) -> Served:
     """The domain of a cell."""
@@ -107,7 +113,7 @@ async def _finish(scene: Scene, outcome: Outcome, caller: str, callee: str) -> N
     one = outcome.caller
     agent = scene.phone if outcome.cell.direction == "out" else scene.provider
     if one is not None and one.status == 200:
-        other = outcome.callees[-1]
+        other = outcome.callee
         for _ in range(int(HEAR_WITHIN / 0.05)):
             if _count(one) >= 5 and _count(other) >= 5:
                 break

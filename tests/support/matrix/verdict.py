@@ -39,7 +39,7 @@ def seen(outcome: Outcome) -> str:
 def legs(outcome: Outcome) -> tuple[Exchange, Exchange]:
     """The phone's side and the provider's side of the call that came about."""
     assert outcome.caller is not None
-    both = outcome.caller, outcome.callees[-1]
+    both = outcome.caller, outcome.callee
     return both if outcome.cell.direction == "out" else (both[1], both[0])
 
 
