@@ -77,6 +77,8 @@ class Health:
         """Told of each answer, whatever it says: the target speaks what it was asked over."""
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
+        self._nowhere: set[str] = set()
+        """Providers whose names lead nowhere now."""
         self._round = LoopingCall(self._ask_all)
         self._round.clock = clock
 
@@ -116,16 +118,15 @@ class Health:
         return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
 
     def targets(self) -> dict[tuple[str, bool], int]:
-        """How many targets of each provider are up (True), and how many down (False); a name of none counts as down."""
-        found = Counter((one.provider, one.is_up) for one in self._standings.values())
+        """How many targets of each provider are up (True), and how many down (False). Of a provider whose name leads
+        nowhere none is up, and of one that was not asked yet one is down."""
+        known = self._standings.values()
+        found = Counter((one.provider, one.is_up and one.provider not in self._nowhere) for one in known)
         for provider in self._providers:
             is_known = found[provider.name, True] or found[provider.name, False]
             found[provider.name, False] += 0 if is_known else 1
-        return {
-            (provider.name, is_up): found[provider.name, is_up]
-            for provider in self._providers
-            for is_up in (True, False)
-        }
+        keys = ((provider.name, is_up) for provider in self._providers for is_up in (True, False))
+        return {key: found[key] for key in keys}
 
     def _ask_all(self) -> None:
         now = self._clock.seconds()
@@ -134,10 +135,13 @@ class Health:
                 del self._standings[target]
         for provider in self._providers:
             found = self._find(provider.uri)
-            found.addCallback(self._ask_each, provider).addErrback(_not_found, provider)
+            found.addCallback(self._ask_each, provider).addErrback(self._not_found, provider)
 
     def _ask_each(self, targets: list[Target], provider: Provider) -> None:
         now = self._clock.seconds()
+        if provider.name in self._nowhere:
+            self._nowhere.discard(provider.name)
+            log.info("provider {provider} is found again", provider=provider.name)
         for target in targets:
             standing = self._standings.setdefault(target, Standing(target, provider.name, now))
             standing.seen = now
@@ -145,6 +149,13 @@ class Health:
                 standing.is_waiting = True
                 flow = self._reach(provider, target)
                 self._send(_question(target, flow), flow, _Asked(self, standing, provider))
+
+    def _not_found(self, failure: Failure, provider: Provider) -> None:
+        if failure.check(NotFound) is None:
+            log.failure("asking provider {provider} failed", failure, provider=provider.name)
+        elif provider.name not in self._nowhere:
+            self._nowhere.add(provider.name)
+            log.warn("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)
 
     def answered(self, standing: Standing, is_well: bool) -> None:
         """What came of one question."""
@@ -195,10 +206,3 @@ def _question(target: Target, flow: Flow) -> Request:
         )
     )
     return Request("OPTIONS", f"sip:{host};transport={flow.transport.value}", headers)
-
-
-def _not_found(failure: Failure, provider: Provider) -> None:
-    if failure.check(NotFound) is None:
-        log.failure("asking provider {provider} failed", failure, provider=provider.name)
-    else:
-        log.debug("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
 
 from gateway.config import Provider
 from gateway.health import Health
 from gateway.sip.message import Request
 from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, Flow, Target, Transport
+from gateway.transport.locate import NotFound
 from tests.support.ladder import PROVIDER, TestFlow
 
 ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
@@ -21,6 +23,7 @@ class Questions:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.is_found = True
         self.asked: list[tuple[Request, TransactionUser]] = []
         self.health = Health(self.clock, self._find, self._reach, self._send)
         self.health.start([Provider("main", "sip:provider.example.com;transport=tls")])
@@ -36,7 +39,7 @@ class Questions:
         self.asked.clear()
 
     def _find(self, uri: str) -> Deferred[list[Target]]:
-        return succeed([ONE, TWO])
+        return succeed([ONE, TWO]) if self.is_found else fail(NotFound("the name has no addresses"))
 
     def _reach(self, provider: Provider, target: Target) -> Flow:
         return TestFlow(PROVIDER, target.address)
@@ -87,6 +90,20 @@ def test_server_that_wants_no_requests_is_down() -> None:
     questions.answer(503)
     assert questions.health.standings() == [("tls 198.51.100.1:5061", False), ("tls 198.51.100.2:5061", True)]
     assert questions.health.targets() == {("main", True): 1, ("main", False): 1}
+
+
+def test_a_provider_whose_name_leads_nowhere_has_nothing_that_is_up() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    assert questions.health.targets() == {("main", True): 2, ("main", False): 0}
+    questions.is_found = False
+    with capturedLogs() as events:
+        questions.clock.pump([5.0] * 3)
+        assert questions.health.targets() == {("main", True): 0, ("main", False): 2}
+        questions.is_found = True
+        questions.clock.advance(5)
+    assert questions.health.targets() == {("main", True): 2, ("main", False): 0}
+    assert [event["log_level"].name for event in events] == ["warn", "info"]
 
 
 def test_nothing_is_left_after_the_stop() -> None:
