@@ -167,6 +167,8 @@ class Provider:
     """Whether a certificate for *.example.com may be that of sip.example.com."""
     common_name: bool = False
     """Whether a certificate without subject alternative names may name its host in the common name."""
+    ping_seconds: Annotated[int, number(0, 3600)] = 30
+    """Between two OPTIONS to each of its hosts; 0: it is not asked."""
 
 
 @attrs.frozen

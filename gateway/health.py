@@ -1,12 +1,13 @@
 """Which targets of the providers answer: OPTIONS to each of them from time to time (RFC 3261 section 11).
 
-    every PERIOD: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
+    every ping_seconds: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
                                                             `- none, or no way there, MISSES times: down
     a call over UDP that hears nothing -> unheard(flow): down
     order(targets): those that are up, then those that are down
 
 A target that is down is asked more often, and is up again with its first answer. It is put last and not left out: when
-all are down, a call still tries, and fails with the reason that it meets itself.
+all are down, a call still tries, and fails with the reason that it meets itself. A provider that wants no OPTIONS
+is not asked, and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ from gateway.transport.locate import NotFound
 
 log = Logger()
 
-PERIOD: Final = 30.0
-"""Seconds between two questions to a target that is up."""
 PERIOD_DOWN: Final = 5.0
 """Seconds between two questions to one that is down: also the round of this module."""
 MISSES: Final = 2
@@ -57,6 +56,8 @@ class Standing:
     """The name of the provider that it was found for first."""
     seen: float
     """When its name last led to it; clock seconds, as below."""
+    period: float = 0.0
+    """Seconds between two questions while it is up."""
     next_question: float = 0.0
     misses: int = 0
     answered: float | None = None
@@ -84,7 +85,9 @@ class Health:
 
     def start(self, providers: Iterable[Provider]) -> None:
         """Begin to ask. May be called again with other providers."""
-        self._providers = tuple(providers)
+        self._providers = tuple(provider for provider in providers if provider.ping_seconds)
+        names = {provider.name for provider in self._providers}
+        self._standings = {target: one for target, one in self._standings.items() if one.provider in names}
         if not self._round.running:
             self._round.start(PERIOD_DOWN, now=True)
 
@@ -119,7 +122,7 @@ class Health:
 
     def targets(self) -> dict[tuple[str, bool], int]:
         """How many targets of each provider are up (True), and how many down (False). Of a provider whose name leads
-        nowhere none is up, and of one that was not asked yet one is down."""
+        nowhere none is up, and of one that was not asked yet one is down. One that is never asked is left out."""
         known = self._standings.values()
         found = Counter((one.provider, one.is_up and one.provider not in self._nowhere) for one in known)
         for provider in self._providers:
@@ -144,7 +147,7 @@ class Health:
             log.info("provider {provider} is found again", provider=provider.name)
         for target in targets:
             standing = self._standings.setdefault(target, Standing(target, provider.name, now))
-            standing.seen = now
+            standing.seen, standing.period = now, provider.ping_seconds
             if not standing.is_waiting and now >= standing.next_question:
                 standing.is_waiting = True
                 flow = self._reach(provider, target)
@@ -165,7 +168,7 @@ class Health:
         standing.is_up = standing.misses < MISSES
         if is_well:
             standing.answered = self._clock.seconds()
-        standing.next_question = self._clock.seconds() + (PERIOD if standing.misses == 0 else 0.0)
+        standing.next_question = self._clock.seconds() + (standing.period if standing.misses == 0 else 0.0)
         if was_up and not standing.is_up:
             log.warn("{target} does not answer and is used last", target=standing.target.address)
         elif standing.is_up and not was_up:

@@ -21,12 +21,16 @@ SILENCE = TransactionFailure(FailureKind.TIMEOUT)
 class Questions:
     """A provider of two targets, which answer as they are told."""
 
-    def __init__(self) -> None:
+    def __init__(self, ping_seconds: int = 30) -> None:
         self.clock = Clock()
         self.is_found = True
         self.asked: list[tuple[Request, TransactionUser]] = []
         self.health = Health(self.clock, self._find, self._reach, self._send)
-        self.health.start([Provider("main", "sip:provider.example.com;transport=tls")])
+        self.ask_every(ping_seconds)
+
+    def ask_every(self, seconds: int) -> None:
+        """Let the configuration say so, from now on."""
+        self.health.start([Provider("main", "sip:provider.example.com;transport=tls", ping_seconds=seconds)])
 
     def answer(self, *statuses: int | None) -> None:
         """Answer what is asked now, in order; None is silence."""
@@ -126,3 +130,31 @@ def test_whoever_answers_speaks_what_it_was_asked_over() -> None:
     questions.health.spoke = lambda provider, target: spoke.append(target)
     questions.answer(None, 503)
     assert spoke == [TWO]
+
+
+def test_who_wants_no_questions_is_not_asked_and_nothing_is_said_of_it() -> None:
+    questions = Questions(ping_seconds=0)
+    questions.clock.advance(100)
+    questions.answer()
+    assert questions.health.targets() == {}
+    assert questions.health.order([TWO, ONE]) == [TWO, ONE]
+
+
+def test_questions_come_as_often_as_configured() -> None:
+    questions = Questions(ping_seconds=60)
+    questions.answer(200, 200)
+    questions.clock.pump([5] * 11)
+    questions.answer()
+    questions.clock.advance(5)
+    questions.answer(200, 200)
+
+
+def test_what_was_found_is_forgotten_when_nobody_is_asked_any_more() -> None:
+    questions = Questions()
+    questions.answer(None, 200)
+    questions.clock.advance(5)
+    questions.answer(None)
+    assert questions.health.is_down(ONE)
+    questions.ask_every(0)
+    assert not questions.health.is_down(ONE)
+    assert questions.health.standings() == []
