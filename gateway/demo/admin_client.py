@@ -50,6 +50,7 @@ class CallRecord:
 @frozen
 class _Listed:
     id: str
+    direction: str
     state: str
     started_at: float
 
@@ -61,12 +62,14 @@ class AdminClient:
         self._agent = agent
         self._clock = clock
         self._url = url
+        self._before: frozenset[str] = frozenset()
+        """Calls of earlier demonstrations, which the gateway remembers."""
 
     async def wait_until_up(self, seconds: float) -> None:
         """Come back when the gateway answers. Raises NoRecord when it does not in time."""
         for _ in range(round(seconds / _POLL)):
             try:
-                await self._get("/api/calls")
+                self._before = frozenset(call.id for call in await self._listed())
             except (ConnectError, NoRecord):
                 await deferLater(self._clock, _POLL)
             else:
@@ -74,18 +77,24 @@ class AdminClient:
         raise NoRecord(f"the gateway does not answer at {self._url}")
 
     async def calls(self, seconds: float) -> tuple[CallRecord, ...]:
-        """The records of all calls, oldest first, once every one has ended. Raises NoRecord when that takes longer.
+        """The records of the phone's calls, oldest first, once all have ended. Raises NoRecord when that takes longer.
 
-        A call that the provider challenges is two records: the INVITE without credentials, and the one with them.
+        Calls of an earlier demonstration are none of them, nor are calls to the phone. A call that the provider
+        challenges is two records: the INVITE without credentials, and the one with them.
         """
         for attempt in range(round(seconds / _POLL)):
             if attempt:
                 await deferLater(self._clock, _POLL)
-            listed = _converter.structure(await self._get("/api/calls"), list[_Listed])
+            listed = [
+                call for call in await self._listed() if call.id not in self._before and call.direction == "outbound"
+            ]
             if listed and all(call.state == "ended" for call in listed):
                 ordered = sorted(listed, key=lambda call: call.started_at)
                 return tuple([await self._record(call.id) for call in ordered])
         raise NoRecord("the gateway has no record of an ended call")
+
+    async def _listed(self) -> list[_Listed]:
+        return _converter.structure(await self._get("/api/calls"), list[_Listed])
 
     async def _record(self, call_id: str) -> CallRecord:
         path = f"/api/calls/{quote(call_id, safe='')}"

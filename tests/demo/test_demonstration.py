@@ -112,6 +112,18 @@ def test_one_call_is_encrypted_and_heard_both_ways(stage: Stage) -> None:
     assert stage.processes() == []
 
 
+def test_a_second_demonstration_shows_its_own_call_alone(stage: Stage) -> None:
+    """The gateway remembers calls over restarts, and while the first one is up the provider calls the phone."""
+    shown = []
+    for more in ((), ("--call-back-after", "1")):
+        command = stage.command("--once", *more)
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        ladder, _, verdict = ran.stdout.partition("Audio")
+        shown.append((ladder.count("-- INVITE --"), verdict[verdict.index("Verdict") :].split("\n\n")[0]))
+    assert shown[0] == shown[1]
+
+
 def test_a_taken_port_is_told_and_nothing_is_started(stage: Stage) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind((f"{stage.network}.20", 5060))
