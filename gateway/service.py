@@ -55,6 +55,7 @@ from gateway.log import LogOutput
 from gateway.media.nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 from gateway.media.relay import RelayFailure
+from gateway.media.versions import mismatched
 from gateway.metrics import Figures, Metrics
 from gateway.overload import Overload
 from gateway.overview import Overview
@@ -260,6 +261,7 @@ class Gateway:
         yield self._history.start().addErrback(_go_on_without)
         yield self._relay.start()
         _allow_connections(self._configuration)
+        _compare_versions(self._configuration)
         self._transport.reload(map(TlsTerms.of, self._configuration.providers))
         yield self._transport.start()
         admin = self._configuration.admin
@@ -439,3 +441,15 @@ def _give_up(failure: Failure, log_output: LogOutput) -> None:
 
     reactor.addSystemEventTrigger("after", "shutdown", end)
     reactor.callWhenRunning(reactor.stop)
+
+
+def _compare_versions(configuration: Configuration) -> None:
+    """Calls would be set up, and silent."""
+    for listener, media in mismatched(configuration):
+        kind = "IPv6" if ":" in listener.address else "IPv4"
+        log.warn(
+            "listener {listener} is {kind}, and media of its side has {media}: who knows {kind} alone hears nothing",
+            listener=listener.name,
+            kind=kind,
+            media=media,
+        )
