@@ -4,7 +4,7 @@
 
 What a call costs here and what bench/signalling.py measures differ by system calls, the reactor and the garbage that
 thousands of calls in progress make. `python -m bench.calls.inside [calls]` prints microseconds a call, with --profile
-where they go. The log is written, to nowhere.
+where they go; budget.py has what each message takes. The log is written, to nowhere.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Inside:
         self.profile: cProfile.Profile | None = None
 
     def call(self) -> None:
-        """INVITE, 180, 200, ACK, BYE, 200: seven datagrams in, seven out and a 100."""
+        """INVITE, 180, 200, ACK, BYE, 200: six datagrams in, and with the 100 seven out."""
         self.number += 1
         values = {"n": self.number, "domain": DOMAIN}
         self._from_caller(INVITE.format(**values))
@@ -121,12 +121,13 @@ class Inside:
         return self.spent / calls / 1000
 
     def _from_caller(self, text: str) -> None:
-        self._receive(self._phones, text.replace("\n", "\r\n").encode(), CALLER)
+        self.receive(self._phones, text.replace("\n", "\r\n").encode(), CALLER)
 
     def _from_answerer(self, data: bytes) -> None:
-        self._receive(self._provider, data, ANSWERER)
+        self.receive(self._provider, data, ANSWERER)
 
-    def _receive(self, port: Any, data: bytes, peer: Peer) -> None:
+    def receive(self, port: Any, data: bytes, peer: Peer) -> None:
+        """Give the gateway one datagram, and add up what it takes."""
         if self.profile is not None:
             self.profile.enable()
         start = thread_time_ns()

@@ -1,0 +1,84 @@
+"""What each message of a call takes inside the gateway: `python -m bench.calls.budget`.
+
+For each datagram that comes in, with all that follows from it: microseconds (the median, and what one in ten stays
+under), calls of Python functions, and what ended calls leave behind: objects for the garbage collector, which should be
+none, and objects that live on for the 32 s of the transactions. Profile what is dear with bench/calls/inside.py.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import gc
+import pstats
+import tempfile
+from pathlib import Path
+from statistics import median, quantiles
+from time import thread_time_ns
+from typing import Any
+
+from bench.calls.inside import Inside
+from gateway.garbage import spare_what_stays
+from gateway.transport.udp import Peer
+
+MESSAGES = ("INVITE", "180", "200", "ACK", "BYE", "200 to BYE")
+WARM_UP, TIMED, COUNTED = 300, 2000, 200
+"""Calls."""
+
+
+class Budget(Inside):
+    """Takes note of each datagram by its place in the call."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.taken: list[list[float]] = [[] for _ in MESSAGES]
+        """Microseconds, by message."""
+        self.profiles: list[cProfile.Profile] = []
+        self._place = 0
+
+    def receive(self, port: Any, data: bytes, peer: Peer) -> None:
+        """Give the gateway one datagram, timed or profiled."""
+        place, self._place = self._place, (self._place + 1) % len(MESSAGES)
+        if self.profiles:
+            self.profiles[place].runcall(port.datagramReceived, data, peer)
+            return
+        start = thread_time_ns()
+        port.datagramReceived(data, peer)
+        self.taken[place].append((thread_time_ns() - start) / 1000)
+
+    def left_behind(self) -> tuple[float, float]:
+        """Objects that a call leaves: to the garbage collector, and to live on for a while."""
+        gc.collect()
+        gc.disable()
+        before = len(gc.get_objects())
+        self.run(COUNTED)
+        collected = gc.collect()
+        gc.enable()
+        return collected / COUNTED, (len(gc.get_objects()) - before) / COUNTED
+
+    def function_calls(self) -> list[float]:
+        """Calls of functions for each message."""
+        self.profiles = [cProfile.Profile() for _ in MESSAGES]
+        self.run(COUNTED)
+        return [vars(pstats.Stats(profile))["total_calls"] / COUNTED for profile in self.profiles]
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as directory:
+        budget = Budget(Path(directory))
+        budget.run(WARM_UP)
+        spare_what_stays()
+        budget.taken = [[] for _ in MESSAGES]
+        budget.run(TIMED)
+        taken = budget.taken
+        garbage, alive = budget.left_behind()
+        calls = budget.function_calls()
+    print(f"{'':12} us (median)  one in ten   function calls")
+    for name, times, count in zip(MESSAGES, taken, calls, strict=True):
+        print(f"{name:12} {median(times):11.0f} {quantiles(times, n=10)[0]:11.0f} {count:16.0f}")
+    print(f"{'a call':12} {sum(map(median, taken)):11.0f} {'':11} {sum(calls):16.0f}")
+    print(f"objects that a call leaves: {garbage:.1f} to the garbage collector, {alive:.0f} for 32 s")
+
+
+if __name__ == "__main__":
+    main()
