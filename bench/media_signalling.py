@@ -107,11 +107,13 @@ def _gateway(directory: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
     text = text.replace("@RELAY@", "rtpengine" if name == "rtpengine" else "workers")
     file.write_text(text.replace("@GATHER@", "0" if name == "ungathered" else str(GATHER_US)))
     twist = str(Path(sys.executable).with_name("twist"))
-    with relays.pinned([twist, "gateway", "--config", str(file)], stdout=subprocess.DEVNULL) as process:
+    command = [twist, "gateway", "--config", str(file)]
+    with (directory / "log").open("w+") as log, relays.pinned(command, stdout=log.fileno()) as process:
         deadline = time.monotonic() + relays.START_SECONDS
         while not _is_listening():
             if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit("the gateway does not start")
+                log.seek(0)
+                raise SystemExit("the gateway does not start:\n" + log.read())
             time.sleep(0.1)
         time.sleep(SETTLE_SECONDS)
         yield process

@@ -84,7 +84,7 @@ class Loop:
             self._receivers[descriptor] = _ignore
 
     def later(self, job: Callable[[], object]) -> None:
-        """Call `job` soon, between batches of packets; keep it shorter than ten packets take."""
+        """Call `job` soon, between batches of packets; it should take no longer than a few packets."""
         self._jobs.append(job)
 
     @property
