@@ -112,15 +112,17 @@ def mark_signalling(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
             continue
 
 
-def widen_receive_buffer(handle: socket.socket) -> None:
-    """Let the kernel keep a burst of datagrams: past net.core.rmem_max where we may, up to it where not."""
+def widen_receive_buffer(handle: socket.socket) -> int:
+    """Let the kernel keep a burst of datagrams: past net.core.rmem_max where we may, up to it where not. Bytes it keeps
+    now, its own account of each datagram left out."""
     force = getattr(socket, "SO_RCVBUFFORCE", 33)
     for option in (force, socket.SO_RCVBUF):
         try:
             handle.setsockopt(socket.SOL_SOCKET, option, RECEIVE_BUFFER)
         except OSError:
             continue
-        return
+        break
+    return handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): the kernel doubles what is asked
 
 
 def tune_connection(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:

@@ -32,6 +32,7 @@ from gateway.transport.flow import (
     Watchers,
 )
 from gateway.transport.sockets import (
+    RECEIVE_BUFFER,
     TransportReactor,
     cannot_listen,
     mark_signalling,
@@ -139,7 +140,14 @@ class DatagramListener(DatagramProtocol):
         assert isinstance(handle, socket.socket)
         self._socket = handle
         mark_signalling(self._socket, self.listener.dscp)
-        widen_receive_buffer(self._socket)
+        kept = widen_receive_buffer(self._socket)
+        if kept < RECEIVE_BUFFER:
+            log.warn(
+                "listener {listener}: a burst of {kept} KiB is kept, of {wanted} asked for: raise net.core.rmem_max",
+                listener=self.listener.name,
+                kept=kept // 1024,
+                wanted=RECEIVE_BUFFER // 1024,
+            )
         self.port = transport.getHost().port
         self.is_open = True
 
