@@ -90,8 +90,8 @@ class Trunk:
 
     def flow(self, provider: Provider, target: Target) -> Flow:
         """The flow to one target of a provider: the open one, or one that begins to connect."""
-        terms = TlsTerms.of(provider)
-        return self._transport.flow_to(target, Side.PROVIDER, terms if target.transport is Transport.TLS else None)
+        terms = TlsTerms.of(provider) if target.transport is Transport.TLS else None
+        return self._transport.flow_to(target, Side.PROVIDER, terms)
 
     def forward(self, request: Request, destination: Destination, user: TransactionUser, dress: Dressed) -> None:
         """Send a request the first way to a provider that works and is allowed; `user` hears what comes of it."""

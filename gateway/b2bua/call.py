@@ -287,9 +287,13 @@ class Call:
         self.protection.conclude(phone if answered else None, provider)
 
     def _by_side(self) -> tuple[Leg | None, Leg | None]:
-        legs: tuple[Leg | None, Leg | None] = (self.caller, self.callee)
-        provider = next((leg for leg in legs if leg is not None and leg.is_toward_provider), None)
-        phone = next((leg for leg in legs if leg is not None and not leg.is_toward_provider), None)
+        provider: Leg | None = None
+        phone: Leg | None = None
+        for leg in (self.callee, self.caller):  # of two on one side, the caller's counts
+            if leg is not None and leg.is_toward_provider:
+                provider = leg
+            elif leg is not None:
+                phone = leg
         return provider, phone
 
     def _exchange_with(self, leg: CalleeLeg) -> OfferAnswer:
