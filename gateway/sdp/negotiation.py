@@ -105,6 +105,7 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
     return usable(media.attributes_named("crypto"))
 
 
+@lru_cache(maxsize=8)
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     """What each m-line says of its encryption, in order; raises MalformedDescription."""
     return tuple(
@@ -118,7 +119,7 @@ def _keyed_media(sdp: bytes) -> tuple[Media, ...]:
     """The m-lines, to be looked at only; of a description as nearly all are, their keys are all that is read.
 
     A call asks seven times about four descriptions, several times about the same one within a moment: reading all of it
-    each time would cost more than what is done with it.
+    each time would cost more than what is done with it. The few that are remembered are soon others'.
     """
     text = sdp.decode("utf-8", "surrogateescape") if len(sdp) <= _GLANCED_BYTES and b"\0" not in sdp else ""
     _, *sections = text.split("\r\nm=")
