@@ -47,6 +47,8 @@ class Node:
         self.is_up = False
         self.restarts = 0
         self.gone: Callable[[Node, tuple[str, ...], str], None] = _nobody_cares
+        self.came: Callable[[], None] = lambda: None
+        """Told that it is up, again or for the first time."""
         self._worker = worker
         self._confirmed: set[str] = set()
         self._sides: dict[str, PartySides] = {}
@@ -61,6 +63,11 @@ class Node:
     @property
     def offers_dual(self) -> bool:
         """Whether it can offer RTP/SAVP and RTP/AVP for one stream."""
+        return self._worker is not None
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether it is started again at once when it ends."""
         return self._worker is not None
 
     @property
@@ -168,6 +175,7 @@ class Node:
         if not self.is_up:
             self.is_up = True
             log.info("media relay {node} is up", node=self.name)
+            self.came()
 
     def _silent(self, failure: Failure) -> None:
         failure.trap(RelayFailure)

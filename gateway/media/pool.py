@@ -1,9 +1,9 @@
 """A relay of several nodes: our worker processes, or rtpengines. Implements relay.Relay.
 
 A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
-that is silent twice is down: its calls are reported through `lost`, and new ones go elsewhere. Now and then a node's
-list of calls and its counters are fetched: calls it no longer has (their media timed out) have ended, packets are
-counted.
+that is silent twice is down: its calls are reported through `lost`, and new ones go elsewhere. Where there is no
+elsewhere, they wait a moment for their worker to be started again. Now and then a node's list of calls and its counters
+are fetched: calls it no longer has (their media timed out) have ended, packets are counted.
 
     offer(call) -> node of the call, or the least loaded -> NG -> SDP
     every PING_SECONDS: ping each node -> up | down -> lost(calls)
@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -29,6 +29,8 @@ from gateway.metrics import Metrics
 
 PING_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 10.0
+RETURN_SECONDS: Final = 5.0
+"""For which calls wait for the one worker there is to be started again: two seconds are usual."""
 
 log = Logger()
 
@@ -48,6 +50,11 @@ class RelayPool:
             timer.clock = clock
         for node in self.nodes:
             node.gone = self._lose
+            node.came = self._rehouse
+        self._clock = clock
+        self._homeless: tuple[str, ...] = ()
+        """Calls whose relay is lost, and that no other could take."""
+        self._waiting: IDelayedCall | None = None
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -71,6 +78,8 @@ class RelayPool:
         for timer, _ in self._timers:
             if timer.running:
                 timer.stop()
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
         for node in self.nodes:
             node.stop()
         return succeed(None)
@@ -153,7 +162,20 @@ class RelayPool:
         else:
             for call in gone:
                 self._forget(call)
-            self.lost(gone)
+            self._homeless += gone
+            if any(other.is_up for other in self.nodes) or not node.comes_back:
+                self._rehouse()
+            elif self._waiting is None:
+                self._waiting = self._clock.callLater(RETURN_SECONDS, self._rehouse)
+
+    def _rehouse(self) -> None:
+        """Tell whose media is lost: a relay is up, or none will be."""
+        if self._waiting is not None and self._waiting.active():
+            self._waiting.cancel()
+        self._waiting = None
+        calls, self._homeless = self._homeless, ()
+        if calls:
+            self.lost(calls)
 
     def _ping(self) -> None:
         for node in self.nodes:

