@@ -213,21 +213,28 @@ class Watchers:
 class Flow(ABC):
     """One way to reach one peer. A flow that is still connecting queues what is sent (bounded)."""
 
-    __slots__ = ("__weakref__", "_watchers", "advertised", "identity", "listener", "local", "remote", "transport")
+    __slots__ = (
+        "__weakref__",
+        "_watchers",
+        "advertised",
+        "identity",
+        "listener",
+        "local",
+        "remote",
+        "side",
+        "transport",
+    )
 
     def __init__(self, listener: Listener, local: Address, remote: Address, advertised: Address) -> None:
         self.listener = listener
+        self.side: Side = listener.side
+        """Which side of the gateway the peer is on."""
         self.transport = Transport(listener.transport)
         self.local = local
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
         self.identity: PeerIdentity | None = None  # only what was verified
         self._watchers: Watchers | None = None
-
-    @property
-    def side(self) -> Side:
-        """Which side of the gateway the peer is on."""
-        return self.listener.side
 
     @property
     def is_reliable(self) -> bool:
