@@ -35,6 +35,7 @@ DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
 
 DEFAULT_PORTS = PortRange(20000, 29999)
 GATHER_US = 100
+SILENCE_SECONDS = 60
 
 
 class ConfigurationError(Exception):
@@ -142,6 +143,8 @@ class Media:
     """Sides whose parties get one SSRC for the whole call."""
     gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
     """Microseconds that a busy worker waits for more packets to take at once."""
+    silence_seconds: Annotated[int, number(0, 86_400)] = SILENCE_SECONDS
+    """Without a packet from either side, after which a call ends; 0: never."""
     ng_listen: Annotated[str, fields.ng_listener] | None = None
     """Where the first worker answers others' NG commands; the next worker has the next port."""
 
@@ -312,6 +315,7 @@ def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
         ("constant_ssrc", media.constant_ssrc),
         ("ng_listen", media.ng_listen),
         ("gather_us", media.gather_us != GATHER_US),
+        ("silence_seconds", media.silence_seconds != SILENCE_SECONDS),
     ):
         if is_set:
             yield Mistake(f"media.{key}", 'is for relay = "workers", found "rtpengine"')

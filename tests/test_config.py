@@ -65,6 +65,7 @@ dscp = 34
 ng_listen = "127.0.0.1:2223"
 plain_rtcp = ["phones"]
 gather_us = 0
+silence_seconds = 0
 constant_ssrc = ["phones", "provider"]
 
 [[provider]]
@@ -162,6 +163,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
             provider_advertised="2001:db8::1",
             dscp=34,
             gather_us=0,
+            silence_seconds=0,
             ng_listen="127.0.0.1:2223",
             plain_rtcp=(Side.PHONES,),
             constant_ssrc=(Side.PHONES, Side.PROVIDER),
@@ -327,6 +329,7 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
         ("constant_ssrc", '["provider"]'),
         ("ng_listen", '"127.0.0.1:2223"'),
         ("gather_us", "0"),
+        ("silence_seconds", "0"),
     ],
 )
 def test_what_only_workers_do_is_refused_with_rtpengine(tmp_path: Path, key: str, value: str) -> None:

@@ -98,6 +98,7 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
         plain_rtcp=media.plain_rtcp,
         constant_ssrc=media.constant_ssrc,
         gather_us=media.gather_us,
+        media_timeout=float(media.silence_seconds),
         ng=_ng_address(media.ng_listen, index),
     )
     identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]

@@ -50,6 +50,13 @@ def test_one_worker_a_core_unless_said_otherwise(tmp_path: Path) -> None:
     assert len(nodes_for(reactors(), Media(address="127.0.0.1", workers=3), tmp_path)) == 3
 
 
+def test_workers_are_told_how_much_silence_ends_a_call(tmp_path: Path) -> None:
+    for seconds, told in ((60, "--media-timeout=60.0"), (0, "--media-timeout=0.0")):
+        (node,) = nodes_for(reactors(), Media("127.0.0.1", workers=1, silence_seconds=seconds), tmp_path)
+        assert node._worker is not None
+        assert told in node._worker.terms.command()
+
+
 def test_rtpengines_are_named_by_their_addresses(tmp_path: Path) -> None:
     media = Media(address="127.0.0.1", relay="rtpengine", rtpengine=("192.0.2.1:22222=3", "[2001:db8::1]:2223"))
     nodes = nodes_for(reactors(), media, tmp_path)
