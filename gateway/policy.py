@@ -205,7 +205,7 @@ def _answer_to_failure(terms: CallTerms, attempt: Attempt, known: Capability) ->
         case status if status in MEDIA_REFUSALS and attempt.encryption is not Encryption.NONE:
             return _after_media_failure(terms, attempt, known, Reason.CLEAR_PROVIDER_488)
         case status:
-            return Refusal(status, None, "the peer's answer")
+            return Refusal(status, None, attempt.cause or "the peer's answer")
 
 
 def accepts_answer(

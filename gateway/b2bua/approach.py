@@ -183,7 +183,7 @@ class Approach:
         elif self._ways and kind is not FailureKind.CERTIFICATE:
             self._next_way()
         elif failure.transport is None:
-            self._try(self._plan.after(408), None)
+            self._try(self._plan.after(408, "no answer"), None)
         else:
             self._try(self._plan.after(kind, failure.transport.reason), None)
 

@@ -247,6 +247,8 @@ def _arrival(flow: Flow, proof: Proof | None) -> Arrival:
 def _failed(failure: Failure, cause: str) -> str:
     if failure is FailureKind.HANDSHAKE:
         return f"it speaks TLS, but the handshake failed: {cause}"
+    if cause and not isinstance(failure, FailureKind):
+        return f"failed: {cause} ({failure})"
     return f"failed: {failure}"
 
 

@@ -344,6 +344,16 @@ def test_late_offer() -> None:
     assert record.verdict == "ENCRYPTED_TO_PROVIDER"
 
 
+def test_a_provider_that_does_not_answer_is_said_to_have_given_none() -> None:
+    ladder = Ladder()
+    ring(ladder)
+    ladder.clock.pump([1] * 40)
+    ladder.phone.receives(408)
+    record = next(ladder.calls.records())
+    assert (record.status, record.ending) == (408, "no answer")
+    assert [link.what for link in record.chain][-1] == "failed: no answer (408)"
+
+
 def test_relay_that_refuses_ends_the_call() -> None:
     ladder = Ladder()
     ladder.relay.refuses = True
