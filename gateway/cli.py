@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from gateway import cli_text as text
 from gateway.certificate_files import described, unusable
@@ -28,11 +29,27 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+
+def _inherited(context: click.Context, option: click.Parameter, value: object) -> object:
+    """What was said before a subcommand's name counts where nothing is said after it."""
+    name, before = str(option.name), context.parent
+    is_said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    if is_said or before is None or before.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        return value
+    return before.params[name]
+
+
 _config = click.option(
-    "--config", type=click.Path(path_type=Path), envvar="GATEWAY_CONFIG", help="The gateway's configuration file."
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="GATEWAY_CONFIG",
+    callback=_inherited,
+    help="The gateway's configuration file.",
 )
-_url = click.option("--url", envvar="GATEWAY_URL", help=f"Its administration interface (default {DEFAULT_URL}).")
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+_url = click.option(
+    "--url", envvar="GATEWAY_URL", callback=_inherited, help=f"Its administration interface (default {DEFAULT_URL})."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print JSON for machines.")
 
 
 def asking(command: Command) -> Command:

@@ -264,6 +264,16 @@ def test_peers_are_forgotten_and_learnt(port: int) -> None:
     assert gatewayctl("peers", *url).output == "none\n"
 
 
+def test_options_may_stand_before_a_subcommand(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+
+    found = gatewayctl("peers", "--url", url, "--json", "forget", "main", GATEWAY_URL="http://127.0.0.1:1")
+
+    assert isinstance(json.loads(found.output), dict)
+    after = gatewayctl("peers", "--url", "http://127.0.0.1:1", "forget", "main", "--url", url)
+    assert after.output == "main is forgotten\n"
+
+
 def test_a_reload_tells_what_changed(port: int) -> None:
     assert gatewayctl("reload", "--url", f"http://127.0.0.1:{port}").output == "domain a: new\n"
 
