@@ -45,8 +45,8 @@ def test_calls_and_registrations_outlive_a_jump(rig: Rig, phone: Phone, jump: fl
     ended = phone.hang_up(dialog)
     assert ended is not None
     assert ended.status == 200
-    wait_until("the record is written", lambda: bool(rig.records()), 3)
-    assert 1 < rig.records()[0]["seconds"] < 10, "the length of the call is not what passed"
+    wait_until("the record is written", lambda: bool(rig.records()), 15)
+    assert 1 < rig.records()[0]["seconds"] < 60, "the length of the call is not what passed"
 
 
 @pytest.mark.parametrize("jump", [-6 * HOURS, 6 * HOURS], ids=["back", "forward"])

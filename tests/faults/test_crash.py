@@ -19,7 +19,7 @@ def test_a_call_that_was_up_has_a_record_that_says_so(rig: Rig, phone: Phone) ->
     rig.kill()
     rig.start()
 
-    wait_until("both are recorded", lambda: len(rig.records()) == 2, 3)
+    wait_until("both are recorded", lambda: len(rig.records()) == 2, 15)
     ended, lost = rig.records()
     assert (ended["ending"], ended["status"]) == ("caller hung up", 200)
     assert lost["ending"] == "not known: the gateway ended without ending its calls"

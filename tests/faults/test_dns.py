@@ -43,8 +43,8 @@ def test_a_dns_that_dies_costs_one_call_a_wait_and_the_others_nothing(rig: Rig, 
     time.sleep(1.1)
     took = [seconds_for_a_call(phone) for _ in range(8)]
 
-    assert max(took) < 6
-    assert sorted(took)[-2] < 1
+    assert max(took) < 8
+    assert sorted(took)[-2] < 2
     registered = phone.register()
     assert registered is not None
     assert registered.status == 200
@@ -65,7 +65,7 @@ def test_a_dns_that_says_that_there_is_no_provider_ends_no_call_and_refuses_new_
     assert refused.status in (404, 480, 503)
     assert time.monotonic() - begun < 3
     none_up = 'gateway_provider_targets{provider="main",state="up"} 0.0'
-    wait_until("it is told", lambda: none_up in (rig.fetch("/metrics") or ""), 8)
+    wait_until("it is told", lambda: none_up in (rig.fetch("/metrics") or ""), 15)
     rig.wait_for("provider main is not to be found")
     ended = phone.hang_up(kept)
     assert ended is not None

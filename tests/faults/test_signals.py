@@ -17,13 +17,13 @@ def test_sigterm_ends_calls_on_both_sides_and_records_them(rig: Rig, phone: Phon
 
     assert rig.stop() == -signal.SIGTERM
 
-    wait_until("the phone is told of each", lambda: _byes(phone) == 5, 3)
+    wait_until("the phone is told of each", lambda: _byes(phone) == 5, 15)
     assert rig.provider.count("BYE") >= 5
     reasons = {one.header("reason") for one in rig.provider.requests if one.method == "BYE"}
     assert reasons == {'SIP;cause=503;text="The gateway is being stopped"'}
     assert [one["ending"] for one in rig.records()] == ["The gateway is being stopped"] * 5
     assert all(one["seconds"] > 0 for one in rig.records())
-    wait_until("no worker is left", lambda: not rig.workers(), 5)
+    wait_until("no worker is left", lambda: not rig.workers(), 15)
 
 
 def test_sigterm_does_not_wait_for_a_provider_that_is_gone(rig: Rig, phone: Phone) -> None:
@@ -34,7 +34,7 @@ def test_sigterm_does_not_wait_for_a_provider_that_is_gone(rig: Rig, phone: Phon
     begun = time.monotonic()
     rig.stop()
 
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 10
     assert len(rig.records()) == 1
 
 

@@ -36,7 +36,7 @@ def test_files_that_are_no_databases_are_put_aside(rig: Rig, phone: Phone) -> No
     aside = {path.name.partition(".unusable-")[0] for path in rig.state.glob("*.unusable-*")}
     assert aside == {"bindings.sqlite", "calls.sqlite", "peers.sqlite"}
     assert rig.text().count("cannot be used: what it held is forgotten") == 3
-    wait_until("the call is kept", lambda: unwritten(rig) == set() and len(rig.records()) == 1, 3)
+    wait_until("the call is kept", lambda: unwritten(rig) == set() and len(rig.records()) == 1, 15)
     assert rig.stop() == -signal.SIGTERM
 
 
@@ -49,12 +49,12 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_calling(rig: Rig, phone: Ph
     talk(phone)
     talk(phone)
 
-    wait_until("it is told", lambda: unwritten(rig) == {"cdr.jsonl", "calls.sqlite"}, 3)
+    wait_until("it is told", lambda: unwritten(rig) == {"cdr.jsonl", "calls.sqlite"}, 15)
     rig.wait_for("the gateway goes on without what was kept: ")
     rig.wait_for("cdr.jsonl cannot be written: No space left on device; 1 records wait")
     assert len(rig.json("/api/cdr")) == 2
     (rig.state / "cdr.jsonl").unlink()
-    wait_until("what waited is written", lambda: len(rig.records()) == 2, 5)
+    wait_until("what waited is written", lambda: len(rig.records()) == 2, 15)
     assert unwritten(rig) == {"calls.sqlite"}
 
 
@@ -72,5 +72,5 @@ def test_a_second_gateway_on_the_same_directory_ends_with_one_line(
     assert f"the gateway cannot start: {second.state}/bindings.sqlite: is in use by another gateway" in second.text()
     assert "Traceback" not in second.text()
     talk(phone)
-    wait_until("both calls are kept", lambda: len(rig.records()) == 2, 3)
+    wait_until("both calls are kept", lambda: len(rig.records()) == 2, 15)
     assert unwritten(rig) == set()

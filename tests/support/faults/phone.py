@@ -34,7 +34,7 @@ class Phone:
         self.media = _udp(host)
         self.place: tuple[str, int] = self._socket.getsockname()
 
-    def register(self, seconds: float = 3) -> Sip | None:
+    def register(self, seconds: float = 10) -> Sip | None:
         """The final answer, None when there was none in time."""
         headers = self._names("example.com", f"r{secrets.token_hex(4)}", f"{self.user}@example.com")
         headers += f"Call-ID: reg-{self.place[1]}-{secrets.token_hex(4)}\r\nCSeq: 1 REGISTER\r\nExpires: 300\r\n"
@@ -47,7 +47,7 @@ class Phone:
         body = SDP.format(host=self.place[0], port=self.media.getsockname()[1])
         return request(f"INVITE sip:{number}@example.com", self.place, headers, body), call_id, tag
 
-    def call(self, number: str = "echo", seconds: float = 3) -> Dialog | Sip | None:
+    def call(self, number: str = "echo", seconds: float = 10) -> Dialog | Sip | None:
         """A call that was answered; else the final answer, or None when there was none in time."""
         data, call_id, tag = self.invite(number)
         answer = self.ask(data, "INVITE", seconds, call_id)
@@ -63,7 +63,7 @@ class Phone:
         assert isinstance(dialog, Dialog), dialog
         return dialog
 
-    def hang_up(self, dialog: Dialog, seconds: float = 3) -> Sip | None:
+    def hang_up(self, dialog: Dialog, seconds: float = 10) -> Sip | None:
         """The final answer to BYE."""
         dialog.cseq += 1
         return self.ask(self._within(dialog, "BYE"), "BYE", seconds, dialog.call_id)

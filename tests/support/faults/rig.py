@@ -124,7 +124,7 @@ class Rig:
         wait_until(
             "the gateway is up",
             lambda: process.poll() is not None or (self.fetch("/healthz") is not None and self.is_ready()),
-            15,
+            40,
         )
         assert process.poll() is None, self.text()
 
@@ -183,7 +183,7 @@ class Rig:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds: float = 10) -> int:
+    def stop(self, seconds: float = 20) -> int:
         """As a service manager does; its exit status (twist ends by the signal that it got)."""
         assert self.process is not None
         self.process.terminate()
