@@ -106,7 +106,7 @@ class Anchoring(inside.Inside):
         self.number += 1
         values = {"n": self.number, "domain": DOMAIN}
         invite = inside.INVITE.format(**values).replace("\n", "\r\n").encode()
-        self._receive(self._phones, _with_body(invite), inside.CALLER)
+        self.receive(self._phones, _with_body(invite), inside.CALLER)
         sent = self._take(inside.ANSWERER)
         assert b"\r\nm=audio 2" in sent, sent
         self._take(inside.CALLER)  # 100
@@ -135,8 +135,9 @@ class Anchoring(inside.Inside):
         parts = {f"{name} at the worker": spent / calls / 1000 for name, spent in self.parts.items()}
         return {"gateway": gateway, "worker": sum(parts.values()), **parts}
 
-    def _receive(self, port: Any, data: bytes, peer: Any) -> None:
-        super()._receive(port, data, peer)
+    def receive(self, port: Any, data: bytes, peer: Any) -> None:
+        """As without media; then the worker answers what it was asked."""
+        super().receive(port, data, peer)
         while self._waiting:
             command = self._waiting.pop(0)
             self._work(command, self._worker.receive)
