@@ -44,7 +44,7 @@ _INLINE_KEY = re.compile(r"(?P<kept>\binline:)[A-Za-z0-9+/=_-]+", re.IGNORECASE)
 _KEY_LINE = re.compile(r"(?P<kept>(?:^|\\n)k=)[^\r\n\\]+", re.MULTILINE)
 _KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
 _URI_PASSWORD = re.compile(
-    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)[^\s@<>"']+@""", re.I
+    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)[^\s@<>"']{1,512}@""", re.I
 )
 _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
 

@@ -1,5 +1,7 @@
 """Reading a phone's REGISTER, writing the provider's, and passing answers back."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -248,3 +250,10 @@ def test_numeric_host_counts_as_the_domain_and_does_not_reach_the_provider() -> 
     assert address_of_record(named.uri, "example.com") == "sip:alice@example.com"
     other = NameAddress.parse("<sip:alice@elsewhere.example>")
     assert in_domain(other, "example.com") == other
+
+
+@pytest.mark.parametrize("filler", ["a" * 60_000, 'a="' * 20_000, "a " * 30_000, 'realm="\\' * 8_000])
+def test_a_challenge_takes_time_in_proportion_to_its_length(filler: str) -> None:
+    began = time.thread_time()
+    without_auth_int(f"Digest {filler}")
+    assert time.thread_time() - began < 1.0

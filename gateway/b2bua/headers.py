@@ -105,7 +105,7 @@ phone names itself or its own files by address (Warning's agent, Reply-To, Alert
 
 CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
 
-_QUOTED_VALUE: Final = re.compile(r'([A-Za-z-]+)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
+_QUOTED_VALUE: Final = re.compile(r'(?<![A-Za-z-])([A-Za-z-]++)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
 
 _OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
 
