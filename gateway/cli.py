@@ -22,7 +22,8 @@ from click.core import ParameterSource
 
 from gateway import cli_text as text
 from gateway.certificate_files import described, unusable
-from gateway.config import Configuration, ConfigurationError, load
+from gateway.config import Configuration, ConfigurationError
+from gateway.config_file import load
 
 SECONDS_TO_ANSWER = 5
 DEFAULT_URL = "http://127.0.0.1:8080"

@@ -15,7 +15,8 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
-from gateway.config import Configuration, ConfigurationError, load
+from gateway.config import Configuration, ConfigurationError
+from gateway.config_file import load
 from gateway.log import LogOutput
 
 

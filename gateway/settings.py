@@ -24,8 +24,9 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.audit import AuditLog, Json
-from gateway.config import Configuration, ConfigurationError, Domain, Provider, Security, Side, load
+from gateway.config import Configuration, ConfigurationError, Domain, Provider, Security, Side
 from gateway.config_fields import uri_transport
+from gateway.config_file import load
 
 log = Logger()
 

@@ -20,8 +20,8 @@ from gateway.config import (
     Security,
     Side,
     SrtpOffer,
-    load,
 )
+from gateway.config_file import load
 
 # The example of the documentation, every key in it.
 NAMESERVERS = (Nameserver("127.0.0.1", 5300), Nameserver("::1", 53), Nameserver("::1", 5300))

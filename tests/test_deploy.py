@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.cli import main
-from gateway.config import load
+from gateway.config_file import load
 from gateway.metrics import FigureCollector, ListenerCollector, Metrics
 
 DEPLOY = Path(__file__).parents[1] / "deploy"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.audit import AuditLog
-from gateway.config import Configuration, ConfigurationError, Security, load
+from gateway.config import Configuration, ConfigurationError, Security
+from gateway.config_file import load
 from gateway.security.credentials import CredentialsError
 from gateway.settings import NoSuchDomain, Settings
 

@@ -23,9 +23,9 @@ from twisted.internet import reactor as installed_reactor
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 
 from bench.calls.load import DOMAIN
-from gateway.config import load
+from gateway.assembly import Gateway
+from gateway.config_file import load
 from gateway.log import LogOutput
-from gateway.service import Gateway
 from gateway.transport.udp import DatagramListener, Peer
 
 reactor: Any = installed_reactor
@@ -77,7 +77,7 @@ class Inside:
         (directory / "credentials.toml").chmod(0o600)
         (directory / "gateway.toml").write_text(configuration)
         self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as there is something to log
-        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere))
+        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere), reactor)
         self._sent: list[tuple[bytes, Peer]] = []
         transport = self._gateway._transport
         transport.start()

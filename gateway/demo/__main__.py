@@ -17,7 +17,8 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from gateway.config import ConfigurationError, load
+from gateway.config import ConfigurationError
+from gateway.config_file import load
 from gateway.demo.admin_client import NoRecord
 from gateway.demo.children import ChildEnded
 from gateway.demo.exchange import Unanswered

@@ -5,7 +5,7 @@
     peer = site.network.connect(TCP)           a phone's connection
     site.provider                              what the provider was sent, over UDP
 
-Everything is what service.py joins, except the relay (which rewrites at once), the store (memory) and the network.
+Everything is what assembly.py joins, except the relay (which rewrites at once), the store (memory) and the network.
 The provider is plain UDP at a numeric address, and answers when the test says so.
 """
 
