@@ -43,8 +43,10 @@ _OPTION = re.compile(r"(?P<kept>--(?:pwd|password)[ =])\S+")
 _INLINE_KEY = re.compile(r"(?P<kept>\binline:)[A-Za-z0-9+/=_-]+", re.IGNORECASE)
 _KEY_LINE = re.compile(r"(?P<kept>(?:^|\\n)k=)[^\r\n\\]+", re.MULTILINE)
 _KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
+# Matched to the end of the run whether or not a password is in it: were each place of the run a start of its own, a
+# long one would take the square of its length.
 _URI_PASSWORD = re.compile(
-    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)[^\s@<>"']{1,512}@""", re.I
+    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)(?P<rest>[^\s@<>"']++)(?P<at>@?)""", re.I
 )
 _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
 
@@ -77,7 +79,11 @@ def redacted(text: str) -> str:
     text = _INLINE_KEY.sub(rf"\g<kept>{REDACTED}", text)
     text = _KEY_LINE.sub(rf"\g<kept>{REDACTED}", text)
     text = _KEY_MANAGEMENT.sub(rf"\g<kept>{REDACTED}", text)
-    return _URI_PASSWORD.sub(rf"\g<kept>{REDACTED}@", text)
+    return _URI_PASSWORD.sub(_without_password, text)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    return f"{found['kept']}{REDACTED}@" if found["at"] else found[0]
 
 
 def _has_one(text: str, signs: tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.rate import Rate, RateLimit
+from gateway.redaction import redacted
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 
@@ -43,7 +44,7 @@ class Refusals:
         log.info(
             "{method} {uri} from {source} is refused: {status} {reason}{more}",
             method=request.method[:20],
-            uri=request.uri[:LONGEST_URI],
+            uri=redacted(request.uri)[:LONGEST_URI],  # a password that is cut off is not recognised any more
             source=flow.remote,
             status=status,
             reason=reason,

@@ -180,6 +180,11 @@ def test_redaction_takes_time_in_proportion_to_the_text(filler: str) -> None:
     assert time.thread_time() - began < 1.5
 
 
+def test_a_password_in_a_uri_is_taken_out_however_long_it_is() -> None:
+    assert redacted(f"<sip:alice:{'x' * 5000}@example.com>") == "<sip:alice:[redacted]@example.com>"
+    assert redacted("sip:a:b sip:alice:x@example.com") == "sip:a:b sip:alice:[redacted]@example.com"
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -8,6 +8,7 @@ import pytest
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
 from gateway.refusals import LINES, Refusals
+from gateway.sip.message import Request
 from gateway.sip.parser import parse
 from tests.support.registering import CONTACT, Registering, register
 from tests.support.signalling import UDP, Signalling
@@ -43,6 +44,16 @@ def test_the_ordinary_course_of_things_is_not_told() -> None:
         for status in (401, 407, 423, 481):
             Refusals(lambda: 0.0).tell(register(CONTACT), RecordingFlow(), status, "Whatever")
     assert not told(events, "refused")
+
+
+def test_a_password_in_a_long_uri_is_not_told_where_the_uri_is_cut_off() -> None:
+    uri = f"sip:{'a' * 60}:correct-horse-battery-staple-{'b' * 60}@example.com".encode()
+    request = parse(INVITE.replace(b"sip:100@example.invalid SIP", uri + b" SIP"))
+    assert isinstance(request, Request)
+    with capturedLogs() as events:
+        Refusals(lambda: 0.0).tell(request, RecordingFlow(), 403, "Domain Not Served Here")
+    (line,) = told(events, "refused")
+    assert "correct-horse" not in line
 
 
 def test_a_flood_is_told_in_few_lines_that_say_how_many_there_were() -> None:
