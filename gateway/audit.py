@@ -16,12 +16,13 @@ from typing import Final, TypeAlias
 
 from twisted.logger import Logger
 
+from gateway.json_codec import Json
+
 log = Logger()
 
 REMEMBERED: Final = 500
 """Entries that are told of; the file has them all."""
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Entry: TypeAlias = dict[str, Json]
 
 

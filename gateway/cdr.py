@@ -11,11 +11,11 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
 from twisted.logger import Logger
 
-from gateway.json_codec import encode
+from gateway.json_codec import Json, encode
 from gateway.metrics import KeptFile
 
 log = Logger()
@@ -42,8 +42,6 @@ FIELDS: Final = (
 )
 """The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length, 0 where it was not, None
 where nobody saw the end."""
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:

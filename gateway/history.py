@@ -19,7 +19,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from gateway.cdr import CdrFile, Json, detail_record
+from gateway.cdr import CdrFile, detail_record
+from gateway.json_codec import Json
 from gateway.kept import KeptTable
 
 REMEMBERED: Final = 1000

@@ -5,8 +5,12 @@ that are no UTF-8 become; a whole number beyond 64 bits) the standard library wr
 """
 
 import json
+from typing import TypeAlias
 
 import orjson
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""What JSON can say."""
 
 
 def encode(value: object) -> bytes:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.json_codec import decode, encode
+from gateway.json_codec import Json, decode, encode
 from gateway.location.sqlite import Database, InUse, StoreUnusable, is_in_use, set_version
 from gateway.metrics import KeptFile
 from gateway.write_behind import WriteBehind
@@ -33,7 +33,6 @@ WRITE_DELAY: Final = 0.5
 NOTES: Final = 20_000
 SCHEMA_VERSION: Final = 1
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 Value: TypeAlias = dict[str, Json]
 _Notes: TypeAlias = dict[str, tuple[float, str] | None]
 

@@ -20,15 +20,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import TextIO, TypeAlias
+from typing import TextIO
 
 import orjson
 from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 
+from gateway.json_codec import Json
 from gateway.line_output import LineOutput
 from gateway.redaction import REDACTED, is_harmless_json, is_secret, redacted
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -23,10 +23,11 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
-from gateway.audit import AuditLog, Json
+from gateway.audit import AuditLog
 from gateway.config import Configuration, ConfigurationError, Domain, Provider, Security, Side
 from gateway.config_fields import uri_transport
 from gateway.config_file import load
+from gateway.json_codec import Json
 
 log = Logger()
 

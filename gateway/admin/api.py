@@ -25,8 +25,9 @@ from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, 
 
 from gateway.admin.asker import owner_of
 from gateway.admin.front import Front, error_body
-from gateway.admin.inspection import Control, Inspection, Json, NotChanged, Row
+from gateway.admin.inspection import Control, Inspection, NotChanged, Row
 from gateway.admin.pages import STYLE, Pages
+from gateway.json_codec import Json
 from gateway.metrics import CONTENT_TYPE, Metrics
 
 log = Logger()

@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+from gateway.json_codec import Json
+
 Row: TypeAlias = dict[str, Json]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from gateway.admin.inspection import Json, Row
+from gateway.admin.inspection import Row
+from gateway.json_codec import Json
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -7,14 +7,13 @@ with endless re-INVITEs cannot grow it. It decides nothing.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import attrs
 
 from gateway.b2bua.verdict import ChainLink, ChainStep
+from gateway.json_codec import Json
 from gateway.sip.message import Message, Request
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
