@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.json_codec import Json, decode, encode
-from gateway.location.sqlite import Database, InUse, StoreUnusable, is_in_use, set_version
+from gateway.location.sqlite import Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version
 from gateway.metrics import KeptFile
 from gateway.write_behind import WriteBehind
 
@@ -118,12 +118,7 @@ class KeptTable:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Lock a new connection's file for us alone, and make sure that its table is ours."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, SCHEMA_VERSION):
-        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
+    check_version(locked(connection), SCHEMA_VERSION)
     connection.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID")
     connection.execute("CREATE INDEX IF NOT EXISTS kept_at ON kept (at)")
     set_version(connection, SCHEMA_VERSION)

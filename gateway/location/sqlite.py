@@ -193,24 +193,38 @@ def create_private(path: Path) -> None:
 
 def prepare_bindings(connection: sqlite3.Connection) -> None:
     """Lock a new connection's file for us alone, and make sure that its table is ours."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = locked(connection)
     if version == 1:
         connection.execute("ALTER TABLE binding ADD COLUMN service_route DEFAULT ''")
         version = SCHEMA_VERSION
-    if version not in (0, SCHEMA_VERSION):
-        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {version})")
+    check_version(version, SCHEMA_VERSION)
     connection.execute(_CREATE)
     set_version(connection, SCHEMA_VERSION)
     connection.commit()
 
 
+def locked(connection: sqlite3.Connection) -> int:
+    """Lock a new connection's file for us alone; the version of its tables, 0 for an empty file."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return _version(connection)
+
+
+def check_version(found: int, ours: int) -> None:
+    """Raises sqlite3.DatabaseError for tables that are neither ours nor yet to be made."""
+    if found not in (0, ours):
+        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {found})")
+
+
 def set_version(connection: sqlite3.Connection, version: int) -> None:
     """Note the version of the tables, unless it stands there: a full disk must not keep us from reading."""
-    if connection.execute("PRAGMA user_version").fetchone()[0] != version:
+    if _version(connection) != version:
         connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _load(transaction: Transaction) -> list[Binding]:
