@@ -7,6 +7,8 @@ Jitter is RFC 3550 section 6.4.1's, between sampled packets.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from struct import Struct
 from typing import Final
 
@@ -14,6 +16,18 @@ from gateway.rtp.packet import HEADER_BYTES, VERSION, sequence_distance
 from gateway.rtp.srtp import Cause, cause_of
 
 SAMPLE: Final = 16
+FAILURES: Final = (
+    "authentication",
+    "replay",
+    "other",
+    "malformed",
+    "wrong_source",
+    "early",
+    "undelivered",
+    "unsent",
+)
+"""The counters of packets that went no further, or not well."""
+failures_of: Final[Callable[[Counters], tuple[int, ...]]] = attrgetter(*FAILURES)
 _FIELDS: Final = Struct("!xxHII")
 """An RTP header's sequence number, timestamp and SSRC: an attrs value for each sample would cost twice as much."""
 _RESTART: Final = 3_000
@@ -69,16 +83,7 @@ class Counters:
 
     def failed(self) -> int:
         """Packets that came here and went no further, or not well; what the kernel dropped is not known here."""
-        return (
-            self.authentication
-            + self.replay
-            + self.other
-            + self.malformed
-            + self.wrong_source
-            + self.early
-            + self.undelivered
-            + self.unsent
-        )
+        return sum(failures_of(self))
 
     def fail(self, failure: int) -> None:
         """Count a packet that could not be unprotected or protected, by cause."""

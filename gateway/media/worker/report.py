@@ -13,6 +13,7 @@ import time
 from typing import TypeAlias
 
 from gateway.media.worker import quality
+from gateway.media.worker.counters import FAILURES, failures_of
 from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.latch import Address
 from gateway.media.worker.parties import Party, Stream
@@ -125,21 +126,8 @@ def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
 
 
 def _errors(leg: Leg) -> dict[str, int]:
-    counters, dropped = leg.counters, _dropped(leg)
-    if not (dropped or counters.failed()):
-        return {}
-    found = {
-        "authentication": counters.authentication,
-        "replay": counters.replay,
-        "other": counters.other,
-        "malformed": counters.malformed,
-        "wrong source": counters.wrong_source,
-        "early": counters.early,
-        "undelivered": counters.undelivered,
-        "unsent": counters.unsent,
-        "kernel": dropped,
-    }
-    return {cause: number for cause, number in found.items() if number}
+    counted = (*zip(FAILURES, failures_of(leg.counters), strict=True), ("kernel", _dropped(leg)))
+    return {cause.replace("_", " "): number for cause, number in counted if number}
 
 
 def _dropped(leg: Leg) -> int:
