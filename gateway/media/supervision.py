@@ -28,6 +28,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import gateway
+from gateway.config import GATHER_US, SILENCE_SECONDS
 
 FIRST_DELAY_SECONDS: Final = 0.2
 LONGEST_DELAY_SECONDS: Final = 30.0
@@ -52,11 +53,11 @@ class WorkerTerms:
     """Sides that need these quirks."""
     ng: str | None = None
     """HOST:PORT where it answers others, too."""
-    gather_us: int = 100
+    gather_us: int = GATHER_US
     """Microseconds; see loop.py."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
-    media_timeout: float = 60.0
+    media_timeout: float = float(SILENCE_SECONDS)
     """Seconds of silence that end a call."""
 
     def command(self) -> list[str]:
