@@ -161,6 +161,9 @@ class Refusal:
         return ("Reason", f'SIP;cause={self.status};text="{said}"'), ("Warning", f'399 {agent} "{said}"')
 
 
+_TLS_REQUIRED = Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
+
+
 @attrs.frozen
 class Acceptance:
     """It may go on; ``reason`` says why it is weaker than wanted."""
@@ -261,7 +264,7 @@ def accepts_inbound(
         refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires a verified peer")
         return _weaker(terms, False, Reason.CLEAR_PEER_UNVERIFIED, refusal)
     if arrival is Arrival.CLEAR:
-        return _weaker_signalling(terms, known)
+        return _weaker(terms, known.tls is True, Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED)
     return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 
 
@@ -288,7 +291,7 @@ def _unprotected(terms: CallTerms) -> Attempt:
 
 def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attempt | Refusal:
     """Clear signalling, when the terms allow it and the configuration has a place for it."""
-    reason, refusal = Reason.CLEAR_PEER_NO_TLS, Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
+    reason, refusal = Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED
     nowhere = Refusal(503, Reason.REFUSED_POLICY, "The provider cannot be reached by TLS and has no other address")
     if known.speaks_tls:
         reason = Reason.CLEAR_TLS_HANDSHAKE
@@ -343,11 +346,6 @@ def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal:
     if not terms.has_tls:
         return refusal
     return Attempt(Signalling.TLS, terms.offer, gave_up=Signalling.CLEAR)
-
-
-def _weaker_signalling(terms: CallTerms, known: Capability) -> Acceptance | Refusal:
-    refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
-    return _weaker(terms, known.tls is True, Reason.CLEAR_PEER_NO_TLS, refusal)
 
 
 def _weaker_media(terms: CallTerms, known: Capability, reason: Reason) -> Acceptance | Refusal:

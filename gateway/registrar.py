@@ -116,12 +116,12 @@ class Registrar:
 
     def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
         """The Route values for requests of whoever is bound to this address of record over this flow (RFC 3608)."""
-        bound = next((binding for binding in self._store.find(aor) if binding.flow == flow), None)
+        bound = self._bound_over(aor, flow)
         return tuple(split_list(bound.service_route)) if bound is not None and bound.service_route else ()
 
     def is_bound(self, aor: str, flow: FlowKey) -> bool:
         """Whether a live binding of an address of record came over this flow."""
-        return any(binding.flow == flow for binding in self._store.find(aor))
+        return self._bound_over(aor, flow) is not None
 
     def find(self, request_uri: Uri, to: Uri) -> list[Binding]:
         """The live bindings that a provider's request is for: by the token we gave it, else by address of record."""
@@ -356,6 +356,9 @@ class Registrar:
     def _retry_after(self, asked: Asked) -> int:
         """Seconds, 20 to 49, spread by user, so that phones do not all come back at once after an outage."""
         return 20 + int(keyed(self._around.secret, asked.aor)[:4], 16) % 30
+
+    def _bound_over(self, aor: str, flow: FlowKey) -> Binding | None:
+        return next((binding for binding in self._store.find(aor) if binding.flow == flow), None)
 
     def _find_user(self, uri: Uri) -> list[Binding]:
         domain = self._around.domain_named(uri.host) if uri.user and uri.is_sip else None
