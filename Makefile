@@ -7,7 +7,10 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
+PJSUA2 := .venv-pjsua
 BENCH_PEERS := .bench-peers
+RELEASE ?= trixie
 IMAGE ?= sip-security-gateway
 TESTS ?= tests
 FUZZ_SECONDS ?= 300
@@ -15,19 +18,24 @@ FUZZ_SECONDS ?= 300
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test check fuzz lint format bench bench-packages lock packages image changelog clean distclean
+.PHONY: help venv certs run test test-debian check check-locks fuzz lint format bench bench-packages lock packages image changelog clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
-venv: $(INSTALLED) ## make .venv with the locked dependencies and this project
+venv: $(INSTALLED) ## make .venv with what runs the gateway, and this project
 
-$(INSTALLED): requirements-dev.lock pyproject.toml deploy/make-venv
-	@echo "Making $(VENV) from requirements-dev.lock"
-	@[ -x $(BIN)/python ] || deploy/make-venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements-dev.lock
 # editable_mode=compat puts the checkout itself on the path; other modes hide twisted/plugins from Twisted.
+$(INSTALLED): requirements.lock requirements-build.lock pyproject.toml deploy/make-venv
+	@echo "Making $(VENV) from requirements.lock"
+	@[ -x $(BIN)/python ] || deploy/make-venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock -r requirements-build.lock
 	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@
+
+$(TOOLS): $(INSTALLED) requirements-dev.lock
+	@echo "Adding the tools of requirements-dev.lock to $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
 certs: $(INSTALLED) ## make development certificates in certs/
@@ -47,19 +55,19 @@ check: packages lint ## as test, and measure what the tests reach
 # Measuring slows the gateway down, and real phones will not wait.
 	$(BIN)/python -m pytest tests/calls
 
-fuzz: $(INSTALLED) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=300 each; findings stay in build/fuzz)
+fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=300 each; findings stay in build/fuzz)
 	@for target in parser sdp digest; do \
 		mkdir -p build/fuzz/$$target; \
 		$(BIN)/python -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-lint: $(INSTALLED) ## ruff, mypy and the layers of imports
+lint: $(TOOLS) ## ruff, mypy and the layers of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-format: $(INSTALLED) ## let ruff format and mend what it can
+format: $(TOOLS) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -75,24 +83,36 @@ $(BENCH_PEERS)/.installed: bench/peers.lock deploy/make-venv | bench-packages
 bench-packages:
 	@deploy/install-debian-packages @deploy/debian-packages-bench.txt
 
-packages: $(INSTALLED) ## install the Debian packages that the tests need
+packages: $(TOOLS) ## install the Debian packages that the tests need, and pjsua2 where a Python for it is at hand
 	@deploy/install-debian-packages @deploy/debian-packages.txt
+	@deploy/make-pjsua2 $(PJSUA2) requirements-pjsua2.lock
 
-# The indexes and link directories of the machine that makes the lock must not get into it.
-LOCK := env -u PIP_FIND_LINKS -u PIP_INDEX_URL -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null CUSTOM_COMPILE_COMMAND="make lock" \
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host \
-	--no-emit-find-links
+# One resolution serves every Python from 3.11 on and every processor: markers in the locks, hashes of all wheels.
+LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock"
 
-lock: $(INSTALLED) ## pin all dependencies anew (LOCK_FLAGS=--upgrade takes the newest)
+lock: $(TOOLS) ## pin all dependencies anew (LOCK_FLAGS=--upgrade takes the newest)
 	$(LOCK) $(LOCK_FLAGS) --output-file requirements.lock pyproject.toml
 	$(LOCK) $(LOCK_FLAGS) --extra scale-out --extra test --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
+	$(LOCK) $(LOCK_FLAGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(LOCK) $(LOCK_FLAGS) --group pjsua2 --output-file requirements-pjsua2.lock
 	$(LOCK) $(LOCK_FLAGS) --output-file bench/peers.lock bench/peers.in
+
+check-locks: $(TOOLS) ## ask for each lock's wheels for Python 3.11 to 3.14 on x86-64 and aarch64
+	@for python in 3.11 3.12 3.13 3.14; do for machine in x86_64 aarch64; do for lock in requirements requirements-dev; do \
+		$(BIN)/uv pip install --no-config --quiet --dry-run --only-binary :all: --require-hashes --target build/check-locks \
+			--python-version $$python --python-platform $$machine-manylinux_2_28 -r $$lock.lock; \
+		echo "$$lock.lock: Python $$python, $$machine: every wheel is there"; \
+	done; done; done
+
+test-debian: ## as a new user: both commands in a bare Debian (RELEASE=bookworm or trixie; root, debootstrap, 30 minutes)
+	tools/test-debian $(RELEASE)
 
 image: ## build the container image
 	docker build --file deploy/Dockerfile --tag $(IMAGE) .
 
-changelog: $(INSTALLED) ## show what the next release's CHANGELOG.md would say
+changelog: $(TOOLS) ## show what the next release's CHANGELOG.md would say
 	$(BIN)/towncrier build --draft
 
 clean: ## remove what the tools wrote
@@ -100,5 +120,5 @@ clean: ## remove what the tools wrote
 	find . -path ./$(VENV) -prune -o \( -name __pycache__ -o -name dropin.cache \) -print0 | xargs -0 -r rm -rf
 
 distclean: clean ## and the environment, certificates and state
-	rm -rf $(VENV) $(BENCH_PEERS) state deploy/state
+	rm -rf $(VENV) $(PJSUA2) $(BENCH_PEERS) state deploy/state
 	git clean -q -d -x -f certs

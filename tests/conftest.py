@@ -1,7 +1,30 @@
 """What holds for every test."""
 
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+
 import hypothesis
+import pytest
 
 # A run on a slow, shared machine must not fail for its speed, and the same commit must give the same result twice.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Say in the last lines how many tests did not run, and why: a real client must not be missed in silence."""
+    yield
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None:
+        return
+    for reason, tests in Counter(_reason(report) for report in terminal.stats.get("skipped", ())).items():
+        terminal.write_line(f"{tests} {'test' if tests == 1 else 'tests'} not run: {reason}")
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Why a test was skipped, as it said itself."""
+    where = report.longrepr
+    return where[2].removeprefix("Skipped: ") if isinstance(where, tuple) else str(where)

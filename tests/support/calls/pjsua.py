@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import select
-import sys
 from pathlib import Path
 
-from tests.support.calls.processes import Program
+import pytest
+
+from tests.support.calls.processes import MissingProgram, Program
 from tests.support.calls.telephone import Event, Events, Line, Telephone
 from tests.support.calls.wire import SipMessage, logged_messages
 
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = ROOT / ".venv-pjsua"
+"""Its own environment: pjsua2 has wheels for few versions of Python (deploy/make-pjsua2)."""
+ABSENT = ENVIRONMENT / "absent"
+"""Says why there is none, where no such Python was to be had."""
 
 LOGGED = rb"(?:TX|RX) \d+ bytes .* (?:to|from) \w+ (?P<host>[\d.]+):(?P<port>\d+):\n(?P<message>(?s:.*?))\n--end msg--"
 """One message in its log, with the address of the other end."""
@@ -22,10 +27,11 @@ class Pjsua(Telephone):
     """A pjsua2 process, steered by JSON lines."""
 
     def __init__(self, line: Line) -> None:
+        python = _python()
         line.directory.mkdir(parents=True, exist_ok=True)
         self.line = line
         self._pending = b""
-        argv = [sys.executable, "-m", "tests.support.calls.pjsua_process", json.dumps(_settings(line))]
+        argv = [python, "-m", "tests.support.calls.pjsua_process", json.dumps(_settings(line))]
         self.program = Program(argv, line.directory / "stderr.log", cwd=ROOT, steered=True, answers=True)
         # Its own log is the one worth reading; the standard error only tells of crashes.
         self.program.name = f"pjsua {line.user}"
@@ -148,6 +154,16 @@ class Pjsua(Telephone):
             return []
         *lines, self._pending = (self._pending + os.read(out, 65536)).split(b"\n")
         return [json.loads(line) for line in lines if line.startswith(b"{")]
+
+
+def _python() -> str:
+    """The Python that has pjsua2. The test is not run, and counted as such, where this system has no Python for it."""
+    if ABSENT.exists():
+        pytest.skip(ABSENT.read_text().strip())
+    python = ENVIRONMENT / "bin/python"
+    if not python.exists():
+        raise MissingProgram(f"{ENVIRONMENT.name} is not there: make packages")
+    return str(python)
 
 
 def _settings(line: Line) -> dict[str, object]:
