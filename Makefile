@@ -61,11 +61,12 @@ fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=
 		$(BIN)/python -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-lint: $(TOOLS) ## ruff, mypy and the layers of imports
+lint: $(TOOLS) ## ruff, mypy, the layers of imports and the measures of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python tools/house.py
 
 format: $(TOOLS) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
