@@ -39,7 +39,7 @@ $(TOOLS): $(INSTALLED) requirements-dev.lock
 	@touch $@
 
 certs: $(INSTALLED) ## make development certificates in certs/
-	@$(BIN)/python -m gateway.devcerts certs
+	@$(BIN)/python -m gateway.demo.devcerts certs
 
 run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options)
 	@exec $(BIN)/python -m gateway.demo $(DEMO)

@@ -27,8 +27,8 @@ import attrs
 
 from bench.media import relays
 from bench.media.drive import Run, drive, prepare
-from gateway import devcerts
-from gateway.config import GATHER_US
+from gateway.config.model import GATHER_US
+from gateway.demo import devcerts
 
 P50_TARGET_US = 300
 PORT = 5061

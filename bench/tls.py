@@ -37,7 +37,7 @@ import attrs
 from bench.calls.cost import cpu_ms, resident_kib
 from bench.calls.load import DOMAIN
 from bench.calls.programs import TLS_PROGRAMS, Place, running
-from gateway import devcerts
+from gateway.demo import devcerts
 from gateway.transport.sockets import raise_open_files
 from tests.support.calls.hosts import Hosts
 

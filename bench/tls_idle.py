@@ -21,9 +21,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from gateway import devcerts
-from gateway.config import Listener, Side
-from gateway.metrics import Metrics
+from gateway.config.model import Listener, Side
+from gateway.demo import devcerts
+from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request
 from gateway.transport.flow import Flow
 from gateway.transport.layer import TransportLayer

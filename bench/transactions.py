@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from twisted.internet.epollreactor import EPollReactor
 
-from gateway.config import Listener, Side
+from gateway.config.model import Listener, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check, parse
 from gateway.transaction.layer import Ceiling, TransactionLayer

@@ -8,7 +8,7 @@ import re
 
 from OpenSSL import SSL
 
-from gateway.structuring import Unacceptable
+from gateway.config.structuring import Unacceptable
 
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 """Ciphers that do not encrypt, do not say who the peer is, or have been broken."""

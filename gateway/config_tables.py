@@ -7,7 +7,7 @@ keys there are (`config`), how one table becomes a value (`structuring`).
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from gateway.structuring import Mistake, Reader
+from gateway.config.structuring import Mistake, Reader
 
 T = TypeVar("T")
 

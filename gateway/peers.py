@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import attrs
 
-from gateway.kept import KeptTable, Value
-from gateway.security.memory import Keep, Peer, Sightings
+from gateway.security.policy.peer_memory import Keep, Peer, Sightings
+from gateway.state.table import KeptTable, Value
 
 
 def keeper(table: KeptTable, now: Callable[[], float]) -> Keep:

@@ -1,7 +1,7 @@
 """Where a provider is reached over TLS and in clear, and which numbers are to be reached whatever it takes.
 
 Pure functions of the configuration. Not here: which way is tried when (policy.py), what the names lead to
-(transport/locate.py).
+(routing/locate.py).
 """
 
 import re
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import attrs
 
-from gateway.config import Provider
+from gateway.config.model import Provider
 from gateway.sip.uri import Uri
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")

@@ -7,11 +7,11 @@ import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.b2bua.verdict import Verdict
-from gateway.cli import main
-from gateway.config import Admin, Domain, GatewayTerms, Listener, Media, Provider
-from gateway.metrics import Metrics
-from gateway.policy import Reason
+from gateway.config.model import Admin, Domain, GatewayTerms, Listener, Media, Provider
+from gateway.ctl.main import main
+from gateway.observe.metrics import Metrics
+from gateway.security.policy.decisions import Reason
+from gateway.security.policy.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()

@@ -27,15 +27,15 @@ from twisted.internet import reactor as installed_reactor
 
 from bench.calls import inside
 from bench.calls.load import DOMAIN, SDP
+from gateway.base.json_codec import decode
 from gateway.garbage import spare_what_stays
-from gateway.json_codec import decode
 from gateway.media.ng import BETWEEN
-from gateway.media.worker.commands import Commands, Limits
-from gateway.media.worker.control import Control, bound
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import TICK_SECONDS, Clock, Loop
+from gateway.media.worker.ng.commands import Commands, Limits
+from gateway.media.worker.ng.server import Control, bound
 from gateway.media.worker.ports import PortRange
-from gateway.media.worker.stream import Plant
+from gateway.media.worker.streams.endpoint import Plant
 from gateway.rtp.srtp import PacketBuffer
 
 reactor: Any = installed_reactor

@@ -23,9 +23,9 @@ from twisted.internet import reactor as installed_reactor
 from twisted.logger import FilteringLogObserver, LogLevel, LogLevelFilterPredicate, globalLogBeginner
 
 from bench.calls.load import DOMAIN
-from gateway.assembly import Gateway
-from gateway.config_file import load
-from gateway.log import LogOutput
+from gateway.app.gateway import Gateway
+from gateway.config.load import load
+from gateway.observe.log import LogOutput
 from gateway.transport.udp import DatagramListener, Peer
 
 reactor: Any = installed_reactor

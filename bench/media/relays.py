@@ -20,8 +20,8 @@ from typing import TypeAlias
 
 import attrs
 
-from gateway.config import Side
-from gateway.media import fields
+from gateway.config.model import Side
+from gateway.media import ng_commands as fields
 from gateway.media.relay import Encryption, Terms
 from gateway.sdp.crypto import generate
 from gateway.sdp.description import Description

@@ -23,12 +23,12 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, UnsupportedMediaType
 
-from gateway.admin.asker import owner_of
-from gateway.admin.front import Front, error_body
+from gateway.admin.hardening import Front, error_body
 from gateway.admin.inspection import Control, Inspection, NotChanged, Row
+from gateway.admin.local_user import owner_of
 from gateway.admin.pages import STYLE, Pages
-from gateway.json_codec import Json
-from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.base.json_codec import Json
+from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
 log = Logger()
 

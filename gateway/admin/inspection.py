@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 
-from gateway.json_codec import Json
+from gateway.base.json_codec import Json
 
 Row: TypeAlias = dict[str, Json]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from gateway.admin.inspection import Row
-from gateway.json_codec import Json
+from gateway.base.json_codec import Json
 
 _TEMPLATES = Path(__file__).with_name("templates")
 

@@ -19,27 +19,27 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.b2bua.approach import Approach
-from gateway.b2bua.callee import CalleeLeg
-from gateway.b2bua.caller import CallerLeg
-from gateway.b2bua.crossing import Crossing
-from gateway.b2bua.dialogs import Dialogs
+from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.media_path import MediaPath
+from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp
+from gateway.b2bua.across.relay_failover import Reanchoring
+from gateway.b2bua.across.request import Crossing
+from gateway.b2bua.across.transfer import redirections, translate
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.headers import crossing_with_capabilities
-from gateway.b2bua.leg import Fields, Leg
-from gateway.b2bua.media_path import MediaPath
-from gateway.b2bua.offer_answer import OfferAnswer, has_sdp
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.callee import CalleeLeg
+from gateway.b2bua.legs.caller import CallerLeg
+from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.b2bua.protection import Protection
-from gateway.b2bua.reanchor import Reanchoring
-from gateway.b2bua.record import CallRecord
+from gateway.b2bua.setup.reach import Approach
 from gateway.b2bua.sipura import is_own_srtp
 from gateway.b2bua.stack import Stack
-from gateway.b2bua.transfer import redirections, translate
 from gateway.dialog.dialog import Dialog
-from gateway.policy import Refusal
+from gateway.security.policy.decisions import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
+from gateway.state.call_record import CallRecord
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()

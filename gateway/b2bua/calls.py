@@ -13,33 +13,33 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from gateway.b2bua.approach import CHALLENGES, Approach
+from gateway.b2bua.across.offer_answer import has_sdp, is_readable, is_understood
 from gateway.b2bua.call import Call
-from gateway.b2bua.caller import CallerLeg
-from gateway.b2bua.dialogs import Dialogs
-from gateway.b2bua.initial import Identities
-from gateway.b2bua.leg import LegTerms
-from gateway.b2bua.offer_answer import has_sdp, is_readable, is_understood
-from gateway.b2bua.plan import PhonePlan, Plan, ProviderPlan
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.caller import CallerLeg
+from gateway.b2bua.legs.leg import LegTerms
 from gateway.b2bua.protection import Protection, encryption_of
-from gateway.b2bua.record import CallRecord, Direction, LegName
+from gateway.b2bua.setup.first_request import Identities
+from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
+from gateway.b2bua.setup.reach import CHALLENGES, Approach
 from gateway.b2bua.stack import Stack
-from gateway.config import Provider, Side
+from gateway.config.model import Provider, Side
 from gateway.dialog.dialog import key_of
-from gateway.location.binding import Binding
 from gateway.media.relay import JSON, Encryption
-from gateway.metrics import Metrics
-from gateway.policy import Refusal
-from gateway.routing import Route
+from gateway.observe.metrics import Metrics
+from gateway.registrar.binding import Binding
+from gateway.routing.router import Route
+from gateway.routing.trunk import Trunk
 from gateway.sdp.negotiation import lacks_keys, offer_encrypted
-from gateway.security.acl import Proof
-from gateway.security.memory import Peer
+from gateway.security.access_list import Proof
+from gateway.security.policy.decisions import Refusal
+from gateway.security.policy.peer_memory import Peer
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
+from gateway.state.call_record import CallRecord, Direction, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
-from gateway.trunk import Trunk
 
 log = Logger()
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
-from gateway.b2bua.record import CallRecord
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request
+from gateway.state.call_record import CallRecord
 from gateway.transaction.server import ServerTransaction
 
 if TYPE_CHECKING:
-    from gateway.b2bua.leg import Leg
+    from gateway.b2bua.legs.leg import Leg
 
 
 class LegOwner(Protocol):

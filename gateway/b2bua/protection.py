@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.b2bua.leg import Leg
-from gateway.b2bua.record import CallRecord, LegName
-from gateway.b2bua.verdict import ChainLink, ChainStep, LegFacts, Verdict, explanation, verdict
-from gateway.config import Side
+from gateway.b2bua.legs.leg import Leg
+from gateway.config.model import Side
 from gateway.media.relay import Encryption, Terms
 from gateway.places import Signalling
-from gateway.policy import (
+from gateway.routing.router import Route
+from gateway.sdp.negotiation import alternatives, media_security
+from gateway.security.access_list import Proof, ProofKind
+from gateway.security.policy.decisions import (
     LACKS_TLS,
     Acceptance,
     Arrival,
@@ -32,11 +33,10 @@ from gateway.policy import (
     takes_clear,
     unanswerable,
 )
-from gateway.routing import Route
-from gateway.sdp.negotiation import alternatives, media_security
-from gateway.security.acl import Proof, ProofKind
-from gateway.security.memory import Feature, Peer, PeerMemory
+from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.security.policy.verdict import ChainLink, ChainStep, LegFacts, Verdict, explanation, verdict
 from gateway.sip.uri import Uri
+from gateway.state.call_record import CallRecord, LegName
 from gateway.transport.flow import FailureKind, Flow
 
 _OFFERED: Final = {

@@ -17,27 +17,27 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from gateway.b2bua.crossing import Crossing
-from gateway.b2bua.dialogs import Dialogs
+from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.media_path import MediaPath
+from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
+from gateway.b2bua.across.request import Crossing
+from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.headers import crossing_with_capabilities
-from gateway.b2bua.initial import Identities, Identity, initial_request
-from gateway.b2bua.leg import Leg, LegTerms
-from gateway.b2bua.media_path import MediaPath
-from gateway.b2bua.offer_answer import has_sdp, is_readable, passed_body
-from gateway.b2bua.record import CallRecord, Direction, LegName
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.leg import Leg, LegTerms
+from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.b2bua.stack import Stack
-from gateway.b2bua.transfer import translate
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, Terms
-from gateway.routing import Route
+from gateway.routing.router import Route
+from gateway.routing.trunk import Destination, Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
+from gateway.state.call_record import CallRecord, Direction, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
-from gateway.trunk import Destination, Trunk
 
 log = Logger()
 

@@ -17,16 +17,16 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from gateway.config import ConfigurationError
-from gateway.config_file import load
+from gateway.config.load import load
+from gateway.config.model import ConfigurationError
 from gateway.demo.admin_client import NoRecord
-from gateway.demo.children import ChildEnded
 from gateway.demo.exchange import Unanswered
 from gateway.demo.guide import guide
-from gateway.demo.orchestrate import Demonstration
 from gateway.demo.outgoing import NotAnswered
 from gateway.demo.phone import NotRegistered
+from gateway.demo.play import Demonstration
 from gateway.demo.ports import explanation, unusable
+from gateway.demo.processes import ChildEnded
 from gateway.demo.reactors import Reactor
 from gateway.demo.report import report
 from gateway.demo.scene import Scene, Unsuitable, set_scene

@@ -17,21 +17,21 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from gateway.config import SUITES, Listener, Side
-from gateway.demo.account import Account, Accounts
-from gateway.demo.ear import Ear, Heard
+from gateway.config.model import SUITES, Listener, Side
+from gateway.demo.agent.accounts import Account, Accounts
+from gateway.demo.agent.invites import AnsweringTerms, IncomingCalls
+from gateway.demo.agent.registrar import Contact, Registrar
+from gateway.demo.agent.session import Session
+from gateway.demo.agent.user_agent import UserAgent
+from gateway.demo.audio.listen import Ear, Heard
+from gateway.demo.audio.offers import Party
+from gateway.demo.audio.rtp_port import RtpEndpoint, tone_with_echo
 from gateway.demo.events import CallEnded, CallRefused, Event, Listening, Registered
-from gateway.demo.incoming import AnsweringTerms, IncomingCalls
-from gateway.demo.media import RtpEndpoint, tone_with_echo
 from gateway.demo.outgoing import Destination, place_call
 from gateway.demo.reactors import Reactor
-from gateway.demo.registrar import Contact, Registrar
 from gateway.demo.roles import EXTENSION, PROVIDER_TONE
-from gateway.demo.session import Session
 from gateway.demo.stream import AudioStream
 from gateway.demo.tone import Tone
-from gateway.demo.user_agent import UserAgent
-from gateway.demo.voice import Party
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction

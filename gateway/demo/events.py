@@ -12,7 +12,7 @@ from attrs import frozen
 from cattrs import Converter
 from cattrs.errors import BaseValidationError
 
-from gateway.demo.ear import Heard
+from gateway.demo.audio.listen import Heard
 
 
 @frozen

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from attrs import frozen
 from twisted.internet.defer import Deferred
 
-from gateway.demo.account import Account, authorized
+from gateway.demo.agent.accounts import Account, authorized
 from gateway.sip.message import Request, Response
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.users import TransactionFailure

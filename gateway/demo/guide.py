@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.config import Configuration
+from gateway.config.model import Configuration
 from gateway.demo.roles import EXTENSION, PASSWORDS
 from gateway.demo.scene import Scene
 from gateway.transport.flow import Address

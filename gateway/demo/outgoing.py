@@ -11,11 +11,11 @@ from secrets import token_hex
 from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.demo.account import Account
+from gateway.demo.agent.accounts import Account
+from gateway.demo.agent.session import Session
+from gateway.demo.agent.user_agent import UserAgent, contact
 from gateway.demo.exchange import ask
-from gateway.demo.session import Session
 from gateway.demo.stream import AudioStream
-from gateway.demo.user_agent import UserAgent, contact
 from gateway.dialog.dialog import Dialog
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request

@@ -15,20 +15,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gateway.config import Listener, Side
-from gateway.demo.account import Account
-from gateway.demo.ear import Ear, Heard
+from gateway.config.model import Listener, Side
+from gateway.demo.agent.accounts import Account
+from gateway.demo.agent.invites import AnsweringTerms, IncomingCalls
+from gateway.demo.agent.session import Session
+from gateway.demo.agent.user_agent import UserAgent
+from gateway.demo.audio.listen import Ear, Heard
+from gateway.demo.audio.offers import Party
+from gateway.demo.audio.rtp_port import RtpEndpoint, tone_alone
 from gateway.demo.exchange import ask
-from gateway.demo.incoming import AnsweringTerms, IncomingCalls
-from gateway.demo.media import RtpEndpoint, tone_alone
 from gateway.demo.outgoing import Destination, new_request, place_call
 from gateway.demo.reactors import Reactor
 from gateway.demo.roles import PHONE_TONE
-from gateway.demo.session import Session
 from gateway.demo.stream import AudioStream
 from gateway.demo.tone import Tone
-from gateway.demo.user_agent import UserAgent
-from gateway.demo.voice import Party
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction

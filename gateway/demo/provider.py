@@ -22,10 +22,10 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
+from gateway.demo.agent.user_agent import UserAgent
 from gateway.demo.echo_provider import EchoProvider, ProviderTerms, listener
 from gateway.demo.events import Event, to_line
 from gateway.demo.reactors import Reactor
-from gateway.demo.user_agent import UserAgent
 from gateway.transport.flow import Address
 from gateway.transport.sockets import CannotListen
 

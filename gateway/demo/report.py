@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from gateway.demo.admin_client import CallRecord, Reason
-from gateway.demo.ear import Heard
+from gateway.demo.audio.listen import Heard
 from gateway.demo.ladder import draw
 from gateway.demo.roles import PHONE_TONE, PROVIDER_TONE
 

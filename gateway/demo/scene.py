@@ -11,8 +11,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from gateway.config import Configuration, Domain, Listener, Side
-from gateway.demo.account import Account
+from gateway.config.model import Configuration, Domain, Listener, Side
+from gateway.demo.agent.accounts import Account
 from gateway.demo.ports import NeededPort
 from gateway.demo.roles import CALLER, PASSWORDS
 from gateway.sip.uri import Uri

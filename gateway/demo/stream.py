@@ -9,9 +9,9 @@ from __future__ import annotations
 from attrs import evolve
 from twisted.logger import Logger
 
-from gateway.demo.ear import Heard
-from gateway.demo.media import RtpEndpoint
-from gateway.demo.voice import Agreement, Party, agreed, answer, offer
+from gateway.demo.audio.listen import Heard
+from gateway.demo.audio.offers import Agreement, Party, agreed, answer, offer
+from gateway.demo.audio.rtp_port import RtpEndpoint
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.negotiation import offer_lines
 from gateway.sip.errors import Refused

@@ -25,7 +25,7 @@ from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTi
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from gateway.json_codec import decode, encode
+from gateway.base.json_codec import decode, encode
 from gateway.media.relay import JSON, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)

@@ -14,11 +14,11 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media import fields
+from gateway.media import ng_commands as fields
 from gateway.media.ng import NgClient, Reply
-from gateway.media.quality import PartySides, from_rtpengine
 from gateway.media.relay import JSON, RelayFailure
-from gateway.media.supervision import WorkerProcess
+from gateway.media.reports import PartySides, from_rtpengine
+from gateway.media.worker_process import WorkerProcess
 
 SILENT_PINGS: Final = 2
 """Pings without an answer, three seconds each, after which a node is down."""

@@ -21,11 +21,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media import fields
+from gateway.media import ng_commands as fields
 from gateway.media.node import Node
-from gateway.media.quality import observe
 from gateway.media.relay import JSON, Encryption, RelayFailure, RelayRefusal, Terms
-from gateway.metrics import Metrics
+from gateway.media.reports import observe
+from gateway.observe.metrics import Metrics
 
 PING_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 10.0

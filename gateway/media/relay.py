@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 import attrs
 from twisted.internet.defer import Deferred
 
-from gateway.config import Side
+from gateway.config.model import Side
 
 JSON: TypeAlias = dict[str, "JSON"] | list["JSON"] | str | int | float | bool | None
 

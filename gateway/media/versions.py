@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.config import Configuration, Listener, Media, Side
+from gateway.config.model import Configuration, Listener, Media, Side
 
 
 def mismatched(configuration: Configuration) -> Iterator[tuple[Listener, str]]:

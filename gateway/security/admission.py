@@ -1,7 +1,7 @@
 """Who is let in from the provider's side: proved by the access list first, then challenged where the domain says so.
 
 Here: the order of both, for every domain. Not here: the proof (acl.py), the challenge (authenticator.py), requests
-within dialogs (their tags prove them), answering and routing (gateway/core.py).
+within dialogs (their tags prove them), answering and routing (gateway/ingress/core.py).
 
     request -> is its sender of the domain's peers? no: dropped, unanswered -> is its method challenged? -> its password
 
@@ -18,17 +18,17 @@ import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from gateway.config import Configuration, Domain, Provider, Side
-from gateway.metrics import Metrics
-from gateway.rate import Rate, RateLimit
-from gateway.security.acl import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
+from gateway.base.rate import Rate, RateLimit
+from gateway.config.model import Configuration, Domain, Provider, Side
+from gateway.observe.metrics import Metrics
+from gateway.routing.locate import Locator
+from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, Target, Transport
-from gateway.transport.locate import Locator
 
 log = Logger()
 

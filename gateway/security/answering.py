@@ -1,7 +1,7 @@
 """Answering the provider's challenges in a user's name, where the gateway holds the user's password.
 
 Here: when that is right, and the answer (RFC 3261 section 22.3, RFC 8760). Not here: sending the request again
-(gateway/b2bua/approach.py), passwords (credentials.py), challenges of ours (authenticator.py). What is not answered
+(gateway/b2bua/setup/reach.py), passwords (credentials.py), challenges of ours (authenticator.py). What is not answered
 here goes to the phone, as any challenge does.
 
 An answer tells its reader enough to try passwords against it, and lets whoever asked pass for the user. So all of this
@@ -26,14 +26,14 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
-from gateway.config import Domain, Provider, Side
+from gateway.config.model import Domain, Provider, Side
 from gateway.sip import digest
 from gateway.sip.digest import Challenge
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, FlowKey
-from gateway.transport.identity import mismatch
+from gateway.transport.tls.identity import mismatch
 
 log = Logger()
 

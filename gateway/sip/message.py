@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from gateway.sip import fields
+from gateway.sip import header_values as fields
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.fields import CSeq
+from gateway.sip.header_values import CSeq
 from gateway.sip.headers import Headers
 from gateway.sip.reasons import REASONS
 from gateway.sip.uri import Uri

@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.fields import MANDATORY, OPTIONAL
 from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
+from gateway.sip.header_values import MANDATORY, OPTIONAL
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.limits import LIMITS, Limits
 from gateway.sip.message import Message, Request, Response

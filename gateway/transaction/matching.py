@@ -5,7 +5,7 @@ Also what makes our own messages match: branches, and tags that are the same for
 
 from collections.abc import Hashable
 
-from gateway.config import Side
+from gateway.config.model import Side
 from gateway.sip.message import Request, Response
 from gateway.sip.via import MAGIC_COOKIE
 from gateway.transport.flow import Flow

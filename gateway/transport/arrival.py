@@ -12,7 +12,7 @@ from typing import Protocol
 from prometheus_client import Counter
 from twisted.logger import Logger
 
-from gateway.metrics import Metrics
+from gateway.observe.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import check, parse

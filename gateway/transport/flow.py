@@ -19,7 +19,7 @@ from typing import Literal, Self
 from attrs import field, frozen
 from twisted.logger import Logger
 
-from gateway.config import Listener, Provider, Side
+from gateway.config.model import Listener, Provider, Side
 
 log = Logger()
 

@@ -9,13 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
-from gateway.config import Listener, Side
-from gateway.metrics import ListenerFigures, Metrics
-from gateway.transport.accept import ConnectionLimits, StreamListener
+from gateway.config.model import Listener, Side
+from gateway.observe.metrics import ListenerFigures, Metrics
 from gateway.transport.arrival import Answerable, Arrival, Receiver
-from gateway.transport.certificates import CertificateReport
-from gateway.transport.connect import Connector
-from gateway.transport.connections import Connections
 from gateway.transport.flow import (
     Address,
     FailureKind,
@@ -27,16 +23,20 @@ from gateway.transport.flow import (
     TransportFailure,
     is_ip_address,
 )
-from gateway.transport.handshakes import Handshakes
-from gateway.transport.liveness import PATIENCE, Patience
-from gateway.transport.renewal import Renewal
-from gateway.transport.rounds import Rounds
+from gateway.transport.long_requests import CONNECT_WITHIN, Widening
 from gateway.transport.sockets import TransportReactor, is_ipv6
-from gateway.transport.stream import StreamFlow
-from gateway.transport.tls import ServerTls
+from gateway.transport.stream.accept import ConnectionLimits, StreamListener
+from gateway.transport.stream.connect import Connector
+from gateway.transport.stream.connection import Shared
+from gateway.transport.stream.connections import Connections
+from gateway.transport.stream.keepalive import PATIENCE, Patience
+from gateway.transport.stream.stream_flow import StreamFlow
+from gateway.transport.stream.timer_wheel import Rounds
+from gateway.transport.tls.certificates import CertificateReport
+from gateway.transport.tls.contexts import ServerTls
+from gateway.transport.tls.handshake_log import Handshakes
+from gateway.transport.tls.reload import Renewal
 from gateway.transport.udp import DatagramListener
-from gateway.transport.widening import CONNECT_WITHIN, Widening
-from gateway.transport.wire import Shared
 
 Port = DatagramListener | StreamListener
 

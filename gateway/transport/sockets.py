@@ -22,7 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 
-from gateway.config import Listener
+from gateway.config.model import Listener
 from gateway.transport.flow import Address
 
 SIGNALLING_DSCP = 24

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IListeningPort, ISystemHandle
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from gateway.config import Listener
+from gateway.config.model import Listener
 from gateway.transport.arrival import Arrivals
 from gateway.transport.flow import (
     UDP_MESSAGE_LIMIT,

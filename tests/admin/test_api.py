@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gateway.admin.api import _is_loopback, admin_resource
 from gateway.admin.inspection import NotChanged, Row
-from gateway.metrics import Metrics
+from gateway.observe.metrics import Metrics
 
 T = TypeVar("T")
 

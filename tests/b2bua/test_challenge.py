@@ -8,7 +8,7 @@ import attrs
 import pytest
 from twisted.internet.defer import succeed
 
-from gateway.security.acl import Resolved
+from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission
 from gateway.security.answering import CAP, Answering
 from gateway.security.authenticator import Authenticator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import Downgrade, Security
-from gateway.policy import Capability
-from gateway.security.memory import LACK_SECONDS, Peer
+from gateway.config.model import Downgrade, Security
+from gateway.security.policy.decisions import Capability
+from gateway.security.policy.peer_memory import LACK_SECONDS, Peer
 from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind
 from tests.support.ladder import AVP, SAVP, Ladder

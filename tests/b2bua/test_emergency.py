@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import Security
+from gateway.config.model import Security
 from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind
 from tests.support.ladder import AVP, SAVP, Ladder, Party

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.b2bua.protection import encryption_of
-from gateway.config import Security
+from gateway.config.model import Security
 from gateway.media.relay import Encryption
-from gateway.security.acl import Proof, ProofKind
-from gateway.security.memory import Feature, Peer
+from gateway.security.access_list import Proof, ProofKind
+from gateway.security.policy.peer_memory import Feature, Peer
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 from tests.support.ladder import AVP, KEY, SAVP, Ladder

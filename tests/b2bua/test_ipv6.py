@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.config import Listener, Side
+from gateway.config.model import Listener, Side
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check, parse

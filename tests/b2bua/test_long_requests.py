@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.protocol import Factory
 
-from gateway.config import Listener, Side
+from gateway.config.model import Listener, Side
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from tests.support.memory_network import RawPeer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.b2bua.approach import HEARD_WITHIN
-from gateway.config import Provider, Security
+from gateway.b2bua.setup.reach import HEARD_WITHIN
+from gateway.config.model import Provider, Security
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import FailureKind, Flow
 from tests.support.ladder import AVP, SAVP, Ladder, TestFlow, drain

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import Downgrade, Security
+from gateway.config.model import Downgrade, Security
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Address, FailureKind
 from tests.support.ladder import AVP, PHONES, SAVP, Ladder, Party, TestFlow, drain

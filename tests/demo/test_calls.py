@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.config import SUITES, Side
-from gateway.demo.account import Account
-from gateway.demo.ear import Ear, Heard
+from gateway.config.model import SUITES, Side
+from gateway.demo.agent.accounts import Account
+from gateway.demo.agent.invites import AnsweringTerms, IncomingCalls
+from gateway.demo.agent.session import Session
+from gateway.demo.audio.listen import Ear, Heard
+from gateway.demo.audio.offers import Party
+from gateway.demo.audio.rtp_port import RtpEndpoint, tone_alone
 from gateway.demo.echo_provider import EchoProvider, ProviderTerms
 from gateway.demo.events import CallEnded, CallRefused, Event, Registered
 from gateway.demo.exchange import Unanswered, ask
-from gateway.demo.incoming import AnsweringTerms, IncomingCalls
-from gateway.demo.media import RtpEndpoint, tone_alone
 from gateway.demo.outgoing import Destination, NotAnswered, new_request, place_call
-from gateway.demo.session import Session
 from gateway.demo.stream import AudioStream
 from gateway.demo.tone import Tone
-from gateway.demo.voice import Party
 from gateway.sip.message import Message, Request, Response
 from tests.support.demo_wire import Wire, listener
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.demo.ear import Heard
+from gateway.demo.audio.listen import Heard
 from gateway.demo.events import CallEnded, CallRefused, Event, Listening, Registered, from_line, to_line
 
 

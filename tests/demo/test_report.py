@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from gateway.demo.admin_client import CallRecord, Reason
-from gateway.demo.ear import Heard
+from gateway.demo.audio.listen import Heard
 from gateway.demo.ladder import Step
 from gateway.demo.report import GOOD_VERDICT, Outcome, report
 

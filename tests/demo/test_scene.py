@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
 from gateway.demo.guide import guide
 from gateway.demo.scene import Scene, Unsuitable, set_scene
 from gateway.transport.flow import Address

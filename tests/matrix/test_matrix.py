@@ -7,7 +7,7 @@ import re
 import attrs
 import pytest
 
-from gateway.b2bua.verdict import Verdict
+from gateway.security.policy.verdict import Verdict
 from tests.matrix.conftest import Played, Struck, documented
 from tests.support.matrix.cells import Cell, cells
 from tests.support.matrix.table import DOCUMENT, document, expected, shown

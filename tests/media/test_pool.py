@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gateway.config import Side
+from gateway.config.model import Side
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
 from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
-from gateway.media.supervision import WorkerProcess, WorkerTerms
-from gateway.metrics import Metrics
+from gateway.media.worker_process import WorkerProcess, WorkerTerms
+from gateway.observe.metrics import Metrics
 from tests.support.media_nodes import Wire
 
 T = TypeVar("T")

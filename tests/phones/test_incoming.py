@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config import Security
+from gateway.config.model import Security
 from gateway.sip.message import Request
 from tests.phones.test_outgoing import TRANSPORTS, key_lines, lines_of
 from tests.support.calls.wire import SipMessage

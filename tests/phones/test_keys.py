@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from gateway.config import Security
+from gateway.config.model import Security
 from gateway.sip.message import Request
 from tests.phones.test_outgoing import key_lines
 from tests.support.calls.wire import SipMessage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from gateway.config import Security
+from gateway.config.model import Security
 from gateway.sip.message import Request, Response
 from tests.support.calls.wire import Audio, SipMessage
 from tests.support.media_relays import Ng

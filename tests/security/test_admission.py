@@ -8,9 +8,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
-from gateway.metrics import Metrics
-from gateway.security.acl import Proof, Resolved
+from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.observe.metrics import Metrics
+from gateway.routing.locate import Locator, NotFound
+from gateway.security.access_list import Proof, Resolved
 from gateway.security.admission import WRONG_ANSWERS, DomainAdmission, resolver_of
 from gateway.security.admission import Gate as Door
 from gateway.security.authenticator import Authenticator, WrongCredentials
@@ -22,7 +23,6 @@ from gateway.sip.errors import Refused
 from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, PeerIdentity, Target, Transport
-from gateway.transport.locate import Locator, NotFound
 from tests.support.transactions import RecordingFlow, make_request
 
 NOW = 1_700_000_000.0

@@ -17,12 +17,12 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from gateway.admin.pages import Pages
-from gateway.cdr import CdrFile
-from gateway.history import CallHistory
-from gateway.kept import KeptTable
-from gateway.log import json_observer, text_observer
+from gateway.observe.log import json_observer, text_observer
 from gateway.sip.digest import Challenge, Credentials
 from gateway.sip.message import Request, Response
+from gateway.state.cdr import CdrFile
+from gateway.state.history import CallHistory
+from gateway.state.table import KeptTable
 from gateway.transport.flow import FailureKind
 from tests.b2bua.test_challenge import PASSWORD, TO_ALICE, Challenged, authorization, calls_out, challenge_of, refuse
 from tests.support.direct_database import DirectDatabase, got

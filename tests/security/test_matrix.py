@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.config import Security
+from gateway.config.model import Security
 from tests.support.matrix_table import DOCUMENT, Cell, document
 
 ENCRYPTED = ("ENCRYPTED", "ENCRYPTED_TO_PROVIDER")

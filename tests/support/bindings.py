@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from gateway.location.binding import Binding
+from gateway.registrar.binding import Binding
 from gateway.transport.flow import Address, FlowKey, Transport
 
 NOW = 1_700_000_000.0

@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IReactorCore, IReactorProcess
 from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import Clock
 
-from gateway.config import Listener, Side
+from gateway.config.model import Listener, Side
+from gateway.demo.agent.user_agent import UserAgent
 from gateway.demo.reactors import Reactor
-from gateway.demo.user_agent import UserAgent
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import TransactionLayer

@@ -11,7 +11,7 @@ from twisted.enterprise.adbapi import Transaction
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from gateway import kept
+from gateway.state import table as kept
 
 Result = TypeVar("Result")
 

@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.names import dns
 from twisted.names.error import DNSNameError, DNSServerError
 
-from gateway.transport.resolve import Records
+from gateway.routing.names import Records
 
 KINDS = {"A": dns.A, "AAAA": dns.AAAA, "SRV": dns.SRV, "NAPTR": dns.NAPTR}
 

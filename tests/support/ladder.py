@@ -23,12 +23,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from gateway.b2bua.calls import Calls
-from gateway.b2bua.dialogs import Dialogs
-from gateway.b2bua.initial import Identities
-from gateway.b2bua.passing import Passing
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.out_of_dialog import Passing
+from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config import (
+from gateway.config.model import (
     Admin,
     Configuration,
     Domain,
@@ -40,30 +40,21 @@ from gateway.config import (
     Security,
     Side,
 )
-from gateway.core import Admission, UasCore
-from gateway.location.binding import Binding
+from gateway.ingress.core import Admission, UasCore
+from gateway.ingress.overload import Overload
 from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
-from gateway.metrics import Metrics
-from gateway.overload import Overload
-from gateway.routing import Router
-from gateway.security.acl import Proof, ProofKind
-from gateway.security.memory import PeerMemory
+from gateway.observe.metrics import Metrics
+from gateway.registrar.binding import Binding
+from gateway.routing.router import Router
+from gateway.routing.trunk import Trunk
+from gateway.security.access_list import Proof, ProofKind
+from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
-from gateway.transport.flow import (
-    Address,
-    FailureKind,
-    Flow,
-    FlowKey,
-    Target,
-    TlsTerms,
-    Transport,
-    TransportFailure,
-)
-from gateway.trunk import Trunk
+from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Target, TlsTerms, Transport, TransportFailure
 
 AVP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from gateway.config import Downgrade, Security
+from gateway.config.model import Downgrade, Security
 from tests.support.ladder import AVP, SAVP
 from tests.support.matrix_world import PROVIDERS, Behaviour, World
 

@@ -26,8 +26,8 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from gateway.config import Downgrade, Listener, Provider, Security, Side
-from gateway.security.acl import Resolved
+from gateway.config.model import Downgrade, Listener, Provider, Security, Side
+from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces

@@ -20,8 +20,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineOnlyReceiver
 
-from gateway.config import Media, PortRange, Side
-from gateway.media.nodes import Reactors, nodes_for
+from gateway.config.model import Media, PortRange, Side
+from gateway.media.configured_nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 from gateway.media.relay import Encryption, Terms
 

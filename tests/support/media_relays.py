@@ -18,8 +18,8 @@ from typing import Any
 import attrs
 import pytest
 
-from gateway.config import Side
-from gateway.media import fields
+from gateway.config.model import Side
+from gateway.media import ng_commands as fields
 from gateway.media.relay import JSON, Encryption, Terms
 
 ROOT = Path(__file__).resolve().parents[2]

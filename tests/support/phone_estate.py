@@ -14,8 +14,8 @@ from __future__ import annotations
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gateway.config import Downgrade, Listener, Security, Side
-from gateway.media import fields
+from gateway.config.model import Downgrade, Listener, Security, Side
+from gateway.media import ng_commands as fields
 from gateway.media.relay import JSON, RelayRefusal, Terms
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse

@@ -5,11 +5,11 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
 
-from gateway.config import Domain, Downgrade
-from gateway.location.memory import MemoryStore
-from gateway.metrics import Metrics
-from gateway.registrar import Forwarded, Registrar, RegistrarTerms, Surroundings
-from gateway.security.memory import PeerMemory
+from gateway.config.model import Domain, Downgrade
+from gateway.observe.metrics import Metrics
+from gateway.registrar.memory_store import MemoryStore
+from gateway.registrar.registrar import Forwarded, Registrar, RegistrarTerms, Surroundings
+from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response

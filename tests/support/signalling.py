@@ -21,33 +21,33 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from gateway.b2bua.calls import Calls
-from gateway.b2bua.dialogs import Dialogs
-from gateway.b2bua.initial import Identities
-from gateway.b2bua.passing import Passing
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.out_of_dialog import Passing
+from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
-from gateway.core import UasCore
+from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
 from gateway.dialog.dialog import key_of
-from gateway.location.memory import MemoryStore
-from gateway.metrics import Metrics
-from gateway.overload import Overload
-from gateway.registrar import Registrar, Surroundings
-from gateway.registration import dress
-from gateway.routing import Router
-from gateway.security.acl import Resolved
+from gateway.ingress.core import UasCore
+from gateway.ingress.overload import Overload
+from gateway.observe.metrics import Metrics
+from gateway.registrar.memory_store import MemoryStore
+from gateway.registrar.registrar import Registrar, Surroundings
+from gateway.registrar.upstream import dress
+from gateway.routing.locate import Locator
+from gateway.routing.router import Router
+from gateway.routing.trunk import Destination, Trunk
+from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission, Gate
 from gateway.security.authenticator import Authenticator
-from gateway.security.memory import PeerMemory
 from gateway.security.nonces import Nonces
+from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transaction.users import TransactionUser
-from gateway.transport.accept import LIMITS, ConnectionLimits
 from gateway.transport.layer import TransportLayer
-from gateway.transport.locate import Locator
-from gateway.trunk import Destination, Trunk
+from gateway.transport.stream.accept import LIMITS, ConnectionLimits
 from tests.support.ladder import TestRelay
 from tests.support.memory_network import MemoryNetwork, Place
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from gateway.transport.channel import TlsChannel
 from gateway.transport.flow import Address
-from gateway.transport.tls import ClientTls
+from gateway.transport.tls.channel import TlsChannel
+from gateway.transport.tls.contexts import ClientTls
 from tests.support.memory_network import MemoryNetwork, RawPeer
 from tests.support.transport_gateways import Site, trusting
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from gateway.config import Listener, Side
+from gateway.config.model import Listener, Side
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from gateway.config import Listener, Side
-from gateway.metrics import Metrics
+from gateway.config.model import Listener, Side
+from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request
 from gateway.transport.flow import Address, Flow, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer

@@ -16,8 +16,8 @@ from twisted.internet import reactor as installed_reactor  # noqa: TID251
 from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineReceiver
 
-from gateway.config import Listener, Side
-from gateway.metrics import Metrics
+from gateway.config.model import Listener, Side
+from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.transport.flow import Address, Flow, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer

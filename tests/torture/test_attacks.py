@@ -16,7 +16,7 @@ import pytest
 from gateway.sip.message import Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import Ceiling
-from gateway.transport.accept import ConnectionLimits
+from gateway.transport.stream.accept import ConnectionLimits
 from tests.support.ladder import AVP
 from tests.support.memory_network import RawPeer
 from tests.support.signalling import PHONE, PROVIDER, TCP, TLS, TRUNK, UDP, OurFailures, Signalling

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from gateway.config import Side
+from gateway.config.model import Side
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.layer import Ceiling

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.transport.liveness import Patience
+from gateway.transport.stream.keepalive import Patience
 from gateway.transport.udp import DatagramListener
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority

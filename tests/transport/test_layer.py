@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 
-from gateway.config import Listener, Side
-from gateway.metrics import Metrics
-from gateway.transport.accept import ConnectionLimits
-from gateway.transport.certificates import CertificateError
+from gateway.config.model import Listener, Side
+from gateway.observe.metrics import Metrics
 from gateway.transport.layer import TransportLayer
 from gateway.transport.sockets import CannotListen
+from gateway.transport.stream.accept import ConnectionLimits
+from gateway.transport.tls.certificates import CertificateError
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
 from tests.support.transport_gateways import Site, options, trusting

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gateway import devcerts
+from gateway.demo import devcerts
 from gateway.transport.sockets import SIGNALLING_DSCP, tune_connection
 from tests.support.transport_gateways import options
 

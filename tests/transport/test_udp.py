@@ -5,7 +5,7 @@ import errno
 import pytest
 from twisted.logger import LogLevel, capturedLogs
 
-from gateway.config import Side
+from gateway.config.model import Side
 from gateway.sip.message import Request
 from gateway.transport.flow import Address, FlowKey, Target, Transport
 from gateway.transport.udp import MAX_FLOWS, DatagramListener

@@ -4,7 +4,7 @@ from twisted.application.service import IServiceMaker
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from gateway.launch import Options, make_service
+from gateway.app.options import Options, make_service
 
 
 @implementer(IPlugin, IServiceMaker)

@@ -17,14 +17,14 @@ from pathlib import Path
 from time import monotonic
 from typing import TextIO, cast
 
-from gateway.line_output import LineOutput
-from gateway.media.worker.commands import Commands, Limits
-from gateway.media.worker.control import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import GATHER_SECONDS, Clock, Loop
+from gateway.media.worker.ng.commands import Commands, Limits
+from gateway.media.worker.ng.server import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.ports import PortRange
-from gateway.media.worker.quirks import Quirks
-from gateway.media.worker.stream import Plant
+from gateway.media.worker.streams.endpoint import Plant
+from gateway.media.worker.streams.quirks import Quirks
+from gateway.observe.lines import LineOutput
 from gateway.rtp.srtp import PacketBuffer, in_place_works
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from gateway.media.worker.latch import Address
 from gateway.media.worker.rewriting import DEFAULT_CODEC, Codec
+from gateway.media.worker.streams.latch import Address
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Direction
 

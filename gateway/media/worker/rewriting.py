@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from gateway.media.worker.latch import Address
+from gateway.media.worker.streams.latch import Address
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Description, Media, Origin, Part, address_type
 from gateway.sdp.negotiation import plain_profile, secured_profile

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Media
-from gateway.media.nodes import interfaces
+from gateway.config.model import Media
+from gateway.media.configured_nodes import interfaces
 from gateway.media.relay import Encryption
 from tests.support.media_party import SUITES, Party, rtcp, rtp
 from tests.support.media_relays import own_address, rtpengine, worker

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from gateway.config import Side
-from gateway.media import fields
+from gateway.config.model import Side
+from gateway.media import ng_commands as fields
 from gateway.media.relay import Encryption, Terms
 from tests.support.media_party import SUITES, Party, rtcp, rtp
 from tests.support.media_relays import Ng

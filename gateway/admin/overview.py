@@ -1,0 +1,192 @@
+"""What the administration interface is told and may change: answers `admin.inspection.Inspection` and `Control`.
+
+Everything is read when asked for and copied; no key, credential or nonce is among it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+
+from gateway.admin.inspection import NotChanged, Row
+from gateway.b2bua.calls import Calls
+from gateway.config.model import ConfigurationError, Domain, Security
+from gateway.config.settings import NoSuchDomain, Settings
+from gateway.registrar.binding import LocationStore
+from gateway.security.credentials import CredentialsError
+from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sightings
+from gateway.state.audit import AuditLog
+from gateway.state.cdr import detail_record
+from gateway.state.history import CallHistory
+from gateway.transport.tls.certificates import CertificateError, CertificateReport
+
+MOST_CALLS: Final = 500
+"""Calls in one list."""
+
+MOST_PEERS: Final = 5_000
+"""Peers in one list."""
+
+CONFIGURED: Final = "configured"
+"""Asks for the security that the file says."""
+
+_SUMMARY: Final = (
+    *("id", "direction", "domain", "caller", "callee", "state", "verdict", "reason"),
+    *("started_at", "answered_at", "ended_at", "seconds", "status", "ending"),
+)
+
+
+@attrs.frozen
+class Overview:
+    """A look at the parts of a running gateway."""
+
+    settings: Settings
+    all_calls: Calls
+    history: CallHistory
+    store: LocationStore
+    memory: PeerMemory
+    audit: AuditLog
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    certificate_reports: Callable[[], Mapping[str, CertificateReport]]
+    """How the certificate that each TLS listener serves stands, by listener."""
+    counts_now: Callable[[], Row]
+
+    def calls(self) -> list[Row]:
+        """Calls that are up and those kept after their end, the latest first."""
+        records = sorted(islice(self.all_calls.records(), MOST_CALLS), key=lambda record: -record.started_at)
+        before = ({key: call.get(key) for key in _SUMMARY} for call in self.history.before())
+        return [*(record.summary() for record in records), *before][:MOST_CALLS]
+
+    def call(self, call_id: str) -> Deferred[Row | None]:
+        """All that is known of one call."""
+        record = self.all_calls.record(call_id)
+        return self.history.find(call_id) if record is None else succeed(record.as_json())
+
+    def call_details(self) -> list[Row]:
+        """The latest calls that ended."""
+        ended = [call for call in self.calls() if call.get("ended_at") is not None]
+        return [detail_record(call) for call in reversed(ended)]
+
+    def phones(self) -> list[Row]:
+        """The bindings that have not expired."""
+        now = self.now()
+        return [
+            {
+                "address_of_record": binding.aor,
+                "contact": binding.contact,
+                "flow": str(binding.flow),
+                "transport": str(binding.flow.transport),
+                "reachable": self.store.is_reachable(binding),
+                "user_agent": binding.user_agent,
+                "expires_in": round(binding.expires_at - now),
+                "provider_expires_in": round(binding.provider_expires_at - now),
+            }
+            for binding in self.store.all()
+            if binding.expires_at > now
+        ]
+
+    def domains(self) -> list[Row]:
+        """The configured domains and their policy."""
+        return [self._domain(domain) for domain in self.settings.current.domains]
+
+    def domain(self, name: str) -> Row | None:
+        """One domain, with who changed what of it and when."""
+        for domain in self.settings.current.domains:
+            if domain.name.lower() == name.lower():
+                return {**self._domain(domain), "changes": [*self.audit.about(domain.name)]}
+        return None
+
+    def peers(self) -> list[Row]:
+        """The providers, then every other peer that is remembered."""
+        seen = dict(self.memory.all())
+        rows: list[Row] = []
+        for provider in self.settings.current.providers:
+            configured: Row = {"srtp_offer": str(provider.srtp_offer), "trust": str(provider.trust)}
+            peer = Peer.of(provider)
+            rows.append({**_peer(peer, seen.pop(peer, Sightings())), **configured})
+        return [*rows, *(_peer(peer, sightings) for peer, sightings in islice(seen.items(), MOST_PEERS))]
+
+    def certificates(self) -> list[Row]:
+        """The certificates that the TLS listeners serve."""
+        return [
+            {
+                "listener": listener,
+                "file": str(report.path),
+                "names": [*report.identity.uris, *report.identity.names, *report.identity.addresses],
+                "valid_until": report.not_after.strftime("%Y-%m-%d"),
+                "days_left": report.days_left,
+                "warnings": [*report.warnings],
+            }
+            for listener, report in self.certificate_reports().items()
+        ]
+
+    def counts(self) -> Row:
+        """How much there is of everything at this moment."""
+        return self.counts_now()
+
+    def switch_domain(self, name: str, security: str, who: str) -> Row:
+        """Set the security of a domain."""
+        allowed = [str(one) for one in Security]
+        if security != CONFIGURED and security not in allowed:
+            raise NotChanged(f"security: found {security[:40]}, allowed: {', '.join([*allowed, CONFIGURED])}")
+        try:
+            domain = self.settings.switch(name, None if security == CONFIGURED else Security(security), who)
+        except NoSuchDomain as error:
+            raise NotChanged(str(error), status=404) from None
+        except (CertificateError, CredentialsError, OSError) as error:
+            raise NotChanged(str(error), status=409) from None
+        return self._domain(domain)
+
+    def reload(self, who: str) -> Row:
+        """Read the configuration, certificates and passwords again."""
+        try:
+            return {"changes": [*self.settings.reload(who)]}
+        except ConfigurationError as error:
+            raise NotChanged(*error.errors) from None
+        except (CertificateError, CredentialsError, OSError) as error:
+            raise NotChanged(str(error)) from None
+
+    def forget_peer(self, name: str, who: str) -> Row:
+        """Forget what a provider or phone was seen to do."""
+        count = self.memory.forget(name)
+        if count == 0:
+            raise NotChanged(f"There is no peer {name}.", status=404)
+        self.audit.write(who, "forget", peer=name)
+        return {"forgotten": count}
+
+    def learn_peer(self, name: str, features: list[str], who: str) -> Row:
+        """Expect features of a provider, or of a phone by its address of record."""
+        known = [str(feature) for feature in Feature]
+        if not features or not set(features) <= set(known):
+            raise NotChanged(f"features: allowed: {', '.join(known)}")
+        providers = {provider.name: Peer.of(provider) for provider in self.settings.current.providers}
+        peer = providers.get(name) or (Peer(name) if name.startswith("sip:") else None)
+        if peer is None:
+            raise NotChanged(f"There is no provider {name}, and it is no address such as sip:alice@...", status=404)
+        for feature in features:
+            self.memory.saw(peer, Feature(feature), did=True)
+        self.audit.write(who, "learn", peer=name, features=[*features])
+        return _peer(peer, dict(self.memory.all()).get(peer, Sightings()))
+
+    def _domain(self, domain: Domain) -> Row:
+        switch = self.settings.security_of(domain.name)
+        return {
+            "name": domain.name,
+            "provider": domain.provider,
+            "security": str(domain.security),
+            "switched_by": None if switch is None else switch.who,
+            "switched_at": None if switch is None else switch.at,
+            "downgrade": str(domain.downgrade),
+            "challenge": [*domain.challenge],
+            "challenge_exempt": [*domain.challenge_exempt],
+            "restricted_access_domains": [*domain.restricted_access_domains],
+            "emergency_numbers": [*domain.emergency_numbers],
+        }
+
+
+def _peer(peer: Peer, seen: Sightings) -> Row:
+    return {"name": peer.name, "uri": peer.target, **attrs.asdict(seen)}

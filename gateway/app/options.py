@@ -1,0 +1,65 @@
+"""What `twist gateway` does before there is a gateway.
+
+What lives here: the options of the command, reading the configuration so that its mistakes are lines and not a
+traceback, and putting our log observer in place of twist's. What does not: building the gateway (`service`), which is
+imported only when all that went well, since it brings in the reactor that twist's own options may still choose.
+
+    twist -> Options -> make_service -> gateway.app.service.makeService(options) -> IService
+"""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as UsageOptions
+from twisted.python.usage import UsageError
+
+from gateway.config.load import load
+from gateway.config.model import Configuration, ConfigurationError
+from gateway.observe.log import LogOutput
+
+
+class Options(UsageOptions):
+    """The options of `twist gateway`; `configuration` is what `--config` holds."""
+
+    synopsis = "[options]"
+    longdesc = "Runs the TLS/SRTP security gateway that FILE describes."
+    optParameters = [["config", "c", None, "The configuration file (TOML); see docs/configuration.md."]]  # noqa: RUF012
+
+    configuration: Configuration
+    log_output = LogOutput()
+    """What the log is written by; another once twist's options are known."""
+
+    def postOptions(self) -> None:
+        """Read the file, or end with one line for each mistake in it."""
+        if self["config"] is None:
+            raise UsageError("--config FILE is needed")
+        try:
+            self.configuration = load(Path(self["config"]))
+        except ConfigurationError as error:
+            _give_up(error)
+
+
+def make_service(options: Options) -> IService:
+    """The gateway as a service that twist starts."""
+    replace_observer(options)
+    from gateway.app.service import makeService
+
+    try:
+        return makeService(options)
+    except ConfigurationError as error:
+        _give_up(error)
+
+
+def replace_observer(options: Options) -> None:
+    """Make twist write its log through `log`, in the format that it was told."""
+    # twist makes its observer from this entry after makeService, so from the first line on secrets are redacted.
+    if options.parent is not None and "fileLogObserverFactory" in options.parent:
+        options.log_output = LogOutput(options.parent["logFormat"])
+        options.parent["fileLogObserverFactory"] = options.log_output
+
+
+def _give_up(error: ConfigurationError) -> NoReturn:
+    sys.stderr.write("".join(f"{line}\n" for line in error.errors))
+    raise SystemExit(1)

@@ -1,0 +1,104 @@
+"""The gateway as a service of twist: built and started with the process, stopped with it, and told of its signals.
+
+    options -> GatewayService -> Gateway (assembly.py) -> start, reload at SIGHUP, stop
+
+The only file that names the reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any, Protocol
+
+from twisted.application.service import IService, Service
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.app.gateway import Gateway
+from gateway.base.clock import let_timers_pass_evenly
+from gateway.config.model import Configuration, ConfigurationError
+from gateway.media.relay import RelayFailure
+from gateway.observe.log import LogOutput
+from gateway.registrar.sqlite_store import StoreUnusable
+from gateway.security.credentials import CredentialsError
+from gateway.transport.tls.certificates import CertificateError
+
+log = Logger()
+
+reactor: Any = installed_reactor  # its interfaces are checked where it is handed over
+
+OPERATORS_ERRORS = (
+    StoreUnusable,
+    RelayFailure,
+    CannotListenError,
+    CertificateError,
+    ConfigurationError,
+    CredentialsError,
+    OSError,
+)
+"""What can go wrong at the start without a bug: each is one line for the operator."""
+
+
+class Options(Protocol):
+    """What is used of the options of `twist gateway`."""
+
+    configuration: Configuration
+    log_output: LogOutput
+
+
+def makeService(options: Options) -> IService:
+    """The gateway that the options describe, to be started by twist."""
+    let_timers_pass_evenly(reactor)
+    service: IService = GatewayService(options.configuration, options.log_output)
+    return service
+
+
+class GatewayService(Service):
+    """Starts and stops a gateway with its process. A start that fails ends the process with status 1."""
+
+    def __init__(self, configuration: Configuration, log_output: LogOutput) -> None:
+        self._configuration = configuration
+        self._log_output = log_output
+        self._gateway: Gateway | None = None
+
+    def startService(self) -> None:
+        """Build the gateway and start it."""
+        Service.startService(self)
+        started = maybeDeferred(self._start)
+        started.addErrback(_give_up, self._log_output)
+
+    def stopService(self) -> Deferred[None] | None:
+        """End what is up; fires when nothing is left."""
+        Service.stopService(self)
+        gateway, self._gateway = self._gateway, None
+        return None if gateway is None else gateway.stop()
+
+    def _start(self) -> Deferred[None]:
+        self._gateway = Gateway(self._configuration, self._log_output, reactor)
+        reactor.callWhenRunning(_on_hangup, self._gateway.reload)
+        return self._gateway.start()
+
+
+def _on_hangup(reload: Any) -> None:
+    """SIGHUP reads the configuration again, and whatever files it names."""
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
+
+
+def _give_up(failure: Failure, log_output: LogOutput) -> None:
+    """End the process with status 1: one line for what an operator can mend, a traceback for a bug of ours."""
+    if failure.check(*OPERATORS_ERRORS) is not None:
+        sys.stderr.write(f"the gateway cannot start: {failure.getErrorMessage()}\n")
+    else:
+        log.failure("the gateway cannot start", failure)
+
+    def end() -> None:
+        log_output.close()
+        os._exit(1)
+
+    reactor.addSystemEventTrigger("after", "shutdown", end)
+    reactor.callWhenRunning(reactor.stop)

@@ -1,0 +1,1 @@
+"""What crosses from one leg to the other."""

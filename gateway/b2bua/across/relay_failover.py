@@ -1,0 +1,118 @@
+"""Media of a call that is up, put on another relay when theirs is lost: a re-INVITE to each side.
+
+    phone's last SDP --offer--> relay --> re-INVITE to the provider --answer--> relay --> re-INVITE to the phone
+
+It begins with the phone's own description, so that the leg with keys is the one that gets a true offer and answer. The
+phone's answer says again what was offered in its name and is only acknowledged. Whatever goes wrong ends the call, with
+a reason: a call without media is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.logger import Logger
+
+from gateway.b2bua.across.media_path import MediaPath
+from gateway.b2bua.across.offer_answer import has_sdp
+from gateway.b2bua.legs.leg import SDP, Leg
+from gateway.sip.message import Response
+from gateway.transaction.users import TransactionFailure
+
+log = Logger()
+
+_FIELDS: Final = (("Content-Type", SDP),)
+
+
+class ReanchorOwner(Protocol):
+    """The call whose media are moved."""
+
+    media_path: MediaPath
+
+    @property
+    def id(self) -> str:
+        """What logs call it."""
+
+    def reanchored(self) -> None:
+        """Both sides have the new addresses."""
+
+    def lost(self, why: str) -> None:
+        """It cannot be done."""
+
+
+class Reanchoring:
+    """One attempt to give a call new media."""
+
+    def __init__(self, call: ReanchorOwner, phone: Leg, provider: Leg) -> None:
+        self._call = call
+        self._phone = phone
+        self._provider = provider
+
+    def begin(self) -> None:
+        """Offer the phone's media to the provider, from another relay."""
+        phone, provider = self._phone, self._provider
+        if phone.pending_invite or provider.pending_invite or not phone.their_sdp:
+            self._call.lost("the media relay was lost while the call was being changed")
+            return
+        phone.pending_invite = provider.pending_invite = True
+        log.info("call {call_id}: its media relay is lost, another takes over", call_id=self._call.id)
+        tags = (phone.media_tag, provider.media_tag)
+        self._call.media_path.offer(tags, phone.their_sdp, provider.terms.media, self._ask_provider, self._refused)
+
+    def _ask_provider(self, sdp: bytes) -> None:
+        self._provider.send(
+            self._provider.make_request("INVITE", _FIELDS, sdp), _Asked(self._provider, self._answered, self._call.lost)
+        )
+
+    def _answered(self, response: Response) -> None:
+        provider, phone = self._provider, self._phone
+        provider.note_their_answer(response.body)
+        tags = (phone.media_tag, provider.media_tag)
+        self._call.media_path.answer(tags, response.body, self._tell_phone)
+
+    def _tell_phone(self, sdp: bytes) -> None:
+        self._phone.send(
+            self._phone.make_request("INVITE", _FIELDS, sdp), _Asked(self._phone, self._told, self._call.lost)
+        )
+
+    def _told(self, response: Response) -> None:
+        self._call.reanchored()
+
+    def _refused(self, why: str, status: int) -> None:
+        self._call.lost(f"the media relay was lost; {why}")
+
+
+class _Asked:
+    """Waits for the answer to one of the re-INVITEs."""
+
+    def __init__(self, leg: Leg, answered: Callable[[Response], None], lost: Callable[[str], None]) -> None:
+        self._leg = leg
+        self._answered = answered
+        self._lost = lost
+        self._is_over = False
+
+    def receive_response(self, response: Response) -> None:
+        """A 2xx is acknowledged, each time that it comes; anything else is the end of the call."""
+        leg = self._leg
+        leg.note_received(response)
+        if response.status < 200:
+            return
+        if self._is_over:
+            leg.acknowledge_again(response.cseq.number)
+            return
+        self._is_over = True
+        leg.pending_invite = False
+        if response.status >= 300:
+            self._lost(f"the media relay was lost; the {leg.terms.name} refused another: {response.status}")
+            return
+        leg.acknowledge(response.cseq.number)
+        if has_sdp(response):
+            self._answered(response)
+        else:
+            self._lost("the media relay was lost; no answer in a re-INVITE's 2xx")
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """The peer is gone as well."""
+        self._leg.pending_invite = False
+        self._lost(f"the media relay was lost; no answer of the {self._leg.terms.name}")

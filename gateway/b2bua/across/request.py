@@ -1,0 +1,198 @@
+"""One request inside a call, crossing from the leg it came on to the other leg, and its responses back.
+
+    origin leg                     relay                     peer leg
+    re-INVITE, UPDATE, INFO ...  -- SDP offered ->           same method, own CSeq
+    response                     <- SDP answered --          response
+    ACK (to re-INVITE)           -- late answer ->           ACK
+
+BYE does not cross: it ends the call. What is refused here: a change of the media while another one is open on either
+leg (491, RFC 3261 section 14.1), a body that the relay would not see or not understand (415), and an offer that the
+relay cannot use (488; the call goes on as it was, section 14.2).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.media_path import MediaPath
+from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp, is_readable, is_understood
+from gateway.b2bua.legs.callee import TIMER_C
+from gateway.b2bua.legs.leg import Leg
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.headers import Headers
+from gateway.sip.message import Response
+from gateway.transaction.client import ClientTransaction
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import TransactionFailure
+
+log = Logger()
+
+
+class CrossingOwner(Protocol):
+    """What a crossing needs of its call."""
+
+    media_path: MediaPath
+
+    def translate(self, headers: Headers, leg: Leg) -> None:
+        """Let what names a dialog name it as it is known on that leg; Refused 481."""
+
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """The peer does not know the dialog any more, or does not answer."""
+
+
+class Crossing:
+    """A request on its way across, one transaction on each leg."""
+
+    def __init__(self, call: CrossingOwner, legs: tuple[Leg, Leg], transaction: ServerTransaction) -> None:
+        self._call = call
+        self._origin, self._peer = legs
+        self._transaction = transaction
+        self._request = transaction.request
+        self._is_invite = self._request.method == "INVITE"
+        self._sets_up_media = self._request.method in ("INVITE", "UPDATE")
+        self._offers = has_sdp(self._request)
+        self._exchange = OfferAnswer(
+            call.media_path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media
+        )
+        self._answered = False
+        self._sent: ClientTransaction | None = None
+        self._ringing: IDelayedCall | None = None
+
+    def begin(self) -> None:
+        """Send the request to the peer, its SDP through the relay first."""
+        if not self._is_of_use():
+            self._origin.respond(self._transaction, self._request.response(415))
+            return
+        if self._is_too_early():
+            self._origin.respond(self._transaction, self._request.response(491))
+            return
+        self._open(True)
+        if self._is_invite:
+            self._origin.may_cancel(self._transaction, self._cancelled)
+            self._origin.respond(self._transaction, self._request.response(100))
+        path, body = self._call.media_path, self._request.body
+        if self._offers:
+            tags = (self._origin.media_tag, self._peer.media_tag)
+            path.offer(tags, body, self._peer.terms.media, self._send, self._unusable)
+        else:
+            path.follow(lambda: self._send(b"" if self._sets_up_media else body))
+
+    def receive_response(self, response: Response) -> None:
+        """Take the peer's response back to the origin."""
+        self._peer.note_received(response)
+        if response.status == 100:
+            return
+        if self._is_invite and 200 <= response.status < 300:
+            self._success(response)
+        else:
+            self._exchange.carry_response(response, lambda body: self._respond(response, body))
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
+        self._close()
+        self._origin.respond(self._transaction, self._request.response(408))
+        self._call.leg_broke(self._peer, "no answer to " + self._request.method)
+
+    def _unusable(self, why: str, status: int) -> None:
+        log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
+        self._close()
+        self._origin.respond(self._transaction, self._request.response(status))
+
+    def _cancelled(self) -> None:
+        """The origin gave its INVITE up. The peer's final response goes back: 487, or what was faster."""
+        if self._sent is not None:
+            self._sent.cancel((), self._peer.note_cancel)
+
+    def _send(self, body: bytes) -> None:
+        if self._transaction.is_cancelled:
+            self._close()
+            self._origin.respond(self._transaction, self._request.response(487))
+            return
+        headers = self._request.headers
+        fields = crossing_with_capabilities(headers, self._peer.terms.side, body)
+        try:
+            request = self._peer.make_request(self._request.method, fields, body)
+            self._call.translate(request.headers, self._peer)
+        except (Refused, MalformedMessage) as refused:
+            self._close()
+            self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
+            return
+        self._sent = sent = self._peer.send(request, self)
+        if self._is_invite:
+            # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
+            # CANCEL has a time-out of its own, whatever has become of the call meanwhile.
+            self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel, (), self._peer.note_cancel)
+
+    def _respond(self, response: Response, body: bytes) -> None:
+        if response.status >= 200:
+            self._close()
+        if response.status // 100 == 2 and self._request.method == "UPDATE":
+            self._refresh(response)
+        if response.status >= 300 and self._offers:
+            self._call.media_path.restore()
+        self._origin.respond(self._transaction, self._back(response, body))
+        if response.status in (408, 481):
+            self._call.leg_broke(self._peer, f"{response.status} to {self._request.method}")
+
+    def _success(self, response: Response) -> None:
+        if self._answered:
+            self._peer.acknowledge_again(response.cseq.number)
+            return
+        self._answered = True
+        self._refresh(response)
+        self._exchange.acknowledge(response)
+        self._exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
+
+    def _refresh(self, response: Response) -> None:
+        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too. One
+        that cannot be read leaves the target as it was, which is better than the end of the call."""
+        for leg, message in ((self._origin, self._request), (self._peer, response)):
+            if leg.dialog is None:
+                continue
+            try:
+                leg.dialog.refresh_target(message)
+            except MalformedMessage as error:
+                log.info("the {leg} stays where it was: {reason}", leg=leg.terms.name, reason=error.reason)
+
+    def _accept(self, response: Response, sdp: bytes) -> None:
+        self._close()
+        self._origin.answer(
+            self._transaction, self._back(response, sdp), lambda ack: self._exchange.acknowledged(response, ack)
+        )
+
+    def _back(self, response: Response, body: bytes) -> Response:
+        back = self._request.response(response.status, response.reason)
+        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.terms.side, body))
+        back.body = body
+        return back
+
+    def _is_of_use(self) -> bool:
+        """Whether the body is one for its method: no SDP goes where the relay would take it for an offer, nothing else
+        where keys and addresses could hide in it."""
+        if not is_readable(self._request):
+            return False
+        return is_understood(self._request) if self._sets_up_media else not self._offers
+
+    def _is_too_early(self) -> bool:
+        """Whether another change of the media is open on either leg (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
+        legs = (self._origin, self._peer)
+        if self._is_invite:
+            return any(leg.pending_invite or leg.pending_update for leg in legs)
+        return self._offers and any(leg.pending_update or leg.is_reinvited for leg in legs)
+
+    def _open(self, is_open: bool) -> None:
+        """Note on both legs that a change of the media is open, or no longer."""
+        for leg in (self._origin, self._peer):
+            if self._is_invite:
+                leg.pending_invite = is_open
+            elif self._offers:
+                leg.pending_update = is_open
+
+    def _close(self) -> None:
+        self._open(False)
+        if self._ringing is not None and self._ringing.active():
+            self._ringing.cancel()

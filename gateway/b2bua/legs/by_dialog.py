@@ -1,0 +1,46 @@
+"""The table of dialogs: which leg a request inside a dialog belongs to (RFC 3261 section 12.2.2).
+
+Keys are Call-ID, local tag and remote tag. The local tag is ours and random, so nobody outside a dialog can guess its
+key. A leg that has sent a SUBSCRIBE and knows no remote tag yet is found under an empty one: its first NOTIFY may
+overtake the response (RFC 6665 section 4.4.1).
+"""
+
+from __future__ import annotations
+
+from gateway.b2bua.legs.leg import Leg
+from gateway.dialog.dialog import Dialog, DialogKey
+
+
+class Dialogs:
+    """All dialogs of all calls and subscriptions."""
+
+    def __init__(self) -> None:
+        self._legs: dict[DialogKey, Leg] = {}
+
+    def __len__(self) -> int:
+        return len(self._legs)
+
+    def began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog go to this leg."""
+        self._legs[dialog.key] = leg
+
+    def ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+        self._legs.pop(dialog.key, None)
+
+    def expect(self, leg: Leg, call_id: str, local_tag: str) -> None:
+        """Let the first request with this Call-ID and local tag go to this leg, whatever its sender's tag."""
+        self._legs[(call_id, local_tag, "")] = leg
+
+    def expect_no_more(self, call_id: str, local_tag: str) -> None:
+        """Take `expect` back."""
+        self._legs.pop((call_id, local_tag, ""), None)
+
+    def leg_of(self, key: DialogKey) -> Leg | None:
+        """The leg of a dialog, or the one that expects it."""
+        return self._legs.get(key) or self._legs.get((key[0], key[1], ""))
+
+    def other_leg(self, key: DialogKey) -> Leg | None:
+        """The leg on the other side of the call that a dialog is of."""
+        leg = self._legs.get(key)
+        return None if leg is None else leg.other()

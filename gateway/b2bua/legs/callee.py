@@ -1,0 +1,257 @@
+"""The callee's leg of a call: the gateway is the UAC of one INVITE (RFC 3261 section 13.2).
+
+One object is one INVITE transaction; a second attempt (other transport, other media profile) is a second object with
+the same Call-ID and From tag and a higher CSeq. Forks are settled here: the first 2xx wins, another one is
+acknowledged and hung up at once (13.2.2.4), and a 2xx that crosses our CANCEL likewise.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import attrs
+from twisted.internet.interfaces import IDelayedCall
+
+from gateway.b2bua.across.offer_answer import has_sdp
+from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegTerms
+from gateway.b2bua.owner import LegOwner
+from gateway.b2bua.stack import Stack
+from gateway.dialog import prack as reliable
+from gateway.dialog.dialog import Dialog
+from gateway.sip.message import Request, Response
+from gateway.transaction.client import ClientTransaction
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import FailureKind, TransactionFailure
+from gateway.transport.flow import Flow
+
+TIMER_C: Final = 185.0
+"""Seconds that an INVITE may ring on without another provisional response: more than three minutes."""
+
+
+class Inviter(Protocol):
+    """Who sent the INVITE, and hears what comes of it."""
+
+    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
+        """A provisional response other than 100."""
+
+    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
+        """The first 2xx: the dialog stands, its ACK is still to be sent."""
+
+    def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
+        """A final response of 300 or more."""
+
+    def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
+        """No final response, or no way to the peer."""
+
+
+class CalleeLeg(Leg):
+    """The leg that the gateway calls."""
+
+    def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
+        super().__init__(terms, flow, stack, owner)
+        self.request: Request | None = None
+        self.has_heard = False
+        """Whether any response came."""
+        self._inviter = inviter
+        self._transaction: ClientTransaction | None = None
+        self._early: dict[str, Dialog] = {}
+        self._received: dict[str, reliable.Received] = {}
+        self._described: dict[str, bytes] = {}
+        self._ringing: IDelayedCall | None = None
+        self._winner: str | None = None
+        self._abandoned = False
+        self._finished = False
+
+    def invite(self, request: Request) -> None:
+        """Send the INVITE."""
+        request.headers.set("Contact", self.contact)
+        if request.body:
+            supported = [*request.headers.values("Supported"), reliable.OPTION_TAG]
+            request.headers.set("Supported", ", ".join(supported))
+        self.request = request
+        self.pending_invite = True
+        self._transaction = self.send(request, self)
+
+    def abandon(self, fields: Fields = ()) -> None:
+        """Give the leg up, in whatever state it is: CANCEL before the answer, BYE after it."""
+        if self._winner is not None:
+            if self.request is not None and not self.acknowledgements.count:
+                self.acknowledge(self.request.cseq.number)
+            self.hang_up(fields)
+            return
+        self._abandoned = True
+        if self._transaction is not None and not self._finished:
+            self._transaction.cancel(fields, self.note_cancel)
+        self._close_early()
+
+    def close(self) -> None:
+        """Expect nothing more on this leg. Copies and forks of its 2xx may come for a while: a small heir answers them,
+        so that the call's whole memory need not wait for them."""
+        self._stop_ringing_timer()
+        if self._winner is not None and self._transaction is not None and self.request is not None:
+            ack = self.acknowledgements.kept(self.request.cseq.number)
+            heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self._stack.transactions)
+            self._transaction.release(heir)
+        super().close()
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Take a request of the fork that it came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
+        self.dialog = self._early.get(request.from_.tag or "", self.dialog)
+        super().receive_request(transaction, request)
+
+    def receive_response(self, response: Response) -> None:
+        """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
+        self.has_heard = True
+        if response.status < 200 and not self._abandoned and self._winner is None:
+            self._restart_ringing_timer()  # first: whatever else it says, the transaction has no timer any more
+        self.note_received(response)
+        if response.status < 200:
+            self._progress(response)
+        elif response.status < 300:
+            self._success(response)
+        else:
+            self._finish()
+            self._close_early()
+            if not self._abandoned:
+                self._inviter.callee_refused(self, response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No final response will come."""
+        if self._winner is not None:
+            return
+        self._finish()
+        self._close_early()
+        if not self._abandoned:
+            self._inviter.callee_failed(self, failure)
+
+    def _ringing_expired(self) -> None:
+        """Timer C (RFC 3261 section 16.6 item 11): nobody answers, and nobody says that it goes on."""
+        self._ringing = None
+        if not self._finished and not self._abandoned:
+            self.abandon()
+            self._inviter.callee_failed(self, TransactionFailure(FailureKind.TIMEOUT))
+
+    def _restart_ringing_timer(self) -> None:
+        self._stop_ringing_timer()
+        self._ringing = self.clock.callLater(TIMER_C, self._ringing_expired)
+
+    def _stop_ringing_timer(self) -> None:
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
+
+    def _progress(self, response: Response) -> None:
+        if response.status == 100 or self._abandoned or self._winner is not None:
+            return
+        tag = response.to.tag
+        if tag is not None and tag not in self._early:
+            self._begin(tag, response)
+        if reliable.is_required(response) and not self._acknowledge_provisional(tag or "", response):
+            return
+        if has_sdp(response):
+            self._described[tag or ""] = response.body
+        self._inviter.callee_progressed(self, response)
+
+    def _acknowledge_provisional(self, tag: str, response: Response) -> bool:
+        """Send the PRACK of a reliable response; False for a copy, or one that is out of order."""
+        dialog = self._early.get(tag)
+        if dialog is None or not self._received.setdefault(tag, reliable.Received()).is_next(response):
+            return False
+        prack = dialog.make_request("PRACK")
+        prack.headers.add("RAck", f"{response.headers.get('RSeq')} {response.cseq}")
+        self.send(prack, reliable.PrackUser())
+        return True
+
+    def _success(self, response: Response) -> None:
+        tag = response.to.tag or ""
+        if self._abandoned or (self._winner is not None and tag != self._winner):
+            self._turn_away(response)
+        elif self._winner == tag:
+            self.acknowledge_again(response.cseq.number)
+        else:
+            self._win(tag, response)
+
+    def _win(self, tag: str, response: Response) -> None:
+        dialog = self._early.pop(tag, None) or self._begin(tag, response)
+        self._early.pop(tag, None)
+        dialog.confirm(response)
+        self._winner = tag
+        self._finish()
+        self.dialog = dialog
+        self._close_early()
+        self._complete(tag, response)
+        self._inviter.callee_answered(self, response)
+
+    def _complete(self, tag: str, response: Response) -> None:
+        """Put the answer into a 2xx that leaves it out since a reliable 18x had it (RFC 3262 section 5): the caller may
+        have got that one unreliably, and has no answer before the 2xx's (RFC 3261 section 13.2.1)."""
+        sdp = self._described.get(tag)
+        if sdp is not None and not response.body and self.request is not None and has_sdp(self.request):
+            response.headers.set("Content-Type", SDP)
+            response.body = sdp
+        elif sdp is None:
+            self.media_encrypted = None  # what another fork's early answer settled is not this one's
+
+    def _begin(self, tag: str, response: Response) -> Dialog:
+        if self.request is None:
+            raise AssertionError("a response without a request")
+        dialog = Dialog.from_response(self.request, response)
+        self._early[tag] = dialog
+        self.dialog = dialog
+        self._owner.dialog_began(self, dialog)
+        return dialog
+
+    def _turn_away(self, response: Response) -> None:
+        """Acknowledge a 2xx that nobody waits for, and hang it up."""
+        if self.request is None:
+            return
+        dialog = Dialog.from_response(self.request, response)
+        self._stack.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
+        self.send(dialog.make_request("BYE"), _Unwanted())
+
+    def _finish(self) -> None:
+        self._finished = True
+        self.pending_invite = False
+        self._stop_ringing_timer()
+
+    def _close_early(self) -> None:
+        """Forget the early dialogs that did not win."""
+        for dialog in self._early.values():
+            self._owner.dialog_ended(dialog)
+        self._early.clear()
+        if self._winner is None:
+            self.close()
+
+
+@attrs.frozen(eq=False)
+class _LateAnswers:
+    """What is left of a leg whose call has ended: its ACK, for copies of the 2xx; another fork's is turned away."""
+
+    winner: str
+    ack: Request
+    flow: Flow
+    transactions: TransactionLayer
+
+    def receive_response(self, response: Response) -> None:
+        """Acknowledge a 2xx, and hang it up when it is another fork's."""
+        if response.to.tag == self.winner:
+            self.transactions.send_ack(self.ack, self.flow)
+            return
+        dialog = Dialog.from_response(self.ack, response)  # the ACK names the INVITE: Call-ID, From, CSeq number
+        self.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
+        self.transactions.send_request(dialog.make_request("BYE"), self.flow, _Unwanted())
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nothing follows from it."""
+
+
+@attrs.define
+class _Unwanted:
+    """The answer to the BYE of a fork that lost is of no interest."""
+
+    def receive_response(self, response: Response) -> None:
+        """Nothing follows from it."""
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nothing follows from it."""

@@ -1,0 +1,134 @@
+"""The caller's leg of a call: the gateway is the UAS of the initial INVITE (RFC 3261 section 13.3).
+
+The caller sees one dialog with one To tag, however many phones or branches ring on the other side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gateway.b2bua.across.offer_answer import has_sdp
+from gateway.b2bua.legs.leg import Fields, Leg, LegTerms, Lines
+from gateway.b2bua.owner import LegOwner
+from gateway.b2bua.stack import Stack
+from gateway.dialog.dialog import Dialog
+from gateway.dialog.prack import ReliableProvisionals, is_required
+from gateway.sip.message import Request, Response
+from gateway.state.call_record import Passage
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import TransportFailure
+
+
+class CallerLeg(Leg):
+    """The leg whose INVITE asked for the call."""
+
+    def __init__(self, terms: LegTerms, transaction: ServerTransaction, stack: Stack, owner: LegOwner) -> None:
+        super().__init__(terms, transaction.flow, stack, owner)
+        self.invite = transaction.request
+        self.answered = False
+        """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""
+        self._accepted = False
+        self.pending_invite = True
+        self.transaction = transaction
+        self._tag = stack.new_tag()
+        self._unwatch: Callable[[], None] | None = None
+        self._reliable: ReliableProvisionals | None = None
+        if is_required(self.invite):
+            send = partial(self.respond, transaction)
+            self._reliable = ReliableProvisionals(stack.clock, send, self._unacknowledged_provisional, first=1)
+        self._note(Passage.RECEIVED, self.invite)
+
+    def begin(self) -> None:
+        """Say 100 and make the dialog, early until it is answered (RFC 3261 sections 8.2.6.1 and 12.1.1).
+
+        Raises Refused 422 for a session interval that is too small, and MalformedMessage.
+        """
+        self.dialog = Dialog.from_request(self.invite, self._tag)
+        self._owner.dialog_began(self, self.dialog)
+        self._unwatch = self.flow.watch(self._flow_lost)
+        self.respond(self.transaction, self.invite.response(100))
+        self.session.request_came(self.invite)
+
+    def progress(self, status: int, reason: str, fields: Lines, body: bytes) -> None:
+        """Pass on a provisional response."""
+        if self._accepted or self.ended:
+            return
+        if self._reliable is None:
+            self._send(status, reason, fields, body)
+        else:
+            self._reliable.send(self._response(status, reason, fields, body))
+
+    def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
+        """The acknowledgement of a provisional response. It makes no offer here: SDP in it is refused."""
+        if has_sdp(request):
+            self.respond(transaction, request.response(488))
+        elif self._reliable is None or not self._reliable.receive_prack(request):
+            self.respond(transaction, request.response(481))
+        else:
+            self.respond(transaction, request.response(200))
+
+    def accept(self, reason: str, fields: Lines, body: bytes, acknowledged: Callable[[Request], None]) -> None:
+        """Answer the call with 200, until its ACK comes."""
+        response = self._response(200, reason, fields, body)
+        self._accepted = True
+        self._stop_watching()
+        self.pending_invite = False
+        if self.dialog is not None:
+            self.dialog.confirm(response)
+        if self._reliable is None:
+            self._send_answer(response, acknowledged)
+        else:
+            self._reliable.then(lambda: self._send_answer(response, acknowledged))
+
+    def refuse(self, status: int, reason: str | None = None, fields: Lines = ()) -> None:
+        """Refuse the call; nothing happens when it was answered or refused before."""
+        if self.answered or self.ended:
+            return
+        self.pending_invite = False
+        self._send(status, reason, fields, b"")
+        self.close()
+
+    def leave(self, status: int, fields: Fields = ()) -> None:
+        """End the leg, whatever state it is in: a final response before the answer, BYE after it."""
+        if self.answered:
+            self.hang_up(fields)
+        else:
+            self.refuse(status, None, fields)
+
+    def close(self) -> None:
+        """Expect nothing more on this leg: stop every timer. A caller that said BYE before the answer has an INVITE
+        that is still to be answered (RFC 3261 section 15.1.2)."""
+        self._stop_watching()
+        if self._reliable is not None:
+            self._reliable.stop()
+            self._reliable = None
+        super().close()
+        if not self.transaction.is_answered:
+            self._send(487, None, (), b"")
+
+    def _flow_lost(self, failure: TransportFailure) -> None:
+        """A caller whose connection is gone before the answer cannot be told of it: nobody is to ring for it. After the
+        answer it may connect anew, and the media go on."""
+        self._owner.leg_broke(self, f"the connection is gone: {failure.reason}")
+
+    def _stop_watching(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+
+    def _send_answer(self, response: Response, acknowledged: Callable[[Request], None]) -> None:
+        self.answered = True
+        self.answer(self.transaction, response, acknowledged)
+
+    def _unacknowledged_provisional(self) -> None:
+        self._owner.leg_broke(self, "no PRACK")
+
+    def _send(self, status: int, reason: str | None, fields: Lines, body: bytes) -> None:
+        self.respond(self.transaction, self._response(status, reason, fields, body))
+
+    def _response(self, status: int, reason: str | None, fields: Lines, body: bytes) -> Response:
+        response = self.invite.response(status, reason, to_tag=self._tag)
+        response.headers.add_all(fields)
+        response.body = body
+        return response

@@ -1,0 +1,87 @@
+"""A request outside any call, passed to the other side, and its response back: MESSAGE, NOTIFY, PUBLISH, INFO.
+
+One transaction on each side and no dialog: what would make one (SUBSCRIBE, REFER) is not passed here. A session
+description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
+describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is. So
+would a phone's report of a call's quality (RFC 6035), which is of its own leg besides: the provider is given none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.b2bua.across.headers import SOFTWARE, crossing
+from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
+from gateway.b2bua.setup.first_request import Identities, initial_request
+from gateway.routing.router import Route
+from gateway.routing.trunk import Destination, Trunk
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request, Response
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.server import ServerTransaction
+from gateway.transaction.users import TransactionFailure
+from gateway.transport.flow import Flow
+
+METHODS: Final = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "INFO", "OPTIONS"})
+
+QUALITY_REPORT: Final = "application/vq-rtcpxr"
+
+log = Logger()
+
+
+class Passing:
+    """Passes requests that belong to no call."""
+
+    def __init__(self, trunk: Trunk, transactions: TransactionLayer, identities: Identities) -> None:
+        self._trunk = trunk
+        self._transactions = transactions
+        self._identities = identities
+
+    def pass_on(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
+        """Send the request on along its route. Raises Refused 415 or 480."""
+        request = transaction.request
+        if has_sdp(request) or not is_readable(request):
+            raise Refused(415)
+        if route.binding is None and request.content_type == QUALITY_REPORT:
+            raise Refused(415)
+        onward = initial_request(request, route, self._identities.identity_for(request), request.body)
+        passage = _Passage(transaction, request)
+        if route.binding is None:
+            destination = Destination(route.domain, route.provider)
+            self._trunk.forward(onward, destination, passage, lambda request, flow: None)
+        elif phone_flow is None:
+            raise Refused(480, "The phone's connection is gone")
+        else:
+            self._transactions.send_request(onward, phone_flow, passage)
+
+
+@attrs.define(eq=False)
+class _Passage:
+    """Waits for the response, and gives it back."""
+
+    transaction: ServerTransaction
+    request: Request
+
+    def receive_response(self, response: Response) -> None:
+        """Pass a final response back."""
+        if response.status >= 200:
+            self._answer(response.status, response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nobody answered (RFC 4320 has no 408 sent for it)."""
+        self._answer(504 if failure.transport is None else 503, None)
+
+    def _answer(self, status: int, response: Response | None) -> None:
+        back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
+        if response is not None:
+            back.body = passed_body(response)
+            back.headers.add_all(crossing(response.headers, self.transaction.flow.side, back.body))
+        back.headers.add("Server", SOFTWARE)
+        self.transaction.respond(back)
+
+
+def _tag(response: Response | None) -> str:
+    return (response.to.tag if response else None) or "gateway"

@@ -1,0 +1,1 @@
+"""From the caller's INVITE to the callee's answer."""

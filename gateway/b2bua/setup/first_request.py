@@ -1,0 +1,113 @@
+"""The first request of a new dialog or transaction on the other side, made from the one that came in.
+
+The gateway speaks in its own name: Call-ID, From tag and CSeq are its own (RFC 3261 section 8.1.1). They stay the same,
+with CSeq going up, when the same caller asks again after a challenge: some servers refuse an answer to their challenge
+that comes under another Call-ID, and RFC 3261 section 8.1.3.5 asks for it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+import attrs
+
+from gateway.b2bua.across.headers import SOFTWARE, crossing_with_capabilities
+from gateway.config.model import Side
+from gateway.routing.router import Route
+from gateway.sip.address import NameAddress
+from gateway.sip.headers import Headers
+from gateway.sip.message import Request
+from gateway.transport.flow import is_ip_address
+
+REMEMBERED: Final = 10_000
+"""Identities kept at most."""
+
+REMEMBERED_FOR: Final = 64.0
+"""Seconds for which a caller may come back with an answer to a challenge."""
+
+MAX_FORWARDS: Final = 70
+
+ANONYMOUS: Final = "anonymous.invalid"
+"""The host of a caller who does not want to be named (RFC 3323 section 4.1.1.3): it stays."""
+
+
+@attrs.define
+class Identity:
+    """In whose name the gateway asks on the other side."""
+
+    call_id: str
+    tag: str
+    cseq: int = 0
+    kept_until: float = 0.0
+    media_refusal: int | None = None
+    """The status that refused its media, where other media were let on as far as a challenge."""
+
+    def next_cseq(self) -> int:
+        """The CSeq number of the next request under this identity."""
+        self.cseq += 1
+        return self.cseq
+
+
+class Identities:
+    """Remembers the identity that each caller's requests were sent on with, for as long as a challenge lasts."""
+
+    def __init__(self, now: Callable[[], float], new_token: Callable[[], str]) -> None:
+        self._now = now
+        self._new_token = new_token
+        self._kept: OrderedDict[tuple[str, str | None], Identity] = OrderedDict()
+
+    def identity_for(self, request: Request) -> Identity:
+        """The identity of the caller of `request`: the one of before when it comes again, else a new one."""
+        now = self._now()
+        key = (request.call_id, request.from_.tag)
+        identity = self._kept.pop(key, None)
+        if identity is None or identity.kept_until < now:
+            identity = Identity(self._new_token() + self._new_token(), self._new_token())
+        identity.kept_until = now + REMEMBERED_FOR
+        self._kept[key] = identity
+        self._forget(now)
+        return identity
+
+    def _forget(self, now: float) -> None:
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if len(self._kept) <= REMEMBERED and self._kept[oldest].kept_until >= now:
+                return
+            del self._kept[oldest]
+
+
+def initial_request(request: Request, route: Route, identity: Identity, body: bytes) -> Request:
+    """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
+    toward = Side.PROVIDER if route.binding is None else Side.PHONES
+    onward = Request(request.method, route.request_uri, Headers(), body)
+    headers = onward.headers
+    for value in route.service_route:
+        headers.add("Route", value)
+    headers.add("Max-Forwards", str(_forwards_left(request)))
+    headers.add("From", str(_in_domain(request.from_, route, toward).with_tag(identity.tag)))
+    headers.add("To", str(_in_domain(request.to, route, toward) if _is_numeric(request.to) else request.to))
+    headers.add("Call-ID", identity.call_id)
+    headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
+    headers.add_all(crossing_with_capabilities(request.headers, toward, body))
+    headers.add("User-Agent", SOFTWARE)
+    return onward
+
+
+def _is_numeric(address: NameAddress) -> bool:
+    """A phone that was given the gateway's address as its domain calls everybody there."""
+    return address.uri.is_sip and is_ip_address(address.uri.host)
+
+
+def _forwards_left(request: Request) -> int:
+    """Max-Forwards goes down across the gateway as across a proxy, so that a loop through it ends (RFC 5393)."""
+    given = request.max_forwards
+    return MAX_FORWARDS if given is None else given - 1
+
+
+def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
+    """The caller's address; toward the provider its host is the domain's, so that no phone's address shows."""
+    if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips") or caller.uri.host == ANONYMOUS:
+        return caller
+    return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))

@@ -1,0 +1,183 @@
+"""What a single value of the configuration may be, beyond its TOML type.
+
+What lives here: readers for names, addresses, ports, SIP URIs and the lists that vendors write as one string; each
+takes a TOML value and returns ours, or raises `Unacceptable` with the words for the person who wrote it. What does not:
+which key uses which reader (`config`).
+"""
+
+import re
+from ipaddress import ip_address
+
+import attrs
+
+from gateway.config.structuring import Unacceptable
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
+_URI = re.compile(
+    r"(?P<scheme>sips?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:;@?\s]+)(?::(?P<port>\d{1,5}))?(?P<rest>;\S*)?", re.I
+)
+_NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
+_TRANSPORT = re.compile(r";transport=([^;]*)", re.I)
+
+
+@attrs.frozen
+class PortRange:
+    """UDP ports from `first` to `last`, both included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+def name(value: object) -> str:
+    """A name of ours: it appears in logs, metrics and commands."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise Unacceptable(value, "a name of letters, digits, '.', '_' and '-', 63 at most")
+    return value
+
+
+def address(value: object) -> str:
+    """An IPv4 or IPv6 address of this machine, without brackets."""
+    if not isinstance(value, str) or not _is_address(value):
+        raise Unacceptable(value, "an IP address")
+    return value
+
+
+def host(value: object) -> str:
+    """A host name or an IP address, without brackets."""
+    if not isinstance(value, str) or not (_is_address(value) or _DOMAIN.fullmatch(value)):
+        raise Unacceptable(value, "a host name or an IP address")
+    return value
+
+
+def domain(value: object) -> str:
+    """A SIP domain, lower case (host names do not depend on case: RFC 3261 section 19.1.4), no final dot."""
+    return host(value).lower().rstrip(".")
+
+
+def domains(value: object) -> tuple[str, ...]:
+    """Domains as phones write them: one string, separated by semicolons or commas; or an array."""
+    parts = re.split(r"[;,]", value) if isinstance(value, str) else value
+    if not isinstance(parts, list):
+        raise Unacceptable(value, "domains separated by semicolons or commas, or an array of them")
+    return tuple(dict.fromkeys(domain(_stripped(part)) for part in parts if _stripped(part) != ""))
+
+
+def port_range(value: object) -> PortRange:
+    """ "20000-29999": an RTP and an RTCP port for each of two legs at least."""
+    found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", value) if isinstance(value, str) else None
+    if found is None or not 1024 <= int(found[1]) <= int(found[2]) - 3 <= 65535 - 3:
+        raise Unacceptable(value, 'a range of four ports or more from 1024 to 65535, written "20000-29999"')
+    return PortRange(int(found[1]), int(found[2]))
+
+
+def sip_uri(value: object) -> str:
+    """The SIP URI of a server: a host or a domain, with or without a port and a transport."""
+    found = _URI.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
+        raise Unacceptable(value, "a SIP URI without a user part, such as sip:provider.example.com;transport=tls")
+    if (named := _TRANSPORT.search(value)) and named[1].lower() not in ("udp", "tcp", "tls"):
+        raise Unacceptable(value, "transport=udp, transport=tcp or transport=tls")
+    if found["scheme"].lower() == "sips" and uri_transport(value) == "udp":
+        raise Unacceptable(value, "a sips URI over tcp or tls (RFC 5630 section 3.1.3: never over UDP)")
+    return value
+
+
+def uri_transport(uri: str) -> str | None:
+    """The transport that a valid `uri` settles by itself (RFC 3263 section 4.1), or None where DNS decides.
+
+    A sips URI with transport=tcp is TLS: the scheme asks for TLS, the parameter says what it runs on.
+    """
+    found = _URI.fullmatch(uri)
+    if found is None:
+        return None
+    if found["scheme"].lower() == "sips":
+        named = _TRANSPORT.search(uri)
+        return "udp" if named and named[1].lower() == "udp" else "tls"
+    if named := _TRANSPORT.search(uri):
+        return named[1].lower()
+    return "udp" if found["port"] or _is_address(found["host"].strip("[]")) else None
+
+
+@attrs.frozen
+class Nameserver:
+    """Where DNS is asked."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+
+
+def nameserver(value: object) -> Nameserver:
+    """IP or IP:PORT of a DNS server; its port is 53 unless given. IPv6 with a port is in brackets."""
+    if isinstance(value, str) and _is_address(value):
+        return Nameserver(value, 53)
+    found = _NODE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not _is_address(found["host"].strip("[]")) or not _is_port(found["port"]):
+        raise Unacceptable(value, "IP or IP:PORT, such as 127.0.0.1:53")
+    return Nameserver(found["host"].strip("[]"), int(found["port"]))
+
+
+def relay_node(value: object) -> str:
+    """HOST:PORT of an rtpengine's NG listener, and how many calls it takes beside others: HOST:PORT=WEIGHT."""
+    node, _, weight = value.partition("=") if isinstance(value, str) else ("", "", "")
+    found = _NODE.fullmatch(node)
+    is_known = found is not None and _is_host(found["host"]) and _is_port(found["port"])
+    if not isinstance(value, str) or not is_known or not re.fullmatch(r"[1-9]\d{0,2}", weight or "1"):
+        raise Unacceptable(
+            value, "HOST:PORT, such as 127.0.0.1:22222, or with a weight from 1 to 999: 127.0.0.1:22222=3"
+        )
+    return value
+
+
+def ng_listener(value: object) -> str:
+    """IP:PORT of this machine."""
+    found = _NODE.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or found is None or not _is_address(found["host"].strip("[]")):
+        raise Unacceptable(value, "IP:PORT, such as 127.0.0.1:2223")
+    if not 1024 <= int(found["port"]) <= 65535 - 256:
+        raise Unacceptable(value, "a port from 1024 to 65279: every worker has one of its own")
+    return value
+
+
+def method(value: object) -> str:
+    """A SIP method that can be challenged: neither ACK nor CANCEL can (RFC 3261 section 22.1)."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3,20}", value) or value in ("ACK", "CANCEL"):
+        raise Unacceptable(value, "a SIP method in capitals, except ACK and CANCEL")
+    return value
+
+
+def dialled_number(value: object) -> str:
+    """A number as it is dialled."""
+    if not isinstance(value, str) or not re.fullmatch(r"\+?[0-9*#]{2,15}", value):
+        raise Unacceptable(value, 'a number as dialled, such as "112"')
+    return value
+
+
+def _stripped(part: object) -> object:
+    return part.strip() if isinstance(part, str) else part
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_host(text: str) -> bool:
+    return _is_address(text.strip("[]")) if text.startswith("[") else _is_address(text) or bool(_DOMAIN.fullmatch(text))
+
+
+def _is_port(text: str | None) -> bool:
+    return text is None or 1 <= int(text) <= 65535

@@ -1,0 +1,213 @@
+"""The configuration: its values, all of them frozen.
+
+What lives here: one class for each table of the TOML file, with what each key may be. What does not: what a single
+value looks like (`config_fields`), what must fit together (`config_checks`), reading a file (`config_file`). All paths
+are absolute.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import attrs
+
+from gateway.cipher_list import cipher_list
+from gateway.config import fields
+from gateway.config.fields import Nameserver as Nameserver
+from gateway.config.fields import PortRange as PortRange
+from gateway.config.structuring import number, one_of
+
+SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
+"""The SDES suites (RFC 4568, RFC 7714) that the media relay implements, in the order they are offered by default."""
+
+TLS_VERSIONS = ("1.2", "1.3")
+"""What the least version of TLS may be set to."""
+
+DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
+"""The digest algorithms (RFC 8760) that a challenge may offer."""
+
+DEFAULT_PORTS = PortRange(20000, 29999)
+GATHER_US = 100
+SILENCE_SECONDS = 60
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used; `errors` holds one line for each mistake in it."""
+
+    def __init__(self, errors: tuple[str, ...]) -> None:
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+class Side(StrEnum):
+    """Which of its two neighbours the gateway faces."""
+
+    PHONES = "phones"
+    PROVIDER = "provider"
+
+
+class Security(StrEnum):
+    """What a domain demands of the provider leg of its calls."""
+
+    REQUIRED = "required"
+    PREFERRED = "preferred"
+    OFF = "off"
+
+
+class Downgrade(StrEnum):
+    """What happens when a peer that once did TLS or SRTP no longer does."""
+
+    ALERT = "alert"
+    REFUSE = "refuse"
+
+
+class SrtpOffer(StrEnum):
+    """How SRTP is offered: RTP/SAVP, RTP/AVP with a=crypto (RFC 8643), or both m-lines."""
+
+    SAVP = "savp"
+    OSRTP = "osrtp"
+    DUAL = "dual"
+
+
+@attrs.frozen
+class GatewayTerms:
+    """[gateway]: what this gateway is called and where it keeps what must outlive it."""
+
+    name: Annotated[str, fields.name]
+    state_directory: Path
+    history_days: Annotated[int, number(1, 3650)] = 30
+    """How long calls that ended are kept with their ladders and reasons."""
+    nameservers: tuple[Annotated[Nameserver, fields.nameserver], ...] = ()
+    """Who is asked for names; none: those of the system."""
+
+
+@attrs.frozen
+class Listener:
+    """[[listener]]: an address and port where SIP arrives, and from which the gateway connects on that side."""
+
+    name: Annotated[str, fields.name]
+    side: Side
+    transport: Annotated[str, one_of("udp", "tcp", "tls")]
+    address: Annotated[str, fields.address]
+    port: Annotated[int, number(0, 65535)]
+    """0 takes any free port, which only tests want."""
+    advertised_host: Annotated[str, fields.host] | None = None
+    """What Via and Contact say instead of `address`."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+    client_trust: Path | None = None
+    """The authorities that client certificates must come from; None asks for none."""
+    require_client_certificate: bool = False
+    """Whether a client without a certificate is turned away."""
+    tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
+    ciphers: Annotated[str, cipher_list] | None = None
+    """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
+    connections: Annotated[int, number(1, 1_000_000)] = 20_000
+    """Accepted connections that may be up at once."""
+    connections_per_source: Annotated[int, number(1, 1_000_000)] = 1_000
+    """Of those, from one address (IPv6: one /64); a whole office may share one."""
+    new_connections_per_source: Annotated[int, number(1, 100_000)] = 50
+    """A second, once twice as many as may be up have come at once: what a source may cost in TLS handshakes."""
+    dscp: Annotated[int, number(0, 63)] = 24
+    """Of what is sent from here and over its connections (RFC 4594: class selector 3)."""
+
+
+@attrs.frozen
+class Media:
+    """[media]: who relays RTP, and on which ports of this machine."""
+
+    address: Annotated[str, fields.address]
+    relay: Annotated[str, one_of("workers", "rtpengine")] = "workers"
+    ports: Annotated[PortRange, fields.port_range] = DEFAULT_PORTS
+    workers: Annotated[int, number(0, 256)] = 0
+    """Worker processes; 0 is one per core."""
+    rtpengine: tuple[Annotated[str, fields.relay_node], ...] = ()
+    phone_address: Annotated[str, fields.address] | None = None
+    provider_address: Annotated[str, fields.address] | None = None
+    """Instead of `address` on that side, of either IP version."""
+    phone_advertised: Annotated[str, fields.address] | None = None
+    provider_advertised: Annotated[str, fields.address] | None = None
+    """What SDP names on that side instead of the address that is bound, where NAT is between."""
+    dscp: Annotated[int, number(0, 63)] = 46
+    """Of media packets (RFC 4594: expedited forwarding)."""
+    plain_rtcp: tuple[Side, ...] = ()
+    """Sides whose parties may send RTCP in clear beside SRTP."""
+    constant_ssrc: tuple[Side, ...] = ()
+    """Sides whose parties get one SSRC for the whole call."""
+    gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
+    """Microseconds that a busy worker waits for more packets to take at once."""
+    silence_seconds: Annotated[int, number(0, 86_400)] = SILENCE_SECONDS
+    """Without a packet from either side, after which a call ends; 0: never."""
+    ng_listen: Annotated[str, fields.ng_listener] | None = None
+    """Where the first worker answers others' NG commands; the next worker has the next port."""
+
+
+@attrs.frozen
+class Provider:
+    """[[provider]]: a server that calls and registrations go to, and what is expected of it."""
+
+    name: Annotated[str, fields.name]
+    uri: Annotated[str, fields.sip_uri]
+    trust: Literal["system"] | Path = "system"
+    """The authorities that its certificate must come from."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+    srtp_offer: SrtpOffer = SrtpOffer.SAVP
+    suites: tuple[Annotated[str, one_of(*SUITES)], ...] = SUITES
+    fallback_uri: Annotated[str, fields.sip_uri] | None = None
+    """Where to go when it lacks TLS."""
+    tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
+    ciphers: Annotated[str, cipher_list] | None = None
+    """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
+    allow_wildcards: bool = False
+    """Whether a certificate for *.example.com may be that of sip.example.com."""
+    common_name: bool = False
+    """Whether a certificate without subject alternative names may name its host in the common name."""
+    ping_seconds: Annotated[int, number(0, 3600)] = 30
+    """Between two OPTIONS to each of its hosts; 0: it is not asked."""
+
+
+@attrs.frozen
+class Domain:
+    """[[domain]]: the policy for all phones and calls of one SIP domain."""
+
+    name: Annotated[str, fields.domain]
+    provider: Annotated[str, fields.name]
+    security: Security = Security.PREFERRED
+    downgrade: Downgrade = Downgrade.ALERT
+    challenge: tuple[Annotated[str, fields.method], ...] = ()
+    """The methods of the provider's requests that are answered 401 first; none where there are no `credentials`."""
+    registered_callers_only: bool = False
+    """Whether a phone must be registered under the name that it calls in, emergency numbers excepted."""
+    challenge_in_dialog: bool = False
+    """Whether requests of these methods within a call are challenged too."""
+    challenge_algorithms: tuple[Annotated[str, one_of(*DIGESTS)], ...] = ("SHA-256", "MD5")
+    """Offered in this order (RFC 8760 section 2.3)."""
+    challenge_exempt: Annotated[tuple[str, ...], fields.domains] = ()
+    """Of the peers, who is not challenged: names, proved by certificate or address as `restricted_access_domains`."""
+    restricted_access_domains: Annotated[tuple[str, ...], fields.domains] = ()
+    restricted_access_keep_hours: Annotated[int, number(0, 8760)] = 24
+    """How long the last good addresses count while DNS fails."""
+    emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
+    credentials: Path | None = None
+
+
+@attrs.frozen
+class Admin:
+    """[admin]: where the administration interface listens."""
+
+    address: Annotated[str, fields.address] = "127.0.0.1"
+    port: Annotated[int, number(0, 65535)] = 8080
+
+
+@attrs.frozen
+class Configuration:
+    """A whole configuration whose parts fit each other; `source` is the file it came from."""
+
+    gateway: GatewayTerms
+    listeners: tuple[Listener, ...]
+    media: Media
+    providers: tuple[Provider, ...]
+    domains: tuple[Domain, ...]
+    admin: Admin
+    source: Path

@@ -1,0 +1,261 @@
+"""What the gateway goes by while it runs: the configuration file, with the operators' switches on top.
+
+Here: switching a domain's security at run time, reading the file again, keeping switches over restarts, and writing
+down who changed what and when. Not here: what follows from a change (``renew``, ``adopt``: set by the service).
+
+    FILE -load-> renew (passwords, certificates) -> configured --switches--> current -adopt-> the running parts
+    switch(domain, security, who) -> switches.json, audit.jsonl        reload(who) -> audit.jsonl
+
+A change is adopted whole or not at all: what raises leaves the running configuration, the switches and the file of
+switches as they were. A switch counts until the file says something new for that domain: whoever edits the file after
+a switch means it. Listeners, media and the administration interface are opened once; a change there waits for a restart
+and is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.base.json_codec import Json
+from gateway.config.fields import uri_transport
+from gateway.config.load import load
+from gateway.config.model import Configuration, ConfigurationError, Domain, Provider, Security, Side
+from gateway.state.audit import AuditLog
+
+log = Logger()
+
+FIXED: Final = ("gateway", "listeners", "media", "admin")
+"""Parts of a configuration that only a restart changes."""
+
+Adopt = Callable[[Configuration], None]
+"""Lets running parts go by a configuration; what it raises means that nothing was changed."""
+
+
+Snapshot = dict[str, dict[str, str]]
+"""Domain or provider -> field -> value."""
+
+
+class NoSuchDomain(Exception):
+    """The gateway serves no domain of that name."""
+
+
+@attrs.frozen
+class Switch:
+    """A domain's security as an operator set it at run time."""
+
+    security: Security
+    configured: Security
+    """What the file said when it was set."""
+    who: str
+    at: float
+    """Seconds since the epoch."""
+
+
+class Settings:
+    """The configuration in force, and the ways to change it. ``now`` gives seconds since the epoch, for people;
+    ``steady`` does for whoever compares, whatever happens to the clock."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        audit: AuditLog,
+        now: Callable[[], float],
+        steady: Callable[[], float] | None = None,
+    ) -> None:
+        """Raises ConfigurationError for a file of switches that cannot be read."""
+        self._configured = configuration
+        self._audit = audit
+        self._now = now
+        self._steady = steady or now
+        self._path = configuration.gateway.state_directory / "switches.json"
+        self._adopted = configuration.gateway.state_directory / "adopted.json"
+        self._switches = _still_good(_read(self._path), configuration)
+        self.current = _switched(configuration, self._switches)
+        self._changed_at: dict[str, float] = {}
+        self.renew: Adopt = lambda configuration: None
+        """Reads again the files that a configuration names; may raise."""
+        self.adopt: Adopt = lambda configuration: None
+        """Comes after ``renew``, or alone; raises nothing but our bugs."""
+        self._note_restart()
+
+    def security_of(self, domain: str) -> Switch | None:
+        """The switch that is set on a domain."""
+        return self._switches.get(domain.lower())
+
+    def changed_at(self, domain: str) -> float:
+        """When the way to a domain's provider last changed in this run, seconds since the epoch; 0 for never."""
+        return self._changed_at.get(domain.lower(), 0.0)
+
+    def switch(self, name: str, security: Security | None, who: str) -> Domain:
+        """Set a domain's security from now on (None: what the file says again). Raises NoSuchDomain, OSError."""
+        domain = _named(self._configured, name)
+        before = _named(self.current, name).security
+        switches = {key: value for key, value in self._switches.items() if key != domain.name.lower()}
+        if security is not None:
+            switches[domain.name.lower()] = Switch(security, domain.security, who, self._now())
+        self._adopt(self._configured, switches)
+        after = _named(self.current, name)
+        said: dict[str, Json] = {"domain": domain.name, "from": str(before), "to": str(after.security)}
+        self._audit.write(who, "switch", **said)
+        log.info(
+            "{domain}: security is {to} now, was {was} ({who})", was=before, to=after.security, who=who, domain=name
+        )
+        return after
+
+    def reload(self, who: str) -> tuple[str, ...]:
+        """Read the file again; what changed, a line each. Raises ConfigurationError and what ``renew`` raises."""
+        configuration = load(self._configured.source)
+        changes = tuple(_changes(_snapshot(self._configured), _snapshot(configuration)))
+        waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
+        kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
+        _check_reachable(kept)
+        self.renew(kept)
+        self._adopt(kept, _still_good(self._switches, kept))
+        told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
+        self._audit.write(who, "reload", changes=[*told])
+        self._keep_snapshot(_snapshot(configuration))
+        return told
+
+    def _note_restart(self) -> None:
+        """Write down what the file says other than when it was last read: somebody edited it and restarted us."""
+        snapshot = _snapshot(self._configured)
+        before = _read_snapshot(self._adopted)
+        changes = [] if before is None else [*_changes(before, snapshot)]
+        if changes:
+            self._audit.write("restart", "start", changes=[*changes])
+        if before != snapshot:
+            self._keep_snapshot(snapshot)
+
+    def _keep_snapshot(self, snapshot: Snapshot) -> None:
+        """What was changed is changed: without the snapshot only the next record would miss something."""
+        try:
+            _write(self._adopted, snapshot)
+        except OSError as error:
+            log.error("{path} cannot be written: {reason}", path=self._adopted, reason=error.strerror)
+
+    def _adopt(self, configured: Configuration, switches: dict[str, Switch]) -> None:
+        if switches != self._switches:
+            _write(self._path, {name: attrs.asdict(switch) for name, switch in switches.items()})
+        before = _ways(self.current)
+        self._configured, self._switches, self.current = configured, switches, _switched(configured, switches)
+        after = _ways(self.current)
+        self._changed_at.update((name, self._steady()) for name, way in after.items() if before.get(name) != way)
+        self.adopt(self.current)
+
+
+def _named(configuration: Configuration, name: str) -> Domain:
+    wanted = name.lower().rstrip(".")
+    for domain in configuration.domains:
+        if domain.name.lower() == wanted:
+            return domain
+    raise NoSuchDomain(f"There is no domain {name}.")
+
+
+def _ways(configuration: Configuration) -> dict[str, tuple[Security, Provider]]:
+    """What decides how each domain's provider is reached."""
+    providers = {provider.name: provider for provider in configuration.providers}
+    return {domain.name.lower(): (domain.security, providers[domain.provider]) for domain in configuration.domains}
+
+
+def _switched(configuration: Configuration, switches: dict[str, Switch]) -> Configuration:
+    return attrs.evolve(
+        configuration,
+        domains=tuple(
+            attrs.evolve(domain, security=switch.security)
+            if (switch := switches.get(domain.name.lower())) is not None
+            else domain
+            for domain in configuration.domains
+        ),
+    )
+
+
+def _still_good(switches: dict[str, Switch], configuration: Configuration) -> dict[str, Switch]:
+    """Those of domains whose file entry says what it said when they were set."""
+    configured = {domain.name.lower(): domain.security for domain in configuration.domains}
+    good = {name: switch for name, switch in switches.items() if configured.get(name) is switch.configured}
+    for name in switches.keys() - good.keys():
+        log.warn("{domain}: the configuration file was changed after the switch, and counts now", domain=name)
+    return good
+
+
+def _check_reachable(configuration: Configuration) -> None:
+    """A provider needs a listener of its transport, and those are not opened now. Raises ConfigurationError."""
+    offered = {listener.transport for listener in configuration.listeners if listener.side is Side.PROVIDER}
+    lines = []
+    for provider in configuration.providers:
+        for uri in (provider.uri, provider.fallback_uri):
+            transport = uri_transport(uri) if uri else None
+            if transport is not None and transport not in offered:
+                lines.append(
+                    f"{configuration.source}: provider {provider.name}: {uri} needs a {transport} listener that a "
+                    "restart opens"
+                )
+    if lines:
+        raise ConfigurationError(tuple(lines))
+
+
+def _snapshot(configuration: Configuration) -> Snapshot:
+    """What the domains and providers of a configuration say, as text."""
+    kinds = (("domain", configuration.domains), ("provider", configuration.providers))
+    return {
+        f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}
+        for kind, items in kinds
+        for item in items
+    }
+
+
+def _changes(old: Snapshot, new: Snapshot) -> Iterator[str]:
+    for what, fields in new.items():
+        before = old.get(what)
+        if before is None:
+            yield f"{what}: new"
+            continue
+        for name, value in fields.items():
+            if before.get(name, value) != value:
+                yield f"{what}: {name}: {before[name]} -> {value}"
+    yield from (f"{what}: gone" for what in old if what not in new)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, tuple) else "none" if value is None else str(value)
+
+
+def _read(path: Path) -> dict[str, Switch]:
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            name: Switch(Security(entry["security"]), Security(entry["configured"]), entry["who"], entry["at"])
+            for name, entry in entries.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = f"{path}: cannot be used: {error}; move it away to go by the configuration file alone"
+        raise ConfigurationError((why,)) from None
+
+
+def _read_snapshot(path: Path) -> Snapshot | None:
+    """None where there is none that can be read: nobody knows then what was before."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {str(what): {str(name): str(value) for name, value in fields.items()} for what, fields in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _write(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
+    """Written whole under another name first, so that a crash or a power cut leaves the old or the new one."""
+    made = path.with_name(f"{path.name}.{os.getpid()}")
+    with made.open("w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(json.dumps(entries, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    made.rename(path)

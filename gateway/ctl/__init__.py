@@ -1,0 +1,1 @@
+"""gatewayctl: asks a running gateway, and checks a configuration."""

@@ -1,0 +1,263 @@
+"""gatewayctl: asks a running gateway, and checks what one would be started with.
+
+What lives here: the commands and asking over HTTP. What does not: how answers look (`cli_text`), what a certificate
+file holds (`certificate_files`). Every command prints for people, or with --json exactly what it learnt; a failure is
+one line and exit code 1.
+
+    gatewayctl calls  -> GET  http://ADMIN/api/calls  -> JSON -> table
+    gatewayctl reload -> POST http://ADMIN/api/reload -> JSON -> lines
+"""
+
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import click
+from click.core import ParameterSource
+
+from gateway.config.load import load
+from gateway.config.model import Configuration, ConfigurationError
+from gateway.ctl import text
+from gateway.ctl.certificate_files import described, unusable
+
+SECONDS_TO_ANSWER = 5
+DEFAULT_URL = "http://127.0.0.1:8080"
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def _inherited(context: click.Context, option: click.Parameter, value: object) -> object:
+    """What was said before a subcommand's name counts where nothing is said after it."""
+    name, before = str(option.name), context.parent
+    is_said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    if is_said or before is None or before.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        return value
+    return before.params[name]
+
+
+_config = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="GATEWAY_CONFIG",
+    callback=_inherited,
+    help="The gateway's configuration file.",
+)
+_url = click.option(
+    "--url", envvar="GATEWAY_URL", callback=_inherited, help=f"Its administration interface (default {DEFAULT_URL})."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print JSON for machines.")
+
+
+def asking(command: Command) -> Command:
+    """The options of every command that asks a running gateway."""
+    return _config(_url(_as_json(command)))
+
+
+@click.group()
+def main() -> None:
+    """Ask a running gateway about its calls, phones, domains and peers, change it, or check a configuration.
+
+    The gateway asked is the one at --url or $GATEWAY_URL, else the one that --config FILE or $GATEWAY_CONFIG describes.
+    """
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_as_json
+def check(file: Path, as_json: bool) -> None:
+    """Check a configuration FILE; every mistake is one line."""
+    try:
+        configuration = load(file)
+        errors = _unusable_certificates(configuration)
+    except ConfigurationError as error:
+        errors = error.errors
+    if errors:
+        if as_json:
+            click.echo(json.dumps({"file": str(file), "ok": False, "errors": errors}))
+        else:
+            click.echo("\n".join(errors), err=True)
+        raise SystemExit(1)
+    click.echo(json.dumps({"file": str(file), "ok": True, "errors": []}) if as_json else text.checked(configuration))
+
+
+@main.command()
+@asking
+def health(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Whether the gateway answers: for health checks of containers."""
+    _show(_ask(config, url, "/healthz"), as_json, lambda _: "ok")
+
+
+@main.command()
+@asking
+def calls(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The calls that are up and the last ones that ended."""
+    _show(_ask(config, url, "/api/calls"), as_json, text.calls)
+
+
+@main.command()
+@click.argument("call_id", metavar="ID")
+@asking
+def call(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
+    """One call: its outcome, its messages and the chain of reasons."""
+    _show(_ask(config, url, "/api/calls/" + urllib.parse.quote(call_id, safe="")), as_json, text.call)
+
+
+@main.command()
+@asking
+def phones(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The phones that are registered."""
+    _show(_ask(config, url, "/api/phones"), as_json, text.table)
+
+
+@main.command()
+@asking
+def domains(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The domains and their policy."""
+    _show(_ask(config, url, "/api/domains"), as_json, text.table)
+
+
+@main.command()
+@click.argument("name")
+@click.option(
+    "--security",
+    type=click.Choice(["required", "preferred", "off", "configured"]),
+    help="Set it for new calls, now and after restarts; configured: what the file says.",
+)
+@asking
+def domain(name: str, security: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
+    """One domain: its policy, and who changed what and when; or set its security."""
+    path = "/api/domains/" + urllib.parse.quote(name, safe="")
+    if security is not None:
+        _ask(config, url, path, {"security": security})
+    _show(_ask(config, url, path), as_json, text.domain)
+
+
+@main.command()
+@asking
+def reload(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Let the gateway read its configuration, certificates and passwords again; calls in progress go on."""
+    _show(_ask(config, url, "/api/reload", {}), as_json, text.reloaded)
+
+
+@main.command()
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, with a line of names first.")
+@asking
+def cdr(as_csv: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The call detail records of the latest calls that ended, one JSON line each."""
+    _show(_ask(config, url, "/api/cdr"), as_json, text.comma_separated if as_csv else text.json_lines)
+
+
+@main.group(invoke_without_command=True)
+@asking
+@click.pass_context
+def peers(context: click.Context, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The providers, and what each peer was last seen to do."""
+    if context.invoked_subcommand is None:
+        _show(_ask(config, url, "/api/peers"), as_json, text.table)
+
+
+@peers.command()
+@click.argument("name")
+@asking
+def forget(name: str, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Forget what a provider (or a phone, by its address) was seen to do: the next look counts."""
+    answer = _ask(config, url, "/api/peers/forget", {"name": name})
+    _show(answer, as_json, lambda _: f"{name} is forgotten")
+
+
+@peers.command()
+@click.argument("name")
+@click.option("--tls", is_flag=True, help="It does TLS.")
+@click.option("--srtp", is_flag=True, help="It does SRTP.")
+@asking
+def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Expect TLS or SRTP of a provider (or a phone) before it was ever seen to do it."""
+    features = [feature for feature, told in (("tls", tls), ("srtp", srtp)) if told]
+    if not features:
+        raise click.UsageError("--tls or --srtp is needed")
+    answer = _ask(config, url, "/api/peers/learn", {"name": name, "features": features})
+    _show(answer, as_json, lambda _: f"{name} is expected to do {' and '.join(features).upper()}")
+
+
+@main.command()
+@click.option("--running", is_flag=True, help="Those that the running gateway serves, with what is wrong with them.")
+@asking
+def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The certificates that the configuration names: whose, for which names, how many days are left."""
+    if running or (config is None and url is not None):
+        _show(_ask(config, url, "/api/certificates"), as_json, text.table)
+        return
+    if config is None:
+        raise click.UsageError("--config FILE is needed")
+    rows = [{"used_by": user, **row} for user, file in _certificate_files(_loaded(config)) for row in described(file)]
+    _show(rows, as_json, text.table)
+
+
+def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
+    users: Sequence[attrs.AttrsInstance] = (*configuration.listeners, *configuration.providers)
+    return [
+        (f"{type(user).__name__.lower()} {user.name} {key}", file)  # type: ignore[attr-defined]
+        for user in users
+        for key in ("certificate", "trust", "client_trust")
+        if isinstance(file := getattr(user, key, None), Path)
+    ]
+
+
+def _unusable_certificates(configuration: Configuration) -> tuple[str, ...]:
+    """A line for each certificate and key that nothing could be served with."""
+    users = [(f"listener {one.name}", one.certificate, one.private_key) for one in configuration.listeners]
+    users += [(f"provider {one.name}", one.certificate, one.private_key) for one in configuration.providers]
+    found = ((user, unusable(certificate, key)) for user, certificate, key in users if certificate and key)
+    return tuple(f"{configuration.source}: {user}: {why}" for user, why in found if why is not None)
+
+
+def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:
+    click.echo(json.dumps(answer, indent=2) if as_json else layout(answer))
+
+
+def _loaded(file: Path) -> Configuration:
+    try:
+        return load(file)
+    except ConfigurationError as error:
+        raise click.ClickException("\n".join(error.errors)) from None
+
+
+def _base_url(config: Path | None, url: str | None) -> str:
+    if url is not None:
+        return url.rstrip("/")
+    if config is None:
+        return DEFAULT_URL
+    admin = _loaded(config).admin
+    host = f"[{admin.address}]" if ":" in admin.address else admin.address
+    return f"http://{host}:{admin.port}"
+
+
+def _ask(config: Path | None, url: str | None, path: str, change: object = None) -> object:
+    """What the gateway answers to GET `path`, or to POST with a change; ClickException when it does not."""
+    base = _base_url(config, url)
+    body = None if change is None else json.dumps(change).encode()
+    request = urllib.request.Request(base + path, body, {"Content-Type": "application/json"})  # noqa: S310 - our own URL
+    # The gateway is near: a proxy that the environment names has no part in it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
+            value: object = json.load(answer)
+            return value
+    except urllib.error.HTTPError as error:
+        raise click.ClickException(_error_text(error)) from None
+    except urllib.error.URLError as error:
+        raise click.ClickException(f"no gateway answers at {base}: {error.reason}") from None
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"what answers at {base} is no gateway: {error}") from None
+
+
+def _error_text(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"the gateway answered {error.code} {error.reason}"

@@ -1,0 +1,149 @@
+"""How gatewayctl shows answers to people: tables, and the ladder of a call.
+
+What lives here: text from JSON values. What does not: asking for them (`cli`). An answer may come from another
+version of the gateway, so a key that is missing is shown as a dash and one that is new gets a column of its own.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from gateway.config.model import Configuration
+
+CALL_COLUMNS = ("id", "started_at", "direction", "caller", "callee", "state", "verdict", "reason")
+_LANE = 28  # characters between two lines of a ladder
+
+
+def checked(configuration: Configuration) -> str:
+    """What a configuration without mistakes holds, in one line."""
+    counts = (
+        (len(configuration.listeners), "listener"),
+        (len(configuration.providers), "provider"),
+        (len(configuration.domains), "domain"),
+    )
+    held = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
+    return f"{configuration.source}: ok, {held}"
+
+
+def table(answer: object) -> str:
+    """Rows (objects) as columns; the columns are the keys, in the order they first appear."""
+    rows = _rows(answer)
+    return columns(rows, tuple(dict.fromkeys(key for row in rows for key in row)))
+
+
+def calls(answer: object) -> str:
+    """The list of calls."""
+    return columns(_rows(answer), CALL_COLUMNS)
+
+
+def columns(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> str:
+    """`keys` of `rows`, each column as wide as its widest cell."""
+    if not rows:
+        return "none"
+    lines = [[key.replace("_", " ") for key in keys], *([_cell(key, row.get(key)) for key in keys] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def call(answer: object) -> str:
+    """One call: outcome, ladder, chain of reasons."""
+    if not isinstance(answer, Mapping):
+        return str(answer)
+    parts = [_outcome(answer), "Messages\n" + ladder(_rows(answer.get("ladder")))]
+    if left_out := answer.get("steps_left_out"):
+        parts.append(f"{left_out} more messages were not kept.")
+    parts.append("Why\n" + columns(_rows(answer.get("chain")), ("leg", "step", "what", "code")))
+    return "\n\n".join(parts)
+
+
+def domain(answer: object) -> str:
+    """One domain: its policy, then who changed what and when."""
+    if not isinstance(answer, Mapping):
+        return str(answer)
+    policy = [f"{str(key).replace('_', ' '):26}{_cell(str(key), answer[key])}" for key in answer if key != "changes"]
+    changes = [_change(entry) for entry in _rows(answer.get("changes"))]
+    return "\n".join([*policy, "", "Changes", *(changes or ["none"])])
+
+
+def _change(entry: Mapping[str, object]) -> str:
+    told = [f"{key} {_cell(key, entry[key])}" for key in entry if key not in ("at", "who", "what", "domain", "peer")]
+    return "  ".join(_cell(key, entry.get(key)) for key in ("at", "who", "what")) + "  " + ", ".join(told)
+
+
+def reloaded(answer: object) -> str:
+    """What a reload changed, a line each."""
+    changes = answer.get("changes") if isinstance(answer, Mapping) else None
+    lines = [_cell("", line) for line in changes] if isinstance(changes, list) else []
+    return "\n".join(lines) or "read again, nothing changed"
+
+
+def json_lines(answer: object) -> str:
+    """Rows as JSON, one a line."""
+    return "\n".join(json.dumps(row) for row in _rows(answer))
+
+
+def comma_separated(answer: object) -> str:
+    """Rows as CSV (RFC 4180) with a line of names first. What a spreadsheet would run as a formula begins with '."""
+    rows, file = _rows(answer), io.StringIO()
+    writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _csv_cell(value) for key, value in row.items()})
+    return file.getvalue().rstrip("\n")
+
+
+def _csv_cell(value: object) -> object:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def ladder(steps: Sequence[Mapping[str, object]]) -> str:
+    """Messages with time downward and three lines: the caller, the gateway, the callee."""
+    lines = [f"{'':14}caller{'gateway':^{2 * _LANE - 8}}callee"]
+    for step in steps:
+        rightward = (step.get("leg") == "caller") == (step.get("direction") == "received")
+        arrow = _arrow(str(step.get("what", "")), rightward)
+        empty = " " * _LANE
+        lanes = (arrow, empty) if step.get("leg") == "caller" else (empty, arrow)
+        lines.append(f"{_time(step.get('at'))}  |{lanes[0]}|{lanes[1]}|")
+    return "\n".join(lines)
+
+
+def _arrow(what: str, rightward: bool) -> str:
+    shaft = f" {what[: _LANE - 8]} ".center(_LANE - 3, "-")
+    return f"-{shaft}->" if rightward else f"<-{shaft}-"
+
+
+def _outcome(answer: Mapping[object, object]) -> str:
+    keys = ("id", "caller", "callee", "direction", "domain", "state", "started_at", "answered_at", "ended_at", "ending")
+    outcome = f"{answer.get('verdict') or 'no verdict yet'} {answer.get('reason') or ''}".rstrip()
+    lines = [f"{key.removesuffix('_at'):10}{_cell(key, answer.get(key))}" for key in keys]
+    return "\n".join([*lines, f"{'verdict':10}{outcome}"])
+
+
+def _rows(answer: object) -> list[Mapping[str, object]]:
+    return [row for row in answer if isinstance(row, Mapping)] if isinstance(answer, list) else []
+
+
+def _cell(key: str, value: object) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int() | float() if key.endswith("_at"):
+            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        case list():
+            return ", ".join(str(item) for item in value) or "-"
+        case _:
+            # A peer's text must not move the cursor of a terminal.
+            return "".join(character if character.isprintable() else "?" for character in str(value))
+
+
+def _time(at: object) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3] if isinstance(at, int | float) else "-" * 12

@@ -1,0 +1,141 @@
+"""A small user agent core (RFC 3261 section 8): what both the provider and the phone stand on.
+
+What lives here: the join of one listener's transport and transactions, and the way of a request to the conversation
+(a dialog) or the service (a method) that it is for. What does not: what a service does (`registrar`, `incoming`),
+calls (`session`).
+
+    bytes -> transport -> transactions -> UserAgent -+-> conversation (its dialog is known)
+                                                     `-> service (no To tag)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from secrets import token_hex
+from typing import Protocol, TypeAlias
+
+from prometheus_client import CollectorRegistry
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from gateway.config.model import Listener
+from gateway.demo.reactors import Reactor
+from gateway.dialog.dialog import Dialog, DialogKey, key_of
+from gateway.observe.metrics import Metrics
+from gateway.sip.message import Request, Response
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
+from gateway.transport.layer import TransportLayer
+
+log = Logger()
+
+Service: TypeAlias = Callable[[ServerTransaction, Request], None]
+
+
+class Conversation(Protocol):
+    """What a dialog belongs to."""
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """A request inside the dialog."""
+
+    def receive_ack(self, ack: Request) -> None:
+        """The ACK of a 2xx."""
+
+
+class UserAgent:
+    """The core over one transport layer."""
+
+    def __init__(self, transport: TransportLayer, transactions: TransactionLayer) -> None:
+        self.transport = transport
+        self.transactions = transactions
+        self.services: dict[str, Service] = {"OPTIONS": self._receive_options}
+        self._conversations: dict[DialogKey, Conversation] = {}
+        self._cancellations: dict[ServerTransaction, Callable[[], None]] = {}
+        transport.receiver = transactions.receive
+        transactions.core = self
+
+    @classmethod
+    def over(cls, reactor: Reactor, listener: Listener) -> UserAgent:
+        """A user agent with one listener."""
+        transport = TransportLayer(reactor.transport, (listener,), Metrics(CollectorRegistry()))
+        return cls(transport, TransactionLayer(reactor.clock))
+
+    def start(self) -> Deferred[None]:
+        """Listen. Fails with the one line that says which port is taken."""
+        return self.transport.start()
+
+    def stop(self) -> Deferred[None]:
+        """Stop listening and drop every transaction."""
+        self.transactions.stop()
+        return self.transport.stop()
+
+    def add(self, dialog: Dialog, conversation: Conversation) -> None:
+        """Send the requests of this dialog to the conversation."""
+        self._conversations[dialog.key] = conversation
+
+    def remove(self, dialog: Dialog) -> None:
+        """The dialog is over."""
+        self._conversations.pop(dialog.key, None)
+
+    def until_answered(self, transaction: ServerTransaction, cancelled: Callable[[], None]) -> Callable[[], None]:
+        """Call `cancelled` when this INVITE is cancelled; returns what ends that."""
+        self._cancellations[transaction] = cancelled
+        return lambda: self._cancellations.pop(transaction, None) and None
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """A new request: for a dialog when its To has a tag (RFC 3261 section 12.2.2), else for a service."""
+        if request.to.tag is None:
+            self._serve(transaction, request)
+            return
+        conversation = self._conversations.get(key_of(request))
+        if conversation is None:
+            transaction.respond(request.response(481))
+        else:
+            conversation.receive_request(transaction, request)
+
+    def receive_ack(self, request: Request, flow: Flow) -> None:
+        """The ACK of a 2xx; one that belongs nowhere is dropped."""
+        conversation = self._conversations.get(key_of(request))
+        if conversation is None:
+            log.debug("ACK for no dialog from {source}", source=flow.remote)
+        else:
+            conversation.receive_ack(request)
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The transaction layer has answered the CANCEL; the INVITE ends with 487 unless it has its answer already."""
+        cancelled = self._cancellations.pop(transaction, None)
+        if cancelled is None:
+            log.debug("CANCEL of an answered INVITE, call {call_id}", call_id=cancel.call_id)
+        else:
+            cancelled()
+
+    def receive_stray_response(self, response: Response, flow: Flow) -> None:
+        """A response without a transaction is dropped (RFC 3261 section 17.1)."""
+        log.debug("stray {status} from {source}", status=response.status, source=flow.remote)
+
+    def _serve(self, transaction: ServerTransaction, request: Request) -> None:
+        service = self.services.get(request.method)
+        if service is not None:
+            service(transaction, request)
+            return
+        response = request.response(405, to_tag=token_hex(6))
+        response.headers.set("Allow", self.allowed)
+        transaction.respond(response)
+
+    def _receive_options(self, transaction: ServerTransaction, request: Request) -> None:
+        response = request.response(200, to_tag=token_hex(6))
+        response.headers.set("Allow", self.allowed)
+        response.headers.set("Accept", "application/sdp")
+        transaction.respond(response)
+
+    @property
+    def allowed(self) -> str:
+        """The value of Allow."""
+        return ", ".join(sorted({"ACK", "BYE", "CANCEL", *self.services}))
+
+
+def contact(user: str, flow: Flow) -> str:
+    """A Contact that leads back to the listener of this flow."""
+    transport = f";transport={flow.transport}" if flow.is_reliable else ""
+    return f"<sip:{user}@{flow.advertised}{transport}>"

@@ -1,0 +1,146 @@
+"""The session timer of one leg (RFC 4028): a call whose peer has vanished ends, and one that lives is kept.
+
+Each leg agrees with its own peer; nothing of it crosses. A refresh of ours is an UPDATE without SDP where the peer
+takes UPDATE, else a re-INVITE with the SDP that it was given last, whose answer changes nothing. The rules and the
+timer itself are ``dialog.refresh``'s.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from twisted.logger import Logger
+
+from gateway.dialog.session_timer import (
+    OPTION_TAG,
+    Agreement,
+    Headers,
+    Preferences,
+    SessionTimer,
+    accept_answer,
+    accept_offer,
+    offer,
+)
+from gateway.sip.message import Request, Response
+from gateway.transaction.users import TransactionFailure
+
+if TYPE_CHECKING:
+    from gateway.b2bua.legs.leg import Leg
+
+log = Logger()
+
+_PREFERENCES: Final = Preferences()
+
+METHODS: Final = ("INVITE", "UPDATE")
+"""The methods that agree on a session interval."""
+
+
+class LegSession:
+    """What one leg has agreed on about how long its session lasts."""
+
+    def __init__(self) -> None:
+        self.preferences = _PREFERENCES
+        self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
+        self._takes_update = False
+        self._sdp = b""
+        self._promised: tuple[Agreement | None, Headers] = (None, ())
+
+    @property
+    def takes_update(self) -> bool:
+        """Whether the peer has said that it takes UPDATE (RFC 3311 section 5.1)."""
+        return self._takes_update
+
+    def request_leaves(self, request: Request) -> None:
+        """Add what we would like to an INVITE or UPDATE of ours."""
+        if request.method not in METHODS:
+            return
+        self._remember(request.body)
+        supported = [*request.headers.values("Supported"), OPTION_TAG]
+        request.headers.set("Supported", ", ".join(supported))
+        for name, value in offer(self.preferences, self._agreement):
+            request.headers.set(name, value)
+
+    def response_came(self, leg: Leg, response: Response) -> None:
+        """A 2xx to an INVITE or UPDATE of ours says what is agreed."""
+        self._note_abilities(response)
+        if 200 <= response.status < 300 and response.cseq.method in METHODS and not leg.ended:
+            self._agree(leg, accept_answer(response))
+
+    def request_came(self, request: Request) -> None:
+        """Look at the peer's INVITE or UPDATE; raises Refused 422 and MalformedMessage."""
+        self._note_abilities(request)
+        if request.method in METHODS:
+            self._promised = accept_offer(self.preferences, request, self._agreement)
+
+    def response_leaves(self, leg: Leg, response: Response) -> None:
+        """Add what we agree to to a 2xx of ours, and let the time begin."""
+        if response.cseq.method not in METHODS or not 200 <= response.status < 300:
+            return
+        self._remember(response.body)
+        agreement, headers = self._promised
+        response.headers.add_all(headers)
+        self._agree(leg, agreement)
+
+    def stop(self) -> None:
+        """The session does not expire, or has ended."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer = None
+
+    @property
+    def _agreement(self) -> Agreement | None:
+        return None if self._timer is None else self._timer.agreement
+
+    def _agree(self, leg: Leg, agreement: Agreement | None) -> None:
+        if agreement is None:
+            self.stop()
+            return
+        if self._timer is None:
+            self._timer = SessionTimer(
+                leg.clock, lambda: self._refresh(leg), lambda: leg.break_off("the session expired")
+            )
+        self._timer.agree(agreement)
+
+    def _refresh(self, leg: Leg) -> None:
+        if leg.ended or leg.pending_invite:
+            return  # the INVITE under way refreshes too
+        if self._takes_update:
+            leg.send(leg.make_request("UPDATE"), _Refresh(leg))
+        elif self._sdp:
+            leg.pending_invite = True
+            leg.send(leg.make_request("INVITE", (("Content-Type", "application/sdp"),), self._sdp), _Refresh(leg))
+
+    def _note_abilities(self, message: Request | Response) -> None:
+        if "Allow" in message.headers:
+            self._takes_update = "UPDATE" in message.headers.values("Allow")
+
+    def _remember(self, sdp: bytes) -> None:
+        if sdp:
+            self._sdp = sdp
+
+
+class _Refresh:
+    """Waits for the answer to a refresh. Only a dialog that the peer does not know ends the call; anything else leaves
+    it to the timer (RFC 4028 section 10)."""
+
+    def __init__(self, leg: Leg) -> None:
+        self._leg = leg
+
+    def receive_response(self, response: Response) -> None:
+        """A 2xx to a re-INVITE is acknowledged, each time that it comes."""
+        leg = self._leg
+        leg.note_received(response)
+        if response.status < 200:
+            return
+        is_invite = response.cseq.method == "INVITE"
+        if is_invite:
+            leg.pending_invite = False
+        if response.status < 300 and is_invite and not leg.acknowledge_again(response.cseq.number):
+            leg.acknowledge(response.cseq.number)
+        if response.status in (408, 481):
+            leg.break_off(f"{response.status} to a session refresh")
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No answer at all: the peer is gone."""
+        self._leg.pending_invite = False
+        self._leg.break_off("no answer to a session refresh")

@@ -1,0 +1,1 @@
+"""Every message's first look: read, screened, sorted."""

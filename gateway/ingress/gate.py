@@ -1,0 +1,50 @@
+"""Pings: OPTIONS for the gateway itself, answered without a transaction (RFC 3261 sections 11.2 and 8.2.7).
+
+    transport -> gate -> receive -+- a ping -> 200
+                                  +- all else -> transactions
+
+Phones and trunks ask every half minute whether the gateway is there, which makes pings the most frequent message of a
+quiet site. The answer is the same for each copy of one and changes nothing, so there is nothing that a transaction
+would be for: section 8.2.7 lets such a server "process each message independently". What needs a word of judgement (a
+dialog, a Require, no hops left) is left to the core, which refuses it or answers as this does.
+"""
+
+from collections.abc import Callable
+
+from gateway.b2bua.across.headers import SOFTWARE
+from gateway.config.model import Side
+from gateway.ingress.core import CAPABILITIES
+from gateway.observe.metrics import Metrics
+from gateway.sip.headers import Headers
+from gateway.sip.message import Message, Request
+from gateway.transaction.matching import stateless_tag
+from gateway.transport.flow import Flow
+
+_ANSWER = Headers((*CAPABILITIES, ("Server", SOFTWARE)))
+
+
+class Pings:
+    """Stands before the transactions. ``receive`` is whom all other messages are for."""
+
+    def __init__(self, receive: Callable[[Message, Flow], None], metrics: Metrics) -> None:
+        self._receive = receive
+        self._received = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """A message that was let in, its mandatory headers read. Raises nothing of its own."""
+        if isinstance(message, Request) and message.method == "OPTIONS" and _is_ping(message):
+            self._received[flow.side].inc()
+            answer = message.response(200, None, stateless_tag(message))
+            answer.headers.add_all(_ANSWER)
+            flow.send(answer.to_bytes())
+        else:
+            self._receive(message, flow)
+
+
+def _is_ping(request: Request) -> bool:
+    return (
+        request.to.tag is None
+        and request.request_uri.user is None
+        and request.max_forwards != 0
+        and "require" not in request.headers
+    )

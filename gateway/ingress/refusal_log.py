@@ -1,0 +1,52 @@
+"""Tells the log of requests that the gateway itself refuses, so that whoever wonders about a 403 finds out why.
+
+Not here: what policy refuses (the call's record says why), what the provider refuses (its own answer). Nobody can
+fill a disk with it: each source gets a few lines, then one every few seconds, which says how many were left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.logger import Logger
+
+from gateway.base.rate import Rate, RateLimit
+from gateway.observe.redaction import redacted
+from gateway.sip.message import Request
+from gateway.transport.flow import Flow
+
+log = Logger()
+
+LINES: Final = Rate(per_second=0.2, burst=10)
+"""For each source."""
+LONGEST_URI: Final = 100
+ORDINARY: Final = frozenset({401, 407, 423, 481})
+"""Statuses that belong to the ordinary course of things: challenges, an interval too brief, a BYE that comes late."""
+
+
+class Refusals:
+    """Writes a line for a refused request, unless its source had enough of them."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._limit = RateLimit(LINES, capacity=1000)
+        self._left_out = 0
+
+    def tell(self, request: Request, flow: Flow, status: int, reason: str) -> None:
+        """A request that came over `flow` is answered `status` by us."""
+        if status in ORDINARY:
+            return
+        if not self._limit.allows(flow.remote.host, self._seconds()):
+            self._left_out += 1
+            return
+        left_out, self._left_out = self._left_out, 0
+        log.info(
+            "{method} {uri} from {source} is refused: {status} {reason}{more}",
+            method=request.method[:20],
+            uri=redacted(request.uri)[:LONGEST_URI],  # a password that is cut off is not recognised any more
+            source=flow.remote,
+            status=status,
+            reason=reason,
+            more=f" (and {left_out} others, not told)" if left_out else "",
+        )

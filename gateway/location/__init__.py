@@ -1,1 +1,0 @@
-"""Where phones are: the bindings that registrations made, in memory and kept across restarts."""

@@ -1,0 +1,92 @@
+"""The NG dictionaries that make a relay do what the gateway promises, for rtpengine 10.5 and for our workers alike.
+
+What they ask for: our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and
+on the RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows
+are ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual` and
+`takes-clear` are our workers'.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.config.model import Side
+from gateway.media.relay import JSON, Encryption, Terms
+
+OTHER_SUITES: Final = (
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
+    "F8_128_HMAC_SHA1_80",
+    "F8_128_HMAC_SHA1_32",
+    "NULL_HMAC_SHA1_80",
+    "NULL_HMAC_SHA1_32",
+)
+"""What rtpengine offers beyond ours, two of them without any encryption."""
+OUR_SUITES: Final = (
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+)
+
+_PROFILES: Final = {
+    Encryption.NONE: "RTP/AVP",
+    Encryption.SAVP: "RTP/SAVP",
+    Encryption.OSRTP: "RTP/AVP",
+    Encryption.DUAL: "RTP/SAVP",
+}
+
+
+def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, terms: Terms) -> dict[str, JSON]:
+    """The `offer` command."""
+    suites = [suite for suite in terms.suites if suite in OUR_SUITES]
+    fields = _common("offer", call, from_tag, to_tag, sdp)
+    fields["transport-protocol"] = _PROFILES[terms.encryption]
+    fields["SDES"] = [f"no-{suite}" for suite in _refused(terms, suites)]
+    fields["direction"] = [str(_opposite(terms.side)), str(terms.side)]
+    if terms.encryption is not Encryption.NONE:
+        fields["suites"] = list(suites)
+        fields["takes-clear"] = terms.takes_clear
+    if terms.encryption is Encryption.OSRTP:
+        fields["OSRTP"] = ["offer"]
+    if terms.encryption is Encryption.DUAL:
+        fields["dual"] = True
+    return fields
+
+
+def answer(call: str, from_tag: str, to_tag: str, sdp: bytes) -> dict[str, JSON]:
+    """The `answer` command: from the answerer (`to_tag`) to the offerer (`from_tag`)."""
+    return _common("answer", call, from_tag, to_tag, sdp)
+
+
+def delete(call: str) -> dict[str, JSON]:
+    """The `delete` command: the whole call, at once."""
+    return {"command": "delete", "call-id": call, "delete-delay": 0}
+
+
+def _common(command: str, call: str, from_tag: str, to_tag: str | None, sdp: bytes) -> dict[str, JSON]:
+    fields: dict[str, JSON] = {
+        "command": command,
+        "call-id": call,
+        "from-tag": from_tag,
+        "sdp": sdp.decode("utf-8", "surrogateescape"),
+        "replace": ["origin", "session-connection"],
+        "ICE": "remove",
+        "DTLS": "off",
+        "rtcp-mux": ["demux", "accept"],
+    }
+    if to_tag is not None:
+        fields["to-tag"] = to_tag
+    return fields
+
+
+def _refused(terms: Terms, suites: list[str]) -> tuple[str, ...]:
+    if terms.encryption is Encryption.NONE:
+        return OTHER_SUITES
+    return OTHER_SUITES + tuple(suite for suite in OUR_SUITES if suite not in suites)
+
+
+def _opposite(side: Side) -> Side:
+    return Side.PHONES if side is Side.PROVIDER else Side.PROVIDER

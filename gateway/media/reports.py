@@ -1,0 +1,132 @@
+"""The quality of an ended call's streams, from a relay's last word on them into the metrics.
+
+A worker's reply to `delete` is the call's report: one observation a direction is added for each call, none for a
+packet. An rtpengine's report is brought into the same form. It knows of quality what the parties' RTCP told it, by
+SSRC; of a call without RTCP, nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from gateway.config.model import Side
+from gateway.media.relay import JSON
+from gateway.observe.metrics import Metrics
+
+_DIRECTIONS: Final[dict[JSON, str]] = {Side.PHONES.value: "to_provider", Side.PROVIDER.value: "to_phone"}
+"""By the side that a stream was received from."""
+
+
+@attrs.frozen
+class StreamQuality:
+    """One direction of one stream. None for what is not known."""
+
+    direction: str
+    score: float | None
+    """Mean opinion score, 1 to 5."""
+    loss: float | None
+    """A share of what was sent, 0 to 1."""
+    jitter: float | None
+    """Seconds."""
+    round_trip: float | None
+    """Seconds, between the relay and the party that sent the stream."""
+    is_one_way: bool
+
+
+@attrs.frozen
+class PartySides:
+    """Which side of the gateway the parties of a call are on: an rtpengine does not know."""
+
+    tag: str
+    """Of the first offerer."""
+    offerer: JSON
+    answerer: JSON
+
+    @classmethod
+    def of_offer(cls, asked: dict[str, JSON]) -> PartySides:
+        """By the `offer` command's own words."""
+        sides = _values(asked, "direction") or [None, None]
+        return cls(str(asked["from-tag"]), sides[0], sides[1])
+
+
+def from_rtpengine(report: dict[str, JSON], sides: PartySides) -> dict[str, JSON]:
+    """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`."""
+    known, parties = report.get("SSRC"), report.get("tags")
+    for tag, party in parties.items() if isinstance(parties, dict) else ():
+        if not isinstance(party, dict):
+            continue
+        party["side"] = sides.offerer if tag == sides.tag else sides.answerer
+        for media in _values(party, "medias"):
+            for stream in _values(media, "streams")[:1]:
+                if isinstance(stream, dict):
+                    stream.update(_reported(_value(known, str(stream.get("SSRC")))))
+    return report
+
+
+def _reported(source: JSON) -> dict[str, JSON]:
+    """What was reported of an SSRC: rtpengine counts MOS in tenths, loss in hundredths, round trips in microseconds."""
+    average = _value(source, "average MOS")
+    return {
+        "MOS": _number(average, "MOS", 10),
+        "loss": _number(average, "packet loss", 100),
+        "jitter": _number(average, "jitter"),
+        "round trip": _number(average, "round-trip time leg", 1_000),
+    }
+
+
+def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
+    """Of every audio stream on which something came, or should have."""
+    for party in _values(report, "tags"):
+        direction = _DIRECTIONS.get(_value(party, "side"))
+        for media in _values(party, "medias"):
+            streams = _values(media, "streams")
+            if direction is not None and _value(media, "type") == "audio" and streams and _tells(streams[0]):
+                yield _quality(direction, streams[0])
+
+
+def observe(report: JSON, metrics: Metrics) -> None:
+    """Add an ended call's report to the metrics."""
+    for quality in stream_qualities(report):
+        if quality.is_one_way:
+            metrics.one_way_audio.labels(quality.direction).inc()
+        for histogram, value in (
+            (metrics.media_score, quality.score),
+            (metrics.media_loss, quality.loss),
+            (metrics.media_jitter, quality.jitter),
+            (metrics.media_round_trip, quality.round_trip),
+        ):
+            if value is not None:
+                histogram.labels(quality.direction).observe(value)
+
+
+def _tells(stream: JSON) -> bool:
+    return _value(stream, "MOS") is not None or _value(stream, "one way") is True
+
+
+def _quality(direction: str, stream: JSON) -> StreamQuality:
+    return StreamQuality(
+        direction,
+        score=_number(stream, "MOS"),
+        loss=_number(stream, "loss"),
+        jitter=_number(stream, "jitter", 1_000),
+        round_trip=_number(stream, "round trip", 1_000),
+        is_one_way=_value(stream, "one way") is True,
+    )
+
+
+def _value(of: JSON, key: str) -> JSON:
+    return of.get(key) if isinstance(of, dict) else None
+
+
+def _values(of: JSON, key: str) -> list[JSON]:
+    """The items of a list or dictionary within a dictionary."""
+    found = _value(of, key)
+    return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+
+
+def _number(of: JSON, key: str, units: int = 1) -> float | None:
+    found = _value(of, key)
+    return found / units if isinstance(found, int | float) and not isinstance(found, bool) else None

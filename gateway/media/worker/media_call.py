@@ -1,0 +1,308 @@
+"""A call's media: two parties, the streams between them, and the SDP each is shown (RFC 3264, RFC 4568).
+
+    party 0 --its SDP--> offer()  --rewritten--> party 1        what the offerer said is kept with each stream
+    party 0 <-rewritten- answer() <---its SDP--- party 1        and takes effect, with the answer, now
+
+Every party has its own list of m-lines, because they may differ: an offer of RTP/SAVP and RTP/AVP for the same stream
+takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
+
+Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
+the latest answer wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
+
+import attrs
+
+from gateway.media.worker import rewriting
+from gateway.media.worker.parties import Line, Party, Stream
+from gateway.media.worker.remote import Remote
+from gateway.media.worker.rewriting import Secured, Security
+from gateway.media.worker.streams.endpoint import Plant
+from gateway.sdp.crypto import SUITES, CryptoAttribute
+from gateway.sdp.description import Description, Media
+from gateway.sdp.negotiation import accepted, choose, crypto_lines
+
+Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
+"""The party's and ours toward it."""
+SUITE_NAMES: Final = tuple(suite.name for suite in SUITES)
+MAXIMUM_TAGS: Final = 64
+"""Forks of one call."""
+
+
+class Refusal(Exception):
+    """What was asked cannot be done; the reason goes back to who asked."""
+
+
+@attrs.frozen
+class OfferTerms:
+    """How an offer is to be written. `security` None: as it came in."""
+
+    security: Security | None = None
+    is_dual: bool = False
+    suites: tuple[str, ...] = SUITE_NAMES
+    takes_clear: bool = False
+    """Whether an answer without keys may stand where keys were offered."""
+
+
+class Call:
+    """The media of one call.
+
+    `offer` and `answer` raise Refusal, NoPorts or MalformedDescription, and then change nothing that carries media.
+    """
+
+    def __init__(self, plant: Plant, random: Callable[[int], bytes], sides: tuple[str, str] = ("", "")) -> None:
+        """`sides` names the interfaces of the two parties, the first offerer's first."""
+        self._plant = plant
+        self._random = random
+        self.created = self.signalled = plant.clock.now
+        self.tags: dict[str, int] = {}
+        self.parties = tuple(
+            Party(side, int.from_bytes(random(7), "big"), plant.interfaces.named(name), name)
+            for side, name in enumerate(sides)
+        )
+        self.streams: list[Stream] = []
+        self.is_answered = False
+        self.counted: dict[str, int] = {}
+        """What the worker's statistics have of its packets."""
+        self._offerer: int | None = None
+        self._takes_clear = False
+
+    def side_of(self, tag: str, other: str | None) -> int:
+        """The party that `tag` names, opposite to `other`'s; a new tag is remembered."""
+        side = self.tags.get(tag)
+        if side is None:
+            side = 1 - self.tags[other] if other in self.tags else int(bool(self.tags))
+            if len(self.tags) >= MAXIMUM_TAGS:
+                raise Refusal("Too many tags in one call")
+            self.tags[tag] = side
+        return side
+
+    def offer(self, side: int, description: Description, terms: OfferTerms) -> bytes:
+        """The offer of party `side`, written for the other one."""
+        before, other = len(self.streams), self.parties[1 - side]
+        kept = [stream.offered for stream in self.streams], list(other.lines)
+        try:
+            lines = self._read_offer(self.parties[side], description)
+            result = self._write_offer(other, description, lines, terms)
+        except Exception:
+            for stream in self.streams[before:]:
+                stream.close()
+            del self.streams[before:]
+            for stream, offered in zip(self.streams, kept[0], strict=True):
+                stream.offered = offered
+            other.lines = kept[1]
+            raise
+        self.parties[side].lines, self._offerer, self._takes_clear = lines, side, terms.takes_clear
+        return result
+
+    def answer(self, side: int, description: Description) -> bytes:
+        """The answer of party `side` to the latest offer, written for the offerer."""
+        if self._offerer != 1 - side:
+            raise Refusal("There is no offer to answer")
+        taken = self._read_answer(self.parties[side], description)
+        offerer = self.parties[1 - side]
+        for stream in self.streams:
+            if stream in taken and stream.offered is not None:
+                stream.apply(1 - side, stream.offered)
+                stream.apply(side, taken[stream][1])
+                stream.open()
+            else:
+                stream.shut()
+        self.is_answered = True
+        return self._finish(offerer, description, [self._write_answer(offerer, line, taken) for line in offerer.lines])
+
+    def close(self) -> None:
+        """End every stream and give the ports back."""
+        for stream in self.streams:
+            stream.close()
+        self.streams = []
+
+    def heard(self, now: float) -> float:
+        """When anything good arrived last, in the clock's seconds, as exactly as this is called often."""
+        latest = self.created
+        for stream in self.streams:
+            for leg in stream.legs:
+                counters = leg.counters
+                counters.notice(now)
+                latest = max(latest, counters.heard)
+        return latest
+
+    def mend(self) -> None:
+        """Called now and then."""
+        for stream in self.streams:
+            for leg in stream.legs:
+                if leg.rebuild.is_armed:
+                    leg.mend()
+
+    def is_held(self) -> bool:
+        """Whether no stream flows both ways by what the parties said: silence is no wonder then."""
+        return not any(all(leg.remote.flows for leg in stream.legs) for stream in self.streams)
+
+    def _read_offer(self, offerer: Party, description: Description) -> list[Line]:
+        alternates = _alternates(description.media)
+        for stream in self.streams:
+            stream.offered = None
+        lines = [
+            self._offered_line(offerer, description, index, index in alternates)
+            for index in range(len(description.media))
+        ]
+        if any(media.port for media in description.media) and not any(stream.offered for stream in self.streams):
+            raise Refusal("No m-line of the offer can be relayed")
+        return lines
+
+    def _offered_line(self, offerer: Party, description: Description, index: int, is_alternate: bool) -> Line:
+        media = description.media[index]
+        keys = crypto_lines(media)
+        security = rewriting.security_of(media, keys)
+        stream = offerer.lines[index].stream if index < len(offerer.lines) else None
+        if media.port and not is_alternate and security is not Security.UNUSABLE:
+            if stream is None:
+                stream = Stream(self._plant, self.parties)
+                self.streams.append(stream)
+            theirs = choose(keys, SUITE_NAMES)
+            stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
+        return Line(stream, security, media.kind, media.protocol, media.formats)
+
+    def _write_offer(self, other: Party, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
+        known = {line.stream for line in other.lines}
+        for line in lines:
+            if line.stream is not None and line.stream not in known:
+                other.lines += self._new_lines(line, terms)
+        medias = {
+            line.stream: media for line, media in zip(lines, source.media, strict=True) if line.stream is not None
+        }
+        written = []
+        for line in other.lines:
+            if line.stream is None or line.stream.offered is None:
+                written.append(rewriting.refused(line.kind, line.protocol, line.formats))
+            else:
+                written.append(self._offer_line(other, line, line.stream, medias[line.stream], terms))
+        return self._finish(other, source, written)
+
+    def _new_lines(self, line: Line, terms: OfferTerms) -> list[Line]:
+        forms = [Security.SAVP, Security.PLAIN] if terms.is_dual and line.security is not Security.OTHER else [None]
+        return [Line(line.stream, form or line.security, line.kind, "", []) for form in forms]
+
+    def _offer_line(self, other: Party, line: Line, stream: Stream, source: Media, terms: OfferTerms) -> Media:
+        is_dual = sum(one.stream is stream for one in other.lines) > 1
+        if not is_dual and not terms.is_dual and line.security is not Security.OTHER:
+            line.security = terms.security or line.security
+        line.keys = ()
+        if line.security in (Security.SAVP, Security.OSRTP):
+            line.keys = tuple(
+                CryptoAttribute(tag, suite, self._key(stream, other, suite))
+                for tag, suite in enumerate(terms.suites, 1)
+            )
+        secured, port = Secured(line.security, line.keys), stream.legs[other.side].pair.port
+        media = rewriting.media_for(source, port, secured, former=line.protocol)
+        line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
+        return media
+
+    def _read_answer(self, answerer: Party, description: Description) -> dict[Stream, tuple[Media, Remote]]:
+        taken: dict[Stream, tuple[Media, Remote]] = {}
+        for line, media in zip(answerer.lines, description.media, strict=False):
+            if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
+                continue
+            is_clear = self._takes_clear and _is_without_keys(line, media)
+            ours, theirs = (None, None) if is_clear else _agreed(line, media) or (None, None)
+            taken[line.stream] = media, self._remote(answerer, description, media, (theirs, ours))
+        for line, media in zip(answerer.lines, description.media, strict=False):
+            # Of two lines for one stream the peer chose; the other stays refused (RFC 3264 section 8.2).
+            if line.stream in taken and taken[line.stream][0] is not media:
+                line.stream = None
+        return taken
+
+    def _write_answer(self, offerer: Party, line: Line, taken: dict[Stream, tuple[Media, Remote]]) -> Media:
+        stream = line.stream
+        if stream is None or stream not in taken or stream.offered is None:
+            return rewriting.refused(line.kind, line.protocol, line.formats)
+        offered = stream.offered
+        keys = (offered.ours,) if offered.ours is not None else ()
+        port = stream.legs[offerer.side].pair.port
+        media = rewriting.media_for(taken[stream][0], port, Secured(line.security, keys), line.protocol)
+        if offered.is_multiplexed:
+            rewriting.multiplex(media)
+        return media
+
+    def _finish(self, party: Party, source: Description, written: list[Media]) -> bytes:
+        """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
+
+        address = party.interface.advertised
+        result = rewriting.session_for(source, address)
+        result.media = written
+        rewriting.hold_addresses(source, result, party.interface.family)
+
+        def text(version: int) -> bytes:
+            result.origin = rewriting.origin_for(party.session_id, version, address)
+            return result.to_bytes()
+
+        if not party.written or text(party.version) != party.written:
+            party.version += 1
+            party.written = text(party.version)
+        return party.written
+
+    def _reply(self, stream: Stream, party: Party, theirs: CryptoAttribute | None) -> CryptoAttribute | None:
+        """Our line in the answer to `theirs`: its tag and suite, as they were spelled, and our key."""
+        if theirs is None:
+            return None
+        key = self._key(stream, party, theirs.suite)
+        return CryptoAttribute(theirs.tag, theirs.suite, key, spelling=theirs.spelling)
+
+    def _key(self, stream: Stream, party: Party, suite: str) -> bytes:
+        return stream.key(party.side, suite, self._random)
+
+    def _remote(self, party: Party, description: Description, media: Media, keys: Keys) -> Remote:
+        address, control = rewriting.addresses(description, media, party.interface.family)
+        is_multiplexed = media.is_rtp and rewriting.accepts_multiplexing(media)
+        return Remote(
+            address,
+            address if is_multiplexed else control,
+            direction=media.direction,
+            is_held=rewriting.is_unspecified(description.connection_of(media)),
+            is_multiplexed=is_multiplexed,
+            is_rtp=media.is_rtp,
+            codec=rewriting.codec_of(media),
+            theirs=keys[0],
+            ours=keys[1],
+        )
+
+
+def _alternates(medias: Sequence[Media]) -> set[int]:
+    """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
+    found: set[int] = set()
+    for index in range(len(medias) - 1):
+        one, other = medias[index], medias[index + 1]
+        if index in found or one.kind != other.kind or not (one.port and other.port):
+            continue
+        for here, there, place in ((one, other, index + 1), (other, one, index)):
+            if (
+                rewriting.security_of(here, crypto_lines(here)) is Security.SAVP
+                and not there.is_secure
+                and there.is_rtp
+            ):
+                found.add(place)
+    return found
+
+
+def _is_without_keys(line: Line, media: Media) -> bool:
+    """Whether keys were offered and the answer is RTP without any: RTP/AVP, or a profile that promises what is not."""
+    return bool(line.keys) and media.is_rtp and not media.has_attribute("crypto")
+
+
+def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:
+    """(our key, the peer's) of an answered line; None for plain RTP. Refusal when the answer does not fit the offer."""
+    if line.security is Security.OTHER:
+        return None
+    if not media.is_rtp or media.is_secure is not (line.security is Security.SAVP):
+        raise Refusal("The answer's profile does not mirror the offer's")
+    keys = crypto_lines(media)
+    if line.security is Security.PLAIN or (line.security is Security.OSRTP and not media.has_attribute("crypto")):
+        return None
+    pair = accepted(line.keys, keys)
+    if pair is None:
+        raise Refusal("The answer has no a=crypto that fits the offer's")
+    return pair

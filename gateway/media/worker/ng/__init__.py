@@ -1,0 +1,1 @@
+"""NG commands, taken and answered."""

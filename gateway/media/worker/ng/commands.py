@@ -1,0 +1,273 @@
+"""The NG commands (a subset of rtpengine's): dictionaries in, dictionaries out.
+
+offer, answer, delete, query, ping, list, statistics; whatever else is refused. Calls live here, by call-id. Unknown
+keys are ignored, as rtpengine does. Not here: sockets, cookies and JSON (control.py), SDP (session.py).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Final, TypeAlias
+
+import attrs
+
+from gateway.media.worker.media_call import SUITE_NAMES, Call, OfferTerms, Refusal
+from gateway.media.worker.ng.report import call_report, count_packets, interface_report
+from gateway.media.worker.ports import NoPorts
+from gateway.media.worker.rewriting import Security
+from gateway.media.worker.streams.endpoint import Plant
+from gateway.sdp.crypto import suite_named
+from gateway.sdp.description import Description, MalformedDescription
+
+Fields: TypeAlias = Mapping[str, object]
+Result: TypeAlias = dict[str, object]
+
+MAXIMUM_NAME: Final = 1_024
+"""Characters of a call-id or tag."""
+DEFAULT_LIST: Final = 32
+REMEMBERED_REPORTS: Final = 1_000
+"""Of calls whose media timed out; the oldest are forgotten."""
+CALLS_A_JOB: Final = 4
+"""Looked at in one go, for time-outs."""
+ORPHAN_OFFER_SECONDS: Final = 0.001
+"""Nobody is there to answer it."""
+HELD_FACTOR: Final = 60
+"""A call on hold may be silent for so many times the media time-out."""
+
+
+@attrs.frozen
+class Limits:
+    """When a worker gives up on calls. Seconds; 0 for never."""
+
+    media_timeout: float = 60.0
+    """An answered call on which nothing arrives from anybody."""
+    offer_timeout: float = 3_600.0
+    """A call that is offered and never answered."""
+
+
+class Commands:
+    """The calls of one worker, and what NG may do with them."""
+
+    def __init__(self, plant: Plant, limits: Limits, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._plant = plant
+        self._limits = limits
+        self._random = random
+        self.calls: dict[str, Call] = {}
+        self._timed_out: dict[str, Result] = {}
+        """The last words on calls that ended here, until somebody deletes them."""
+        self._relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
+        """Of all calls so far."""
+        self._is_counting = False
+        self._managed = self._timeouts = self._rejected = 0
+        self._started = plant.clock.now
+        self._commands: dict[str, Callable[[Fields], Result]] = {
+            "ping": lambda _: {"result": "pong"},
+            "offer": self.offer,
+            "answer": self.answer,
+            "delete": self.delete,
+            "query": self.query,
+            "list": self.list_calls,
+            "statistics": self.statistics,
+        }
+
+    def execute(self, fields: Fields) -> Result:
+        """The reply; whatever is wrong with the command is an error in it."""
+        command = self._commands.get(str(fields.get("command")))
+        if command is None:
+            return _error("Unrecognized command")
+        try:
+            return command(fields)
+        except NoPorts:
+            self._rejected += 1
+            return _error("Ran out of ports")
+        except MalformedDescription as error:
+            return _error(f"Failed to parse SDP: {error.reason}")
+        except Refusal as error:
+            return _error(str(error))
+
+    def offer(self, fields: Fields) -> Result:
+        name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
+        description, terms, sides = _description(fields), _terms(fields), _sides(fields)
+        call = self.calls.get(name) or Call(self._plant, self._random, sides)
+        result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
+        if name not in self.calls:
+            self._timed_out.pop(name, None)
+            self.calls[name] = call
+            self._managed += 1
+        call.signalled = self._plant.clock.now
+        _name_sides(call, tag, sides)
+        return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
+
+    def answer(self, fields: Fields) -> Result:
+        call = self._call(fields)
+        offerer, answerer = _text(fields, "from-tag"), _text(fields, "to-tag")
+        if offerer not in call.tags:
+            raise Refusal("Unknown from-tag")
+        result = call.answer(call.side_of(answerer, offerer), _description(fields))
+        call.signalled = self._plant.clock.now
+        return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
+
+    def delete(self, fields: Fields) -> Result:
+        name = _text(fields, "call-id")
+        if name in self.calls:
+            return {"result": "ok", **self._end(name)}
+        ended = self._timed_out.pop(name, None)
+        if ended is not None:
+            return {"result": "ok", **ended}
+        return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+
+    def query(self, fields: Fields) -> Result:
+        return {"result": "ok", **call_report(self._call(fields), self._plant.clock.now)}
+
+    def list_calls(self, fields: Fields) -> Result:
+        """`gathers`: requests may come several in a datagram (control.py), which whoever asks cannot know."""
+        limit = fields.get("limit")
+        number = int(limit) if isinstance(limit, int | str) and str(limit).isdigit() else DEFAULT_LIST
+        return {"result": "ok", "calls": list(self.calls)[:number], "gathers": True}
+
+    def statistics(self, _fields: Fields) -> Result:
+        """Packets of calls that are up are those of when somebody asked last: to count them takes a while."""
+        if not self._is_counting:
+            self._is_counting = True
+            self._count_some(list(self.calls.values()))
+        totals = self._relayed
+        return {
+            "result": "ok",
+            "statistics": {
+                "currentstatistics": {"sessionsown": len(self.calls), "sessionstotal": len(self.calls)},
+                "totalstatistics": {
+                    "uptime": str(int(self._plant.clock.now - self._started)),
+                    "managedsessions": self._managed,
+                    "rejectedsessions": self._rejected,
+                    "timeoutsessions": self._timeouts,
+                    "relayedpackets": totals["to_phone"] + totals["to_provider"],
+                    "relayedpacketerrors": totals["errors"],
+                    "relayed": totals,
+                    "failures": self._plant.loop.failures,
+                },
+                "interfaces": [interface_report(one) for one in self._plant.interfaces],
+            },
+        }
+
+    def _count_some(self, calls: list[Call]) -> None:
+        """The last few of `calls`, and the others later."""
+        for _ in range(min(CALLS_A_JOB, len(calls))):
+            count_packets(self._relayed, calls.pop())
+        self._is_counting = bool(calls)
+        if calls:
+            self._plant.loop.later(partial(self._count_some, calls))
+
+    def expire(self, is_orphaned: bool = False) -> None:
+        """Look soon at each call: end those whose media timed out; of an orphan's, whom nobody asks any more, those
+        never answered, too."""
+        self._expire_some(list(self.calls), is_orphaned)
+
+    def _expire_some(self, names: list[str], is_orphaned: bool) -> None:
+        """The last few of `names`, and the others later: packets wait for a few microseconds at most."""
+        for _ in range(min(CALLS_A_JOB, len(names))):
+            self._expire(names.pop(), is_orphaned)
+        if names:
+            self._plant.loop.later(partial(self._expire_some, names, is_orphaned))
+
+    def _expire(self, name: str, is_orphaned: bool) -> None:
+        call, now = self.calls.get(name), self._plant.clock.now
+        if call is None:
+            return
+        heard = call.heard(now)
+        call.mend()
+        limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
+        if call.is_answered:
+            limit = self._limits.media_timeout
+        silence = now - max(heard, call.signalled)
+        if not limit or silence <= limit or (call.is_answered and call.is_held() and silence <= limit * HELD_FACTOR):
+            return
+        self._timeouts += 1
+        self._timed_out[name] = self._end(name)
+        if len(self._timed_out) > REMEMBERED_REPORTS:
+            self._timed_out.pop(next(iter(self._timed_out)))
+
+    def _end(self, name: str) -> Result:
+        call = self.calls.pop(name)
+        report = call_report(call, self._plant.clock.now)
+        count_packets(self._relayed, call)
+        call.close()
+        return report
+
+    def _call(self, fields: Fields) -> Call:
+        call = self.calls.get(_text(fields, "call-id"))
+        if call is None:
+            raise Refusal("Unknown call-id")
+        return call
+
+
+def _name_sides(call: Call, tag: str, names: tuple[str, str]) -> None:
+    """Remember which side each party is on, for the count of packets by direction. Ports stay where they are."""
+    side = call.tags[tag]
+    for party, name in ((side, names[0]), (1 - side, names[1])):
+        call.parties[party].name = name or call.parties[party].name
+
+
+def _error(reason: str) -> Result:
+    return {"result": "error", "error-reason": reason}
+
+
+def _optional(fields: Fields, key: str) -> str | None:
+    value = fields.get(key)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > MAXIMUM_NAME:
+        raise Refusal(f"Bad {key} in message")
+    return value
+
+
+def _text(fields: Fields, key: str) -> str:
+    value = _optional(fields, key)
+    if value is None:
+        raise Refusal(f"No {key} in message")
+    return value
+
+
+def _description(fields: Fields) -> Description:
+    sdp = fields.get("sdp")
+    if not isinstance(sdp, str) or not sdp:
+        raise Refusal("No SDP body in message")
+    try:
+        body = sdp.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # JSON can name surrogates that stand for no byte
+        raise Refusal("SDP body is no text") from None
+    return Description.parse(body)
+
+
+def _strings(fields: Fields, key: str) -> list[str]:
+    value = fields.get(key)
+    if isinstance(value, str):
+        return value.split()
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _sides(fields: Fields) -> tuple[str, str]:
+    """`direction`: the names of the offerer's interface and of the answerer's; empty when it says nothing."""
+    direction = _strings(fields, "direction")
+    return (direction[0], direction[1]) if len(direction) == 2 else ("", "")
+
+
+def _terms(fields: Fields) -> OfferTerms:
+    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`: ours."""
+    protocol = str(fields.get("transport-protocol") or "").upper()
+    security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
+    if protocol in ("RTP/AVP", "RTP/AVPF"):
+        security = Security.OSRTP if "offer" in _strings(fields, "OSRTP") else Security.PLAIN
+    suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
+    if not suites and security in (Security.SAVP, Security.OSRTP):
+        raise Refusal("No SRTP suite is left to offer")
+    return OfferTerms(security, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
+
+
+@lru_cache(maxsize=64)
+def _suites(wished: tuple[str, ...], flags: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the `wished` suites, or of all, that no flag `no-SUITE` refuses; best first."""
+    refused = {item.removeprefix("no-") for item in flags}
+    found = [suite.name for suite in map(suite_named, wished or SUITE_NAMES) if suite is not None]
+    return tuple(dict.fromkeys(name for name in found if name not in refused))

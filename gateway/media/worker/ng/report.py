@@ -1,0 +1,145 @@
+"""What is told about a call's media: the reply to NG's `query`, in rtpengine's form with more in it.
+
+Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `loss` (a
+share of what was sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS` (1
+to 4.4, of what the other party hears of this one), `one way` (nothing comes while the other party talks), `idle`
+(seconds since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets
+beside SRTP), `errors by cause` (of causes that occurred). What is not known is null. Keys never appear.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TypeAlias
+
+from gateway.media.worker.interfaces import Interface
+from gateway.media.worker.media_call import Call
+from gateway.media.worker.parties import Party, Stream
+from gateway.media.worker.ports import kernel_drops
+from gateway.media.worker.streams import quality
+from gateway.media.worker.streams.counters import FAILURES, failures_of
+from gateway.media.worker.streams.endpoint import Leg
+from gateway.media.worker.streams.latch import Address
+
+Report: TypeAlias = dict[str, object]
+
+
+def call_report(call: Call, now: float) -> Report:
+    """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
+    epoch = time.time() - now
+    call.heard(now)
+    counters = [leg.counters for stream in call.streams for leg in stream.legs]
+    rtp = _stats(sum(one.packets for one in counters), sum(one.bytes for one in counters), 0)
+    rtcp = _stats(sum(one.control_packets for one in counters), sum(one.control_bytes for one in counters), 0)
+    return {
+        "created": int(epoch + call.created),
+        "last signal": int(epoch + call.signalled),
+        "tags": {tag: _party(call, call.parties[side], tag, now, epoch) for tag, side in call.tags.items()},
+        "totals": {"RTP": rtp, "RTCP": rtcp},
+    }
+
+
+def interface_report(interface: Interface) -> Report:
+    """Its ports: those of interfaces at the same address are the same ports."""
+    ports = interface.ports
+    return {
+        "name": interface.name,
+        "address": ports.range.address,
+        "ports": {
+            "min": ports.range.first,
+            "max": ports.range.last,
+            "used": 2 * ports.used,
+            "silent": 2 * ports.silent,
+            "free": 2 * ports.free,
+        },
+    }
+
+
+def count_packets(totals: dict[str, int], call: Call) -> None:
+    """Add what the call relayed since it was counted last, by direction, and what failed; nothing once it has ended."""
+    if not call.streams:
+        return
+    before, call.counted = call.counted, {"to_phone": 0, "to_provider": 0, "errors": 0}
+    for stream in call.streams:
+        for party, leg in zip(call.parties, stream.legs, strict=True):
+            name = "to_phone" if party.name == "provider" else "to_provider"
+            call.counted[name] += leg.counters.packets + leg.counters.control_packets
+            call.counted["errors"] += leg.counters.failed() + _dropped(leg)
+    for name, number in call.counted.items():
+        totals[name] += number - before.get(name, 0)
+
+
+def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Report:
+    lines = {id(line.stream): line for line in party.lines if line.stream is not None}
+    medias = []
+    for index, stream in enumerate(call.streams, 1):
+        line = lines.get(id(stream))
+        medias.append(
+            {
+                "index": index,
+                "type": line.kind if line else "",
+                "protocol": line.protocol if line else "",
+                "streams": _streams(stream, party.side, now, epoch, line is not None and line.kind == "audio"),
+            }
+        )
+    return {"tag": tag, "side": party.name, "created": int(epoch + call.created), "medias": medias}
+
+
+def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
+    leg, peer = stream.legs[side], stream.legs[1 - side]
+    counters, errors = leg.counters, _errors(leg)
+    rtp: Report = {
+        "local port": leg.pair.port,
+        "endpoint": _endpoint(leg.latch.target),
+        "advertised endpoint": _endpoint(leg.remote.address),
+        "latched": leg.latch.source is not None,
+        "last packet": int(epoch + counters.heard),
+        "idle": round(now - counters.heard, 3),
+        "SSRC": counters.ssrc,
+        "lost": counters.lost,
+        **_quality(leg, peer, now, is_audio),
+        "rebuilt": leg.rebuild.count,
+        "errors by cause": errors,
+        "stats": _stats(counters.packets, counters.bytes, sum(errors.values())),
+    }
+    rtcp: Report = {
+        "local port": leg.pair.port + 1,
+        "endpoint": _endpoint(leg.control.latch.target),
+        "advertised endpoint": _endpoint(leg.remote.control),
+        "stats": _stats(counters.control_packets, counters.control_bytes, 0),
+        "in clear": counters.plain_control,
+    }
+    if leg.remote.theirs is not None:
+        rtp["crypto suite"] = rtcp["crypto suite"] = leg.remote.theirs.suite
+    return [rtp, rtcp]
+
+
+def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
+    score, round_trip = quality.score(leg, peer) if is_audio else None, leg.control.reported.round_trip
+    return {
+        "loss": round(quality.loss(leg, peer), 5),
+        "jitter": round(quality.jitter_ms(leg), 3),
+        "round trip": None if round_trip is None else round(1_000 * round_trip, 1),
+        "MOS": None if score is None else round(score, 2),
+        "one way": is_audio and quality.is_unheard(leg, peer, now),
+    }
+
+
+def _errors(leg: Leg) -> dict[str, int]:
+    counted = (*zip(FAILURES, failures_of(leg.counters), strict=True), ("kernel", _dropped(leg)))
+    return {cause.replace("_", " "): number for cause, number in counted if number}
+
+
+def _dropped(leg: Leg) -> int:
+    """Packets that the kernel dropped because a socket's buffer was full."""
+    return leg.pair.dropped() + (kernel_drops(leg.linked) if leg.linked is not None else 0)
+
+
+def _stats(packets: int, size: int, errors: int) -> Report:
+    return {"packets": packets, "bytes": size, "errors": errors}
+
+
+def _endpoint(address: Address | None) -> Report:
+    if address is None:
+        return {}
+    return {"family": "IPv6" if ":" in address[0] else "IPv4", "address": address[0], "port": address[1]}

@@ -1,0 +1,84 @@
+"""What some parties need that no standard asks for. All off unless configured, by side (phones, provider).
+
+plain control   a party whose media is SRTP may send RTCP in clear (Cisco SPA): taken from where its media comes
+                from alone, its BYE left out, counted; what the other party gets is protected as ever
+constant SSRC   a party gets one SSRC and a continuous sequence for the whole call (rtp/constant_ssrc.py); its packets
+                leave the hot path
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from gateway.rtp.constant_ssrc import SteadyStream
+from gateway.rtp.rtcp import without_goodbye
+
+if TYPE_CHECKING:
+    from gateway.media.worker.streams.endpoint import Leg
+    from gateway.media.worker.streams.latch import Address
+
+PERSISTENT_FAILURES: Final = 50
+"""A second of packets that are too old or not authentic."""
+
+
+@attrs.frozen
+class Quirks:
+    """The sides that need each."""
+
+    plain_control: frozenset[str] = frozenset()
+    constant_ssrc: frozenset[str] = frozenset()
+
+    def steady(self, side: str) -> SteadyStream | None:
+        """A stream of its own for a leg on that side, if it needs one."""
+        return SteadyStream(secrets.randbits(32)) if side in self.constant_ssrc else None
+
+
+class Rebuild:
+    """Whether a receiving session has to be made anew after a re-INVITE.
+
+    A party that begins its sequence again under the same key and SSRC is taken for a replay (RFC 3711 section 3.3.2)
+    until the session is new. That forgets which packets came before: so only when signalling has just spoken, when
+    nothing good has come since, and once for each time that it spoke.
+    """
+
+    __slots__ = ("_failures", "_packets", "count", "is_armed")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.is_armed = False
+        self._packets = self._failures = 0
+
+    def arm(self, leg: Leg) -> None:
+        """Signalling described the party again."""
+        self.is_armed = True
+        self._packets, self._failures = leg.counters.packets, _failures(leg)
+
+    def is_due(self, leg: Leg) -> bool:
+        """Asked now and then; true once."""
+        if not self.is_armed:
+            return False
+        if leg.counters.packets != self._packets:
+            self.is_armed = False
+            return False
+        if _failures(leg) - self._failures < PERSISTENT_FAILURES:
+            return False
+        self.is_armed = False
+        self.count += 1
+        return True
+
+
+def plain_control(leg: Leg, packet: bytes, source: Address | None) -> bytes | None:
+    """What of an RTCP packet that is not SRTCP may pass, if anything. `source` None: where the leg is locked to."""
+    locked = leg.latch.source
+    if leg.side not in leg.plant.quirks.plain_control or locked is None:
+        return None
+    if source is not None and source[0] != locked[0]:
+        return None
+    return without_goodbye(packet)
+
+
+def _failures(leg: Leg) -> int:
+    return leg.counters.replay + leg.counters.authentication

@@ -1,0 +1,196 @@
+"""Keeping worker processes alive: start, adopt, start again.
+
+In the manner of twisted.runner.procmon, with one difference that rules it out: its processes end with it, while a
+worker must outlive the signalling process. A worker that already answers at its socket is adopted, not started; an
+adopted one has no parent here, so its end is seen by its silence (`check`) instead of by SIGCHLD.
+
+    start --nobody at the socket--> spawned --ends--> after a delay: start        `died` tells the pool each time
+          --somebody is-----------> adopted --check finds nobody--> start
+    silent though there is a process (it hangs, it was stopped) --check--> killed, and then as above
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import gateway
+from gateway.config.model import GATHER_US, SILENCE_SECONDS
+
+FIRST_DELAY_SECONDS: Final = 0.2
+LONGEST_DELAY_SECONDS: Final = 30.0
+LONG_LIFE_SECONDS: Final = 10.0
+"""A worker that lived so long is started again at once."""
+
+log = Logger()
+
+
+@attrs.frozen
+class WorkerTerms:
+    """What a worker is started with. Ports inclusive."""
+
+    socket: Path
+    interfaces: tuple[str, ...]
+    """[NAME/]ADDRESS[!ADVERTISED] each."""
+    first_port: int
+    last_port: int
+    dscp: int = 46
+    plain_rtcp: tuple[str, ...] = ()
+    constant_ssrc: tuple[str, ...] = ()
+    """Sides that need these quirks."""
+    ng: str | None = None
+    """HOST:PORT where it answers others, too."""
+    gather_us: int = GATHER_US
+    """Microseconds; see loop.py."""
+    quarantine: float = 10.0
+    """Seconds that a port stays bound and silent after its call."""
+    media_timeout: float = float(SILENCE_SECONDS)
+    """Seconds of silence that end a call."""
+
+    def command(self) -> list[str]:
+        return [
+            sys.executable,
+            "-m",
+            "gateway.media.worker",
+            f"--socket={self.socket}",
+            *(f"--interface={interface}" for interface in self.interfaces),
+            f"--ports={self.first_port}-{self.last_port}",
+            f"--dscp={self.dscp}",
+            *(f"--plain-rtcp={side}" for side in self.plain_rtcp),
+            *(f"--constant-ssrc={side}" for side in self.constant_ssrc),
+            *([f"--ng={self.ng}"] if self.ng is not None else []),
+            f"--gather={self.gather_us}",
+            f"--quarantine={self.quarantine}",
+            f"--media-timeout={self.media_timeout}",
+        ]
+
+
+class WorkerProcess(ProcessProtocol):
+    """One worker, whoever started it. `died`, set by the owner, is called when it is found to have ended."""
+
+    def __init__(self, clock: IReactorTime, processes: IReactorProcess, terms: WorkerTerms) -> None:
+        self.died: Callable[[], None] = _nobody_cares
+        self.terms = terms
+        self._clock = clock
+        self._processes = processes
+        self._is_wanted = False
+        self._process: IProcessTransport | None = None
+        self._started = 0.0
+        self._delay = FIRST_DELAY_SECONDS
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process, as far as can be seen without asking it."""
+        return self._process is not None or is_answered(self.terms.socket)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process, when it was started from here."""
+        return self._process.pid if self._process is not None else None
+
+    def start(self) -> None:
+        """Adopt the worker that answers at the socket, else start one."""
+        self._is_wanted = True
+        self._timer = None
+        if is_answered(self.terms.socket):
+            log.info("media worker at {socket} found running", socket=str(self.terms.socket))
+            return
+        self._started = self._clock.seconds()
+        with Path(os.devnull).open("rb") as nothing:
+            self._process = self._processes.spawnProcess(
+                self, sys.executable, self.terms.command(), _environment(), childFDs={0: nothing.fileno(), 1: 2, 2: 2}
+            )
+
+    def check(self) -> None:
+        """After silence: start again when an adopted worker has gone, and end one that hangs."""
+        if not self._is_wanted or self._timer is not None:
+            return
+        if self._process is None and not is_answered(self.terms.socket):
+            self.died()
+            self.start()
+            return
+        log.warn("media worker at {socket} hangs and is killed", socket=str(self.terms.socket))
+        if self._process is not None:
+            self._signal("KILL")
+            return
+        for pid in pids_with(f"--socket={self.terms.socket}"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # the next check finds it gone
+
+    def stop(self) -> None:
+        """Let go: it ends when it has no calls, and is not started again."""
+        self._is_wanted = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._signal("TERM")
+
+    def processEnded(self, reason: Failure) -> None:
+        self._process = None
+        if not self._is_wanted:
+            return
+        log.warn(
+            "media worker at {socket} ended: {reason}", socket=str(self.terms.socket), reason=reason.getErrorMessage()
+        )
+        self.died()
+        has_lived = self._clock.seconds() - self._started > LONG_LIFE_SECONDS
+        self._delay = FIRST_DELAY_SECONDS if has_lived else min(2 * self._delay, LONGEST_DELAY_SECONDS)
+        self._timer = self._clock.callLater(self._delay, self.start)
+
+    def _signal(self, name: str) -> None:
+        if self._process is None:
+            return
+        try:
+            self._process.signalProcess(name)
+        except ProcessExitedAlready:
+            pass
+
+
+def _nobody_cares() -> None:
+    """Until the owner sets `died`."""
+
+
+def is_answered(path: Path) -> bool:
+    """Whether a process has the UNIX datagram socket at `path` open."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        probe.connect(str(path))
+    except OSError:
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def pids_with(argument: str) -> list[int]:
+    """Of the processes that were started with that argument and may be signalled from here."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                os.kill(int(entry.name), 0)
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the package importable whatever the working directory."""
+    root = str(Path(gateway.__file__).resolve().parent.parent)
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}

@@ -1,0 +1,195 @@
+"""How log events become lines: for people or as JSON, and never with a secret in them.
+
+What lives here: two observers for twisted.logger and the choice between them. What does not: what is secret
+(`redaction`), which events are written (`twist --log-level`), writing without waiting (`line_output`). Modules log
+with `twisted.logger.Logger` and know nothing of this one.
+
+    Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> LineOutput
+
+A line of JSON that shows no sign of a secret is written as it is: most are, and to look once is cheap.
+
+A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and control characters are
+shown as escapes, so that nobody forges a line of ours.
+"""
+
+import atexit
+import json
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from functools import lru_cache
+from typing import TextIO
+
+import orjson
+from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
+
+from gateway.base.json_codec import Json
+from gateway.observe.lines import LineOutput
+from gateway.observe.redaction import REDACTED, is_harmless_json, is_secret, redacted
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class LogOutput:
+    """What twist makes its observer with, in the format that it was told ("text" or "json"): one that never waits for
+    whoever reads the log."""
+
+    def __init__(self, log_format: str = "text") -> None:
+        self._line = json_line if log_format == "json" else text_line
+        self._lines: LineOutput | None = None
+
+    def __call__(self, stream: TextIO) -> FileLogObserver:
+        """An observer that writes one line for each event."""
+        try:
+            self._lines = LineOutput(stream, self._told)
+        except (OSError, ValueError):  # no stream of the system's: it keeps nobody waiting
+            return FileLogObserver(stream, self._line)
+        atexit.register(self._lines.close)
+        # All that an observer does with its file is to write and flush.
+        return FileLogObserver(self._lines, self._line)  # type: ignore[arg-type]
+
+    @property
+    def lost(self) -> int:
+        """Lines so far that nobody read in time."""
+        return 0 if self._lines is None else self._lines.lost
+
+    def retry(self) -> None:
+        """Write what waits for its reader. To be called now and then."""
+        if self._lines is not None:
+            self._lines.retry()
+
+    def close(self) -> None:
+        """Write what waits, if that is done soon."""
+        if self._lines is not None:
+            self._lines.close()
+
+    def _told(self, count: int) -> str:
+        said = "{count} lines of the log were lost: whoever reads it does not keep up"
+        at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.warn, "log_namespace": __name__}
+        return self._line({**at, "log_format": said, "count": count})
+
+
+def text_observer(stream: TextIO) -> FileLogObserver:
+    """Writes one line for each event to `stream`: time (UTC), level, namespace, message."""
+    return FileLogObserver(stream, text_line)
+
+
+def json_observer(stream: TextIO) -> FileLogObserver:
+    """Writes one JSON object for each event to `stream`: time, level, namespace, message, fields."""
+    return FileLogObserver(stream, json_line)
+
+
+def text_line(event: LogEvent) -> str:
+    """`event` for people, with its traceback if it has one."""
+    blanked = _blanked(event)
+    if "log_failure" in event:
+        text = eventAsText(blanked, includeTimestamp=False, includeSystem=False)
+    else:
+        text = _message(blanked)
+    message = _printable(redacted(text)).replace("\n", "\n\t")
+    return f"{_time(event)} {_level(event):<5} {_namespace(event)}: {message}\n"
+
+
+def json_line(event: LogEvent) -> str:
+    """`event` for machines, with every field that was logged."""
+    return _harmless_line(event) or _redacted_line(event)
+
+
+def _harmless_line(event: LogEvent) -> str | None:
+    """The line as it is; None when there may be a secret in it. One look at the whole line, for most have none."""
+    if "log_failure" in event:
+        return None
+    try:
+        text = orjson.dumps(_entry(event, _message(event), _fields(event)), default=_plain).decode()
+    except (TypeError, ValueError):  # such names and values want more care
+        return None
+    return f"{text}\n" if is_harmless_json(text) else None
+
+
+def _redacted_line(event: LogEvent) -> str:
+    blanked = _blanked(event)
+    fields = {key: _plain(value) for key, value in _fields(blanked).items()}
+    entry = _entry(event, redacted(_message(blanked)), fields)
+    if "log_failure" in event:
+        entry["traceback"] = redacted(event["log_failure"].getTraceback())
+    return _to_json(entry) + "\n"
+
+
+def _entry(event: LogEvent, message: str, fields: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "time": _time(event),
+        "level": _level(event),
+        "namespace": _namespace(event),
+        "message": message,
+        "fields": fields,
+    }
+
+
+def _fields(event: LogEvent) -> dict[str, object]:
+    return {key: value for key, value in event.items() if key[:4] != "log_"}
+
+
+def _message(event: LogEvent) -> str:
+    """What twisted.logger's formatEvent gives. The usual format only names fields, which `str.format_map` fills in a
+    tenth of the time."""
+    template = event.get("log_format")
+    if isinstance(template, str) and "()" not in template and "log_flattened" not in event:
+        try:
+            return template.format_map(event)
+        except Exception:  # noqa: S110 - formatEvent says what is wrong with it
+            pass
+    return formatEvent(event)
+
+
+def _blanked(event: LogEvent) -> LogEvent:
+    return {key: REDACTED if is_secret(key) else value for key, value in event.items()}
+
+
+def _plain(value: object) -> Json:
+    if type(value) is str:
+        return redacted(value)
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return _plain(value.value)
+        case str():
+            return redacted(value)
+        case bytes():
+            return redacted(value.decode("utf-8", "backslashreplace"))
+        case Mapping():
+            return {str(key): REDACTED if is_secret(str(key)) else _plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(item) for item in value]
+        case _:
+            return redacted(str(value))
+
+
+_to_json = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
+"""For whatever was logged: the standard library takes any text and writes ASCII."""
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+
+
+def _time(event: LogEvent) -> str:
+    milliseconds = int(event.get("log_time", 0.0) * 1000)
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    """Date and time of day; the lines of one second share it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level", LogLevel.info)
+    return str(level.name)
+
+
+def _namespace(event: LogEvent) -> str:
+    return str(event.get("log_namespace", "-"))

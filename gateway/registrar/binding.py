@@ -1,0 +1,84 @@
+"""A binding: one contact of one address of record, and the seam that stores of them share (RFC 3261 section 10).
+
+Here: the value and the Protocol. Not here: what a REGISTER may change (gateway/registrar/registrar.py), where bindings
+are kept (memory_store.py, sqlite_store.py).
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import attrs
+
+from gateway.transport.flow import FlowKey
+
+
+@attrs.frozen
+class Binding:
+    """Where one phone of ``aor`` can be reached, and what the provider was told about it."""
+
+    aor: str
+    """Canonical: "sip:alice@example.com", without port or parameters."""
+    contact: str
+    """The phone's Contact URI, as the phone sent it."""
+    flow: FlowKey
+    """Where its REGISTER came from; requests to it go back there, NAT or not."""
+    expires_at: float
+    """Seconds since the epoch: what the phone was granted."""
+    call_id: str
+    """The phone's own Call-ID of the registration, with ``cseq`` the order of its updates (section 10.3)."""
+    cseq: int
+    q: float
+    """0.0 to 1.0, higher is tried first."""
+    instance: str | None
+    """The phone's +sip.instance (RFC 5626 section 4.1)."""
+    user_agent: str
+    token: str
+    """The user part of the Contact that the provider was given for this binding."""
+    provider_expires_at: float
+    """Seconds since the epoch: what the provider granted."""
+    provider_interval: int = 0
+    """Seconds that the provider granted when it was last asked."""
+    service_route: str = ""
+    """The Service-Route of the provider's answer (RFC 3608): Route values for what the phone sends, comma between."""
+
+
+class StoreFull(Exception):
+    """No more bindings fit; what is there can still be refreshed and removed."""
+
+
+class LocationStore(Protocol):
+    """Bindings by address of record and by token. Synchronous: what is durable is written behind."""
+
+    def save(self, binding: Binding) -> None:
+        """Add the binding, or replace the one with its address of record and contact, or with its token.
+
+        Raises StoreFull instead of adding one too many.
+        """
+
+    def remove(self, aor: str, contact: str) -> None:
+        """Forget that binding; nothing happens when there is none."""
+
+    def remove_flow(self, flow: FlowKey) -> list[Binding]:
+        """That connection has ended: its bindings stay, and are unreachable until they are saved again; which ones."""
+
+    def is_reachable(self, binding: Binding) -> bool:
+        """Whether the connection that the binding came over is up, as far as is known; of UDP nothing is."""
+
+    @property
+    def unreachable(self) -> int:
+        """How many bindings are unreachable."""
+
+    def find(self, aor: str) -> list[Binding]:
+        """The live bindings of ``aor``: reachable ones first, then by q, and of equal ones the latest saved first."""
+
+    def find_token(self, token: str) -> Binding | None:
+        """The live binding that the provider knows by ``token``."""
+
+    def all(self) -> Iterator[Binding]:
+        """Every binding, in no particular order; not to be kept while the store changes."""
+
+    def expire(self, now: float) -> int:
+        """Forget what has expired by ``now`` (seconds since the epoch); how many that were."""
+
+    def __len__(self) -> int:
+        """How many bindings are held."""

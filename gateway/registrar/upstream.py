@@ -1,0 +1,266 @@
+"""What a REGISTER asks, what the provider is asked in its place, and what the phone is told: pure functions.
+
+Here: reading a phone's REGISTER (RFC 3261 section 10.3), writing the provider's, reading what was granted, and passing
+answers back. Not here: bindings, forwarding, refreshes that need no provider (registrar.py).
+
+    phone's REGISTER -> Asked.read -> Asked(contacts=(AskedContact...)) -> provider_request -> provider's REGISTER
+    provider's 2xx -> granted(...) -> seconds             any other final -> passed_back -> the phone's response
+
+The digest exchange passes end to end: Request-URI, Authorization and challenges cross as they are, so the gateway never
+needs the phone's password. Everything that would show the phone's network does not cross: its Contact, its Call-ID
+(often "...@<address>"), its Via, its User-Agent.
+"""
+
+import hashlib
+import hmac
+import re
+
+import attrs
+
+from gateway.b2bua.across.headers import CHALLENGES, SOFTWARE, without_auth_int
+from gateway.sip.address import NameAddress
+from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.headers import Headers
+from gateway.sip.message import CSeq, Request, Response
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Flow, Transport, is_ip_address
+
+DEFAULT_INTERVAL = 3600
+"""Seconds, where a REGISTER says none (RFC 3261 section 10.2.1.1)."""
+LONGEST_INTERVAL = 86_400
+"""Seconds: a longer wish is read as this."""
+PLACEHOLDER = "gateway.invalid"
+"""The host of our Contact until ``dress`` knows by which flow the request leaves."""
+
+_TO_PROVIDER = frozenset({"authorization", "proxy-authorization", "allow"})
+_TO_PHONE = frozenset(
+    {
+        "authentication-info",
+        "error-info",
+        "min-expires",
+        "proxy-authenticate",
+        "retry-after",
+        "unsupported",
+        "warning",
+        "www-authenticate",
+    }
+)
+_UNSAFE_IN_TOKEN = re.compile(r"[^A-Za-z0-9._-]")
+_Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
+_STALE = re.compile(r"\bstale\s*=\s*\"?true", re.IGNORECASE)
+_DECIMAL = re.compile(r"[0-9]{1,10}")
+
+
+MOST_ROUTES = 5
+"""Values of Service-Route that are kept."""
+
+
+@attrs.frozen
+class AskedContact:
+    """One Contact of a REGISTER."""
+
+    uri: str
+    interval: int
+    """Seconds; 0 asks for removal."""
+    q: float
+    instance: str | None
+
+
+@attrs.frozen
+class Asked:
+    """What one REGISTER of a phone asks."""
+
+    aor: str
+    domain: str
+    contacts: tuple[AskedContact, ...]
+    is_wildcard: bool
+    """Contact: * with Expires: 0: all bindings are to go."""
+    call_id: str
+    cseq: int
+    user_agent: str
+
+    @classmethod
+    def read(cls, request: Request, domain: str) -> "Asked":
+        """What ``request`` asks of ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
+        is_wildcard = request.is_wildcard_contact
+        if is_wildcard and request.expires != 0:
+            raise Refused(400, "Contact * Needs Expires 0")
+        return cls(
+            address_of_record(request.to.uri, domain),
+            domain,
+            tuple(_contact(contact, request.expires) for contact in request.contacts),
+            is_wildcard,
+            request.call_id,
+            request.cseq.number,
+            (request.headers.get("User-Agent") or "")[:120],
+        )
+
+    @property
+    def user(self) -> str:
+        """The user part of the address of record."""
+        return Uri.parse(self.aor).user or ""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it changes nothing (section 10.2.3)."""
+        return not self.contacts and not self.is_wildcard
+
+
+def address_of_record(uri: Uri, domain: str) -> str:
+    """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``.
+
+    A numeric host is the gateway's own, in whose place the phone was given no name: it counts as the domain.
+    """
+    if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
+        raise Refused(404, "No Such User In This Domain")
+    return f"sip:{uri.user}@{domain.lower()}"
+
+
+def provider_request(request: Request, asked: Asked, tokens: dict[str, str], interval: int, call_id: str) -> Request:
+    """The REGISTER for the provider: ``tokens`` by contact, ``interval`` the fewest seconds to ask for.
+
+    CSeq, From and its tag are the phone's: its registrations stay in order at the provider, and its answer to a
+    challenge follows the challenged request as sections 10.2 and 22.2 want.
+    """
+    headers = Headers()
+    headers.add("Max-Forwards", "70")
+    headers.add("From", str(in_domain(request.from_, asked.domain)))
+    headers.add("To", str(in_domain(request.to, asked.domain)))
+    headers.add("Call-ID", call_id)
+    headers.add("CSeq", str(CSeq(asked.cseq, "REGISTER")))
+    if asked.is_wildcard:
+        headers.add("Contact", "*")
+        headers.add("Expires", "0")
+    for contact in asked.contacts:
+        wanted = max(contact.interval, interval) if contact.interval else 0
+        q = f";q={contact.q:g}" if contact.q != 1.0 else ""
+        headers.add("Contact", f"<sip:{tokens[contact.uri]}@{PLACEHOLDER}>{q};expires={wanted}")
+    headers.extend(request.headers, _TO_PROVIDER)
+    headers.add("User-Agent", SOFTWARE)
+    return Request("REGISTER", _request_uri(request, asked.domain), headers)
+
+
+def in_domain(address: NameAddress, domain: str) -> NameAddress:
+    """The address with the domain in place of a numeric host, which would tell the provider where the phone is."""
+    if not address.uri.is_sip or not is_ip_address(address.uri.host):
+        return address
+    return attrs.evolve(address, uri=attrs.evolve(address.uri, host=domain, port=None, parameters=()))
+
+
+def dress(request: Request, flow: Flow) -> None:
+    """Let the Contacts of a provider's REGISTER name the address that ``flow`` is reached at."""
+    contacts = request.contacts
+    if not contacts:
+        return
+    request.headers.remove("Contact")
+    for contact in contacts:
+        parameters: tuple[tuple[str, str | None], ...] = (("transport", flow.transport.value),)
+        uri = attrs.evolve(
+            contact.uri,
+            host=flow.advertised.host,
+            port=flow.advertised.port,
+            parameters=() if flow.transport is Transport.UDP else parameters,
+        )
+        request.headers.add("Contact", str(attrs.evolve(contact, uri=uri)))
+
+
+def token_for(secret: bytes, user: str, aor: str, place: str, attempt: int = 0) -> str:
+    """``user-8hex``: the same for the same ``place`` (instance or contact) of ``aor``, and telling nothing about it."""
+    digest = keyed(secret, "token", aor, place, str(attempt))
+    return f"{_UNSAFE_IN_TOKEN.sub('', user)[:32] or 'phone'}-{digest[:8]}"
+
+
+def call_id_for(secret: bytes, asked: Asked) -> str:
+    """The Call-ID of the phone's registration toward the provider: stable, unique, without the phone's address."""
+    return keyed(secret, "call-id", asked.domain, asked.aor, asked.call_id)[:32]
+
+
+def keyed(secret: bytes, *parts: str) -> str:
+    """A hexadecimal HMAC-SHA256; the lengths keep ("ab", "c") and ("a", "bc") apart."""
+    text = "".join(f"{len(part)}:{part}" for part in parts)
+    return hmac.new(secret, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+
+def granted(response: Response, token: str, asked_seconds: int) -> int:
+    """Seconds that a 2xx grants the contact with ``token``; 0 when it lists others but not this one.
+
+    Section 10.2.4: the expires parameter of the Contact, else the Expires header, else what was asked.
+    """
+    contacts = response.contacts
+    ours = next((contact for contact in contacts if contact.uri.user == token), None)
+    if contacts and ours is None:
+        return 0
+    said = _seconds(ours.parameter("expires")) if ours is not None else None
+    if said is None:
+        said = response.expires
+    return min(asked_seconds if said is None else said, LONGEST_INTERVAL)
+
+
+def service_route(response: Response) -> str:
+    """The Service-Route of a 2xx (RFC 3608 section 6.1), as one line; empty when there is none, or one of no use."""
+    values = response.headers.values("Service-Route")[:MOST_ROUTES]
+    routes = [NameAddress.parse(value) for value in values]
+    return ", ".join(values) if all(route.uri.is_sip for route in routes) else ""
+
+
+def passed_back(request: Request, response: Response, to_tag: str) -> Response:
+    """The phone's copy of a final response that is no 2xx; a redirection, whose Contact is not ours to show, is 502."""
+    status = response.status if response.status >= 400 else 502
+    answer = request.response(status, response.reason if status == response.status else None, to_tag)
+    for name, value in response.headers.items():
+        if name.lower() in _TO_PHONE:
+            answer.headers.add(name, without_auth_int(value) if name.lower() in CHALLENGES else value)
+    return answer
+
+
+def is_rejection(request: Request, response: Response) -> bool:
+    """Whether a final response that is no 2xx is more than a step of the way: a first challenge, a nonce that is stale,
+    an interval too brief."""
+    if response.status == 423:
+        return False
+    if response.status not in (401, 407):
+        return True
+    if not (request.headers.get("Authorization") or request.headers.get("Proxy-Authorization")):
+        return False
+    challenges = (value for name in CHALLENGES for value in response.headers.values(name))
+    return not any(_STALE.search(challenge) for challenge in challenges)
+
+
+def authentication_info(answer: Response, response: Response) -> None:
+    """Let the 2xx for the phone carry the provider's proof and next nonce (RFC 7616 section 3.5)."""
+    answer.headers.extend(response.headers, frozenset({"authentication-info", "proxy-authentication-info"}))
+
+
+def _request_uri(request: Request, domain: str) -> str:
+    """As the phone wrote it, which its digest covers; only one that named the gateway itself becomes the domain."""
+    return request.uri if request.request_uri.host.lower() == domain.lower() else f"sip:{domain}"
+
+
+def _contact(contact: NameAddress, expires: int | None) -> AskedContact:
+    if not contact.uri.is_sip:
+        raise Refused(400, "Contact Is No SIP URI")
+    interval = _seconds(contact.parameter("expires"))
+    if interval is None:
+        interval = DEFAULT_INTERVAL if expires is None else expires
+    return AskedContact(
+        str(contact.uri), min(interval, LONGEST_INTERVAL), _q(contact.parameter("q")), _instance(contact)
+    )
+
+
+def _instance(contact: NameAddress) -> str | None:
+    return (contact.parameter("+sip.instance") or "")[:200] or None
+
+
+def _seconds(text: str | None) -> int | None:
+    """A malformed expires parameter counts as 3600 (section 20.10)."""
+    if text is None:
+        return None
+    return int(text) if _DECIMAL.fullmatch(text) else DEFAULT_INTERVAL
+
+
+def _q(text: str | None) -> float:
+    if text is None:
+        return 1.0
+    if not _Q.fullmatch(text):
+        raise MalformedMessage("not a q value")
+    return float(text)

@@ -1,0 +1,1 @@
+"""To whom a request goes, and by which way: domains, providers, RFC 3263, health."""

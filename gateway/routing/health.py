@@ -1,0 +1,211 @@
+"""Which targets of the providers answer: OPTIONS to each of them from time to time (RFC 3261 section 11).
+
+    every ping_seconds: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
+                                                            `- none, or no way there, MISSES times: down
+    a call over UDP that hears nothing -> unheard(flow): down
+    order(targets): those that are up, then those that are down
+
+A target that is down is asked more often, and is up again with its first answer. It is put last and not left out: when
+all are down, a call still tries, and fails with the reason that it meets itself. A provider that wants no OPTIONS
+is not asked, and nothing is said of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.base.tokens import new_token
+from gateway.config.model import Provider
+from gateway.routing.locate import NotFound
+from gateway.sip.headers import Headers
+from gateway.sip.message import Request, Response
+from gateway.transaction.users import TransactionFailure, TransactionUser
+from gateway.transport.flow import Flow, Target
+
+log = Logger()
+
+PERIOD_DOWN: Final = 5.0
+"""Seconds between two questions to one that is down: also the round of this module."""
+MISSES: Final = 2
+"""Questions without answer, in a row, that make a target down."""
+JUST_NOW: Final = 5.0
+"""Seconds in which an answer to a question counts for more than the silence that a call met, which began before it."""
+FORGET_AFTER: Final = 600.0
+"""Seconds after which a target that its name no longer leads to is forgotten."""
+
+Find = Callable[[str], Deferred[list[Target]]]
+Reach = Callable[[Provider, Target], Flow]
+Send = Callable[[Request, Flow, TransactionUser], object]
+
+
+@attrs.define(eq=False)
+class Standing:
+    """How one target stands."""
+
+    target: Target
+    provider: str
+    """The name of the provider that it was found for first."""
+    seen: float
+    """When its name last led to it; clock seconds, as below."""
+    period: float = 0.0
+    """Seconds between two questions while it is up."""
+    next_question: float = 0.0
+    misses: int = 0
+    answered: float | None = None
+    """When it last answered well."""
+    is_up: bool = True
+    is_waiting: bool = False
+
+
+class Health:
+    """Asks the targets of all providers how they are."""
+
+    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send) -> None:
+        self._clock = clock
+        self._find = find
+        self._reach = reach
+        self._send = send
+        self.spoke: Callable[[Provider, Target], None] = lambda provider, target: None
+        """Told of each answer, whatever it says: the target speaks what it was asked over."""
+        self._providers: tuple[Provider, ...] = ()
+        self._standings: dict[Target, Standing] = {}
+        self._nowhere: set[str] = set()
+        """Providers whose names lead nowhere now."""
+        self._round = LoopingCall(self._ask_all)
+        self._round.clock = clock
+
+    def start(self, providers: Iterable[Provider]) -> None:
+        """Begin to ask. May be called again with other providers."""
+        self._providers = tuple(provider for provider in providers if provider.ping_seconds)
+        names = {provider.name for provider in self._providers}
+        self._standings = {target: one for target, one in self._standings.items() if one.provider in names}
+        if not self._round.running:
+            self._round.start(PERIOD_DOWN, now=True)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._round.running:
+            self._round.stop()
+
+    def order(self, targets: Sequence[Target]) -> list[Target]:
+        """The same targets, those that are down last."""
+        return sorted(targets, key=self.is_down)
+
+    def is_down(self, target: Target) -> bool:
+        """Whether a target has not answered lately. One that was never asked is not."""
+        standing = self._standings.get(target)
+        return standing is not None and not standing.is_up
+
+    def unheard(self, flow: Flow) -> None:
+        """A call got no sign of life over this flow: its target is down until it answers the next question."""
+        now = self._clock.seconds()
+        for standing in self._standings.values():
+            target = standing.target
+            if (target.transport, target.address) != (flow.transport, flow.remote) or not standing.is_up:
+                continue
+            if standing.answered is None or now - standing.answered > JUST_NOW:
+                standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
+                log.warn("{target} does not answer and is used last", target=target.address)
+
+    def standings(self) -> list[tuple[str, bool]]:
+        """Each known target as text, and whether it is up."""
+        return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
+
+    def targets(self) -> dict[tuple[str, bool], int]:
+        """How many targets of each provider are up (True), and how many down (False). Of a provider whose name leads
+        nowhere none is up, and of one that was not asked yet one is down. One that is never asked is left out."""
+        known = self._standings.values()
+        found = Counter((one.provider, one.is_up and one.provider not in self._nowhere) for one in known)
+        for provider in self._providers:
+            is_known = found[provider.name, True] or found[provider.name, False]
+            found[provider.name, False] += 0 if is_known else 1
+        keys = ((provider.name, is_up) for provider in self._providers for is_up in (True, False))
+        return {key: found[key] for key in keys}
+
+    def _ask_all(self) -> None:
+        now = self._clock.seconds()
+        for target, standing in tuple(self._standings.items()):
+            if now - standing.seen > FORGET_AFTER:
+                del self._standings[target]
+        for provider in self._providers:
+            found = self._find(provider.uri)
+            found.addCallback(self._ask_each, provider).addErrback(self._not_found, provider)
+
+    def _ask_each(self, targets: list[Target], provider: Provider) -> None:
+        now = self._clock.seconds()
+        if provider.name in self._nowhere:
+            self._nowhere.discard(provider.name)
+            log.info("provider {provider} is found again", provider=provider.name)
+        for target in targets:
+            standing = self._standings.setdefault(target, Standing(target, provider.name, now))
+            standing.seen, standing.period = now, provider.ping_seconds
+            if not standing.is_waiting and now >= standing.next_question:
+                standing.is_waiting = True
+                flow = self._reach(provider, target)
+                self._send(_question(target, flow), flow, _Asked(self, standing, provider))
+
+    def _not_found(self, failure: Failure, provider: Provider) -> None:
+        if failure.check(NotFound) is None:
+            log.failure("asking provider {provider} failed", failure, provider=provider.name)
+        elif provider.name not in self._nowhere:
+            self._nowhere.add(provider.name)
+            log.warn("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)
+
+    def answered(self, standing: Standing, is_well: bool) -> None:
+        """What came of one question."""
+        standing.is_waiting = False
+        was_up = standing.is_up
+        standing.misses = 0 if is_well else standing.misses + 1
+        standing.is_up = standing.misses < MISSES
+        if is_well:
+            standing.answered = self._clock.seconds()
+        standing.next_question = self._clock.seconds() + (standing.period if standing.misses == 0 else 0.0)
+        if was_up and not standing.is_up:
+            log.warn("{target} does not answer and is used last", target=standing.target.address)
+        elif standing.is_up and not was_up:
+            log.info("{target} answers again", target=standing.target.address)
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """Waits for the answer to one OPTIONS."""
+
+    health: Health
+    standing: Standing
+    provider: Provider
+
+    def receive_response(self, response: Response) -> None:
+        """Any final answer shows life; 503 says that the server wants no requests (RFC 3261 section 21.5.4)."""
+        if response.status >= 200:
+            self.health.spoke(self.provider, self.standing.target)
+            self.health.answered(self.standing, response.status != 503)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No answer."""
+        self.health.answered(self.standing, is_well=False)
+
+
+def _question(target: Target, flow: Flow) -> Request:
+    host = f"[{target.name}]" if ":" in target.name else target.name
+    us = f"sip:{flow.advertised}"
+    headers = Headers(
+        (
+            ("Max-Forwards", "70"),
+            ("From", f"<{us}>;tag={new_token()}"),
+            ("To", f"<sip:{host}>"),
+            ("Call-ID", new_token() + new_token()),
+            ("CSeq", "1 OPTIONS"),
+            ("Contact", f"<{us};transport={flow.transport.value}>"),
+            ("Accept", "application/sdp"),
+        )
+    )
+    return Request("OPTIONS", f"sip:{host};transport={flow.transport.value}", headers)

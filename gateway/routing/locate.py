@@ -1,0 +1,210 @@
+"""Where to send a request for a URI: RFC 3263 section 4, with RFC 2782's order and the system's hosts file.
+
+    Uri -> transport (parameter | NAPTR | SRV | default) -> host and port (SRV) -> A/AAAA -> [Target], best first
+
+A numeric host needs no question, a host of the hosts file none to the network. Lives here: the rules. Not here: asking,
+keeping answers and time-outs (resolve.py). The peer's certificate must be for the URI's own host whatever DNS says, so
+that is every target's name (RFC 5922 section 4).
+"""
+
+import random
+from collections.abc import Iterable
+from functools import lru_cache
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, succeed
+
+from gateway.routing.names import DnsFailed, Names, NamingPointer, Service
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Address, FailureKind, Target, Transport, TransportFailure, is_ip_address
+
+MAX_TARGETS = 32
+"""More are not tried for one request."""
+
+_POINTED = {"SIPS+D2T": Transport.TLS, "SIP+D2T": Transport.TCP, "SIP+D2U": Transport.UDP}
+"""What NAPTR services mean (RFC 3263 section 4.1)."""
+
+_PREFIX = {Transport.TLS: "_sips._tcp.", Transport.UDP: "_sip._udp.", Transport.TCP: "_sip._tcp."}
+"""Of SRV names, in our order where the domain has none of its own: TLS, then what every SIP element speaks."""
+
+
+class NotFound(Exception):
+    """There is no way to the URI; failure says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.failure = TransportFailure(FailureKind.DNS, reason)
+
+
+@frozen
+class _Place:
+    """A transport, and a host and port that may still need an address."""
+
+    transport: Transport
+    host: str
+    port: int
+
+
+class Locator:
+    """Finds targets. chance spreads load over servers of the same priority (RFC 2782)."""
+
+    def __init__(self, names: Names, chance: random.Random | None = None) -> None:
+        self._names = names
+        self._chance = chance or random.Random()
+
+    def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
+        """The targets, best first and at least one; fails with NotFound. default is the transport of a URI that names
+        none and whose domain chooses none (UDP if not given; always TLS for sips)."""
+        target = _numeric_target(uri, default)
+        return Deferred.fromCoroutine(self._locate(uri, default)) if target is None else succeed([target])
+
+    async def _locate(self, uri: Uri, default: Transport | None) -> list[Target]:
+        host = _host(uri)
+        if not host:
+            raise NotFound(f"{uri} names no host")
+        fallback = _fallback(uri, default)
+        try:
+            places = await self._places(host, uri.port, _asked_for(uri), uri.is_secure, fallback)
+            targets = await self._targets(places, uri.host)
+        except DnsFailed as failed:
+            raise NotFound(f"{host}: {failed}") from failed
+        if not targets:
+            raise NotFound(f"{host} has no address")
+        return targets
+
+    async def _places(
+        self, host: str, port: int | None, asked: Transport | None, is_secure: bool, fallback: Transport
+    ) -> list[_Place]:
+        """RFC 3263 sections 4.1 and 4.2, up to the addresses."""
+        transport = asked or fallback
+        if port is not None or is_ip_address(host) or self._names.listed(host):
+            return [_Place(transport, host, port or transport.default_port)]
+        if asked is not None:
+            found = await self._served_or_unknown(asked, host)
+        else:
+            found = await self._chosen_by_domain(host, is_secure)
+        return [_Place(transport, host, transport.default_port)] if found is None else found
+
+    async def _chosen_by_domain(self, host: str, is_secure: bool) -> list[_Place] | None:
+        pointers = [pointer for pointer in await self._pointers(host) if not is_secure or _is_secure(pointer)]
+        if pointers:
+            places: list[_Place] = []
+            for pointer in pointers:
+                transport = _POINTED[pointer.service]
+                places += await self._served(transport, pointer.replacement) or []
+            return places
+        found: list[_Place] | None = None
+        for transport, prefix in _PREFIX.items():
+            if is_secure and transport is not Transport.TLS:
+                continue
+            served = await self._served(transport, prefix + host)
+            if served is not None:
+                found = (found or []) + served
+        return found
+
+    async def _pointers(self, host: str) -> list[NamingPointer]:
+        """The usable NAPTR records in order. A DNS that is silent about this rare type is asked for the others."""
+        try:
+            pointers = await self._names.naming_pointers(host)
+        except DnsFailed:
+            return []
+        usable = [pointer for pointer in pointers if pointer.flags == "S" and pointer.service in _POINTED]
+        return sorted(usable, key=lambda pointer: (pointer.order, pointer.preference))
+
+    async def _served_or_unknown(self, transport: Transport, host: str) -> list[_Place] | None:
+        """SRV of a transport that was asked for: a DNS that fails here may still know the host's address."""
+        try:
+            return await self._served(transport, _PREFIX[transport] + host)
+        except DnsFailed:
+            return None
+
+    async def _served(self, transport: Transport, name: str) -> list[_Place] | None:
+        """The servers of an SRV name in order; None if there is no such record, none if the domain says: no service.
+        Raises DnsFailed: without an answer about TLS nobody may conclude that there is none."""
+        services = await self._names.services(name)
+        if not services:
+            return None
+        return [
+            _Place(transport, service.host, service.port)
+            for service in in_order(services, self._chance)
+            if service.host
+        ]
+
+    async def _targets(self, places: Iterable[_Place], name: str) -> list[Target]:
+        targets: list[Target] = []
+        failed: DnsFailed | None = None
+        for place in places:
+            try:
+                addresses = (place.host,) if is_ip_address(place.host) else await self._names.addresses(place.host)
+            except DnsFailed as failure:
+                failed = failure
+                continue
+            targets += [Target(place.transport, Address(address, place.port), name) for address in addresses]
+        if failed is not None and not targets:
+            raise failed
+        return list(dict.fromkeys(targets))[:MAX_TARGETS]
+
+
+@lru_cache(maxsize=256)
+def _numeric_target(uri: Uri, default: Transport | None) -> Target | None:
+    """The target of a URI with a numeric host, which every call to such a provider asks for; None for any other URI,
+    and for one that leads nowhere."""
+    host = _host(uri)
+    if not is_ip_address(host):
+        return None
+    try:
+        transport = _asked_for(uri) or _fallback(uri, default)
+    except NotFound:
+        return None
+    return Target(transport, Address(host, uri.port or transport.default_port), uri.host)
+
+
+def _host(uri: Uri) -> str:
+    """What is to be located; '' for a URI without host."""
+    return (uri.parameter("maddr") or uri.host).strip("[]").rstrip(".").lower()
+
+
+def _fallback(uri: Uri, default: Transport | None) -> Transport:
+    """The transport where neither URI nor domain chooses one."""
+    return Transport.TLS if uri.is_secure else default or Transport.UDP
+
+
+def _asked_for(uri: Uri) -> Transport | None:
+    """What the URI's transport parameter asks for. Raises NotFound for one we do not speak, and for sips over UDP."""
+    text = uri.transport
+    if text is None:
+        return None
+    if text not in set(Transport):
+        raise NotFound(f"transport {text} is not spoken here")
+    transport = Transport(text)
+    if not uri.is_secure:
+        return transport
+    if transport is Transport.UDP:  # RFC 5630 section 3.1.3
+        raise NotFound("sips never goes over UDP")
+    return Transport.TLS
+
+
+def _is_secure(pointer: NamingPointer) -> bool:
+    return _POINTED[pointer.service] is Transport.TLS
+
+
+def in_order(services: Iterable[Service], chance: random.Random) -> list[Service]:
+    """Lowest priority first; within one, chosen by weight (RFC 2782)."""
+    ordered: list[Service] = []
+    left = sorted(services, key=lambda service: (service.priority, service.weight))
+    while left:
+        same = [service for service in left if service.priority == left[0].priority]
+        chosen = _by_weight(same, chance)
+        ordered.append(chosen)
+        left.remove(chosen)
+    return ordered
+
+
+def _by_weight(services: list[Service], chance: random.Random) -> Service:
+    """One of them, each as likely as its weight; those of weight 0 come first in the list and are rarely chosen."""
+    point = chance.randint(0, sum(service.weight for service in services))
+    for service in services:
+        point -= service.weight
+        if point <= 0:
+            return service
+    return services[-1]

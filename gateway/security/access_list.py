@@ -1,0 +1,166 @@
+"""Restricted Access Domains: who is answered at all, by what it proves to be.
+
+Here: the list of names, the addresses they lead to, and the proof that a sender is one of them. Not here: resolving
+(a callable), dropping and counting (the core). Time is an argument; the one edge, ``AccessResolver``, only carries
+answers in.
+
+    names --due(now)--> resolver --resolved / failed--> AccessList --proof(address, identity, now)--> Proof | None
+
+A sender proves a name by a certificate that was verified for it (RFC 5922), or by coming from an address that the name
+leads to (NAPTR, SRV, A, AAAA). When DNS fails the last good answer counts for ``keep`` seconds more: an attacker who
+blocks DNS must not be able to shut the provider out at once, nor an address that was given away stay trusted for ever.
+Over UDP a source address can be forged, so the list decides who is answered, not who is authenticated.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.transport.flow import PeerIdentity, is_ip_address
+from gateway.transport.tls.identity import sip_domains
+
+log = Logger()
+
+SHORTEST_TTL = 10.0
+LONGEST_TTL = 3600.0
+RETRY = 30.0
+"""Seconds after a failed resolution."""
+
+
+@attrs.frozen
+class Resolved:
+    """The addresses that a name leads to, for ``ttl`` seconds."""
+
+    addresses: tuple[str, ...]
+    ttl: float
+
+
+Resolve = Callable[[str], Deferred[Resolved]]
+
+
+class ProofKind(StrEnum):
+    """How a sender showed that it is of a domain."""
+
+    CERTIFICATE = "certificate"
+    ADDRESS = "address"
+
+
+@attrs.frozen
+class Proof:
+    """Which name of the list was proved, and how: kept in the record of the call."""
+
+    name: str
+    kind: ProofKind
+
+    def __str__(self) -> str:
+        return f"{self.name} by {self.kind}"
+
+
+@attrs.define
+class _Entry:
+    name: str
+    addresses: frozenset[str] = frozenset()
+    due_at: float = 0.0
+    good_until: float = 0.0
+
+
+class AccessList:
+    """The names of one domain and what is known of them. An empty list proves nobody."""
+
+    def __init__(self, names: Iterable[str], keep: float = 86_400.0) -> None:
+        self.keep = keep
+        """Seconds beyond an answer's TTL that it counts while DNS fails."""
+        self._entries = {name: _Entry(name) for name in dict.fromkeys(canonical_name(name) for name in names)}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in order."""
+        return tuple(self._entries)
+
+    def due(self, now: float) -> tuple[str, ...]:
+        """The names to resolve now. Each is due again only after a while, whether or not an answer comes."""
+        names = [
+            entry.name for entry in self._entries.values() if entry.due_at <= now and not is_ip_address(entry.name)
+        ]
+        for name in names:
+            self._entries[name].due_at = now + RETRY
+        return tuple(names)
+
+    def resolved(self, name: str, answer: Resolved, now: float) -> None:
+        """An answer came. One without addresses counts as a failure: it would shut everybody out."""
+        if not answer.addresses:
+            self.failed(name, now)
+            return
+        entry = self._entries[name]
+        ttl = min(max(answer.ttl, SHORTEST_TTL), LONGEST_TTL)
+        entry.addresses = frozenset(_canonical_address(address) for address in answer.addresses)
+        entry.due_at = now + ttl
+        entry.good_until = now + ttl + self.keep
+
+    def failed(self, name: str, now: float) -> None:
+        """No answer came; the last good one counts until its time is over."""
+        self._entries[name].due_at = now + RETRY
+
+    def proof(self, address: str, identity: PeerIdentity | None, now: float) -> Proof | None:
+        """How a sender at ``address``, with what its certificate was verified for, is one of the list; None: drop."""
+        proved = _names_of(identity)
+        source = _canonical_address(address)
+        for name, entry in self._entries.items():
+            if name in proved:
+                return Proof(name, ProofKind.CERTIFICATE)
+            if source == name or (source in entry.addresses and now <= entry.good_until):
+                return Proof(name, ProofKind.ADDRESS)
+        return None
+
+
+class AccessResolver:
+    """Keeps access lists resolved: calls ``resolve`` for what is due, and carries the answers in."""
+
+    def __init__(self, lists: Iterable[AccessList], resolve: Resolve, now: Callable[[], float]) -> None:
+        self._lists = tuple(lists)
+        self._resolve = resolve
+        self._now = now
+
+    def refresh(self) -> None:
+        """Resolve what is due; to be called every few seconds."""
+        for access in self._lists:
+            for name in access.due(self._now()):
+                self._ask(access, name)
+
+    def _ask(self, access: AccessList, name: str) -> None:
+        def failed(failure: Failure) -> None:
+            log.warn("{name} cannot be resolved, its last addresses count: {reason}", name=name, reason=failure.value)
+            access.failed(name, self._now())
+
+        self._resolve(name).addCallbacks(lambda answer: access.resolved(name, answer, self._now()), failed)
+
+
+@lru_cache(maxsize=4096)
+def _names_of(identity: PeerIdentity | None) -> frozenset[str]:
+    """The names a verified certificate is for; no wildcard ever equals a name of the list (RFC 5922 section 7.2)."""
+    if identity is None:
+        return frozenset()
+    return frozenset(canonical_name(name) for name in (*sip_domains(identity), *identity.addresses))
+
+
+def canonical_name(name: str) -> str:
+    """One spelling a name or address."""
+    bare = name.strip().strip("[]").rstrip(".").lower()
+    return _canonical_address(bare)
+
+
+@lru_cache(maxsize=16_384)
+def _canonical_address(text: str) -> str:
+    """One spelling an address; an IPv4 address seen by an IPv6 socket is the IPv4 address."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

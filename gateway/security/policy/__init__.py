@@ -1,0 +1,1 @@
+"""Which protection a call needs, gets and may claim: pure functions, and the memory of peers."""

@@ -1,0 +1,371 @@
+"""What is tried toward a provider, and what is refused: the security policy as pure functions.
+
+Here: which attempt comes first, which comes after a failure, whether an answer or an inbound call is acceptable, and
+the stable codes that say why. Not here: sending anything, remembering peers, writing chains (gateway/b2bua).
+
+    CallTerms, Capability -> first_attempt -> Attempt --failed(what)--> next_attempt -> Attempt | Refusal
+                                              Attempt, answer encrypted? -> accepts_answer -> Acceptance | Refusal
+
+The argument, which a property test walks through every sequence of failures:
+- ``required`` (and no emergency number): every attempt is TLS with SRTP offered, so whatever a peer or an attacker
+  between does, nothing leaves in clear; a failure ends in a Refusal.
+- SRTP is offered over TLS only, under every policy: keys in a clear INVITE (RFC 4568 section 7) protect from nobody who
+  sees the INVITE, yet look like protection.
+- Each cause is answered once: a TLS failure by clear signalling, a media refusal by RTP/AVP. An attempt that has
+  neither left has nothing to fall back to, so at most three attempts are made.
+- A certificate that does not verify is somebody else, not a lack of TLS: no fallback. Emergency numbers are the one
+  exception from all of this: they fall back whatever failed, to the provider's host over UDP if nothing else is known,
+  and from there to TLS where that was not tried.
+"""
+
+from enum import StrEnum
+
+import attrs
+
+from gateway.config.model import Domain, Downgrade, Provider, Security
+from gateway.media.relay import Encryption
+from gateway.places import Signalling, is_emergency, uri_for
+from gateway.transport.flow import FailureKind
+
+MEDIA_REFUSALS = frozenset({415, 488, 606})
+"""Final statuses that say "not with this media" (RFC 3261 sections 21.4.13, 21.4.26, 21.6.4)."""
+
+NOT_THIS_WAY = MEDIA_REFUSALS | {408, 500, 502, 503, 504}
+"""Those after which an emergency call takes the other signalling: they are about the way, not about who is called."""
+
+LACKS_TLS = frozenset(
+    {FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.HANDSHAKE, FailureKind.DNS}
+)
+"""Failures of a TLS attempt that a peer shows with which there is no TLS to be had. Not CERTIFICATE, and not CLOSED:
+that one had TLS up."""
+
+_UNREACHABLE = {
+    FailureKind.REFUSED: "its port refuses connections",
+    FailureKind.TIMEOUT: "it does not answer",
+    FailureKind.DNS: "DNS knows no way to it",
+}
+"""Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
+
+
+class Reason(StrEnum):
+    """Stable codes: part of the record of calls, of metrics and of what operators search for."""
+
+    CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
+    CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
+    CLEAR_TLS_HANDSHAKE = "CLEAR_TLS_HANDSHAKE"
+    """The peer speaks TLS, but not with us: it wants a certificate of ours, no version or cipher is common, ..."""
+    CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
+    CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
+    """TLS, but from somebody who showed no certificate for the provider's name: whose ears it keeps out is unknown."""
+    CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
+    CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
+    REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
+    REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
+    """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""
+    REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
+    REFUSED_NO_KEY = "REFUSED_NO_KEY"
+    """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
+    REFUSED_POLICY = "REFUSED_POLICY"
+
+
+class MediaFailure(StrEnum):
+    """How media can fail other than by a final status."""
+
+    ANSWERED_CLEAR = "answered-clear"
+    """A 2xx whose SDP lacks the encryption that the call needs; the call hung it up."""
+    UNFIT = "unfit"
+    """A 2xx whose SDP is no answer to the offer: RTP/SAVP to RTP/AVP, or a key that takes none of ours."""
+
+
+Failure = FailureKind | MediaFailure | int
+"""Why an attempt did not become a call: the transport's failure, the media's, or a final status."""
+
+
+@attrs.frozen
+class CallTerms:
+    """What the configuration says about one call."""
+
+    security: Security
+    downgrade: Downgrade
+    offer: Encryption
+    """How SRTP is offered to this provider; never NONE."""
+    is_emergency: bool = False
+    has_tls: bool = True
+    """Whether the provider's configuration names a place that may speak TLS."""
+    has_clear: bool = False
+    """Whether it names a place to go to in clear. An emergency call has one in any case (uri_for)."""
+
+    @classmethod
+    def of(cls, domain: Domain, provider: Provider, dialled: str = "", *, is_sips: bool = False) -> "CallTerms":
+        """The terms of a call to ``dialled`` (the user part; "" for an inbound one) of that domain.
+
+        A SIPS URI asks for TLS on every hop (RFC 5630 section 3.1): for it there is no place to go to in clear.
+        """
+        return cls(
+            domain.security,
+            domain.downgrade,
+            Encryption(provider.srtp_offer.value),
+            is_emergency(dialled, domain.emergency_numbers),
+            has_tls=uri_for(provider, Signalling.TLS) is not None,
+            has_clear=not is_sips and uri_for(provider, Signalling.CLEAR) is not None,
+        )
+
+
+@attrs.frozen
+class Capability:
+    """What is known of a peer and recent enough to count: True it did, False it lacked it when last asked."""
+
+    tls: bool | None = None
+    srtp: bool | None = None
+    speaks_tls: bool = False
+    """Where TLS is lacking: that is so because the handshake failed with a peer that speaks it."""
+
+
+UNKNOWN = Capability()
+
+
+@attrs.frozen
+class Attempt:
+    """One way to try a call. ``reason`` says why it is weaker than TLS with SRTP; None while it is not."""
+
+    signalling: Signalling
+    encryption: Encryption
+    reason: Reason | None = None
+    is_downgrade: bool = False
+    """Whether the peer did better before: to be reported at once."""
+    failure: Failure | None = None
+    cause: str = ""
+    """The failure in words, where the transport had some."""
+    gave_up: Signalling | None = attrs.field(default=None, eq=False)
+    """The signalling that was tried before this one."""
+
+    def failed(self, failure: Failure, cause: str = "") -> "Attempt":
+        """The same attempt with how it ended."""
+        return attrs.evolve(self, failure=failure, cause=cause)
+
+
+@attrs.frozen
+class Refusal:
+    """The call ends here with ``status``. ``reason`` None: not by policy, the peer's own answer is passed on."""
+
+    status: int
+    reason: Reason | None
+    text: str
+    is_downgrade: bool = False
+
+    def headers(self, agent: str) -> tuple[tuple[str, str], ...]:
+        """Reason (RFC 3326) and Warning (RFC 3261 section 20.43) for a refusal by policy; ``agent`` names us."""
+        if self.reason is None:
+            return ()
+        said = f"{self.text} ({self.reason})"
+        return ("Reason", f'SIP;cause={self.status};text="{said}"'), ("Warning", f'399 {agent} "{said}"')
+
+
+_TLS_REQUIRED = Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
+
+
+@attrs.frozen
+class Acceptance:
+    """It may go on; ``reason`` says why it is weaker than wanted."""
+
+    reason: Reason | None = None
+    is_downgrade: bool = False
+
+
+def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Refusal:
+    """What to try first."""
+    if terms.security is Security.OFF:
+        return _unprotected(terms)
+    if terms.has_tls and not (known.tls is False and _may_be_clear(terms) and terms.has_clear):
+        return _over_tls(terms, known)
+    return _without_tls(terms, attrs.evolve(known, tls=False))
+
+
+def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN) -> Attempt | Refusal:
+    """What to try after ``attempt``, whose ``failure`` is set, or with what to end the call.
+
+    ``known`` is what was known before the first attempt: a peer that did TLS or SRTP then and fails now is a probable
+    downgrade.
+    """
+    decision = _answer_to_failure(terms, attempt, known)
+    if isinstance(decision, Refusal):
+        return _last_resort(terms, attempt, known, decision) if terms.is_emergency else decision
+    if decision.signalling is attempt.signalling:
+        return attrs.evolve(decision, gave_up=attempt.gave_up)
+    if decision.signalling is attempt.gave_up:
+        return Refusal(503, None, "The provider cannot be reached")
+    return attrs.evolve(decision, gave_up=attempt.signalling)
+
+
+def _answer_to_failure(terms: CallTerms, attempt: Attempt, known: Capability) -> Attempt | Refusal:
+    match attempt.failure:
+        case None:
+            return Refusal(500, None, "nothing failed")
+        case MediaFailure():
+            return _after_media_failure(terms, attempt, known, Reason.CLEAR_PEER_NO_SRTP)
+        case FailureKind() as kind:
+            return _after_transport_failure(terms, attempt, known, kind)
+        case status if status in MEDIA_REFUSALS and attempt.encryption is not Encryption.NONE:
+            return _after_media_failure(terms, attempt, known, Reason.CLEAR_PROVIDER_488)
+        case status:
+            return Refusal(status, None, attempt.cause or "the peer's answer")
+
+
+def accepts_answer(
+    terms: CallTerms, attempt: Attempt, encrypted: bool | None, known: Capability = UNKNOWN
+) -> Acceptance | Refusal:
+    """Whether a 2xx to ``attempt`` may stand; ``encrypted`` says its SDP is (None: no media flows).
+
+    A Refusal after a 2xx means ACK and BYE toward the peer, and its status toward the caller.
+    """
+    if encrypted is not False:
+        return Acceptance(attempt.reason, attempt.is_downgrade)
+    if attempt.encryption is Encryption.NONE:
+        return Acceptance(attempt.reason or Reason.CLEAR_PEER_NO_SRTP, attempt.is_downgrade)
+    return _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
+
+
+def takes_clear(terms: CallTerms, known: Capability = UNKNOWN) -> bool:
+    """Whether media may become clear where SRTP is offered, in an early answer or the final one."""
+    return not isinstance(_weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP), Refusal)
+
+
+def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool) -> Acceptance | Refusal:
+    """Whether media that an answer settled may stand; ``was_encrypted`` says that it was, earlier in this call."""
+    if encrypted is not False or terms.security is Security.OFF:
+        return Acceptance()
+    return _weaker_media(terms, Capability(srtp=was_encrypted), Reason.CLEAR_PEER_NO_SRTP)
+
+
+def unanswerable() -> Refusal:
+    """The end of a call whose offer brings no key for the SRTP that it wants (``lacks_keys``)."""
+    return Refusal(488, Reason.REFUSED_NO_KEY, "SRTP was offered without a key that can be taken")
+
+
+class Arrival(StrEnum):
+    """Over what a request of the provider came."""
+
+    VERIFIED = "verified"
+    """TLS, with a certificate that was verified for a peer of the domain."""
+    UNVERIFIED = "unverified"
+    """TLS that anybody may have set up: only an address speaks for its sender."""
+    CLEAR = "clear"
+
+
+def accepts_inbound(
+    terms: CallTerms, arrival: Arrival, encrypted: bool | None, known: Capability = UNKNOWN
+) -> Acceptance | Refusal:
+    """Whether an INVITE from the provider may go on; ``encrypted`` says its offer is (None: the offer is ours)."""
+    if terms.security is Security.OFF:
+        fully = arrival is Arrival.VERIFIED and encrypted is not False
+        return Acceptance(None if fully else Reason.CLEAR_POLICY_OFF)
+    if arrival is Arrival.UNVERIFIED:
+        # No downgrade: a provider that shows us its certificate when we call may have none as a client.
+        refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires a verified peer")
+        return _weaker(terms, False, Reason.CLEAR_PEER_UNVERIFIED, refusal)
+    if arrival is Arrival.CLEAR:
+        return _weaker(terms, known.tls is True, Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED)
+    return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
+
+
+def _may_be_clear(terms: CallTerms) -> bool:
+    return terms.is_emergency or terms.security is not Security.REQUIRED
+
+
+def _has_clear_way(terms: CallTerms) -> bool:
+    return terms.is_emergency or (terms.security is not Security.REQUIRED and terms.has_clear)
+
+
+def _over_tls(terms: CallTerms, known: Capability) -> Attempt:
+    if known.srtp is False and _may_be_clear(terms):
+        reason = _reason(terms, Reason.CLEAR_PEER_NO_SRTP)
+        return Attempt(Signalling.TLS, Encryption.NONE, reason)
+    return Attempt(Signalling.TLS, terms.offer)
+
+
+def _unprotected(terms: CallTerms) -> Attempt:
+    """``off``: in clear where the configuration has such a place, else media in clear over its TLS."""
+    signalling = Signalling.CLEAR if terms.has_clear else Signalling.TLS
+    return Attempt(signalling, Encryption.NONE, Reason.CLEAR_POLICY_OFF)
+
+
+def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attempt | Refusal:
+    """Clear signalling, when the terms allow it and the configuration has a place for it."""
+    reason, refusal = Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED
+    nowhere = Refusal(503, Reason.REFUSED_POLICY, "The provider cannot be reached by TLS and has no other address")
+    if known.speaks_tls:
+        reason = Reason.CLEAR_TLS_HANDSHAKE
+        refusal = nowhere = Refusal(503, Reason.REFUSED_TLS_HANDSHAKE, f"No TLS handshake with the provider: {cause}")
+    allowed = _weaker(terms, known.tls is True, reason, refusal)
+    if isinstance(allowed, Refusal):
+        return allowed
+    if not (terms.has_clear or terms.is_emergency):
+        return nowhere
+    return Attempt(Signalling.CLEAR, Encryption.NONE, allowed.reason, allowed.is_downgrade)
+
+
+def _after_transport_failure(
+    terms: CallTerms, attempt: Attempt, known: Capability, kind: FailureKind
+) -> Attempt | Refusal:
+    if attempt.signalling is Signalling.CLEAR:
+        return Refusal(503, None, "The provider cannot be reached")
+    if terms.is_emergency and kind not in LACKS_TLS:
+        return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, known.tls is True)
+    if kind is FailureKind.CERTIFICATE:
+        return Refusal(503, Reason.REFUSED_CERTIFICATE, "The provider's certificate cannot be verified")
+    if kind not in LACKS_TLS or (terms.security is Security.OFF and not terms.is_emergency):
+        return Refusal(503, None, "The provider cannot be reached")
+    if kind in _UNREACHABLE and not _has_clear_way(terms):
+        # No downgrade: nobody answered, and nothing weaker would have been taken.
+        return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {_UNREACHABLE[kind]}")
+    return _without_tls(terms, attrs.evolve(known, speaks_tls=kind is FailureKind.HANDSHAKE), attempt.cause)
+
+
+def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, reason: Reason) -> Attempt | Refusal:
+    """The same signalling with RTP/AVP, once."""
+    if attempt.encryption is Encryption.NONE:
+        return Refusal(488, None, "The media is not acceptable")
+    allowed = _weaker_media(terms, known, reason)
+    if isinstance(allowed, Refusal):
+        return allowed
+    return Attempt(attempt.signalling, Encryption.NONE, allowed.reason, allowed.is_downgrade or attempt.is_downgrade)
+
+
+def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal: Refusal) -> Attempt | Refusal:
+    """An emergency call with nothing left takes the signalling that it has not tried, be it the better one.
+
+    A 488 in clear may be forged, or come from a provider that takes TLS only while the policy is ``off`` or TLS failed
+    minutes ago. SRTP is not offered in clear even so: a provider that wants SRTP without TLS is not known.
+    """
+    failure = attempt.failure
+    if attempt.gave_up is not None or (isinstance(failure, int) and failure not in NOT_THIS_WAY):
+        return refusal
+    if attempt.signalling is Signalling.TLS:
+        is_downgrade = known.tls is True and failure == 408  # it was reached over TLS, and fell silent
+        return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, is_downgrade, gave_up=Signalling.TLS)
+    if not terms.has_tls:
+        return refusal
+    return Attempt(Signalling.TLS, terms.offer, gave_up=Signalling.CLEAR)
+
+
+def _weaker_media(terms: CallTerms, known: Capability, reason: Reason) -> Acceptance | Refusal:
+    refusal = Refusal(488, Reason.REFUSED_POLICY, "This domain requires SRTP")
+    return _weaker(terms, known.srtp is True, reason, refusal)
+
+
+def _weaker(terms: CallTerms, did_better: bool, reason: Reason, refusal: Refusal) -> Acceptance | Refusal:
+    """Whether less protection than wanted may be taken: the one place that says so."""
+    if terms.is_emergency:
+        return Acceptance(_reason(terms, reason, did_better), did_better)
+    if terms.security is Security.REQUIRED:
+        return attrs.evolve(refusal, is_downgrade=did_better)
+    if did_better and terms.downgrade is Downgrade.REFUSE:
+        text = "The peer was seen to do better: a probable downgrade"
+        return Refusal(refusal.status, Reason.REFUSED_DOWNGRADE, text, is_downgrade=True)
+    return Acceptance(reason, did_better)
+
+
+def _reason(terms: CallTerms, reason: Reason, did_better: bool = False) -> Reason:
+    """``reason``, or CLEAR_EMERGENCY where only the emergency number lets the call go on."""
+    would_refuse = terms.security is Security.REQUIRED or (did_better and terms.downgrade is Downgrade.REFUSE)
+    return Reason.CLEAR_EMERGENCY if terms.is_emergency and would_refuse else reason

@@ -1,0 +1,103 @@
+"""What may be claimed of a call's protection, from facts about its two legs, and the chain that explains it.
+
+Here: the Verdict of a call, the code that explains it, and the links of its chain. Not here: collecting the facts (the
+legs know them), keeping them (record.py).
+
+    LegFacts(phone), LegFacts(provider) -> verdict() -> Verdict       explanation() -> the stable code
+
+The names promise something about the way to the provider, so its leg decides; ENCRYPTED alone speaks of both legs and
+needs both. A leg is encrypted only when its signalling is TLS *and* its media is known to be SRTP: keys that crossed a
+clear hop do not count, and media nobody has agreed on yet is not called encrypted.
+"""
+
+from enum import StrEnum
+
+import attrs
+
+from gateway.security.policy.decisions import Reason
+
+
+class Verdict(StrEnum):
+    """How a call was protected, as a whole."""
+
+    ENCRYPTED = "ENCRYPTED"
+    """Both legs TLS and SRTP."""
+    ENCRYPTED_TO_PROVIDER = "ENCRYPTED_TO_PROVIDER"
+    """The provider's leg TLS and SRTP, the phone's leg less."""
+    MEDIA_ONLY_WEAK = "MEDIA_ONLY_WEAK"
+    """SRTP toward the provider, but its keys crossed a clear signalling hop."""
+    SIGNALLING_ONLY = "SIGNALLING_ONLY"
+    """TLS toward the provider; its media in clear, or none."""
+    CLEAR = "CLEAR"
+    """Neither toward the provider."""
+    REFUSED = "REFUSED"
+    """Not put through: by policy, or because no answer would keep what was offered."""
+    UNANSWERED = "UNANSWERED"
+    """No call came about, for reasons other than policy: nothing is claimed."""
+
+
+class ChainStep(StrEnum):
+    """The questions that a leg's chain answers, in order."""
+
+    ADMITTED = "admitted"
+    OFFERED = "offered"
+    POLICY = "policy"
+    ANSWERED = "answered"
+    OUTCOME = "outcome"
+
+
+@attrs.frozen
+class ChainLink:
+    """One step of the explanation. ``what`` is for people and holds no key, address of a phone, or credential."""
+
+    leg: str
+    step: ChainStep
+    what: str
+    code: str = ""
+
+
+@attrs.frozen
+class LegFacts:
+    """What is known of one leg."""
+
+    signalling_secure: bool
+    """Whether every hop that the gateway can see, its own, is TLS."""
+    media_encrypted: bool | None
+    """Whether all media that was agreed on is SRTP; None when none was."""
+    reason: Reason | None = None
+    """Why the leg is weaker than TLS and SRTP, where policy or negotiation said so."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self.signalling_secure and self.media_encrypted is True
+
+
+def verdict(phone_leg: LegFacts, provider_leg: LegFacts) -> Verdict:
+    """The verdict of a call that was answered."""
+    if provider_leg.is_encrypted:
+        return Verdict.ENCRYPTED if phone_leg.is_encrypted else Verdict.ENCRYPTED_TO_PROVIDER
+    if provider_leg.signalling_secure:
+        return Verdict.SIGNALLING_ONLY
+    return Verdict.MEDIA_ONLY_WEAK if provider_leg.media_encrypted is True else Verdict.CLEAR
+
+
+def verdict_between_phones(one: LegFacts, other: LegFacts) -> Verdict:
+    """The verdict of a call that never reached a provider: each claim must hold on both legs."""
+    return verdict(*(_weaker_of(one, other),) * 2)
+
+
+def explanation(provider_leg: LegFacts) -> Reason | None:
+    """Why the provider's leg is not encrypted; None when it is."""
+    if provider_leg.is_encrypted:
+        return None
+    if provider_leg.reason is not None:
+        return provider_leg.reason
+    return Reason.CLEAR_PEER_NO_SRTP if provider_leg.signalling_secure else Reason.CLEAR_PEER_NO_TLS
+
+
+def _weaker_of(one: LegFacts, other: LegFacts) -> LegFacts:
+    return LegFacts(
+        one.signalling_secure and other.signalling_secure,
+        one.media_encrypted is True and other.media_encrypted is True,
+        one.reason or other.reason,
+    )

@@ -1,0 +1,1 @@
+"""Everything that outlives the process: sqlite, write-behind, call records, CDR, audit."""

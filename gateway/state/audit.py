@@ -1,0 +1,75 @@
+"""Who changed what and when: a file of JSON lines that is only ever added to.
+
+Here: writing an entry, and the latest entries for whoever asks. Not here: who may change anything (gateway/admin), what
+was changed (settings). An entry that cannot be written is an error for the operator, not a reason to undo the change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from twisted.logger import Logger
+
+from gateway.base.json_codec import Json
+
+log = Logger()
+
+REMEMBERED: Final = 500
+"""Entries that are told of; the file has them all."""
+
+Entry: TypeAlias = dict[str, Json]
+
+
+class AuditLog:
+    """The entries in the file ``path``. ``now`` gives seconds since the epoch."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._latest: deque[Entry] = deque(_read(path), maxlen=REMEMBERED)
+
+    def write(self, who: str, what: str, **details: Json) -> None:
+        """Add an entry."""
+        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        entry: Entry = {"at": at, "who": who, "what": what, **details}
+        self._latest.append(entry)
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            log.error("{path} cannot be written: {reason}", path=self._path, reason=error.strerror)
+
+    def about(self, name: str) -> list[Entry]:
+        """The latest entries that speak of a domain or peer, oldest first."""
+        return [entry for entry in self._latest if _is_about(entry, name.lower())]
+
+
+def _is_about(entry: Entry, name: str) -> bool:
+    changes = entry.get("changes")
+    lines = [line for line in changes if isinstance(line, str)] if isinstance(changes, list) else []
+    named = (entry.get("domain"), entry.get("peer"))
+    return name in (str(value).lower() for value in named) or any(f" {name}: " in line.lower() for line in lines)
+
+
+def _read(path: Path) -> list[Entry]:
+    """The entries there are; a line that cannot be read is passed over."""
+    entries = []
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in deque(file, maxlen=REMEMBERED):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict):
+                    entries.append(entry)
+    except OSError:
+        return []
+    return entries

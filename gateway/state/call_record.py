@@ -1,0 +1,132 @@
+"""What is written down of a call while it lives and after: its ladder, its chain of reasons, its outcome.
+
+A record holds no key, no credential and no body: the ladder has start lines only. It is bounded, so that a call
+with endless re-INVITEs cannot grow it. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import attrs
+
+from gateway.security.policy.verdict import (ChainLink, ChainStep)
+from gateway.base.json_codec import Json
+from gateway.sip.message import (Message, Request)
+
+LADDER_STEPS: Final = 200
+"""Steps kept of one call; later ones are counted only."""
+
+
+class LegName(StrEnum):
+    """The two legs of a call."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class Direction(StrEnum):
+    """Which way a call runs, seen from the phones."""
+
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+    INTERNAL = "internal"
+
+
+class Passage(StrEnum):
+    """Which way a message went, seen from the gateway."""
+
+    RECEIVED = "received"
+    SENT = "sent"
+
+
+class Step(NamedTuple):
+    """One message of a ladder. A tuple, since each message of each call makes one, and few are ever looked at."""
+
+    at: float
+    """Seconds since the epoch."""
+    leg: LegName
+    passage: Passage
+    what: str
+    """The method, or status and reason phrase: never a header or a body."""
+
+    def as_json(self) -> dict[str, Json]:
+        """The step as the admin API gives it."""
+        return {"at": self.at, "leg": str(self.leg), "direction": str(self.passage), "what": self.what}
+
+
+@attrs.define
+class CallRecord:
+    """One call as operators see it."""
+
+    id: str
+    direction: Direction
+    domain: str
+    caller: str
+    callee: str
+    started_at: float
+    """Seconds since the epoch, as the two below."""
+    answered_at: float | None = None
+    ended_at: float | None = None
+    seconds: float = 0.0
+    """For which it was answered, once it has ended: what passed, even where the clock that gives the times was set."""
+    state: str = "routing"
+    verdict: str = ""
+    reason: str = ""
+    """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
+    ending: str = ""
+    """Who or what ended the call."""
+    status: int | None = None
+    """The final status that the caller was given."""
+    ladder: list[Step] = attrs.Factory(list)
+    steps_left_out: int = 0
+    chain: list[ChainLink] = attrs.Factory(list)
+    media: dict[str, Json] | None = None
+    """The relay's counters at the end of the call."""
+
+    def add_step(self, at: float, leg: LegName, passage: Passage, message: Message) -> None:
+        """Note that a message went by."""
+        if len(self.ladder) >= LADDER_STEPS:
+            self.steps_left_out += 1
+            return
+        what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
+        self.ladder.append(Step(at, leg, passage, what))
+
+    def add_reason(self, link: ChainLink) -> None:
+        """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
+        offers = [index for index, one in enumerate(self.chain) if (one.leg, one.step) == (link.leg, ChainStep.OFFERED)]
+        if link not in self.chain[offers[-1] if offers else 0 :]:
+            self.chain.append(link)
+
+    def summary(self) -> dict[str, Json]:
+        """The call in a line: what lists show."""
+        return {
+            "id": self.id,
+            "direction": str(self.direction),
+            "domain": self.domain,
+            "caller": self.caller,
+            "callee": self.callee,
+            "state": self.state,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "started_at": self.started_at,
+            "answered_at": self.answered_at,
+            "ended_at": self.ended_at,
+            "seconds": self.seconds,
+            "status": self.status,
+            "ending": self.ending,
+        }
+
+    def as_json(self) -> dict[str, Json]:
+        """Everything, with the ladder and the chain."""
+        chain: list[Json] = [
+            {"leg": str(link.leg), "step": link.step, "what": link.what, "code": link.code} for link in self.chain
+        ]
+        return {
+            **self.summary(),
+            "ladder": [step.as_json() for step in self.ladder],
+            "steps_left_out": self.steps_left_out,
+            "chain": chain,
+            "media": self.media,
+        }

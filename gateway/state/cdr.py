@@ -1,0 +1,112 @@
+"""Call detail records: one JSON line a call, in a file that others rotate.
+
+Here: the fields of a record, writing it, and opening the file anew after it was moved away. Not here: keeping whole
+calls with their ladders (history). Nothing in a record is a key or a credential: it is made from a CallRecord.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from twisted.logger import Logger
+
+from gateway.base.json_codec import (Json, encode)
+from gateway.observe.metrics import KeptFile
+
+log = Logger()
+
+WAITING: Final = 20_000
+"""Records that wait for a disk at most."""
+TOLD_EVERY: Final = 100
+"""Records between two lines about a disk that takes none."""
+
+FIELDS: Final = (
+    "id",
+    "direction",
+    "domain",
+    "caller",
+    "callee",
+    "started_at",
+    "answered_at",
+    "ended_at",
+    "seconds",
+    "status",
+    "ending",
+    "verdict",
+    "reason",
+)
+"""The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length, 0 where it was not, None
+where nobody saw the end."""
+
+
+def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
+    """The record of an ended call, from what is told of it (CallRecord.summary)."""
+    seconds = call.get("seconds", 0.0)
+    if seconds is None:
+        return {field: call.get(field) for field in FIELDS}
+    if "seconds" not in call or not isinstance(seconds, int | float):  # kept by a version that did not measure it
+        answered, ended = call.get("answered_at"), call.get("ended_at")
+        is_timed = isinstance(answered, int | float) and isinstance(ended, int | float)
+        seconds = ended - answered if is_timed else 0  # type: ignore[operator]
+    return {field: round(seconds, 3) if field == "seconds" else call.get(field) for field in FIELDS}
+
+
+class CdrFile:
+    """The file ``path``; only this user may read it. What cannot be written waits, up to WAITING records."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._waiting: deque[bytes] = deque()
+        self._failures = 0
+
+    @property
+    def standing(self) -> KeptFile:
+        """How it stands with the file."""
+        return KeptFile(self._path.name, self._failures, bool(self._waiting))
+
+    def write(self, record: Mapping[str, Json]) -> None:
+        """Add a record, now or when the disk takes it again: calls go on."""
+        if len(self._waiting) >= WAITING:
+            lost = self._waiting.popleft()
+            log.error("a call detail record is lost: {record}", record=lost.decode().strip())
+        self._waiting.append(encode(record) + b"\n")
+        self.retry()
+
+    def retry(self) -> None:
+        """Write what waits, as far as that is possible. To be called now and then."""
+        try:
+            while self._waiting:
+                self._add(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            if self._failures == 0 or len(self._waiting) % TOLD_EVERY == 1:
+                log.error(
+                    "{path} cannot be written: {reason}; {count} records wait",
+                    path=self._path,
+                    reason=error.strerror,
+                    count=len(self._waiting),
+                )
+            self._failures += 1
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the file; the next record opens it anew, under its name."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _add(self, line: bytes) -> None:
+        """Write a line whole, or nothing of it: what a full disk has taken of it is taken back."""
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+        written = os.write(self._descriptor, line)
+        if written < len(line):
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

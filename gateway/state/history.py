@@ -1,0 +1,122 @@
+"""Calls that have ended: kept with their ladders and reasons, written to the CDR, told of after a restart.
+
+    CallRecord -> ended(record) -> CDR line, KeptTable -> (restart) -> latest(), find(id)
+
+The latest are in memory for lists; an older one is read from the file when it is asked for. What is older than the
+retention is dropped, every hour.
+
+A call that lasts is noted while it is up (``goes_on``), so that one whose end nobody saw, since the process or the
+machine died under it, has a record all the same: made at the next start, and told as what it is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from gateway.state.cdr import (CdrFile, detail_record)
+from gateway.base.json_codec import Json
+from gateway.state.table import KeptTable
+
+REMEMBERED: Final = 1000
+"""Calls of before the start that lists show."""
+KEPT: Final = 1_000_000
+"""Calls in the file, whatever the retention: some 4 GB."""
+STILL_UP: Final = 1e11
+"""The time that calls are kept under while they are up, seconds since the epoch: later than any that ended."""
+UNSEEN: Final = "not known: the gateway ended without ending its calls"
+ROUND_SECONDS: Final = 3600.0
+DAY_SECONDS: Final = 86_400.0
+
+Row = dict[str, Json]
+
+
+class CallHistory:
+    """The calls that have ended, over restarts. ``now`` gives seconds since the epoch, ``days`` is the retention."""
+
+    def __init__(
+        self, table: KeptTable, cdr: CdrFile, clock: IReactorTime, now: Callable[[], float], days: int
+    ) -> None:
+        self._table = table
+        self._cdr = cdr
+        self._now = now
+        self._days = days
+        self._before: deque[Row] = deque(maxlen=REMEMBERED)
+        self._up: set[str] = set()
+        self.interrupted: Callable[[Row], None] = lambda call: None
+        """Told of each call whose end nobody saw, at the start."""
+        self._round = LoopingCall(self._drop_old)
+        self._round.clock = clock
+
+    def start(self) -> Deferred[None]:
+        """Read the latest; fails with StoreUnusable, and may be gone on with all the same."""
+        self._round.start(ROUND_SECONDS, now=False)
+        unseen = self._table.since(STILL_UP).addCallback(self._end_unseen)
+        return unseen.addCallback(lambda _: self._table.latest(REMEMBERED)).addCallback(self._started)
+
+    def stop(self) -> Deferred[None]:
+        """Write what waits."""
+        if self._round.running:
+            self._round.stop()
+        self._cdr.close()
+        return self._table.stop()
+
+    def is_noted(self, call_id: str) -> bool:
+        """Whether a call that is up was noted already."""
+        return call_id in self._up
+
+    def goes_on(self, call: Row) -> None:
+        """Note a call that is up, all that is known of it so far: its record, should nobody see its end."""
+        self._up.add(str(call["id"]))
+        self._table.put(str(call["id"]), STILL_UP, call)
+
+    def ended(self, call: Row) -> None:
+        """Keep a call that is over, all that is known of it."""
+        self._up.discard(str(call["id"]))
+        ended_at = call.get("ended_at")
+        self._table.put(str(call["id"]), ended_at if isinstance(ended_at, float) else self._now(), call)
+        self._cdr.write(detail_record(call))
+
+    def before(self) -> list[Row]:
+        """The latest calls of before the start, the last one first."""
+        return [*reversed(self._before)]
+
+    def find(self, call_id: str) -> Deferred[Row | None]:
+        """All that is known of a call that has ended."""
+        for call in self._before:
+            if call.get("id") == call_id:
+                return succeed(call)
+        return self._table.find(call_id)
+
+    def reopen(self) -> None:
+        """Go on in a new CDR file if the old one was moved away."""
+        self._cdr.close()
+
+    def _end_unseen(self, calls: list[tuple[str, Row]]) -> None:
+        for _, call in calls:
+            verdict = call.get("verdict") or "UNANSWERED"
+            row = {
+                **call,
+                "state": "ended",
+                "ended_at": self._now(),
+                "seconds": None,
+                "ending": UNSEEN,
+                "verdict": verdict,
+            }
+            self.ended(row)
+            self._before.append(row)
+            self.interrupted(row)
+
+    def _started(self, calls: list[tuple[str, Row]]) -> None:
+        known = {call["id"] for call in self._before}
+        self._before.extendleft(call for key, call in reversed(calls) if key not in known)
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        self._table.drop_before(self._now() - self._days * DAY_SECONDS)
+        self._table.drop_beyond(KEPT)

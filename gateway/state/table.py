@@ -1,0 +1,162 @@
+"""JSON values that outlive the process: a table of key, time and value in a sqlite file, written behind.
+
+Here: writing a moment later in one transaction, reading, and dropping what is too old. Not here: what the values are.
+
+    put(key, at, value), drop(key) -> noted -> (WRITE_DELAY) -> one transaction -> FILE -> all(), find(key)
+
+A note is the latest state of one key, so what waits is bounded by the number of keys, and by NOTES while the disk
+fails: then the oldest notes are let go of, for memory is needed more than history.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NoReturn, TypeAlias, cast
+
+from twisted.enterprise.adbapi import Transaction
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.base.json_codec import (Json, decode, encode)
+from gateway.registrar.sqlite_store import (Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version)
+from gateway.observe.metrics import KeptFile
+from gateway.state.write_behind import WriteBehind
+
+log = Logger()
+
+WRITE_DELAY: Final = 0.5
+"""Seconds from a change to its write."""
+NOTES: Final = 20_000
+SCHEMA_VERSION: Final = 1
+
+Value: TypeAlias = dict[str, Json]
+_Notes: TypeAlias = dict[str, tuple[float, str] | None]
+
+
+class KeptTable:
+    """One table in the file ``path``. ``clock`` schedules the writes."""
+
+    def __init__(self, path: Path, database: Database, clock: IReactorTime) -> None:
+        self._path = path
+        self._database = database
+        self._behind: WriteBehind[str, tuple[float, str]] = WriteBehind(
+            clock, WRITE_DELAY, self._write, self._not_written, NOTES
+        )
+
+    @property
+    def standing(self) -> KeptFile:
+        """How it stands with the file."""
+        return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
+
+    def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
+        """The newest ``limit`` values, oldest first. To be asked for first, at the start.
+
+        Fails with StoreUnusable; the table may be gone on with all the same: writes are tried.
+        """
+        loaded = self._database.run_interaction(lambda transaction: _latest(transaction, limit))
+        return loaded.addErrback(self._unusable)
+
+    def since(self, at: float) -> Deferred[list[tuple[str, Value]]]:
+        """The values of that time and later; fails with StoreUnusable, as ``latest`` does."""
+        loaded = self._database.run_interaction(lambda transaction: _since(transaction, at))
+        return loaded.addErrback(self._unusable)
+
+    def find(self, key: str) -> Deferred[Value | None]:
+        """The value of one key, None when there is none or it cannot be read now."""
+        if key in self._behind.noted:
+            noted = self._behind.noted[key]
+            return succeed(None if noted is None else _value(noted[1]))
+        return self._database.run_interaction(lambda transaction: _find(transaction, key)).addErrback(self._unread)
+
+    def put(self, key: str, at: float, value: Value) -> None:
+        """Keep a value; ``at`` is its time in seconds since the epoch."""
+        self._behind.note(key, (at, encode(value).decode()))
+
+    def drop(self, key: str) -> None:
+        """Keep nothing under that key."""
+        self._behind.note(key, None)
+
+    def drop_before(self, at: float) -> None:
+        """Keep nothing that is older."""
+        if not self._behind.stopped:
+            self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._kept)
+
+    def drop_beyond(self, count: int) -> None:
+        """Keep the newest ``count`` values at most."""
+        if not self._behind.stopped:
+            self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(self._kept)
+
+    def stop(self) -> Deferred[None]:
+        """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
+        return self._behind.stop().addCallback(lambda _: self._database.close())
+
+    def _write(self, notes: _Notes) -> Deferred[None]:
+        return self._database.run_interaction(lambda transaction: _write(transaction, notes))
+
+    def _not_written(self, why: BaseException | None) -> None:
+        log.error("{path} cannot be written: {reason}", path=self._path, reason=why)
+
+    def _unread(self, failure: Failure) -> None:
+        log.error("{path} cannot be read: {reason}", path=self._path, reason=failure.value)
+
+    def _kept(self, failure: Failure) -> None:
+        log.error("what is too old stays in {path}: {reason}", path=self._path, reason=failure.value)
+
+    def _unusable(self, failure: Failure) -> NoReturn:
+        error = failure.value
+        if not isinstance(error, sqlite3.Error | OSError | ValueError):
+            failure.raiseException()
+        why = error.strerror if isinstance(error, OSError) else error
+        if is_in_use(error):
+            raise InUse(f"{self._path}: is in use by another gateway") from None
+        raise StoreUnusable(f"{self._path}: cannot be used: {why}") from None
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Lock a new connection's file for us alone, and make sure that its table is ours."""
+    check_version(locked(connection), SCHEMA_VERSION)
+    connection.execute("CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, at REAL, value TEXT) WITHOUT ROWID")
+    connection.execute("CREATE INDEX IF NOT EXISTS kept_at ON kept (at)")
+    set_version(connection, SCHEMA_VERSION)
+    connection.commit()
+
+
+def _latest(transaction: Transaction, limit: int) -> list[tuple[str, Value]]:
+    transaction.execute("SELECT key, value FROM kept ORDER BY at DESC LIMIT ?", (limit,))
+    rows = cast("list[tuple[str, str]]", transaction.fetchall())
+    return [(key, _value(value)) for key, value in reversed(rows)]
+
+
+def _since(transaction: Transaction, at: float) -> list[tuple[str, Value]]:
+    transaction.execute("SELECT key, value FROM kept WHERE at >= ?", (at,))
+    return [(key, _value(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
+
+
+def _find(transaction: Transaction, key: str) -> Value | None:
+    transaction.execute("SELECT value FROM kept WHERE key = ?", (key,))
+    rows = cast("list[tuple[str]]", transaction.fetchall())
+    return _value(rows[0][0]) if rows else None
+
+
+def _drop_before(transaction: Transaction, at: float) -> None:
+    transaction.execute("DELETE FROM kept WHERE at < ?", (at,))
+
+
+def _drop_beyond(transaction: Transaction, count: int) -> None:
+    newest = "SELECT key FROM kept ORDER BY at DESC LIMIT -1 OFFSET ?"
+    transaction.execute(f"DELETE FROM kept WHERE key IN ({newest})", (count,))  # noqa: S608 - our own words
+
+
+def _write(transaction: Transaction, notes: _Notes) -> None:
+    gone: Iterable[tuple[str]] = [(key,) for key, note in notes.items() if note is None]
+    kept = [(key, *note) for key, note in notes.items() if note is not None]
+    transaction.executemany("DELETE FROM kept WHERE key = ?", gone)
+    transaction.executemany("INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
+
+
+def _value(text: str) -> Value:
+    return cast("Value", decode(text))

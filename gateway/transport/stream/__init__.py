@@ -1,0 +1,1 @@
+"""Connections: TCP, and what TLS runs on."""

@@ -1,0 +1,148 @@
+"""Connections that peers begin: who may connect to a TCP or TLS listener, and how many at once.
+
+What one source can do: have `per_source` connections, of which the silent ones give way first and end by themselves
+(liveness.py: no handshake in 10 s, no message in 60 s, a message of more than 30 s), and cost `new_per_second`
+handshakes, about 1 ms of CPU each.
+
+Lives here: the listening port and its limits. Not here: what a connection carries (wire.py) and when a silent one is
+closed (liveness.py).
+"""
+
+from typing import Self, cast
+
+from attrs import frozen
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+
+from gateway.base.rate import Rate, RateLimit, source_of
+from gateway.config.model import Listener
+from gateway.transport.flow import Address, FailureKind, TransportFailure
+from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
+from gateway.transport.stream.connection import Shared, StreamProtocol
+from gateway.transport.stream.connections import Connections
+from gateway.transport.stream.stream_flow import StreamFlow
+from gateway.transport.tls.contexts import ServerTls
+
+log = Logger()
+
+BACKLOG = 1024
+"""Connections that the kernel keeps for us: every phone of a site comes back at once after a power cut."""
+
+
+@frozen
+class ConnectionLimits:
+    """How many accepted connections may be up at once."""
+
+    per_listener: int = 20_000
+    per_source: int = 1_000
+    """From one address (IPv6: one /64); a whole office may share one."""
+    new_per_second: int = 50
+    """From one source, once twice per_source have come at once: all phones of an office may come back twice."""
+
+    @classmethod
+    def of(cls, listener: Listener) -> Self:
+        """Those that the configuration has for a listener."""
+        return cls(listener.connections, listener.connections_per_source, listener.new_connections_per_source)
+
+
+LIMITS = ConnectionLimits()
+
+
+class StreamListener(Factory):
+    """One TCP or TLS listener of the configuration."""
+
+    noisy = False
+
+    def __init__(
+        self,
+        listener: Listener,
+        shared: Shared,
+        connections: Connections,
+        tls: ServerTls | None,
+        limits: ConnectionLimits = LIMITS,
+    ) -> None:
+        self.listener = listener
+        self.port = listener.port  # the one bound, once it is
+        self.refused = 0
+        self._shared = shared
+        self._connections = connections
+        self._tls = tls
+        self._limits = limits
+        self._count = 0
+        self._by_source: dict[str, int] = {}
+        rate = Rate(limits.new_per_second, 2 * limits.per_source)
+        self._rate = RateLimit(rate, 2 * limits.per_listener)  # room for all phones of a site to come back at once
+        self._silent: dict[int, StreamFlow] = {}  # oldest first
+        self._listening: IListeningPort | None = None
+
+    def start(self, reactor: TransportReactor) -> None:
+        """Open the port. Raises CannotListen."""
+        try:
+            self._listening = reactor.listenTCP(self.listener.port, self, BACKLOG, self.listener.address)
+        except CannotListenError as error:
+            raise cannot_listen(self.listener, error) from error
+        host = self._listening.getHost()
+        if isinstance(host, IPv4Address | IPv6Address):
+            self.port = host.port
+
+    def stop(self) -> Deferred[object]:
+        """Accept no more; connections that are up stay."""
+        listening, self._listening = self._listening, None
+        return maybeDeferred(listening.stopListening) if listening is not None else succeed(None)
+
+    def buildProtocol(self, addr: IAddress | None) -> StreamProtocol | None:
+        """The protocol of one connection; None closes it at once."""
+        peer = cast(IPv4Address | IPv6Address, addr)
+        remote = Address(unmapped(peer.host), peer.port)
+        if not self._has_room(remote.host):
+            self.refused += 1
+            log.debug("{listener}: no room for {source}", listener=self.listener.name, source=remote)
+            return None
+        flow = self._new_flow(remote)
+        return StreamProtocol(flow, self._shared, self._tls.channel() if self._tls is not None else None)
+
+    def _has_room(self, source: str) -> bool:
+        if self._by_source.get(source_of(source), 0) >= self._limits.per_source:
+            return False
+        if not self._rate.allows(source, self._shared.now()):
+            return False
+        if self._count >= self._limits.per_listener and self._silent:
+            self._make_room()
+        return self._count < self._limits.per_listener
+
+    def _make_room(self) -> None:
+        """Whoever connected first and has said nothing gives way, so that silent connections never take all slots.
+
+        An honest peer has the time that an attacker needs to fill the table again, which `new_per_second` makes long.
+        """
+        oldest = next(iter(self._silent.values()))
+        oldest.fail(TransportFailure(FailureKind.CLOSED, "nothing was said, and the slot is needed"))
+
+    def _new_flow(self, remote: Address) -> StreamFlow:
+        _, advertised = own_addresses(self.listener, self.port, remote.host)
+        flow = StreamFlow(self.listener, remote, advertised, self._connections.new_number(), self._ended)
+        self._connections.add(flow)
+        self._silent[flow.number] = flow
+        flow.when_heard(self._heard)
+        self._count += 1
+        source = source_of(remote.host)
+        self._by_source[source] = self._by_source.get(source, 0) + 1
+        return flow
+
+    def _heard(self, flow: StreamFlow) -> None:
+        self._silent.pop(flow.number, None)
+
+    def _ended(self, flow: StreamFlow) -> None:
+        self._connections.discard(flow)
+        self._silent.pop(flow.number, None)
+        self._count -= 1
+        source = source_of(flow.remote.host)
+        left = self._by_source[source] - 1
+        if left:
+            self._by_source[source] = left
+        else:
+            del self._by_source[source]

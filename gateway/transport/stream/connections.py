@@ -1,0 +1,60 @@
+"""Every connection that is up or coming up, by its number."""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+
+from twisted.logger import Logger
+
+from gateway.transport.flow import FlowKey
+from gateway.transport.stream.stream_flow import StreamFlow
+
+log = Logger()
+
+
+class Connections:
+    """The table of connections. Numbers begin at random, so that a key stored by an earlier run finds nothing."""
+
+    def __init__(self) -> None:
+        self._numbers = count(secrets.randbits(48) + 1)
+        self._by_number: dict[int, StreamFlow] = {}
+        self.by_listener: Counter[str] = Counter()
+        self.ended: Callable[[FlowKey], None] = lambda key: None  # told of connections that peers began
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def new_number(self) -> int:
+        """A number that no connection has had."""
+        return next(self._numbers)
+
+    def add(self, flow: StreamFlow) -> None:
+        """Keep until discard()."""
+        self._by_number[flow.number] = flow
+        self.by_listener[flow.listener.name] += 1
+
+    def discard(self, flow: StreamFlow) -> None:
+        """The connection ended."""
+        if self._by_number.pop(flow.number, None) is None:
+            return
+        self.by_listener[flow.listener.name] -= 1
+        if not flow.is_client:
+            self._tell(flow.key)
+
+    def get(self, key: FlowKey) -> StreamFlow | None:
+        """The connection of that key, if it is still open."""
+        flow = self._by_number.get(key.connection)
+        return flow if flow is not None and flow.key == key else None
+
+    def close_all(self) -> None:
+        """End every connection; nobody is told."""
+        self.ended = lambda key: None
+        for flow in list(self._by_number.values()):
+            flow.close()
+
+    def _tell(self, key: FlowKey) -> None:
+        try:
+            self.ended(key)
+        except Exception:  # the guard: the end of a connection goes on to its end
+            log.failure("the end of connection {key} met a bug", key=key)

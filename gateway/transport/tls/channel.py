@@ -1,0 +1,294 @@
+"""One end of one TLS connection, without I/O: ciphertext in, plaintext out, and the other way round.
+
+    network -> receive(ciphertext) -> plaintext        send(plaintext) -> outgoing() -> network
+
+pyOpenSSL does the work over memory BIOs. Lives here: the order of a connection (handshake, verified, open, closed) and
+what its errors mean. Not here: contexts and trust (tls.py), names (identity.py), sockets (stream.py).
+"""
+
+from attrs import define
+from OpenSSL import SSL, crypto
+
+from gateway.transport.buffers import renew_output
+from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
+from gateway.transport.tls import failures as causes
+from gateway.transport.tls.identity import identity_of, mismatch
+
+_RECORD = 16384
+"""Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
+
+_CHUNK = _RECORD + 512
+"""Bytes read at once of what OpenSSL wants sent: a full record and then some."""
+
+_HEADER = 5
+"""Bytes before each record's body: type, version, length."""
+
+_VERIFY_REASONS = {
+    2: "unknown authority (an issuer is missing)",
+    9: "not yet valid",
+    10: "expired",
+    18: "self-signed",
+    19: "unknown authority (its root is not trusted)",
+    20: "unknown authority",
+    21: "unknown authority (the chain is incomplete)",
+    22: "the chain is too long",
+    23: "revoked",
+    24: "an issuer is no authority",
+    26: "not made for this use (extended key usage)",
+}
+
+
+class TlsFailed(Exception):
+    """The connection cannot go on; failure says why."""
+
+    def __init__(self, failure: TransportFailure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+@define
+class Verification:
+    """What is asked of the peer's certificate, and the first thing found wrong with it.
+
+    It hangs on the OpenSSL connection, where the verify callback finds it. name is None where any name will do: the
+    identity of a client is for others to judge.
+    """
+
+    name: str | None = None
+    allow_wildcards: bool = False
+    common_name: bool = False  # it counts where there are no subject alternative names
+    needs_certificate: bool = False
+    is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
+    problem: str | None = None
+
+    def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
+        """Whether the handshake may go on; remembers the first problem."""
+        if not is_trusted:
+            self._note(_VERIFY_REASONS.get(error, f"not valid (X.509 error {error})"))
+        elif depth == 0:
+            self.accepts_name(certificate)
+        return self.problem is None
+
+    def accepts_name(self, certificate: crypto.X509) -> bool:
+        """Whether the certificate is for whom it must be; remembers the problem."""
+        if self.name is not None:
+            self._note(mismatch(self.identity(certificate), self.name, self.allow_wildcards))
+        return self.problem is None
+
+    def identity(self, certificate: crypto.X509) -> PeerIdentity:
+        """The names that the certificate is for."""
+        return identity_of(certificate.to_cryptography(), self.common_name)
+
+    def _note(self, problem: str | None) -> None:
+        if self.problem is None:
+            self.problem = problem
+
+
+class _Records:
+    """Follows where TLS records begin and end in what arrives, to know when nothing is left to ask OpenSSL for."""
+
+    __slots__ = ("_head", "_left")
+
+    def __init__(self) -> None:
+        self._head = b""  # of a record whose length is not known yet
+        self._left = 0  # bytes that a begun record still lacks
+
+    def is_exactly_one(self, data: bytes) -> bool:
+        """Whether data is one whole record and nothing unfinished came before it."""
+        return not self._left and not self._head and len(data) > _HEADER and len(data) == _size(data, 0)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a record has begun and not ended."""
+        return bool(self._left or self._head)
+
+    def follow(self, data: bytes) -> None:
+        """data arrived."""
+        if len(data) < self._left:
+            self._left -= len(data)
+            return
+        data = self._head + data[self._left :]
+        start = 0
+        while len(data) - start >= _HEADER:
+            start += _size(data, start)
+        self._left = max(0, start - len(data))
+        self._head = data[start:]
+
+
+def _size(data: bytes, start: int) -> int:
+    return _HEADER + (data[start + 3] << 8 | data[start + 4])
+
+
+class TlsChannel:
+    """One end of a TLS connection. After TlsFailed, outgoing() holds the alert for the peer."""
+
+    __slots__ = (
+        "_connection",
+        "_has_output",
+        "_heard",
+        "_is_bulky",
+        "_records",
+        "_verification",
+        "has_peer_closed",
+        "is_open",
+    )
+
+    def __init__(self, connection: SSL.Connection, verification: Verification) -> None:
+        self._connection = connection
+        self._verification = verification
+        self.is_open = False  # the handshake is complete and the peer verified
+        self.has_peer_closed = False
+        self._records = _Records()
+        self._has_output = False
+        self._is_bulky = True  # the handshake's flights have been through the buffers
+        self._heard = b""  # of the peer, until the handshake is complete
+
+    def start(self) -> None:
+        """Prepare the first flight: a client's hello. Not for a server: OpenSSL would take 40 KiB to wait for one."""
+        self._advance_handshake()
+
+    def receive(self, ciphertext: bytes) -> list[bytes]:
+        """The plaintext that became readable, in order. Raises TlsFailed."""
+        if not ciphertext:
+            return []
+        self._connection.bio_write(ciphertext)
+        if self._records.is_exactly_one(ciphertext) and self.is_open:
+            return self._read(most=1)
+        self._records.follow(ciphertext)
+        self._has_output = True
+        if not self.is_open:
+            if len(self._heard) < causes.KEPT:
+                self._heard += ciphertext
+            if not self._advance_handshake():
+                return []
+        return self._read()
+
+    def send(self, plaintext: bytes) -> None:
+        """Encrypt; the result is in outgoing(). Only when is_open. Raises TlsFailed."""
+        send = self._connection.send
+        self._has_output = True
+        try:
+            if len(plaintext) <= _RECORD:
+                send(plaintext)
+                return
+            for start in range(0, len(plaintext), _RECORD):
+                send(plaintext[start : start + _RECORD])
+        except SSL.Error as error:
+            raise self._failed(error) from error
+
+    def outgoing(self) -> bytes:
+        """What the network should get; empty when there is nothing."""
+        if not self._has_output:
+            return b""
+        self._has_output = False
+        pieces: list[bytes] = []
+        try:
+            while True:
+                piece = self._connection.bio_read(_CHUNK)
+                pieces.append(piece)
+                if len(piece) < _CHUNK:
+                    break
+        except SSL.WantReadError:
+            pass
+        if self._is_bulky and self.is_open:
+            self._is_bulky = False
+            renew_output(self._connection)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def close(self) -> None:
+        """Prepare the close_notify alert (RFC 8446 section 6.1)."""
+        self._has_output = True
+        try:
+            self._connection.shutdown()
+        except SSL.Error:  # in mid-handshake there is nothing to close
+            pass
+
+    @property
+    def has_heard_tls(self) -> bool:
+        """Whether the peer has answered the handshake, still under way, in TLS."""
+        return causes.speaks_tls(self._heard)
+
+    def ended(self, words: str) -> TransportFailure:
+        """What it means that the handshake ended so."""
+        return causes.failure(self._heard, words, self._connection.get_certificate() is not None)
+
+    @property
+    def is_mid_record(self) -> bool:
+        """Whether the peer has begun a record and not ended it."""
+        return self._records.is_unfinished
+
+    @property
+    def session(self) -> SSL.Session | None:
+        """What resumes this connection later; under TLS 1.3 only once the peer has sent a ticket."""
+        return self._connection.get_session()
+
+    @property
+    def context(self) -> SSL.Context:
+        """What the connection was made from."""
+        return self._connection.get_context()
+
+    @property
+    def identity(self) -> PeerIdentity | None:
+        """The peer's names, all verified; None when it showed no certificate."""
+        certificate = self._connection.get_peer_certificate() if self.is_open else None
+        return None if certificate is None else self._verification.identity(certificate)
+
+    def _advance_handshake(self) -> bool:
+        self._has_output = True
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except SSL.Error as error:
+            raise self._failed(error) from error
+        self._verify_again()
+        self.is_open = True
+        self._heard = b""
+        return True
+
+    def _verify_again(self) -> None:
+        """A resumed session shows no certificate, so OpenSSL asked nobody: the one it was begun with must still do."""
+        verification = self._verification
+        if verification.is_rehearsal:
+            return
+        certificate = self._connection.get_peer_certificate()
+        if certificate is None:
+            verification.problem = "no certificate" if verification.needs_certificate else None
+        elif certificate.has_expired():
+            verification.problem = "expired"
+        else:
+            verification.accepts_name(certificate)
+        if verification.problem is not None:
+            self.close()
+            raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem))
+
+    def _read(self, most: int | None = None) -> list[bytes]:
+        """What can be read; most is the number of records there can be. A message usually has one of its own, and then
+        one question to OpenSSL is enough and it has nothing to say itself."""
+        pieces: list[bytes] = []
+        receive = self._connection.recv
+        try:
+            while len(pieces) != most:
+                pieces.append(receive(_RECORD))
+        except SSL.WantReadError:
+            self._has_output = True
+        except SSL.ZeroReturnError:
+            self.has_peer_closed = self._has_output = True
+        except SSL.Error as error:
+            self._has_output = True
+            raise self._failed(error) from error
+        return pieces
+
+    def _failed(self, error: SSL.Error) -> TlsFailed:
+        problem = self._verification.problem
+        if problem is not None:
+            return TlsFailed(TransportFailure(FailureKind.CERTIFICATE, problem))
+        return TlsFailed(causes.late_failure(_reason(error)) if self.is_open else self.ended(_reason(error)))
+
+
+def _reason(error: SSL.Error) -> str:
+    """OpenSSL's words for the last error in its queue."""
+    if isinstance(error, SSL.SysCallError):
+        return "the peer closed the connection without a word"
+    queue = error.args[0] if error.args else ()
+    return str(queue[-1][2]) if queue else "TLS error"

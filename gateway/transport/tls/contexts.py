@@ -1,0 +1,227 @@
+"""TLS contexts: on what terms connections begin, for servers (a listener) and clients (TlsTerms).
+
+TLS 1.2 and 1.3 only, session resumption on, renegotiation off. Contexts are made once and shared; a reload makes new
+ones for new connections while those that are up live on with theirs. A reload that fails changes nothing.
+
+Lives here: trust, our own certificates, sessions to resume. Not here: the connection (channel.py), names (identity.py),
+the files' health (certificates.py).
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from attrs import frozen
+from OpenSSL import SSL, crypto
+
+from gateway.config.model import Listener
+from gateway.transport.flow import SYSTEM_TRUST, Address, TlsTerms, is_ip_address
+from gateway.transport.tls.certificates import CertificateError, CertificateReport, examine, read_key
+from gateway.transport.tls.channel import TlsChannel, TlsFailed, Verification
+
+CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS"
+"""Of TLS 1.2; all with forward secrecy. CBC suites come last, for phones that have no other."""
+
+VERSIONS = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+
+MAX_SESSIONS = 1024
+"""Sessions kept to be resumed toward as many servers."""
+
+SessionKey = tuple[TlsTerms, str, Address]
+
+
+def _verify(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+    verification = connection.get_app_data()
+    assert isinstance(verification, Verification)
+    return verification.accepts(certificate, error, depth, bool(ok))
+
+
+def _new_context(minimum: str = "1.2", ciphers: str | None = None) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(VERSIONS[minimum])
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_cipher_list(ciphers.encode() if ciphers is not None else CIPHERS)
+    return context
+
+
+def _use_identity(context: SSL.Context, certificate: Path, private_key: Path) -> None:
+    try:
+        context.use_certificate_chain_file(str(certificate))
+    except SSL.Error as error:
+        raise CertificateError(f"{certificate}: cannot be used as a certificate chain") from error
+    read_key(private_key)  # OpenSSL would ask the terminal for a passphrase, and wait
+    try:
+        context.use_privatekey_file(str(private_key))
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise CertificateError(f"{private_key}: cannot be used as the key of {certificate}") from error
+
+
+def _trust(context: SSL.Context, trust: str | Path) -> None:
+    if trust == SYSTEM_TRUST:
+        context.set_default_verify_paths()
+        return
+    try:
+        context.load_verify_locations(str(trust))
+    except SSL.Error as error:
+        raise CertificateError(f"{trust}: no authorities can be read from it") from error
+
+
+def client_context(terms: TlsTerms) -> SSL.Context:
+    """A context that speaks to servers on these terms. Raises CertificateError."""
+    context = _new_context(terms.minimum, terms.ciphers)
+    _trust(context, terms.trust)
+    if terms.certificate is not None and terms.private_key is not None:
+        _use_identity(context, terms.certificate, terms.private_key)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
+    return context
+
+
+def server_context(listener: Listener) -> SSL.Context:
+    """A context that serves a TLS listener. Raises CertificateError."""
+    assert listener.certificate is not None
+    assert listener.private_key is not None
+    context = _new_context(listener.tls_minimum, listener.ciphers)
+    _use_identity(context, listener.certificate, listener.private_key)
+    # Tickets resume sessions and keep nothing here; OpenSSL's own table would hold 20,000 sessions.
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(listener.name.encode()[:32])
+    if listener.client_trust is not None:
+        _trust(context, listener.client_trust)
+        context.load_client_ca(str(listener.client_trust).encode())
+        needed = SSL.VERIFY_FAIL_IF_NO_PEER_CERT if listener.require_client_certificate else 0
+        context.set_verify(SSL.VERIFY_PEER | needed, _verify)
+    return context
+
+
+def _server_name(name: str) -> bytes | None:
+    """What the hello names (RFC 6066 section 3): no literal address, and nothing that is no host name."""
+    if is_ip_address(name):
+        return None
+    try:
+        return name.rstrip(".").encode("idna") or None
+    except UnicodeError:
+        return None
+
+
+def self_connect(listener: Listener, context: SSL.Context) -> None:
+    """Prove in memory that the context serves: a client that trusts anybody connects. Raises CertificateError."""
+    rehearsal = Verification(is_rehearsal=True)
+    serving = _connection(context, rehearsal, is_server=True)
+    serving.set_verify(SSL.VERIFY_NONE)  # the client of a rehearsal has no certificate
+    server = TlsChannel(serving, rehearsal)
+    client = TlsChannel(_connection(_new_context(), rehearsal), rehearsal)
+    try:
+        client.start()
+        for _ in range(3):
+            server.receive(client.outgoing())
+            client.receive(server.outgoing())
+    except TlsFailed as failed:
+        raise CertificateError(f"{listener.certificate}: no handshake is possible with it: {failed}") from failed
+
+
+def _connection(context: SSL.Context, verification: Verification, is_server: bool = False) -> SSL.Connection:
+    connection = SSL.Connection(context, None)
+    connection.set_app_data(verification)
+    if is_server:
+        connection.set_accept_state()
+    else:
+        connection.set_connect_state()
+    return connection
+
+
+@frozen
+class Prepared:
+    """What a listener may serve with next."""
+
+    context: SSL.Context
+    report: CertificateReport
+
+
+class ServerTls:
+    """The TLS of one listener; `report` says how the certificate stands that it serves with."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self.adopt(self.prepare())
+
+    def channel(self) -> TlsChannel:
+        """For a connection just accepted."""
+        verification = Verification(needs_certificate=self._listener.require_client_certificate)
+        return TlsChannel(_connection(self._context, verification, is_server=True), verification)
+
+    def prepare(self) -> Prepared:
+        """Read the files again and prove that they serve. Raises CertificateError."""
+        listener = self._listener
+        assert listener.certificate is not None
+        assert listener.private_key is not None
+        now = datetime.now(tz=UTC)
+        report = examine(listener.certificate, listener.private_key, listener.advertised_host, now)
+        context = server_context(listener)
+        self_connect(listener, context)
+        return Prepared(context, report)
+
+    def adopt(self, prepared: Prepared) -> None:
+        """Use what prepare() gave for new connections."""
+        self._context = prepared.context
+        self.report = prepared.report
+
+    @property
+    def files(self) -> set[Path]:
+        """What prepare() reads."""
+        listener = self._listener
+        return {file for file in (listener.certificate, listener.private_key, listener.client_trust) if file}
+
+
+class ClientTls:
+    """The TLS of connections that we begin: a context for each terms, and sessions to resume."""
+
+    def __init__(self, reading: Callable[[set[Path]], None] = lambda files: None) -> None:
+        self._reading = reading  # told of files before they are read for the first time
+        self._contexts: dict[TlsTerms, SSL.Context] = {}
+        self._sessions: dict[SessionKey, SSL.Session] = {}
+
+    def channel(self, terms: TlsTerms, name: str, address: Address) -> TlsChannel:
+        """For a connection to address, whose certificate must be for name. Raises CertificateError."""
+        verification = Verification(name, terms.allow_wildcards, terms.common_name, needs_certificate=True)
+        connection = _connection(self._context(terms), verification)
+        server_name = _server_name(name)
+        if server_name is not None:
+            connection.set_tlsext_host_name(server_name)
+        session = self._sessions.get((terms, name, address))
+        if session is not None:
+            connection.set_session(session)
+        return TlsChannel(connection, verification)
+
+    def remember(self, terms: TlsTerms, name: str, address: Address, channel: TlsChannel) -> None:
+        """Keep the channel's session, for the same terms, name and address only."""
+        session = channel.session
+        key = (terms, name, address)
+        if session is None or channel.context is not self._contexts.get(terms):
+            return
+        self._sessions.pop(key, None)
+        while len(self._sessions) >= MAX_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
+        self._sessions[key] = session
+
+    @property
+    def terms(self) -> frozenset[TlsTerms]:
+        """Those that contexts have been made for."""
+        return frozenset(self._contexts)
+
+    def prepare(self, terms: Iterable[TlsTerms]) -> dict[TlsTerms, SSL.Context]:
+        """Read trust and identities again, for these terms instead of those known so far. Raises CertificateError."""
+        return {one: client_context(one) for one in terms}
+
+    def adopt(self, contexts: dict[TlsTerms, SSL.Context]) -> None:
+        """Use what prepare() gave for new connections; no session of old terms is resumed."""
+        self._contexts = contexts
+        self._sessions.clear()
+
+    def _context(self, terms: TlsTerms) -> SSL.Context:
+        context = self._contexts.get(terms)
+        if context is None:
+            self._reading(terms.files)
+            context = self._contexts[terms] = client_context(terms)
+        return context

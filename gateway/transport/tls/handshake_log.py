@@ -1,0 +1,66 @@
+"""What became of TLS handshakes: counted, and told once to the operator where a certificate was refused.
+
+A certificate that does not verify is the one failure that may be an attack, so it is a warning, whoever began the
+connection. Whatever else fails on accepted connections is the daily noise of the internet: counted, logged at debug.
+A server that is asked every few seconds whether it is back is told of when it fails in another way, not each time.
+"""
+
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from gateway.config.model import Side
+from gateway.observe.metrics import Metrics
+from gateway.transport.flow import FailureKind, TransportFailure
+
+log = Logger()
+
+
+REMEMBERED = 1000
+"""Servers whose last failure is remembered."""
+
+
+class Shaken(Protocol):
+    """The connection, as far as this module cares."""
+
+    @property
+    def is_client(self) -> bool: ...
+
+    @property
+    def peer(self) -> str: ...
+
+    @property
+    def side(self) -> Side: ...
+
+
+class Handshakes:
+    """Counts and logs; one for the transport layer."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._counter = metrics.tls_handshakes
+        self._failing: dict[str, TransportFailure] = {}  # servers, and how they failed last
+
+    def succeeded(self, flow: Shaken) -> None:
+        """The handshake is complete and the peer verified."""
+        self._counter.labels(flow.side.value, "ok").inc()
+        if flow.is_client:
+            self._failing.pop(flow.peer, None)
+
+    def failed(self, flow: Shaken, failure: TransportFailure) -> None:
+        """The connection ended before it was ready."""
+        self._counter.labels(flow.side.value, failure.kind.value).inc()
+        is_news = not flow.is_client or self._is_news(flow.peer, failure)
+        if failure.kind is FailureKind.CERTIFICATE and is_news:
+            log.warn("certificate of {peer} refused: {reason}", peer=flow.peer, reason=failure.reason)
+        elif flow.is_client and is_news:
+            log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
+        else:
+            log.debug("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
+
+    def _is_news(self, peer: str, failure: TransportFailure) -> bool:
+        if self._failing.get(peer) == failure:
+            return False
+        if len(self._failing) >= REMEMBERED:
+            self._failing.clear()
+        self._failing[peer] = failure
+        return True

@@ -1,0 +1,55 @@
+"""Where a provider is reached, and which numbers are emergencies."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.model import Provider
+from gateway.places import Signalling, is_emergency, uri_for
+
+
+@pytest.mark.parametrize(
+    ("dialled", "expected"),
+    [
+        ("911", True),
+        ("9-1-1", True),
+        ("911;phone-context=example.com", True),
+        ("1-12", True),
+        ("9110", False),
+        ("0911", False),
+        ("", False),
+        ("+911", False),
+        ("service:sos", True),
+        ("service:SOS.fire", True),
+        ("service:sosx", False),
+        ("service:counseling", False),
+    ],
+)
+def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> None:
+    assert is_emergency(dialled, ("911", "112")) is expected
+
+
+@pytest.mark.parametrize(
+    ("uri", "fallback", "tls", "in_clear"),
+    [
+        ("sip:h:5061;transport=tls", None, "sip:h:5061;transport=tls", None),
+        ("sip:h;transport=tls", "sip:h;transport=udp", "sip:h;transport=tls", "sip:h;transport=udp"),
+        ("sips:h", None, "sips:h", None),
+        ("sip:h;transport=udp", None, None, "sip:h;transport=udp"),
+        ("sip:h;transport=tcp", "sip:g;transport=udp", None, "sip:h;transport=tcp"),
+        ("sip:h", None, "sip:h", "sip:h"),
+        ("sip:h", "sip:h;transport=udp", "sip:h", "sip:h;transport=udp"),
+    ],
+)
+def test_where_to_go_over_tls_and_in_clear(
+    uri: str, fallback: str | None, tls: str | None, in_clear: str | None
+) -> None:
+    provider = Provider("main", uri, fallback_uri=fallback)
+    assert uri_for(provider, Signalling.TLS) == tls
+    assert uri_for(provider, Signalling.CLEAR) == in_clear
+
+
+def test_an_emergency_call_goes_to_the_same_host_rather_than_nowhere() -> None:
+    provider = Provider("main", "sips:h:5061;transport=tls")
+    assert uri_for(provider, Signalling.CLEAR) is None
+    assert uri_for(provider, Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"

@@ -1,0 +1,229 @@
+"""Changing what the gateway goes by: adopted whole or not at all, kept over restarts, and written down."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import load
+from gateway.config.model import Configuration, ConfigurationError, Security
+from gateway.config.settings import NoSuchDomain, Settings
+from gateway.security.credentials import CredentialsError
+from gateway.state.audit import AuditLog
+
+TEXT = """
+[gateway]
+name = "gw1"
+state_directory = "state"
+
+[[listener]]
+name = "phones"
+side = "phones"
+transport = "udp"
+address = "127.0.0.1"
+port = 5060
+
+[[listener]]
+name = "provider"
+side = "provider"
+transport = "udp"
+address = "127.0.0.1"
+port = 5070
+
+[media]
+address = "127.0.0.1"
+
+[[provider]]
+name = "main"
+uri = "sip:provider.example.com;transport=udp"
+
+[[domain]]
+name = "example.com"
+provider = "main"
+security = "required"
+
+[[domain]]
+name = "example.org"
+provider = "main"
+"""
+
+
+class Site:
+    """A file, and settings made from it as at a start."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "gateway.toml"
+        self.file.write_text(TEXT)
+        self.state = directory / "state"
+        self.state.mkdir()
+        self.adopted: list[Configuration] = []
+        self.refusing: Exception | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.audit = AuditLog(self.state / "audit.jsonl", lambda: 1_700_000_000.0)
+        self.settings = Settings(load(self.file), self.audit, lambda: 1_700_000_000.0)
+        self.settings.renew = self._renew
+        self.settings.adopt = self.adopted.append
+
+    def edit(self, old: str, new: str) -> None:
+        self.file.write_text(self.file.read_text().replace(old, new))
+
+    def security(self, name: str = "example.com") -> Security:
+        return next(domain.security for domain in self.settings.current.domains if domain.name == name)
+
+    def _renew(self, configuration: Configuration) -> None:
+        if self.refusing is not None:
+            raise self.refusing
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_a_switch_counts_at_once_for_its_domain_alone_and_over_restarts(site: Site) -> None:
+    assert site.settings.switch("Example.COM", Security.OFF, "root").security is Security.OFF
+    assert (site.security(), site.security("example.org")) == (Security.OFF, Security.PREFERRED)
+    assert site.adopted == [site.settings.current]
+    site.start()
+    assert site.security() is Security.OFF
+    switch = site.settings.security_of("example.com")
+    assert switch is not None
+    assert switch.who == "root"
+    assert stat.S_IMODE((site.state / "switches.json").stat().st_mode) == 0o600
+
+
+def test_a_switch_is_taken_back(site: Site) -> None:
+    site.settings.switch("example.com", Security.OFF, "root")
+    site.settings.switch("example.com", None, "root")
+    site.start()
+    assert site.security() is Security.REQUIRED
+
+
+def test_an_edit_of_the_file_after_a_switch_counts(site: Site) -> None:
+    site.settings.switch("example.com", Security.OFF, "root")
+    site.settings.reload("root")
+    assert site.security() is Security.OFF, "the file says what it said"
+    site.edit('security = "required"', 'security = "preferred"')
+    site.settings.reload("root")
+    assert site.security() is Security.PREFERRED
+    site.start()
+    assert site.security() is Security.PREFERRED
+
+
+def test_who_changed_what_and_when_is_written_down(site: Site) -> None:
+    site.settings.switch("example.com", Security.PREFERRED, "alice (uid 1000)")
+    site.edit('name = "example.org"', 'name = "example.org"\nsecurity = "off"')
+    assert site.settings.reload("SIGHUP") == ("domain example.org: security: preferred -> off",)
+    at = "2023-11-14T22:13:20.000Z"
+    switched = {
+        "at": at,
+        "who": "alice (uid 1000)",
+        "what": "switch",
+        "domain": "example.com",
+        "from": "required",
+        "to": "preferred",
+    }
+    reloaded = {
+        "at": at,
+        "who": "SIGHUP",
+        "what": "reload",
+        "changes": ["domain example.org: security: preferred -> off"],
+    }
+    lines = (site.state / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [switched, reloaded]
+    site.start()
+    assert site.audit.about("EXAMPLE.com") == [switched]
+    assert site.audit.about("example.org") == [reloaded]
+
+
+def test_an_edit_that_came_with_a_restart_is_written_down_too(site: Site) -> None:
+    assert not (site.state / "audit.jsonl").exists(), "the first start changes nothing"
+    site.edit('security = "required"', 'security = "off"')
+    site.start()
+    site.start()
+    (entry,) = site.audit.about("example.com")
+    assert (entry["who"], entry["what"]) == ("restart", "start")
+    assert entry["changes"] == ["domain example.com: security: required -> off"]
+    (site.state / "adopted.json").write_text("nonsense")
+    site.start()
+    assert len(site.audit.about("example.com")) == 1
+
+
+def test_a_domain_that_does_not_exist_is_one_line(site: Site) -> None:
+    with pytest.raises(NoSuchDomain, match=r"There is no domain example.net."):
+        site.settings.switch("example.net", Security.OFF, "root")
+    assert not site.adopted
+
+
+def test_a_file_with_mistakes_changes_nothing(site: Site) -> None:
+    before = site.settings.current
+    site.edit('security = "required"', 'security = "sometimes"')
+    with pytest.raises(ConfigurationError, match=r"domain\[0\].security"):
+        site.settings.reload("root")
+    assert site.settings.current is before
+    assert not site.adopted
+
+
+def test_a_file_that_cannot_be_read_again_changes_nothing(site: Site) -> None:
+    current = site.settings.current
+    site.edit('security = "required"', 'security = "preferred"')
+    site.refusing = CredentialsError("users.toml: has mode 0644")
+    with pytest.raises(CredentialsError):
+        site.settings.reload("root")
+    assert site.settings.current is current
+    assert not site.adopted
+    assert site.settings.switch("example.com", Security.OFF, "root").security is Security.OFF, "needs no other file"
+
+
+def test_a_switch_that_cannot_be_kept_is_not_made(site: Site) -> None:
+    (site.state / "switches.json").mkdir()
+    with pytest.raises(OSError, match=r"switches\.json"):
+        site.settings.switch("example.com", Security.OFF, "root")
+    assert site.security() is Security.REQUIRED
+
+
+def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(site: Site) -> None:
+    site.edit("provider.example.com", "other.example.com")
+    site.edit("port = 5070", "port = 5071")
+    told = site.settings.reload("root")
+    assert told == (
+        "provider main: uri: sip:provider.example.com;transport=udp -> sip:other.example.com;transport=udp",
+        "listeners: changed, which takes a restart",
+    )
+    assert site.settings.current.listeners[1].port == 5070
+
+
+def test_a_provider_that_needs_a_listener_which_is_not_open_is_refused(site: Site) -> None:
+    listener = '[[listener]]\nname = "more"\nside = "provider"\ntransport = "tcp"\naddress = "127.0.0.1"\nport = 5080\n'
+    site.file.write_text(site.file.read_text().replace("transport=udp", "transport=tcp") + listener)
+    with pytest.raises(ConfigurationError, match="needs a tcp listener that a restart opens"):
+        site.settings.reload("root")
+    assert not site.adopted
+
+
+def test_when_a_domains_way_changed_is_known(site: Site) -> None:
+    assert site.settings.changed_at("example.com") == 0.0
+    site.settings.switch("example.com", Security.OFF, "root")
+    assert site.settings.changed_at("Example.com") == 1_700_000_000.0
+    assert site.settings.changed_at("example.org") == 0.0
+    site.edit("provider.example.com", "other.example.com")
+    site.settings.reload("root")
+    assert site.settings.changed_at("example.org") == 1_700_000_000.0
+
+
+def test_a_broken_file_of_switches_is_one_line(site: Site) -> None:
+    (site.state / "switches.json").write_text('{"example.com": {"security": "sometimes"}}')
+    with pytest.raises(ConfigurationError) as raised:
+        site.start()
+    assert len(raised.value.errors) == 1
+
+
+def test_broken_lines_of_the_audit_are_passed_over(site: Site) -> None:
+    (site.state / "audit.jsonl").write_text('nonsense\n[]\n{"domain": "example.com", "what": "switch"}\n')
+    site.start()
+    assert site.audit.about("example.com") == [{"domain": "example.com", "what": "switch"}]

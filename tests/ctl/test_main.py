@@ -1,0 +1,289 @@
+"""gatewayctl, against an HTTP server on loopback that answers as the administration interface does."""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import trustme
+from click.testing import CliRunner, Result
+
+from gateway.ctl.main import main
+
+CALL = {
+    "id": "a84b4c76e66710@127.0.0.11",
+    "direction": "outbound",
+    "domain": "example.com",
+    "caller": "sip:alice@example.com",
+    "callee": "sip:echo\x1b[2J@example.com",
+    "state": "ended",
+    "verdict": "ENCRYPTED_TO_PROVIDER",
+    "reason": "PHONE_PLAIN",
+    "started_at": 1700000000.25,
+    "answered_at": None,
+    "ended_at": 1700000064.0,
+    "ladder": [
+        {"at": 1700000000.25, "leg": "caller", "direction": "received", "what": "INVITE"},
+        {"at": 1700000000.26, "leg": "callee", "direction": "sent", "what": "INVITE"},
+        {"at": 1700000000.5, "leg": "callee", "direction": "received", "what": "200 OK"},
+        {"at": 1700000000.51, "leg": "caller", "direction": "sent", "what": "200 OK"},
+    ],
+    "steps_left_out": 0,
+    "chain": [{"leg": "callee", "step": "offer", "what": "RTP/SAVP", "code": "SRTP_OK"}],
+}
+ANSWERS: dict[str, object] = {
+    "/api/calls": [CALL],
+    "/api/calls/a84b4c76e66710%40127.0.0.11": CALL,
+    "/api/phones": [
+        {"aor": "sip:alice@example.com", "expires_at": 1700000000},
+        {"aor": "sip:bob@example.com", "q": 0.5},
+    ],
+    "/api/domains": [{"name": "example.com", "emergency_numbers": ["112", "911"]}],
+    "/api/peers": [],
+    "/api/domains/example.com": {
+        "name": "example.com",
+        "security": "off",
+        "changes": [
+            {"at": "2026-01-01T00:00:00Z", "who": "root", "what": "switch", "domain": "example.com", "to": "off"}
+        ],
+    },
+    "/api/cdr": [
+        {"id": "1", "caller": "=cmd|x", "reason": "a, b", "answered_at": None},
+        {"id": "2", "caller": "sip:a@b", "reason": "", "answered_at": 1.5},
+    ],
+    "/api/certificates": [{"listener": "trunk", "days_left": 12, "warnings": ["12 days left"]}],
+    "/healthz": {"status": "ok"},
+}
+
+
+CHANGED: list[tuple[str, object, str]] = []
+
+
+class AnswersAsAdmin(BaseHTTPRequestHandler):
+    """Answers from a table, with the errors of the real one."""
+
+    def do_GET(self) -> None:
+        found = self.path in ANSWERS
+        body = ANSWERS[self.path] if found else {"status": 404, "error": "There is no call nobody."}
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        CHANGED.append((self.path, asked, self.headers["Content-Type"]))
+        good = asked.get("name") != "nobody"
+        body = {"changes": ["domain a: new"]} if good else {"status": 404, "error": "There is no peer nobody."}
+        self.send_response(200 if good else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Nothing: tests print for themselves."""
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), AnswersAsAdmin) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def gatewayctl(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(main, arguments)
+
+
+@pytest.fixture
+def file(tmp_path: Path, port: int) -> Path:
+    """A configuration whose administration interface is the server of these tests."""
+    authority = trustme.CA()
+    identity = authority.issue_cert("gateway.example.com", "127.0.0.20")
+    identity.private_key_pem.write_to_path(tmp_path / "gateway.key")
+    (tmp_path / "gateway.pem").write_bytes(b"".join(blob.bytes() for blob in identity.cert_chain_pems))
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    configuration = tmp_path / "gateway.toml"
+    configuration.write_text(
+        f"""
+        gateway = {{ name = "gw1", state_directory = "state" }}
+        listener = [
+            {{ name = "phones", side = "phones", transport = "udp", address = "127.0.0.1", port = 5060 }},
+            {{ name = "trunk", side = "provider", transport = "tls", address = "127.0.0.1", port = 5061,
+               certificate = "gateway.pem", private_key = "gateway.key" }},
+        ]
+        media = {{ address = "127.0.0.1" }}
+        provider = [{{ name = "main", uri = "sip:127.0.0.21;transport=tls", trust = "ca.pem" }}]
+        domain = [{{ name = "example.com", provider = "main" }}]
+        admin = {{ address = "127.0.0.1", port = {port} }}
+    """.replace("\n            {", " {")
+        .replace("\n               ", " ")
+        .replace(",\n        ]", "]")
+    )
+    return configuration
+
+
+def test_the_gateway_that_the_configuration_describes_is_asked(file: Path) -> None:
+    assert json.loads(gatewayctl("calls", "--config", str(file), "--json").output) == [CALL]
+    assert json.loads(gatewayctl("calls", "--json", GATEWAY_CONFIG=str(file)).output) == [CALL]
+
+
+def test_calls_are_a_table(port: int) -> None:
+    header, row = gatewayctl("calls", "--url", f"http://127.0.0.1:{port}").output.splitlines()
+    assert header.split() == ["id", "started", "at", "direction", "caller", "callee", "state", "verdict", "reason"]
+    assert header.index("verdict") == row.index("ENCRYPTED_TO_PROVIDER")
+    assert "2023-11-14 22:13:20Z" in row
+    assert "\x1b" not in row
+
+
+def test_a_call_is_its_outcome_its_ladder_and_its_reasons(port: int) -> None:
+    result = gatewayctl("call", str(CALL["id"]), "--url", f"http://127.0.0.1:{port}/")
+    assert result.exit_code == 0
+    arrows = [line[12:].strip() for line in result.output.splitlines() if line.startswith("22:13:20.")]
+    assert arrows == [
+        "|---------- INVITE --------->|                            |",
+        "|                            |---------- INVITE --------->|",
+        "|                            |<---------- 200 OK ---------|",
+        "|<---------- 200 OK ---------|                            |",
+    ]
+    assert "ENCRYPTED_TO_PROVIDER PHONE_PLAIN" in result.output
+    assert "callee  offer  RTP/SAVP  SRTP_OK" in result.output
+
+
+def test_rows_of_different_keys_share_a_table(port: int) -> None:
+    lines = gatewayctl("phones", "--url", f"http://127.0.0.1:{port}").output.splitlines()
+    assert [line.split() for line in lines] == [
+        ["aor", "expires", "at", "q"],
+        ["sip:alice@example.com", "2023-11-14", "22:13:20Z", "-"],
+        ["sip:bob@example.com", "-", "0.5"],
+    ]
+
+
+def test_domains_and_peers_are_shown(port: int) -> None:
+    assert "112, 911" in gatewayctl("domains", "--url", f"http://127.0.0.1:{port}").output
+    assert gatewayctl("peers", "--url", f"http://127.0.0.1:{port}").output == "none\n"
+
+
+def test_health_is_told_by_text_and_exit_code(port: int) -> None:
+    result = gatewayctl("health", "--url", f"http://127.0.0.1:{port}")
+    assert (result.exit_code, result.output) == (0, "ok\n")
+    assert gatewayctl("health", "--url", "http://127.0.0.1:9").exit_code == 1
+
+
+def test_an_unknown_call_is_one_line(port: int) -> None:
+    result = gatewayctl("call", "nobody", "--url", f"http://127.0.0.1:{port}")
+    assert (result.exit_code, result.output) == (1, "Error: There is no call nobody.\n")
+
+
+def test_a_gateway_that_is_not_there_is_one_line_and_a_proxy_is_not_asked(port: int) -> None:
+    result = gatewayctl("calls", "--url", "http://127.0.0.1:9", http_proxy=f"http://127.0.0.1:{port}")
+    assert result.exit_code == 1
+    assert result.output == "Error: no gateway answers at http://127.0.0.1:9: [Errno 111] Connection refused\n"
+
+
+def test_a_url_that_is_none_is_one_line() -> None:
+    result = gatewayctl("calls", "--url", "gw1:8080")
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+
+
+def test_a_right_configuration_is_told_so(file: Path) -> None:
+    result = gatewayctl("check", str(file))
+    assert (result.exit_code, result.output) == (0, f"{file}: ok, 2 listeners, 1 provider, 1 domain\n")
+
+
+def test_a_wrong_configuration_is_one_line_for_each_mistake(file: Path) -> None:
+    file.write_text(file.read_text().replace('"udp"', '"sctp"').replace("5061", "70000"))
+    result = gatewayctl("check", str(file))
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        f'{file}: listener[0].transport: found "sctp", allowed: udp, tcp, tls',
+        f"{file}: listener[1].port: found 70000, allowed: a number from 0 to 65535",
+    ]
+    told = json.loads(gatewayctl("check", str(file), "--json").output)
+    assert (told["ok"], told["errors"]) == (False, result.output.splitlines())
+
+
+def test_a_key_that_is_not_the_certificates_is_a_mistake(file: Path) -> None:
+    text = file.read_text()
+    other = file.with_name("other.key")
+    other.write_bytes(trustme.CA().issue_cert("other.example.com").private_key_pem.bytes())
+    key = re.search(r'private_key = "(.*)"', text)
+    assert key is not None
+    file.write_text(text.replace(key[0], f'private_key = "{other}"'))
+    result = gatewayctl("check", str(file))
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"and {other} cannot be used together: the key is another certificate's\n")
+    other.write_text("no key")
+    result = gatewayctl("check", str(file), "--json")
+    assert result.exit_code == 1
+    assert "not PEM, or the key has a passphrase" in json.loads(result.stdout)["errors"][0]
+
+
+def test_certificates_are_listed_with_their_names_and_days(file: Path) -> None:
+    rows = json.loads(gatewayctl("certs", "--config", str(file), "--json").output)
+    assert rows[0]["used_by"] == "listener trunk certificate"
+    assert rows[0]["names"] == ["gateway.example.com", "127.0.0.20"]
+    assert rows[0]["days_left"] > 0
+    assert rows[-1]["used_by"] == "provider main trust"
+
+
+def test_the_certificates_that_are_served_are_asked_for(port: int) -> None:
+    result = gatewayctl("certs", "--running", "--url", f"http://127.0.0.1:{port}")
+    assert result.output.splitlines()[1].split(None, 2) == ["trunk", "12", "12 days left"]
+
+
+def test_a_file_that_is_no_certificate_is_told_in_its_row(file: Path) -> None:
+    file.with_name("ca.pem").write_text("nothing")
+    rows = json.loads(gatewayctl("certs", "--config", str(file), "--json").output)
+    assert rows[-1]["problem"]
+
+
+def test_a_domain_is_switched_and_shown_with_its_changes(port: int) -> None:
+    CHANGED.clear()
+    result = gatewayctl("domain", "example.com", "--security", "preferred", "--url", f"http://127.0.0.1:{port}")
+    assert result.exit_code == 0
+    assert CHANGED == [("/api/domains/example.com", {"security": "preferred"}, "application/json")]
+    assert "2026-01-01T00:00:00Z  root  switch  to off" in result.output
+    assert gatewayctl("domain", "example.com", "--security", "sometimes").exit_code == 2
+
+
+def test_peers_are_forgotten_and_learnt(port: int) -> None:
+    CHANGED.clear()
+    url = ("--url", f"http://127.0.0.1:{port}")
+    assert gatewayctl("peers", "forget", "main", *url).output == "main is forgotten\n"
+    assert gatewayctl("peers", "learn", "main", "--tls", "--srtp", *url).exit_code == 0
+    assert [(path, asked) for path, asked, _ in CHANGED] == [
+        ("/api/peers/forget", {"name": "main"}),
+        ("/api/peers/learn", {"name": "main", "features": ["tls", "srtp"]}),
+    ]
+    refused = gatewayctl("peers", "forget", "nobody", *url)
+    assert (refused.exit_code, refused.output) == (1, "Error: There is no peer nobody.\n")
+    assert gatewayctl("peers", "learn", "main", *url).exit_code == 2
+    assert gatewayctl("peers", *url).output == "none\n"
+
+
+def test_options_may_stand_before_a_subcommand(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+
+    found = gatewayctl("peers", "--url", url, "--json", "forget", "main", GATEWAY_URL="http://127.0.0.1:1")
+
+    assert isinstance(json.loads(found.output), dict)
+    after = gatewayctl("peers", "--url", "http://127.0.0.1:1", "forget", "main", "--url", url)
+    assert after.output == "main is forgotten\n"
+
+
+def test_a_reload_tells_what_changed(port: int) -> None:
+    assert gatewayctl("reload", "--url", f"http://127.0.0.1:{port}").output == "domain a: new\n"
+
+
+def test_call_details_are_json_lines_or_csv_that_no_spreadsheet_runs(port: int) -> None:
+    url = ("--url", f"http://127.0.0.1:{port}")
+    lines = gatewayctl("cdr", *url).output.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2"]
+    assert gatewayctl("cdr", "--csv", *url).output.splitlines() == [
+        "id,caller,reason,answered_at",
+        '1,\'=cmd|x,"a, b",',
+        "2,sip:a@b,,1.5",
+    ]

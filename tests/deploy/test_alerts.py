@@ -1,0 +1,102 @@
+"""The alerts do fire, and only then: Prometheus' own promtool plays them on series of samples."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.calls.processes import find_program
+
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus-alerts.yml"
+CONFIGURATION = RULES.with_name("prometheus.yml")
+
+REFUSED = (
+    'gateway_calls_total{domain="example.com", direction="outbound", verdict="REFUSED", reason="REFUSED_CERTIFICATE"}'
+)
+CLEAR = 'gateway_calls_total{domain="example.com", direction="outbound", verdict="%s", reason="%s"}'
+DOWNGRADE = 'gateway_downgrades_total{feature="tls", result="refused"}'
+
+FIRES = [
+    # A counter that begins with the first thing it counts: the alarm must not wait for the second.
+    ("CallsRefused", REFUSED, "_x8 1x12"),
+    ("CallsRefused", REFUSED, "3x8 4x12"),
+    ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_PEER_NO_TLS"), "_x8 1x12"),
+    ("CallsInClear", CLEAR % ("SIGNALLING_ONLY", "CLEAR_PEER_NO_SRTP"), "_x8 1x12"),
+    ("ProbableDowngrade", DOWNGRADE, "_x8 1x12"),
+    ("TlsHandshakesFail", 'gateway_tls_handshakes_total{side="provider", result="certificate"}', "_x8 6x12"),
+    ("OneWayAudio", 'gateway_one_way_audio_total{direction="to_phone"}', "_x8 3x12"),
+    ("ProviderDown", 'gateway_provider_targets{provider="main", state="up"}', "1x8 0x12"),
+    ("ProviderHostDown", 'gateway_provider_targets{provider="main", state="down"}', "0x8 1x12"),
+    ("NoMediaRelay", 'gateway_media_relays{state="up"}', "2x8 0x12"),
+    ("MediaRelayDown", 'gateway_media_relays{state="down"}', "0x8 1x12"),
+    ("MediaWorkerRestarted", "gateway_worker_restarts_total", "0x8 1x12"),
+    ("StateNotWritten", 'gateway_state_unwritten{file="cdr.jsonl"}', "0x8 1x12"),
+    ("Overload", "gateway_shed_calls_total", "0x16 9x4"),
+    ("DatagramsNotSent", 'gateway_unsent_datagrams_total{listener="phones"}', "0x16 90x4"),
+    ("LogLinesLost", "gateway_lost_log_lines_total", "0x8 9x12"),
+    ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "1000000x20"),
+    ("GatewayDown", 'up{job="gateway"}', "1x8 0x12"),
+]
+SILENT = [
+    ("CallsRefused", REFUSED, "4x60"),
+    ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_POLICY_OFF"), "_x8 1x12"),
+    ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_PEER_NO_TLS"), "1x60"),
+    ("ProbableDowngrade", DOWNGRADE, "2x60"),
+    ("ProviderDown", 'gateway_provider_targets{provider="main", state="up"}', "2x8 1x12"),
+    ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "2000000x20"),
+]
+
+
+def playing(alert: str, series: str, values: str, minutes: int, file: Path) -> subprocess.CompletedProcess[str]:
+    """promtool's verdict on: the alert does not fire at that minute (it fails, and shows what did)."""
+    test = {
+        "rule_files": [str(RULES)],
+        "evaluation_interval": "30s",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": series, "values": values}],
+                "alert_rule_test": [{"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": []}],
+            }
+        ],
+    }
+    file.write_text(json.dumps(test))  # JSON is YAML
+    argv = [find_program("promtool", "prometheus"), "test", "rules", str(file)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(("alert", "series", "values"), FIRES)
+def test_it_fires(alert: str, series: str, values: str, tmp_path: Path) -> None:
+    played = playing(alert, series, values, 18, tmp_path / "test.yml")
+    assert played.returncode == 1
+    assert f'alertname="{alert}"' in played.stdout + played.stderr
+    assert "{{" not in played.stdout + played.stderr
+
+
+@pytest.mark.parametrize(("alert", "series", "values"), SILENT)
+def test_it_stays_silent(alert: str, series: str, values: str, tmp_path: Path) -> None:
+    minutes = 40 if values.endswith("x60") else 18
+    played = playing(alert, series, values, minutes, tmp_path / "test.yml")
+    assert played.returncode == 0, played.stdout + played.stderr
+
+
+def test_every_alert_is_played() -> None:
+    named = {line.split()[-1] for line in RULES.read_text().splitlines() if "- alert:" in line}
+    assert named == {alert for alert, _, _ in FIRES} | {"PhonesGone"}
+
+
+def test_a_dip_of_registrations_is_told(tmp_path: Path) -> None:
+    played = playing("PhonesGone", "gateway_registrations", "100x70 30x60", 90, tmp_path / "test.yml")
+    assert played.returncode == 1
+
+
+def test_what_prometheus_is_started_with_is_right(tmp_path: Path) -> None:
+    here = tmp_path / "prometheus.yml"
+    here.write_text(CONFIGURATION.read_text().replace("/etc/prometheus/alerts.yml", str(RULES)))
+    argv = [find_program("promtool", "prometheus"), "check", "config", str(here)]
+    checked = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "1 rule files found" in checked.stdout

@@ -1,0 +1,93 @@
+"""OPTIONS for the gateway itself: answered at once and without a transaction (RFC 3261 sections 8.2.7 and 11.2)."""
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway.config.model import Side
+from gateway.ingress.gate import Pings
+from gateway.observe.metrics import Metrics
+from gateway.sip.message import Message, Request, Response
+from gateway.sip.parser import check
+from gateway.transport.flow import Flow
+from tests.support.transactions import RecordingFlow, make_request
+
+
+class Site:
+    """Pings before something that only notes what comes to it."""
+
+    def __init__(self) -> None:
+        self.passed: list[Message] = []
+        self.registry = CollectorRegistry()
+        self.flow = RecordingFlow()
+        self.pings = Pings(self._note, Metrics(self.registry))
+
+    def _note(self, message: Message, flow: Flow) -> None:
+        assert flow is self.flow
+        self.passed.append(message)
+
+    def receive(self, message: Message) -> list[Message]:
+        """What is answered."""
+        self.pings.receive(message, self.flow)
+        return self.flow.take()
+
+    def counted(self) -> float:
+        """Pings in the metrics."""
+        labels = {"side": str(Side.PHONES), "method": "OPTIONS"}
+        return self.registry.get_sample_value("gateway_requests_total", labels) or 0.0
+
+
+def ping(uri: str = "sip:example.com", **more: str) -> Request:
+    request = make_request("OPTIONS")
+    request.uri = uri
+    for name, value in more.items():
+        request.headers.set(name.replace("_", "-"), value)
+    return request
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_a_ping_is_answered_with_what_the_gateway_can_do(site: Site) -> None:
+    request = ping()
+    (answer,) = site.receive(request)
+    assert isinstance(answer, Response)
+    check(answer)
+    assert answer.status == 200
+    assert answer.call_id == request.call_id
+    assert answer.cseq == request.cseq
+    assert answer.top_via.branch == "z9hG4bKpeer1"
+    assert "INVITE" in answer.headers.values("Allow")
+    assert "100rel" in answer.headers.values("Supported")
+    assert answer.headers.get("Accept") == "application/sdp"
+    assert site.passed == []
+    assert site.counted() == 1
+
+
+def test_each_copy_gets_the_same_answer(site: Site) -> None:
+    first, second = site.receive(ping()), site.receive(ping())
+    assert first[0].to_bytes() == second[0].to_bytes()
+    assert first[0].to.tag
+
+
+def test_another_ping_gets_another_tag(site: Site) -> None:
+    first, second = site.receive(ping()), site.receive(ping(Call_ID="other"))
+    assert first[0].to.tag != second[0].to.tag
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param(ping("sip:bob@example.com"), id="for a user"),
+        pytest.param(ping(To="<sip:bob@example.com>;tag=1"), id="within a dialog"),
+        pytest.param(ping(Require="100rel"), id="with a Require"),
+        pytest.param(ping(Max_Forwards="0"), id="without hops left"),
+        pytest.param(make_request("MESSAGE"), id="another method"),
+        pytest.param(make_request("OPTIONS").response(200), id="an answer"),
+    ],
+)
+def test_all_else_is_for_the_transactions(site: Site, message: Message) -> None:
+    assert site.receive(message) == []
+    assert site.passed == [message]
+    assert site.counted() == 0

@@ -1,0 +1,209 @@
+"""The lines that events become, and that no secret survives in them."""
+
+import io
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel
+
+from gateway.observe.log import LogOutput, json_observer, text_observer
+from gateway.observe.redaction import redacted
+
+KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
+NONCE = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
+ANSWER = "6629fae49393a05397450978507c4ef1"
+PASSWORD = "Circle_of_Life"  # RFC 2617 writes it with blanks
+SECRETS = (KEY, NONCE, ANSWER, PASSWORD, "0a4f113b")
+
+MESSAGE = (
+    "INVITE sip:bob@example.com SIP/2.0\r\n"
+    f"From: <sip:alice:{PASSWORD}@example.com>;tag=1\r\n"
+    f'Authorization: Digest username="alice", realm="example.com", nonce="{NONCE}",\r\n'
+    f'  uri="sip:example.com", qop=auth, nc=00000001, cnonce="0a4f113b", response="{ANSWER}"\r\n'
+    f"proxy-authorization : Digest nonce={NONCE},response={ANSWER}\r\n"
+    f'WWW-Authenticate: Digest realm="example.com", nonce="{NONCE}", opaque="{KEY}"\r\n'
+    f'Authentication-Info: nextnonce="{NONCE}", rspauth="{ANSWER}"\r\n'
+    "X-Kept: kept\r\n\r\n"
+    "v=0\r\n"
+    f"k=base64:{KEY}\r\n"
+    "m=audio 20000 RTP/SAVP 0\r\n"
+    f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}|2^31|1:4\r\n"
+    f"a=key-mgmt:mikey {KEY}\r\n"
+)
+
+Observer = Callable[[io.StringIO], FileLogObserver]
+BOTH = pytest.mark.parametrize("make_observer", [text_observer, json_observer])
+
+
+def written(make_observer: Observer, message: str, **fields: object) -> str:
+    """What an observer writes for one event at level info."""
+    stream = io.StringIO()
+    Logger("gateway.test", observer=make_observer(stream)).info(message, **fields)
+    return stream.getvalue()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "value",
+    [
+        MESSAGE,
+        MESSAGE.encode(),
+        repr(MESSAGE),
+        repr(MESSAGE.encode()),
+        json.dumps({"sdp": MESSAGE}),
+        repr(json.dumps({"sdp": MESSAGE})),
+        MESSAGE.replace("\r\n", "\n"),
+        [("Authorization", f'Digest nonce="{NONCE}", response="{ANSWER}"')],
+        {"password": PASSWORD, "nested": {"nonce": NONCE}},
+        f"alice's password='{PASSWORD}' and --pwd {PASSWORD}",
+        f"Credentials(nonce='{NONCE}', response='{ANSWER}', cnonce='0a4f113b')",
+        f"CryptoAttribute(tag=1, key=b'{KEY}')",
+        f"https://admin:{PASSWORD}@127.0.0.1/config",
+        f"-----BEGIN EC PRIVATE KEY-----\n{KEY}\n-----END EC PRIVATE KEY-----",
+        f'a nonce that was cut off: nonce="{NONCE}',
+        f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}",
+    ],
+    ids=lambda value: str(value)[:30].replace("\r\n", " "),
+)
+def test_no_secret_is_written_whatever_the_field_holds(make_observer: Observer, value: object) -> None:
+    line = written(make_observer, "received {what}", what=value)
+    assert "received" in line
+    assert not [secret for secret in SECRETS if secret in line]
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["password", "nonce", "cnonce", "authorization", "ha1", "secret", "srtp_key"])
+def test_a_field_named_like_a_secret_is_blanked_whatever_it_holds(make_observer: Observer, name: str) -> None:
+    line = written(make_observer, "got {" + name + "}", **{name: "correct horse"})
+    assert "correct horse" not in line
+    assert "got [redacted]" in line
+
+
+@BOTH
+def test_a_traceback_is_written_without_the_secrets_in_it(make_observer: Observer) -> None:
+    stream = io.StringIO()
+    log = Logger("gateway.test", observer=make_observer(stream))
+    try:
+        raise ValueError(MESSAGE)
+    except ValueError:
+        log.failure("broken")
+    assert "ValueError" in stream.getvalue()
+    assert not [secret for secret in SECRETS if secret in stream.getvalue()]
+
+
+def test_what_is_no_secret_stays() -> None:
+    text = redacted(MESSAGE)
+    assert "INVITE sip:bob@example.com SIP/2.0" in text
+    assert "X-Kept: kept\r\n" in text
+    assert "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:[redacted]|2^31|1:4\r\n" in text
+    assert '\r\nWWW-Authenticate: Digest realm="example.com", nonce=[redacted]' in text
+    for harmless in (
+        "response=200 key=phones:udp:127.0.0.11:5060",
+        "wrong password for alice",
+        "Contact: <sip:alice@10.0.0.1:5060;ob>, <sip:bob@10.0.0.2:5062>",
+        "the certificate's private_key file certs/gateway.key is missing",
+        "nonces: 5 live",
+    ):
+        assert redacted(harmless) == harmless
+
+
+def test_text_is_one_line_and_a_peer_cannot_forge_another() -> None:
+    line = written(text_observer, "from {name}", name="x\r\n2026-01-01T00:00:00.000Z info  gateway: forged \x1b[31m")
+    assert line.count("\n") == 2
+    assert "\n\t2026-01-01" in line
+    assert "\x1b" not in line
+
+
+def test_json_holds_the_fields() -> None:
+    entry = json.loads(written(json_observer, "call {call_id} answered", call_id="abc", seconds=1.5, legs=("caller",)))
+    assert entry["message"] == "call abc answered"
+    assert entry["level"] == "info"
+    assert entry["namespace"] == "gateway.test"
+    assert entry["time"].endswith("Z")
+    assert entry["fields"] == {"call_id": "abc", "seconds": 1.5, "legs": ["caller"]}
+
+
+@pytest.mark.parametrize(("log_format", "make_observer"), [("json", json_observer), ("text", text_observer)])
+def test_twists_log_formats_choose_the_lines(log_format: str, make_observer: Observer) -> None:
+    event: LogEvent = {"log_time": 1.0, "log_format": "x"}
+    assert LogOutput(log_format)(io.StringIO()).formatEvent(event) == make_observer(io.StringIO()).formatEvent(event)
+
+
+def test_a_reader_that_stops_is_not_waited_for_and_told_what_it_missed() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    output = LogOutput("text")
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
+        log = Logger("gateway.test", observer=output(stream))
+        for number in range(30_000):
+            log.info("line {number} nonce={nonce}", number=number, nonce=NONCE)
+        assert output.lost > 1_000
+        told = b""
+        while piece := reader.read(65536):
+            told += piece
+            output.retry()
+        lines = told.decode().splitlines()
+        numbers = [int(line.split("line ")[1].split()[0]) for line in lines[:-1]]
+        assert numbers == list(range(len(numbers))), "what was kept is whole and in order"
+        assert len(numbers) + output.lost == 30_000
+        assert lines[-1].endswith(f"{output.lost} lines of the log were lost: whoever reads it does not keep up")
+        assert NONCE not in told.decode()
+
+
+def test_a_log_without_a_reader_or_room_is_nobodys_trouble() -> None:
+    reading, writing = os.pipe()
+    output = LogOutput("json")
+    with os.fdopen(writing, "w") as stream:
+        os.close(reading)
+        Logger("gateway.test", observer=output(stream)).info("nobody reads this")
+        output.close()
+    assert output.lost == 1
+    with Path("/dev/full").open("w") as full:
+        output = LogOutput("json")
+        Logger("gateway.test", observer=output(full)).info("no space for this")
+        assert output.lost >= 1
+
+
+@pytest.mark.parametrize(
+    "filler",
+    ["\\" * 20000, "nonce=" * 5000, "authorization:" * 2000, '"' * 20000, "sip:a" * 5000, "@ " + "sip:a:" * 10000],
+)
+def test_redaction_takes_time_in_proportion_to_the_text(filler: str) -> None:
+    # A pattern that backtracks far would not end within the life of the test run; one that looks at the rest of the
+    # text from every place of it takes seconds.
+    began = time.thread_time()
+    assert isinstance(redacted(filler), str)
+    assert time.thread_time() - began < 1.5
+
+
+def test_a_password_in_a_uri_is_taken_out_however_long_it_is() -> None:
+    assert redacted(f"<sip:alice:{'x' * 5000}@example.com>") == "<sip:alice:[redacted]@example.com>"
+    assert redacted("sip:a:b sip:alice:x@example.com") == "sip:a:b sip:alice:[redacted]@example.com"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"credentials": "correct horse"},
+        {"Crypto": "correct horse"},
+        {"nested": {"credentials": "correct horse"}},
+        {"nested": {"Master-Key": "correct horse"}},
+        {"what": "pa\u017fsword=correct-horse"},  # a long s, which is an s to patterns that ignore case
+    ],
+)
+def test_what_is_secret_by_name_or_by_an_odd_letter_is_not_taken_for_harmless(fields: dict[str, object]) -> None:
+    line = written(json_observer, "got it", **fields)
+    assert "correct" not in line
+    assert "[redacted]" in line
+
+
+def test_fields_of_any_kind_become_json() -> None:
+    fields = {"raw": b"\xff", "names": {1: {"x"}}, "keys": {(1, 2): 3}, "kind": LogLevel.info}
+    entry = json.loads(written(json_observer, "got it", **fields))
+    assert entry["fields"]["raw"] == "\\xff"
+    assert entry["fields"]["names"] == {"1": ["x"]}
+    assert list(entry["fields"]["keys"].values()) == [3]

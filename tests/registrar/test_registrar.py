@@ -1,0 +1,496 @@
+"""Registrations read as scripts: the phone sends, the provider answers, the phone is told, and who is bound."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.config.model import Downgrade
+from gateway.registrar.registrar import RegistrarTerms
+from gateway.security.policy.peer_memory import Peer
+from gateway.sip.headers import Headers
+from gateway.sip.message import Response
+from gateway.sip.uri import Uri
+from gateway.transaction.users import FailureKind
+from gateway.transport.flow import FailureKind as Broken
+from gateway.transport.flow import FlowKey, TransportFailure
+from tests.support.registering import CONTACT, NOW, Registering, register
+from tests.support.transactions import RecordingFlow
+
+ALICE = Uri.parse("sip:alice@example.com")
+NOBODY = Uri.parse("sip:nobody@elsewhere.example")
+OTHER = "<sip:alice@192.0.2.8:5060>"
+
+
+def bound(site: Registering) -> list[str]:
+    return [item.contact for item in site.registrar.find(ALICE, ALICE)]
+
+
+class Connection(RecordingFlow):
+    """A phone's TCP connection."""
+
+    @property
+    def key(self) -> FlowKey:
+        return FlowKey(self.listener.name, self.transport, self.remote, 7)
+
+
+def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_again() -> None:
+    site = Registering()
+    site.flow = Connection("tcp")
+    site.registered()
+    (bound_now,) = site.registrar.find(ALICE, ALICE)
+    assert site.store.is_reachable(bound_now)
+    site.registrar.flow_ended(site.flow.key)
+    assert bound(site) == ["sip:alice@192.0.2.7:5060"]
+    assert not site.store.is_reachable(bound_now)
+    gauge = site.metrics._registry.get_sample_value
+    assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 1)
+    site.flow = RecordingFlow()
+    site.registered(register(CONTACT, cseq=2, expires="60"))
+    assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 0)
+
+
+def test_a_phone_that_hangs_up_before_its_provider_has_answered_is_out_of_reach() -> None:
+    site = Registering()
+    site.flow = Connection("tcp")
+    site.send(register(CONTACT, expires="60"))
+    site.flow.fail()
+    site.answer()
+    assert site.metrics._registry.get_sample_value("gateway_unreachable_registrations") == 1
+
+
+def test_a_phone_registers_through_its_providers_challenge() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    challenged = site.answer(401, ("WWW-Authenticate", 'Digest realm="example.com", nonce="n", qop="auth,auth-int"'))
+    told = site.told()
+    assert told.status == 401
+    assert told.headers.get("WWW-Authenticate") == 'Digest realm="example.com", nonce="n", qop="auth"'
+    assert len(site.store) == 0
+
+    proof = 'Digest username="alice", realm="example.com", uri="sip:example.com", nonce="n", response="r"'
+    site.send(register(CONTACT, cseq=2, expires="60", authorization=proof))
+    proved = site.answer(200, ("Authentication-Info", 'nextnonce="m"'))
+    assert proved.uri == "sip:example.com"
+    assert proved.headers.get("Authorization") == proof
+    assert proved.call_id == challenged.call_id != "abc@192.0.2.7"
+    assert (challenged.cseq.number, proved.cseq.number) == (1, 2)
+    told = site.told()
+    assert told.status == 200
+    assert told.headers.get_all("Contact") == ["<sip:alice@192.0.2.7:5060>;expires=60"]
+    assert told.headers.get("Authentication-Info") == 'nextnonce="m"'
+
+    (binding,) = site.store.all()
+    assert binding.flow == site.flow.key
+    assert (binding.expires_at, binding.provider_expires_at) == (NOW + 60, NOW + 3600)
+    assert site.metrics.exposition().decode().count("gateway_registrations 1.0") == 1
+
+
+def test_inbound_requests_find_the_phone_by_token_or_by_address_of_record() -> None:
+    site = Registering()
+    site.registered()
+    (binding,) = site.store.all()
+    by_token = Uri.parse(f"sip:{binding.token}@127.0.0.20:5061;transport=tls")
+    assert site.registrar.find(by_token, NOBODY) == [binding]
+    assert site.registrar.find(ALICE, NOBODY) == [binding]
+    assert site.registrar.find(Uri.parse("sip:127.0.0.20"), ALICE) == [binding]
+    assert site.registrar.find(NOBODY, NOBODY) == []
+    assert site.registrar.find(Uri.parse("tel:alice"), Uri.parse("urn:service:sos")) == []
+
+
+def test_the_phone_is_granted_the_least_of_its_wish_and_the_providers() -> None:
+    site = Registering()
+    assert site.registered(register(CONTACT, expires="3600"), seconds=300).headers.get("Contact") == (
+        "<sip:alice@192.0.2.7:5060>;expires=300"
+    )
+
+
+def test_short_refreshes_are_answered_here_while_the_provider_is_fresh() -> None:
+    site = Registering()
+    site.registered()
+    for cseq in range(2, 30):
+        site.clock.advance(59)
+        site.send(register(CONTACT, cseq=cseq, expires="60"))
+        assert not site.asked
+        told = site.told()
+        assert told.headers.get("Contact") == "<sip:alice@192.0.2.7:5060>;expires=60"
+        assert bound(site)
+    site.clock.advance(180)
+    site.send(register(CONTACT, cseq=30, expires="60"))
+    assert len(site.asked) == 1, "half of what the provider granted is over"
+
+
+def test_the_provider_is_asked_again_when_the_connection_it_was_asked_over_is_gone() -> None:
+    site = Registering()
+    site.registered()
+    site.trunk.close()
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert len(site.asked) == 1, "it may have been restarted, and have forgotten everybody"
+    site.trunk = RecordingFlow(port=5061)
+    site.asked.clear()
+    site.registered(register(CONTACT, cseq=3, expires="60"))
+    site.send(register(CONTACT, cseq=4, expires="60"))
+    assert not site.asked
+
+
+def test_the_ways_of_expired_bindings_are_forgotten() -> None:
+    site = Registering()
+    for number in range(200):
+        site.registered(
+            register(f"<sip:u@192.0.2.7:{number + 1}>", user=f"u{number}", expires="60", call_id=f"c{number}")
+        )
+        site.clock.advance(61)
+        site.registrar.expire()
+    assert len(site.registrar._ways) <= 102
+
+
+def test_a_local_refresh_never_lasts_longer_than_the_providers_registration() -> None:
+    site = Registering()
+    site.registered(register(CONTACT, expires="3600"), seconds=1000)
+    site.clock.advance(400)
+    site.send(register(CONTACT, cseq=2, expires="3600"))
+    assert site.told().headers.get("Contact") == "<sip:alice@192.0.2.7:5060>;expires=600"
+    (binding,) = site.store.all()
+    assert binding.expires_at <= binding.provider_expires_at
+
+
+@pytest.mark.parametrize(
+    "change", ["flow", "call_id", "contact", "another contact", "removal", "instance", "no contact", "expired"]
+)
+def test_nothing_but_the_same_from_the_same_place_is_answered_without_the_provider(change: str) -> None:
+    site = Registering()
+    site.registered()
+    request = register(CONTACT, cseq=2, expires="60")
+    flow = RecordingFlow(port=9999) if change == "flow" else site.flow
+    match change:
+        case "call_id":
+            request = register(CONTACT, cseq=2, expires="60", call_id="other@192.0.2.7")
+        case "contact":
+            request = register(OTHER, cseq=2, expires="60")
+        case "another contact":
+            request = register(CONTACT, OTHER, cseq=2, expires="60")
+        case "removal":
+            request = register(CONTACT, cseq=2, expires="0")
+        case "instance":
+            request = register(CONTACT + ';+sip.instance="<urn:uuid:2>"', cseq=2, expires="60")
+        case "no contact":
+            request = register(cseq=2)
+        case "expired":
+            site.clock.advance(61)
+    site.send(request, flow)
+    assert len(site.asked) == 1
+    assert site.flow.take() == []
+    assert [item.flow for item in site.store.all()] == [site.flow.key]
+
+
+def test_a_refused_password_changes_nothing() -> None:
+    site = Registering()
+    site.registered()
+    site.send(register(OTHER, cseq=1, call_id="attacker@h"), RecordingFlow(port=6666))
+    site.answer(403)
+    assert bound(site) == ["sip:alice@192.0.2.7:5060"]
+
+
+def test_unregistering_goes_through_to_the_provider() -> None:
+    site = Registering()
+    site.registered()
+    site.send(register(CONTACT, cseq=2, expires="0"))
+    assert bound(site), "until the provider agrees"
+    assert site.answer().contacts[0].parameter("expires") == "0"
+    assert "Contact" not in site.told().headers
+    assert bound(site) == []
+
+
+def test_a_wildcard_removes_all_bindings_of_the_user_alone() -> None:
+    site = Registering()
+    site.registered(register(CONTACT, OTHER, expires="60"))
+    site.registered(register("<sip:bob@192.0.2.9>", expires="60", user="bob"))
+    site.send(register("*", cseq=2, expires="0"))
+    assert site.answer().headers.get("Contact") == "*"
+    assert bound(site) == []
+    assert [item.aor for item in site.store.all()] == ["sip:bob@example.com"]
+
+
+def test_a_query_tells_what_is_bound_once_the_provider_has_agreed() -> None:
+    site = Registering()
+    site.registered(register(CONTACT, OTHER, expires="60"))
+    site.flow.take()
+    site.send(register(cseq=2))
+    assert not site.asked[0][0].contacts
+    site.answer()
+    contacts = site.told().headers.get_all("Contact")
+    assert sorted(contacts) == ["<sip:alice@192.0.2.7:5060>;expires=60", "<sip:alice@192.0.2.8:5060>;expires=60"]
+
+
+def test_several_phones_of_one_user_are_found_by_preference() -> None:
+    site = Registering()
+    site.registered(register(CONTACT + ";q=0.3", expires="60", call_id="one@h"))
+    site.registered(register(OTHER + ";q=0.7", expires="60", call_id="two@h"))
+    assert bound(site) == ["sip:alice@192.0.2.8:5060", "sip:alice@192.0.2.7:5060"]
+    assert len({item.token for item in site.store.all()}) == 2
+
+
+def test_a_phone_with_an_instance_keeps_its_token_when_its_contact_moves() -> None:
+    site = Registering()
+    instance = ';+sip.instance="<urn:uuid:1>"'
+    site.registered(register(CONTACT + instance, expires="60"))
+    (first,) = site.store.all()
+    site.registered(register(OTHER + instance, expires="60", call_id="after-reboot@h"))
+    (second,) = site.store.all()
+    assert second.token == first.token
+    assert second.contact == "sip:alice@192.0.2.8:5060"
+    assert second.instance == "<urn:uuid:1>"
+
+
+@pytest.mark.parametrize(("expires", "status"), [("59", 423), ("1", 423), ("60", 200)])
+def test_intervals_below_the_floor(expires: str, status: int) -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires=expires))
+    if site.asked:
+        site.answer()
+    told = site.told()
+    assert told.status == status
+    assert told.headers.get("Min-Expires") == ("60" if status == 423 else None)
+
+
+def test_no_floor_lets_any_interval_pass() -> None:
+    site = Registering(RegistrarTerms(floor=0))
+    assert site.registered(register(CONTACT, expires="5")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_changes", "status"),
+    [({"domain": "elsewhere.example"}, 403), ({"user": "*bad user"}, 400), ({"expires": "x"}, 400)],
+)
+def test_what_is_refused_before_anything_is_sent(request_changes: dict[str, str], status: int) -> None:
+    site = Registering()
+    site.send(register(CONTACT, **request_changes))  # type: ignore[arg-type]
+    assert site.told().status == status
+    assert not site.asked
+
+
+def test_to_must_name_a_user_of_the_domain() -> None:
+    site = Registering()
+    for to in ("<sip:alice@example.org>", "<sip:example.com>", "<tel:+1>"):
+        request = register(CONTACT, cseq=len(to))
+        request.headers.set("To", to)
+        site.send(request)
+        assert site.told().status == 404
+    assert not site.asked
+
+
+def test_a_phone_that_registers_at_the_gateways_address_is_known_by_to() -> None:
+    site = Registering()
+    request = register(CONTACT, expires="60")
+    request.uri = "sip:127.0.0.20"
+    site.send(request)
+    assert site.answer().uri == "sip:example.com"
+    assert site.told().status == 200
+
+
+def test_an_older_request_within_a_registration_is_refused() -> None:
+    site = Registering()
+    site.registered(register(CONTACT, cseq=5, expires="60"))
+    site.send(register(CONTACT, cseq=4, expires="0"))
+    assert site.told().status == 500
+    assert bound(site)
+
+
+def test_an_answer_that_was_overtaken_does_not_undo_a_later_one() -> None:
+    site = Registering()
+    site.send(register(CONTACT, cseq=1, expires="60"))
+    site.send(register(CONTACT, cseq=2, expires="120"))
+    site.asked.reverse()
+    site.answer()
+    site.answer()
+    (binding,) = site.store.all()
+    assert (binding.cseq, binding.expires_at) == (2, NOW + 120)
+    site.send(register(CONTACT, cseq=3, expires="0", call_id="abc@192.0.2.7"))
+    site.answer()
+    assert bound(site) == []
+
+
+def test_too_many_contacts_of_one_user_and_too_many_bindings() -> None:
+    site = Registering(RegistrarTerms(contacts_per_aor=2, bindings=3))
+    site.registered(register(CONTACT, OTHER, expires="60"))
+    site.send(register("<sip:alice@192.0.2.9>", expires="60", call_id="third@h"))
+    assert site.told().status == 403
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert site.told().status == 200
+    site.registered(register("<sip:bob@h>", expires="60", user="bob"))
+    site.send(register("<sip:carol@h>", expires="60", user="carol"))
+    told = site.told()
+    assert told.status == 503
+    assert 20 <= int(told.headers.get("Retry-After") or "") < 50
+    assert not site.asked
+
+
+def test_a_store_that_is_full_after_all_is_503() -> None:
+    site = Registering(capacity=0)
+    assert site.registered().status == 503
+
+
+@pytest.mark.parametrize(
+    ("kind", "transport", "status", "said"),
+    [
+        (FailureKind.TIMEOUT, None, 504, "timeout"),
+        (FailureKind.TRANSPORT, TransportFailure(Broken.REFUSED, "10.0.0.1 refused"), 503, "refused"),
+        (FailureKind.TRANSPORT, TransportFailure(Broken.CERTIFICATE, "CN=secret"), 503, "certificate"),
+    ],
+)
+def test_no_answer_is_told_with_a_reason_and_a_time_to_come_back(
+    kind: FailureKind, transport: TransportFailure | None, status: int, said: str
+) -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    site.fail(kind, transport)
+    told = site.told()
+    assert told.status == status
+    assert told.headers.get("Reason") == f'SIP;cause={status};text="the provider cannot be reached: {said}"'
+    assert told.headers.get("Retry-After")
+    assert "10.0.0.1" not in told.to_bytes().decode()
+    assert len(site.store) == 0
+
+
+def test_a_provider_that_lists_only_others_has_not_bound_this_one() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    site.answer(200, ("Contact", "<sip:else@127.0.0.20>;expires=60"), seconds=None)
+    assert "Contact" not in site.told().headers
+    assert bound(site) == []
+
+
+def test_a_nonsense_answer_of_the_provider_is_502() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    site.answer(200, ("Contact", "<<<"), seconds=None)
+    assert site.told().status == 502
+    assert bound(site) == []
+
+
+def test_provisional_answers_are_not_passed_on() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    _request, user = site.asked[0]
+    user.receive_response(Response(100, "Trying", Headers()))
+    assert site.flow.take() == []
+    site.answer()
+    assert site.told().status == 200
+
+
+def test_bindings_expire_and_are_counted() -> None:
+    site = Registering()
+    site.registered()
+    site.clock.advance(61)
+    assert bound(site) == []
+    assert site.registrar.expire() == 1
+    assert "gateway_registrations 0.0" in site.metrics.exposition().decode()
+
+
+def test_two_places_never_share_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Registering()
+    monkeypatch.setattr(
+        "gateway.registrar.registrar.token_for", lambda secret, user, aor, place, attempt=0: f"same-{attempt}"
+    )
+    site.registered(register(CONTACT, expires="60"))
+    site.registered(register("<sip:bob@h>", expires="60", user="bob"))
+    site.registered(register(CONTACT, expires="60", call_id="again@h"))
+    assert sorted((item.aor, item.token) for item in site.store.all()) == [
+        ("sip:alice@example.com", "same-0"),
+        ("sip:bob@example.com", "same-1"),
+    ]
+
+
+STEPS = st.tuples(
+    st.sampled_from(["alice", "bob"]),
+    st.sampled_from(["<sip:x@192.0.2.7>", "<sip:x@192.0.2.8>", "*"]),
+    st.sampled_from(["0", "60", "600"]),
+    st.sampled_from(["one@h", "two@h"]),
+    st.sampled_from([5060, 5070]),
+    st.sampled_from([200, 401, 403, 503, 0]),
+    st.integers(0, 2000),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, max_size=12))
+def test_bindings_come_from_the_providers_2xx_and_end_with_its_grant(
+    steps: list[tuple[str, str, str, str, int, int, int]],
+) -> None:
+    """Whoever sends whatever: a flow is bound only after a 2xx to that flow, and never for longer than granted."""
+    site = Registering()
+    accepted: dict[tuple[str, int], float] = {}
+    for cseq, (user, contact, expires, call_id, port, status, wait) in enumerate(steps, 1):
+        request = register(contact, cseq=cseq, expires=expires, call_id=call_id, user=user)
+        site.send(request, RecordingFlow(port=port))
+        if site.asked and status:
+            site.answer(status)
+            if status == 200:
+                accepted[user, port] = site.now() + 3600
+        site.asked.clear()
+        for binding in site.store.all():
+            user_of = Uri.parse(binding.aor).user or ""
+            assert binding.expires_at <= accepted[user_of, binding.flow.remote.port]
+            assert binding.expires_at <= binding.provider_expires_at
+        site.clock.advance(wait)
+        site.registrar.expire()
+
+
+def secure_site(downgrade: Downgrade) -> Registering:
+    """A site where alice has registered over TLS, and comes over UDP now."""
+    site = Registering(downgrade=downgrade)
+    udp, site.flow = site.flow, RecordingFlow("tls")
+    site.registered()
+    site.flow = udp
+    assert site.memory.known(Peer("sip:alice@example.com")).tls is True
+    return site
+
+
+def test_a_phone_that_registered_over_tls_and_does_not_now_is_told_of() -> None:
+    site = secure_site(Downgrade.ALERT)
+    site.send(register(CONTACT, cseq=5))
+    site.answer(200)
+    assert site.told().status == 200
+    assert site.metrics.downgrades.labels("tls", "allowed")._value.get() == 1
+
+
+def test_a_phone_that_registered_over_tls_and_does_not_now_is_refused_where_told_so() -> None:
+    site = secure_site(Downgrade.REFUSE)
+    site.send(register(CONTACT, cseq=5))
+    assert site.told().status == 403
+    assert site.asked == []
+    assert site.metrics.downgrades.labels("tls", "refused")._value.get() == 1
+    site.memory.forget("sip:alice@example.com")
+    site.send(register(CONTACT, cseq=6))
+    assert len(site.asked) == 1
+
+
+def test_phones_that_never_did_tls_are_not_remembered() -> None:
+    site = Registering()
+    site.registered()
+    assert len(site.memory) == 0
+
+
+def test_a_refresh_goes_to_the_provider_when_the_way_there_was_changed() -> None:
+    site = Registering()
+    site.registered()
+    site.changed_at = NOW + 1
+    site.clock.advance(2)
+    site.send(register(CONTACT, cseq=5))
+    assert len(site.asked) == 1
+    site.answer(200)
+    assert site.told().status == 200
+    site.send(register(CONTACT, cseq=6))
+    assert site.asked == []
+
+
+def test_service_route_is_kept_with_the_binding() -> None:
+    site = Registering()
+    site.send(register(CONTACT, expires="60"))
+    route = "<sip:orig@scscf.example.com;lr>, <sip:edge.example.com;lr>"
+    site.answer(200, ("Service-Route", route))
+    told = site.told()
+    assert "Service-Route" not in told.headers
+    wanted = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
+    assert site.registrar.service_route_of("sip:alice@example.com", site.flow.key) == wanted
+    assert site.registrar.service_route_of("sip:bob@example.com", site.flow.key) == ()
+    assert site.registrar.service_route_of("sip:alice@example.com", RecordingFlow(port=9).key) == ()

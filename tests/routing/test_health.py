@@ -1,0 +1,160 @@
+"""Targets that do not answer are used last, and first again when they do."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from twisted.logger import capturedLogs
+
+from gateway.config.model import Provider
+from gateway.routing.health import Health
+from gateway.routing.locate import NotFound
+from gateway.sip.message import Request
+from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transport.flow import Address, Flow, Target, Transport
+from tests.support.ladder import PROVIDER, TestFlow
+
+ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
+SILENCE = TransactionFailure(FailureKind.TIMEOUT)
+
+
+class Questions:
+    """A provider of two targets, which answer as they are told."""
+
+    def __init__(self, ping_seconds: int = 30) -> None:
+        self.clock = Clock()
+        self.is_found = True
+        self.asked: list[tuple[Request, TransactionUser]] = []
+        self.health = Health(self.clock, self._find, self._reach, self._send)
+        self.ask_every(ping_seconds)
+
+    def ask_every(self, seconds: int) -> None:
+        """Let the configuration say so, from now on."""
+        self.health.start([Provider("main", "sip:provider.example.com;transport=tls", ping_seconds=seconds)])
+
+    def answer(self, *statuses: int | None) -> None:
+        """Answer what is asked now, in order; None is silence."""
+        assert len(self.asked) == len(statuses)
+        for (request, user), status in zip(tuple(self.asked), statuses, strict=True):
+            if status is None:
+                user.transaction_failed(SILENCE)
+            else:
+                user.receive_response(request.response(status))
+        self.asked.clear()
+
+    def _find(self, uri: str) -> Deferred[list[Target]]:
+        return succeed([ONE, TWO]) if self.is_found else fail(NotFound("the name has no addresses"))
+
+    def _reach(self, provider: Provider, target: Target) -> Flow:
+        return TestFlow(PROVIDER, target.address)
+
+    def _send(self, request: Request, flow: Flow, user: TransactionUser) -> None:
+        self.asked.append((request, user))
+
+
+def test_target_that_is_silent_twice_goes_last_until_it_answers() -> None:
+    questions = Questions()
+    questions.answer(None, 200)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+    questions.clock.advance(5)
+    questions.answer(None)
+    assert questions.health.order([ONE, TWO]) == [TWO, ONE]
+    questions.clock.advance(5)
+    questions.answer(404)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+
+
+def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO], "it has answered since the call began"
+    questions.clock.advance(6)
+    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    assert questions.health.order([ONE, TWO]) == [TWO, ONE]
+    questions.clock.advance(5)
+    questions.answer(200)
+    assert questions.health.order([ONE, TWO]) == [ONE, TWO]
+
+
+def test_one_question_at_a_time_and_every_half_minute() -> None:
+    questions = Questions()
+    questions.clock.pump([5.0] * 10)
+    questions.answer(200, 200)
+    questions.clock.pump([5.0] * 5)
+    questions.answer()
+    questions.clock.advance(5)
+    questions.answer(200, 200)
+
+
+def test_server_that_wants_no_requests_is_down() -> None:
+    questions = Questions()
+    questions.answer(503, 200)
+    questions.clock.advance(5)
+    questions.answer(503)
+    assert questions.health.standings() == [("tls 198.51.100.1:5061", False), ("tls 198.51.100.2:5061", True)]
+    assert questions.health.targets() == {("main", True): 1, ("main", False): 1}
+
+
+def test_a_provider_whose_name_leads_nowhere_has_nothing_that_is_up() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    assert questions.health.targets() == {("main", True): 2, ("main", False): 0}
+    questions.is_found = False
+    with capturedLogs() as events:
+        questions.clock.pump([5.0] * 3)
+        assert questions.health.targets() == {("main", True): 0, ("main", False): 2}
+        questions.is_found = True
+        questions.clock.advance(5)
+    assert questions.health.targets() == {("main", True): 2, ("main", False): 0}
+    assert [event["log_level"].name for event in events] == ["warn", "info"]
+
+
+def test_nothing_is_left_after_the_stop() -> None:
+    questions = Questions()
+    questions.health.stop()
+    assert not questions.clock.getDelayedCalls()
+
+
+def test_question_is_a_whole_request() -> None:
+    questions = Questions()
+    request = questions.asked[0][0]
+    assert (request.method, request.uri) == ("OPTIONS", "sip:provider.example.com;transport=tls")
+    assert request.contact is not None
+    assert request.to_bytes()
+
+
+def test_whoever_answers_speaks_what_it_was_asked_over() -> None:
+    questions = Questions()
+    spoke: list[Target] = []
+    questions.health.spoke = lambda provider, target: spoke.append(target)
+    questions.answer(None, 503)
+    assert spoke == [TWO]
+
+
+def test_who_wants_no_questions_is_not_asked_and_nothing_is_said_of_it() -> None:
+    questions = Questions(ping_seconds=0)
+    questions.clock.advance(100)
+    questions.answer()
+    assert questions.health.targets() == {}
+    assert questions.health.order([TWO, ONE]) == [TWO, ONE]
+
+
+def test_questions_come_as_often_as_configured() -> None:
+    questions = Questions(ping_seconds=60)
+    questions.answer(200, 200)
+    questions.clock.pump([5] * 11)
+    questions.answer()
+    questions.clock.advance(5)
+    questions.answer(200, 200)
+
+
+def test_what_was_found_is_forgotten_when_nobody_is_asked_any_more() -> None:
+    questions = Questions()
+    questions.answer(None, 200)
+    questions.clock.advance(5)
+    questions.answer(None)
+    assert questions.health.is_down(ONE)
+    questions.ask_every(0)
+    assert not questions.health.is_down(ONE)
+    assert questions.health.standings() == []

@@ -1,0 +1,95 @@
+"""A bad file is put aside, a file in use is left alone, and one that the disk keeps from us stays where it is."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.registrar.sqlite_store import InUse, PooledDatabase, prepare_bindings
+from gateway.state.rescue import put_aside_unless_readable
+from gateway.state.table import prepare
+
+LOOK = "SELECT * FROM kept"
+
+
+def aside(path: Path) -> Path | None:
+    return put_aside_unless_readable(path, prepare, LOOK, lambda: 1700000000.4)
+
+
+def made(path: Path, *statements: str) -> Path:
+    """A file of ours, with something done to it."""
+    connection = sqlite3.connect(path)
+    prepare(connection)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def test_a_good_file_and_none_are_left_alone(tmp_path: Path) -> None:
+    path = made(tmp_path / "calls.sqlite", "INSERT INTO kept VALUES ('a', 1.0, '{}')")
+    assert aside(path) is None
+    assert aside(tmp_path / "none.sqlite") is None
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_is_no_database_gets_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    path.write_bytes(b"zeros and nonsense after a power cut" * 100)
+    assert aside(path) == tmp_path / "calls.sqlite.unusable-1700000000"
+    assert [found.name for found in tmp_path.iterdir()] == ["calls.sqlite.unusable-1700000000"]
+    assert aside(path) is None
+
+
+@pytest.mark.parametrize("statement", ["PRAGMA user_version = 99", "DROP TABLE kept"])
+def test_the_database_of_another_version_gets_another_name(tmp_path: Path, statement: str) -> None:
+    path = made(tmp_path / "calls.sqlite", statement)
+    found = put_aside_unless_readable(path, prepare, "SELECT key, at, value, newer FROM kept")
+    assert found is not None
+    assert not path.exists()
+
+
+def test_a_page_that_is_torn_is_found(tmp_path: Path) -> None:
+    path = made(tmp_path / "calls.sqlite", *(f"INSERT INTO kept VALUES ('{n}', {n}, '{'x' * 900}')" for n in range(50)))
+    data = bytearray(path.read_bytes())
+    data[8192:40960] = bytes(len(data[8192:40960]))
+    path.write_bytes(data)
+    assert aside(path) is not None
+
+
+def test_what_another_gateway_has_open_is_left_alone(tmp_path: Path) -> None:
+    path = made(tmp_path / "calls.sqlite")
+    holder = sqlite3.connect(path)
+    prepare(holder)
+    holder.execute("INSERT INTO kept VALUES ('a', 1.0, '{}')")
+    with pytest.raises(InUse, match=r"calls.sqlite: is in use by another gateway$"):
+        aside(path)
+    holder.close()
+
+
+def test_a_file_that_the_disk_keeps_from_us_stays(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    path.mkdir()
+    assert aside(path) is None
+    assert path.exists()
+
+
+def test_what_cannot_be_written_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "bindings.sqlite"
+    connection = sqlite3.connect(path)
+    prepare_bindings(connection)
+    connection.close()
+
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("gateway.registrar.sqlite_store.create_private", refuse)
+    database = PooledDatabase(path, None)  # type: ignore[arg-type]
+    done: list[object] = []
+    database.run_interaction(lambda cursor: cursor.execute("SELECT 1 + count(*) FROM binding").fetchone()).addBoth(
+        done.append
+    )
+    assert done == [(1,)]
+    database.run_interaction(lambda cursor: cursor.execute("DELETE FROM binding")).addErrback(done.append)
+    assert "readonly" in str(done[1])
