@@ -22,11 +22,11 @@ from twisted.internet.epollreactor import EPollReactor
 from gateway.config.model import Listener, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check, parse
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import Event
 from gateway.transaction.timers import TimerQueues
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Address, Flow, FlowKey
 
 TARGET = 250.0  # microseconds a call

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from gateway.config.model import Admin, Domain, GatewayTerms, Listener, Media, Provider
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
-from gateway.security.policy.decisions import Reason
+from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]

@@ -264,23 +264,23 @@ EXCEPTIONS: Mapping[str, str] = {}
 """Functions longer than the limit, each with the reason."""
 
 LIMITS: Mapping[str, float] = {
-    "loose modules": 44,
-    "packages": 22,
-    "most files in one folder": 45,
-    "import circles of files": 4,
+    "loose modules": 0,
+    "packages": 20,
+    "most files in one folder": 22,
+    "import circles of files": 3,
     "import circles of packages": 0,
-    "arrows between packages": 213,
-    "imports under TYPE_CHECKING": 11,
-    "longest file": 405,
+    "arrows between packages": 99,
+    "imports under TYPE_CHECKING": 9,
+    "longest file": 436,
     "longest function": 109,
-    f"files under {SMALL} lines": 15,
+    f"files under {SMALL} lines": 5,
     "callables set by others": 27,
     "most parameters of a constructor": 10,
-    "most imports of ours in a file": 48,
+    "most imports of ours in a file": 46,
     "most methods of a class": 35,
     "public class names with two meanings": 23,
-    "file names that occur twice": 12,
-    "what and who per 1,000 docstring words": 22.6,
+    "file names that occur twice": 7,
+    "what and who per 1,000 docstring words": 22.5,
 }
 
 

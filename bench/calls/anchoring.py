@@ -27,8 +27,8 @@ from twisted.internet import reactor as installed_reactor
 
 from bench.calls import inside
 from bench.calls.load import DOMAIN, SDP
+from gateway.app.gateway import spare_what_stays
 from gateway.base.json_codec import decode
-from gateway.garbage import spare_what_stays
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import TICK_SECONDS, Clock, Loop

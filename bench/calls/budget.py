@@ -17,7 +17,7 @@ from time import thread_time_ns
 from typing import Any
 
 from bench.calls.inside import Inside
-from gateway.garbage import spare_what_stays
+from gateway.app.gateway import spare_what_stays
 from gateway.transport.udp import Peer
 
 MESSAGES = ("INVITE", "180", "200", "ACK", "BYE", "200 to BYE")

@@ -24,8 +24,8 @@ from gateway.base.clock import let_timers_pass_evenly
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.media.relay import RelayFailure
 from gateway.observe.log import LogOutput
-from gateway.registrar.sqlite_store import StoreUnusable
 from gateway.security.credentials import CredentialsError
+from gateway.state.sqlite import StoreUnusable
 from gateway.transport.tls.certificates import CertificateError
 
 log = Logger()

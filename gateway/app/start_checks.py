@@ -5,15 +5,16 @@ None of it keeps telephones from working: what is bad is put aside or told, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.config.model import Configuration
-from gateway.media.versions import mismatched
-from gateway.registrar.sqlite_store import StoreUnusable, prepare_bindings
+from gateway.config.model import Configuration, Listener, Media, Side
+from gateway.registrar.sqlite_store import prepare_bindings
 from gateway.state.rescue import put_aside_unless_readable
+from gateway.state.sqlite import StoreUnusable
 from gateway.state.table import prepare
 from gateway.transport.sockets import raise_open_files
 
@@ -61,3 +62,18 @@ def compare_versions(configuration: Configuration) -> None:
             kind=kind,
             media=media,
         )
+
+
+def mismatched(configuration: Configuration) -> Iterator[tuple[Listener, str]]:
+    """Listeners whose side has media of the other version of IP, and the address of that media. None with rtpengine,
+    whose addresses are its own."""
+    if configuration.media.relay != "workers":
+        return
+    for listener in configuration.listeners:
+        media = _address(configuration.media, listener.side)
+        if (":" in media) is not (":" in listener.address):
+            yield listener, media
+
+
+def _address(media: Media, side: Side) -> str:
+    return (media.phone_address if side is Side.PHONES else media.provider_address) or media.address

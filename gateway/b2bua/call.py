@@ -23,19 +23,17 @@ from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp
 from gateway.b2bua.across.relay_failover import Reanchoring
-from gateway.b2bua.across.request import Crossing
+from gateway.b2bua.across.request import Crossing, is_own_srtp
 from gateway.b2bua.across.transfer import redirections, translate
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
-from gateway.b2bua.legs.leg import Fields, Leg
+from gateway.b2bua.legs.leg import Fields, Leg, Stack
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.reach import Approach
-from gateway.b2bua.sipura import is_own_srtp
-from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
-from gateway.security.policy.decisions import Refusal
+from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response

@@ -17,12 +17,11 @@ from gateway.b2bua.across.offer_answer import has_sdp, is_readable, is_understoo
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.caller import CallerLeg
-from gateway.b2bua.legs.leg import LegTerms
+from gateway.b2bua.legs.leg import LegTerms, Stack
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
 from gateway.b2bua.setup.reach import CHALLENGES, Approach
-from gateway.b2bua.stack import Stack
 from gateway.config.model import Provider, Side
 from gateway.dialog.dialog import key_of
 from gateway.media.relay import JSON, Encryption
@@ -32,8 +31,8 @@ from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sdp.negotiation import lacks_keys, offer_encrypted
 from gateway.security.access_list import Proof
-from gateway.security.policy.decisions import Refusal
 from gateway.security.policy.peer_memory import Peer
+from gateway.security.policy.terms import Refusal
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request

@@ -13,16 +13,17 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.across.headers import SOFTWARE, crossing
+from gateway.b2bua.across.headers import crossing
 from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
 from gateway.b2bua.setup.first_request import Identities, initial_request
 from gateway.routing.router import Route
 from gateway.routing.trunk import Destination, Trunk
+from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
 
 METHODS: Final = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "INFO", "OPTIONS"})

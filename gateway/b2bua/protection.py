@@ -10,21 +10,12 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side
+from gateway.config.model import Side, Signalling
 from gateway.media.relay import Encryption, Terms
-from gateway.places import Signalling
 from gateway.routing.router import Route
 from gateway.sdp.negotiation import alternatives, media_security
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.decisions import (
-    LACKS_TLS,
-    Acceptance,
-    Arrival,
-    Attempt,
-    CallTerms,
-    Failure,
-    Reason,
-    Refusal,
     accepts_answer,
     accepts_change,
     accepts_inbound,
@@ -34,9 +25,10 @@ from gateway.security.policy.decisions import (
     unanswerable,
 )
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
-from gateway.security.policy.verdict import ChainLink, ChainStep, LegFacts, Verdict, explanation, verdict
+from gateway.security.policy.terms import LACKS_TLS, Acceptance, Arrival, Attempt, CallTerms, Failure, Reason, Refusal
+from gateway.security.policy.verdict import LegFacts, Verdict, explanation, verdict
 from gateway.sip.uri import Uri
-from gateway.state.call_record import CallRecord, LegName
+from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
 
 _OFFERED: Final = {

@@ -24,9 +24,8 @@ from gateway.b2bua.across.request import Crossing
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Leg, LegTerms
+from gateway.b2bua.legs.leg import Leg, LegTerms, Stack
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
-from gateway.b2bua.stack import Stack
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, Terms
 from gateway.routing.router import Route
@@ -35,8 +34,8 @@ from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import CallRecord, Direction, LegName
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
 
 log = Logger()

@@ -9,6 +9,7 @@ import re
 from ipaddress import ip_address
 
 import attrs
+from OpenSSL import SSL
 
 from gateway.config.structuring import Unacceptable
 
@@ -20,6 +21,10 @@ _URI = re.compile(
 )
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 _TRANSPORT = re.compile(r";transport=([^;]*)", re.I)
+
+
+_WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
+"""Ciphers that do not encrypt, do not say who the peer is, or have been broken."""
 
 
 @attrs.frozen
@@ -181,3 +186,20 @@ def _is_host(text: str) -> bool:
 
 def _is_port(text: str | None) -> bool:
     return text is None or 1 <= int(text) <= 65535
+
+
+def cipher_list(value: object) -> str:
+    """A list in OpenSSL's format, such as "ECDHE+AESGCM"."""
+    if not isinstance(value, str) or not value.isascii():
+        raise Unacceptable(value, 'a cipher list of OpenSSL, such as "ECDHE+AESGCM"')
+    context = SSL.Context(SSL.TLS_METHOD)
+    try:
+        context.set_cipher_list(value.encode())
+    except SSL.Error:
+        raise Unacceptable(
+            value, "a cipher list that OpenSSL understands and that leaves a cipher of TLS 1.2"
+        ) from None
+    weak = [name for name in SSL.Connection(context, None).get_cipher_list() if _WEAK.search(name)]
+    if weak:
+        raise Unacceptable(value, f"no weak ciphers, which {', '.join(weak[:3])} are: end it with :!aNULL:!eNULL:!LOW")
+    return value

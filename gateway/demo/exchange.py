@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 
 from gateway.demo.agent.accounts import Account, authorized
 from gateway.sip.message import Request, Response
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Flow
 
 

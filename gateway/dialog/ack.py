@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.dialog.dialog import Dialog
-from gateway.dialog.invite import AnswerRetransmission
 from gateway.sip.message import Request
+from gateway.transaction.timers import T1, T2
 
 KEPT_ACKS: Final = 8
 """ACKs kept of one leg: a copy of a 2xx comes within 32 s, in which few re-INVITEs are answered."""
@@ -85,3 +85,48 @@ def _credentials(request: Request) -> Iterator[tuple[str, str]]:
     for name in ("Authorization", "Proxy-Authorization"):
         for value in request.headers.get_all(name):
             yield name, value
+
+
+class AnswerRetransmission:
+    """Sends a 2xx again after T1, 2*T1, ... at most T2, until acknowledged() or stop(); its owner sent the first.
+
+    After 64*T1 without ACK it calls expired, once, and has ended; the owner then sends BYE.
+    """
+
+    def __init__(self, clock: IReactorTime, send: Callable[[], None], expired: Callable[[], None]) -> None:
+        self._clock = clock
+        self._send = send
+        self._expired = expired
+        self._interval = T1
+        self._left = 64 * T1  # seconds of waiting that are not scheduled yet
+        self._call: IDelayedCall | None = None
+        self._wait()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the ACK is still to come."""
+        return self._call is not None
+
+    def acknowledged(self) -> None:
+        """The ACK is here; any further one means nothing."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End, and call nobody any more."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _wait(self) -> None:
+        seconds = min(self._interval, self._left)
+        self._left -= seconds
+        self._call = self._clock.callLater(seconds, self._interval_expired)
+
+    def _interval_expired(self) -> None:
+        self._call = None
+        if self._left <= 0:
+            self._expired()
+            return
+        self._interval = min(2 * self._interval, T2)
+        self._wait()
+        self._send()

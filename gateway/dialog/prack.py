@@ -12,24 +12,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.dialog.invite import AnswerRetransmission
+from gateway.dialog.ack import AnswerRetransmission
+from gateway.sip.capabilities import RELIABLE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
-from gateway.transaction.users import TransactionFailure
-
-OPTION_TAG: Final = "100rel"
+from gateway.transaction.client import TransactionFailure
 
 Action = Callable[[], None]
 
 
 def is_required(message: Request | Response) -> bool:
     """Whether Require names 100rel."""
-    return OPTION_TAG in message.headers.values("Require")
+    return RELIABLE in message.headers.values("Require")
 
 
 class ReliableProvisionals:
@@ -75,7 +73,7 @@ class ReliableProvisionals:
             self._waiting.popleft()()
 
     def _transmit(self, response: Response) -> None:
-        response.headers.set("Require", OPTION_TAG)
+        response.headers.set("Require", RELIABLE)
         response.headers.set("RSeq", str(self._number))
         self._send(response)
         self._outstanding = AnswerRetransmission(self._clock, lambda: self._send(response), self._expired)

@@ -7,12 +7,13 @@ timer itself are ``dialog.refresh``'s.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final, Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gateway.dialog.session_timer import (
-    OPTION_TAG,
     Agreement,
     Headers,
     Preferences,
@@ -21,11 +22,9 @@ from gateway.dialog.session_timer import (
     accept_offer,
     offer,
 )
+from gateway.sip.capabilities import TIMER
 from gateway.sip.message import Request, Response
-from gateway.transaction.users import TransactionFailure
-
-if TYPE_CHECKING:
-    from gateway.b2bua.legs.leg import Leg
+from gateway.transaction.client import TransactionFailure, TransactionUser
 
 log = Logger()
 
@@ -33,6 +32,35 @@ _PREFERENCES: Final = Preferences()
 
 METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
+
+
+class RefreshedLeg(Protocol):
+    """The leg whose session it is."""
+
+    ended: bool
+    pending_invite: bool
+
+    @property
+    def clock(self) -> IReactorTime:
+        """The time that the session goes by."""
+
+    def make_request(self, method: str, fields: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Request:
+        """A request inside the dialog, with the next CSeq."""
+
+    def send(self, request: Request, user: TransactionUser) -> object:
+        """Send a request of this leg; its responses go to `user`."""
+
+    def note_received(self, response: Response) -> None:
+        """Take note of a response of this leg."""
+
+    def acknowledge(self, cseq: int) -> None:
+        """Send the ACK of a 2xx, and keep it."""
+
+    def acknowledge_again(self, cseq: int) -> bool:
+        """Send a kept ACK again; False when there is none yet."""
+
+    def break_off(self, why: str) -> None:
+        """The peer is gone."""
 
 
 class LegSession:
@@ -55,12 +83,12 @@ class LegSession:
         if request.method not in METHODS:
             return
         self._remember(request.body)
-        supported = [*request.headers.values("Supported"), OPTION_TAG]
+        supported = [*request.headers.values("Supported"), TIMER]
         request.headers.set("Supported", ", ".join(supported))
         for name, value in offer(self.preferences, self._agreement):
             request.headers.set(name, value)
 
-    def response_came(self, leg: Leg, response: Response) -> None:
+    def response_came(self, leg: RefreshedLeg, response: Response) -> None:
         """A 2xx to an INVITE or UPDATE of ours says what is agreed."""
         self._note_abilities(response)
         if 200 <= response.status < 300 and response.cseq.method in METHODS and not leg.ended:
@@ -72,7 +100,7 @@ class LegSession:
         if request.method in METHODS:
             self._promised = accept_offer(self.preferences, request, self._agreement)
 
-    def response_leaves(self, leg: Leg, response: Response) -> None:
+    def response_leaves(self, leg: RefreshedLeg, response: Response) -> None:
         """Add what we agree to to a 2xx of ours, and let the time begin."""
         if response.cseq.method not in METHODS or not 200 <= response.status < 300:
             return
@@ -91,7 +119,7 @@ class LegSession:
     def _agreement(self) -> Agreement | None:
         return None if self._timer is None else self._timer.agreement
 
-    def _agree(self, leg: Leg, agreement: Agreement | None) -> None:
+    def _agree(self, leg: RefreshedLeg, agreement: Agreement | None) -> None:
         if agreement is None:
             self.stop()
             return
@@ -101,7 +129,7 @@ class LegSession:
             )
         self._timer.agree(agreement)
 
-    def _refresh(self, leg: Leg) -> None:
+    def _refresh(self, leg: RefreshedLeg) -> None:
         if leg.ended or leg.pending_invite:
             return  # the INVITE under way refreshes too
         if self._takes_update:
@@ -123,7 +151,7 @@ class _Refresh:
     """Waits for the answer to a refresh. Only a dialog that the peer does not know ends the call; anything else leaves
     it to the timer (RFC 4028 section 10)."""
 
-    def __init__(self, leg: Leg) -> None:
+    def __init__(self, leg: RefreshedLeg) -> None:
         self._leg = leg
 
     def receive_response(self, response: Response) -> None:

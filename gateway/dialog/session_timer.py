@@ -18,11 +18,11 @@ from functools import lru_cache
 from attrs import evolve, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from gateway.sip.capabilities import TIMER
 from gateway.sip.errors import Refused
 from gateway.sip.grammar import find_parameter, parse_number, parse_parameters
 from gateway.sip.message import Message, Request, Response
 
-OPTION_TAG = "timer"
 SMALLEST = 90
 """Seconds: the smallest session interval that anybody may ask for (section 5)."""
 _LARGEST = 2**32 - 1
@@ -134,7 +134,7 @@ def accept_offer(
     refresher = _choose_refresher(supported, asked.refresher, agreement)
     headers: Headers = (("Session-Expires", str(SessionExpires(interval, refresher))),)
     if supported:
-        headers = (*headers, ("Require", OPTION_TAG))
+        headers = (*headers, ("Require", TIMER))
     return Agreement(interval, refresher is Refresher.UAS), headers
 
 
@@ -142,7 +142,7 @@ def supports_timer(message: Message) -> bool:
     """Whether the peer says `timer` in Supported or Require."""
     headers = message.headers
     named = [value for name in ("Supported", "Require") if name in headers for value in headers.values(name)]
-    return OPTION_TAG in named or OPTION_TAG in map(str.lower, named)
+    return TIMER in named or TIMER in map(str.lower, named)
 
 
 def _choose_refresher(supported: bool, asked: Refresher | None, agreement: Agreement | None) -> Refresher:

@@ -19,23 +19,20 @@ from typing import Protocol
 import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.across.headers import ALLOW, EXTENSIONS, METHODS, SOFTWARE
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.out_of_dialog import METHODS as PASSED
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config.model import Side
-from gateway.dialog import prack as reliable
-from gateway.dialog import session_timer as refresh
+from gateway.config.model import Side, is_emergency
 from gateway.dialog.dialog import key_of
 from gateway.ingress.overload import Overload
 from gateway.observe.metrics import Metrics
-from gateway.places import is_emergency
 from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route, Router
 from gateway.sdp.description import MalformedDescription
 from gateway.security.access_list import Proof
+from gateway.sip.capabilities import ALLOW, CAPABILITIES, METHODS, SOFTWARE, SUPPORTED
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
@@ -44,7 +41,6 @@ from gateway.transport.layer import TransportLayer
 
 log = Logger()
 
-SUPPORTED = (*EXTENSIONS, refresh.OPTION_TAG, reliable.OPTION_TAG)
 
 KNOWN_EXTENSIONS = frozenset(SUPPORTED)
 """Option tags of Require that are understood (RFC 3261 section 8.2.2.3); any other is refused by name."""
@@ -232,10 +228,6 @@ class UasCore:
         response.headers.add_all(fields)
         response.headers.add("Server", SOFTWARE)
         transaction.respond(response)
-
-
-CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
-"""What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
 
 
 def _check_extensions(request: Request) -> None:

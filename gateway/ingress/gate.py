@@ -11,10 +11,11 @@ dialog, a Require, no hops left) is left to the core, which refuses it or answer
 
 from collections.abc import Callable
 
-from gateway.b2bua.across.headers import SOFTWARE
 from gateway.config.model import Side
-from gateway.ingress.core import CAPABILITIES
 from gateway.observe.metrics import Metrics
+from gateway.security.admission import DomainAdmission, log
+from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
+from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request
 from gateway.transaction.matching import stateless_tag
@@ -48,3 +49,41 @@ def _is_ping(request: Request) -> bool:
         and request.max_forwards != 0
         and "require" not in request.headers
     )
+
+
+class Gate:
+    """Stands between transport and transactions: what it lets through may be answered."""
+
+    def __init__(
+        self,
+        admission: DomainAdmission,
+        is_in_dialog: Callable[[Request], bool],
+        receive: Callable[[Message, Flow], None],
+        metrics: Metrics,
+    ) -> None:
+        self._admission = admission
+        self._is_in_dialog = is_in_dialog
+        self._receive = receive
+        self._metrics = metrics
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """Pass a message on; a request of a stranger on the provider's side is dropped and counted.
+
+        A request within one of our dialogs is let through whoever sends it: its tags are random and were told to that
+        dialog's peer alone, which may well send from another address than calls come from.
+        """
+        if isinstance(message, Request) and flow.side is Side.PROVIDER and self._is_strange(message, flow):
+            self._metrics.dropped.labels(str(flow.transport)).inc()
+            log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
+            return
+        self._receive(message, flow)
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Whether what is malformed may be answered: strangers on the provider's side learn nothing from it either."""
+        return flow.side is not Side.PROVIDER or self._admission.knows(flow)
+
+    def _is_strange(self, request: Request, flow: Flow) -> bool:
+        try:
+            return not self._admission.knows(flow) and not self._is_in_dialog(request)
+        except MalformedMessage:
+            return True

@@ -18,13 +18,11 @@ from typing import Protocol
 import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.across.headers import SOFTWARE
 from gateway.config.model import Domain, Downgrade
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding, LocationStore, StoreFull
+from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import (
-    Asked,
-    AskedContact,
     authentication_info,
     call_id_for,
     granted,
@@ -36,12 +34,13 @@ from gateway.registrar.upstream import (
     token_for,
 )
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
+from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow, FlowKey
 
 log = Logger()

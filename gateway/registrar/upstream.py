@@ -17,18 +17,14 @@ import re
 
 import attrs
 
-from gateway.b2bua.across.headers import CHALLENGES, SOFTWARE, without_auth_int
+from gateway.registrar.request import LONGEST_INTERVAL, Asked, _seconds
 from gateway.sip.address import NameAddress
-from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.capabilities import SOFTWARE
+from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.headers import Headers
 from gateway.sip.message import CSeq, Request, Response
-from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, Transport, is_ip_address
 
-DEFAULT_INTERVAL = 3600
-"""Seconds, where a REGISTER says none (RFC 3261 section 10.2.1.1)."""
-LONGEST_INTERVAL = 86_400
-"""Seconds: a longer wish is read as this."""
 PLACEHOLDER = "gateway.invalid"
 """The host of our Contact until ``dress`` knows by which flow the request leaves."""
 
@@ -46,74 +42,11 @@ _TO_PHONE = frozenset(
     }
 )
 _UNSAFE_IN_TOKEN = re.compile(r"[^A-Za-z0-9._-]")
-_Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _STALE = re.compile(r"\bstale\s*=\s*\"?true", re.IGNORECASE)
-_DECIMAL = re.compile(r"[0-9]{1,10}")
 
 
 MOST_ROUTES = 5
 """Values of Service-Route that are kept."""
-
-
-@attrs.frozen
-class AskedContact:
-    """One Contact of a REGISTER."""
-
-    uri: str
-    interval: int
-    """Seconds; 0 asks for removal."""
-    q: float
-    instance: str | None
-
-
-@attrs.frozen
-class Asked:
-    """What one REGISTER of a phone asks."""
-
-    aor: str
-    domain: str
-    contacts: tuple[AskedContact, ...]
-    is_wildcard: bool
-    """Contact: * with Expires: 0: all bindings are to go."""
-    call_id: str
-    cseq: int
-    user_agent: str
-
-    @classmethod
-    def read(cls, request: Request, domain: str) -> "Asked":
-        """What ``request`` asks of ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
-        is_wildcard = request.is_wildcard_contact
-        if is_wildcard and request.expires != 0:
-            raise Refused(400, "Contact * Needs Expires 0")
-        return cls(
-            address_of_record(request.to.uri, domain),
-            domain,
-            tuple(_contact(contact, request.expires) for contact in request.contacts),
-            is_wildcard,
-            request.call_id,
-            request.cseq.number,
-            (request.headers.get("User-Agent") or "")[:120],
-        )
-
-    @property
-    def user(self) -> str:
-        """The user part of the address of record."""
-        return Uri.parse(self.aor).user or ""
-
-    @property
-    def is_query(self) -> bool:
-        """Whether it changes nothing (section 10.2.3)."""
-        return not self.contacts and not self.is_wildcard
-
-
-def address_of_record(uri: Uri, domain: str) -> str:
-    """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``.
-
-    A numeric host is the gateway's own, in whose place the phone was given no name: it counts as the domain.
-    """
-    if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
-        raise Refused(404, "No Such User In This Domain")
-    return f"sip:{uri.user}@{domain.lower()}"
 
 
 def provider_request(request: Request, asked: Asked, tokens: dict[str, str], interval: int, call_id: str) -> Request:
@@ -234,33 +167,3 @@ def authentication_info(answer: Response, response: Response) -> None:
 def _request_uri(request: Request, domain: str) -> str:
     """As the phone wrote it, which its digest covers; only one that named the gateway itself becomes the domain."""
     return request.uri if request.request_uri.host.lower() == domain.lower() else f"sip:{domain}"
-
-
-def _contact(contact: NameAddress, expires: int | None) -> AskedContact:
-    if not contact.uri.is_sip:
-        raise Refused(400, "Contact Is No SIP URI")
-    interval = _seconds(contact.parameter("expires"))
-    if interval is None:
-        interval = DEFAULT_INTERVAL if expires is None else expires
-    return AskedContact(
-        str(contact.uri), min(interval, LONGEST_INTERVAL), _q(contact.parameter("q")), _instance(contact)
-    )
-
-
-def _instance(contact: NameAddress) -> str | None:
-    return (contact.parameter("+sip.instance") or "")[:200] or None
-
-
-def _seconds(text: str | None) -> int | None:
-    """A malformed expires parameter counts as 3600 (section 20.10)."""
-    if text is None:
-        return None
-    return int(text) if _DECIMAL.fullmatch(text) else DEFAULT_INTERVAL
-
-
-def _q(text: str | None) -> float:
-    if text is None:
-        return 1.0
-    if not _Q.fullmatch(text):
-        raise MalformedMessage("not a q value")
-    return float(text)

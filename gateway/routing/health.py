@@ -28,7 +28,7 @@ from gateway.config.model import Provider
 from gateway.routing.locate import NotFound
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
-from gateway.transaction.users import TransactionFailure, TransactionUser
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow, Target
 
 log = Logger()

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from gateway.routing.names import DnsFailed, Names, NamingPointer, Service
+from gateway.security.access_list import Resolve, Resolved
+from gateway.security.admission import ANSWER_LIFETIME
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, FailureKind, Target, Transport, TransportFailure, is_ip_address
 
@@ -208,3 +210,20 @@ def _by_weight(services: list[Service], chance: random.Random) -> Service:
         if point <= 0:
             return service
     return services[-1]
+
+
+def resolver_of(locator: Locator) -> Resolve:
+    """Resolves a name to every address that RFC 3263 gives for it, over any transport."""
+
+    def resolve(name: str) -> Deferred[Resolved]:
+        uri = Uri(host=name)
+        questions = [locator.locate(uri.with_parameter("transport", transport.value)) for transport in Transport]
+        return DeferredList([*questions, locator.locate(uri)], consumeErrors=True).addCallback(_all_found)
+
+    return resolve
+
+
+def _all_found(results: Iterable[tuple[bool, list[Target]]]) -> Resolved:
+    """What any of the questions found; nothing at all counts as a failure of DNS."""
+    found = [target.address.host for succeeded, targets in results if succeeded for target in targets]
+    return Resolved(tuple(dict.fromkeys(found)), ANSWER_LIFETIME)

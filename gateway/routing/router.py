@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from gateway.config.model import Configuration, Domain, Provider, Side
-from gateway.places import is_emergency
+from gateway.config.model import Configuration, Domain, Provider, Side, is_emergency
 from gateway.registrar.binding import Binding
 from gateway.security.access_list import Proof
 from gateway.sip.address import NameAddress

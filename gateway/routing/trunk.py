@@ -22,25 +22,17 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.config.model import Domain, Provider, Side
-from gateway.places import Signalling, uri_for
+from gateway.config.model import Domain, Provider, Side, Signalling, uri_for
 from gateway.routing.locate import Locator, NotFound
 from gateway.security.answering import Answering
-from gateway.security.policy.decisions import (
-    LACKS_TLS,
-    Attempt,
-    CallTerms,
-    Capability,
-    Refusal,
-    first_attempt,
-    next_attempt,
-)
+from gateway.security.policy.decisions import first_attempt, next_attempt
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.security.policy.terms import LACKS_TLS, Attempt, CallTerms, Capability, Refusal
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
+from gateway.transaction.client import FailureKind as Cause
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.users import FailureKind as Cause
-from gateway.transaction.users import TransactionFailure, TransactionUser
 from gateway.transport.flow import FailureKind, Flow, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer
 

@@ -12,23 +12,19 @@ A scanner learns nothing from silence, and nobody unproved makes the gateway com
 proved but keeps guessing passwords is dropped too, once its failures are more than a slip; a right one always counts.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
-from gateway.config.model import Configuration, Domain, Provider, Side
-from gateway.observe.metrics import Metrics
-from gateway.routing.locate import Locator
-from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, Resolved, canonical_name
+from gateway.config.model import Configuration, Domain, Provider
+from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
-from gateway.sip.errors import MalformedMessage
-from gateway.sip.message import Message, Request
+from gateway.sip.message import Request
 from gateway.sip.uri import Uri
-from gateway.transport.flow import Flow, Target, Transport
+from gateway.transport.flow import Flow
 
 log = Logger()
 
@@ -144,61 +140,6 @@ class DomainAdmission:
                 return False
             raise
         return True
-
-
-class Gate:
-    """Stands between transport and transactions: what it lets through may be answered."""
-
-    def __init__(
-        self,
-        admission: DomainAdmission,
-        is_in_dialog: Callable[[Request], bool],
-        receive: Callable[[Message, Flow], None],
-        metrics: Metrics,
-    ) -> None:
-        self._admission = admission
-        self._is_in_dialog = is_in_dialog
-        self._receive = receive
-        self._metrics = metrics
-
-    def receive(self, message: Message, flow: Flow) -> None:
-        """Pass a message on; a request of a stranger on the provider's side is dropped and counted.
-
-        A request within one of our dialogs is let through whoever sends it: its tags are random and were told to that
-        dialog's peer alone, which may well send from another address than calls come from.
-        """
-        if isinstance(message, Request) and flow.side is Side.PROVIDER and self._is_strange(message, flow):
-            self._metrics.dropped.labels(str(flow.transport)).inc()
-            log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
-            return
-        self._receive(message, flow)
-
-    def may_answer(self, flow: Flow) -> bool:
-        """Whether what is malformed may be answered: strangers on the provider's side learn nothing from it either."""
-        return flow.side is not Side.PROVIDER or self._admission.knows(flow)
-
-    def _is_strange(self, request: Request, flow: Flow) -> bool:
-        try:
-            return not self._admission.knows(flow) and not self._is_in_dialog(request)
-        except MalformedMessage:
-            return True
-
-
-def resolver_of(locator: Locator) -> Resolve:
-    """Resolves a name to every address that RFC 3263 gives for it, over any transport."""
-
-    def resolve(name: str) -> Deferred[Resolved]:
-        uri = Uri(host=name)
-        questions = [locator.locate(uri.with_parameter("transport", transport.value)) for transport in Transport]
-        return DeferredList([*questions, locator.locate(uri)], consumeErrors=True).addCallback(_all_found)
-
-    return resolve
-
-
-def _all_found(results: Iterable[tuple[bool, list[Target]]]) -> Resolved:
-    """What any of the questions found; nothing at all counts as a failure of DNS."""
-    found = [target.address.host for succeeded, targets in results if succeeded for target in targets]
-    return Resolved(tuple(dict.fromkeys(found)), ANSWER_LIFETIME)
 
 
 def _key(access: AccessList) -> tuple[object, ...]:

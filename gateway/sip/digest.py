@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
+from typing import Final
 
 import attrs
 
-from gateway.sip.digest_fields import UnknownScheme, format_fields, parse_fields, required
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.grammar import is_token
+from gateway.sip.grammar import QUOTED, TOKEN, WHITE, is_token, quote, unquote
 
 __all__ = ["ALGORITHMS", "Challenge", "Credentials", "UnknownScheme", "answer", "is_right"]
 
@@ -24,6 +25,25 @@ ALGORITHMS: tuple[str, ...] = tuple(
 )
 _NONCE_COUNT = re.compile(r"[0-9A-Fa-f]{8}")
 _RESPONSE = re.compile(r"[0-9A-Fa-f]{32}(?:[0-9A-Fa-f]{32})?")
+
+
+CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
+
+
+_QUOTED_VALUE: Final = re.compile(r'(?<![A-Za-z-])([A-Za-z-]++)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
+
+
+_SCHEME = re.compile(rf"({TOKEN})(?:[ \t]+(.*))?", re.DOTALL)
+
+
+_FIELD = re.compile(rf"[ \t,]*({TOKEN})[ \t]*=[ \t]*({QUOTED}|[^ \t,\"]*)[ \t]*(?:,[ \t,]*|\Z)", re.DOTALL)
+
+
+_LARGEST = 8192  # characters
+
+
+class UnknownScheme(MalformedMessage):
+    """An authentication scheme other than Digest: no error of the peer's, only nothing for us."""
 
 
 @attrs.frozen
@@ -217,3 +237,62 @@ def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
     if pattern.fullmatch(text) is None:
         raise MalformedMessage(f"Digest {what} is not hexadecimal of the right length")
     return text
+
+
+def parse_fields(text: str) -> dict[str, str]:
+    """Lower-case name -> unquoted value. Raises MalformedMessage (UnknownScheme when it is not Digest)."""
+    match = _SCHEME.fullmatch(text.strip(WHITE))
+    if match is None or len(text) > _LARGEST:
+        raise MalformedMessage("no authentication header")
+    scheme, rest = match.groups()
+    if scheme.lower() != "digest":
+        raise UnknownScheme(f"authentication scheme {scheme[:40]}")
+    return _parse_list(rest or "")
+
+
+def _parse_list(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    position = 0
+    while position < len(text):
+        match = _FIELD.match(text, position)
+        if match is None:
+            raise MalformedMessage("a Digest parameter that cannot be read", position)
+        name = match.group(1).lower()
+        if name in fields:
+            raise MalformedMessage(f"Digest parameter {name[:40]} twice", position)
+        fields[name] = unquote(match.group(2))
+        position = match.end()
+    return fields
+
+
+def required(fields: dict[str, str], name: str) -> str:
+    """The value of a parameter that must be there. Raises MalformedMessage."""
+    if name not in fields:
+        raise MalformedMessage(f"Digest without {name}")
+    return fields[name]
+
+
+def format_fields(quoted: Iterable[tuple[str, str | None]], plain: Iterable[tuple[str, str | None]]) -> str:
+    """`Digest ...` with those parameters that are not None."""
+    parts = [f"{name}={quote(value)}" for name, value in quoted if value is not None]
+    parts += [f"{name}={value}" for name, value in plain if value is not None]
+    return f"Digest {', '.join(parts)}"
+
+
+def without_auth_int(challenge: str) -> str:
+    """The challenge with auth-int removed from a qop that offers auth too.
+
+    auth-int signs the body (RFC 7616 section 3.4.3), which this gateway rewrites; where auth is offered as well a phone
+    must not be led to choose it. Quoted strings are taken whole: no realm can pose as a qop.
+    """
+    return _QUOTED_VALUE.sub(_auth_only, challenge)
+
+
+def _auth_only(match: re.Match[str]) -> str:
+    name, equals, value = match.groups()
+    offered = [item.strip() for item in value.split(",")]
+    lowered = [item.lower() for item in offered]
+    if name.lower() != "qop" or "auth" not in lowered or "auth-int" not in lowered:
+        return match[0]
+    kept = [item for item, lower in zip(offered, lowered, strict=True) if lower != "auth-int"]
+    return f'{name}{equals}"{",".join(kept)}"'

@@ -12,9 +12,8 @@ import enum
 import re
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.limits import LIMITS, Limits
 from gateway.sip.message import Request
-from gateway.sip.parser import parse
+from gateway.sip.parser import LIMITS, Limits, parse
 
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _FOLD = re.compile(rb"\r\n[ \t]+")

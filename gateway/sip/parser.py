@@ -13,12 +13,28 @@ from __future__ import annotations
 
 import re
 
+import attrs
+
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.header_values import MANDATORY, OPTIONAL
 from gateway.sip.headers import KEYS, Headers
-from gateway.sip.limits import LIMITS, Limits
 from gateway.sip.message import Message, Request, Response
+
+
+@attrs.frozen
+class Limits:
+    """Ceilings for one message: sizes in bytes, the rest in pieces."""
+
+    message: int = 65_536
+    head: int = 32_768
+    line: int = 8_192
+    headers: int = 256
+    vias: int = 100
+
+
+LIMITS = Limits()
+
 
 _LINE_START = re.compile(r"\n([A-Za-z0-9_-]+:)")  # the names that people give headers
 _HEADER = re.compile(rf"({TOKEN})[ \t]*:[ \t]*([^\r\n]*)")

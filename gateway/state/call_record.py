@@ -11,9 +11,10 @@ from typing import Final, NamedTuple
 
 import attrs
 
-from gateway.security.policy.verdict import (ChainLink, ChainStep)
 from gateway.base.json_codec import Json
 from gateway.sip.message import (Message, Request)
+from enum import StrEnum
+import attrs
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
@@ -54,6 +55,26 @@ class Step(NamedTuple):
     def as_json(self) -> dict[str, Json]:
         """The step as the admin API gives it."""
         return {"at": self.at, "leg": str(self.leg), "direction": str(self.passage), "what": self.what}
+
+
+class ChainStep(StrEnum):
+    """The questions that a leg's chain answers, in order."""
+
+    ADMITTED = "admitted"
+    OFFERED = "offered"
+    POLICY = "policy"
+    ANSWERED = "answered"
+    OUTCOME = "outcome"
+
+
+@attrs.frozen
+class ChainLink:
+    """One step of the explanation. ``what`` is for people and holds no key, address of a phone, or credential."""
+
+    leg: str
+    step: ChainStep
+    what: str
+    code: str = ""
 
 
 @attrs.define
@@ -130,3 +151,7 @@ class CallRecord:
             "chain": chain,
             "media": self.media,
         }
+
+
+
+

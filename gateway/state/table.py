@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.base.json_codec import (Json, decode, encode)
-from gateway.registrar.sqlite_store import (Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version)
+from gateway.state.sqlite import (Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version)
 from gateway.observe.metrics import KeptFile
 from gateway.state.write_behind import WriteBehind
 

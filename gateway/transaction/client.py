@@ -7,24 +7,56 @@ A response comes from layer.py, which matched it; a failure from the flow; the t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import StrEnum
+from typing import Protocol
 
+from attrs import frozen
 from twisted.logger import Logger
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
-from gateway.transaction.hop import make_ack, make_cancel
 from gateway.transaction.machine import Step, Surroundings, Transaction, compile_machine
 from gateway.transaction.matching import Key, via_value
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
-from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport import flow as transport
 from gateway.transport.flow import Flow, TransportFailure
 
 log = Logger()
 
+
 _UNANSWERED = frozenset({State.CALLING, State.TRYING})
 
+
 FLOW_CLOSED = TransportFailure(transport.FailureKind.CLOSED, "the flow was closed before the request")
+
+
+class FailureKind(StrEnum):
+    """Why there will be no final response: none came in time (RFC 3261 has a 408 stand for it), or no way to the peer
+    (503)."""
+
+    TIMEOUT = "timeout"
+    TRANSPORT = "transport"
+
+
+@frozen
+class TransactionFailure:
+    """How a client transaction ended without a final response; transport says what happened to the flow."""
+
+    kind: FailureKind
+    transport: TransportFailure | None = None
+
+
+class TransactionUser(Protocol):
+    """Who sent a request. Hears of every provisional response and of one end: a final response, or a failure.
+
+    The one exception is an INVITE: after a 2xx, its copies and those of other forks come too, for 64*T1 (RFC 6026).
+    """
+
+    def receive_response(self, response: Response) -> None:
+        """A response that is not a mere retransmission, except 2xx to INVITE."""
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """There will be no final response. Never called from within send_request."""
 
 
 class ClientTransaction(Transaction):
@@ -225,3 +257,26 @@ _ACTS: dict[Action, Callable[[ClientTransaction, Message | None], None]] = {
 
 INVITE_PROGRAMS = compile_machine(INVITE_CLIENT, _ACTS)
 NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_CLIENT, _ACTS)
+
+
+def make_ack(invite: Request, response: Response) -> Request:
+    """The ACK of a final response of 300 or more (RFC 3261 section 17.1.1.3)."""
+    ack = _same_hop(invite, "ACK")
+    ack.headers.set("To", response.headers.get("To") or "")
+    return ack
+
+
+def make_cancel(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Request:
+    """The CANCEL of an INVITE (RFC 3261 section 9.1), with more headers at the end, such as Reason (RFC 3326)."""
+    cancel = _same_hop(invite, "CANCEL")
+    cancel.headers.add_all(headers)
+    return cancel
+
+
+def _same_hop(invite: Request, method: str) -> Request:
+    """A request with the Request-URI, top Via, Route, From, To, Call-ID and CSeq number of the INVITE."""
+    headers = invite.headers.select(("route", "from", "to", "call-id"))
+    headers.prepend("Via", str(invite.top_via))
+    headers.add("CSeq", f"{invite.cseq.number} {method}")
+    headers.add("Max-Forwards", "70")
+    return Request(method, invite.uri, headers)

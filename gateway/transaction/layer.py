@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction import client, server
-from gateway.transaction.client import ClientTransaction
+from gateway.transaction.client import ClientTransaction, TransactionFailure, TransactionUser
 from gateway.transaction.machine import Program, Surroundings
 from gateway.transaction.matching import (
     Key,
@@ -35,10 +35,9 @@ from gateway.transaction.matching import (
     stateless_tag,
     via_value,
 )
-from gateway.transaction.server import ServerTransaction
+from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
-from gateway.transaction.users import Core, TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow
 
 log = Logger()

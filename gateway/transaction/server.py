@@ -9,6 +9,7 @@ transport failure does not end a server transaction (RFC 6026 section 7.1): its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from twisted.logger import Logger
 
@@ -154,3 +155,19 @@ _ACTS: dict[Action, Callable[[ServerTransaction, Message | None], None]] = {
 
 INVITE_PROGRAMS = compile_machine(INVITE_SERVER, _ACTS)
 NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_SERVER, _ACTS)
+
+
+class Core(Protocol):
+    """Who answers requests (RFC 3261 section 8.2)."""
+
+    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """A new request, to be answered by transaction.respond, now or later. May raise Refused or MalformedMessage."""
+
+    def receive_ack(self, request: Request, flow: Flow) -> None:
+        """An ACK that belongs to no transaction in Completed: of a 2xx, or of a response that was sent statelessly."""
+
+    def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
+        """The INVITE of this transaction, still without final response, is cancelled. The CANCEL has been answered."""
+
+    def receive_stray_response(self, response: Response, flow: Flow) -> None:
+        """A response that belongs to no transaction: late, or never asked for."""

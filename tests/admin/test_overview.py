@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.admin.inspection import Row
-from gateway.counts import Counts
+from gateway.admin.overview import Counts
 from tests.support.ladder import SAVP, Ladder
 
 

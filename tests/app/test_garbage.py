@@ -2,7 +2,7 @@
 
 import gc
 
-from gateway.garbage import THRESHOLDS, spare_what_stays
+from gateway.app.gateway import THRESHOLDS, spare_what_stays
 
 
 def test_what_exists_is_not_looked_at_again_and_the_rest_seldom() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.model import Downgrade, Security
-from gateway.security.policy.decisions import Capability
 from gateway.security.policy.peer_memory import LACK_SECONDS, Peer
+from gateway.security.policy.terms import Capability
 from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind
 from tests.support.ladder import AVP, SAVP, Ladder

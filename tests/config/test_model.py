@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.model import Provider
-from gateway.places import Signalling, is_emergency, uri_for
+from gateway.config.model import Provider, Signalling, is_emergency, uri_for
 
 
 @pytest.mark.parametrize(

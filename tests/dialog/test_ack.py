@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from gateway.dialog.invite import AnswerRetransmission
+from gateway.dialog.ack import AnswerRetransmission
 
 
 class Answer:

@@ -10,7 +10,7 @@ from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
-from gateway.transaction.users import FailureKind
+from gateway.transaction.client import FailureKind
 from gateway.transport.flow import FailureKind as Broken
 from gateway.transport.flow import FlowKey, TransportFailure
 from tests.support.registering import CONTACT, NOW, Registering, register

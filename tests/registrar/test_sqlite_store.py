@@ -15,14 +15,8 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.registrar.binding import Binding
-from gateway.registrar.sqlite_store import (
-    WRITE_DELAY,
-    Result,
-    SqliteStore,
-    StoreUnusable,
-    create_private,
-    prepare_bindings,
-)
+from gateway.registrar.sqlite_store import WRITE_DELAY, SqliteStore, prepare_bindings
+from gateway.state.sqlite import Result, StoreUnusable, create_private
 from gateway.state.write_behind import RETRY_DELAY
 from gateway.transport.flow import Address, FlowKey, Transport
 from tests.support.bindings import NOW, binding
@@ -228,11 +222,12 @@ _IN_A_PROCESS = """
 import sys
 from pathlib import Path
 from twisted.internet import reactor
-from gateway.registrar.sqlite_store import PooledDatabase, SqliteStore
+from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
+from gateway.state.sqlite import PooledDatabase
 from tests.support.bindings import NOW, binding
 
 path = Path(sys.argv[1])
-store = SqliteStore(path, PooledDatabase(path, reactor), reactor, lambda: NOW)
+store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings), reactor, lambda: NOW)
 
 async def run():
     try:

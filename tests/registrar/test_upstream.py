@@ -6,12 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.b2bua.across.headers import without_auth_int
 from gateway.config.model import Side
+from gateway.registrar.request import LONGEST_INTERVAL, Asked, address_of_record
 from gateway.registrar.upstream import (
-    LONGEST_INTERVAL,
-    Asked,
-    address_of_record,
     call_id_for,
     dress,
     granted,
@@ -22,6 +19,7 @@ from gateway.registrar.upstream import (
     token_for,
 )
 from gateway.sip.address import NameAddress
+from gateway.sip.digest import without_auth_int
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response

@@ -10,7 +10,7 @@ from gateway.config.model import Provider
 from gateway.routing.health import Health
 from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
-from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
+from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, Flow, Target, Transport
 from tests.support.ladder import PROVIDER, TestFlow
 

@@ -15,8 +15,8 @@ from gateway.routing.trunk import Destination, Trunk
 from gateway.security.policy.peer_memory import LACK_SECONDS, Feature, Peer, PeerMemory
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
-from gateway.transaction.users import FailureKind as Cause
-from gateway.transaction.users import TransactionFailure, TransactionUser
+from gateway.transaction.client import FailureKind as Cause
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, FailureKind, Flow, Target, TlsTerms, Transport, TransportFailure
 from tests.support.transactions import RecordingFlow, RecordingUser, make_request
 

@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.ingress.gate import Gate as Door
 from gateway.observe.metrics import Metrics
-from gateway.routing.locate import Locator, NotFound
+from gateway.routing.locate import Locator, NotFound, resolver_of
 from gateway.security.access_list import Proof, Resolved
-from gateway.security.admission import WRONG_ANSWERS, DomainAdmission, resolver_of
-from gateway.security.admission import Gate as Door
+from gateway.security.admission import WRONG_ANSWERS, DomainAdmission
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import CredentialsError
 from gateway.security.nonces import Nonces

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.framing import KeepAlive, StreamFramer
-from gateway.sip.limits import Limits
+from gateway.sip.parser import Limits
 
 HEAD = b"INFO sip:a@b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\n"
 EMPTY = HEAD + b"Content-Length: 0\r\n\r\n"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.limits import Limits
 from gateway.sip.message import Request, Response
-from gateway.sip.parser import check, parse
+from gateway.sip.parser import Limits, check, parse
 
 HEAD = (
     b"Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"

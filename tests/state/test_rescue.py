@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.registrar.sqlite_store import InUse, PooledDatabase, prepare_bindings
+from gateway.registrar.sqlite_store import (prepare_bindings)
+from gateway.state.sqlite import (InUse, PooledDatabase)
 from gateway.state.rescue import put_aside_unless_readable
 from gateway.state.table import prepare
 
@@ -84,8 +85,8 @@ def test_what_cannot_be_written_is_read_all_the_same(tmp_path: Path, monkeypatch
     def refuse(path: Path) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("gateway.registrar.sqlite_store.create_private", refuse)
-    database = PooledDatabase(path, None)  # type: ignore[arg-type]
+    monkeypatch.setattr("gateway.state.sqlite.create_private", refuse)
+    database = PooledDatabase(path, None, prepare_bindings)  # type: ignore[arg-type]
     done: list[object] = []
     database.run_interaction(lambda cursor: cursor.execute("SELECT 1 + count(*) FROM binding").fetchone()).addBoth(
         done.append

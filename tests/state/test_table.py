@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from twisted.python.failure import Failure
 
-from gateway.peers import keeper, recalled
-from gateway.registrar.sqlite_store import StoreUnusable
+from gateway.security.policy.peer_memory import (keeper, recalled)
+from gateway.state.sqlite import (StoreUnusable)
 from gateway.security.policy.peer_memory import Peer, Sightings
 from gateway.state import table as kept
 from gateway.state.table import NOTES, WRITE_DELAY, KeptTable

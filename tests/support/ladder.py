@@ -24,9 +24,9 @@ from twisted.internet.task import Clock
 
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.leg import Stack
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import (
     Admin,

@@ -13,9 +13,9 @@ from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
+from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import FailureKind, TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow, TransportFailure
 from tests.support.transactions import RecordingCore, RecordingFlow
 

@@ -22,13 +22,14 @@ from zope.interface import implementer
 
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.leg import Stack
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.stack import Stack
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
 from gateway.dialog.dialog import key_of
 from gateway.ingress.core import UasCore
+from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.observe.metrics import Metrics
 from gateway.registrar.memory_store import MemoryStore
@@ -38,14 +39,14 @@ from gateway.routing.locate import Locator
 from gateway.routing.router import Router
 from gateway.routing.trunk import Destination, Trunk
 from gateway.security.access_list import Resolved
-from gateway.security.admission import DomainAdmission, Gate
+from gateway.security.admission import DomainAdmission
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
+from gateway.transaction.client import TransactionUser
 from gateway.transaction.layer import Ceiling, TransactionLayer
-from gateway.transaction.users import TransactionUser
 from gateway.transport.layer import TransportLayer
 from gateway.transport.stream.accept import LIMITS, ConnectionLimits
 from tests.support.ladder import TestRelay

@@ -11,9 +11,9 @@ from gateway.config.model import Listener, Side
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, TransportFailure, Watcher
 
 

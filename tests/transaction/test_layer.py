@@ -10,9 +10,9 @@ import pytest
 from gateway.config.model import Side
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
+from gateway.transaction.client import FailureKind
 from gateway.transaction.layer import Ceiling
 from gateway.transaction.tables import State
-from gateway.transaction.users import FailureKind
 from gateway.transport import flow as transport
 from tests.support.transactions import Bench, RecordingFlow, ack_of, make_request, outgoing
 

@@ -9,11 +9,10 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import ClientTransaction
+from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.layer import Ceiling
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.timers import T1
-from gateway.transaction.users import TransactionFailure
 from gateway.transport.flow import FailureKind
 from tests.support.transactions import Bench, RecordingFlow, make_request, outgoing
 

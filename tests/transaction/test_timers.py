@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
+from gateway.transaction.client import FailureKind
 from gateway.transaction.tables import Event
 from gateway.transaction.timers import Timer, TimerQueues
-from gateway.transaction.users import FailureKind
 from tests.support.transactions import Bench, ack_of, make_request, outgoing
 
 

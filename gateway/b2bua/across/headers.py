@@ -10,38 +10,14 @@ Nothing here looks at bodies; those cross through the relay (``media_path``).
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Final
 
 from gateway.config.model import Side
+from gateway.sip.capabilities import EXTENSIONS, METHODS
+from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.grammar import split_list
 from gateway.sip.headers import Headers
-
-METHODS: Final = (
-    "INVITE",
-    "ACK",
-    "CANCEL",
-    "BYE",
-    "OPTIONS",
-    "UPDATE",
-    "PRACK",
-    "INFO",
-    "MESSAGE",
-    "NOTIFY",
-    "SUBSCRIBE",
-    "REFER",
-    "PUBLISH",
-)
-"""Methods that this user agent takes part in: its own Allow (RFC 3261 section 20.5)."""
-
-ALLOW: Final = ", ".join(METHODS)
-
-EXTENSIONS: Final = ("replaces", "norefersub")
-"""Option tags (RFC 3261 section 19.2) that mean the same on both sides when they cross; all others are per leg."""
-
-SOFTWARE: Final = "gateway"
-"""What both sides read as User-Agent and Server: no phone's make or version reaches the provider."""
 
 _EITHER_WAY: Final = frozenset(
     {
@@ -103,9 +79,6 @@ _TO_PHONES: Final = _EITHER_WAY | frozenset(
 """An asserted identity (RFC 3325) is the provider's to give: a phone that sends one is not believed. Fields in which a
 phone names itself or its own files by address (Warning's agent, Reply-To, Alert-Info, Error-Info) do not leave."""
 
-CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
-
-_QUOTED_VALUE: Final = re.compile(r'(?<![A-Za-z-])([A-Za-z-]++)(\s*=\s*)"((?:[^"\\]|\\.)*)"')
 
 _OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
 
@@ -145,25 +118,6 @@ def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
     """What of some lists crosses. A phone says the same with each message, and so do all of its make."""
     named = {value for text in lists if text for value in split_list(text)}
     return ", ".join([one for one in carried if one in named])
-
-
-def without_auth_int(challenge: str) -> str:
-    """The challenge with auth-int removed from a qop that offers auth too.
-
-    auth-int signs the body (RFC 7616 section 3.4.3), which this gateway rewrites; where auth is offered as well a phone
-    must not be led to choose it. Quoted strings are taken whole: no realm can pose as a qop.
-    """
-    return _QUOTED_VALUE.sub(_auth_only, challenge)
-
-
-def _auth_only(match: re.Match[str]) -> str:
-    name, equals, value = match.groups()
-    offered = [item.strip() for item in value.split(",")]
-    lowered = [item.lower() for item in offered]
-    if name.lower() != "qop" or "auth" not in lowered or "auth-int" not in lowered:
-        return match[0]
-    kept = [item for item, lower in zip(offered, lowered, strict=True) if lower != "auth-int"]
-    return f'{name}{equals}"{",".join(kept)}"'
 
 
 def _suit_phones(headers: Headers) -> None:

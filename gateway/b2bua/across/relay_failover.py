@@ -18,7 +18,7 @@ from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import has_sdp
 from gateway.b2bua.legs.leg import SDP, Leg
 from gateway.sip.message import Response
-from gateway.transaction.users import TransactionFailure
+from gateway.transaction.client import TransactionFailure
 
 log = Logger()
 

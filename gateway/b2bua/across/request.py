@@ -12,7 +12,8 @@ relay cannot use (488; the call goes on as it was, section 14.2).
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
@@ -24,12 +25,20 @@ from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.leg import Leg
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
-from gateway.sip.message import Response
-from gateway.transaction.client import ClientTransaction
+from gateway.sip.message import Request, Response
+from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import TransactionFailure
 
 log = Logger()
+
+
+_MOST: Final = 4096
+"""Bytes; longer bodies are no such message."""
+
+
+_BLOB: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4}){40,}(?:[A-Za-z0-9+/]{2,3}={1,2})?")
+"""At least 120 bytes in base64, white space taken out: "Caller Final", the shortest message, holds a signature and
+a wrapped key."""
 
 
 class CrossingOwner(Protocol):
@@ -196,3 +205,12 @@ class Crossing:
         self._open(False)
         if self._ringing is not None and self._ringing.active():
             self._ringing.cancel()
+
+
+def is_own_srtp(request: Request) -> bool:
+    """Whether a request is part of that exchange."""
+    if request.method != "INFO" or not request.body:
+        return False
+    if "sipura" in (request.content_type or ""):
+        return True
+    return len(request.body) <= _MOST and _BLOB.fullmatch(b"".join(request.body.split())) is not None

@@ -13,16 +13,14 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegTerms
-from gateway.b2bua.owner import LegOwner
-from gateway.b2bua.stack import Stack
+from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegOwner, LegTerms, Stack
 from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
+from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import ClientTransaction
+from gateway.transaction.client import ClientTransaction, FailureKind, TransactionFailure
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import FailureKind, TransactionFailure
 from gateway.transport.flow import Flow
 
 TIMER_C: Final = 185.0
@@ -67,7 +65,7 @@ class CalleeLeg(Leg):
         """Send the INVITE."""
         request.headers.set("Contact", self.contact)
         if request.body:
-            supported = [*request.headers.values("Supported"), reliable.OPTION_TAG]
+            supported = [*request.headers.values("Supported"), RELIABLE]
             request.headers.set("Supported", ", ".join(supported))
         self.request = request
         self.pending_invite = True

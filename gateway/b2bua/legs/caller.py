@@ -9,9 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import Fields, Leg, LegTerms, Lines
-from gateway.b2bua.owner import LegOwner
-from gateway.b2bua.stack import Stack
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegTerms, Lines, Stack
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.prack import ReliableProvisionals, is_required
 from gateway.sip.message import Request, Response

@@ -9,29 +9,27 @@ to both legs lives here: requests inside the dialog, their responses, the 2xx th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gateway.b2bua.across.headers import ALLOW, SOFTWARE
-from gateway.b2bua.owner import LegOwner, Nobody
-from gateway.b2bua.stack import Stack
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.session_refresh import LegSession
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, Relay, Terms
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
+from gateway.sip.capabilities import ALLOW, SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
-from gateway.state.call_record import LegName, Passage
-from gateway.transaction.client import ClientTransaction
+from gateway.state.call_record import CallRecord, LegName, Passage
+from gateway.transaction.client import ClientTransaction, TransactionFailure, TransactionUser
+from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.users import TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow
 
 log = Logger()
@@ -64,6 +62,85 @@ class LegTerms:
     """The user part of the Contact that this leg's peer sees."""
     reopen: Reopen = attrs.field(default=_never, eq=False)
     """Opens another flow to the peer when this leg's connection is gone."""
+
+
+class LegOwner(Protocol):
+    """Who a leg reports to: the call."""
+
+    @property
+    def record(self) -> CallRecord:
+        """Where the leg's ladder is kept."""
+
+    def other_leg(self, leg: Leg) -> Leg | None:
+        """The leg on the other side, once there is one."""
+
+    def first_request(self, leg: Leg, request: Request) -> None:
+        """A request came before the leg has a dialog, which this may make."""
+
+    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        """A request inside the dialog is to cross to the other leg."""
+
+    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
+        """The peer sent BYE, and was answered."""
+
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """The peer is gone: no ACK, no answer, or the dialog is unknown to it."""
+
+    def media_settled(self, leg: Leg) -> None:
+        """An answer settled how this leg's media travel."""
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """Requests of this dialog belong to this leg from now on."""
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """They no longer do."""
+
+
+@attrs.frozen
+class Nobody:
+    """Takes the owner's place when a leg has ended: the ladder goes on, and nothing else follows from anything."""
+
+    record: CallRecord
+
+    def other_leg(self, leg: Leg) -> Leg | None:
+        """There is none any more."""
+        return None
+
+    def first_request(self, leg: Leg, request: Request) -> None:
+        """Nothing begins."""
+
+    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+        """Nothing crosses."""
+
+    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
+        """It is over."""
+
+    def leg_broke(self, leg: Leg, why: str) -> None:
+        """It is over."""
+
+    def media_settled(self, leg: Leg) -> None:
+        """No verdict changes any more."""
+
+    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
+        """No request finds it."""
+
+    def dialog_ended(self, dialog: Dialog) -> None:
+        """It had."""
+
+
+@attrs.frozen
+class Stack:
+    """The layers that calls use. One for the whole gateway."""
+
+    transactions: TransactionLayer
+    relay: Relay
+    name: str
+    """What this gateway calls itself in Warning fields (RFC 3261 section 20.43)."""
+    clock: IReactorTime
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    new_tag: Callable[[], str]
+    """A fresh random token for tags and Call-IDs (RFC 3261 section 19.3: at least 32 random bits)."""
 
 
 class Leg:

@@ -13,10 +13,11 @@ from typing import Final
 
 import attrs
 
-from gateway.b2bua.across.headers import SOFTWARE, crossing_with_capabilities
+from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.config.model import Side
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
+from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.transport.flow import is_ip_address

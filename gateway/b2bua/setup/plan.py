@@ -12,12 +12,11 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 
 from gateway.b2bua.protection import Protection
-from gateway.config.model import Provider
+from gateway.config.model import Provider, Signalling
 from gateway.media.relay import Encryption, Terms
-from gateway.places import Signalling
 from gateway.routing.trunk import Trunk, Way
 from gateway.security.answering import Answers, Field
-from gateway.security.policy.decisions import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal
+from gateway.security.policy.terms import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
 

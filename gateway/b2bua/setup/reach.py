@@ -27,11 +27,9 @@ from twisted.python.failure import Failure
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import has_sdp
 from gateway.b2bua.legs.callee import CalleeLeg
-from gateway.b2bua.legs.leg import Fields, Leg, LegTerms
-from gateway.b2bua.owner import LegOwner
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegTerms, Stack
 from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.b2bua.setup.plan import Plan
-from gateway.b2bua.stack import Stack
 from gateway.dialog.session_timer import Preferences
 from gateway.media.relay import Encryption, Terms
 from gateway.routing.locate import NotFound
@@ -40,12 +38,12 @@ from gateway.routing.trunk import Way
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import fits, media_encrypted
 from gateway.security.answering import Field
-from gateway.security.policy.decisions import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
+from gateway.security.policy.terms import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import LegName
-from gateway.transaction.users import TransactionFailure
+from gateway.transaction.client import TransactionFailure
 from gateway.transport.flow import FailureKind
 
 CHALLENGES: Final = (401, 407)

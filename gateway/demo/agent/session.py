@@ -17,8 +17,8 @@ from gateway.demo.agent.user_agent import UserAgent, contact
 from gateway.demo.audio.listen import Heard
 from gateway.demo.exchange import ask
 from gateway.demo.stream import AudioStream
+from gateway.dialog.ack import AnswerRetransmission
 from gateway.dialog.dialog import Dialog
-from gateway.dialog.invite import AnswerRetransmission
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction

@@ -19,9 +19,8 @@ import attrs
 
 from gateway.media.worker import rewriting
 from gateway.media.worker.parties import Line, Party, Stream
-from gateway.media.worker.remote import Remote
 from gateway.media.worker.rewriting import Secured, Security
-from gateway.media.worker.streams.endpoint import Plant
+from gateway.media.worker.streams.endpoint import Plant, Remote
 from gateway.sdp.crypto import SUITES, CryptoAttribute
 from gateway.sdp.description import Description, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines

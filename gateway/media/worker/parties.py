@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from gateway.media.worker.interfaces import Interface
-from gateway.media.worker.remote import Remote
 from gateway.media.worker.rewriting import Security
-from gateway.media.worker.streams.endpoint import Leg, Plant, join
+from gateway.media.worker.streams.endpoint import Leg, Plant, Remote, join
 from gateway.sdp.crypto import CryptoAttribute, generate
 
 

@@ -13,7 +13,7 @@ only: that spares calls the wait for a connection, and the peer is asked again s
 but no offer is made weaker for it: it may have been one far end's, and the provider's others are asked as before.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
 import attrs
@@ -21,7 +21,8 @@ from twisted.logger import Logger
 
 from gateway.config.model import Provider
 from gateway.observe.metrics import Metrics
-from gateway.security.policy.decisions import Capability
+from gateway.security.policy.terms import Capability
+from gateway.state.table import KeptTable, Value
 
 log = Logger()
 
@@ -162,3 +163,29 @@ def _field(feature: Feature, did: bool) -> str:
 
 def _is_within(at: float | None, seconds: float, now: float) -> bool:
     return at is not None and now - at < seconds
+
+
+def keeper(table: KeptTable, now: Callable[[], float]) -> Keep:
+    """What keeps each change of a memory in ``table``; ``now`` gives seconds since the epoch."""
+
+    def keep(peer: Peer, sightings: Sightings | None) -> None:
+        key = f"{peer.name} {peer.target}"
+        if sightings is None:
+            table.drop(key)
+        else:
+            table.put(key, now(), {"name": peer.name, "target": peer.target, **attrs.asdict(sightings)})
+
+    return keep
+
+
+def recalled(kept: Iterable[tuple[str, Value]]) -> Iterator[tuple[Peer, Sightings]]:
+    """What was kept; a value that another version wrote is passed over."""
+    for _, value in kept:
+        name, target = value.get("name"), value.get("target")
+        if isinstance(name, str) and isinstance(target, str):
+            moments = {field.name: _moment(value.get(field.name)) for field in attrs.fields(Sightings)}
+            yield Peer(name, target), Sightings(**moments)
+
+
+def _moment(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import attrs
 
-from gateway.security.policy.decisions import Reason
+from gateway.security.policy.terms import Reason
 
 
 class Verdict(StrEnum):
@@ -34,26 +34,6 @@ class Verdict(StrEnum):
     """Not put through: by policy, or because no answer would keep what was offered."""
     UNANSWERED = "UNANSWERED"
     """No call came about, for reasons other than policy: nothing is claimed."""
-
-
-class ChainStep(StrEnum):
-    """The questions that a leg's chain answers, in order."""
-
-    ADMITTED = "admitted"
-    OFFERED = "offered"
-    POLICY = "policy"
-    ANSWERED = "answered"
-    OUTCOME = "outcome"
-
-
-@attrs.frozen
-class ChainLink:
-    """One step of the explanation. ``what`` is for people and holds no key, address of a phone, or credential."""
-
-    leg: str
-    step: ChainStep
-    what: str
-    code: str = ""
 
 
 @attrs.frozen

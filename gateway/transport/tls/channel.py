@@ -8,8 +8,8 @@ what its errors mean. Not here: contexts and trust (tls.py), names (identity.py)
 
 from attrs import define
 from OpenSSL import SSL, crypto
+from OpenSSL._util import ffi, lib
 
-from gateway.transport.buffers import renew_output
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.tls import failures as causes
 from gateway.transport.tls.identity import identity_of, mismatch
@@ -292,3 +292,16 @@ def _reason(error: SSL.Error) -> str:
         return "the peer closed the connection without a word"
     queue = error.args[0] if error.args else ()
     return str(queue[-1][2]) if queue else "TLS error"
+
+
+def renew_output(connection: SSL.Connection) -> None:
+    """Begin a new buffer for what leaves. The old one must be empty: what it holds is lost.
+
+    SSL_set_bio takes over the new BIO and frees the old, and leaves the one of what arrives as it is because it is
+    given the same (SSL_set_bio(3)).
+    """
+    fresh = lib.BIO_new(lib.BIO_s_mem())
+    if fresh == ffi.NULL:  # out of memory: then the old one does
+        return
+    connection._from_ssl = fresh
+    lib.SSL_set_bio(connection._ssl, connection._into_ssl, fresh)

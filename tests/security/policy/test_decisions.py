@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.model import Domain, Downgrade, Provider, Security, SrtpOffer
+from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling, SrtpOffer
 from gateway.media.relay import Encryption
-from gateway.places import Signalling
-from gateway.security.policy.decisions import (
+from gateway.security.policy.decisions import accepts_answer, accepts_inbound, first_attempt, next_attempt, takes_clear
+from gateway.security.policy.terms import (
     Acceptance,
     Arrival,
     Attempt,
@@ -22,11 +22,6 @@ from gateway.security.policy.decisions import (
     MediaFailure,
     Reason,
     Refusal,
-    accepts_answer,
-    accepts_inbound,
-    first_attempt,
-    next_attempt,
-    takes_clear,
 )
 from gateway.transport.flow import FailureKind
 

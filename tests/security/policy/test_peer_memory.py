@@ -11,7 +11,6 @@ from zope.interface import implementer
 
 from gateway.config.model import Provider
 from gateway.observe.metrics import Metrics
-from gateway.security.policy.decisions import Capability
 from gateway.security.policy.peer_memory import (
     LACK_SECONDS,
     NOTED_SECONDS,
@@ -22,6 +21,7 @@ from gateway.security.policy.peer_memory import (
     PeerMemory,
     Sightings,
 )
+from gateway.security.policy.terms import Capability
 
 MAIN = Peer("main", "sip:provider.example.com")
 PHONE = Peer("sip:alice@example.com")

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from gateway.security.policy.decisions import Reason
+from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import LegFacts, Verdict, explanation, verdict, verdict_between_phones
 
 FULL = LegFacts(signalling_secure=True, media_encrypted=True)

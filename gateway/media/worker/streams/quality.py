@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from gateway.rtp.mos import mean_opinion_score
-from gateway.rtp.rtcp import DELAY_UNITS, ReportBlock, read_reports
 
 if TYPE_CHECKING:
     from gateway.media.worker.streams.endpoint import Leg
@@ -23,31 +22,6 @@ SILENCE_SECONDS: Final = 5.0
 TALKING_SECONDS: Final = 2.0
 BUFFER_FACTOR: Final = 2.0
 """A phone's jitter buffer delays by so many times the jitter."""
-
-
-class Reported:
-    """What one party's RTCP said. Times in the loop clock's seconds."""
-
-    __slots__ = ("block", "round_trip", "stamps")
-
-    def __init__(self) -> None:
-        self.stamps: tuple[tuple[int, float], ...] = ()
-        """Its latest sender reports, and when they passed."""
-        self.block: ReportBlock | None = None
-        """The latest of what it received."""
-        self.round_trip: float | None = None
-        """Seconds between the relay and the party."""
-
-    def notice(self, packet: memoryview, now: float, other: Reported) -> None:
-        """Read the party's RTCP packet, in clear; `other` is of whom it hears."""
-        reports = read_reports(packet)
-        if reports.stamp is not None:
-            self.stamps = (*self.stamps[-1:], (reports.stamp, now))
-        for block in reports.blocks:
-            self.block = block
-            passed = next((when for stamp, when in other.stamps if stamp == block.last_report), None)
-            if passed is not None:
-                self.round_trip = max(now - passed - block.delay / DELAY_UNITS, 0.0)
 
 
 def loss(leg: Leg, peer: Leg) -> float:

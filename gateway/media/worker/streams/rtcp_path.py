@@ -14,10 +14,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gateway.media.worker.streams.latch import Address, Latch
-from gateway.media.worker.streams.quality import Reported
 from gateway.media.worker.streams.quirks import plain_control
 from gateway.rtp.packet import VERSION
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES
+
+if TYPE_CHECKING:
+    from gateway.media.worker.streams.endpoint import Leg
+from typing import TYPE_CHECKING
+
+from gateway.rtp.rtcp import DELAY_UNITS, ReportBlock, read_reports
 
 if TYPE_CHECKING:
     from gateway.media.worker.streams.endpoint import Leg
@@ -109,3 +114,28 @@ def _opened(leg: Leg, length: int, source: Address | None) -> int:
     leg.counters.plain_control += 1
     memory[: len(plain)] = plain
     return len(plain)
+
+
+class Reported:
+    """What one party's RTCP said. Times in the loop clock's seconds."""
+
+    __slots__ = ("block", "round_trip", "stamps")
+
+    def __init__(self) -> None:
+        self.stamps: tuple[tuple[int, float], ...] = ()
+        """Its latest sender reports, and when they passed."""
+        self.block: ReportBlock | None = None
+        """The latest of what it received."""
+        self.round_trip: float | None = None
+        """Seconds between the relay and the party."""
+
+    def notice(self, packet: memoryview, now: float, other: Reported) -> None:
+        """Read the party's RTCP packet, in clear; `other` is of whom it hears."""
+        reports = read_reports(packet)
+        if reports.stamp is not None:
+            self.stamps = (*self.stamps[-1:], (reports.stamp, now))
+        for block in reports.blocks:
+            self.block = block
+            passed = next((when for stamp, when in other.stamps if stamp == block.last_report), None)
+            if passed is not None:
+                self.round_trip = max(now - passed - block.delay / DELAY_UNITS, 0.0)

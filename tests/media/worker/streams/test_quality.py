@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.media.relay import Encryption
-from gateway.media.worker.streams.quality import Reported
+from gateway.media.worker.streams.rtcp_path import Reported
 from gateway.rtp.mos import mean_opinion_score
 from tests.support.media_party import SUITES, Party, rtp
 from tests.support.media_relays import Ng

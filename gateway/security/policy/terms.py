@@ -1,0 +1,168 @@
+"""The words of the policy: terms of a call, attempts, failures, refusals, and the stable reason codes.
+
+Here: values. Not here: what follows from them (decisions.py), what a call may claim (verdict.py).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import attrs
+
+from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling, is_emergency, uri_for
+from gateway.media.relay import Encryption
+from gateway.transport.flow import FailureKind
+
+MEDIA_REFUSALS = frozenset({415, 488, 606})
+"""Final statuses that say "not with this media" (RFC 3261 sections 21.4.13, 21.4.26, 21.6.4)."""
+
+
+NOT_THIS_WAY = MEDIA_REFUSALS | {408, 500, 502, 503, 504}
+"""Those after which an emergency call takes the other signalling: they are about the way, not about who is called."""
+
+
+LACKS_TLS = frozenset(
+    {FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.HANDSHAKE, FailureKind.DNS}
+)
+"""Failures of a TLS attempt that a peer shows with which there is no TLS to be had. Not CERTIFICATE, and not CLOSED:
+that one had TLS up."""
+
+
+_UNREACHABLE = {
+    FailureKind.REFUSED: "its port refuses connections",
+    FailureKind.TIMEOUT: "it does not answer",
+    FailureKind.DNS: "DNS knows no way to it",
+}
+"""Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
+
+
+class Reason(StrEnum):
+    """Stable codes: part of the record of calls, of metrics and of what operators search for."""
+
+    CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
+    CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
+    CLEAR_TLS_HANDSHAKE = "CLEAR_TLS_HANDSHAKE"
+    """The peer speaks TLS, but not with us: it wants a certificate of ours, no version or cipher is common, ..."""
+    CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
+    CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
+    """TLS, but from somebody who showed no certificate for the provider's name: whose ears it keeps out is unknown."""
+    CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
+    CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
+    REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
+    REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
+    """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""
+    REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
+    REFUSED_NO_KEY = "REFUSED_NO_KEY"
+    """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
+    REFUSED_POLICY = "REFUSED_POLICY"
+
+
+class MediaFailure(StrEnum):
+    """How media can fail other than by a final status."""
+
+    ANSWERED_CLEAR = "answered-clear"
+    """A 2xx whose SDP lacks the encryption that the call needs; the call hung it up."""
+    UNFIT = "unfit"
+    """A 2xx whose SDP is no answer to the offer: RTP/SAVP to RTP/AVP, or a key that takes none of ours."""
+
+
+Failure = FailureKind | MediaFailure | int
+"""Why an attempt did not become a call: the transport's failure, the media's, or a final status."""
+
+
+@attrs.frozen
+class CallTerms:
+    """What the configuration says about one call."""
+
+    security: Security
+    downgrade: Downgrade
+    offer: Encryption
+    """How SRTP is offered to this provider; never NONE."""
+    is_emergency: bool = False
+    has_tls: bool = True
+    """Whether the provider's configuration names a place that may speak TLS."""
+    has_clear: bool = False
+    """Whether it names a place to go to in clear. An emergency call has one in any case (uri_for)."""
+
+    @classmethod
+    def of(cls, domain: Domain, provider: Provider, dialled: str = "", *, is_sips: bool = False) -> CallTerms:
+        """The terms of a call to ``dialled`` (the user part; "" for an inbound one) of that domain.
+
+        A SIPS URI asks for TLS on every hop (RFC 5630 section 3.1): for it there is no place to go to in clear.
+        """
+        return cls(
+            domain.security,
+            domain.downgrade,
+            Encryption(provider.srtp_offer.value),
+            is_emergency(dialled, domain.emergency_numbers),
+            has_tls=uri_for(provider, Signalling.TLS) is not None,
+            has_clear=not is_sips and uri_for(provider, Signalling.CLEAR) is not None,
+        )
+
+
+@attrs.frozen
+class Capability:
+    """What is known of a peer and recent enough to count: True it did, False it lacked it when last asked."""
+
+    tls: bool | None = None
+    srtp: bool | None = None
+    speaks_tls: bool = False
+    """Where TLS is lacking: that is so because the handshake failed with a peer that speaks it."""
+
+
+UNKNOWN = Capability()
+
+
+@attrs.frozen
+class Attempt:
+    """One way to try a call. ``reason`` says why it is weaker than TLS with SRTP; None while it is not."""
+
+    signalling: Signalling
+    encryption: Encryption
+    reason: Reason | None = None
+    is_downgrade: bool = False
+    """Whether the peer did better before: to be reported at once."""
+    failure: Failure | None = None
+    cause: str = ""
+    """The failure in words, where the transport had some."""
+    gave_up: Signalling | None = attrs.field(default=None, eq=False)
+    """The signalling that was tried before this one."""
+
+    def failed(self, failure: Failure, cause: str = "") -> Attempt:
+        """The same attempt with how it ended."""
+        return attrs.evolve(self, failure=failure, cause=cause)
+
+
+@attrs.frozen
+class Refusal:
+    """The call ends here with ``status``. ``reason`` None: not by policy, the peer's own answer is passed on."""
+
+    status: int
+    reason: Reason | None
+    text: str
+    is_downgrade: bool = False
+
+    def headers(self, agent: str) -> tuple[tuple[str, str], ...]:
+        """Reason (RFC 3326) and Warning (RFC 3261 section 20.43) for a refusal by policy; ``agent`` names us."""
+        if self.reason is None:
+            return ()
+        said = f"{self.text} ({self.reason})"
+        return ("Reason", f'SIP;cause={self.status};text="{said}"'), ("Warning", f'399 {agent} "{said}"')
+
+
+@attrs.frozen
+class Acceptance:
+    """It may go on; ``reason`` says why it is weaker than wanted."""
+
+    reason: Reason | None = None
+    is_downgrade: bool = False
+
+
+class Arrival(StrEnum):
+    """Over what a request of the provider came."""
+
+    VERIFIED = "verified"
+    """TLS, with a certificate that was verified for a peer of the domain."""
+    UNVERIFIED = "unverified"
+    """TLS that anybody may have set up: only an address speaks for its sender."""
+    CLEAR = "clear"

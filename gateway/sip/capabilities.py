@@ -1,0 +1,46 @@
+"""The capabilities that this user agent names: methods, extensions, software (RFC 3261 sections 11.2 and 20.5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+METHODS: Final = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "UPDATE",
+    "PRACK",
+    "INFO",
+    "MESSAGE",
+    "NOTIFY",
+    "SUBSCRIBE",
+    "REFER",
+    "PUBLISH",
+)
+"""Methods that this user agent takes part in: its own Allow (RFC 3261 section 20.5)."""
+
+
+ALLOW: Final = ", ".join(METHODS)
+
+
+EXTENSIONS: Final = ("replaces", "norefersub")
+"""Option tags (RFC 3261 section 19.2) that mean the same on both sides when they cross; all others are per leg."""
+
+
+SOFTWARE: Final = "gateway"
+"""What both sides read as User-Agent and Server: no phone's make or version reaches the provider."""
+
+
+TIMER: Final = "timer"
+"""Session timers (RFC 4028)."""
+
+RELIABLE: Final = "100rel"
+"""Reliable provisional responses (RFC 3262)."""
+
+SUPPORTED: Final = (*EXTENSIONS, TIMER, RELIABLE)
+
+
+CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
+"""What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""

@@ -1,0 +1,137 @@
+"""An sqlite file on a thread of its own: opened, locked and checked the same way for every store.
+
+Here: the file, its version, and the errors that a store explains to an operator. Not here: tables (registrar/sqlite_store.py,
+table.py), what is done about a bad file (rescue.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, TypeVar, cast
+
+from twisted.enterprise.adbapi import ConnectionPool, Transaction
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+
+NOTHING_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
+"""Errors of a file that may still be read."""
+
+
+class StoreUnusable(Exception):
+    """The file cannot be used; the message is one line: the file, and why. ``in_use``: another gateway has it."""
+
+    in_use = False
+
+
+class InUse(StoreUnusable):
+    """Another gateway has the file: nothing may go on without it."""
+
+    in_use = True
+
+
+Result = TypeVar("Result")
+Preparation = Callable[[sqlite3.Connection], None]
+
+
+class Database(Protocol):
+    """What is used of adbapi's ConnectionPool."""
+
+    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """Run ``work`` in a transaction, off the reactor's thread."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+class PooledDatabase:
+    """A Database on a thread of its own: sqlite3 under twisted.enterprise.adbapi."""
+
+    def __init__(self, path: Path, reactor: IReactorTime, prepare: Preparation) -> None:
+        """``prepare`` makes a new connection's tables."""
+        self._path = path
+        self._pool = ConnectionPool(
+            "sqlite3",
+            str(path),
+            cp_reactor=reactor,
+            cp_min=1,
+            cp_max=1,
+            cp_noisy=False,
+            cp_openfun=prepare,
+            check_same_thread=False,
+            timeout=1.0,
+        )
+
+    def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """See Database. Where nothing can be written, what is there is read all the same."""
+        try:
+            create_private(self._path)
+        except OSError as error:
+            return self._only_read(work) if error.errno in NOTHING_WRITTEN and self._path.exists() else fail()
+        return cast("Deferred[Result]", self._pool.runInteraction(work))
+
+    def close(self) -> None:
+        """See Database."""
+        self._pool.close()
+
+    def _only_read(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
+        """On this thread, and without a lock: the disk takes nothing anyway."""
+        try:
+            with closing(
+                sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+            ) as connection:
+                return succeed(work(cast(Transaction, connection.cursor())))
+        except (sqlite3.Error, ValueError):
+            return fail()
+
+
+def is_in_use(error: BaseException) -> bool:
+    """Whether another process has the file."""
+    return isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
+
+
+def create_private(path: Path) -> None:
+    """Make the file and its directory unless they are there; only this user may read the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def locked(connection: sqlite3.Connection) -> int:
+    """Lock a new connection's file for us alone; the version of its tables, 0 for an empty file."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return _version(connection)
+
+
+def check_version(found: int, ours: int) -> None:
+    """Raises sqlite3.DatabaseError for tables that are neither ours nor yet to be made."""
+    if found not in (0, ours):
+        raise sqlite3.DatabaseError(f"was written by another version of the gateway (schema {found})")
+
+
+def set_version(connection: sqlite3.Connection, version: int) -> None:
+    """Note the version of the tables, unless it stands there: a full disk must not keep us from reading."""
+    if _version(connection) != version:
+        connection.execute(f"PRAGMA user_version = {version}")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def explained(error: BaseException) -> str:
+    text = str(error)
+    if is_in_use(error):
+        return "is in use by another gateway"
+    if isinstance(error, OSError):
+        return f"cannot be opened: {error.strerror}"
+    return f"is no usable binding store: {text}"
+
+
+
+
