@@ -6,7 +6,6 @@ are absolute.
 """
 
 import re
-from collections.abc import Collection
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -177,6 +176,14 @@ class Provider:
     ping_seconds: Annotated[int, number(0, 3600)] = 30
     """Between two OPTIONS to each of its hosts; 0: it is not asked."""
 
+    def uri_for(self, signalling: Signalling, *, emergency: bool = False) -> str | None:
+        """Where to go over TLS, or in clear; None when the configuration has no such place.
+
+        A URI without a transport may lead to either (NAPTR, RFC 3263): TLS takes the TLS targets only.
+        An emergency call whose provider has no fallback_uri goes to the same host over UDP rather than nowhere.
+        """
+        return _place(self.uri, self.fallback_uri, signalling, emergency)
+
 
 @attrs.frozen
 class Domain:
@@ -201,6 +208,16 @@ class Domain:
     """How long the last good addresses count while DNS fails."""
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
+
+    def is_emergency(self, dialled: str) -> bool:
+        """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.
+
+        The part after the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere, in addition to a domain's own.
+        """
+        if _EMERGENCY_SERVICE.fullmatch(dialled):
+            return True
+        user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
+        return bool(user) and user in _bare(self.emergency_numbers)
 
 
 @attrs.frozen
@@ -230,30 +247,10 @@ _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
 _EMERGENCY_SERVICE = re.compile(r"service:sos(\..*)?", re.IGNORECASE | re.DOTALL)
 
 
-def is_emergency(dialled: str, numbers: Collection[str]) -> bool:
-    """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.
-
-    What follows the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere, whatever numbers a domain has.
-    """
-    if _EMERGENCY_SERVICE.fullmatch(dialled):
-        return True
-    user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
-    return bool(user) and user in _bare(tuple(numbers))
-
-
 @lru_cache(maxsize=256)
 def _bare(numbers: tuple[str, ...]) -> frozenset[str]:
     """A domain's numbers without visual separators."""
     return frozenset(number.translate(_VISUAL_SEPARATORS) for number in numbers)
-
-
-def uri_for(provider: Provider, signalling: Signalling, *, emergency: bool = False) -> str | None:
-    """Where to go over TLS, or in clear; None when the configuration has no such place.
-
-    A URI without a transport may lead to either (NAPTR, RFC 3263): whoever locates it for TLS takes TLS targets only.
-    An emergency call whose provider has no fallback_uri goes to the same host over UDP rather than nowhere.
-    """
-    return _place(provider.uri, provider.fallback_uri, signalling, emergency)
 
 
 @lru_cache(maxsize=256)

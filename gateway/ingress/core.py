@@ -24,7 +24,7 @@ from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.out_of_dialog import METHODS as PASSED
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config.model import Side, is_emergency
+from gateway.config.model import Side
 from gateway.dialog.dialog import key_of
 from gateway.ingress.overload import Overload
 from gateway.observe.metrics import Metrics
@@ -160,7 +160,7 @@ class UasCore:
         """New calls wait for better times when everything is late already; emergency calls never do."""
         if not self._overload.is_shedding or request.method != "INVITE":
             return
-        if not is_emergency(request.request_uri.user or "", route.domain.emergency_numbers):
+        if not route.domain.is_emergency(request.request_uri.user or ""):
             self._overload.count_shed()
             raise Refused(503, "Overloaded", (("Retry-After", str(random.randint(5, 15))),))
 
@@ -206,7 +206,7 @@ class UasCore:
     def _check_caller(self, request: Request, route: Route, aor: str, flow: Flow) -> None:
         """Where the provider takes the gateway's word for who calls, a name counts only from where it registered."""
         domain = route.domain
-        if not domain.registered_callers_only or is_emergency(request.request_uri.user or "", domain.emergency_numbers):
+        if not domain.registered_callers_only or domain.is_emergency(request.request_uri.user or ""):
             return
         if not self._registrar.is_bound(aor, flow.key):
             raise Refused(403, "Register First")

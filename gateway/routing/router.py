@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import attrs
 
-from gateway.config.model import Configuration, Domain, Provider, Side, is_emergency
+from gateway.config.model import Configuration, Domain, Provider, Side
 from gateway.registrar.binding import Binding
 from gateway.security.access_list import Proof
 from gateway.sip.address import NameAddress
@@ -93,7 +93,7 @@ class Router:
     def _emergency_domain(self, target: Uri) -> Domain:
         """A caller of no domain of ours is refused, except to an emergency number: any domain's provider will do."""
         for domain in self._domains.values():
-            if is_emergency(target.user or "", domain.emergency_numbers):
+            if domain.is_emergency(target.user or ""):
                 return domain
         raise Refused(403, "Domain not served here")
 

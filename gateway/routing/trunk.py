@@ -22,7 +22,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.config.model import Domain, Provider, Side, Signalling, uri_for
+from gateway.config.model import Domain, Provider, Side, Signalling
 from gateway.routing.locate import Locator, NotFound
 from gateway.security.answering import Answering
 from gateway.security.policy.decisions import first_attempt, next_attempt
@@ -73,7 +73,7 @@ class Trunk:
 
     def ways(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Deferred[list[Way]]:
         """The ways to a provider over TLS, or in clear, best first; none where it has none. Fails with NotFound."""
-        uri = uri_for(provider, signalling, emergency=emergency)
+        uri = provider.uri_for(signalling, emergency=emergency)
         if uri is None:
             return succeed([])
         return self._locator.locate(Uri.parse(uri)).addCallback(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.model import Provider, Signalling, is_emergency, uri_for
+from gateway.config.model import Domain, Provider, Signalling
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,8 @@ from gateway.config.model import Provider, Signalling, is_emergency, uri_for
     ],
 )
 def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> None:
-    assert is_emergency(dialled, ("911", "112")) is expected
+    domain = Domain("example.com", "main", emergency_numbers=("911", "112"))
+    assert domain.is_emergency(dialled) is expected
 
 
 @pytest.mark.parametrize(
@@ -44,11 +45,11 @@ def test_where_to_go_over_tls_and_in_clear(
     uri: str, fallback: str | None, tls: str | None, in_clear: str | None
 ) -> None:
     provider = Provider("main", uri, fallback_uri=fallback)
-    assert uri_for(provider, Signalling.TLS) == tls
-    assert uri_for(provider, Signalling.CLEAR) == in_clear
+    assert provider.uri_for(Signalling.TLS) == tls
+    assert provider.uri_for(Signalling.CLEAR) == in_clear
 
 
 def test_an_emergency_call_goes_to_the_same_host_rather_than_nowhere() -> None:
     provider = Provider("main", "sips:h:5061;transport=tls")
-    assert uri_for(provider, Signalling.CLEAR) is None
-    assert uri_for(provider, Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"
+    assert provider.uri_for(Signalling.CLEAR) is None
+    assert provider.uri_for(Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import attrs
 
-from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling, is_emergency, uri_for
+from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling
 from gateway.media.relay import Encryption
 from gateway.transport.flow import FailureKind
 
@@ -82,7 +82,7 @@ class CallTerms:
     has_tls: bool = True
     """Whether the provider's configuration names a place that may speak TLS."""
     has_clear: bool = False
-    """Whether it names a place to go to in clear. An emergency call has one in any case (uri_for)."""
+    """Whether it names a place to go to in clear. An emergency call has one in any case (Provider.uri_for)."""
 
     @classmethod
     def of(cls, domain: Domain, provider: Provider, dialled: str = "", *, is_sips: bool = False) -> CallTerms:
@@ -94,9 +94,9 @@ class CallTerms:
             domain.security,
             domain.downgrade,
             Encryption(provider.srtp_offer.value),
-            is_emergency(dialled, domain.emergency_numbers),
-            has_tls=uri_for(provider, Signalling.TLS) is not None,
-            has_clear=not is_sips and uri_for(provider, Signalling.CLEAR) is not None,
+            domain.is_emergency(dialled),
+            has_tls=provider.uri_for(Signalling.TLS) is not None,
+            has_clear=not is_sips and provider.uri_for(Signalling.CLEAR) is not None,
         )
 
 
