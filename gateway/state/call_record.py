@@ -12,9 +12,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from gateway.base.json_codec import Json
-from gateway.sip.message import (Message, Request)
-from enum import StrEnum
-import attrs
+from gateway.sip.message import Message, Request
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
@@ -151,7 +149,3 @@ class CallRecord:
             "chain": chain,
             "media": self.media,
         }
-
-
-
-

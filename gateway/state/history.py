@@ -19,8 +19,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
-from gateway.state.cdr import (CdrFile, detail_record)
 from gateway.base.json_codec import Json
+from gateway.state.cdr import CdrFile, detail_record
 from gateway.state.table import KeptTable
 
 REMEMBERED: Final = 1000

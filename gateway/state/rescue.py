@@ -16,8 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from gateway.state.sqlite import (Preparation)
-from gateway.state.sqlite import (InUse, is_in_use)
+from gateway.state.sqlite import InUse, Preparation, is_in_use
 
 PATIENCE: Final = 1.0
 """Seconds that another's lock is waited for."""

@@ -1,7 +1,7 @@
 """An sqlite file on a thread of its own: opened, locked and checked the same way for every store.
 
-Here: the file, its version, and the errors that a store explains to an operator. Not here: tables (registrar/sqlite_store.py,
-table.py), what is done about a bad file (rescue.py).
+Here: the file, its version, and the errors that a store explains to an operator. Not here: tables, and what is done
+about a bad file (rescue.py).
 """
 
 from __future__ import annotations
@@ -131,7 +131,3 @@ def explained(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror}"
     return f"is no usable binding store: {text}"
-
-
-
-

@@ -21,9 +21,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.base.json_codec import (Json, decode, encode)
-from gateway.state.sqlite import (Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version)
+from gateway.base.json_codec import Json, decode, encode
 from gateway.observe.metrics import KeptFile
+from gateway.state.sqlite import Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version
 from gateway.state.write_behind import WriteBehind
 
 log = Logger()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.registrar.sqlite_store import (prepare_bindings)
-from gateway.state.sqlite import (InUse, PooledDatabase)
+from gateway.registrar.sqlite_store import prepare_bindings
 from gateway.state.rescue import put_aside_unless_readable
+from gateway.state.sqlite import InUse, PooledDatabase
 from gateway.state.table import prepare
 
 LOOK = "SELECT * FROM kept"

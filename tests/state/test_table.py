@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from twisted.python.failure import Failure
 
-from gateway.security.policy.peer_memory import (keeper, recalled)
-from gateway.state.sqlite import (StoreUnusable)
-from gateway.security.policy.peer_memory import Peer, Sightings
+from gateway.security.policy.peer_memory import Peer, Sightings, keeper, recalled
 from gateway.state import table as kept
+from gateway.state.sqlite import StoreUnusable
 from gateway.state.table import NOTES, WRITE_DELAY, KeptTable
 from gateway.state.write_behind import RETRY_DELAY
 from tests.support.direct_database import DirectDatabase, got
