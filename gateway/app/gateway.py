@@ -121,7 +121,6 @@ class Gateway:
         self._calls_table = _table(state / "calls.sqlite", reactor)
         days = configuration.gateway.history_days
         self._history = CallHistory(self._calls_table, cdr, reactor, steady, days)
-        self._history.interrupted = self._count_unseen
         self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
@@ -198,7 +197,7 @@ class Gateway:
         yield self._store.start().addErrback(go_on_without)
         kept = self._peers.latest(CAPACITY).addCallback(lambda kept: self._memory.recall(recalled(kept)))
         yield kept.addErrback(go_on_without)
-        yield self._history.start().addErrback(go_on_without)
+        yield self._history.start().addCallbacks(self._count_unseen, go_on_without)
         yield self._relay.start()
         allow_connections(self._configuration)
         compare_versions(self._configuration)
@@ -260,11 +259,12 @@ class Gateway:
             if now - record.started_at > LASTING_SECONDS and not self._history.is_noted(record.id):
                 self._history.goes_on(record.as_json())
 
-    def _count_unseen(self, call: Mapping[str, Any]) -> None:
-        """A call of the process before, which died under it."""
-        labels = (str(call.get(name)) for name in ("domain", "direction", "verdict", "reason"))
-        self._metrics.calls.labels(*labels).inc()
-        log.warn("call {call_id} was up when the gateway ended: nobody saw its end", call_id=call.get("id"))
+    def _count_unseen(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        """Calls of the process before, which died under them."""
+        for call in calls:
+            labels = (str(call.get(name)) for name in ("domain", "direction", "verdict", "reason"))
+            self._metrics.calls.labels(*labels).inc()
+            log.warn("call {call_id} was up when the gateway ended: nobody saw its end", call_id=call.get("id"))
 
     def _figures(self) -> Figures:
         """What the metrics ask for when somebody looks."""

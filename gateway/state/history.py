@@ -48,16 +48,16 @@ class CallHistory:
         self._days = days
         self._before: deque[Row] = deque(maxlen=REMEMBERED)
         self._up: set[str] = set()
-        self.interrupted: Callable[[Row], None] = lambda call: None
-        """Told of each call whose end nobody saw, at the start."""
         self._round = LoopingCall(self._drop_old)
         self._round.clock = clock
 
-    def start(self) -> Deferred[None]:
-        """Read the latest; fails with StoreUnusable, and may be gone on with all the same."""
+    def start(self) -> Deferred[list[Row]]:
+        """Read the latest; gives the calls whose end nobody saw, which end now.
+
+        Fails with StoreUnusable, and may be gone on with all the same.
+        """
         self._round.start(ROUND_SECONDS, now=False)
-        unseen = self._table.since(STILL_UP).addCallback(self._end_unseen)
-        return unseen.addCallback(lambda _: self._table.latest(REMEMBERED)).addCallback(self._started)
+        return self._table.since(STILL_UP).addCallback(self._read_latest)
 
     def stop(self) -> Deferred[None]:
         """Write what waits."""
@@ -97,25 +97,28 @@ class CallHistory:
         """Go on in a new CDR file if the old one was moved away."""
         self._cdr.close()
 
-    def _end_unseen(self, calls: list[tuple[str, Row]]) -> None:
-        for _, call in calls:
-            verdict = call.get("verdict") or "UNANSWERED"
-            row = {
-                **call,
-                "state": "ended",
-                "ended_at": self._now(),
-                "seconds": None,
-                "ending": UNSEEN,
-                "verdict": verdict,
-            }
-            self.ended(row)
-            self._before.append(row)
-            self.interrupted(row)
+    def _read_latest(self, up: list[tuple[str, Row]]) -> Deferred[list[Row]]:
+        return self._table.latest(REMEMBERED).addCallback(self._started, [call for _, call in up])
 
-    def _started(self, calls: list[tuple[str, Row]]) -> None:
-        known = {call["id"] for call in self._before}
-        self._before.extendleft(call for key, call in reversed(calls) if key not in known)
+    def _started(self, latest: list[tuple[str, Row]], up: list[Row]) -> list[Row]:
+        unseen = [self._unseen(call) for call in up]
+        for call in unseen:
+            self.ended(call)
+        known = {call["id"] for call in unseen}
+        self._before.extend(call for key, call in latest if key not in known)
+        self._before.extend(unseen)
         self._drop_old()
+        return unseen
+
+    def _unseen(self, call: Row) -> Row:
+        return {
+            **call,
+            "state": "ended",
+            "ended_at": self._now(),
+            "seconds": None,
+            "ending": UNSEEN,
+            "verdict": call.get("verdict") or "UNANSWERED",
+        }
 
     def _drop_old(self) -> None:
         self._table.drop_before(self._now() - self._days * DAY_SECONDS)

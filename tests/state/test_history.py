@@ -40,7 +40,7 @@ class Opened:
         table = KeptTable(directory / "calls.sqlite", self.database, self.clock)
         self.cdr = directory / "cdr.jsonl"
         self.history = CallHistory(table, CdrFile(self.cdr), self.clock, lambda: now, days=30)
-        got(self.history.start())
+        self.unseen = got(self.history.start())
 
     def stop(self) -> None:
         got(self.history.stop())
@@ -163,10 +163,12 @@ def test_a_call_whose_end_nobody_saw_has_a_record_after_the_next_start(tmp_path:
     assert [row["id"] for row in second.history.before()] == ["call-2", "call-3", "call-1"]
     unseen = got(second.history.find("call-2"))
     assert unseen is not None
+    assert second.unseen == [unseen]
     assert (unseen["state"], unseen["ended_at"], unseen["ending"]) == ("ended", NOW + 60, UNSEEN)
     records = [json.loads(line) for line in second.cdr.read_text().splitlines()]
     assert [(one["id"], one["seconds"]) for one in records] == [("call-1", 53.5), ("call-3", 7.0), ("call-2", None)]
     second.stop()
     third = Opened(tmp_path, NOW + 70)
+    assert third.unseen == []
     assert [row["id"] for row in third.history.before()] == ["call-2", "call-3", "call-1"]
     assert len(third.cdr.read_text().splitlines()) == 3
