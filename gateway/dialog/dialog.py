@@ -72,7 +72,7 @@ class Dialog:
         """The dialog, early yet, that a peer's INVITE makes with our tag (12.1.1). Raises MalformedMessage."""
         target = _contact_uri(request)
         if target is None:
-            raise MalformedMessage(f"no Contact in {request.method}", request=request)
+            raise MalformedMessage(f"no Contact in {request.method}")
         return cls(
             call_id=request.call_id,
             local=request.to.with_tag(local_tag),

@@ -83,7 +83,7 @@ def rack_of(prack: Request) -> tuple[int, int, str]:
     """RAck: the RSeq number, and the CSeq number and method (section 7.2). Raises MalformedMessage."""
     parts = (prack.headers.get("RAck") or "").split()
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) < 11 for part in parts[:2]):
-        raise MalformedMessage("not a RAck", request=prack)
+        raise MalformedMessage("not a RAck")
     return int(parts[0]), int(parts[1]), parts[2]
 
 

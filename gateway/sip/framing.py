@@ -2,8 +2,8 @@
 section 4.4.1).
 
 Bytes go in, whole messages come out; nothing is parsed further. A stream whose next boundary cannot be known is
-beyond repair: what was whole before still comes out, then `receive` raises for ever, with the request that can be
-answered (section 18.3), and whoever owns the connection closes it.
+beyond repair: messages before it still come out, then `receive` raises for ever, Answerable where the request can be
+answered (section 18.3), and the owner of the connection closes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request
-from gateway.sip.parser import LIMITS, Limits, parse
+from gateway.sip.parser import LIMITS, Answerable, Limits, parse
 
 _CONTENT_LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _FOLD = re.compile(rb"\r\n[ \t]+")
@@ -111,8 +111,8 @@ class StreamFramer:
         try:
             self._wanted = end + 4 + self._content_length(head)
         except MalformedMessage as malformed:
-            malformed.request = _request_of(head)
-            raise
+            request = _request_of(head)
+            raise malformed if request is None else Answerable(malformed, request) from None
         return True
 
     def _content_length(self, head: bytes) -> int:
@@ -131,6 +131,8 @@ def _request_of(head: bytes) -> Request | None:
     """The request with that head, if its sender can be answered."""
     try:
         message = parse(head + _END)
-    except MalformedMessage as malformed:
+    except Answerable as malformed:
         return malformed.request
+    except MalformedMessage:
+        return None
     return message if isinstance(message, Request) else None

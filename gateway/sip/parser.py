@@ -1,8 +1,8 @@
 """Bytes -> Request or Response (RFC 3261 section 7), and the rules every message must keep (section 8.1.1).
 
 `parse` reads the first line, finds the header lines and cuts the body; values stay unread. `check` then reads those
-that every element needs. What has no hope of an answer raises MalformedMessage without a request; what can still be
-answered carries it along. Cutting a stream into messages is framing.py's.
+that every element needs. Bytes without hope of an answer raise MalformedMessage, a request that can still be answered
+raises Answerable. Cutting a stream into messages is framing.py's.
 
 The usual message takes the short way: every line starts with a usual header name and a colon. White space before the
 colon (section 25.1 allows it), a folded line and nonsense look the same there, and take the long way, which writes
@@ -34,6 +34,17 @@ class Limits:
 
 
 LIMITS = Limits()
+
+
+class Answerable(MalformedMessage):
+    """A malformed message of which enough was understood to answer it."""
+
+    request: Request
+    """The part that was understood; a header that is missing is missing in the answer too (section 8.1.1)."""
+
+    def __init__(self, malformed: MalformedMessage, request: Request) -> None:
+        super().__init__(malformed.reason, malformed.offset, malformed.status)
+        self.request = request
 
 
 _LINE_START = re.compile(r"\n([A-Za-z0-9_-]+:)")  # the names that people give headers
@@ -86,7 +97,7 @@ _key_of = _LINE_STARTS.__getitem__
 
 
 def parse(data: bytes, limits: Limits = LIMITS) -> Message:
-    """The message in one datagram, or in one piece of a stream. Raises MalformedMessage."""
+    """The message in one datagram, or in one piece of a stream. Raises MalformedMessage, or its Answerable."""
     if data[:1] == b"\r":
         data = data.lstrip(b"\r\n")
     end = data.find(b"\r\n\r\n")
@@ -114,7 +125,7 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
 
 
 def check(message: Message) -> None:
-    """Raise MalformedMessage unless the message has the headers of section 8.1.1 and they can be read."""
+    """Raise MalformedMessage, or its Answerable, unless the headers of section 8.1.1 are there and can be read."""
     try:
         _check(message)
     except MalformedMessage as error:
@@ -176,11 +187,11 @@ def _cut_body(message: Message, last_line: str, data: bytes, start: int) -> byte
     return data[start : start + int(value)]
 
 
-def _with_request(error: MalformedMessage, message: Message | None) -> MalformedMessage:
-    """The error with the request, when there is a Via to answer it along; what else is missing is left out (8.1.1)."""
+def _with_request(malformed: MalformedMessage, message: Message | None) -> MalformedMessage:
+    """The error as an Answerable one, when the message is a request with a Via to answer it along."""
     if isinstance(message, Request) and "via" in message.headers:
-        error.request = message
-    return error
+        return Answerable(malformed, message)
+    return malformed
 
 
 def _check(message: Message) -> None:

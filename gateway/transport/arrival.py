@@ -15,14 +15,14 @@ from twisted.logger import Logger
 from gateway.observe.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request
-from gateway.sip.parser import check, parse
+from gateway.sip.parser import Answerable, check, parse
 from gateway.transport.flow import Flow, Transport
 
 log = Logger()
 
 Receiver = Callable[[Message, Flow], None]
 
-Answerable = Callable[[Flow], bool]
+MayAnswer = Callable[[Flow], bool]
 """Whether what is malformed may be answered to where it came from."""
 
 
@@ -48,7 +48,7 @@ class Arrival:
 
     def __init__(self, metrics: Metrics) -> None:
         self.receiver: Receiver = _drop
-        self.may_answer: Answerable = lambda flow: True
+        self.may_answer: MayAnswer = lambda flow: True
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
 
@@ -74,9 +74,10 @@ class Arrival:
 
     def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
         """Count what is no message; answer it where enough of a request was understood (RFC 3261 section 21.4.1)."""
-        request = malformed.request
         answered = (
-            request is not None and self.may_answer(flow) and _answer(request, flow, malformed.status, malformed.reason)
+            isinstance(malformed, Answerable)
+            and self.may_answer(flow)
+            and _answer(malformed.request, flow, malformed.status, malformed.reason)
         )
         (self._answered if answered else self._dropped)[flow.transport].inc()
         log.debug(

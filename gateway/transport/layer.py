@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from gateway.config.model import Listener, Side
 from gateway.observe.metrics import ListenerFigures, Metrics
-from gateway.transport.arrival import Answerable, Arrival, Receiver
+from gateway.transport.arrival import Arrival, MayAnswer, Receiver
 from gateway.transport.flow import (
     Address,
     FailureKind,
@@ -75,7 +75,7 @@ class TransportLayer:
     def receiver(self, receiver: Receiver) -> None:
         self._arrival.receiver = receiver
 
-    def answer_only(self, may_answer: Answerable) -> None:
+    def answer_only(self, may_answer: MayAnswer) -> None:
         """Answer what is malformed only to where that is allowed; without this, to anybody."""
         self._arrival.may_answer = may_answer
 

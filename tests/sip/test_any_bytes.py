@@ -14,7 +14,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.framing import StreamFramer
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import CSeq, Message, Request
-from gateway.sip.parser import check, parse
+from gateway.sip.parser import Answerable, check, parse
 from gateway.sip.uri import Uri
 from gateway.sip.via import Via
 from tests.support.rfc4475 import MESSAGES
@@ -59,7 +59,7 @@ def survives(data: bytes) -> bool:
     try:
         message = parse(data)
     except MalformedMessage as error:
-        if error.request is not None:
+        if isinstance(error, Answerable):
             error.request.response(error.status, to_tag="t").to_bytes()
         return False
     written = message.to_bytes()
