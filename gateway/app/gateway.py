@@ -137,8 +137,14 @@ class Gateway:
         self._health.spoke = self._note_answer
         self._trunk.order, self._trunk.unheard = self._health.order, self._health.unheard
         self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_tag)
-        self._calls = Calls(stack, self._trunk, dialogs, identities, self._metrics)
-        self._calls.finished = lambda record: self._history.ended(record.as_json())
+        self._calls = Calls(
+            stack,
+            self._trunk,
+            dialogs,
+            identities,
+            self._metrics,
+            lambda record: self._history.ended(record.as_json()),
+        )
         subscriptions = Subscriptions(stack, self._trunk, dialogs, identities)
         counts = Counts(
             self._calls,

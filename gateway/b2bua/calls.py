@@ -17,7 +17,7 @@ from gateway.b2bua.across.offer_answer import has_sdp, is_readable, is_understoo
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.caller import CallerLeg
-from gateway.b2bua.legs.leg import LegTerms, Stack
+from gateway.b2bua.legs.leg import LegSpec, Stack
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
@@ -36,7 +36,7 @@ from gateway.security.policy.terms import Refusal
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord, Direction, LegName
+from gateway.state.call_record import CallDirection, CallRecord, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
@@ -48,11 +48,22 @@ REMEMBERED: Final = 1000
 CEILING: Final = 20_000
 """Calls at once; above it new ones are refused with 503 (RFC 3261 section 21.5.4)."""
 
+Finished = Callable[[CallRecord], None]
+"""Takes the record of a call that is over, once its media counters are known."""
+
 
 class Calls:
     """Every call of this gateway."""
 
-    def __init__(self, stack: Stack, trunk: Trunk, dialogs: Dialogs, identities: Identities, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        trunk: Trunk,
+        dialogs: Dialogs,
+        identities: Identities,
+        metrics: Metrics,
+        finished: Finished,
+    ) -> None:
         self._stack = stack
         self._dialogs = dialogs
         self._trunk = trunk
@@ -62,8 +73,7 @@ class Calls:
         self._by_transaction: dict[ServerTransaction, Call] = {}
         self._releasing: set[Deferred[None]] = set()
         self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
-        self.finished: Callable[[CallRecord], None] = lambda record: None
-        """Told of each call that is over, once its media counters are known."""
+        self._finished = finished
         metrics.active_calls.set_function(lambda: len(self._active))
 
     def __len__(self) -> int:
@@ -72,15 +82,13 @@ class Calls:
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         """Begin the call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound.
 
-        Raises Refused 415, 480 or 503.
+        Raises Refused 415 or 503.
         """
         invite = transaction.request
         if len(self._active) >= CEILING:
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
         if not is_readable(invite) or not is_understood(invite):
             raise Refused(415, "", (("Accept", "application/sdp"),))
-        if route.binding is not None and phone_flow is None:
-            raise Refused(480, "The phone's connection is gone")
         call = self._new_call(transaction, route, phone_flow)
         self._active[call.id] = call
         self._by_transaction[transaction] = call
@@ -150,7 +158,7 @@ class Calls:
     def _keep(self, record: CallRecord) -> None:
         """Hand on what is to outlive the process. The guard of what becomes of it: calls go on without."""
         try:
-            self.finished(record)
+            self._finished(record)
         except Exception:
             log.failure("call {call_id} is not kept", call_id=record.id)
 
@@ -172,7 +180,7 @@ class Calls:
         dialled = (invite.request_uri.user or "") if outbound else ""
         record = CallRecord(
             id=stack.new_tag() + stack.new_tag(),
-            direction=Direction.OUTBOUND if outbound else Direction.INBOUND,
+            direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
             domain=route.domain.name,
             caller=_named(invite.from_),
             callee=_called(invite.to, route.binding),
@@ -193,7 +201,7 @@ class Calls:
         call.approach = Approach(call, stack, plan, invite, route, self._identities.identity_for(invite))
         return call
 
-    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegTerms:
+    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
         """What later offers toward the caller are to look like: the form in which it offered itself."""
         encryption = Encryption.NONE
         if has_sdp(invite):
@@ -202,7 +210,7 @@ class Calls:
             encryption = protection.terms.offer
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
         user = invite.to.uri.user or ""
-        terms = LegTerms(LegName.CALLER, flow.side, side_terms(encryption), user)
+        terms = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
         if flow.side is Side.PHONES:
             return terms
         return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))

@@ -42,7 +42,7 @@ class Passing:
         self._identities = identities
 
     def pass_on(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
-        """Send the request on along its route. Raises Refused 415 or 480."""
+        """Send the request on along its route. Raises Refused 415."""
         request = transaction.request
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
@@ -50,11 +50,9 @@ class Passing:
             raise Refused(415)
         onward = initial_request(request, route, self._identities.identity_for(request), request.body)
         passage = _Passage(transaction, request)
-        if route.binding is None:
+        if phone_flow is None:
             destination = Destination(route.domain, route.provider)
             self._trunk.forward(onward, destination, passage, lambda request, flow: None)
-        elif phone_flow is None:
-            raise Refused(480, "The phone's connection is gone")
         else:
             self._transactions.send_request(onward, phone_flow, passage)
 

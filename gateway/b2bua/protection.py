@@ -25,7 +25,16 @@ from gateway.security.policy.decisions import (
     unanswerable,
 )
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
-from gateway.security.policy.terms import LACKS_TLS, Acceptance, Arrival, Attempt, CallTerms, Failure, Reason, Refusal
+from gateway.security.policy.terms import (
+    LACKS_TLS,
+    Acceptance,
+    Attempt,
+    CallTerms,
+    Failure,
+    InboundSignalling,
+    Reason,
+    Refusal,
+)
 from gateway.security.policy.verdict import LegFacts, Verdict, explanation, verdict
 from gateway.sip.uri import Uri
 from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
@@ -42,10 +51,10 @@ _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
 
 _LACKS_TLS: Final = (Reason.CLEAR_PEER_NO_TLS, Reason.CLEAR_TLS_HANDSHAKE, Reason.CLEAR_EMERGENCY)
 
-_ARRIVED: Final = {
-    Arrival.VERIFIED: "TLS",
-    Arrival.UNVERIFIED: "TLS of nobody in particular",
-    Arrival.CLEAR: "clear signalling",
+_CAME_OVER: Final = {
+    InboundSignalling.VERIFIED: "TLS",
+    InboundSignalling.UNVERIFIED: "TLS of nobody in particular",
+    InboundSignalling.CLEAR: "clear signalling",
 }
 
 
@@ -103,10 +112,12 @@ class Protection:
         """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: who sent it."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         arrival = _arrival(flow, proof)
-        self._is_verified = arrival is not Arrival.UNVERIFIED
-        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_ARRIVED[arrival]}, {_media(encrypted)}")
+        self._is_verified = arrival is not InboundSignalling.UNVERIFIED
+        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_CAME_OVER[arrival]}, {_media(encrypted)}")
         decision = accepts_inbound(self.terms, arrival, encrypted, self._known)
-        return self._accepted(LegName.CALLER, decision, Feature.TLS if arrival is Arrival.CLEAR else Feature.SRTP)
+        return self._accepted(
+            LegName.CALLER, decision, Feature.TLS if arrival is InboundSignalling.CLEAR else Feature.SRTP
+        )
 
     def offered_no_key(self, proof: Proof | None) -> Refusal:
         """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends; ``proof``: who sent
@@ -229,11 +240,11 @@ def encryption_of(sdp: bytes) -> Encryption:
     return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP
 
 
-def _arrival(flow: Flow, proof: Proof | None) -> Arrival:
+def _arrival(flow: Flow, proof: Proof | None) -> InboundSignalling:
     if not flow.is_secure:
-        return Arrival.CLEAR
+        return InboundSignalling.CLEAR
     is_proved = proof is not None and proof.kind is ProofKind.CERTIFICATE
-    return Arrival.VERIFIED if is_proved else Arrival.UNVERIFIED
+    return InboundSignalling.VERIFIED if is_proved else InboundSignalling.UNVERIFIED
 
 
 def _failed(failure: Failure, cause: str) -> str:

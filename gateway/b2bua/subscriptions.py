@@ -24,7 +24,7 @@ from gateway.b2bua.across.request import Crossing
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Leg, LegTerms, Stack
+from gateway.b2bua.legs.leg import Leg, LegSpec, Stack
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, Terms
@@ -33,7 +33,7 @@ from gateway.routing.trunk import Destination, Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
-from gateway.state.call_record import CallRecord, Direction, LegName
+from gateway.state.call_record import CallDirection, CallRecord, LegName
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -64,14 +64,12 @@ class Subscriptions:
         return len(self._all)
 
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
-        """Begin what a SUBSCRIBE asks for. Raises Refused 415, 480, 503 and MalformedMessage."""
+        """Begin what a SUBSCRIBE asks for. Raises Refused 415, 503 and MalformedMessage."""
         request = transaction.request
         if len(self._all) >= CEILING:
             raise Refused(503, "Too many subscriptions", (("Retry-After", "60"),))
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
-        if route.binding is not None and phone_flow is None:
-            raise Refused(480, "The phone's connection is gone")
         identity = self._identities.identity_for(request)
         subscription = Subscription(transaction, identity, self._stack, self._dialogs, self._all.discard)
         self._all.add(subscription)
@@ -97,7 +95,7 @@ class Subscription:
     ) -> None:
         request, flow = transaction.request, transaction.flow
         self.record = CallRecord(
-            identity.call_id, Direction.INTERNAL, "", str(request.from_.uri), str(request.to.uri), stack.now()
+            identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), stack.now()
         )
         self.media_path = MediaPath(self.id, stack.relay, self.end)
         self._transaction = transaction
@@ -239,5 +237,5 @@ class Subscription:
         self.end(why)
 
 
-def _terms(name: LegName, flow: Flow, user: str | None) -> LegTerms:
-    return LegTerms(name, flow.side, Terms(flow.side, Encryption.NONE), user or "")
+def _terms(name: LegName, flow: Flow, user: str | None) -> LegSpec:
+    return LegSpec(name, flow.side, Terms(flow.side, Encryption.NONE), user or "")

@@ -25,7 +25,7 @@ class LegName(StrEnum):
     CALLEE = "callee"
 
 
-class Direction(StrEnum):
+class CallDirection(StrEnum):
     """Which way a call runs, seen from the phones."""
 
     OUTBOUND = "outbound"
@@ -40,7 +40,7 @@ class Passage(StrEnum):
     SENT = "sent"
 
 
-class Step(NamedTuple):
+class LadderStep(NamedTuple):
     """One message of a ladder. A tuple, since each message of each call makes one, and few are ever looked at."""
 
     at: float
@@ -80,7 +80,7 @@ class CallRecord:
     """One call as operators see it."""
 
     id: str
-    direction: Direction
+    direction: CallDirection
     domain: str
     caller: str
     callee: str
@@ -98,7 +98,7 @@ class CallRecord:
     """Who or what ended the call."""
     status: int | None = None
     """The final status that the caller was given."""
-    ladder: list[Step] = attrs.Factory(list)
+    ladder: list[LadderStep] = attrs.Factory(list)
     steps_left_out: int = 0
     chain: list[ChainLink] = attrs.Factory(list)
     media: dict[str, Json] | None = None
@@ -110,7 +110,7 @@ class CallRecord:
             self.steps_left_out += 1
             return
         what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
-        self.ladder.append(Step(at, leg, passage, what))
+        self.ladder.append(LadderStep(at, leg, passage, what))
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""

@@ -326,7 +326,7 @@ class Ladder:
         identities = Identities(self.clock.seconds, lambda: next(tokens))
         self.dialogs = Dialogs()
         self.overload = Overload(self.clock)
-        self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics)
+        self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics, lambda record: None)
         self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
         self.relay.lost = self.calls.media_lost
         self.relay.ended = self.calls.media_ended

@@ -112,7 +112,7 @@ class Signalling:
         self.identities = Identities(network.seconds, new_token)
         self.relay = TestRelay()
         stack = Stack(self.transactions, self.relay, "gw", network, network.seconds, new_token)
-        self.calls = Calls(stack, self.trunk, self.dialogs, self.identities, self.metrics)
+        self.calls = Calls(stack, self.trunk, self.dialogs, self.identities, self.metrics, lambda record: None)
         self.subscriptions = Subscriptions(stack, self.trunk, self.dialogs, self.identities)
         self.transactions.core = UasCore(
             self.dialogs,

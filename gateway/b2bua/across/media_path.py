@@ -51,8 +51,13 @@ class _Offer:
 class _Waiting:
     """One message's place in the queue."""
 
-    passed: Callable[[], None]
-    ready: bool = False
+    passed: Passed
+    sdp: bytes | None = None
+    """Empty for a message without SDP, None until the relay has answered."""
+
+    def let_through(self) -> None:
+        """Hand the message on."""
+        self.passed(self.sdp or b"")
 
 
 @attrs.define
@@ -120,7 +125,7 @@ class MediaPath:
         """Let a message without SDP through, behind all that came before it."""
         if self._closed:
             return
-        self._queue.append(_Waiting(passed, ready=True))
+        self._queue.append(_Waiting(lambda _nothing: passed(), b""))
         self._drain()
 
     @property
@@ -140,7 +145,7 @@ class MediaPath:
         if self._closed:
             return
         self.anchored = True
-        waiting = _Waiting(lambda: None)
+        waiting = _Waiting(passed)
         self._queue.append(waiting)
         deferred = ask()
         self._pending.add(deferred)
@@ -155,8 +160,7 @@ class MediaPath:
                 refused(f"media relay: {outcome.getErrorMessage()}", _status(outcome))
                 self._drain()
                 return
-            waiting.passed = lambda: passed(outcome)
-            waiting.ready = True
+            waiting.sdp = outcome
             self._drain()
 
         deferred.addBoth(settled)
@@ -170,8 +174,8 @@ class MediaPath:
         self.failed("internal error", 500)
 
     def _drain(self) -> None:
-        while self._queue and self._queue[0].ready and not self._closed:
-            self._queue.popleft().passed()
+        while self._queue and self._queue[0].sdp is not None and not self._closed:
+            self._queue.popleft().let_through()
 
 
 def _status(failure: Failure) -> int:

@@ -13,7 +13,7 @@ import attrs
 from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegOwner, LegTerms, Stack
+from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegOwner, LegSpec, Stack
 from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
 from gateway.sip.capabilities import RELIABLE
@@ -46,7 +46,7 @@ class Inviter(Protocol):
 class CalleeLeg(Leg):
     """The leg that the gateway calls."""
 
-    def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
+    def __init__(self, terms: LegSpec, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
         super().__init__(terms, flow, stack, owner)
         self.request: Request | None = None
         self.has_heard = False

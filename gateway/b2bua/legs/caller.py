@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegTerms, Lines, Stack
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegSpec, Lines, Stack
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.prack import ReliableProvisionals, is_required
 from gateway.sip.message import Request, Response
@@ -21,7 +21,7 @@ from gateway.transport.flow import TransportFailure
 class CallerLeg(Leg):
     """The leg whose INVITE asked for the call."""
 
-    def __init__(self, terms: LegTerms, transaction: ServerTransaction, stack: Stack, owner: LegOwner) -> None:
+    def __init__(self, terms: LegSpec, transaction: ServerTransaction, stack: Stack, owner: LegOwner) -> None:
         super().__init__(terms, transaction.flow, stack, owner)
         self.invite = transaction.request
         self.answered = False

@@ -51,7 +51,7 @@ def _never() -> Flow | None:
 
 
 @attrs.frozen
-class LegTerms:
+class LegSpec:
     """What is settled of a leg before its first message."""
 
     name: LegName
@@ -146,7 +146,7 @@ class Stack:
 class Leg:
     """What both legs of a call have in common."""
 
-    def __init__(self, terms: LegTerms, flow: Flow, stack: Stack, owner: LegOwner) -> None:
+    def __init__(self, terms: LegSpec, flow: Flow, stack: Stack, owner: LegOwner) -> None:
         self.terms = terms
         self.flow = flow
         self.dialog: Dialog | None = None

@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import has_sdp
 from gateway.b2bua.legs.callee import CalleeLeg
-from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegTerms, Stack
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegSpec, Stack
 from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.b2bua.setup.plan import Plan
 from gateway.dialog.session_timer import Preferences
@@ -259,7 +259,7 @@ class Approach:
         if self._over:
             return
         user = self._invite.from_.uri.user or ""
-        leg_terms = LegTerms(LegName.CALLEE, terms.side, terms, user, way)
+        leg_terms = LegSpec(LegName.CALLEE, terms.side, terms, user, way)
         flow = way()
         self._was_connected = flow.is_connected and not is_repeated
         self.leg = CalleeLeg(leg_terms, flow, self._stack, self._owner, self)

@@ -29,10 +29,10 @@ from gateway.security.policy.terms import (
     NOT_THIS_WAY,
     UNKNOWN,
     Acceptance,
-    Arrival,
     Attempt,
     CallTerms,
     Capability,
+    InboundSignalling,
     MediaFailure,
     Reason,
     Refusal,
@@ -113,17 +113,17 @@ def unanswerable() -> Refusal:
 
 
 def accepts_inbound(
-    terms: CallTerms, arrival: Arrival, encrypted: bool | None, known: Capability = UNKNOWN
+    terms: CallTerms, arrival: InboundSignalling, encrypted: bool | None, known: Capability = UNKNOWN
 ) -> Acceptance | Refusal:
     """Whether an INVITE from the provider may go on; ``encrypted`` says its offer is (None: the offer is ours)."""
     if terms.security is Security.OFF:
-        fully = arrival is Arrival.VERIFIED and encrypted is not False
+        fully = arrival is InboundSignalling.VERIFIED and encrypted is not False
         return Acceptance(None if fully else Reason.CLEAR_POLICY_OFF)
-    if arrival is Arrival.UNVERIFIED:
+    if arrival is InboundSignalling.UNVERIFIED:
         # No downgrade: a provider that shows us its certificate when we call may have none as a client.
         refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires a verified peer")
         return _weaker(terms, False, Reason.CLEAR_PEER_UNVERIFIED, refusal)
-    if arrival is Arrival.CLEAR:
+    if arrival is InboundSignalling.CLEAR:
         return _weaker(terms, known.tls is True, Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED)
     return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 

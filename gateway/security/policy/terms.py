@@ -158,8 +158,8 @@ class Acceptance:
     is_downgrade: bool = False
 
 
-class Arrival(StrEnum):
-    """Over what a request of the provider came."""
+class InboundSignalling(StrEnum):
+    """The signalling over which a request of the provider came."""
 
     VERIFIED = "verified"
     """TLS, with a certificate that was verified for a peer of the domain."""

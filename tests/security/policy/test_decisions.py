@@ -14,11 +14,11 @@ from gateway.media.relay import Encryption
 from gateway.security.policy.decisions import accepts_answer, accepts_inbound, first_attempt, next_attempt, takes_clear
 from gateway.security.policy.terms import (
     Acceptance,
-    Arrival,
     Attempt,
     CallTerms,
     Capability,
     Failure,
+    InboundSignalling,
     MediaFailure,
     Reason,
     Refusal,
@@ -235,21 +235,23 @@ def test_answers() -> None:
 @pytest.mark.parametrize(
     ("terms", "arrival", "encrypted", "expected"),
     [
-        (REQUIRED, Arrival.VERIFIED, True, None),
-        (REQUIRED, Arrival.VERIFIED, None, None),
-        (REQUIRED, Arrival.VERIFIED, False, Reason.REFUSED_POLICY),
-        (REQUIRED, Arrival.UNVERIFIED, True, Reason.REFUSED_POLICY),
-        (REQUIRED, Arrival.CLEAR, True, Reason.REFUSED_POLICY),
-        (PREFERRED, Arrival.VERIFIED, True, None),
-        (PREFERRED, Arrival.VERIFIED, False, Reason.CLEAR_PEER_NO_SRTP),
-        (PREFERRED, Arrival.UNVERIFIED, True, Reason.CLEAR_PEER_UNVERIFIED),
-        (PREFERRED, Arrival.CLEAR, True, Reason.CLEAR_PEER_NO_TLS),
-        (OFF, Arrival.CLEAR, False, Reason.CLEAR_POLICY_OFF),
-        (OFF, Arrival.UNVERIFIED, True, Reason.CLEAR_POLICY_OFF),
-        (OFF, Arrival.VERIFIED, True, None),
+        (REQUIRED, InboundSignalling.VERIFIED, True, None),
+        (REQUIRED, InboundSignalling.VERIFIED, None, None),
+        (REQUIRED, InboundSignalling.VERIFIED, False, Reason.REFUSED_POLICY),
+        (REQUIRED, InboundSignalling.UNVERIFIED, True, Reason.REFUSED_POLICY),
+        (REQUIRED, InboundSignalling.CLEAR, True, Reason.REFUSED_POLICY),
+        (PREFERRED, InboundSignalling.VERIFIED, True, None),
+        (PREFERRED, InboundSignalling.VERIFIED, False, Reason.CLEAR_PEER_NO_SRTP),
+        (PREFERRED, InboundSignalling.UNVERIFIED, True, Reason.CLEAR_PEER_UNVERIFIED),
+        (PREFERRED, InboundSignalling.CLEAR, True, Reason.CLEAR_PEER_NO_TLS),
+        (OFF, InboundSignalling.CLEAR, False, Reason.CLEAR_POLICY_OFF),
+        (OFF, InboundSignalling.UNVERIFIED, True, Reason.CLEAR_POLICY_OFF),
+        (OFF, InboundSignalling.VERIFIED, True, None),
     ],
 )
-def test_inbound_calls(terms: CallTerms, arrival: Arrival, encrypted: bool | None, expected: Reason | None) -> None:
+def test_inbound_calls(
+    terms: CallTerms, arrival: InboundSignalling, encrypted: bool | None, expected: Reason | None
+) -> None:
     answer = accepts_inbound(terms, arrival, encrypted)
     assert answer.reason is expected
     assert isinstance(answer, Refusal) is (expected is Reason.REFUSED_POLICY)
@@ -264,7 +266,7 @@ def test_media_may_become_clear_where_an_answer_in_clear_would_stand() -> None:
 
 
 def test_an_unverified_peer_is_no_downgrade() -> None:
-    answer = accepts_inbound(STRICT, Arrival.UNVERIFIED, True, DID_BOTH)
+    answer = accepts_inbound(STRICT, InboundSignalling.UNVERIFIED, True, DID_BOTH)
     assert answer == Acceptance(Reason.CLEAR_PEER_UNVERIFIED)
 
 
