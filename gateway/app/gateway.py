@@ -103,8 +103,7 @@ class Gateway:
         self._settings = Settings(configuration, audit, time.time, steady)
         configuration = self._configuration = self._settings.current
         self._reactor = reactor
-        self._metrics = Metrics(CollectorRegistry())
-        self._metrics.figures.figures = self._figures
+        self._metrics = Metrics(CollectorRegistry(), self._figures)
         self._log_output = log_output
         self._writing = LoopingCall(self._write_what_waits)
         path = state / "bindings.sqlite"

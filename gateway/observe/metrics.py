@@ -8,11 +8,14 @@ Labels never hold what a peer chose freely (user names, addresses, unknown metho
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Generic, TypeVar
 
 from attrs import Factory, frozen
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -33,10 +36,14 @@ class ListenerFigures:
 
 
 class ListenerCollector:
-    """Asks the transport for its figures when somebody looks, so that it touches no metric object meanwhile."""
+    """Asks each transport for its figures at an exposition; it touches no metric object meanwhile."""
 
     def __init__(self) -> None:
-        self.figures: Callable[[], Iterable[ListenerFigures]] = tuple
+        self._sources: list[Callable[[], Iterable[ListenerFigures]]] = []
+
+    def add(self, source: Callable[[], Iterable[ListenerFigures]]) -> None:
+        """Ask one more transport."""
+        self._sources.append(source)
 
     def describe(self) -> Iterator[Metric]:
         """The series without values."""
@@ -45,7 +52,7 @@ class ListenerCollector:
     def collect(self) -> Iterator[Metric]:
         """The series as they are now."""
         connections, refused, unsent = self._families()
-        for figures in self.figures():
+        for figures in (figures for source in self._sources for figures in source()):
             connections.add_metric([figures.name], figures.connections)
             refused.add_metric([figures.name], figures.refused)
             unsent.add_metric([figures.name], figures.unsent)
@@ -89,10 +96,10 @@ class Figures:
 
 
 class FigureCollector:
-    """Asks for figures when somebody looks."""
+    """Asks for figures at an exposition."""
 
-    def __init__(self) -> None:
-        self.figures: Callable[[], Figures] = Figures
+    def __init__(self, source: Callable[[], Figures]) -> None:
+        self._source = source
 
     def describe(self) -> Iterator[Metric]:
         """The series without values."""
@@ -100,7 +107,7 @@ class FigureCollector:
 
     def collect(self) -> Iterator[Metric]:
         """The series as they are now."""
-        yield from self._families(self.figures())
+        yield from self._families(self._source())
 
     def _families(self, figures: Figures) -> Iterator[Metric]:
         yield CounterMetricFamily(
@@ -132,119 +139,144 @@ class FigureCollector:
         yield from (targets, relays, failures, unwritten)
 
 
-class Metrics:
-    """The metrics of one gateway, registered with `registry`."""
+M = TypeVar("M", bound=MetricWrapperBase)
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+
+@frozen
+class Declared(Generic[M]):
+    """A row of the table of metrics. A `Metrics` that is made has its metric under the row's name."""
+
+    kind: Callable[..., M]
+    name: str
+    documentation: str
+    labels: tuple[str, ...] = ()
+
+    def __get__(self, metrics: object, owner: type) -> M:
+        """The type of the attribute, for mypy. Raises AttributeError: there is a metric in a `Metrics` only."""
+        raise AttributeError(self.name)
+
+    def made(self, registry: CollectorRegistry) -> M:
+        """The metric, registered."""
+        return self.kind(self.name, self.documentation, self.labels, registry=registry)
+
+
+def histogram(*bounds: float) -> Callable[..., Histogram]:
+    """The kind of a histogram with these upper bounds of its buckets."""
+    return partial(Histogram, buckets=bounds)
+
+
+class Metrics:
+    """The metrics of one gateway, registered with `registry`; `figures` is asked at each exposition."""
+
+    calls = Declared(
+        Counter,
+        "gateway_calls",
+        "Calls that ended, by domain, direction (outbound, inbound), security verdict and reason code.",
+        ("domain", "direction", "verdict", "reason"),
+    )
+    active_calls = Declared(Gauge, "gateway_active_calls", "Calls being set up or up.")
+    registrations = Declared(Gauge, "gateway_registrations", "Bindings of phones that have not expired.")
+    unreachable = Declared(
+        Gauge,
+        "gateway_unreachable_registrations",
+        "Those of them whose connection is gone, so that their phones cannot be called.",
+    )
+    requests = Declared(
+        Counter,
+        "gateway_requests",
+        "SIP requests received, by side (phones, provider) and method (OTHER for unknown ones).",
+        ("side", "method"),
+    )
+    responses = Declared(
+        Counter,
+        "gateway_responses",
+        "SIP responses received, by side and class of status (1xx to 6xx).",
+        ("side", "status_class"),
+    )
+    malformed = Declared(
+        Counter,
+        "gateway_malformed_messages",
+        "Messages that could not be understood, by transport and reason.",
+        ("transport", "reason"),
+    )
+    dropped = Declared(
+        Counter,
+        "gateway_dropped_requests",
+        "Requests from the provider's side that no domain's peer sent, dropped without an answer, by transport.",
+        ("transport",),
+    )
+    downgrades = Declared(
+        Counter,
+        "gateway_downgrades",
+        "Peers found to do less than they did before, by feature (tls, srtp) and result (allowed, refused).",
+        ("feature", "result"),
+    )
+    tls_handshakes = Declared(
+        Counter,
+        "gateway_tls_handshakes",
+        "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",
+        ("side", "result"),
+    )
+    certificate_expiry = Declared(
+        Gauge,
+        "gateway_certificate_expiry_seconds",
+        "When the certificate that a TLS listener serves expires, seconds since the epoch.",
+        ("listener",),
+    )
+    relayed_packets = Declared(
+        Counter,
+        "gateway_relayed_packets",
+        "RTP and RTCP packets relayed, by direction (to_provider, to_phone; rtpengine only knows both).",
+        ("direction",),
+    )
+    media_score = Declared(
+        histogram(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4),
+        "gateway_media_mos",
+        "Mean opinion score of ended calls' audio (E-model, 1 to 4.4), by direction (to_provider, to_phone).",
+        ("direction",),
+    )
+    media_loss = Declared(
+        histogram(0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+        "gateway_media_loss_ratio",
+        "Share of audio packets that were lost, by direction, one observation for each call that ended.",
+        ("direction",),
+    )
+    media_jitter = Declared(
+        histogram(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2),
+        "gateway_media_jitter_seconds",
+        "Interarrival jitter (RFC 3550) of ended calls' audio when it came here, by direction.",
+        ("direction",),
+    )
+    media_round_trip = Declared(
+        histogram(0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+        "gateway_media_round_trip_seconds",
+        "Round trip between the relay and the sender of audio, from RTCP, by the audio's direction.",
+        ("direction",),
+    )
+    one_way_audio = Declared(
+        Counter,
+        "gateway_one_way_audio",
+        "Ended calls of which one direction was silent while the other talked, by the silent direction.",
+        ("direction",),
+    )
+    worker_restarts = Declared(Counter, "gateway_worker_restarts", "Media workers that died and were started again.")
+
+    def __init__(self, registry: CollectorRegistry, figures: Callable[[], Figures] = Figures) -> None:
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
         self.listeners = ListenerCollector()
+        self._figures = FigureCollector(figures)
         registry.register(self.listeners)
-        self.figures = FigureCollector()
-        registry.register(self.figures)
-
-        self.calls = Counter(
-            "gateway_calls",
-            "Calls that ended, by domain, direction (outbound, inbound), security verdict and reason code.",
-            ["domain", "direction", "verdict", "reason"],
-            registry=registry,
-        )
-        self.active_calls = Gauge("gateway_active_calls", "Calls being set up or up.", registry=registry)
-        self.registrations = Gauge(
-            "gateway_registrations", "Bindings of phones that have not expired.", registry=registry
-        )
-        self.unreachable = Gauge(
-            "gateway_unreachable_registrations",
-            "Those of them whose connection is gone, so that their phones cannot be called.",
-            registry=registry,
-        )
-        self.requests = Counter(
-            "gateway_requests",
-            "SIP requests received, by side (phones, provider) and method (OTHER for unknown ones).",
-            ["side", "method"],
-            registry=registry,
-        )
-        self.responses = Counter(
-            "gateway_responses",
-            "SIP responses received, by side and class of status (1xx to 6xx).",
-            ["side", "status_class"],
-            registry=registry,
-        )
-        self.malformed = Counter(
-            "gateway_malformed_messages",
-            "Messages that could not be understood, by transport and reason.",
-            ["transport", "reason"],
-            registry=registry,
-        )
-        self.dropped = Counter(
-            "gateway_dropped_requests",
-            "Requests from the provider's side that no domain's peer sent, dropped without an answer, by transport.",
-            ["transport"],
-            registry=registry,
-        )
-        self.downgrades = Counter(
-            "gateway_downgrades",
-            "Peers found to do less than they did before, by feature (tls, srtp) and result (allowed, refused).",
-            ["feature", "result"],
-            registry=registry,
-        )
-        self.tls_handshakes = Counter(
-            "gateway_tls_handshakes",
-            "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",
-            ["side", "result"],
-            registry=registry,
-        )
-        self.certificate_expiry = Gauge(
-            "gateway_certificate_expiry_seconds",
-            "When the certificate that a TLS listener serves expires, seconds since the epoch.",
-            ["listener"],
-            registry=registry,
-        )
-        self.relayed_packets = Counter(
-            "gateway_relayed_packets",
-            "RTP and RTCP packets relayed, by direction (to_provider, to_phone; rtpengine only knows both).",
-            ["direction"],
-            registry=registry,
-        )
-        self.media_score = Histogram(
-            "gateway_media_mos",
-            "Mean opinion score of ended calls' audio (E-model, 1 to 4.4), by direction (to_provider, to_phone).",
-            ["direction"],
-            buckets=(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4),
-            registry=registry,
-        )
-        self.media_loss = Histogram(
-            "gateway_media_loss_ratio",
-            "Share of audio packets that were lost, by direction, one observation for each call that ended.",
-            ["direction"],
-            buckets=(0.0, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
-            registry=registry,
-        )
-        self.media_jitter = Histogram(
-            "gateway_media_jitter_seconds",
-            "Interarrival jitter (RFC 3550) of ended calls' audio when it came here, by direction.",
-            ["direction"],
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2),
-            registry=registry,
-        )
-        self.media_round_trip = Histogram(
-            "gateway_media_round_trip_seconds",
-            "Round trip between the relay and the sender of audio, from RTCP, by the audio's direction.",
-            ["direction"],
-            buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
-            registry=registry,
-        )
-        self.one_way_audio = Counter(
-            "gateway_one_way_audio",
-            "Ended calls of which one direction was silent while the other talked, by the silent direction.",
-            ["direction"],
-            registry=registry,
-        )
-        self.worker_restarts = Counter(
-            "gateway_worker_restarts", "Media workers that died and were started again.", registry=registry
-        )
+        registry.register(self._figures)
+        for name, row in vars(Metrics).items():
+            if isinstance(row, Declared):
+                setattr(self, name, row.made(registry))
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format; its Content-Type is `CONTENT_TYPE`."""
         return generate_latest(self._registry)
+
+    def value(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
+        """The value of one series, such as `gateway_calls_total`; None where there is none of these labels."""
+        return self._registry.get_sample_value(name, dict(labels or {}))

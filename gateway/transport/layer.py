@@ -64,7 +64,7 @@ class TransportLayer:
         self._connector = Connector(reactor, self._shared, self._connections, self._tls.clients)
         self._widening = Widening(reactor, self._connect_wide)
         self._ports: dict[str, Port] = {}
-        metrics.listeners.figures = self.figures
+        metrics.listeners.add(self.figures)
 
     @property
     def receiver(self) -> Receiver:

@@ -65,7 +65,7 @@ class Scene:
 
     def value(self, name: str) -> float | None:
         """Of a metric."""
-        return self.gateway.metrics._registry.get_sample_value(f"gateway_{name}")
+        return self.gateway.metrics.value(f"gateway_{name}")
 
 
 @pytest.mark.parametrize("method", ["INVITE", "MESSAGE", "SUBSCRIBE"])

@@ -42,7 +42,7 @@ def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_aga
     site.registrar.flow_ended(site.flow.key)
     assert bound(site) == ["sip:alice@192.0.2.7:5060"]
     assert not site.store.is_reachable(bound_now)
-    gauge = site.metrics._registry.get_sample_value
+    gauge = site.metrics.value
     assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 1)
     site.flow = RecordingFlow()
     site.registered(register(CONTACT, cseq=2, expires="60"))
@@ -55,7 +55,7 @@ def test_a_phone_that_hangs_up_before_its_provider_has_answered_is_out_of_reach(
     site.send(register(CONTACT, expires="60"))
     site.flow.fail()
     site.answer()
-    assert site.metrics._registry.get_sample_value("gateway_unreachable_registrations") == 1
+    assert site.metrics.value("gateway_unreachable_registrations") == 1
 
 
 def test_a_phone_registers_through_its_providers_challenge() -> None:

@@ -69,7 +69,7 @@ class Site:
 
     def count(self, metric: str, **labels: str) -> float:
         """The value of one of our counters, 0 if it was never touched."""
-        return self.metrics._registry.get_sample_value(f"gateway_{metric}_total", labels) or 0.0
+        return self.metrics.value(f"gateway_{metric}_total", labels) or 0.0
 
     def _receive(self, message: Message, flow: Flow) -> None:
         self.messages.append(message)

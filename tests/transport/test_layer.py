@@ -159,7 +159,7 @@ def test_ipv6_connections(network: MemoryNetwork) -> None:
 
 def figure(site: Site, name: str) -> float | None:
     """What Prometheus is told of the site's listener."""
-    return site.metrics._registry.get_sample_value(f"gateway_{name}", {"listener": "main"})
+    return site.metrics.value(f"gateway_{name}", {"listener": "main"})
 
 
 def test_connections_are_counted_by_listener_whoever_began_them(network: MemoryNetwork) -> None:

@@ -165,9 +165,9 @@ def test_the_operator_is_told_how_each_certificate_stands(network: MemoryNetwork
     assert told[0] == f"listener main: certificate for {OLD}, 88 days left"
     assert told[1].endswith(f"certificate is for {OLD}, not for sip.example.com")
     (report,) = scene.far.layer.certificate_reports().values()
-    assert scene.far.metrics._registry.get_sample_value(
-        "gateway_certificate_expiry_seconds", {"listener": "main"}
-    ) == pytest.approx(report.not_after.timestamp())
+    assert scene.far.metrics.value("gateway_certificate_expiry_seconds", {"listener": "main"}) == pytest.approx(
+        report.not_after.timestamp()
+    )
     assert report.not_after > datetime.now(tz=UTC) + 88 * DAY
 
 
