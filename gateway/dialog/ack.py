@@ -1,21 +1,22 @@
 """The 2xx of INVITEs on one leg and their ACKs, both ways.
 
-    we answered:  2xx, again and again --until--> ACK, or nobody's for too long   (RFC 3261 section 13.3.1.4)
+    we answered:  2xx, again and again --until--> ACK, or 64*T1 without one       (RFC 3261 section 13.3.1.4)
     we asked:     2xx -> ACK, and the same ACK for every copy of that 2xx         (section 13.2.2.4)
 
-An ACK carries the credentials of its INVITE (section 22.1). What is kept is bounded: a leg with re-INVITEs without end
-has a few ACKs, not all.
+An ACK carries the credentials of its INVITE (section 22.1). The number of kept ACKs is bounded: a leg with re-INVITEs
+without end has a few, not all. Forks of a first INVITE are settled by its sender.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.dialog.dialog import Dialog
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.timers import T1, T2
 
 KEPT_ACKS: Final = 8
@@ -25,7 +26,7 @@ Acknowledged = Callable[[Request], None]
 
 
 class Acknowledgements:
-    """What one leg waits for, and what it has sent."""
+    """The ACKs that one leg waits for, and those that it has sent."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -36,7 +37,7 @@ class Acknowledgements:
     def wait_for(
         self, cseq: int, send: Callable[[], None], acknowledged: Acknowledged, expired: Callable[[], None]
     ) -> None:
-        """A 2xx was sent: `send` it again until its ACK comes, which `acknowledged` is given, or `expired` is told."""
+        """A 2xx was sent: call `send` for it again until its ACK comes, `acknowledged` with that ACK, or `expired`."""
 
         def unacknowledged() -> None:
             del self._answers[cseq]
@@ -45,7 +46,7 @@ class Acknowledgements:
         self._answers[cseq] = (AnswerRetransmission(self._clock, send, unacknowledged), acknowledged)
 
     def receive(self, ack: Request) -> None:
-        """An ACK came: stop sending its 2xx, and tell who waits for it. One that nobody waits for is a copy."""
+        """An ACK came: stop sending its 2xx, and pass it on. One that is not waited for is a copy."""
         waiting = self._answers.pop(ack.cseq.number, None)
         if waiting is not None:
             retransmission, acknowledged = waiting
@@ -85,6 +86,42 @@ def _credentials(request: Request) -> Iterator[tuple[str, str]]:
     for name in ("Authorization", "Proxy-Authorization"):
         for value in request.headers.get_all(name):
             yield name, value
+
+
+class AcknowledgingLeg(Protocol):
+    """The leg that an INVITE inside a dialog was sent on."""
+
+    def note_received(self, response: Response) -> None:
+        """Take note of a response of this leg. Raises MalformedMessage."""
+
+    def acknowledge_again(self, cseq: int) -> bool:
+        """Send a kept ACK again; False when there is none yet."""
+
+
+class InviteClient:
+    """Stands between an INVITE inside a dialog and its user, who gets each response, but of the 2xx the first alone.
+
+    Every copy of the 2xx gets the ACK of the first again (RFC 3261 section 13.2.2.4), once the user has sent that one.
+    """
+
+    def __init__(self, leg: AcknowledgingLeg, user: TransactionUser) -> None:
+        self._leg = leg
+        self._user = user
+        self._is_answered = False
+
+    def receive_response(self, response: Response) -> None:
+        """Pass a response on, or acknowledge a copy."""
+        is_success = 200 <= response.status < 300
+        if is_success and self._is_answered:
+            self._leg.note_received(response)
+            self._leg.acknowledge_again(response.cseq.number)
+            return
+        self._is_answered = self._is_answered or is_success
+        self._user.receive_response(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """No response will come."""
+        self._user.transaction_failed(failure)
 
 
 class AnswerRetransmission:

@@ -2,7 +2,7 @@
 
 Each leg agrees with its own peer; nothing of it crosses. A refresh of ours is an UPDATE without SDP where the peer
 takes UPDATE, else a re-INVITE with the SDP that it was given last, whose answer changes nothing. The rules and the
-timer itself are ``dialog.refresh``'s.
+timer itself are session_timer.py's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gateway.dialog.ack import AcknowledgingLeg, InviteClient
 from gateway.dialog.session_timer import (
     Agreement,
     Headers,
@@ -34,7 +35,7 @@ METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
 
 
-class RefreshedLeg(Protocol):
+class RefreshedLeg(AcknowledgingLeg, Protocol):
     """The leg whose session it is."""
 
     ended: bool
@@ -50,14 +51,8 @@ class RefreshedLeg(Protocol):
     def send(self, request: Request, user: TransactionUser) -> object:
         """Send a request of this leg; its responses go to `user`."""
 
-    def note_received(self, response: Response) -> None:
-        """Take note of a response of this leg."""
-
     def acknowledge(self, cseq: int) -> None:
         """Send the ACK of a 2xx, and keep it."""
-
-    def acknowledge_again(self, cseq: int) -> bool:
-        """Send a kept ACK again; False when there is none yet."""
 
     def break_off(self, why: str) -> None:
         """The peer is gone."""
@@ -136,7 +131,8 @@ class LegSession:
             leg.send(leg.make_request("UPDATE"), _Refresh(leg))
         elif self._sdp:
             leg.pending_invite = True
-            leg.send(leg.make_request("INVITE", (("Content-Type", "application/sdp"),), self._sdp), _Refresh(leg))
+            invite = leg.make_request("INVITE", (("Content-Type", "application/sdp"),), self._sdp)
+            leg.send(invite, InviteClient(leg, _Refresh(leg)))
 
     def _note_abilities(self, message: Request | Response) -> None:
         if "Allow" in message.headers:
@@ -155,16 +151,15 @@ class _Refresh:
         self._leg = leg
 
     def receive_response(self, response: Response) -> None:
-        """A 2xx to a re-INVITE is acknowledged, each time that it comes."""
+        """A 2xx to a re-INVITE is acknowledged."""
         leg = self._leg
         leg.note_received(response)
         if response.status < 200:
             return
-        is_invite = response.cseq.method == "INVITE"
-        if is_invite:
+        if response.cseq.method == "INVITE":
             leg.pending_invite = False
-        if response.status < 300 and is_invite and not leg.acknowledge_again(response.cseq.number):
-            leg.acknowledge(response.cseq.number)
+            if response.status < 300:
+                leg.acknowledge(response.cseq.number)
         if response.status in (408, 481):
             leg.break_off(f"{response.status} to a session refresh")
 

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import has_sdp
 from gateway.b2bua.legs.leg import SDP, Leg
+from gateway.dialog.ack import InviteClient
 from gateway.sip.message import Response
 from gateway.transaction.client import TransactionFailure
 
@@ -61,9 +62,7 @@ class Reanchoring:
         self._call.media_path.offer(tags, phone.their_sdp, provider.terms.media, self._ask_provider, self._refused)
 
     def _ask_provider(self, sdp: bytes) -> None:
-        self._provider.send(
-            self._provider.make_request("INVITE", _FIELDS, sdp), _Asked(self._provider, self._answered, self._call.lost)
-        )
+        self._invite(self._provider, sdp, self._answered)
 
     def _answered(self, response: Response) -> None:
         provider, phone = self._provider, self._phone
@@ -72,9 +71,10 @@ class Reanchoring:
         self._call.media_path.answer(tags, response.body, self._tell_phone)
 
     def _tell_phone(self, sdp: bytes) -> None:
-        self._phone.send(
-            self._phone.make_request("INVITE", _FIELDS, sdp), _Asked(self._phone, self._told, self._call.lost)
-        )
+        self._invite(self._phone, sdp, self._told)
+
+    def _invite(self, leg: Leg, sdp: bytes, answered: Callable[[Response], None]) -> None:
+        leg.send(leg.make_request("INVITE", _FIELDS, sdp), InviteClient(leg, _Asked(leg, answered, self._call.lost)))
 
     def _told(self, response: Response) -> None:
         self._call.reanchored()
@@ -90,18 +90,13 @@ class _Asked:
         self._leg = leg
         self._answered = answered
         self._lost = lost
-        self._is_over = False
 
     def receive_response(self, response: Response) -> None:
-        """A 2xx is acknowledged, each time that it comes; anything else is the end of the call."""
+        """A 2xx is acknowledged; anything else is the end of the call."""
         leg = self._leg
         leg.note_received(response)
         if response.status < 200:
             return
-        if self._is_over:
-            leg.acknowledge_again(response.cseq.number)
-            return
-        self._is_over = True
         leg.pending_invite = False
         if response.status >= 300:
             self._lost(f"the media relay was lost; the {leg.terms.name} refused another: {response.status}")

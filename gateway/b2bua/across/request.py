@@ -23,6 +23,7 @@ from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp, is_readable, is_understood
 from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.leg import Leg
+from gateway.dialog.ack import InviteClient
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -67,7 +68,6 @@ class Crossing:
         self._exchange = OfferAnswer(
             call.media_path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media
         )
-        self._answered = False
         self._sent: ClientTransaction | None = None
         self._ringing: IDelayedCall | None = None
 
@@ -130,7 +130,8 @@ class Crossing:
             self._close()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
             return
-        self._sent = sent = self._peer.send(request, self)
+        user = InviteClient(self._peer, self) if self._is_invite else self
+        self._sent = sent = self._peer.send(request, user)
         if self._is_invite:
             # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
             # CANCEL has a time-out of its own, whatever has become of the call meanwhile.
@@ -148,10 +149,6 @@ class Crossing:
             self._call.leg_broke(self._peer, f"{response.status} to {self._request.method}")
 
     def _success(self, response: Response) -> None:
-        if self._answered:
-            self._peer.acknowledge_again(response.cseq.number)
-            return
-        self._answered = True
         self._refresh(response)
         self._exchange.acknowledge(response)
         self._exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
