@@ -20,7 +20,6 @@ from gateway.dialog.ack import AnswerRetransmission
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import TransactionFailure
 
 Action = Callable[[], None]
 
@@ -103,14 +102,3 @@ class Received:
             return False
         self.last = number
         return True
-
-
-@attrs.frozen
-class PrackUser:
-    """Waits for the answer to a PRACK, which says nothing new."""
-
-    def receive_response(self, response: Response) -> None:
-        """Nothing follows from it."""
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        """The INVITE's own transaction will tell."""

@@ -59,6 +59,18 @@ class TransactionUser(Protocol):
         """There will be no final response. Never called from within send_request."""
 
 
+class Unheeded:
+    """The user of a request from whose responses nothing follows: a CANCEL, a PRACK, the BYE to a fork that lost."""
+
+    __slots__ = ()
+
+    def receive_response(self, response: Response) -> None:
+        """Nothing follows from it."""
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Nothing follows from it."""
+
+
 class ClientTransaction(Transaction):
     """A request that was sent. The user hears of its responses, or of its failure.
 

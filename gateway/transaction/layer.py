@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction import client, server
-from gateway.transaction.client import ClientTransaction, TransactionFailure, TransactionUser
+from gateway.transaction.client import ClientTransaction, TransactionUser, Unheeded
 from gateway.transaction.machine import Program, Surroundings
 from gateway.transaction.matching import (
     Key,
@@ -57,16 +57,6 @@ class Ceiling:
         """Whether a further request is too many."""
         limit = self.server_transactions
         return count >= (limit + limit // 4 if is_within_dialog else limit)
-
-
-class _NobodyCares:
-    """The user of a CANCEL: what matters is the response to its INVITE."""
-
-    def receive_response(self, response: Response) -> None:
-        pass
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        pass
 
 
 class TransactionLayer:
@@ -154,7 +144,7 @@ class TransactionLayer:
 
     def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
         """Send a CANCEL, complete with its Via, in a transaction of its own."""
-        self._start(cancel, flow, _NobodyCares(), branch)
+        self._start(cancel, flow, Unheeded(), branch)
 
     def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Give the core a new request; a CANCEL is ours to answer."""

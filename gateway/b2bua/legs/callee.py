@@ -18,7 +18,7 @@ from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import ClientTransaction, FailureKind, TransactionFailure
+from gateway.transaction.client import ClientTransaction, FailureKind, TransactionFailure, Unheeded
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -158,7 +158,7 @@ class CalleeLeg(Leg):
             return False
         prack = dialog.make_request("PRACK")
         prack.headers.add("RAck", f"{response.headers.get('RSeq')} {response.cseq}")
-        self.send(prack, reliable.PrackUser())
+        self.send(prack, Unheeded())
         return True
 
     def _success(self, response: Response) -> None:
@@ -206,7 +206,7 @@ class CalleeLeg(Leg):
             return
         dialog = Dialog.from_response(self.request, response)
         self._stack.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
-        self.send(dialog.make_request("BYE"), _Unwanted())
+        self.send(dialog.make_request("BYE"), Unheeded())
 
     def _finish(self) -> None:
         self._finished = True
@@ -223,7 +223,7 @@ class CalleeLeg(Leg):
 
 
 @attrs.frozen(eq=False)
-class _LateAnswers:
+class _LateAnswers(Unheeded):
     """What is left of a leg whose call has ended: its ACK, for copies of the 2xx; another fork's is turned away."""
 
     winner: str
@@ -238,18 +238,4 @@ class _LateAnswers:
             return
         dialog = Dialog.from_response(self.ack, response)  # the ACK names the INVITE: Call-ID, From, CSeq number
         self.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
-        self.transactions.send_request(dialog.make_request("BYE"), self.flow, _Unwanted())
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        """Nothing follows from it."""
-
-
-@attrs.define
-class _Unwanted:
-    """The answer to the BYE of a fork that lost is of no interest."""
-
-    def receive_response(self, response: Response) -> None:
-        """Nothing follows from it."""
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        """Nothing follows from it."""
+        self.transactions.send_request(dialog.make_request("BYE"), self.flow, Unheeded())
