@@ -37,7 +37,7 @@ from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.base.clock import steady_time
 from gateway.base.tokens import SECRET_BYTES, Random, kept_secret
-from gateway.config.model import Configuration, Domain, Nameserver, Provider
+from gateway.config.model import Configuration, Domain, Nameserver
 from gateway.config.settings import Settings
 from gateway.dialog.dialog import key_of
 from gateway.ingress.core import UasCore
@@ -51,25 +51,24 @@ from gateway.observe.metrics import Figures, Metrics
 from gateway.registrar.registrar import Forwarded, Registrar, Surroundings
 from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
 from gateway.registrar.upstream import dress
-from gateway.routing.health import Health
+from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator, resolver_of
 from gateway.routing.names import Names
 from gateway.routing.router import Router
-from gateway.routing.trunk import Destination, Trunk
+from gateway.routing.trunk import Trunk
 from gateway.security.admission import DomainAdmission
 from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
-from gateway.security.policy.peer_memory import CAPACITY, Feature, Peer, PeerMemory, keeper, recalled
+from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, recalled
 from gateway.sip.message import Request
-from gateway.sip.uri import Uri
 from gateway.state.audit import AuditLog
 from gateway.state.cdr import CdrFile
 from gateway.state.history import CallHistory
 from gateway.state.sqlite import PooledDatabase
 from gateway.state.table import KeptTable, prepare
 from gateway.transaction.layer import TransactionLayer
-from gateway.transport.flow import Flow, FlowKey, Target, TlsTerms, Transport
+from gateway.transport.flow import Flow, FlowKey, TlsTerms
 from gateway.transport.layer import TransportLayer
 
 log = Logger()
@@ -120,10 +119,11 @@ class Gateway:
         self._calls_table = _table(state / "calls.sqlite", reactor)
         days = configuration.gateway.history_days
         self._history = CallHistory(self._calls_table, cdr, reactor, steady, days)
-        self._trunk = Trunk(self._locator, self._transport, self._transactions, self._memory)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
         self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), steady)
+        answering = Answering(self._admission.password_of, self._is_bound, self._random.token)
+        self._trunk = Trunk(reactor, self._locator, self._transport, self._transactions, self._memory, answering)
         self._registrar = self._new_registrar(kept_secret(state / "secret"), steady)
         self._transport.ended = self._registrar.flow_ended
         self._router = Router(configuration, self._registrar.find)
@@ -132,10 +132,6 @@ class Gateway:
         stack = Stack(self._transactions, self._relay, name, reactor, time.time, new_tag)
         dialogs = Dialogs()
         self._overload = Overload(reactor)
-        self._health = Health(reactor, self._locate, self._trunk.flow, self._transactions.send_request)
-        self._health.spoke = self._note_answer
-        self._trunk.order, self._trunk.unheard = self._health.order, self._health.unheard
-        self._trunk.answering = Answering(self._admission.password_of, self._is_bound, new_tag)
         self._calls = Calls(
             stack,
             self._trunk,
@@ -214,7 +210,7 @@ class Gateway:
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self._overload.start()
         self._writing.start(WRITING_SECONDS)
-        self._health.start(self._configuration.providers)
+        self._trunk.health.start(self._configuration.providers)
         self._resolving.start(RESOLVING_SECONDS, now=True)
         for listener in self._configuration.listeners:
             log.info(
@@ -232,7 +228,7 @@ class Gateway:
         """End the calls, then close everything."""
         self._calls.end_all("The gateway is being stopped")
         self._overload.stop()
-        self._health.stop()
+        self._trunk.health.stop()
         for rounds in (self._resolving, self._expiry, self._writing):
             if rounds.running:
                 rounds.stop()
@@ -277,7 +273,7 @@ class Gateway:
             self._log_output.lost,
             self._overload.shed,
             self._overload.lateness,
-            self._health.targets(),
+            self._trunk.health.targets(),
             Counter(node.is_up for node in self._relay.nodes),
             tuple(file.standing for file in (self._store, self._peers, self._calls_table, self._cdr)),
         )
@@ -292,17 +288,10 @@ class Gateway:
     def _adopt(self, configuration: Configuration) -> None:
         """New calls and registrations go by this configuration; those in progress keep what they began with."""
         self._router.adopt(configuration)
-        self._health.start(configuration.providers)
-
-    def _note_answer(self, provider: Provider, target: Target) -> None:
-        if target.transport is Transport.TLS:
-            self._memory.saw(Peer.of(provider), Feature.TLS, did=True)
+        self._trunk.health.start(configuration.providers)
 
     def _is_bound(self, aor: str, flow: FlowKey) -> bool:
         return self._registrar.is_bound(aor, flow)
-
-    def _locate(self, uri: str) -> Deferred[list[Target]]:
-        return self._locator.locate(Uri.parse(uri))
 
     def _new_registrar(self, secret: bytes, now: Callable[[], float]) -> Registrar:
         def forward(request: Request, domain: Domain, user: Forwarded) -> None:
@@ -310,7 +299,7 @@ class Gateway:
                 dress(request, flow)
                 user.leaving(flow)
 
-            self._trunk.forward(request, Destination(domain, self._router.provider_of(domain)), user, dressed)
+            self._trunk.forward(request, NextHop(domain, self._router.provider_of(domain)), user, dressed)
 
         surroundings = Surroundings(
             domain_named=lambda host: self._router.domain_named(host),

@@ -16,8 +16,9 @@ from twisted.logger import Logger
 from gateway.b2bua.across.headers import crossing
 from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
 from gateway.b2bua.setup.first_request import Identities, initial_request
+from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
-from gateway.routing.trunk import Destination, Trunk
+from gateway.routing.trunk import Trunk
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
@@ -51,8 +52,8 @@ class Passing:
         onward = initial_request(request, route, self._identities.identity_for(request), request.body)
         passage = _Passage(transaction, request)
         if phone_flow is None:
-            destination = Destination(route.domain, route.provider)
-            self._trunk.forward(onward, destination, passage, lambda request, flow: None)
+            next_hop = NextHop(route.domain, route.provider)
+            self._trunk.forward(onward, next_hop, passage, lambda request, flow: None)
         else:
             self._transactions.send_request(onward, phone_flow, passage)
 

@@ -28,8 +28,9 @@ from gateway.b2bua.legs.leg import Leg, LegSpec, Stack
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, Terms
+from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
-from gateway.routing.trunk import Destination, Trunk
+from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -75,8 +76,8 @@ class Subscriptions:
         self._all.add(subscription)
         onward = initial_request(request, route, identity, request.body)
         if phone_flow is None:
-            destination = Destination(route.domain, route.provider)
-            self._trunk.forward(onward, destination, subscription, subscription.reach)
+            next_hop = NextHop(route.domain, route.provider)
+            self._trunk.forward(onward, next_hop, subscription, subscription.reach)
         else:
             subscription.reach(onward, phone_flow)
             self._stack.transactions.send_request(onward, phone_flow, subscription)

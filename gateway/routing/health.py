@@ -45,6 +45,7 @@ FORGET_AFTER: Final = 600.0
 Find = Callable[[str], Deferred[list[Target]]]
 Reach = Callable[[Provider, Target], Flow]
 Send = Callable[[Request, Flow, TransactionUser], object]
+Spoke = Callable[[Provider, Target], None]
 
 
 @attrs.define(eq=False)
@@ -69,13 +70,13 @@ class Standing:
 class Health:
     """Asks the targets of all providers how they are."""
 
-    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send) -> None:
+    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send, spoke: Spoke) -> None:
+        """``spoke`` is called with each answer, whatever it says: the target speaks the transport it was asked over."""
         self._clock = clock
         self._find = find
         self._reach = reach
         self._send = send
-        self.spoke: Callable[[Provider, Target], None] = lambda provider, target: None
-        """Told of each answer, whatever it says: the target speaks what it was asked over."""
+        self._spoke = spoke
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
         self._nowhere: set[str] = set()
@@ -160,8 +161,16 @@ class Health:
             self._nowhere.add(provider.name)
             log.warn("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)
 
-    def answered(self, standing: Standing, is_well: bool) -> None:
-        """What came of one question."""
+    def answered(self, standing: Standing, provider: Provider, is_well: bool) -> None:
+        """A target answered one question, well or with 503."""
+        self._spoke(provider, standing.target)
+        self._settle(standing, is_well)
+
+    def unanswered(self, standing: Standing) -> None:
+        """A target did not answer one question."""
+        self._settle(standing, is_well=False)
+
+    def _settle(self, standing: Standing, is_well: bool) -> None:
         standing.is_waiting = False
         was_up = standing.is_up
         standing.misses = 0 if is_well else standing.misses + 1
@@ -186,12 +195,11 @@ class _Asked:
     def receive_response(self, response: Response) -> None:
         """Any final answer shows life; 503 says that the server wants no requests (RFC 3261 section 21.5.4)."""
         if response.status >= 200:
-            self.health.spoke(self.provider, self.standing.target)
-            self.health.answered(self.standing, response.status != 503)
+            self.health.answered(self.standing, self.provider, response.status != 503)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No answer."""
-        self.health.answered(self.standing, is_well=False)
+        self.health.unanswered(self.standing)
 
 
 def _question(target: Target, flow: Flow) -> Request:

@@ -514,7 +514,7 @@ def rings_in_vain(servers: int) -> tuple[Ladder, list[Flow], Request]:
     ladder = Ladder(Security.OFF, provider=Provider("main", UDP_FALLBACK))
     ladder.servers = servers
     unheard: list[Flow] = []
-    ladder.trunk.unheard = unheard.append
+    ladder.trunk.unheard = unheard.append  # type: ignore[assignment, method-assign]
     ladder.phone.sends(ladder.phone.invite())
     ladder.phone.receives(100)
     return ladder, unheard, ladder.clear.receives_request("INVITE")

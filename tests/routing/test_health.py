@@ -25,7 +25,8 @@ class Questions:
         self.clock = Clock()
         self.is_found = True
         self.asked: list[tuple[Request, TransactionUser]] = []
-        self.health = Health(self.clock, self._find, self._reach, self._send)
+        self.spoke: list[Target] = []
+        self.health = Health(self.clock, self._find, self._reach, self._send, self._note)
         self.ask_every(ping_seconds)
 
     def ask_every(self, seconds: int) -> None:
@@ -44,6 +45,9 @@ class Questions:
 
     def _find(self, uri: str) -> Deferred[list[Target]]:
         return succeed([ONE, TWO]) if self.is_found else fail(NotFound("the name has no addresses"))
+
+    def _note(self, provider: Provider, target: Target) -> None:
+        self.spoke.append(target)
 
     def _reach(self, provider: Provider, target: Target) -> Flow:
         return TestFlow(PROVIDER, target.address)
@@ -126,10 +130,8 @@ def test_question_is_a_whole_request() -> None:
 
 def test_whoever_answers_speaks_what_it_was_asked_over() -> None:
     questions = Questions()
-    spoke: list[Target] = []
-    questions.health.spoke = lambda provider, target: spoke.append(target)
     questions.answer(None, 503)
-    assert spoke == [TWO]
+    assert questions.spoke == [TWO]
 
 
 def test_who_wants_no_questions_is_not_asked_and_nothing_is_said_of_it() -> None:

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 
 from gateway.config.model import Domain, Downgrade, Provider, Security, Side
 from gateway.observe.metrics import Metrics
+from gateway.routing.forward import NextHop
+from gateway.routing.health import MISSES, PERIOD_DOWN
 from gateway.routing.locate import NotFound
-from gateway.routing.trunk import Destination, Trunk
+from gateway.routing.trunk import Trunk
+from gateway.security.answering import Answering
 from gateway.security.policy.peer_memory import LACK_SECONDS, Feature, Peer, PeerMemory
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
@@ -32,14 +36,17 @@ class Road:
         self.failures: dict[str, FailureKind] = {}
         self.unknown: set[str] = set()
         self.tried: list[str] = []
+        self.addresses: list[str] = []
         self.terms: list[TlsTerms | None] = []
         self.stale: list[FailureKind] = []
         """What becomes, one by one, of requests over connections that were up already; then they are up no more."""
         self.provisional = False
+        self.silent: set[str] = set()
         self.now = 1000.0
+        self.clock = Clock()
         self.metrics = Metrics(CollectorRegistry())
         self.memory = PeerMemory(lambda: self.now, self.metrics)
-        self.trunk = Trunk(self, self, self, self.memory)  # type: ignore[arg-type]
+        self.trunk = Trunk(self.clock, self, self, self, self.memory, Answering())  # type: ignore[arg-type]
         self._hosts = hosts
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
@@ -56,14 +63,19 @@ class Road:
 
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
         self.tried.append(str(target.transport))
+        self.addresses.append(target.address.host)
         self.terms.append(tls)
         flow = RecordingFlow(target.transport.value, side)
         flow.connected = bool(self.stale)
+        flow.remote = target.address
         return flow
 
     def send_request(self, request: Request, flow: Flow, user: TransactionUser) -> None:
         if self.provisional:
             user.receive_response(request.response(100))
+        if flow.remote.host in self.silent:
+            user.transaction_failed(TransactionFailure(Cause.TIMEOUT))
+            return
         kind = self.stale.pop(0) if self.stale else self.failures.get(flow.transport.value)
         if kind is None:
             user.receive_response(request.response(200))
@@ -75,7 +87,7 @@ class Road:
         user = RecordingUser()
         request = make_request("MESSAGE")
         domain = Domain("example.com", "main", security, downgrade)
-        self.trunk.forward(request, Destination(domain, self.provider), user, lambda request, flow: None)
+        self.trunk.forward(request, NextHop(domain, self.provider), user, lambda request, flow: None)
         return user
 
 
@@ -148,13 +160,22 @@ def test_a_name_that_leads_nowhere_is_a_lack_of_tls_to_be_told() -> None:
     assert failure.kind is FailureKind.DNS
 
 
-def test_targets_are_taken_in_the_order_that_is_asked_for() -> None:
+def test_targets_that_do_not_answer_are_taken_last() -> None:
     road = Road(hosts=2)
+    road.silent = {"192.0.2.1"}
+    road.trunk.health.start([road.provider])
+    road.clock.pump([PERIOD_DOWN] * MISSES)
+    road.silent.clear()
     road.failures["tls"] = FailureKind.CLOSED
-    asked: list[Target] = []
-    road.trunk.order = lambda targets: asked.extend(targets) or list(reversed(targets))  # type: ignore[func-returns-value]
+    road.addresses.clear()
     road.carries(Security.REQUIRED)
-    assert len(asked) == 2
+    assert road.addresses == ["192.0.2.2", "192.0.2.1"]
+
+
+def test_a_provider_that_answers_a_question_over_tls_is_known_to_speak_it() -> None:
+    road = Road()
+    road.trunk.health.start([road.provider])
+    assert road.memory.known(Peer.of(road.provider)).tls is True
 
 
 def test_what_a_provider_does_is_remembered_and_a_downgrade_counted() -> None:

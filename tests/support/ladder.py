@@ -48,6 +48,7 @@ from gateway.registrar.binding import Binding
 from gateway.routing.router import Router
 from gateway.routing.trunk import Trunk
 from gateway.security.access_list import Proof, ProofKind
+from gateway.security.answering import Answering
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
@@ -322,7 +323,7 @@ class Ladder:
         tokens = (f"tag{number}" for number in itertools.count(1))
         stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
         self.memory = PeerMemory(self.clock.seconds, self.metrics)
-        self.trunk = trunk = Trunk(self, self, self.transactions, self.memory)  # type: ignore[arg-type]
+        self.trunk = trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
         self.dialogs = Dialogs()
         self.overload = Overload(self.clock)

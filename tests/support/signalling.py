@@ -35,11 +35,13 @@ from gateway.observe.metrics import Metrics
 from gateway.registrar.memory_store import MemoryStore
 from gateway.registrar.registrar import Registrar, Surroundings
 from gateway.registrar.upstream import dress
+from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator
 from gateway.routing.router import Router
-from gateway.routing.trunk import Destination, Trunk
+from gateway.routing.trunk import Trunk
 from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission
+from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
 from gateway.security.policy.peer_memory import PeerMemory
@@ -103,7 +105,7 @@ class Signalling:
         self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
         memory = PeerMemory(network.seconds, self.metrics)
         # Hosts of the provider are numeric, and so are located without asking anybody.
-        self.trunk = Trunk(Locator(None), self.transport, self.transactions, memory)  # type: ignore[arg-type]
+        self.trunk = Trunk(network, Locator(None), self.transport, self.transactions, memory, Answering())  # type: ignore[arg-type]
         authenticator = Authenticator(Nonces(b"s" * 32, random.Random(8).randbytes))
         self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
         tokens = (f"{number:016x}" for number in itertools.count(1))
@@ -175,7 +177,7 @@ class Signalling:
         provider = configuration.providers[0]
 
         def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
-            self.trunk.forward(request, Destination(domain, provider), user, dress)
+            self.trunk.forward(request, NextHop(domain, provider), user, dress)
 
         return Surroundings(
             domain_named=lambda host: domains.get(host.lower()),

@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.b2bua.protection import Protection
 from gateway.config.model import Provider, Signalling
 from gateway.media.relay import Encryption, Terms
-from gateway.routing.trunk import Trunk, Way
+from gateway.routing.attempts import Way
+from gateway.routing.trunk import Trunk
 from gateway.security.answering import Answers, Field
 from gateway.security.policy.terms import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal
 from gateway.sip.message import Request, Response

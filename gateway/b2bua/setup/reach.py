@@ -8,9 +8,6 @@
 An attempt with the same media terms as the one before uses the same rewritten offer. Everything here ends when the
 callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
 
-A connection that was up already may turn out to be dead as the INVITE is sent over it: that says nothing about its
-target, which gets the INVITE once more over a new one.
-
 Over UDP nobody says that a server is gone. Where there is another, a target that sends nothing at all within
 HEARD_WITHIN is given up for it; what may still come from it is cancelled, or acknowledged and hung up.
 """
@@ -32,9 +29,9 @@ from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.b2bua.setup.plan import Plan
 from gateway.dialog.session_timer import Preferences
 from gateway.media.relay import Encryption, Terms
+from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
 from gateway.routing.router import Route
-from gateway.routing.trunk import Way
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import fits, media_encrypted
 from gateway.security.answering import Field
@@ -92,12 +89,11 @@ class Approach:
         self._route = route
         self._identity = identity
         self._attempt: Attempt | None = None
-        self._ways: list[Way] = []
+        self._ways = Attempts()
         self._locating: Deferred[None] | None = None
         self._rewritten: tuple[Terms, bytes] | None = None
         self._preferences = Preferences()
         self._sent: tuple[Way, Terms, bytes] | None = None
-        self._was_connected = False
         self._silence: IDelayedCall | None = None
         self._credentials: Field | None = None
         self._progressed: CalleeLeg | None = None
@@ -161,8 +157,8 @@ class Approach:
             if self._credentials is not None:
                 self._send(*self._sent)
                 return
-        if response.status == 503 and self._ways:
-            self._next_way()  # RFC 3263 section 4.3: this server, not the service
+        if response.status == 503 and self._ways.has_next:
+            self._offer(self._ways.take())  # RFC 3263 section 4.3: this server, not the service
             return
         decision = self._plan.after(response.status)
         if response.status in MEDIA_REFUSALS and isinstance(decision, Attempt):
@@ -172,14 +168,15 @@ class Approach:
         self._try(decision, response)
 
     def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
-        """Try the next target, or what the plan has next. Somebody else's certificate is no reason to try elsewhere."""
+        """Try the same target once more, the next one, or the plan's next attempt."""
         kind = failure.transport.kind if failure.transport is not None else FailureKind.TIMEOUT
         if failure.transport is None and not leg.has_heard:
             self._plan.unheard(leg.flow)
-        if kind is FailureKind.CLOSED and self._was_connected and not leg.has_heard and self._sent is not None:
-            self._send(*self._sent, is_repeated=True)
-        elif self._ways and kind is not FailureKind.CERTIFICATE:
-            self._next_way()
+        way = self._ways.after(kind, is_heard=leg.has_heard)
+        if way is not None and self._sent is not None and way is self._sent[0]:
+            self._send(*self._sent)
+        elif way is not None:
+            self._offer(way)
         elif failure.transport is None:
             self._try(self._plan.after(408, "no answer"), None)
         else:
@@ -199,11 +196,11 @@ class Approach:
 
     def _located(self, ways: list[Way]) -> None:
         self._locating = None
-        self._ways = ways
+        self._ways = Attempts(ways)
         if self._over:
             return
         if ways:
-            self._next_way()
+            self._offer(self._ways.take())
         else:
             self._try(self._plan.after(FailureKind.DNS), None)
 
@@ -214,11 +211,12 @@ class Approach:
         failure.trap(NotFound)
         self._try(self._plan.after(FailureKind.DNS), None)
 
-    def _next_way(self) -> None:
+    def _offer(self, way: Way) -> None:
+        """Send the INVITE this way, once the relay has rewritten its offer for this attempt."""
         attempt = self._attempt
         if attempt is None:
             raise AssertionError("a way without an attempt")
-        way, terms = self._ways.pop(0), self._plan.media(attempt)
+        terms = self._plan.media(attempt)
         path = self._owner.media_path
         if not has_sdp(self._invite):
             path.follow(lambda: self._send(way, terms, b""))
@@ -255,13 +253,12 @@ class Approach:
         self._rewritten = (terms, sdp)
         self._send(way, terms, sdp)
 
-    def _send(self, way: Way, terms: Terms, sdp: bytes, is_repeated: bool = False) -> None:
+    def _send(self, way: Way, terms: Terms, sdp: bytes) -> None:
         if self._over:
             return
         user = self._invite.from_.uri.user or ""
         leg_terms = LegSpec(LegName.CALLEE, terms.side, terms, user, way)
-        flow = way()
-        self._was_connected = flow.is_connected and not is_repeated
+        flow = self._ways.open(way)
         self.leg = CalleeLeg(leg_terms, flow, self._stack, self._owner, self)
         self.leg.session.preferences = self._preferences
         self._sent = (way, terms, sdp)
@@ -282,7 +279,7 @@ class Approach:
         if self._silence is not None and self._silence.active():
             self._silence.cancel()
         self._silence = None
-        if leg is not None and self._ways and not leg.flow.is_reliable:
+        if leg is not None and self._ways.has_next and not leg.flow.is_reliable:
             self._silence = self._stack.clock.callLater(HEARD_WITHIN, self._unheard, leg)
 
     def _unheard(self, leg: CalleeLeg) -> None:
@@ -290,7 +287,7 @@ class Approach:
             return
         self._plan.unheard(leg.flow)
         leg.abandon()
-        self._next_way()
+        self._offer(self._ways.take())
 
 
 def _without_body(response: Response) -> Response:

@@ -1,0 +1,145 @@
+"""A request on its way to a provider: REGISTER, MESSAGE, OPTIONS, SUBSCRIBE, all that makes no call.
+
+It follows the domain's policy as calls do: TLS first, in clear only where the policy allows it and TLS is lacking.
+
+    first_attempt -> ways -> first way -failure-> next way ... -> next_attempt -> ways -> ...
+
+Not here: finding the ways (trunk.py), which way comes after a failure (attempts.py), calls, each of whose attempts is a
+leg of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from gateway.config.model import Domain, Provider, Signalling
+from gateway.routing.attempts import Attempts, Way
+from gateway.routing.locate import NotFound
+from gateway.security.policy.decisions import first_attempt, next_attempt
+from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.security.policy.terms import LACKS_TLS, Attempt, CallTerms, Capability, Refusal
+from gateway.sip.message import Request, Response
+from gateway.transaction.client import FailureKind as Cause
+from gateway.transaction.client import TransactionFailure, TransactionUser
+from gateway.transport.flow import FailureKind, Flow, TransportFailure
+
+log = Logger()
+
+Dressed = Callable[[Request, Flow], None]
+"""Completes a request for the flow it leaves by: its Contact."""
+
+Send = Callable[[Request, Flow, TransactionUser], object]
+
+
+@attrs.frozen
+class NextHop:
+    """A provider, on the terms of the domain in whose name it is asked."""
+
+    domain: Domain
+    provider: Provider
+
+
+class Outward(Protocol):
+    """The trunk, as a request sees it."""
+
+    memory: PeerMemory
+
+    def ways(self, provider: Provider, signalling: Signalling) -> Deferred[list[Way]]:
+        """The ways to a provider over TLS, or in clear, best first; fails with NotFound."""
+
+
+@attrs.define(eq=False)
+class Forwarding:
+    """One request on its way to a provider; `user` gets the responses, or the failure of the last way."""
+
+    trunk: Outward
+    send: Send
+    request: Request
+    next_hop: NextHop
+    user: TransactionUser
+    dress: Dressed
+    _attempt: Attempt | None = attrs.field(default=None, init=False)
+    _ways: Attempts = attrs.field(factory=Attempts, init=False)
+    _is_heard: bool = attrs.field(default=False, init=False)
+    _terms: CallTerms = attrs.field(init=False)
+    _known: Capability = attrs.field(init=False)
+    _peer: Peer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        is_sips = self.request.request_uri.is_secure
+        self._terms = CallTerms.of(self.next_hop.domain, self.next_hop.provider, is_sips=is_sips)
+        self._peer = Peer.of(self.next_hop.provider)
+        self._known = self.trunk.memory.known(self._peer)
+
+    def begin(self) -> None:
+        """Try the policy's first attempt."""
+        self._try(first_attempt(self._terms, self._known), TransactionFailure(Cause.TRANSPORT))
+
+    def receive_response(self, response: Response) -> None:
+        """Hand it on. Whatever it says, its sender speaks what it came over."""
+        self._is_heard = True
+        if self._attempt is not None and self._attempt.signalling is Signalling.TLS:
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=True)
+        self.user.receive_response(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Go on to the next way, or to the attempt that the policy allows next. A peer that is silent ends it."""
+        transport = failure.transport
+        if transport is None or self._attempt is None:
+            self.user.transaction_failed(failure)
+            return
+        way = self._ways.after(transport.kind, is_heard=self._is_heard)
+        if way is not None:
+            self._send(way)
+        else:
+            self._after(transport)
+
+    def _try(self, decision: Attempt | Refusal, failure: TransactionFailure) -> None:
+        if decision.is_downgrade:
+            self.trunk.memory.report(self._peer, Feature.TLS, refused=isinstance(decision, Refusal))
+        if isinstance(decision, Refusal):
+            self.user.transaction_failed(failure)
+            return
+        self._attempt = decision
+        ways = self.trunk.ways(self.next_hop.provider, decision.signalling)
+        ways.addCallbacks(self._located, self._nowhere).addErrback(self._broke)
+
+    def _after(self, transport: TransportFailure) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            raise AssertionError("a failure without an attempt")
+        if attempt.signalling is Signalling.TLS and transport.kind in LACKS_TLS:
+            speaks_tls = transport.kind is FailureKind.HANDSHAKE
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=False, speaks_tls=speaks_tls)
+        decision = next_attempt(self._terms, attempt.failed(transport.kind, transport.reason), self._known)
+        self._try(decision, TransactionFailure(Cause.TRANSPORT, transport))
+
+    def _located(self, ways: Sequence[Way]) -> None:
+        self._ways = Attempts(ways)
+        if self._ways.has_next:
+            self._send(self._ways.take())
+        else:
+            self._after(TransportFailure(FailureKind.DNS, "no way there"))
+
+    def _nowhere(self, failure: Failure) -> None:
+        failure.trap(NotFound)
+        self._after(TransportFailure(FailureKind.DNS, failure.getErrorMessage()))
+
+    def _broke(self, failure: Failure) -> None:
+        """The guard of this entry point."""
+        log.failure("a {method} could not be forwarded", failure, method=self.request.method)
+        reason = TransportFailure(FailureKind.CLOSED, "internal error")
+        self.user.transaction_failed(TransactionFailure(Cause.TRANSPORT, reason))
+
+    def _send(self, way: Way) -> None:
+        flow = self._ways.open(way)
+        self._is_heard = False
+        request = attrs.evolve(self.request, headers=self.request.headers.copy())
+        self.dress(request, flow)
+        self.send(request, flow, self)
