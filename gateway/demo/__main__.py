@@ -1,7 +1,7 @@
 """The command `python -m gateway.demo`: see a plain phone call through the gateway, with nothing but this machine.
 
-What lives here: options, the way out, exit statuses. What does not: the play (`orchestrate`). Every child is ended
-before this process ends, however it ends: normally, on Ctrl-C or SIGTERM, or because something went wrong.
+Lives here: options, the ways out, exit statuses. Not here: the play. Every child is ended before this process ends,
+however it ends: normally, on Ctrl-C or SIGTERM, or because something went wrong.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from gateway.config.load import load
 from gateway.config.model import ConfigurationError
 from gateway.demo.admin_client import NoRecord
-from gateway.demo.exchange import Unanswered
-from gateway.demo.guide import guide
-from gateway.demo.outgoing import NotAnswered
+from gateway.demo.agent.invites import NotAnswered
+from gateway.demo.agent.user_agent import Reactor, Unanswered
+from gateway.demo.free_ports import explanation, unusable
 from gateway.demo.phone import NotRegistered
 from gateway.demo.play import Demonstration
-from gateway.demo.ports import explanation, unusable
+from gateway.demo.printout import guide, report
 from gateway.demo.processes import ChildEnded
-from gateway.demo.reactors import Reactor
-from gateway.demo.report import report
-from gateway.demo.scene import Scene, Unsuitable, set_scene
+from gateway.demo.roles import Scene, Unsuitable, set_scene
 from gateway.transport.flow import Address
 
 _FAILURES = (ChildEnded, NoRecord, NotAnswered, NotRegistered, TimeoutError, Unanswered)
@@ -86,7 +84,7 @@ def _scene(options: Namespace) -> Scene:
 
 
 def _say(problem: str) -> int:
-    """Tell what went wrong; the exit status that goes with it."""
+    """Print the problem; returns the exit status that goes with it."""
     print(problem, file=sys.stderr, flush=True)
     return 1
 
@@ -96,7 +94,7 @@ def _show(text: str) -> None:
 
 
 def _begin_log(path: Path) -> None:
-    """This process is also the phone: what its layers log goes to a file, not between the lines of the report."""
+    """This process is also the phone: its layers log to a file, not between the lines of the report."""
     path.parent.mkdir(parents=True, exist_ok=True)
     observer = textFileLogObserver(path.open("w", encoding="utf-8"))
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)

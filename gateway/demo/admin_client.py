@@ -1,7 +1,6 @@
-"""What the demonstration asks of the gateway's administration interface.
+"""The demonstration as a client of the gateway's administration interface.
 
-What lives here: waiting until it answers, and fetching the record of a call. What does not: what is printed of it
-(`report`).
+Lives here: waiting until it answers, and fetching the record of a call. Not here: the printout of it.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class NoRecord(Exception):
 
 
 @frozen
-class Reason:
+class ChainEntry:
     """One link of the chain that explains a verdict."""
 
     leg: str
@@ -37,14 +36,14 @@ class Reason:
 
 
 @frozen
-class CallRecord:
+class GatewayRecord:
     """A call as the gateway tells it."""
 
     id: str
     verdict: str
     reason: str
     ladder: tuple[Step, ...]
-    chain: tuple[Reason, ...]
+    chain: tuple[ChainEntry, ...]
 
 
 @frozen
@@ -76,7 +75,7 @@ class AdminClient:
                 return
         raise NoRecord(f"the gateway does not answer at {self._url}")
 
-    async def calls(self, seconds: float) -> tuple[CallRecord, ...]:
+    async def calls(self, seconds: float) -> tuple[GatewayRecord, ...]:
         """The records of the phone's calls, oldest first, once all have ended. Raises NoRecord when that takes longer.
 
         Calls of an earlier demonstration are none of them, nor are calls to the phone. A call that the provider
@@ -96,9 +95,9 @@ class AdminClient:
     async def _listed(self) -> list[_Listed]:
         return _converter.structure(await self._get("/api/calls"), list[_Listed])
 
-    async def _record(self, call_id: str) -> CallRecord:
+    async def _record(self, call_id: str) -> GatewayRecord:
         path = f"/api/calls/{quote(call_id, safe='')}"
-        return _converter.structure(await self._get(path), CallRecord)
+        return _converter.structure(await self._get(path), GatewayRecord)
 
     async def _get(self, path: str) -> object:
         response = await self._agent.request(b"GET", f"{self._url}{path}".encode())

@@ -1,8 +1,8 @@
 """Certificates to try the gateway with: `python -m gateway.demo.devcerts DIRECTORY`.
 
 Makes a development authority and, signed by it, one certificate for the gateway and one for a provider, all on loopback
-names and addresses. What is there already is kept, unless it has expired. Keys are readable by their owner only. Not
-for anything that others can reach: whoever reads the authority's key can be anybody.
+names and addresses. Certificates that are there already are kept, unless they have expired. Keys are readable by their
+owner only. Not for anything that others can reach: a reader of the authority's key can be anybody.
 """
 
 import os
@@ -30,7 +30,7 @@ CLOCK_SKEW = timedelta(hours=1)
 
 @frozen
 class Subject:
-    """Whom a certificate is for."""
+    """The holder of a certificate."""
 
     file: str
     name: str
@@ -73,7 +73,7 @@ class Issuer:
 
 
 def make(directory: Path, now: datetime) -> tuple[Path, ...]:
-    """Make what is missing or has expired, with everything that hangs on it; returns the files written."""
+    """Make all that is missing or has expired, with everything that hangs on it; returns the files written."""
     directory.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     issuer = _kept_issuer(directory, now)

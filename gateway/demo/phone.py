@@ -1,7 +1,7 @@
 """The demonstration phone: SIP over UDP and plain RTP, as phones without TLS and SRTP have it.
 
-What lives here: registering (again before it expires), calling, being called, all through the gateway. What does not:
-the parts that it is made of. It plays 440 Hz and listens.
+Lives here: registering (again before it expires), calling, being called, all through the gateway. Not here: the user
+agent that it is made of. It plays 440 Hz and listens.
 """
 
 from __future__ import annotations
@@ -17,18 +17,14 @@ from twisted.logger import Logger
 
 from gateway.config.model import Listener, Side
 from gateway.demo.agent.accounts import Account
-from gateway.demo.agent.invites import AnsweringTerms, IncomingCalls
+from gateway.demo.agent.invites import Addressee, AnsweringTerms, IncomingCalls, new_request, place_call
 from gateway.demo.agent.session import Session
-from gateway.demo.agent.user_agent import UserAgent
+from gateway.demo.agent.user_agent import Reactor, UserAgent, ask
 from gateway.demo.audio.listen import Ear, Heard
-from gateway.demo.audio.offers import Party
+from gateway.demo.audio.offers import AudioEnd, AudioStream
 from gateway.demo.audio.rtp_port import RtpEndpoint, tone_alone
-from gateway.demo.exchange import ask
-from gateway.demo.outgoing import Destination, new_request, place_call
-from gateway.demo.reactors import Reactor
+from gateway.demo.audio.samples import Tone
 from gateway.demo.roles import PHONE_TONE
-from gateway.demo.stream import AudioStream
-from gateway.demo.tone import Tone
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction
@@ -41,7 +37,7 @@ REGISTRATION = 120  # seconds asked for
 
 @frozen
 class PhoneTerms:
-    """What the phone is given."""
+    """The addresses and the account of a phone."""
 
     place: Address
     gateway: Address
@@ -90,21 +86,21 @@ class Phone:
     async def call(self, number: str) -> Session:
         """Call a number of the phone's own domain. Raises NotAnswered or Unanswered."""
         uri = f"sip:{number}@{self._terms.account.domain}"
-        destination = Destination(uri, uri, self._flow())
-        return await place_call(self._agent, self._reactor.clock, self._terms.account, destination, self._new_stream())
+        addressee = Addressee(uri, uri, self._flow())
+        return await place_call(self._agent, self._reactor.clock, self._terms.account, addressee, self._new_stream())
 
     async def _register(self) -> None:
         """One registration: Call-ID and From tag stay, CSeq grows (RFC 3261 section 10.2)."""
         account = self._terms.account
-        destination = Destination(f"sip:{account.domain}", account.aor, self._flow())
-        request = new_request(account, "REGISTER", destination, self._agent.allowed)
+        addressee = Addressee(f"sip:{account.domain}", account.aor, self._flow())
+        request = new_request(account, "REGISTER", addressee, self._agent.allowed)
         call_id, tag = self._registration
         request.headers.set("Call-ID", call_id)
         request.headers.set("From", f"<{account.aor}>;tag={tag}")
         request.headers.set("CSeq", f"{self._registrations + 1} REGISTER")
         request.headers.set("Expires", str(REGISTRATION))
         self._registrations += 2  # a challenged request uses the next number too
-        answered = await ask(self._agent.transactions, destination.flow, request, account)
+        answered = await ask(self._agent.transactions, addressee.flow, request, account)
         if answered.response.status >= 300:
             raise NotRegistered(answered.response.status, answered.response.reason)
 
@@ -121,7 +117,7 @@ class Phone:
 
     def _new_stream(self) -> AudioStream:
         endpoint = RtpEndpoint(self._reactor.udp, self._reactor.clock, tone_alone(Tone(PHONE_TONE)), Ear())
-        return AudioStream(endpoint, Party(self._terms.place.host, 0, (), urandom))
+        return AudioStream(endpoint, AudioEnd(self._terms.place.host, 0, (), urandom))
 
     def _flow(self) -> Flow:
         target = Target(Transport.UDP, self._terms.gateway, self._terms.gateway.host)
@@ -129,7 +125,7 @@ class Phone:
 
 
 def listener(terms: PhoneTerms) -> Listener:
-    """Where the phone listens."""
+    """The phone's listener."""
     return Listener("phone", Side.PHONES, "udp", terms.place.host, terms.place.port)
 
 

@@ -1,7 +1,7 @@
 """The demonstration as a play: start the gateway and the provider, register a phone, call, ask the gateway about it.
 
-What lives here: the order of things. What does not: who plays where (`scene`), what is said of it (`report`,
-`guide`), how it ends (`__main__`: every way out goes through the reactor's shutdown, which calls `end`).
+Lives here: the order of things. Not here: the scene, the printout, the ways out, each of which goes through the
+reactor's shutdown, which calls `end`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 
 from gateway.demo.admin_client import AdminClient
-from gateway.demo.agent.user_agent import UserAgent
+from gateway.demo.agent.user_agent import Reactor, UserAgent
 from gateway.demo.audio.listen import Heard
-from gateway.demo.events import CallEnded, CallRefused, Listening, Registered, from_line
 from gateway.demo.phone import Phone, PhoneTerms, listener
-from gateway.demo.processes import ChildEnded, Family
-from gateway.demo.reactors import Reactor
-from gateway.demo.report import Outcome
-from gateway.demo.roles import EXTENSION, PASSWORDS
-from gateway.demo.scene import Scene
-from gateway.demo.stragglers import adopt_orphans, end_stragglers, live_children
+from gateway.demo.printout import Outcome
+from gateway.demo.processes import ChildEnded, Family, adopt_orphans, end_stragglers, live_children
+from gateway.demo.provider import CallEnded, CallRefused, Listening, Registered, from_line
+from gateway.demo.roles import EXTENSION, PASSWORDS, Scene
 
 CALL_LENGTH = 4.0  # seconds
 _START_LIMIT = 30.0  # seconds until the gateway answers
@@ -40,8 +37,7 @@ class Demonstration:
         self._clock = reactor.clock
         self._scene = scene
         self._show = show
-        self._family = Family(reactor.processes, reactor.clock, scene.logs)
-        self._family.lost = self._child_lost
+        self._family = Family(reactor.processes, reactor.clock, scene.logs, self._child_lost)
         self._phone = self._new_phone(reactor)
         self._admin = AdminClient(Agent(reactor.web), reactor.clock, scene.admin)
         self._provider_listens: Deferred[None] = Deferred()
@@ -51,7 +47,7 @@ class Demonstration:
         """Fires when a process is gone that should be there."""
 
     async def play(self) -> Outcome:
-        """The whole call. Raises what went wrong: ChildEnded, Unanswered, NotRegistered, NotAnswered, TimeoutError."""
+        """The whole call. Raises ChildEnded, Unanswered, NotRegistered, NotAnswered, TimeoutError."""
         playing = Deferred.fromCoroutine(self._scenes()).addTimeout(_WHOLE_LIMIT, self._clock)
         self.broken.addCallback(self._interrupt, playing)
         try:

@@ -1,11 +1,16 @@
-"""The processes that the demonstration starts, and their end.
+"""The processes that the demonstration starts, those that these leave behind, and the end of both.
 
-What lives here: a child whose output is read line by line, and which is ended by its process id, politely first. What
-does not: which children there are (`orchestrate`).
+Lives here: a child whose output is read line by line, and which is ended by its process id, politely first; and the
+stragglers. The gateway's media workers outlive it, so that a restarted gateway finds its calls again; a demonstration
+must leave nothing. As a "child subreaper" this process becomes the parent of all that its children leave (prctl(2),
+Linux only), so that every one can be found by its parent's process id. Not here: the list of children.
 """
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,18 +21,29 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 _GRACE = 0.25  # seconds for a child that has heard of the end from the terminal: Ctrl-C reaches the whole group
-_PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL
+
+_PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL of a child
+
 _LAST_WORDS = 0.2  # seconds for reading what a lost child wrote last
+
 _KEPT_LINES = 15
+
 _STDOUT, _STDERR = 1, 2
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+_STRAGGLER_PATIENCE = 1.0  # seconds between SIGTERM and SIGKILL of a straggler
+
+_POLL = 0.05  # seconds
 
 
 @frozen
 class ChildEnded(Exception):
-    """A child ended that was still needed; `last_lines` is the end of what it wrote."""
+    """A child ended that was still needed; `last_lines` is the end of its output."""
 
     name: str
     how: str
@@ -51,7 +67,7 @@ class Child(ProcessProtocol):
         self._rest = dict.fromkeys((_STDOUT, _STDERR), b"")
 
     def childDataReceived(self, descriptor: int, data: bytes) -> None:
-        """Part of what the child writes."""
+        """Part of the child's output."""
         self._log.write(data)
         self._log.flush()
         *lines, self._rest[descriptor] = (self._rest[descriptor] + data).split(b"\n")
@@ -80,13 +96,15 @@ class Child(ProcessProtocol):
 
 
 class Family:
-    """All children of the demonstration. `lost` is told of one that ends without being asked to."""
+    """All children of the demonstration; `lost` receives each that ends without being asked to."""
 
-    def __init__(self, reactor: IReactorProcess, clock: IReactorTime, logs: Path) -> None:
+    def __init__(
+        self, reactor: IReactorProcess, clock: IReactorTime, logs: Path, lost: Callable[[ChildEnded], None]
+    ) -> None:
         self._reactor = reactor
         self._clock = clock
         self._logs = logs
-        self.lost: Callable[[ChildEnded], None] = lambda _: None
+        self._lost = lost
         self._is_ending = False
         self._children: list[Child] = []
 
@@ -114,7 +132,7 @@ class Family:
 
     def _tell_loss(self, child: Child, how: str) -> None:
         if not self._is_ending:
-            self.lost(ChildEnded(child.name, how, tuple(child.last_lines)))
+            self._lost(ChildEnded(child.name, how, tuple(child.last_lines)))
 
     def _end_one(self, child: Child) -> Deferred[None]:
         gone: Deferred[None] = Deferred()
@@ -130,3 +148,47 @@ class Family:
 
         child.exited.addCallback(told)
         return gone
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all that our children leave behind. Without effect where there is no prctl."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+async def end_stragglers(
+    clock: IReactorTime,
+    found: Callable[[], list[int]],
+    kill: Callable[[int, signal.Signals], None] = os.kill,
+) -> None:
+    """End the processes that `found` gives, politely first; returns when it gives none, or when SIGKILL was sent."""
+    _signal_all(found(), signal.SIGTERM, kill)
+    for _ in range(round(_STRAGGLER_PATIENCE / _POLL)):
+        if not found():
+            return
+        await deferLater(clock, _POLL)
+    _signal_all(found(), signal.SIGKILL, kill)
+
+
+def live_children(parent: int, proc: Path = Path("/proc")) -> list[int]:
+    """The process ids of a process's children, without those that have ended already."""
+    statuses = (_state_and_parent(entry) for entry in proc.iterdir() if entry.name.isdecimal())
+    return sorted(pid for pid, state, its_parent in statuses if its_parent == parent and state not in "ZX")
+
+
+def _state_and_parent(entry: Path) -> tuple[int, str, int]:
+    """Process id, state and parent (proc(5)); a parent of -1 for a process that has gone meanwhile."""
+    try:
+        fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return int(entry.name), "X", -1
+    return int(entry.name), fields[0], int(fields[1])
+
+
+def _signal_all(pids: list[int], number: signal.Signals, kill: Callable[[int, signal.Signals], None]) -> None:
+    for pid in pids:
+        try:
+            kill(pid, number)
+        except ProcessLookupError:
+            continue

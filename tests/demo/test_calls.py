@@ -13,17 +13,14 @@ from twisted.internet.defer import Deferred
 
 from gateway.config.model import SUITES, Side
 from gateway.demo.agent.accounts import Account
-from gateway.demo.agent.invites import AnsweringTerms, IncomingCalls
+from gateway.demo.agent.invites import Addressee, AnsweringTerms, IncomingCalls, NotAnswered, new_request, place_call
 from gateway.demo.agent.session import Session
+from gateway.demo.agent.user_agent import Unanswered, ask
 from gateway.demo.audio.listen import Ear, Heard
-from gateway.demo.audio.offers import Party
+from gateway.demo.audio.offers import AudioEnd, AudioStream
 from gateway.demo.audio.rtp_port import RtpEndpoint, tone_alone
-from gateway.demo.echo_provider import EchoProvider, ProviderTerms
-from gateway.demo.events import CallEnded, CallRefused, Event, Registered
-from gateway.demo.exchange import Unanswered, ask
-from gateway.demo.outgoing import Destination, NotAnswered, new_request, place_call
-from gateway.demo.stream import AudioStream
-from gateway.demo.tone import Tone
+from gateway.demo.audio.samples import Tone
+from gateway.demo.provider import CallEnded, CallRefused, EchoProvider, Event, ProviderTerms, Registered
 from gateway.sip.message import Message, Request, Response
 from tests.support.demo_wire import Wire, listener
 
@@ -48,10 +45,10 @@ class World:
 
     def stream(self, suites: tuple[str, ...] = SUITES) -> AudioStream:
         endpoint = RtpEndpoint(self.wire.network, self.wire.clock, tone_alone(Tone(440)), Ear())
-        return AudioStream(endpoint, Party("127.0.0.20", 0, suites, urandom))
+        return AudioStream(endpoint, AudioEnd("127.0.0.20", 0, suites, urandom))
 
-    def destination(self, user: str = "echo") -> Destination:
-        return Destination(f"sip:{user}@example.com", f"sip:{user}@example.com", self.wire.near.flow)
+    def destination(self, user: str = "echo") -> Addressee:
+        return Addressee(f"sip:{user}@example.com", f"sip:{user}@example.com", self.wire.near.flow)
 
     def begin(self, work: Coroutine[Any, Any, Result]) -> list[Result | BaseException]:
         """Start something; its result or failure is in the list as soon as there is one."""

@@ -15,8 +15,7 @@ from twisted.internet.posixbase import PosixReactorBase
 from twisted.internet.task import Clock
 
 from gateway.config.model import Listener, Side
-from gateway.demo.agent.user_agent import UserAgent
-from gateway.demo.reactors import Reactor
+from gateway.demo.agent.user_agent import Reactor, UserAgent
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import TransactionLayer

@@ -1,1 +1,1 @@
-"""A small SIP user agent."""
+"""A small SIP user agent: accounts, registrations, calls and their sessions."""

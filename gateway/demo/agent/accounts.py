@@ -1,9 +1,8 @@
-"""Digest accounts of the demonstration: who may register and call, and how a client answers a challenge.
+"""Digest accounts of the demonstration: their check by a provider, and a client's answer to a challenge.
 
-What lives here: the provider's `Accounts`, which challenges and checks (RFC 3261 section 22, RFC 2617, MD5 with qop
-auth), and `authorized`, the client's repeated request. What does not: digest itself (`gateway.sip.digest`). Nonces
-are a time and its keyed hash, so that none need be remembered; nonce counts are not tracked, as the provider serves
-loopback only.
+Lives here: the provider's `Accounts`, which challenges and checks (RFC 3261 section 22, RFC 2617, MD5 with qop
+auth), and `authorized`, the client's repeated request. Not here: digest itself. Nonces are a time and its keyed hash,
+so that none need be remembered; nonce counts are not tracked, as the provider serves loopback only.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Accounts:
         self._secret = token_bytes(32)
 
     def user_of(self, request: Request, status: int) -> str | None:
-        """The user whose right credentials the request carries for a challenge of this status (401 or 407), or None."""
+        """The user of the request's credentials for a challenge of this status, 401 or 407; None unless right."""
         credentials = self._credentials(request, status)
         password = self._passwords.get(credentials.username) if credentials else None
         if credentials is None or password is None or not self._is_fresh(credentials.nonce):

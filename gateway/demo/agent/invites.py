@@ -1,8 +1,8 @@
-"""Answering calls (RFC 3261 section 13.3): 100, 180, and after a moment 200 with audio.
+"""INVITE, answered and sent (RFC 3261 sections 13.2 and 13.3), from the first request to the session.
 
-What lives here: the INVITE service of a user agent, from the first request to the session. What does not: whether the
-caller may call (the given `admitted` decides: the provider asks for credentials there), what follows the answer
-(`session`).
+Lives here: the INVITE service of a user agent (100, 180, and after a moment 200 with audio), and the placing of a call
+(INVITE, credentials when asked for, ACK). Not here: whether a caller may call (the given `admitted` decides), the
+session, the audio. A response that forks is not followed: the first 2xx is the call.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ from twisted.logger import Logger
 
 from gateway.demo.agent.accounts import Account
 from gateway.demo.agent.session import Session
-from gateway.demo.agent.user_agent import UserAgent, contact
+from gateway.demo.agent.user_agent import UserAgent, ask, contact
 from gateway.demo.audio.listen import Heard
-from gateway.demo.stream import AudioStream
+from gateway.demo.audio.offers import AudioStream
 from gateway.dialog.dialog import Dialog
 from gateway.sip.errors import Refused
+from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
+from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
 
 log = Logger()
 
@@ -104,7 +107,7 @@ class _Ringing:
         self._terms.began(self._session)
 
     def _ended(self, heard: Heard) -> Heard:
-        """The end of an answered call is none of our business; before the answer it means 487."""
+        """An end before the answer means 487; the end of an answered call is the session's affair."""
         if self._answering.active():
             self._answering.cancel()
             self._answered()
@@ -116,3 +119,82 @@ class _Ringing:
         if response.status < 300:
             response.headers.set("Contact", contact(self._terms.account.user, self._transaction.flow))
         return response
+
+
+@frozen
+class NotAnswered(Exception):
+    """The call was refused with this final response."""
+
+    status: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the call was refused: {self.status} {self.reason}"
+
+
+@frozen
+class Addressee:
+    """The target of a request outside any dialog: its URIs and its flow."""
+
+    request_uri: str
+    to: str
+    """The URI of the To header, which need not be the Request-URI."""
+    flow: Flow
+
+
+async def place_call(
+    agent: UserAgent, clock: IReactorTime, account: Account, addressee: Addressee, stream: AudioStream
+) -> Session:
+    """Place a call. Raises NotAnswered or Unanswered; the stream is closed then."""
+    acknowledgement = _Acknowledgement(agent.transactions, addressee.flow)
+    invite = new_request(account, "INVITE", addressee, agent.allowed)
+    invite.body = stream.offer()
+    invite.headers.set("Content-Type", "application/sdp")
+    try:
+        answered = await ask(agent.transactions, addressee.flow, invite, account, acknowledgement.send_again)
+        if answered.response.status >= 300:
+            raise NotAnswered(answered.response.status, answered.response.reason)
+        dialog = Dialog.from_response(answered.request, answered.response)
+    except BaseException:
+        stream.close()
+        raise
+    stream.take_answer(answered.response.body)
+    session = Session(agent, clock, dialog, addressee.flow, account, stream)
+    acknowledgement.send(dialog.make_ack(answered.request.cseq.number))
+    return session
+
+
+class _Acknowledgement:
+    """The ACK of the 2xx that makes a call, sent again for each copy of that 2xx (RFC 3261 section 13.2.2.4)."""
+
+    def __init__(self, transactions: TransactionLayer, flow: Flow) -> None:
+        self._transactions = transactions
+        self._flow = flow
+        self._ack: Request | None = None
+
+    def send(self, ack: Request) -> None:
+        """Send the ACK, and keep it for copies of the 2xx."""
+        self._ack = ack
+        self._transactions.send_ack(ack, self._flow)
+
+    def send_again(self, _copy: Response) -> None:
+        """A copy of the 2xx has come; without effect before the first ACK."""
+        if self._ack is not None:
+            self._transactions.send_ack(self._ack, self._flow)
+
+
+def new_request(account: Account, method: str, addressee: Addressee, allowed: str) -> Request:
+    """A request outside any dialog (RFC 3261 section 8.1.1), without Via."""
+    headers = Headers(
+        [
+            ("Max-Forwards", "70"),
+            ("From", f"<{account.aor}>;tag={token_hex(6)}"),
+            ("To", f"<{addressee.to}>"),
+            ("Call-ID", token_hex(12)),
+            ("CSeq", f"1 {method}"),
+            ("Contact", contact(account.user, addressee.flow)),
+            ("Allow", allowed),
+            ("User-Agent", "demonstration"),
+        ]
+    )
+    return Request(method, addressee.request_uri, headers, b"")

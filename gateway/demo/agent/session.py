@@ -1,22 +1,19 @@
 """A call in progress at one end: its dialog and its audio.
 
-What lives here: requests inside the dialog (BYE, re-INVITE, OPTIONS and the like), the 2xx that is sent until its ACK
-comes, and hanging up. What does not: how a call begins (`incoming`, `outgoing`), packets (`media`).
+Lives here: requests inside the dialog (BYE, re-INVITE, OPTIONS and the like), the 2xx that is sent until its ACK
+comes, and hanging up. Not here: the beginning of a call, packets.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gateway.demo.agent.accounts import Account
-from gateway.demo.agent.user_agent import UserAgent, contact
+from gateway.demo.agent.user_agent import UserAgent, ask, contact
 from gateway.demo.audio.listen import Heard
-from gateway.demo.exchange import ask
-from gateway.demo.stream import AudioStream
+from gateway.demo.audio.offers import AudioStream
 from gateway.dialog.ack import AnswerRetransmission
 from gateway.dialog.dialog import Dialog
 from gateway.sip.errors import Refused
@@ -75,14 +72,8 @@ class Session:
         """The call ends before it was answered."""
         self._close()
 
-    def acknowledge(self, cseq: int) -> Callable[[Response], None]:
-        """Send the ACK of a 2xx; returns what sends it again for each copy of that 2xx (RFC 3261 section 13.2.2.4)."""
-        ack = self.dialog.make_ack(cseq)
-        self._agent.transactions.send_ack(ack, self._flow)
-        return lambda _: self._agent.transactions.send_ack(ack, self._flow)
-
     async def hang_up(self) -> Heard:
-        """Send BYE and wait for its answer; gives what was heard."""
+        """Send BYE and wait for its answer; returns the audio that arrived."""
         heard = self._close()
         bye = self.dialog.make_request("BYE")
         await ask(self._agent.transactions, self._flow, bye, self._account)

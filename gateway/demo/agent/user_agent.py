@@ -1,8 +1,8 @@
-"""A small user agent core (RFC 3261 section 8): what both the provider and the phone stand on.
+"""A small user agent core (RFC 3261 section 8), common to the provider and the phone.
 
-What lives here: the join of one listener's transport and transactions, and the way of a request to the conversation
-(a dialog) or the service (a method) that it is for. What does not: what a service does (`registrar`, `incoming`),
-calls (`session`).
+Lives here: one listener's transport and transactions joined, the way of a request to its conversation (a dialog) or
+its service (a method), and a request of ours with its final response as a Deferred. Not here: the services INVITE and
+REGISTER, and calls.
 
     bytes -> transport -> transactions -> UserAgent -+-> conversation (its dialog is known)
                                                      `-> service (no To tag)
@@ -14,27 +14,53 @@ from collections.abc import Callable
 from secrets import token_hex
 from typing import Protocol, TypeAlias
 
+from attrs import frozen
 from prometheus_client import CollectorRegistry
+from twisted.internet.base import ReactorBase
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorCore, IReactorProcess, IReactorTime, IReactorUDP
+from twisted.internet.posixbase import PosixReactorBase
 from twisted.logger import Logger
 
 from gateway.config.model import Listener
-from gateway.demo.reactors import Reactor
+from gateway.demo.agent.accounts import Account, authorized
 from gateway.dialog.dialog import Dialog, DialogKey, key_of
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Request, Response
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from gateway.transport.layer import TransportLayer
+from gateway.transport.sockets import TransportReactor
 
 log = Logger()
 
 Service: TypeAlias = Callable[[ServerTransaction, Request], None]
 
 
+@frozen
+class Reactor:
+    """One reactor, seen through each interface that the demonstration uses: the same object, six times.
+
+    Only the entry points have the reactor itself, from `twisted.internet.task.react`.
+    """
+
+    transport: TransportReactor
+    udp: IReactorUDP
+    clock: IReactorTime
+    processes: IReactorProcess
+    core: IReactorCore
+    web: ReactorBase  # what twisted.web.client.Agent asks for
+
+    @classmethod
+    def of(cls, reactor: PosixReactorBase) -> Reactor:
+        """The views of a reactor."""
+        return cls(reactor, reactor, reactor, reactor, reactor, reactor)
+
+
 class Conversation(Protocol):
-    """What a dialog belongs to."""
+    """The owner of a dialog."""
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """A request inside the dialog."""
@@ -79,7 +105,7 @@ class UserAgent:
         self._conversations.pop(dialog.key, None)
 
     def until_answered(self, transaction: ServerTransaction, cancelled: Callable[[], None]) -> Callable[[], None]:
-        """Call `cancelled` when this INVITE is cancelled; returns what ends that."""
+        """Call `cancelled` when this INVITE is cancelled, until the function that this returns is called."""
         self._cancellations[transaction] = cancelled
         return lambda: self._cancellations.pop(transaction, None) and None
 
@@ -139,3 +165,73 @@ def contact(user: str, flow: Flow) -> str:
     """A Contact that leads back to the listener of this flow."""
     transport = f";transport={flow.transport}" if flow.is_reliable else ""
     return f"<sip:{user}@{flow.advertised}{transport}>"
+
+
+@frozen
+class Unanswered(Exception):
+    """No final response came."""
+
+    method: str
+    failure: TransactionFailure
+
+    def __str__(self) -> str:
+        return f"{self.method} was not answered: {self.failure}"
+
+
+class Exchange:
+    """The transaction user of one request: waits for the final response.
+
+    Copies of a 2xx to INVITE, after the first, go to `receive_copy`.
+    """
+
+    def __init__(self, method: str, receive_copy: Callable[[Response], None]) -> None:
+        self.final: Deferred[Response] = Deferred()
+        self._method = method
+        self._receive_copy = receive_copy
+
+    def receive_response(self, response: Response) -> None:
+        """A provisional response is passed over."""
+        if response.status < 200:
+            return
+        if self.final.called:
+            self._receive_copy(response)
+        else:
+            self.final.callback(response)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """Neither an answer nor a way to get one."""
+        if not self.final.called:
+            self.final.errback(Unanswered(self._method, failure))
+
+
+@frozen
+class Answered:
+    """A final response, and the request that it belongs to: with credentials if they were asked for."""
+
+    request: Request
+    response: Response
+
+
+async def ask(
+    transactions: TransactionLayer,
+    flow: Flow,
+    request: Request,
+    account: Account,
+    receive_copy: Callable[[Response], None] = lambda _: None,
+) -> Answered:
+    """Send a request, once more with credentials when it is challenged. Raises Unanswered.
+
+    Copies of a 2xx to INVITE, after the first, go to `receive_copy`.
+    """
+
+    async def once(asked: Request) -> Answered:
+        exchange = Exchange(asked.method, receive_copy)
+        transactions.send_request(asked, flow, exchange)
+        return Answered(asked, await exchange.final)
+
+    answered = await once(request)
+    if answered.response.status in (401, 407):
+        repeated = authorized(request, answered.response, account)
+        if repeated is not None:
+            return await once(repeated)
+    return answered

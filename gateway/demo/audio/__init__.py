@@ -1,1 +1,1 @@
-"""The sound of the demonstration: sent, heard, judged."""
+"""The sound of the demonstration: samples, RTP, session descriptions, and a judgement of all that is heard."""

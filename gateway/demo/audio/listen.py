@@ -1,8 +1,8 @@
-"""What one end of a call heard: packets, losses, and the tones in them.
+"""The audio that arrives at one end of a call: packets, losses, and the tones in them.
 
-What lives here: the running count (`Ear`) and its result (`Heard`), which the provider sends to the demonstration as
-JSON. What does not: sockets and decryption (`media`). Losses are counted as in RFC 3550 appendix A.3: packets
-expected by the extended sequence number, less packets received.
+Lives here: the running count (`Ear`) and its result (`Heard`), which the provider sends to the demonstration as
+JSON. Not here: sockets and decryption. Losses are counted as in RFC 3550 appendix A.3: packets expected by the
+extended sequence number, less packets received.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from gateway.demo.tone import BLOCK, tones_in
+from gateway.demo.audio.samples import BLOCK, tones_in
 from gateway.rtp.packet import sequence_distance
 
 CANDIDATES = (440, 880, 1320)  # Hz; the last one is never played: hearing it means that the measurement is broken
@@ -62,7 +62,7 @@ class Ear:
         self._unreadable += 1
 
     def heard(self) -> Heard:
-        """What was heard so far."""
+        """The count and the tones so far."""
         expected = 0 if self._first is None else self._highest - self._first + 1
         tones = tuple(tone for tone in self._candidates if 0 < self._blocks <= 2 * self._blocks_with[tone])
         return Heard(self._packets, max(0, expected - self._packets), self._unreadable, tones)

@@ -1,8 +1,7 @@
 """An RTP or SRTP endpoint: one UDP port that sends a frame every 20 ms and listens.
 
-What lives here: sockets, pacing, headers, protection. What does not: what is played (a `Voice`), what is made of what
-was heard (`ear`), where to send and with which keys (`stream`). RFC 3550 section 5.1, RFC 3711. RTCP is received and
-ignored.
+Lives here: sockets, pacing, headers, protection. Not here: the sound played (a `Voice`) and the judgement of the sound
+heard (an `Ear`), the remote address and the keys. RFC 3550 section 5.1, RFC 3711. RTCP is received and ignored.
 
     every 20 ms: voice(last frame heard) -> mu-law -> header -> protect -> the other end
     a datagram -> unprotect -> header -> mu-law -> ear, and kept for the voice
@@ -20,9 +19,8 @@ from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUD
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.task import LoopingCall
 
-from gateway.demo import g711
 from gateway.demo.audio.listen import Ear
-from gateway.demo.tone import FRAME, Tone, mixed
+from gateway.demo.audio.samples import FRAME, PAYLOAD_TYPE, Tone, from_mu_law, mixed, to_mu_law
 from gateway.rtp.packet import HEADER_BYTES, Header, read_header, write_header
 from gateway.rtp.srtp import MAXIMUM_PACKET_BYTES, TRAILER_BYTES, PacketBuffer, Receiver, Sender
 from gateway.sdp.crypto import CryptoAttribute
@@ -41,12 +39,12 @@ class NoAudioPorts(Exception):
 
 
 def tone_alone(tone: Tone) -> Voice:
-    """Plays a tone, whatever is heard."""
+    """Plays a tone, and no echo."""
     return lambda _: tone.next_frame()
 
 
 def tone_with_echo(tone: Tone) -> Voice:
-    """Plays a tone and, quieter, what is heard."""
+    """Plays a tone and, quieter, an echo of the frames heard."""
     return lambda heard: mixed(tone.next_frame(), heard)
 
 
@@ -65,7 +63,7 @@ class RtpEndpoint(DatagramProtocol):
         self._buffer = PacketBuffer()
         self._sender: Sender | None = None
         self._receiver: Receiver | None = None
-        self._header = Header(g711.PAYLOAD_TYPE, True, randbelow(1 << 15), randbelow(1 << 32), randbelow(1 << 32))
+        self._header = Header(PAYLOAD_TYPE, True, randbelow(1 << 15), randbelow(1 << 32), randbelow(1 << 32))
 
     def open(self, address: str) -> int:
         """Bind an even port for RTP and the next one for RTCP; gives the first. Raises NoAudioPorts."""
@@ -97,10 +95,10 @@ class RtpEndpoint(DatagramProtocol):
         """One packet; anything that is no audio of ours is counted as unreadable."""
         packet = self._unprotected(datagram)
         header = read_header(packet)
-        if header is None or header.payload_type != g711.PAYLOAD_TYPE:
+        if header is None or header.payload_type != PAYLOAD_TYPE:
             self.ear.receive_unreadable()
             return
-        samples = g711.decode(packet[HEADER_BYTES:])
+        samples = from_mu_law(packet[HEADER_BYTES:])
         self.ear.receive(header.sequence, samples)
         self._echo.append(samples)
 
@@ -117,7 +115,7 @@ class RtpEndpoint(DatagramProtocol):
         """Send the frames that are due: more than one when the process was busy."""
         for _ in range(count):
             frame = self._voice(self._echo.popleft() if self._echo else ())
-            packet = self._protected(write_header(self._header) + g711.encode(frame))
+            packet = self._protected(write_header(self._header) + to_mu_law(frame))
             self._header = _following(self._header)
             if self.transport is not None and self._remote is not None:
                 self.transport.write(packet, self._remote)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.demo.audio.listen import Ear, Heard
-from gateway.demo.tone import FRAME, Tone
+from gateway.demo.audio.samples import FRAME, Tone
 
 
 def heard_of(sequences: Iterable[int], tone: Tone | None = None) -> Heard:

@@ -6,14 +6,14 @@ import pytest
 from attrs import evolve
 
 from gateway.config.model import SUITES
-from gateway.demo.audio.offers import Agreement, Party, agreed, answer, offer
+from gateway.demo.audio.offers import AudioAgreement, AudioEnd, agreed, answer, offer
 from gateway.sdp.description import Description
 from gateway.sdp.negotiation import is_encrypted, offer_lines
 from gateway.sip.errors import Refused
 
-PHONE = Party("127.0.0.11", 42000, (), urandom)
-CALLER = Party("127.0.0.20", 20000, SUITES, urandom)
-PROVIDER = Party("127.0.0.21", 42002, SUITES, urandom)
+PHONE = AudioEnd("127.0.0.11", 42000, (), urandom)
+CALLER = AudioEnd("127.0.0.20", 20000, SUITES, urandom)
+PROVIDER = AudioEnd("127.0.0.21", 42002, SUITES, urandom)
 
 
 def edited(sdp: bytes, *changes: tuple[str, str]) -> bytes:
@@ -26,8 +26,8 @@ def edited(sdp: bytes, *changes: tuple[str, str]) -> bytes:
 
 def test_plain_audio() -> None:
     body, agreement = answer(offer(PHONE), evolve(PROVIDER, suites=()))
-    assert agreement == Agreement(("127.0.0.11", 42000), None, None)
-    assert agreed([], body) == Agreement(("127.0.0.21", 42002), None, None)
+    assert agreement == AudioAgreement(("127.0.0.11", 42000), None, None)
+    assert agreed([], body) == AudioAgreement(("127.0.0.21", 42002), None, None)
     assert not is_encrypted(body)
 
 

@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from gateway.demo.audio.listen import Ear
 from gateway.demo.audio.rtp_port import PACE, RtpEndpoint, tone_alone, tone_with_echo
-from gateway.demo.tone import Tone
+from gateway.demo.audio.samples import Tone
 from gateway.sdp.crypto import generate
 from tests.support.demo_network import Network
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.demo.audio.listen import Heard
-from gateway.demo.events import CallEnded, CallRefused, Event, Listening, Registered, from_line, to_line
+from gateway.demo.provider import CallEnded, CallRefused, Event, Listening, Registered, from_line, to_line
 
 
 @pytest.mark.parametrize(

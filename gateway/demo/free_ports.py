@@ -1,7 +1,7 @@
 """Whether every address and port that the demonstration needs is free, and words for when one is not.
 
-What lives here: a trial bind of each, before anything is started. What does not: who listens there later
-(`orchestrate`). A trial binds as the gateway itself will: TCP with SO_REUSEADDR (a port in TIME_WAIT counts as free),
+Lives here: a trial bind of each, before anything is started. Not here: the processes that listen there later. A trial
+binds as the gateway itself will: TCP with SO_REUSEADDR (a port in TIME_WAIT counts as free),
 UDP without.
 """
 
@@ -16,7 +16,7 @@ from attrs import frozen
 
 @frozen
 class NeededPort:
-    """A port of the demonstration and what it is for."""
+    """A port of the demonstration and its purpose."""
 
     transport: str  # "udp" or "tcp"
     address: str
@@ -46,7 +46,7 @@ def unusable(needs: Iterable[NeededPort]) -> list[UnusablePort]:
 
 
 def explanation(problems: Iterable[UnusablePort]) -> str:
-    """What a person at the terminal should know: which ports, what wanted them, likely why, what to do."""
+    """For a person at the terminal: the ports, their purposes, the likely cause, and a remedy."""
     listed = list(problems)
     lines = ["The demonstration cannot start:", *(f"  {_one_line(problem)}" for problem in listed), ""]
     if any(problem.error == errno.EADDRINUSE for problem in listed):

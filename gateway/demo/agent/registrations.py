@@ -1,8 +1,7 @@
 """The provider's registrar (RFC 3261 section 10.3): REGISTER with digest, bindings in memory.
 
-What lives here: the REGISTER service and where a user can be reached. What does not: the check of credentials
-(`account`). A binding remembers the flow it came over, as calls to the user go back through that connection (RFC
-5626).
+Lives here: the REGISTER service and the contacts of each user. Not here: the check of credentials. A binding
+remembers the flow it came over, as calls to the user go back through that connection (RFC 5626).
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ _LONGEST_EXPIRES = 3600  # seconds
 
 @frozen
 class Contact:
-    """Where a registered user can be reached."""
+    """One contact of a registered user, with the flow that leads to it."""
 
     address: NameAddress
     flow: Flow
     expires_at: float  # seconds of the clock
 
 
-class Registrar:
+class Registrations:
     """The REGISTER service of a user agent."""
 
     def __init__(

@@ -3,7 +3,7 @@
 import errno
 import socket
 
-from gateway.demo.ports import NeededPort, UnusablePort, explanation, unusable
+from gateway.demo.free_ports import NeededPort, UnusablePort, explanation, unusable
 
 
 def test_free_ports_are_no_problem() -> None:

@@ -3,22 +3,22 @@
 import pytest
 from attrs import evolve
 
-from gateway.demo.admin_client import CallRecord, Reason
+from gateway.demo.admin_client import ChainEntry, GatewayRecord
 from gateway.demo.audio.listen import Heard
 from gateway.demo.ladder import Step
-from gateway.demo.report import GOOD_VERDICT, Outcome, report
+from gateway.demo.printout import GOOD_VERDICT, Outcome, report
 
-RECORD = CallRecord(
+RECORD = GatewayRecord(
     id="1",
     verdict=GOOD_VERDICT,
     reason="",
     ladder=(Step(1.0, "caller", "received", "INVITE"),),
     chain=(
-        Reason("callee", "offered", "SRTP offered as RTP/SAVP", "OFFERED_SAVP"),
-        Reason("callee", "outcome", "SRTP", ""),
+        ChainEntry("callee", "offered", "SRTP offered as RTP/SAVP", "OFFERED_SAVP"),
+        ChainEntry("callee", "outcome", "SRTP", ""),
     ),
 )
-CHALLENGED = CallRecord(
+CHALLENGED = GatewayRecord(
     "0", "UNANSWERED", "", (Step(0.0, "callee", "received", "407 Proxy Authentication Required"),), ()
 )
 GOOD = Outcome((CHALLENGED, RECORD), Heard(200, 0, 0, (440, 880)), Heard(199, 1, 0, (440,)))

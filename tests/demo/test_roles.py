@@ -6,8 +6,8 @@ import pytest
 from attrs import evolve
 
 from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
-from gateway.demo.guide import guide
-from gateway.demo.scene import Scene, Unsuitable, set_scene
+from gateway.demo.printout import guide
+from gateway.demo.roles import Scene, Unsuitable, set_scene
 from gateway.transport.flow import Address
 
 CONFIGURATION = Configuration(
