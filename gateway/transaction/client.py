@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
-from gateway.transaction.machine import Step, Surroundings, Transaction, compile_machine
+from gateway.transaction.machine import Step, Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key, via_value
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
 from gateway.transport import flow as transport
@@ -71,6 +71,19 @@ class Unheeded:
         """Nothing follows from it."""
 
 
+class Clients(Protocol):
+    """The layer, as its client transactions see it."""
+
+    def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
+        """Send a CANCEL, complete with its Via, in a transaction of its own."""
+
+    def pass_stray_response(self, response: Response, flow: Flow) -> None:
+        """Give the core a response that has no user."""
+
+    def forget_client(self, transaction: ClientTransaction) -> None:
+        """The transaction has ended."""
+
+
 class ClientTransaction(Transaction):
     """A request that was sent. The user hears of its responses, or of its failure.
 
@@ -94,10 +107,12 @@ class ClientTransaction(Transaction):
         "key",
     )
 
+    _services: TransactionServices[Clients]
+
     def __init__(
-        self, surroundings: Surroundings, request: Request, flow: Flow, user: TransactionUser, branch: str
+        self, services: TransactionServices[Clients], request: Request, flow: Flow, user: TransactionUser, branch: str
     ) -> None:
-        super().__init__(surroundings)
+        super().__init__(services)
         self.flow = flow
         self.branch = branch
         self.key: Key = (branch, request.method)
@@ -108,7 +123,7 @@ class ClientTransaction(Transaction):
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._cancel_leaves: Callable[[Request], None] | None = None
         self._failure = FLOW_CLOSED
-        self._narrow: tuple[Surroundings, Flow] | None = None
+        self._narrow: tuple[TransactionServices[Clients], Flow] | None = None
         self._unwatch: Callable[[], None] | None = None
 
     @property
@@ -123,11 +138,11 @@ class ClientTransaction(Transaction):
         """Bytes of the request."""
         return len(self._data)
 
-    def widen(self, surroundings: Surroundings, flow: Flow) -> None:
+    def widen(self, services: TransactionServices[Clients], flow: Flow) -> None:
         """Before start(): use a flow for long requests, and the present one only if it fails (RFC 3261 section
         18.1.1)."""
-        self._narrow = (self._surroundings, self.flow)
-        self._move(surroundings, flow)
+        self._narrow = (self._services, self.flow)
+        self._move(services, flow)
 
     def start(self) -> None:
         """Send the request. The user is not called before this returns."""
@@ -174,11 +189,11 @@ class ClientTransaction(Transaction):
             self._unwatch()
             self._unwatch = None
 
-    def _move(self, surroundings: Surroundings, flow: Flow) -> None:
+    def _move(self, services: TransactionServices[Clients], flow: Flow) -> None:
         """Begin again over another flow, in the same transaction: the peer that has seen the request knows it again."""
         self._enter(Step((), State.INITIAL, True, True))
         self.interval = 0.0
-        self._steps, self._surroundings, self.flow = surroundings.program.steps, surroundings, flow
+        self._steps, self._services, self.flow = services.program.steps, services, flow
         self.request.headers.set("Via", via_value(flow, self.branch))
         self._data = self.request.to_bytes()
 
@@ -211,12 +226,12 @@ class ClientTransaction(Transaction):
         cancel = make_cancel(self.request, self._cancel_headers or ())
         if self._cancel_leaves is not None:
             self._cancel_leaves(cancel)
-        self._surroundings.directory.start_cancel(cancel, self.flow, self.branch)
+        self._services.directory.start_cancel(cancel, self.flow, self.branch)
 
     def _pass_response(self, response: Message | None) -> None:
         assert isinstance(response, Response)
         if self._user is None:
-            self._surroundings.directory.pass_stray_response(response, self.flow)
+            self._services.directory.pass_stray_response(response, self.flow)
             return
         try:
             self._user.receive_response(response)
@@ -250,7 +265,7 @@ class ClientTransaction(Transaction):
             log.failure("the user of a {method} failed on its {kind}", method=self.key[1], kind=failure.kind)
 
     def _end(self) -> None:
-        self._surroundings.directory.forget_client(self)
+        self._services.directory.forget_client(self)
         self._stop_watching()
         self._user = self._request = self._cancel_leaves = None
         self._data = self._ack = b""

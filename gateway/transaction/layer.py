@@ -24,7 +24,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction import client, server
 from gateway.transaction.client import ClientTransaction, TransactionUser, Unheeded
-from gateway.transaction.machine import Program, Surroundings
+from gateway.transaction.machine import Program, TransactionServices
 from gateway.transaction.matching import (
     Key,
     client_key,
@@ -83,14 +83,16 @@ class TransactionLayer:
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.refused: Counter[int] = Counter()  # by status: answers without a transaction
         self.dropped = 0  # responses and ACKs that could not be read, or are somebody else's
-        self._invite_client = self._surroundings(client.INVITE_PROGRAMS)
-        self._other_client = self._surroundings(client.NON_INVITE_PROGRAMS)
-        self._invite_server = self._surroundings(server.INVITE_PROGRAMS)
-        self._other_server = self._surroundings(server.NON_INVITE_PROGRAMS)
+        self._invite_client = self._services(client.INVITE_PROGRAMS)
+        self._other_client = self._services(client.NON_INVITE_PROGRAMS)
+        self._invite_server = self._services(server.INVITE_PROGRAMS)
+        self._other_server = self._services(server.NON_INVITE_PROGRAMS)
 
-    def _surroundings(self, programs: tuple[Program, Program]) -> tuple[Surroundings, Surroundings]:
+    def _services(
+        self, programs: tuple[Program, Program]
+    ) -> tuple[TransactionServices[TransactionLayer], TransactionServices[TransactionLayer]]:
         unreliable, reliable = (
-            Surroundings(program, self._timers, self._census[program.machine.name], self.absorbed, self)
+            TransactionServices(program, self._timers, self._census[program.machine.name], self.absorbed, self)
             for program in programs
         )
         return unreliable, reliable

@@ -1,8 +1,8 @@
-"""What all transactions share: walking a machine's table, running its timers, and an end that leaves nothing behind.
+"""The common part of all transactions: a walk through a machine's table, its timers, an end that leaves nothing behind.
 
-A machine is compiled once: for each state, what to call for each event. A transaction has two timers at most: one that
-repeats a message (A, E, G, and the 100) and one that limits the time in its state; starting a timer replaces the one in
-its place.
+A machine is compiled once: for each state, the calls that each event makes. A transaction has two timers at most: one
+that repeats a message (A, E, G, and the 100) and one that limits the time in its state; starting a timer replaces the
+one in its place.
 
 The actions themselves are in client.py and server.py, the tables in tables.py.
 """
@@ -11,18 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from attrs import frozen
 
-from gateway.sip.message import Message, Request, Response
+from gateway.sip.message import Message
 from gateway.transaction.tables import STARTED_TIMER, Action, Event, Machine, State, over_reliable
 from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration, longer
-from gateway.transport.flow import Flow
-
-if TYPE_CHECKING:
-    from gateway.transaction.client import ClientTransaction
-    from gateway.transaction.server import ServerTransaction
 
 REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G, Event.TIMER_TRYING, Event.TIMER_LATE_TRYING})
 """Timers in the first place; all others limit a state."""
@@ -31,11 +26,12 @@ Act = Callable[["Transaction", Message | None], None]
 """An action: called with the transaction and the message of the event."""
 
 Kind = TypeVar("Kind", bound="Transaction")
+Directory = TypeVar("Directory", covariant=True)
 
 
 @frozen
 class Step:
-    """A compiled row: what to call, which state to enter before, and which timers have no meaning there."""
+    """A compiled row: the calls to make, the state to enter before, and which timers have no meaning there."""
 
     acts: tuple[Act, ...]
     state: State
@@ -110,31 +106,10 @@ def _limit_to(seconds: float, timer: Event) -> Act:
     return act
 
 
-class Directory(Protocol):
-    """The layer, as its transactions see it."""
-
-    def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
-        """Give the core a new request. Raises what the core raises."""
-
-    def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
-        """Send a CANCEL, complete with its Via, in a transaction of its own."""
-
-    def pass_ack(self, ack: Request, flow: Flow) -> None:
-        """Give the core an ACK."""
-
-    def pass_stray_response(self, response: Response, flow: Flow) -> None:
-        """Give the core a response that has no user."""
-
-    def forget_client(self, transaction: ClientTransaction) -> None:
-        """The transaction has ended."""
-
-    def forget_server(self, transaction: ServerTransaction) -> None:
-        """The transaction has ended."""
-
-
 @frozen(eq=False)
-class Surroundings:
-    """What transactions of one kind have in common: their program and the layer's timers, counts and tables."""
+class TransactionServices(Generic[Directory]):
+    """Shared by the transactions of one kind: their program, the layer's timers and counts, and the layer itself as
+    they see it (Clients in client.py, Servers in server.py)."""
 
     program: Program
     timers: TimerQueues
@@ -150,16 +125,16 @@ class Surroundings:
 class Transaction:
     """One run of a machine."""
 
-    __slots__ = ("__weakref__", "_limit", "_repeating", "_state", "_steps", "_surroundings", "interval")
+    __slots__ = ("__weakref__", "_limit", "_repeating", "_services", "_state", "_steps", "interval")
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._steps = surroundings.program.steps
-        self._surroundings = surroundings
+    def __init__(self, services: TransactionServices[object]) -> None:
+        self._steps = services.program.steps
+        self._services = services
         self._state = State.INITIAL
         self._repeating: Timer | None = None
         self._limit: Timer | None = None
         self.interval = 0.0  # seconds of the last run of timer A, E or G; 0 before the first
-        surroundings.census[State.INITIAL] += 1
+        services.census[State.INITIAL] += 1
 
     @property
     def state(self) -> State:
@@ -175,7 +150,7 @@ class Transaction:
         """Do what the table says about the event."""
         step = self._steps[self._state].get(event)
         if step is None:
-            self._surroundings.count_absorbed(self._state, event)
+            self._services.count_absorbed(self._state, event)
             return
         if step.state is not self._state:
             self._enter(step)
@@ -195,7 +170,7 @@ class Transaction:
     def repeat_after(self, seconds: float, timer: Event) -> None:
         """Run a timer of the first place."""
         self.stop_repeating()
-        self._repeating = self._surroundings.timers.start(seconds, self, timer)
+        self._repeating = self._services.timers.start(seconds, self, timer)
 
     def stop_repeating(self) -> None:
         """Stop the timer of the first place."""
@@ -207,7 +182,7 @@ class Transaction:
         """Run a timer of the second place."""
         if self._limit is not None:
             self._limit.cancel()
-        self._limit = self._surroundings.timers.start(seconds, self, timer)
+        self._limit = self._services.timers.start(seconds, self, timer)
 
     def stop(self) -> None:
         """End without a word to anybody."""
@@ -216,7 +191,7 @@ class Transaction:
             self._end()
 
     def _enter(self, step: Step) -> None:
-        census = self._surroundings.census
+        census = self._services.census
         census[self._state] -= 1
         census[step.state] += 1
         self._state = step.state
@@ -227,5 +202,5 @@ class Transaction:
             self._limit = None
 
     def _end(self) -> None:
-        """Drop what the transaction holds; the machine is in Terminated and its timers are stopped."""
+        """Drop all that the transaction holds; the machine is in Terminated and its timers are stopped."""
         raise NotImplementedError

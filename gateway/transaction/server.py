@@ -16,12 +16,25 @@ from twisted.logger import Logger
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response
-from gateway.transaction.machine import Surroundings, Transaction, compile_machine
+from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key, tag_for
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.flow import Flow
 
 log = Logger()
+
+
+class Servers(Protocol):
+    """The layer, as its server transactions see it."""
+
+    def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
+        """Give the core a new request. Raises as the core does."""
+
+    def pass_ack(self, ack: Request, flow: Flow) -> None:
+        """Give the core an ACK."""
+
+    def forget_server(self, transaction: ServerTransaction) -> None:
+        """The transaction has ended."""
 
 
 class ServerTransaction(Transaction):
@@ -32,8 +45,10 @@ class ServerTransaction(Transaction):
 
     __slots__ = ("_data", "_request", "_to", "flow", "is_cancelled", "is_invite", "key", "merge_key")
 
-    def __init__(self, surroundings: Surroundings, request: Request, flow: Flow, key: Key) -> None:
-        super().__init__(surroundings)
+    _services: TransactionServices[Servers]
+
+    def __init__(self, services: TransactionServices[Servers], request: Request, flow: Flow, key: Key) -> None:
+        super().__init__(services)
         self._request: Request | None = request
         self.flow = flow
         self.key = key
@@ -104,7 +119,7 @@ class ServerTransaction(Transaction):
     def _pass_request(self, request: Message | None) -> None:
         assert isinstance(request, Request)
         try:
-            self._surroundings.directory.pass_request(self, request)
+            self._services.directory.pass_request(self, request)
         except Refused as refused:
             self.refuse(refused.status, refused.reason, refused.headers)
         except MalformedMessage as error:
@@ -119,7 +134,7 @@ class ServerTransaction(Transaction):
 
     def _pass_ack(self, ack: Message | None) -> None:
         assert isinstance(ack, Request)
-        self._surroundings.directory.pass_ack(ack, self.flow)
+        self._services.directory.pass_ack(ack, self.flow)
 
     def _send_trying(self, _message: Message | None) -> None:
         trying = self.request.response(100)
@@ -139,7 +154,7 @@ class ServerTransaction(Transaction):
         self.stop_repeating()
 
     def _end(self) -> None:
-        self._surroundings.directory.forget_server(self)
+        self._services.directory.forget_server(self)
         self._request = None
         self._data = b""
 

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction import client, server
 from gateway.transaction.client import ClientTransaction
-from gateway.transaction.machine import Program, Surroundings
+from gateway.transaction.machine import Program, TransactionServices
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import (
     INVITE_CLIENT,
@@ -153,7 +153,7 @@ class Outside:
         self.census = dict.fromkeys(State, 0)
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.forgotten = 0
-        self.surroundings = Surroundings(program, TimerQueues(self.clock), self.census, self.absorbed, self)
+        self.services = TransactionServices(program, TimerQueues(self.clock), self.census, self.absorbed, self)
 
     def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
         self.seen.append(f"tell {request.method}")
@@ -196,10 +196,10 @@ class Walk:
         self.transaction: ClientTransaction | ServerTransaction
         if self.is_client:
             self.transaction = ClientTransaction(
-                self.outside.surroundings, self.request, flow, self.outside.user, "z9hG4bKours"
+                self.outside.services, self.request, flow, self.outside.user, "z9hG4bKours"
             )
         else:
-            self.transaction = ServerTransaction(self.outside.surroundings, self.request, flow, ("key",))
+            self.transaction = ServerTransaction(self.outside.services, self.request, flow, ("key",))
         self._go_to(state)
         self.outside.take()
 
