@@ -31,7 +31,7 @@ from gateway.app.gateway import spare_what_stays
 from gateway.base.json_codec import decode
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import TICK_SECONDS, Clock, Loop
+from gateway.media.worker.loop import TICK_SECONDS, Loop, LoopClock
 from gateway.media.worker.ng.commands import Commands, Limits
 from gateway.media.worker.ng.server import Control, bound
 from gateway.media.worker.ports import PortRange
@@ -54,7 +54,7 @@ class _Worker:
     """A media worker's commands and ports; packets are not relayed, since nobody sends any."""
 
     def __init__(self, directory: Path) -> None:
-        self._clock = Clock()
+        self._clock = LoopClock()
         self._loop = loop = Loop(self._clock, self.tick)
         ports = PortRange("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
         self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], ports, loop)

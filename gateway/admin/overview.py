@@ -69,7 +69,7 @@ class Counts:
     transport: Connected
     relay: Relaying
     transactions: TransactionLayer
-    clock: IReactorTime
+    timers: IReactorTime
 
     def now(self) -> Row:
         """The figures of this moment; of transactions, those that are more than none."""
@@ -86,7 +86,7 @@ class Counts:
                 }
                 for machine, states in self.transactions.counts().items()
             },
-            "timers": len(self.clock.getDelayedCalls()),
+            "timers": len(self.timers.getDelayedCalls()),
         }
 
 

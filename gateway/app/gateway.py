@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from itertools import takewhile
@@ -35,7 +34,7 @@ from gateway.b2bua.legs.leg import Stack
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.base.clock import steady_time
+from gateway.base.clock import Clock
 from gateway.base.tokens import SECRET_BYTES, Random, kept_secret
 from gateway.config.model import Configuration, Domain, Nameserver
 from gateway.config.settings import Settings
@@ -97,16 +96,16 @@ class Gateway:
     def __init__(self, configuration: Configuration, log_output: LogOutput, reactor: Any) -> None:
         state = configuration.gateway.state_directory
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        audit = AuditLog(state / "audit.jsonl", time.time)
-        steady = steady_time()
-        self._settings = Settings(configuration, audit, time.time, steady)
+        self._clock = clock = Clock(reactor)
+        audit = AuditLog(state / "audit.jsonl", clock.wall)
+        self._settings = Settings(configuration, audit, clock, self)
         configuration = self._configuration = self._settings.current
         self._reactor = reactor
         self._metrics = Metrics(CollectorRegistry(), self._figures)
         self._log_output = log_output
         self._writing = LoopingCall(self._write_what_waits)
         path = state / "bindings.sqlite"
-        self._store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings), reactor, steady)
+        self._store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings), reactor, clock.now)
         reactors = Reactors(reactor, reactor, reactor, reactor)
         self._relay = RelayPool(reactor, nodes_for(reactors, configuration.media, state), self._metrics)
         self._transport = TransportLayer(reactor, configuration.listeners, self._metrics)
@@ -114,22 +113,22 @@ class Gateway:
         self._transactions = TransactionLayer(reactor, random=self._random.take)
         self._locator = Locator(Names(_resolver(configuration.gateway.nameservers, reactor), reactor))
         self._peers = _table(state / "peers.sqlite", reactor)
-        self._memory = PeerMemory(steady, self._metrics, keeper(self._peers, steady))
+        self._memory = PeerMemory(clock.now, self._metrics, keeper(self._peers, clock.now))
         cdr = self._cdr = CdrFile(state / "cdr.jsonl")
         self._calls_table = _table(state / "calls.sqlite", reactor)
         days = configuration.gateway.history_days
-        self._history = CallHistory(self._calls_table, cdr, reactor, steady, days)
+        self._history = CallHistory(self._calls_table, cdr, clock, days)
         # A secret of this process: after a restart, which forgets what was used, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
-        self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), steady)
+        self._admission = DomainAdmission(configuration, authenticator, resolver_of(self._locator), clock.now)
         answering = Answering(self._admission.password_of, self._is_bound, self._random.token)
         self._trunk = Trunk(reactor, self._locator, self._transport, self._transactions, self._memory, answering)
-        self._registrar = self._new_registrar(kept_secret(state / "secret"), steady)
+        self._registrar = self._new_registrar(kept_secret(state / "secret"), clock.now)
         self._transport.ended = self._registrar.flow_ended
         self._router = Router(configuration, self._registrar.find)
-        identities = Identities(steady, self._random.token)
+        identities = Identities(clock.now, self._random.token)
         name, new_tag = configuration.gateway.name, self._random.token
-        stack = Stack(self._transactions, self._relay, name, reactor, time.time, new_tag)
+        stack = Stack(self._transactions, self._relay, name, reactor, clock.wall, new_tag)
         dialogs = Dialogs()
         self._overload = Overload(reactor)
         self._calls = Calls(
@@ -158,7 +157,7 @@ class Gateway:
             self._store,
             self._memory,
             audit,
-            steady,
+            clock.now,
             self._transport.certificate_reports,
             counts.now,
         )
@@ -186,7 +185,6 @@ class Gateway:
         gate = Gate(self._admission, is_in_dialog, pings.receive, self._metrics)
         self._transport.receiver = gate.receive
         self._transport.answer_only(gate.may_answer)
-        self._settings.renew, self._settings.adopt = self._renew, self._adopt
         self._resolving = LoopingCall(self._admission.refresh)
         self._expiry = LoopingCall(self._registrar.expire)
         self._admin: Any = None
@@ -255,7 +253,7 @@ class Gateway:
     def _write_what_waits(self) -> None:
         self._log_output.retry()
         self._cdr.retry()
-        now = time.time()
+        now = self._clock.wall()
         for record in takewhile(lambda record: record.ended_at is None, self._calls.records()):
             if now - record.started_at > LASTING_SECONDS and not self._history.is_noted(record.id):
                 self._history.goes_on(record.as_json())
@@ -278,14 +276,18 @@ class Gateway:
             tuple(file.standing for file in (self._store, self._peers, self._calls_table, self._cdr)),
         )
 
-    def _renew(self, configuration: Configuration) -> None:
-        """Read again what files a configuration names; raises CredentialsError or CertificateError for one of them."""
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
+        """Read again the files that a configuration names; raises CredentialsError or CertificateError for one."""
         prepared = self._admission.prepare(configuration)
         self._transport.reload(map(TlsTerms.of, configuration.providers))
-        self._admission.adopt(prepared)
-        self._admission.refresh()
 
-    def _adopt(self, configuration: Configuration) -> None:
+        def use() -> None:
+            self._admission.adopt(prepared)
+            self._admission.refresh()
+
+        return use
+
+    def adopt(self, configuration: Configuration) -> None:
         """New calls and registrations go by this configuration; those in progress keep what they began with."""
         self._router.adopt(configuration)
         self._trunk.health.start(configuration.providers)

@@ -1,13 +1,17 @@
-"""Time that passes evenly, whatever is done to the system's clock.
+"""The time, which passes evenly whatever is done to the system's clock.
 
 A machine that starts with a wrong clock gets the right one minutes later, in one step: hours forward or back. Timers
-and expiries that were counted by it would all be over at once, or not before hours. So what has to last for a while is
-counted by what has passed (CLOCK_BOOTTIME counts time asleep, too), and only what people read is the wall clock's.
+and expiries that were counted by it would all be over at once, or not before hours. So whatever has to last for a while
+is counted by the time that has passed, and only people read the system's clock.
 
-    let_timers_pass_evenly(reactor)  -> reactor.seconds() and with it every callLater, LoopingCall and time-out
-    steady_time()() -> seconds since the epoch as the clock said at the start: bindings, nonces, names, sightings
+| | counts | for |
+|---|---|---|
+| `timers`, `seconds()` | seconds since any moment, asleep not (CLOCK_MONOTONIC) | delayed calls, time-outs, rates |
+| `now()` | seconds since the epoch, asleep too (CLOCK_BOOTTIME) | bindings, nonces, names, sightings, retention |
+| `wall()` | seconds since the epoch as the system's clock says | people: call records, audit |
 
-Twisted's reactors count by time.time unless told otherwise.
+Twisted's reactors count by time.time unless told otherwise (`let_timers_pass_evenly`). The composition root makes one
+`Clock`. Pure functions take a time as an argument.
 """
 
 from __future__ import annotations
@@ -16,9 +20,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from twisted.internet.interfaces import IReactorTime
+
 
 class HasSeconds(Protocol):
-    """What is changed of a reactor."""
+    """The part of a reactor that is changed."""
 
     seconds: Callable[[], float]
 
@@ -33,7 +39,23 @@ def passed() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def steady_time(wall: Callable[[], float] = time.time, passed: Callable[[], float] = passed) -> Callable[[], float]:
-    """Gives seconds since the epoch: what the wall clock says at this moment, and what has passed since."""
-    base = wall() - passed()
-    return lambda: base + passed()
+class Clock:
+    """The three times of a gateway, and the reactor's timers. Made once, when the process starts."""
+
+    def __init__(
+        self, timers: IReactorTime, wall: Callable[[], float] = time.time, passed: Callable[[], float] = passed
+    ) -> None:
+        self.timers = timers
+        """Delayed calls."""
+        self.wall = wall
+        """Gives seconds since the epoch; goes back and jumps as the system's clock does."""
+        self._passed = passed
+        self._base = wall() - passed()
+
+    def seconds(self) -> float:
+        """Seconds since a moment that means nothing; never goes back."""
+        return self.timers.seconds()
+
+    def now(self) -> float:
+        """Seconds since the epoch as the system's clock said at the making, and as many as have passed since."""
+        return self._base + self._passed()

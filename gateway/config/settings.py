@@ -1,9 +1,9 @@
 """What the gateway goes by while it runs: the configuration file, with the operators' switches on top.
 
-Here: switching a domain's security at run time, reading the file again, keeping switches over restarts, and writing
-down who changed what and when. Not here: what follows from a change (``renew``, ``adopt``: set by the service).
+Here: switching a domain's security at run time, reading the file again, keeping switches over restarts, and the audit
+of each change. Not here: passwords and certificates, and the consequences of a change (`Parts`).
 
-    FILE -load-> renew (passwords, certificates) -> configured --switches--> current -adopt-> the running parts
+    FILE -load-> Parts.prepare (passwords, certificates) -> configured --switches--> current -> Parts.adopt
     switch(domain, security, who) -> switches.json, audit.jsonl        reload(who) -> audit.jsonl
 
 A change is adopted whole or not at all: what raises leaves the running configuration, the switches and the file of
@@ -18,11 +18,12 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import attrs
 from twisted.logger import Logger
 
+from gateway.base.clock import Clock
 from gateway.base.json_codec import Json
 from gateway.config.fields import uri_transport
 from gateway.config.load import load
@@ -34,12 +35,20 @@ log = Logger()
 FIXED: Final = ("gateway", "listeners", "media", "admin")
 """Parts of a configuration that only a restart changes."""
 
-Adopt = Callable[[Configuration], None]
-"""Lets running parts go by a configuration; what it raises means that nothing was changed."""
-
 
 Snapshot = dict[str, dict[str, str]]
 """Domain or provider -> field -> value."""
+
+
+class Parts(Protocol):
+    """The running parts of the gateway, which go by a configuration."""
+
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
+        """Read again the files that a configuration names: all that can fail. The result takes them into use, and
+        cannot fail. Raises CredentialsError, CertificateError or OSError."""
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Go by other domains and providers from now on; cannot fail."""
 
 
 class NoSuchDomain(Exception):
@@ -59,30 +68,19 @@ class Switch:
 
 
 class Settings:
-    """The configuration in force, and the ways to change it. ``now`` gives seconds since the epoch, for people;
-    ``steady`` does for whoever compares, whatever happens to the clock."""
+    """The configuration in force, and the ways to change it; ``parts`` are told of each change."""
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        audit: AuditLog,
-        now: Callable[[], float],
-        steady: Callable[[], float] | None = None,
-    ) -> None:
+    def __init__(self, configuration: Configuration, audit: AuditLog, clock: Clock, parts: Parts) -> None:
         """Raises ConfigurationError for a file of switches that cannot be read."""
         self._configured = configuration
         self._audit = audit
-        self._now = now
-        self._steady = steady or now
+        self._clock = clock
+        self._parts = parts
         self._path = configuration.gateway.state_directory / "switches.json"
         self._adopted = configuration.gateway.state_directory / "adopted.json"
         self._switches = _still_good(_read(self._path), configuration)
         self.current = _switched(configuration, self._switches)
         self._changed_at: dict[str, float] = {}
-        self.renew: Adopt = lambda configuration: None
-        """Reads again the files that a configuration names; may raise."""
-        self.adopt: Adopt = lambda configuration: None
-        """Comes after ``renew``, or alone; raises nothing but our bugs."""
         self._note_restart()
 
     def security_of(self, domain: str) -> Switch | None:
@@ -99,8 +97,9 @@ class Settings:
         before = _named(self.current, name).security
         switches = {key: value for key, value in self._switches.items() if key != domain.name.lower()}
         if security is not None:
-            switches[domain.name.lower()] = Switch(security, domain.security, who, self._now())
+            switches[domain.name.lower()] = Switch(security, domain.security, who, self._clock.wall())
         self._adopt(self._configured, switches)
+        self._parts.adopt(self.current)
         after = _named(self.current, name)
         said: dict[str, Json] = {"domain": domain.name, "from": str(before), "to": str(after.security)}
         self._audit.write(who, "switch", **said)
@@ -110,14 +109,16 @@ class Settings:
         return after
 
     def reload(self, who: str) -> tuple[str, ...]:
-        """Read the file again; what changed, a line each. Raises ConfigurationError and what ``renew`` raises."""
+        """Read the file again; what changed, a line each. Raises ConfigurationError and as ``Parts.prepare``."""
         configuration = load(self._configured.source)
         changes = tuple(_changes(_snapshot(self._configured), _snapshot(configuration)))
         waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
         kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
         _check_reachable(kept)
-        self.renew(kept)
+        use_files = self._parts.prepare(kept)
         self._adopt(kept, _still_good(self._switches, kept))
+        use_files()
+        self._parts.adopt(self.current)
         told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
         self._audit.write(who, "reload", changes=[*told])
         self._keep_snapshot(_snapshot(configuration))
@@ -146,8 +147,7 @@ class Settings:
         before = _ways(self.current)
         self._configured, self._switches, self.current = configured, switches, _switched(configured, switches)
         after = _ways(self.current)
-        self._changed_at.update((name, self._steady()) for name, way in after.items() if before.get(name) != way)
-        self.adopt(self.current)
+        self._changed_at.update((name, self._clock.now()) for name, way in after.items() if before.get(name) != way)
 
 
 def _named(configuration: Configuration, name: str) -> Domain:

@@ -27,16 +27,16 @@ Entry: TypeAlias = dict[str, Json]
 
 
 class AuditLog:
-    """The entries in the file ``path``. ``now`` gives seconds since the epoch."""
+    """The entries in the file ``path``. ``wall`` gives seconds since the epoch, for people."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, wall: Callable[[], float]) -> None:
         self._path = path
-        self._now = now
+        self._wall = wall
         self._latest: deque[Entry] = deque(_read(path), maxlen=REMEMBERED)
 
     def write(self, who: str, what: str, **details: Json) -> None:
         """Add an entry."""
-        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry: Entry = {"at": at, "who": who, "what": what, **details}
         self._latest.append(entry)
         try:

@@ -12,13 +12,12 @@ machine died under it, has a record all the same: made at the next start, and to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+from gateway.base.clock import Clock
 from gateway.base.json_codec import Json
 from gateway.state.cdr import CdrFile, detail_record
 from gateway.state.table import KeptTable
@@ -37,19 +36,17 @@ Row = dict[str, Json]
 
 
 class CallHistory:
-    """The calls that have ended, over restarts. ``now`` gives seconds since the epoch, ``days`` is the retention."""
+    """The calls that have ended, over restarts. ``days`` is the retention."""
 
-    def __init__(
-        self, table: KeptTable, cdr: CdrFile, clock: IReactorTime, now: Callable[[], float], days: int
-    ) -> None:
+    def __init__(self, table: KeptTable, cdr: CdrFile, clock: Clock, days: int) -> None:
         self._table = table
         self._cdr = cdr
-        self._now = now
+        self._clock = clock
         self._days = days
         self._before: deque[Row] = deque(maxlen=REMEMBERED)
         self._up: set[str] = set()
         self._round = LoopingCall(self._drop_old)
-        self._round.clock = clock
+        self._round.clock = clock.timers
 
     def start(self) -> Deferred[list[Row]]:
         """Read the latest; gives the calls whose end nobody saw, which end now.
@@ -79,7 +76,7 @@ class CallHistory:
         """Keep a call that is over, all that is known of it."""
         self._up.discard(str(call["id"]))
         ended_at = call.get("ended_at")
-        self._table.put(str(call["id"]), ended_at if isinstance(ended_at, float) else self._now(), call)
+        self._table.put(str(call["id"]), ended_at if isinstance(ended_at, float) else self._clock.now(), call)
         self._cdr.write(detail_record(call))
 
     def before(self) -> list[Row]:
@@ -114,12 +111,12 @@ class CallHistory:
         return {
             **call,
             "state": "ended",
-            "ended_at": self._now(),
+            "ended_at": self._clock.now(),
             "seconds": None,
             "ending": UNSEEN,
             "verdict": call.get("verdict") or "UNANSWERED",
         }
 
     def _drop_old(self) -> None:
-        self._table.drop_before(self._now() - self._days * DAY_SECONDS)
+        self._table.drop_before(self._clock.now() - self._days * DAY_SECONDS)
         self._table.drop_beyond(KEPT)

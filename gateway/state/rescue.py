@@ -25,7 +25,7 @@ BESIDE: Final = ("", "-wal", "-shm")
 
 
 def put_aside_unless_readable(
-    path: Path, prepare: Preparation, look: str, now: Callable[[], float] = time.time
+    path: Path, prepare: Preparation, look: str, wall: Callable[[], float] = time.time
 ) -> Path | None:
     """Give a file that is no database of ours another name; ``look`` is a query that reads what will be read.
 
@@ -47,7 +47,7 @@ def put_aside_unless_readable(
         pass
     else:
         return None
-    return _renamed(path, f"{path.name}.unusable-{int(now())}")
+    return _renamed(path, f"{path.name}.unusable-{int(wall())}")
 
 
 def _is_wrong(error: sqlite3.OperationalError) -> bool:

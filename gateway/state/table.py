@@ -38,13 +38,13 @@ _Notes: TypeAlias = dict[str, tuple[float, str] | None]
 
 
 class KeptTable:
-    """One table in the file ``path``. ``clock`` schedules the writes."""
+    """One table in the file ``path``. ``timers`` schedule the writes."""
 
-    def __init__(self, path: Path, database: Database, clock: IReactorTime) -> None:
+    def __init__(self, path: Path, database: Database, timers: IReactorTime) -> None:
         self._path = path
         self._database = database
         self._behind: WriteBehind[str, tuple[float, str]] = WriteBehind(
-            clock, WRITE_DELAY, self._write, self._not_written, NOTES
+            timers, WRITE_DELAY, self._write, self._not_written, NOTES
         )
 
     @property

@@ -30,13 +30,13 @@ class WriteBehind(Generic[K, V]):
 
     def __init__(
         self,
-        clock: IReactorTime,
+        timers: IReactorTime,
         delay: float,
         write: Callable[[dict[K, V | None]], Deferred[None]],
         failed: Callable[[BaseException | None], None],
         most: int | None = None,
     ) -> None:
-        self._clock = clock
+        self._timers = timers
         self._delay = delay
         self._do_write = write
         self._failed = failed
@@ -58,7 +58,7 @@ class WriteBehind(Generic[K, V]):
         if self._most is not None and len(self.noted) > self._most:
             del self.noted[next(iter(self.noted))]
         if self._timer is None and self._writing is None and not self.stopped:
-            self._timer = self._clock.callLater(self._delay, self._write_expired)
+            self._timer = self._timers.callLater(self._delay, self._write_expired)
 
     def stop(self) -> Deferred[None]:
         """Write what is noted, and nothing after that. Never fails: ``failed`` is told what cannot be written."""
@@ -90,4 +90,4 @@ class WriteBehind(Generic[K, V]):
             self.noted = notes | self.noted
             delay = RETRY_DELAY
         if self.noted and not self.stopped:
-            self._timer = self._clock.callLater(delay, self._write_expired)
+            self._timer = self._timers.callLater(delay, self._write_expired)

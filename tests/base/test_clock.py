@@ -3,19 +3,19 @@
 import time
 from types import SimpleNamespace
 
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock as Timers
 
-from gateway.base.clock import let_timers_pass_evenly, passed, steady_time
+from gateway.base.clock import Clock, let_timers_pass_evenly, passed
 
 
 def test_steady_time_goes_on_from_where_the_clock_stood() -> None:
-    wall, clock = [1_000.0], Clock()
-    clock.advance(70)
-    now = steady_time(lambda: wall[0], clock.seconds)
-    assert now() == 1_000
-    clock.advance(5)
+    wall, timers = [1_000.0], Timers()
+    timers.advance(70)
+    clock = Clock(timers, lambda: wall[0], timers.seconds)
+    assert (clock.now(), clock.wall(), clock.seconds()) == (1_000, 1_000, 70)
+    timers.advance(5)
     wall[0] -= 7_200
-    assert now() == 1_005
+    assert (clock.now(), clock.wall(), clock.seconds()) == (1_005, -6_200, 75)
 
 
 def test_what_has_passed_never_falls_back() -> None:

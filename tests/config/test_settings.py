@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from gateway.config.model import Configuration, ConfigurationError, Security
 from gateway.config.settings import NoSuchDomain, Settings
 from gateway.security.credentials import CredentialsError
 from gateway.state.audit import AuditLog
+from tests.support.clocks import clock_at
 
 TEXT = """
 [gateway]
@@ -60,14 +62,13 @@ class Site:
         self.state = directory / "state"
         self.state.mkdir()
         self.adopted: list[Configuration] = []
+        self.read: list[Configuration] = []
         self.refusing: Exception | None = None
         self.start()
 
     def start(self) -> None:
         self.audit = AuditLog(self.state / "audit.jsonl", lambda: 1_700_000_000.0)
-        self.settings = Settings(load(self.file), self.audit, lambda: 1_700_000_000.0)
-        self.settings.renew = self._renew
-        self.settings.adopt = self.adopted.append
+        self.settings = Settings(load(self.file), self.audit, clock_at(1_700_000_000.0), self)
 
     def edit(self, old: str, new: str) -> None:
         self.file.write_text(self.file.read_text().replace(old, new))
@@ -75,9 +76,13 @@ class Site:
     def security(self, name: str = "example.com") -> Security:
         return next(domain.security for domain in self.settings.current.domains if domain.name == name)
 
-    def _renew(self, configuration: Configuration) -> None:
+    def prepare(self, configuration: Configuration) -> Callable[[], None]:
         if self.refusing is not None:
             raise self.refusing
+        return lambda: self.read.append(configuration)
+
+    def adopt(self, configuration: Configuration) -> None:
+        self.adopted.append(configuration)
 
 
 @pytest.fixture
@@ -178,6 +183,7 @@ def test_a_file_that_cannot_be_read_again_changes_nothing(site: Site) -> None:
     assert site.settings.current is current
     assert not site.adopted
     assert site.settings.switch("example.com", Security.OFF, "root").security is Security.OFF, "needs no other file"
+    assert not site.read
 
 
 def test_a_switch_that_cannot_be_kept_is_not_made(site: Site) -> None:
@@ -196,6 +202,8 @@ def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(
         "listeners: changed, which takes a restart",
     )
     assert site.settings.current.listeners[1].port == 5070
+    assert site.adopted == [site.settings.current]
+    assert site.read == site.adopted
 
 
 def test_a_provider_that_needs_a_listener_which_is_not_open_is_refused(site: Site) -> None:

@@ -25,6 +25,7 @@ from gateway.state.history import CallHistory
 from gateway.state.table import KeptTable
 from gateway.transport.flow import FailureKind
 from tests.b2bua.test_challenge import PASSWORD, TO_ALICE, Challenged, authorization, calls_out, challenge_of, refuse
+from tests.support.clocks import clock_at
 from tests.support.direct_database import DirectDatabase, got
 from tests.support.ladder import AVP, KEY, SAVP, drain
 
@@ -99,7 +100,7 @@ def told(ladder: Challenged, directory: Path) -> Iterator[tuple[str, str]]:
     """(where, what) of everything that is kept or told of the calls of a run."""
     database = DirectDatabase(directory / "calls.sqlite")
     table = KeptTable(directory / "calls.sqlite", database, database.clock)
-    history = CallHistory(table, CdrFile(directory / "cdr.jsonl"), database.clock, lambda: 1e9, days=3650)
+    history = CallHistory(table, CdrFile(directory / "cdr.jsonl"), clock_at(1e9, database.clock), days=3650)
     records = list(ladder.calls.records())
     assert len(records) >= 3
     for record in records:

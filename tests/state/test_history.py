@@ -13,6 +13,7 @@ from gateway.observe.metrics import KeptFile
 from gateway.state.cdr import FIELDS, CdrFile, detail_record
 from gateway.state.history import DAY_SECONDS, UNSEEN, CallHistory, Row
 from gateway.state.table import KeptTable
+from tests.support.clocks import clock_at
 from tests.support.direct_database import DirectDatabase, got
 
 NOW = 1_700_000_000.0
@@ -39,7 +40,7 @@ class Opened:
         self.clock = self.database.clock
         table = KeptTable(directory / "calls.sqlite", self.database, self.clock)
         self.cdr = directory / "cdr.jsonl"
-        self.history = CallHistory(table, CdrFile(self.cdr), self.clock, lambda: now, days=30)
+        self.history = CallHistory(table, CdrFile(self.cdr), clock_at(now, self.clock), days=30)
         self.unseen = got(self.history.start())
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TextIO, cast
 
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import GATHER_SECONDS, Clock, Loop
+from gateway.media.worker.loop import GATHER_SECONDS, Loop, LoopClock
 from gateway.media.worker.ng.commands import Commands, Limits
 from gateway.media.worker.ng.server import Control, SocketTaken, bound, bound_udp
 from gateway.media.worker.ports import PortRange
@@ -34,7 +34,7 @@ class Worker:
     def __init__(self, options: argparse.Namespace) -> None:
         first, _, last = options.ports.partition("-")
         ports = PortRange("", int(first), int(last), options.quarantine, options.dscp << 2)
-        self._clock = Clock()
+        self._clock = LoopClock()
         self.loop = Loop(self._clock, self._tick, options.gather / 1e6)
         in_place = in_place_works()
         if not in_place:

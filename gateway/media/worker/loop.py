@@ -34,7 +34,7 @@ EVENTS_A_JOB: Final = 8
 """A batch of packets is followed by one job, and by one more for so many packets."""
 
 
-class Clock:
+class LoopClock:
     """The time of the current batch of packets, in seconds; read once a batch."""
 
     __slots__ = ("now",)
@@ -54,7 +54,7 @@ def _ignore() -> None:
 class Loop:
     """Calls `receivers` for what is ready and `tick` four times a second until `running` is false."""
 
-    def __init__(self, clock: Clock, tick: Callable[[float], None], gather: float = GATHER_SECONDS) -> None:
+    def __init__(self, clock: LoopClock, tick: Callable[[float], None], gather: float = GATHER_SECONDS) -> None:
         """`gather` in seconds; 0: every packet is taken at once, for a fifth more CPU."""
         self.clock = clock
         self.gather = gather

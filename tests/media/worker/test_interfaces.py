@@ -9,12 +9,12 @@ import pytest
 
 from gateway.media.relay import Encryption
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.ports import PortRange
 from tests.support.media_party import Party, rtp
 from tests.support.media_relays import own_address, worker
 
-LOOP = Loop(Clock(), lambda _: None)
+LOOP = Loop(LoopClock(), lambda _: None)
 PORTS = PortRange("", 31_000, 31_099)
 
 

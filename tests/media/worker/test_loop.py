@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from gateway.media.worker.loop import BUSY_EVENTS, EVENTS_A_JOB, GATHER_SECONDS, Clock, Loop
+from gateway.media.worker.loop import BUSY_EVENTS, EVENTS_A_JOB, GATHER_SECONDS, Loop, LoopClock
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -19,7 +19,7 @@ class Bench:
     def __init__(self, gather: float = GATHER_SECONDS) -> None:
         self.ticks = 0
         self.limit = 1
-        self.loop = Loop(Clock(), self._tick, gather)
+        self.loop = Loop(LoopClock(), self._tick, gather)
 
     def _tick(self, _now: float) -> None:
         self.ticks += 1

@@ -20,7 +20,7 @@ from typing import Final
 import attrs
 
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.ports import PortPair, PortPool
 from gateway.media.worker.rewriting import DEFAULT_CODEC, Codec
 from gateway.media.worker.streams.counters import Counters
@@ -72,7 +72,7 @@ class Plant:
     """What all legs of a worker share."""
 
     loop: Loop
-    clock: Clock
+    clock: LoopClock
     interfaces: Interfaces
     buffer: PacketBuffer
     quirks: Quirks = NO_QUIRKS

@@ -13,7 +13,7 @@ import pytest
 from gateway.config.model import Side
 from gateway.media import ng_commands as fields
 from gateway.media.relay import JSON, Encryption, Terms
-from gateway.media.worker.loop import Clock, Loop
+from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.ng import bencode
 from gateway.media.worker.ng.commands import Commands
 from gateway.media.worker.ng.server import Control, bound
@@ -93,7 +93,7 @@ class Recorder(Commands):
 
 def test_one_request_is_done_at_a_time_and_in_order(tmp_path: Path) -> None:
     asking = bound(tmp_path / "asking")
-    commands, loop = Recorder(), Loop(Clock(), lambda _: None)
+    commands, loop = Recorder(), Loop(LoopClock(), lambda _: None)
     control = Control(bound(tmp_path / "own"), commands, loop)
     asking.sendto(b'a {"command": "offer"}\0b {"command": "answer"}', str(tmp_path / "own"))
     asking.sendto(b'c {"command": "delete"}', str(tmp_path / "own"))
@@ -108,7 +108,7 @@ def test_one_request_is_done_at_a_time_and_in_order(tmp_path: Path) -> None:
 
 def test_a_request_that_breaks_stops_no_other(tmp_path: Path) -> None:
     asking = bound(tmp_path / "asking")
-    commands, loop = Recorder(), Loop(Clock(), lambda _: None)
+    commands, loop = Recorder(), Loop(LoopClock(), lambda _: None)
     control = Control(bound(tmp_path / "own"), commands, loop)
     asking.sendto(b'a {"command": "ping"}\0b {"command": "answer"}\0c {"command": "ping"}', str(tmp_path / "own"))
     asking.sendto(b'd {"command": "delete"}', str(tmp_path / "own"))
