@@ -39,7 +39,7 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
-from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, FlowKey
 
@@ -168,10 +168,10 @@ class Registrar:
 
     def give_up(self, pending: "_Pending", failure: TransactionFailure) -> None:
         """No answer came: 504, or 503 when there was no way to the provider."""
-        said = failure.transport.kind.value if failure.transport is not None else failure.kind.value
+        said = failure.transport.kind.value if failure.transport is not None else "timeout"
         why = failure.transport.reason if failure.transport is not None else "no answer"
         log.warn("{aor} cannot be registered: {reason} ({why})", aor=pending.asked.aor, reason=said, why=why)
-        status = 504 if failure.kind is FailureKind.TIMEOUT else 503
+        status = 504 if failure.timed_out else 503
         self.refuse(pending, status, f"the provider cannot be reached: {said}")
 
     def refuse(self, pending: "_Pending", status: int, why: str) -> None:

@@ -25,11 +25,12 @@ from gateway.security.policy.decisions import first_attempt, next_attempt
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.security.policy.terms import LACKS_TLS, Attempt, CallTerms, Capability, Refusal
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import FailureKind as Cause
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 log = Logger()
+
+_NO_WAY = TransportFailure(FailureKind.TLS, "the policy asks for TLS, and there is no way over it")
 
 Dressed = Callable[[Request, Flow], None]
 """Completes a request for the flow it leaves by: its Contact."""
@@ -79,7 +80,7 @@ class Forwarding:
 
     def begin(self) -> None:
         """Try the policy's first attempt."""
-        self._try(first_attempt(self._terms, self._known), TransactionFailure(Cause.TRANSPORT))
+        self._try(first_attempt(self._terms, self._known), TransactionFailure(_NO_WAY))
 
     def receive_response(self, response: Response) -> None:
         """Hand it on. Whatever it says, its sender speaks what it came over."""
@@ -118,7 +119,7 @@ class Forwarding:
             speaks_tls = transport.kind is FailureKind.HANDSHAKE
             self.trunk.memory.saw(self._peer, Feature.TLS, did=False, speaks_tls=speaks_tls)
         decision = next_attempt(self._terms, attempt.failed(transport.kind, transport.reason), self._known)
-        self._try(decision, TransactionFailure(Cause.TRANSPORT, transport))
+        self._try(decision, TransactionFailure(transport))
 
     def _located(self, ways: Sequence[Way]) -> None:
         self._ways = Attempts(ways)
@@ -135,7 +136,7 @@ class Forwarding:
         """The guard of this entry point."""
         log.failure("a {method} could not be forwarded", failure, method=self.request.method)
         reason = TransportFailure(FailureKind.CLOSED, "internal error")
-        self.user.transaction_failed(TransactionFailure(Cause.TRANSPORT, reason))
+        self.user.transaction_failed(TransactionFailure(reason))
 
     def _send(self, way: Way) -> None:
         flow = self._ways.open(way)

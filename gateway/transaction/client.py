@@ -7,7 +7,6 @@ A response comes from layer.py, which matched it; a failure from the flow; the t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from typing import Protocol
 
 from attrs import frozen
@@ -18,8 +17,7 @@ from gateway.sip.message import Message, Request, Response
 from gateway.transaction.machine import Step, Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key, via_value
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
-from gateway.transport import flow as transport
-from gateway.transport.flow import Flow, TransportFailure
+from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 log = Logger()
 
@@ -27,23 +25,20 @@ log = Logger()
 _UNANSWERED = frozenset({State.CALLING, State.TRYING})
 
 
-FLOW_CLOSED = TransportFailure(transport.FailureKind.CLOSED, "the flow was closed before the request")
-
-
-class FailureKind(StrEnum):
-    """Why there will be no final response: none came in time (RFC 3261 has a 408 stand for it), or no way to the peer
-    (503)."""
-
-    TIMEOUT = "timeout"
-    TRANSPORT = "transport"
+FLOW_CLOSED = TransportFailure(FailureKind.CLOSED, "the flow was closed before the request")
 
 
 @frozen
 class TransactionFailure:
-    """How a client transaction ended without a final response; transport says what happened to the flow."""
+    """How a client transaction ended without a final response (RFC 3261 section 8.1.3.1)."""
 
-    kind: FailureKind
     transport: TransportFailure | None = None
+    """The failure of the flow, for which a 503 stands; None when no response came in time, for which a 408 does."""
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the peer could be reached and has not answered."""
+        return self.transport is None
 
 
 class TransactionUser(Protocol):
@@ -248,13 +243,13 @@ class ClientTransaction(Transaction):
     def _give_up(self, response: Response) -> None:
         """A final response that its user cannot use is no response: nobody may wait for another."""
         if response.status >= 200:
-            self._report(TransactionFailure(FailureKind.TIMEOUT))
+            self._report(TransactionFailure())
 
     def _report_timeout(self, _message: Message | None) -> None:
-        self._report(TransactionFailure(FailureKind.TIMEOUT))
+        self._report(TransactionFailure())
 
     def _report_transport_failure(self, _message: Message | None) -> None:
-        self._report(TransactionFailure(FailureKind.TRANSPORT, self._failure))
+        self._report(TransactionFailure(self._failure))
 
     def _report(self, failure: TransactionFailure) -> None:
         if self._user is None:
@@ -262,7 +257,8 @@ class ClientTransaction(Transaction):
         try:
             self._user.transaction_failed(failure)
         except Exception:
-            log.failure("the user of a {method} failed on its {kind}", method=self.key[1], kind=failure.kind)
+            kind = "time-out" if failure.timed_out else "transport failure"
+            log.failure("the user of a {method} failed on its {kind}", method=self.key[1], kind=kind)
 
     def _end(self) -> None:
         self._services.directory.forget_client(self)

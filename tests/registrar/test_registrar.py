@@ -10,7 +10,6 @@ from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
-from gateway.transaction.client import FailureKind
 from gateway.transport.flow import FailureKind as Broken
 from gateway.transport.flow import FlowKey, TransportFailure
 from tests.support.registering import CONTACT, NOW, Registering, register
@@ -330,19 +329,19 @@ def test_a_store_that_is_full_after_all_is_503() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "transport", "status", "said"),
+    ("transport", "status", "said"),
     [
-        (FailureKind.TIMEOUT, None, 504, "timeout"),
-        (FailureKind.TRANSPORT, TransportFailure(Broken.REFUSED, "10.0.0.1 refused"), 503, "refused"),
-        (FailureKind.TRANSPORT, TransportFailure(Broken.CERTIFICATE, "CN=secret"), 503, "certificate"),
+        (None, 504, "timeout"),
+        (TransportFailure(Broken.REFUSED, "10.0.0.1 refused"), 503, "refused"),
+        (TransportFailure(Broken.CERTIFICATE, "CN=secret"), 503, "certificate"),
     ],
 )
 def test_no_answer_is_told_with_a_reason_and_a_time_to_come_back(
-    kind: FailureKind, transport: TransportFailure | None, status: int, said: str
+    transport: TransportFailure | None, status: int, said: str
 ) -> None:
     site = Registering()
     site.send(register(CONTACT, expires="60"))
-    site.fail(kind, transport)
+    site.fail(transport)
     told = site.told()
     assert told.status == status
     assert told.headers.get("Reason") == f'SIP;cause={status};text="the provider cannot be reached: {said}"'

@@ -10,12 +10,12 @@ from gateway.config.model import Provider
 from gateway.routing.health import Health
 from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
-from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, Flow, Target, Transport
 from tests.support.ladder import PROVIDER, TestFlow
 
 ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
-SILENCE = TransactionFailure(FailureKind.TIMEOUT)
+SILENCE = TransactionFailure()
 
 
 class Questions:

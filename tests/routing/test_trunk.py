@@ -19,7 +19,6 @@ from gateway.security.answering import Answering
 from gateway.security.policy.peer_memory import LACK_SECONDS, Feature, Peer, PeerMemory
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
-from gateway.transaction.client import FailureKind as Cause
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, FailureKind, Flow, Target, TlsTerms, Transport, TransportFailure
 from tests.support.transactions import RecordingFlow, RecordingUser, make_request
@@ -74,13 +73,13 @@ class Road:
         if self.provisional:
             user.receive_response(request.response(100))
         if flow.remote.host in self.silent:
-            user.transaction_failed(TransactionFailure(Cause.TIMEOUT))
+            user.transaction_failed(TransactionFailure())
             return
         kind = self.stale.pop(0) if self.stale else self.failures.get(flow.transport.value)
         if kind is None:
             user.receive_response(request.response(200))
         else:
-            user.transaction_failed(TransactionFailure(Cause.TRANSPORT, TransportFailure(kind, "made by the test")))
+            user.transaction_failed(TransactionFailure(TransportFailure(kind, "made by the test")))
 
     def carries(self, security: Security, downgrade: Downgrade = Downgrade.ALERT) -> RecordingUser:
         self.tried.clear()

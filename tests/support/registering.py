@@ -13,7 +13,7 @@ from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import FailureKind, TransactionFailure, TransactionUser
+from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, TransportFailure
@@ -125,9 +125,9 @@ class Registering:
         user.receive_response(response)
         return request
 
-    def fail(self, kind: FailureKind, transport: TransportFailure | None = None) -> None:
+    def fail(self, transport: TransportFailure | None = None) -> None:
         """No answer will come to the oldest REGISTER."""
-        self.asked.pop(0)[1].transaction_failed(TransactionFailure(kind, transport))
+        self.asked.pop(0)[1].transaction_failed(TransactionFailure(transport))
 
     def registered(self, request: Request | None = None, seconds: int = 3600) -> Response:
         """A phone registers and the provider agrees; what the phone is told."""

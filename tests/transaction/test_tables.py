@@ -176,7 +176,9 @@ class Outside:
     def take(self) -> tuple[str, ...]:
         """All that happened since the last call, sends first."""
         sent = [f"send {m.method if isinstance(m, Request) else m.status}" for m in self.flow.take()]
-        told = [f"tell {r.status}" for r in self.user.responses] + [f"tell {f.kind}" for f in self.user.failures]
+        told = [f"tell {r.status}" for r in self.user.responses] + [
+            "tell timeout" if failure.timed_out else "tell transport" for failure in self.user.failures
+        ]
         seen = (*sent, *self.seen, *told)
         self.seen, self.user.responses, self.user.failures = [], [], []
         return seen

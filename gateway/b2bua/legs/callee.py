@@ -18,7 +18,7 @@ from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import ClientTransaction, FailureKind, TransactionFailure, Unheeded
+from gateway.transaction.client import ClientTransaction, TransactionFailure, Unheeded
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -128,7 +128,7 @@ class CalleeLeg(Leg):
         self._ringing = None
         if not self._finished and not self._abandoned:
             self.abandon()
-            self._inviter.callee_failed(self, TransactionFailure(FailureKind.TIMEOUT))
+            self._inviter.callee_failed(self, TransactionFailure())
 
     def _restart_ringing_timer(self) -> None:
         self._stop_ringing_timer()
