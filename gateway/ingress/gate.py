@@ -17,8 +17,7 @@ from gateway.security.admission import DomainAdmission, log
 from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
-from gateway.sip.message import Message, Request
-from gateway.transaction.matching import stateless_tag
+from gateway.sip.message import Message, Request, stateless_tag
 from gateway.transport.flow import Flow
 
 _ANSWER = Headers((*CAPABILITIES, ("Server", SOFTWARE)))

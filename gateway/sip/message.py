@@ -6,7 +6,7 @@ transport, the transaction and the dialog that ask the same question cost one pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 import attrs
@@ -18,7 +18,7 @@ from gateway.sip.header_values import CSeq
 from gateway.sip.headers import Headers
 from gateway.sip.uri import Uri
 
-__all__ = ["REASONS", "CSeq", "Message", "Request", "Response"]
+__all__ = ["REASONS", "CSeq", "Message", "Request", "Response", "stateless_tag", "tag_for"]
 
 Value = TypeVar("Value")
 
@@ -145,6 +145,20 @@ class Response(_Message):
 
 
 Message = Request | Response
+
+
+def tag_for(*identity: Hashable) -> str:
+    """A To tag that is the same for each copy of a request (sections 8.2.6.2 and 8.2.7), when its `identity` is.
+
+    hash() of text is salted per process, so the tag tells nothing about us, and nobody can choose two requests that
+    share one.
+    """
+    return f"{hash(identity) & 0xFFFFFFFFFFFF:012x}"
+
+
+def stateless_tag(request: Request) -> str:
+    """The To tag of a response without transaction."""
+    return tag_for(request.headers.get("Via"), request.headers.get("Call-ID"))
 
 
 def _copied(status: int, method: str) -> frozenset[str]:

@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.message import Message, Request, Response
+from gateway.sip.message import Message, Request, Response, stateless_tag
 from gateway.transaction import client, server
 from gateway.transaction.client import ClientTransaction, TransactionUser, Unheeded
 from gateway.transaction.machine import Program, TransactionServices
@@ -32,7 +32,6 @@ from gateway.transaction.matching import (
     merge_key,
     new_branch,
     server_key,
-    stateless_tag,
     via_value,
 )
 from gateway.transaction.server import Core, ServerTransaction

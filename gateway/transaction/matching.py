@@ -1,9 +1,7 @@
-"""Which transaction a message belongs to (RFC 3261 sections 17.1.3, 17.2.3 and 8.2.2.2), as keys of dictionaries.
+"""The transaction that a message belongs to (RFC 3261 sections 17.1.3, 17.2.3 and 8.2.2.2), as keys of dictionaries.
 
-Also what makes our own messages match: branches, and tags that are the same for each copy of a request.
+Also the Via and branch by which responses to our own requests match.
 """
-
-from collections.abc import Hashable
 
 from gateway.config.model import Side
 from gateway.sip.message import Request, Response
@@ -14,15 +12,15 @@ Key = tuple[str | int | None, ...]
 
 
 def client_key(response: Response) -> Key:
-    """What finds the client transaction of a response (17.1.3). The method tells a CANCEL from its INVITE."""
+    """The key of a response's client transaction (17.1.3). The method tells a CANCEL from its INVITE."""
     return response.top_via.branch, response.cseq.method
 
 
 def server_key(request: Request, side: Side, method: str | None = None) -> Key:
-    """What finds the server transaction of a request (17.2.3); an ACK has the key of its INVITE.
+    """The key of a request's server transaction (17.2.3); an ACK has the key of its INVITE.
 
     method asks for another request with the same branch: that of a CANCEL. The side is in the key so that nobody on one
-    side of the gateway reaches a transaction of the other, whatever branch he guesses.
+    side of the gateway reaches a transaction of the other, by any branch.
     """
     if method is None:
         method = "INVITE" if request.method == "ACK" else request.method
@@ -36,7 +34,7 @@ def server_key(request: Request, side: Side, method: str | None = None) -> Key:
 def _rfc2543_key(request: Request, side: Side, method: str) -> Key:
     """The key for a peer without the magic cookie, or with nothing behind it (RFC 4475 section 3.2.1).
 
-    The To tag counts too, but an ACK has that of the response: whoever finds a transaction for an ACK compares it.
+    The To tag counts too, but an ACK has that of the response: it is compared after the look-up.
     """
     to_tag = None if method == "INVITE" else request.to.tag
     sender = (str(request.top_via), request.uri, request.from_.tag, to_tag)
@@ -49,7 +47,7 @@ def is_rfc2543(key: Key) -> bool:
 
 
 def merge_key(request: Request, side: Side) -> Key | None:
-    """What two forks of one request have in common though their branches differ (8.2.2.2); None within a dialog."""
+    """The key that forks of one request share though their branches differ (8.2.2.2); None within a dialog."""
     if request.to.tag is not None:
         return None
     cseq = request.cseq
@@ -65,17 +63,3 @@ def via_value(flow: Flow, branch: str) -> str:
 def new_branch(random: bytes) -> str:
     """A branch that nobody off the path can guess, if random is."""
     return MAGIC_COOKIE + random.hex()
-
-
-def tag_for(*what: Hashable) -> str:
-    """A tag that is the same for each copy of a request (8.2.7), when `what` is.
-
-    hash() of text is salted per process, so the tag tells nothing about us, and nobody can choose two requests that
-    share one.
-    """
-    return f"{hash(what) & 0xFFFFFFFFFFFF:012x}"
-
-
-def stateless_tag(request: Request) -> str:
-    """A To tag for a response without transaction."""
-    return tag_for(request.headers.get("Via"), request.headers.get("Call-ID"))

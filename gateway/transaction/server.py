@@ -15,9 +15,9 @@ from twisted.logger import Logger
 
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.message import Message, Request, Response
+from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
-from gateway.transaction.matching import Key, tag_for
+from gateway.transaction.matching import Key
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.flow import Flow
 

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from gateway.observe.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.message import Message, Request
+from gateway.sip.message import Message, Request, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
 from gateway.transport.flow import Flow, Transport
 
@@ -101,15 +101,10 @@ def _answer(message: Message, flow: Flow, status: int, reason: str | None = None
     except MalformedMessage:  # its Via is what is wrong: the answer goes to where it came from
         back = flow
     try:
-        back.send(message.response(status, reason, _tag_for(message)).to_bytes())
+        back.send(message.response(status, reason, stateless_tag(message)).to_bytes())
     except ValueError:  # what it would have to say again cannot be said
         return False
     return True
-
-
-def _tag_for(request: Request) -> str:
-    """A To tag that is the same for each copy of a request (RFC 3261 sections 8.2.6.2 and 8.2.7)."""
-    return f"{hash((request.headers.get('Via'), request.headers.get('Call-ID'))) & 0xFFFFFFFFFFFF:012x}"
 
 
 def note_source(request: Request, flow: Flow) -> Flow:
