@@ -38,11 +38,11 @@ from gateway.base.clock import Clock
 from gateway.base.tokens import SECRET_BYTES, Random, kept_secret
 from gateway.config.model import Configuration, Domain, Nameserver
 from gateway.config.settings import Settings
-from gateway.dialog.dialog import key_of
-from gateway.ingress.core import UasCore
-from gateway.ingress.gate import Gate, Pings
+from gateway.ingress.core import B2bua, UasCore
+from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.ingress.refusal_log import Refusals
+from gateway.ingress.screening import Screening
 from gateway.media.configured_nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 from gateway.observe.log import LogOutput
@@ -163,26 +163,18 @@ class Gateway:
         )
         self._relay.lost = self._calls.media_lost
         self._relay.ended = self._calls.media_ended
+        passing = Passing(self._trunk, self._transactions, identities)
+        b2bua = B2bua(dialogs, self._calls, subscriptions, passing)
         core = UasCore(
-            dialogs,
-            self._calls,
-            subscriptions,
+            b2bua,
             self._registrar,
-            self._router,
-            Passing(self._trunk, self._transactions, identities),
+            Screening(self._router, self._registrar, self._admission, self._overload),
             self._transport,
-            self._admission,
-            self._overload,
             self._metrics,
+            Refusals(reactor.seconds),
         )
-        core.refused = Refusals(reactor.seconds).tell
         self._transactions.core = core
-
-        def is_in_dialog(request: Request) -> bool:
-            return dialogs.leg_of(key_of(request)) is not None
-
-        pings = Pings(self._transactions.receive, self._metrics)
-        gate = Gate(self._admission, is_in_dialog, pings.receive, self._metrics)
+        gate = Gate(self._admission, b2bua.is_in_dialog, self._transactions.receive, self._metrics)
         self._transport.receiver = gate.receive
         self._transport.answer_only(gate.may_answer)
         self._resolving = LoopingCall(self._admission.refresh)

@@ -63,7 +63,8 @@ class Protection:
 
     def __init__(self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory) -> None:
         is_sips = bool(dialled) and Uri.parse(route.request_uri).is_secure
-        self.terms = CallTerms.of(route.domain, route.provider, dialled, is_sips=is_sips)
+        is_emergency = bool(dialled) and route.is_emergency
+        self.terms = CallTerms.of(route.domain, route.provider, is_emergency=is_emergency, is_sips=is_sips)
         self.attempt: Attempt | None = None
         self.reason: Reason | None = None
         """Why the provider's leg is weaker than wanted."""

@@ -12,27 +12,27 @@ here: what they send goes to their domain's provider, which challenges them.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
-from typing import Protocol
 
 import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.out_of_dialog import METHODS as PASSED
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import Side
 from gateway.dialog.dialog import key_of
-from gateway.ingress.overload import Overload
+from gateway.ingress.gate import capabilities
+from gateway.ingress.refusal_log import Refusals
+from gateway.ingress.screening import Screening
 from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Registrar
-from gateway.routing.router import Route, Router
+from gateway.routing.router import Route
 from gateway.sdp.description import MalformedDescription
-from gateway.security.access_list import Proof
-from gateway.sip.capabilities import ALLOW, CAPABILITIES, METHODS, SOFTWARE, SUPPORTED
+from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
@@ -57,14 +57,32 @@ RECONNECTS_WITHIN = 30
 Onward = Callable[[ServerTransaction, Route, Flow | None], None]
 
 
-class Admission(Protocol):
-    """Decides who may ask from the provider's side."""
+@attrs.frozen
+class B2bua:
+    """The back-to-back user agent: dialogs that are up, and the three that take a request to the other side."""
 
-    def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
-        """How the sender proved to be a peer of the domain; None drops it without an answer. Raises Refused 401."""
+    dialogs: Dialogs
+    calls: Calls
+    subscriptions: Subscriptions
+    passing: Passing
 
-    def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
-        """Whether a request within a call may go on; False drops it without an answer. Raises Refused 401."""
+    def leg_of(self, request: Request) -> Leg | None:
+        """The leg whose dialog a request is within."""
+        return self.dialogs.leg_of(key_of(request))
+
+    def is_in_dialog(self, request: Request) -> bool:
+        """Whether a request is within one of the dialogs."""
+        return self.leg_of(request) is not None
+
+    def onward(self, method: str) -> Onward:
+        """The one that takes a request of this method to the other side; Refused 405 or 501."""
+        if method == "INVITE":
+            return self.calls.start
+        if method == "SUBSCRIBE":
+            return self.subscriptions.start
+        if method in PASSED:
+            return self.passing.pass_on
+        raise Refused(405 if method in METHODS else 501, "", (("Allow", ALLOW),))
 
 
 class UasCore:
@@ -72,28 +90,18 @@ class UasCore:
 
     def __init__(
         self,
-        dialogs: Dialogs,
-        calls: Calls,
-        subscriptions: Subscriptions,
+        b2bua: B2bua,
         registrar: Registrar,
-        router: Router,
-        passing: Passing,
+        screening: Screening,
         transport: TransportLayer,
-        admission: Admission,
-        overload: Overload,
         metrics: Metrics,
+        refusals: Refusals,
     ) -> None:
-        self._dialogs = dialogs
-        self._calls = calls
-        self._subscriptions = subscriptions
+        self._b2bua = b2bua
         self._registrar = registrar
-        self._router = router
-        self._passing = passing
+        self._screening = screening
         self._transport = transport
-        self._admission = admission
-        self._overload = overload
-        self.refused: Callable[[Request, Flow, int, str], None] = lambda request, flow, status, reason: None
-        """Told of each request that is refused here, with status and reason."""
+        self._refusals = refusals
         self._received = {
             side: {method: metrics.requests.labels(str(side), method) for method in (*COUNTED, _OTHER)} for side in Side
         }
@@ -114,13 +122,13 @@ class UasCore:
 
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
-        leg = self._dialogs.leg_of(key_of(request))
+        leg = self._b2bua.leg_of(request)
         if leg is not None and leg.flow.side is flow.side:
             leg.receive_ack(request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The INVITE of this transaction is cancelled."""
-        self._calls.cancel(transaction, cancel)
+        self._b2bua.calls.cancel(transaction, cancel)
 
     def receive_stray_response(self, response: Response, flow: Flow) -> None:
         """A response nobody waits for is dropped: a B2BUA forwards no responses statelessly."""
@@ -136,36 +144,17 @@ class UasCore:
         if request.method == "REGISTER":
             self._register(transaction, request, flow)
         elif request.method == "OPTIONS" and request.request_uri.user is None:
-            self._answer(transaction, 200, None, CAPABILITIES)
+            transaction.respond(transaction.with_same_tag(capabilities(request)))
         else:
-            onward = self._onward(request.method)
-            route = self._admitted_route(request, flow)
+            onward = self._b2bua.onward(request.method)
+            route = self._screening.route(request, flow)
             if route is None:
                 transaction.stop()
             else:
-                self._check_load(request, route)
                 onward(transaction, route, self._phone_flow(route))
 
-    def _onward(self, method: str) -> Onward:
-        """What takes a request of this method to the other side; Refused 405 or 501."""
-        if method == "INVITE":
-            return self._calls.start
-        if method == "SUBSCRIBE":
-            return self._subscriptions.start
-        if method in PASSED:
-            return self._passing.pass_on
-        raise Refused(405 if method in METHODS else 501, "", (("Allow", ALLOW),))
-
-    def _check_load(self, request: Request, route: Route) -> None:
-        """New calls wait for better times when everything is late already; emergency calls never do."""
-        if not self._overload.is_shedding or request.method != "INVITE":
-            return
-        if not route.domain.is_emergency(request.request_uri.user or ""):
-            self._overload.count_shed()
-            raise Refused(503, "Overloaded", (("Retry-After", str(random.randint(5, 15))),))
-
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
-        leg = self._dialogs.leg_of(key_of(request))
+        leg = self._b2bua.leg_of(request)
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
         if not _is_where_it_was(leg.flow, transaction.flow):
@@ -182,8 +171,7 @@ class UasCore:
             _check_extensions(request)
             if leg.flow.is_secure and not transaction.flow.is_secure:
                 raise Refused(403, "This dialog is on TLS")  # the answer would tell keys to everybody on the way
-        is_outside = transaction.flow.side is Side.PROVIDER
-        if is_outside and not self._admission.admit_within(request, transaction.flow, leg.domain):
+        if not self._screening.admits_within(request, transaction.flow, leg.domain):
             transaction.stop()
             return
         leg.receive_request(transaction, request)
@@ -192,24 +180,6 @@ class UasCore:
         if flow.side is not Side.PHONES:
             raise Refused(403, "Only phones register here")
         self._registrar.receive_request(transaction, request)
-
-    def _admitted_route(self, request: Request, flow: Flow) -> Route | None:
-        route = self._router.route(request, flow.side)
-        if flow.side is Side.PHONES:
-            aor = f"sip:{request.from_.uri.user or ''}@{route.domain.name.lower()}"
-            self._check_caller(request, route, aor, flow)
-            service_route = self._registrar.service_route_of(aor, flow.key)
-            return attrs.evolve(route, service_route=service_route) if service_route else route
-        proof = self._admission.admit(request, flow, route.domain.name)
-        return None if proof is None else attrs.evolve(route, proof=proof)
-
-    def _check_caller(self, request: Request, route: Route, aor: str, flow: Flow) -> None:
-        """Where the provider takes the gateway's word for who calls, a name counts only from where it registered."""
-        domain = route.domain
-        if not domain.registered_callers_only or domain.is_emergency(request.request_uri.user or ""):
-            return
-        if not self._registrar.is_bound(aor, flow.key):
-            raise Refused(403, "Register First")
 
     def _phone_flow(self, route: Route) -> Flow | None:
         if route.binding is None:
@@ -224,7 +194,7 @@ class UasCore:
     ) -> None:
         response = transaction.with_same_tag(transaction.request.response(status, reason))
         if status >= 400:
-            self.refused(transaction.request, transaction.flow, status, response.reason)
+            self._refusals.tell(transaction.request, transaction.flow, status, response.reason)
         response.headers.add_all(fields)
         response.headers.add("Server", SOFTWARE)
         transaction.respond(response)

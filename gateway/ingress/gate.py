@@ -1,44 +1,96 @@
-"""Pings: OPTIONS for the gateway itself, answered without a transaction (RFC 3261 sections 11.2 and 8.2.7).
+"""The gate between transport and transactions: each message goes through, is answered at once, or is dropped.
 
-    transport -> gate -> receive -+- a ping -> 200
-                                  +- all else -> transactions
+    transport -> Gate.receive -+- a stranger's request -> dropped, counted
+                               +- a ping               -> 200
+                               `- all else             -> transactions
 
-Phones and trunks ask every half minute whether the gateway is there, which makes pings the most frequent message of a
-quiet site. The answer is the same for each copy of one and changes nothing, so there is nothing that a transaction
-would be for: section 8.2.7 lets such a server "process each message independently". What needs a word of judgement (a
-dialog, a Require, no hops left) is left to the core, which refuses it or answers as this does.
+The order is a security order: a stranger on the provider's side makes neither a transaction nor a byte in response,
+so that a scanner learns nothing.
+
+A ping is OPTIONS for the gateway itself (RFC 3261 sections 11.2 and 8.2.7). Phones and trunks ask every half minute
+whether the gateway is there, which makes pings the most frequent message of a quiet site. The answer is the same for
+each copy of one and changes nothing, so a transaction would serve nothing: section 8.2.7 lets such a server "process
+each message independently". An OPTIONS that needs judgement (a dialog, a Require, no hops left) is left to the core,
+which refuses it or answers in the same words.
+
+Here: the proof that a message is worth a transaction. Not here: the access list (security), parsing (transport), the
+request's own rights (screening.py).
 """
 
 from collections.abc import Callable
+from typing import Protocol
+
+from twisted.logger import Logger
 
 from gateway.config.model import Side
 from gateway.observe.metrics import Metrics
-from gateway.security.admission import DomainAdmission, log
 from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
-from gateway.sip.message import Message, Request, stateless_tag
+from gateway.sip.message import Message, Request, Response, stateless_tag
 from gateway.transport.flow import Flow
 
-_ANSWER = Headers((*CAPABILITIES, ("Server", SOFTWARE)))
+log = Logger()
+
+_CAPABILITIES = Headers((*CAPABILITIES, ("Server", SOFTWARE)))
 
 
-class Pings:
-    """Stands before the transactions. ``receive`` is whom all other messages are for."""
+class Peers(Protocol):
+    """The peers of all domains."""
 
-    def __init__(self, receive: Callable[[Message, Flow], None], metrics: Metrics) -> None:
+    def knows(self, flow: Flow) -> bool:
+        """Whether the sender is proved to be a peer of any domain."""
+
+
+class Gate:
+    """Takes every message of the transport; ``receive`` of the transactions gets those that go through."""
+
+    def __init__(
+        self,
+        peers: Peers,
+        is_in_dialog: Callable[[Request], bool],
+        receive: Callable[[Message, Flow], None],
+        metrics: Metrics,
+    ) -> None:
+        self._peers = peers
+        self._is_in_dialog = is_in_dialog
         self._receive = receive
-        self._received = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
+        self._metrics = metrics
+        self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
 
     def receive(self, message: Message, flow: Flow) -> None:
-        """A message that was let in, its mandatory headers read. Raises nothing of its own."""
-        if isinstance(message, Request) and message.method == "OPTIONS" and _is_ping(message):
-            self._received[flow.side].inc()
-            answer = message.response(200, None, stateless_tag(message))
-            answer.headers.add_all(_ANSWER)
-            flow.send(answer.to_bytes())
-        else:
-            self._receive(message, flow)
+        """A message whose mandatory headers were read. Raises nothing of its own.
+
+        A request within one of our dialogs goes through whoever sends it: its tags are random and were told to that
+        dialog's peer alone, which may well send from another address than calls come from.
+        """
+        if isinstance(message, Request):
+            if flow.side is Side.PROVIDER and self._is_strange(message, flow):
+                self._metrics.dropped.labels(str(flow.transport)).inc()
+                log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
+                return
+            if message.method == "OPTIONS" and _is_ping(message):
+                self._pings[flow.side].inc()
+                flow.send(capabilities(message, stateless_tag(message)).to_bytes())
+                return
+        self._receive(message, flow)
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Whether a malformed message may be answered: strangers on the provider's side learn nothing from it."""
+        return flow.side is not Side.PROVIDER or self._peers.knows(flow)
+
+    def _is_strange(self, request: Request, flow: Flow) -> bool:
+        try:
+            return not self._peers.knows(flow) and not self._is_in_dialog(request)
+        except MalformedMessage:
+            return True
+
+
+def capabilities(options: Request, to_tag: str | None = None) -> Response:
+    """The 200 to an OPTIONS for the gateway itself; without ``to_tag`` its To is as it came."""
+    answer = options.response(200, None, to_tag)
+    answer.headers.add_all(_CAPABILITIES)
+    return answer
 
 
 def _is_ping(request: Request) -> bool:
@@ -48,41 +100,3 @@ def _is_ping(request: Request) -> bool:
         and request.max_forwards != 0
         and "require" not in request.headers
     )
-
-
-class Gate:
-    """Stands between transport and transactions: what it lets through may be answered."""
-
-    def __init__(
-        self,
-        admission: DomainAdmission,
-        is_in_dialog: Callable[[Request], bool],
-        receive: Callable[[Message, Flow], None],
-        metrics: Metrics,
-    ) -> None:
-        self._admission = admission
-        self._is_in_dialog = is_in_dialog
-        self._receive = receive
-        self._metrics = metrics
-
-    def receive(self, message: Message, flow: Flow) -> None:
-        """Pass a message on; a request of a stranger on the provider's side is dropped and counted.
-
-        A request within one of our dialogs is let through whoever sends it: its tags are random and were told to that
-        dialog's peer alone, which may well send from another address than calls come from.
-        """
-        if isinstance(message, Request) and flow.side is Side.PROVIDER and self._is_strange(message, flow):
-            self._metrics.dropped.labels(str(flow.transport)).inc()
-            log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
-            return
-        self._receive(message, flow)
-
-    def may_answer(self, flow: Flow) -> bool:
-        """Whether what is malformed may be answered: strangers on the provider's side learn nothing from it either."""
-        return flow.side is not Side.PROVIDER or self._admission.knows(flow)
-
-    def _is_strange(self, request: Request, flow: Flow) -> bool:
-        try:
-            return not self._admission.knows(flow) and not self._is_in_dialog(request)
-        except MalformedMessage:
-            return True

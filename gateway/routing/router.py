@@ -33,6 +33,8 @@ class Route:
     request_uri: str
     binding: Binding | None
     """The phone to reach, or None when the way leads to the provider."""
+    is_emergency: bool = False
+    """Whether the user part of the request's URI is an emergency number of the domain."""
     service_route: tuple[str, ...] = ()
     """The Route values that the provider wants in what this caller sends (RFC 3608)."""
     proof: Proof | None = None
@@ -88,7 +90,7 @@ class Router:
         uri = request.uri
         if target.host.lower() in self._own_hosts:
             uri = str(attrs.evolve(target, host=domain.name, port=None, parameters=()))
-        return Route(domain, self.provider_of(domain), uri, None)
+        return Route(domain, self.provider_of(domain), uri, None, domain.is_emergency(target.user or ""))
 
     def _emergency_domain(self, target: Uri) -> Domain:
         """A caller of no domain of ours is refused, except to an emergency number: any domain's provider will do."""
@@ -107,4 +109,5 @@ class Router:
         domain = self.domain_named(Uri.parse(binding.aor).host)
         if domain is None:
             raise Refused(404, "Domain not served here")
-        return Route(domain, self.provider_of(domain), binding.contact, binding)
+        emergency = domain.is_emergency(target.user or "")
+        return Route(domain, self.provider_of(domain), binding.contact, binding, emergency)

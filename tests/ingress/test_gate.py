@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.config.model import Side
-from gateway.ingress.gate import Pings
+from gateway.ingress.gate import Gate
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check
@@ -13,13 +13,16 @@ from tests.support.transactions import RecordingFlow, make_request
 
 
 class Site:
-    """Pings before something that only notes what comes to it."""
+    """A gate, and a recorder of the messages that go through it."""
 
     def __init__(self) -> None:
         self.passed: list[Message] = []
         self.registry = CollectorRegistry()
         self.flow = RecordingFlow()
-        self.pings = Pings(self._note, Metrics(self.registry))
+        self.gate = Gate(self, lambda request: False, self._note, Metrics(self.registry))
+
+    def knows(self, flow: Flow) -> bool:
+        return False
 
     def _note(self, message: Message, flow: Flow) -> None:
         assert flow is self.flow
@@ -27,7 +30,7 @@ class Site:
 
     def receive(self, message: Message) -> list[Message]:
         """What is answered."""
-        self.pings.receive(message, self.flow)
+        self.gate.receive(message, self.flow)
         return self.flow.take()
 
     def counted(self) -> float:

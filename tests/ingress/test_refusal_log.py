@@ -30,8 +30,6 @@ def told(events: Sequence[LogEvent], word: str) -> list[str]:
 
 def test_a_call_to_a_domain_that_is_not_served_says_so_in_the_log() -> None:
     gateway = Signalling()
-    now = gateway.network.seconds
-    gateway.transactions.core.refused = Refusals(now).tell  # type: ignore[attr-defined]
     with capturedLogs() as events:
         (answer,) = (parse(data) for data in gateway.datagram(INVITE, place=UDP) if b" 100 " not in data[:20])
     assert getattr(answer, "status", None) == 403

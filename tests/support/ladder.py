@@ -40,8 +40,10 @@ from gateway.config.model import (
     Security,
     Side,
 )
-from gateway.ingress.core import Admission, UasCore
+from gateway.ingress.core import B2bua, UasCore
 from gateway.ingress.overload import Overload
+from gateway.ingress.refusal_log import Refusals
+from gateway.ingress.screening import Admission, Screening
 from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
@@ -337,16 +339,12 @@ class Ladder:
         router = Router(configuration, self._find)
         passing = Passing(trunk, self.transactions, identities)
         self.transactions.core = UasCore(
-            self.dialogs,
-            self.calls,
-            self.subscriptions,
+            B2bua(self.dialogs, self.calls, self.subscriptions, passing),
             self,  # type: ignore[arg-type]
-            router,
-            passing,
+            Screening(router, self, self.admission, self.overload),  # type: ignore[arg-type]
             self,  # type: ignore[arg-type]
-            self.admission,
-            self.overload,
             self.metrics,
+            Refusals(self.clock.seconds),
         )
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:

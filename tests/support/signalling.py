@@ -27,10 +27,11 @@ from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
-from gateway.dialog.dialog import key_of
-from gateway.ingress.core import UasCore
+from gateway.ingress.core import B2bua, UasCore
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
+from gateway.ingress.refusal_log import Refusals
+from gateway.ingress.screening import Screening
 from gateway.observe.metrics import Metrics
 from gateway.registrar.memory_store import MemoryStore
 from gateway.registrar.registrar import Registrar, Surroundings
@@ -116,20 +117,19 @@ class Signalling:
         stack = Stack(self.transactions, self.relay, "gw", network, network.seconds, new_token)
         self.calls = Calls(stack, self.trunk, self.dialogs, self.identities, self.metrics, lambda record: None)
         self.subscriptions = Subscriptions(stack, self.trunk, self.dialogs, self.identities)
+        router = Router(configuration, self.registrar.find)
+        passing = Passing(self.trunk, self.transactions, self.identities)
+        b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
         self.transactions.core = UasCore(
-            self.dialogs,
-            self.calls,
-            self.subscriptions,
+            b2bua,
             self.registrar,
-            Router(configuration, self.registrar.find),
-            Passing(self.trunk, self.transactions, self.identities),
+            Screening(router, self.registrar, self.admission, self.overload),
             self.transport,
-            self.admission,
-            self.overload,
             self.metrics,
+            Refusals(network.seconds),
         )
         self.transport.ended = self.registrar.flow_ended
-        gate = Gate(self.admission, self._is_in_dialog, self.transactions.receive, self.metrics)
+        gate = Gate(self.admission, b2bua.is_in_dialog, self.transactions.receive, self.metrics)
         self.transport.receiver = gate.receive
         self.transport.answer_only(gate.may_answer)
         self.admission.refresh()
@@ -168,9 +168,6 @@ class Signalling:
         """Whether no transaction, call, dialog or subscription is left."""
         left = (self.transactions.counts_alive(), len(self.calls), len(self.dialogs), len(self.subscriptions))
         return not any(left)
-
-    def _is_in_dialog(self, request: Request) -> bool:
-        return self.dialogs.leg_of(key_of(request)) is not None
 
     def _surroundings(self, configuration: Configuration, memory: PeerMemory, new_token: object) -> Surroundings:
         domains = {domain.name: domain for domain in configuration.domains}

@@ -85,8 +85,8 @@ class CallTerms:
     """Whether it names a place to go to in clear. An emergency call has one in any case (Provider.uri_for)."""
 
     @classmethod
-    def of(cls, domain: Domain, provider: Provider, dialled: str = "", *, is_sips: bool = False) -> CallTerms:
-        """The terms of a call to ``dialled`` (the user part; "" for an inbound one) of that domain.
+    def of(cls, domain: Domain, provider: Provider, *, is_emergency: bool = False, is_sips: bool = False) -> CallTerms:
+        """The terms of a call of that domain.
 
         A SIPS URI asks for TLS on every hop (RFC 5630 section 3.1): for it there is no place to go to in clear.
         """
@@ -94,7 +94,7 @@ class CallTerms:
             domain.security,
             domain.downgrade,
             Encryption(provider.srtp_offer.value),
-            domain.is_emergency(dialled),
+            is_emergency,
             has_tls=provider.uri_for(Signalling.TLS) is not None,
             has_clear=not is_sips and provider.uri_for(Signalling.CLEAR) is not None,
         )

@@ -283,10 +283,10 @@ def test_refusals_carry_reason_and_warning_headers_without_quotes_inside() -> No
 def test_an_emergency_call_goes_in_clear_where_no_place_for_that_is_configured() -> None:
     provider = Provider("main", "sips:h:5061;transport=tls", trust=Path("/ca.pem"), srtp_offer=SrtpOffer.OSRTP)
     domain = Domain("example.com", "main", Security.REQUIRED, emergency_numbers=("911",))
-    terms = CallTerms.of(domain, provider, "911")
+    terms = CallTerms.of(domain, provider, is_emergency=domain.is_emergency("911"))
     assert terms == attrs.evolve(EMERGENCY, offer=Encryption.OSRTP, has_clear=False)
     assert next_attempt(terms, FULL.failed(FailureKind.CERTIFICATE)) == clear(Reason.CLEAR_EMERGENCY)
-    assert not CallTerms.of(domain, provider, "100").is_emergency
+    assert not CallTerms.of(domain, provider, is_emergency=domain.is_emergency("100")).is_emergency
 
 
 TERMS = st.builds(
