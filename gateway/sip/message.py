@@ -103,6 +103,11 @@ class Request(_Message):
     body: bytes = b""
 
     @property
+    def title(self) -> str:
+        """The method: a short name for people, as a ladder has it."""
+        return self.method
+
+    @property
     def request_uri(self) -> Uri:
         """The Request-URI. Raises MalformedMessage."""
         return Uri.parse(self.uri)
@@ -132,6 +137,11 @@ class Response(_Message):
     reason: str = ""
     headers: Headers = attrs.field(factory=Headers)
     body: bytes = b""
+
+    @property
+    def title(self) -> str:
+        """Status and reason: a short name for people, as a ladder has it."""
+        return f"{self.status} {self.reason}"
 
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 import attrs
 
 from gateway.base.json_codec import Json
-from gateway.sip.message import Message, Request
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
@@ -104,12 +103,11 @@ class CallRecord:
     media: dict[str, Json] | None = None
     """The relay's counters at the end of the call."""
 
-    def add_step(self, at: float, leg: LegName, passage: Passage, message: Message) -> None:
-        """Note that a message went by."""
+    def add_step(self, at: float, leg: LegName, passage: Passage, what: str) -> None:
+        """Note that a message went by: a method, or a status and its reason."""
         if len(self.ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
             return
-        what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
         self.ladder.append(LadderStep(at, leg, passage, what))
 
     def add_reason(self, link: ChainLink) -> None:

@@ -418,7 +418,7 @@ class Leg:
     def _note(self, passage: Passage, message: Message) -> None:
         if passage is Passage.RECEIVED and message.body and message.content_type == SDP:
             self.their_sdp = message.body
-        self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message)
+        self._owner.record.add_step(self._stack.now(), self.terms.name, passage, message.title)
 
 
 @attrs.define
