@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
 
 from gateway.config.model import Configuration
 
@@ -102,21 +103,36 @@ def _csv_cell(value: object) -> object:
     return value
 
 
-def ladder(steps: Sequence[Mapping[str, object]]) -> str:
-    """Messages with time downward and three lines: the caller, the gateway, the callee."""
-    lines = [f"{'':14}caller{'gateway':^{2 * _LANE - 8}}callee"]
-    for step in steps:
-        rightward = (step.get("leg") == "caller") == (step.get("direction") == "received")
-        arrow = _arrow(str(step.get("what", "")), rightward)
-        empty = " " * _LANE
-        lanes = (arrow, empty) if step.get("leg") == "caller" else (empty, arrow)
-        lines.append(f"{_time(step.get('at'))}  |{lanes[0]}|{lanes[1]}|")
-    return "\n".join(lines)
+def ladder(
+    steps: Sequence[Mapping[str, object]], ends: tuple[str, str] = ("caller", "callee"), since: float | None = None
+) -> str:
+    """Messages with time downward and three lines: the caller, the gateway, the callee.
+
+    `ends` names the outer lines. Times are of the day (UTC), or with `since` the seconds after that moment.
+    """
+    times = [_time(step.get("at"), since) for step in steps]
+    margin = max(map(len, times), default=0)
+    rungs = [f"{time}|{_lanes(step)}|" for time, step in zip(times, steps, strict=True)]
+    return "\n".join([_heading(margin, (ends[0], "gateway", ends[1])), *rungs])
+
+
+def _heading(margin: int, names: Sequence[str]) -> str:
+    """Each name centred over its line."""
+    heading = ""
+    for lane, name in enumerate(names):
+        heading = heading.ljust(margin + lane * (_LANE + 1) - len(name) // 2) + name
+    return heading
+
+
+def _lanes(step: Mapping[str, object]) -> str:
+    rightward = (step.get("leg") == "caller") == (step.get("direction") == "received")
+    arrow, empty = _arrow(str(step.get("what", "")), rightward), " " * _LANE
+    return f"{arrow}|{empty}" if step.get("leg") == "caller" else f"{empty}|{arrow}"
 
 
 def _arrow(what: str, rightward: bool) -> str:
-    shaft = f" {what[: _LANE - 8]} ".center(_LANE - 3, "-")
-    return f"-{shaft}->" if rightward else f"<-{shaft}-"
+    shaft = f" {shorten(what, _LANE - 4, placeholder='')} ".center(_LANE - 1, "-")
+    return f"{shaft}>" if rightward else f"<{shaft}"
 
 
 def _outcome(answer: Mapping[object, object]) -> str:
@@ -145,5 +161,9 @@ def _cell(key: str, value: object) -> str:
             return "".join(character if character.isprintable() else "?" for character in str(value))
 
 
-def _time(at: object) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3] if isinstance(at, int | float) else "-" * 12
+def _time(at: object, since: float | None) -> str:
+    if not isinstance(at, int | float):
+        return f"{'-' * 12}  "
+    if since is not None:
+        return f"{at - since:8.3f} s "
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S.%f")[:-3] + "  "

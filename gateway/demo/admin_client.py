@@ -6,6 +6,7 @@ Lives here: waiting until it answers, and fetching the record of a call. Not her
 from __future__ import annotations
 
 import json
+from typing import TypedDict
 from urllib.parse import quote
 
 from attrs import frozen
@@ -15,14 +16,21 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.web.client import Agent, readBody
 
-from gateway.demo.ladder import Step
-
 _POLL = 0.2  # seconds
 _converter = Converter()
 
 
 class NoRecord(Exception):
     """The gateway has no such record, or not in time."""
+
+
+class Rung(TypedDict):
+    """One message of one leg of a call."""
+
+    at: float  # seconds since the epoch
+    leg: str  # "caller" or "callee"
+    direction: str  # "received" or "sent", as the gateway sees it
+    what: str  # a method, or a status and its reason
 
 
 @frozen
@@ -42,7 +50,7 @@ class GatewayRecord:
     id: str
     verdict: str
     reason: str
-    ladder: tuple[Step, ...]
+    ladder: tuple[Rung, ...]
     chain: tuple[ChainEntry, ...]
 
 

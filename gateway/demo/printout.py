@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from attrs import frozen
 
 from gateway.config.model import Configuration
-from gateway.demo.admin_client import ChainEntry, GatewayRecord
+from gateway.ctl import text
+from gateway.demo.admin_client import ChainEntry, GatewayRecord, Rung
 from gateway.demo.audio.listen import Heard
-from gateway.demo.ladder import draw
 from gateway.demo.roles import EXTENSION, PASSWORDS, PHONE_TONE, PROVIDER_TONE, Scene
 from gateway.transport.flow import Address
 
@@ -51,7 +51,7 @@ def report(outcome: Outcome) -> str:
         [
             "SIP messages of both legs (UDP on the left, TLS on the right)",
             "",
-            draw([step for record in outcome.records for step in record.ladder]),
+            ladder([step for record in outcome.records for step in record.ladder]),
             "",
             "Audio",
             f"  the phone plays {PHONE_TONE} Hz (RTP) and heard: {outcome.phone_heard.sentence()}",
@@ -61,6 +61,12 @@ def report(outcome: Outcome) -> str:
             *_chain(outcome.record.chain),
         ]
     )
+
+
+def ladder(rungs: Iterable[Rung], ends: tuple[str, str] = ("phone", "provider")) -> str:
+    """Messages of one call or several, in the order of time; times are seconds since the first message."""
+    ordered = sorted(rungs, key=lambda rung: rung["at"])
+    return text.ladder(ordered, ends, since=ordered[0]["at"] if ordered else 0.0)
 
 
 def guide(scene: Scene, call_id: str) -> str:
