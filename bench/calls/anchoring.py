@@ -27,7 +27,7 @@ from twisted.internet import reactor as installed_reactor
 
 from bench.calls import inside
 from bench.calls.load import DOMAIN, SDP
-from gateway.app.gateway import spare_what_stays
+from gateway.app.gateway import spare_long_lived
 from gateway.base.json_codec import decode
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.interfaces import Interfaces
@@ -88,7 +88,7 @@ class Anchoring(inside.Inside):
         self._here = bound(directory / "client")
         self._here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
         self._waiting: list[str] = []
-        pool = self._gateway._relay
+        pool = self._gateway.media.relay
         self._node = pool.nodes[0]
         self._node.is_up = True
         self._client = cast(Any, self._node.client)
@@ -184,7 +184,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         anchoring = Anchoring(Path(directory))
         anchoring.run(300)
-        spare_what_stays()
+        spare_long_lived()
         figures = [anchoring.figures(CHUNK) for _ in range(count // CHUNK)]
         names = sorted({name for figure in figures for name in figure})
         print("us a call:", ", ".join(f"{name} {median(one.get(name, 0) for one in figures):.0f}" for name in names))

@@ -17,7 +17,7 @@ from time import thread_time_ns
 from typing import Any
 
 from bench.calls.inside import Inside
-from gateway.app.gateway import spare_what_stays
+from gateway.app.gateway import spare_long_lived
 from gateway.transport.udp import Peer
 
 MESSAGES = ("INVITE", "180", "200", "ACK", "BYE", "200 to BYE")
@@ -67,7 +67,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         budget = Budget(Path(directory))
         budget.run(WARM_UP)
-        spare_what_stays()
+        spare_long_lived()
         budget.taken = [[] for _ in MESSAGES]
         budget.run(TIMED)
         taken = budget.taken

@@ -79,7 +79,7 @@ class Inside:
         self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as there is something to log
         self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere), reactor)
         self._sent: list[tuple[bytes, Peer]] = []
-        transport = self._gateway._transport
+        transport = self._gateway.signalling.transport
         transport.start()
         ports = transport._ports
         self._phones, self._provider = ports["phones"], ports["provider"]

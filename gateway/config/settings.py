@@ -73,7 +73,7 @@ class Settings:
     def __init__(self, configuration: Configuration, audit: AuditLog, clock: Clock, parts: Parts) -> None:
         """Raises ConfigurationError for a file of switches that cannot be read."""
         self._configured = configuration
-        self._audit = audit
+        self.audit = audit
         self._clock = clock
         self._parts = parts
         self._path = configuration.gateway.state_directory / "switches.json"
@@ -102,7 +102,7 @@ class Settings:
         self._parts.adopt(self.current)
         after = _named(self.current, name)
         said: dict[str, Json] = {"domain": domain.name, "from": str(before), "to": str(after.security)}
-        self._audit.write(who, "switch", **said)
+        self.audit.write(who, "switch", **said)
         log.info(
             "{domain}: security is {to} now, was {was} ({who})", was=before, to=after.security, who=who, domain=name
         )
@@ -120,7 +120,7 @@ class Settings:
         use_files()
         self._parts.adopt(self.current)
         told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
-        self._audit.write(who, "reload", changes=[*told])
+        self.audit.write(who, "reload", changes=[*told])
         self._keep_snapshot(_snapshot(configuration))
         return told
 
@@ -130,7 +130,7 @@ class Settings:
         before = _read_snapshot(self._adopted)
         changes = [] if before is None else [*_changes(before, snapshot)]
         if changes:
-            self._audit.write("restart", "start", changes=[*changes])
+            self.audit.write("restart", "start", changes=[*changes])
         if before != snapshot:
             self._keep_snapshot(snapshot)
 

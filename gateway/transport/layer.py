@@ -128,9 +128,13 @@ class TransportLayer:
         return Address(port.listener.address, port.port)
 
     def reload(self, terms: Iterable[TlsTerms] | None = None) -> None:
-        """Read all certificates, keys and trust again; connections that are up live on. Raises CertificateError, and
-        changes nothing then. terms are those on which servers will be spoken to, instead of those known so far."""
-        self._tls.reload(terms)
+        """Read all certificates, keys and trust again, and go by them. Raises CertificateError, nothing changed."""
+        self.prepare(terms)()
+
+    def prepare(self, terms: Iterable[TlsTerms] | None = None) -> Callable[[], None]:
+        """Read all certificates, keys and trust again; the result adopts them, and connections that are up live on.
+        Raises CertificateError. terms are those on which servers will be spoken to, instead of those known so far."""
+        return self._tls.prepare(terms)
 
     def certificate_reports(self) -> dict[str, CertificateReport]:
         """How the certificate that each TLS listener serves stands, by listener."""

@@ -2,13 +2,13 @@
 
 import gc
 
-from gateway.app.gateway import THRESHOLDS, spare_what_stays
+from gateway.app.gateway import THRESHOLDS, spare_long_lived
 
 
 def test_what_exists_is_not_looked_at_again_and_the_rest_seldom() -> None:
     before = gc.get_threshold()
     try:
-        spare_what_stays()
+        spare_long_lived()
         assert gc.get_freeze_count() > 1000
         assert gc.get_threshold() == THRESHOLDS
         assert gc.isenabled()
@@ -20,7 +20,7 @@ def test_what_exists_is_not_looked_at_again_and_the_rest_seldom() -> None:
 def test_calls_that_refer_to_themselves_are_still_freed() -> None:
     before = gc.get_threshold()
     try:
-        spare_what_stays()
+        spare_long_lived()
         freed = sum(each["collected"] for each in gc.get_stats())
         for _ in range(100_000):
             cycle: list[object] = []

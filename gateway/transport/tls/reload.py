@@ -70,19 +70,27 @@ class Renewal:
         """How the certificate that each TLS listener serves stands, by listener."""
         return {name: server.report for name, server in self._servers.items()}
 
-    def reload(self, terms: Iterable[TlsTerms] | None = None) -> None:
-        """Read everything again, for clients on these terms instead of those known so far. Raises CertificateError,
-        and changes nothing then."""
+    def reload(self) -> None:
+        """Read everything again. Raises CertificateError, and changes nothing then."""
+        self.prepare()()
+
+    def prepare(self, terms: Iterable[TlsTerms] | None = None) -> Callable[[], None]:
+        """Read everything again, for clients on these terms instead of those known so far; the result adopts it.
+        Raises CertificateError."""
         wanted = self.clients.terms if terms is None else frozenset(terms)
         seen = {file: _trace(file) for file in self._files() | {file for one in wanted for file in one.files}}
         servers = [(server, server.prepare()) for server in self._servers.values()]
         clients = self.clients.prepare(wanted)
-        for server, prepared in servers:
-            server.adopt(prepared)
-        self.clients.adopt(clients)
-        self._seen = seen
-        self._reloaded()
-        self._tell()
+
+        def adopt() -> None:
+            for server, prepared in servers:
+                server.adopt(prepared)
+            self.clients.adopt(clients)
+            self._seen = seen
+            self._reloaded()
+            self._tell()
+
+        return adopt
 
     def _note(self, files: set[Path]) -> None:
         for file in files:

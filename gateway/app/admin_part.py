@@ -1,0 +1,69 @@
+"""Administration: HTTP for operators and Prometheus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.logger import Logger
+
+from gateway.admin.api import admin_site
+from gateway.admin.overview import Counts, Overview
+from gateway.app.calls_part import CallsPart
+from gateway.app.media_part import MediaPart
+from gateway.app.parts import Basis, Part
+from gateway.app.signalling_part import SignallingPart
+from gateway.app.state_part import StatePart
+from gateway.config.settings import Settings
+
+log = Logger()
+
+
+class AdminPart(Part):
+    """The administration interface."""
+
+    def __init__(
+        self,
+        basis: Basis,
+        settings: Settings,
+        state: StatePart,
+        media: MediaPart,
+        signalling: SignallingPart,
+        calls: CallsPart,
+    ) -> None:
+        self._basis = basis
+        transport = signalling.transport
+        counts = Counts(
+            calls.calls,
+            calls.dialogs,
+            calls.subscriptions,
+            state.store,
+            transport,
+            media.relay,
+            signalling.transactions,
+            basis.reactor,
+        )
+        self.overview = Overview(
+            settings,
+            calls.calls,
+            state.history,
+            state.store,
+            state.memory,
+            settings.audit,
+            basis.clock.now,
+            transport.certificate_reports,
+            counts.now,
+        )
+        self._port: Any = None
+
+    def start(self) -> None:
+        """Listen. Raises CannotListenError."""
+        admin = self._basis.configuration.admin
+        site = admin_site(self.overview, self.overview, self._basis.metrics)
+        self._port = self._basis.reactor.listenTCP(admin.port, site, interface=admin.address)
+        port = self._port.getHost().port
+        log.info("administration on http://{address}:{port}/", address=admin.address, port=port)
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more."""
+        return succeed(None) if self._port is None else maybeDeferred(self._port.stopListening)

@@ -1,0 +1,70 @@
+"""Calls: INVITE dialogs of two legs, subscriptions, requests outside of dialogs, and the record of each call."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from gateway.app.media_part import MediaPart
+from gateway.app.parts import Basis, Part
+from gateway.app.peers_part import PeersPart
+from gateway.app.signalling_part import SignallingPart
+from gateway.app.state_part import StatePart
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.leg import Stack
+from gateway.b2bua.out_of_dialog import Passing
+from gateway.b2bua.setup.first_request import Identities
+from gateway.b2bua.subscriptions import Subscriptions
+from gateway.ingress.core import B2bua
+
+NOTING_SECONDS = 2.0
+"""Between two looks for calls that last."""
+
+LASTING_SECONDS = 10.0
+"""A call that is up for so long is noted, should this process die under it."""
+
+
+class CallsPart(Part):
+    """The back-to-back user agent."""
+
+    def __init__(
+        self, basis: Basis, state: StatePart, media: MediaPart, signalling: SignallingPart, peers: PeersPart
+    ) -> None:
+        self._history = state.history
+        self._clock = basis.clock
+        name, new_tag = basis.configuration.gateway.name, basis.random.token
+        stack = Stack(signalling.transactions, media.relay, name, basis.reactor, basis.clock.wall, new_tag)
+        identities = Identities(basis.clock.now, new_tag)
+        self.dialogs = Dialogs()
+        self.calls = Calls(
+            stack,
+            peers.trunk,
+            self.dialogs,
+            identities,
+            basis.metrics,
+            lambda record: state.history.ended(record.as_json()),
+        )
+        self.subscriptions = Subscriptions(stack, peers.trunk, self.dialogs, identities)
+        passing = Passing(peers.trunk, signalling.transactions, identities)
+        self.b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
+        self._noting = LoopingCall(self._note_lasting)
+
+    def start(self) -> None:
+        """Begin to note calls that last."""
+        self._noting.start(NOTING_SECONDS)
+
+    def stop(self) -> Deferred[None]:
+        """End every call; fires when their media are released."""
+        if self._noting.running:
+            self._noting.stop()
+        self.calls.end_all("The gateway is being stopped")
+        return self.calls.released()
+
+    def _note_lasting(self) -> None:
+        now = self._clock.wall()
+        for record in takewhile(lambda record: record.ended_at is None, self.calls.records()):
+            if now - record.started_at > LASTING_SECONDS and not self._history.is_noted(record.id):
+                self._history.goes_on(record.as_json())

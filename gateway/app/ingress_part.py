@@ -1,0 +1,40 @@
+"""Ingress: the gate before the transactions, and the core that sorts new requests."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred, succeed
+
+from gateway.app.calls_part import CallsPart
+from gateway.app.parts import Basis, Part
+from gateway.app.peers_part import PeersPart
+from gateway.app.signalling_part import SignallingPart
+from gateway.ingress.core import UasCore
+from gateway.ingress.gate import Gate
+from gateway.ingress.overload import Overload
+from gateway.ingress.refusal_log import Refusals
+from gateway.ingress.screening import Screening
+
+
+class IngressPart(Part):
+    """Every message's first look."""
+
+    def __init__(self, basis: Basis, signalling: SignallingPart, peers: PeersPart, calls: CallsPart) -> None:
+        self.overload = Overload(basis.reactor)
+        self.core = UasCore(
+            calls.b2bua,
+            peers.registrar,
+            Screening(peers.router, peers.registrar, peers.admission, self.overload),
+            signalling.transport,
+            basis.metrics,
+            Refusals(basis.reactor.seconds),
+        )
+        self.gate = Gate(peers.admission, calls.b2bua.is_in_dialog, signalling.transactions.receive, basis.metrics)
+
+    def start(self) -> None:
+        """Begin to watch whether this process keeps up."""
+        self.overload.start()
+
+    def stop(self) -> Deferred[None]:
+        """Watch no more."""
+        self.overload.stop()
+        return succeed(None)

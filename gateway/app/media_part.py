@@ -1,0 +1,36 @@
+"""Media: the pool of relays, and the worker processes or rtpengines behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from twisted.internet.defer import Deferred
+
+from gateway.app.parts import Basis, Part
+from gateway.b2bua.calls import Calls
+from gateway.media.configured_nodes import Reactors, nodes_for
+from gateway.media.pool import RelayPool
+
+
+class MediaPart(Part):
+    """The relays that the configuration names."""
+
+    def __init__(self, basis: Basis) -> None:
+        media, state = basis.configuration.media, basis.configuration.gateway.state_directory
+        reactors = Reactors(basis.reactor, basis.reactor, basis.reactor, basis.reactor)
+        self.relay = RelayPool(basis.reactor, nodes_for(reactors, media, state), basis.metrics)
+
+    def start(self, calls: Calls) -> Deferred[None]:
+        """Fires when at least one relay answers; fails with RelayFailure. ``calls`` hear of media that ended."""
+        self.relay.lost = calls.media_lost
+        self.relay.ended = calls.media_ended
+        return self.relay.start()
+
+    def stop(self) -> Deferred[None]:
+        """Let go of the relays; media of running calls goes on."""
+        return self.relay.stop()
+
+    @property
+    def nodes(self) -> Counter[bool]:
+        """How many relays answer (True), and how many do not (False)."""
+        return Counter(node.is_up for node in self.relay.nodes)

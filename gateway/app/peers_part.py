@@ -1,0 +1,112 @@
+"""Peers: registered phones, the providers and the ways to them, and the proof that a sender is one of them."""
+
+from __future__ import annotations
+
+import secrets
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+
+from gateway.app.parts import Adopt, Basis, Part
+from gateway.app.signalling_part import SignallingPart
+from gateway.app.state_part import StatePart
+from gateway.base.tokens import SECRET_BYTES, kept_secret
+from gateway.config.model import Configuration, Domain
+from gateway.config.settings import Settings
+from gateway.registrar.registrar import Forwarded, Registrar, Surroundings
+from gateway.registrar.upstream import dress
+from gateway.routing.forward import NextHop
+from gateway.routing.locate import resolver_of
+from gateway.routing.router import Router
+from gateway.routing.trunk import Trunk
+from gateway.security.admission import DomainAdmission
+from gateway.security.answering import Answering
+from gateway.security.authenticator import Authenticator
+from gateway.security.nonces import Nonces
+from gateway.sip.message import Request
+from gateway.transport.flow import Flow, FlowKey
+
+EXPIRY_SECONDS = 5.0
+"""Between two looks for bindings whose time is over."""
+
+RESOLVING_SECONDS = 5.0
+"""Between two looks for names of peers that are to be resolved again."""
+
+
+class PeersPart(Part):
+    """The registrar, the router, the trunk with the health of its targets, and admission."""
+
+    def __init__(self, basis: Basis, state: StatePart, signalling: SignallingPart, settings: Settings) -> None:
+        """Raises CredentialsError for a domain's file of passwords that cannot be used."""
+        configuration = self._configuration = basis.configuration
+        self._state = state
+        # A secret of this process: after a restart, which forgets the used ones, no older nonce is good.
+        authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
+        self.admission = DomainAdmission(configuration, authenticator, resolver_of(signalling.locator), basis.clock.now)
+        answering = Answering(self.admission.password_of, self._is_bound, basis.random.token)
+        self.trunk = Trunk(
+            basis.reactor,
+            signalling.locator,
+            signalling.transport,
+            signalling.transactions,
+            state.memory,
+            answering,
+        )
+        self.registrar = self._new_registrar(basis, settings)
+        self.router = Router(configuration, self.registrar.find)
+        self._expiry = LoopingCall(self.registrar.expire)
+        self._resolving = LoopingCall(self.admission.refresh)
+
+    def start(self) -> None:
+        """Begin the rounds: bindings that expire, targets that are asked, names that are resolved again."""
+        self._expiry.start(EXPIRY_SECONDS, now=True)
+        self.trunk.health.start(self._configuration.providers)
+        self._resolving.start(RESOLVING_SECONDS, now=True)
+
+    def stop(self) -> Deferred[None]:
+        """End the rounds."""
+        self.trunk.health.stop()
+        for rounds in (self._resolving, self._expiry):
+            if rounds.running:
+                rounds.stop()
+        return succeed(None)
+
+    def prepare(self, configuration: Configuration) -> Adopt:
+        """Read passwords again. Raises CredentialsError."""
+        prepared = self.admission.prepare(configuration)
+
+        def adopt() -> None:
+            self.admission.adopt(prepared)
+            self.admission.refresh()
+
+        return adopt
+
+    def adopt(self, configuration: Configuration) -> None:
+        """New calls and registrations go by this configuration; those in progress keep their own."""
+        self.router.adopt(configuration)
+        self.trunk.health.start(configuration.providers)
+
+    def _is_bound(self, aor: str, flow: FlowKey) -> bool:
+        return self.registrar.is_bound(aor, flow)
+
+    def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
+        def dressed(request: Request, flow: Flow) -> None:
+            dress(request, flow)
+            user.leaving(flow)
+
+        self.trunk.forward(request, NextHop(domain, self.router.provider_of(domain)), user, dressed)
+
+    def _new_registrar(self, basis: Basis, settings: Settings) -> Registrar:
+        return Registrar(
+            Surroundings(
+                domain_named=lambda host: self.router.domain_named(host),
+                forward=self._forward,
+                store=self._state.store,
+                now=basis.clock.now,
+                metrics=basis.metrics,
+                memory=self._state.memory,
+                new_tag=basis.random.token,
+                secret=kept_secret(basis.configuration.gateway.state_directory / "secret"),
+                changed_at=settings.changed_at,
+            )
+        )

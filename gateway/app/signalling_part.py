@@ -1,0 +1,71 @@
+"""Signalling: listeners and connections, transactions, DNS."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.logger import Logger
+from twisted.names.client import Resolver
+
+from gateway.app.parts import Adopt, Basis, Part
+from gateway.config.model import Configuration, Nameserver
+from gateway.ingress.core import UasCore
+from gateway.ingress.gate import Gate
+from gateway.registrar.registrar import Registrar
+from gateway.routing.locate import Locator
+from gateway.routing.names import Names
+from gateway.transaction.layer import TransactionLayer
+from gateway.transport.flow import TlsTerms
+from gateway.transport.layer import TransportLayer
+
+log = Logger()
+
+
+class SignallingPart(Part):
+    """The layers of RFC 3261 sections 17 and 18, and RFC 3263."""
+
+    def __init__(self, basis: Basis) -> None:
+        self._configuration = basis.configuration
+        reactor = basis.reactor
+        self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
+        self.transactions = TransactionLayer(reactor, random=basis.random.take)
+        self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
+
+    @inlineCallbacks
+    def start(self, gate: Gate, core: UasCore, registrar: Registrar) -> Generator[Deferred[Any], Any, None]:
+        """Open the listeners: messages go to the gate, new requests to the core, ends of connections to the registrar.
+
+        Fails with CannotListen or CertificateError.
+        """
+        self.transactions.core = core
+        self.transport.receiver = gate.receive
+        self.transport.answer_only(gate.may_answer)
+        self.transport.ended = registrar.flow_ended
+        self.transport.reload(map(TlsTerms.of, self._configuration.providers))
+        yield self.transport.start()
+        for listener in self._configuration.listeners:
+            log.info(
+                "listening for {side} on {transport} {address}",
+                side=listener.side,
+                transport=listener.transport,
+                address=self.transport.address_of(listener.name),
+            )
+
+    @inlineCallbacks
+    def stop(self) -> Generator[Deferred[Any], Any, None]:
+        """Close every listener and connection, and end all transactions."""
+        yield self.transport.stop()
+        self.transactions.stop()
+
+    def prepare(self, configuration: Configuration) -> Adopt:
+        """Read certificates, keys and trust again. Raises CertificateError."""
+        return self.transport.prepare(map(TlsTerms.of, configuration.providers))
+
+
+def _resolver(nameservers: Sequence[Nameserver], reactor: Any) -> Resolver:
+    """Asks these, or those that the system's configuration names."""
+    if nameservers:
+        return Resolver(servers=[(one.address, one.port) for one in nameservers], reactor=reactor)
+    return Resolver(resolv="/etc/resolv.conf", reactor=reactor)

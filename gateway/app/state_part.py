@@ -1,0 +1,84 @@
+"""State: bindings, the memory of peers, calls that ended, and the rounds that write them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gateway.app.parts import Basis, Part
+from gateway.app.start_checks import go_on_without, put_aside_what_is_bad
+from gateway.observe.log import LogOutput
+from gateway.observe.metrics import KeptFile
+from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
+from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, recalled
+from gateway.state.cdr import CdrFile
+from gateway.state.history import CallHistory
+from gateway.state.sqlite import PooledDatabase
+from gateway.state.table import KeptTable, prepare
+
+log = Logger()
+
+WRITING_SECONDS = 2.0
+"""Between two looks whether the log's reader, or the disk, takes the lines that wait for it."""
+
+
+class StatePart(Part):
+    """Everything that outlives the process, and the files that it is kept in."""
+
+    def __init__(self, basis: Basis, log_output: LogOutput) -> None:
+        self._directory = basis.configuration.gateway.state_directory
+        self._metrics = basis.metrics
+        self._log_output = log_output
+        reactor, now, path = basis.reactor, basis.clock.now, self._directory / "bindings.sqlite"
+        self.store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings), reactor, now)
+        self._peers = _table(self._directory / "peers.sqlite", reactor)
+        self.memory = PeerMemory(now, basis.metrics, keeper(self._peers, now))
+        self._cdr = CdrFile(self._directory / "cdr.jsonl")
+        self._ended_calls = _table(self._directory / "calls.sqlite", reactor)
+        days = basis.configuration.gateway.history_days
+        self.history = CallHistory(self._ended_calls, self._cdr, basis.clock, days)
+        self._writing = LoopingCall(self._write_waiting)
+
+    @inlineCallbacks
+    def start(self) -> Generator[Deferred[Any], Any, None]:
+        """Read the files. A bad one is put aside; fails with InUse for one that another gateway has."""
+        put_aside_what_is_bad(self._directory)
+        yield self.store.start().addErrback(go_on_without)
+        kept = self._peers.latest(CAPACITY).addCallback(lambda kept: self.memory.recall(recalled(kept)))
+        yield kept.addErrback(go_on_without)
+        yield self.history.start().addCallbacks(self._count_unseen, go_on_without)
+        self._writing.start(WRITING_SECONDS)
+
+    @inlineCallbacks
+    def stop(self) -> Generator[Deferred[Any], Any, None]:
+        """Write the rest, and close the files."""
+        if self._writing.running:
+            self._writing.stop()
+        yield self.history.stop()
+        yield self._peers.stop()
+        yield self.store.stop()
+
+    @property
+    def files(self) -> tuple[KeptFile, ...]:
+        """How each file stands."""
+        return tuple(file.standing for file in (self.store, self._peers, self._ended_calls, self._cdr))
+
+    def _write_waiting(self) -> None:
+        self._log_output.retry()
+        self._cdr.retry()
+
+    def _count_unseen(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        """Count the calls of the process before, which died under them."""
+        for call in calls:
+            labels = (str(call.get(name)) for name in ("domain", "direction", "verdict", "reason"))
+            self._metrics.calls.labels(*labels).inc()
+            log.warn("call {call_id} was up when the gateway ended: nobody saw its end", call_id=call.get("id"))
+
+
+def _table(path: Path, reactor: Any) -> KeptTable:
+    return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
