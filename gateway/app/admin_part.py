@@ -11,7 +11,7 @@ from gateway.admin.api import admin_site
 from gateway.admin.overview import Counts, Overview
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
-from gateway.app.parts import Basis, Part
+from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.config.settings import Settings
@@ -19,7 +19,7 @@ from gateway.config.settings import Settings
 log = Logger()
 
 
-class AdminPart(Part):
+class AdminPart(GatewayPart):
     """The administration interface."""
 
     def __init__(

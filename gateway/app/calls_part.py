@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 
 from gateway.app.media_part import MediaPart
-from gateway.app.parts import Basis, Part
+from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
@@ -19,6 +19,7 @@ from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.ingress.core import B2bua
+from gateway.state.call_record import CallRecord
 
 NOTING_SECONDS = 2.0
 """Between two looks for calls that last."""
@@ -27,7 +28,7 @@ LASTING_SECONDS = 10.0
 """A call that is up for so long is noted, should this process die under it."""
 
 
-class CallsPart(Part):
+class CallsPart(GatewayPart):
     """The back-to-back user agent."""
 
     def __init__(
@@ -45,7 +46,7 @@ class CallsPart(Part):
             self.dialogs,
             identities,
             basis.metrics,
-            lambda record: state.history.ended(record.as_json()),
+            self._keep,
         )
         self.subscriptions = Subscriptions(stack, peers.trunk, self.dialogs, identities)
         passing = Passing(peers.trunk, signalling.transactions, identities)
@@ -62,6 +63,9 @@ class CallsPart(Part):
             self._noting.stop()
         self.calls.end_all("The gateway is being stopped")
         return self.calls.released()
+
+    def _keep(self, record: CallRecord) -> None:
+        self._history.ended(record.as_json())
 
     def _note_lasting(self) -> None:
         now = self._clock.wall()

@@ -22,10 +22,9 @@ from gateway.app.admin_part import AdminPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
-from gateway.app.parts import Adopt, Basis, Part
+from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
-from gateway.app.start_checks import allow_connections, compare_versions
 from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
@@ -50,7 +49,6 @@ class Gateway:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
         clock = Clock(reactor)
         settings = Settings(configuration, AuditLog(state / "audit.jsonl", clock.wall), clock, self)
-        self._configuration = settings.current
         self._log_output = log_output
         basis = Basis(settings.current, reactor, Metrics(CollectorRegistry(), self._figures), clock, Random())
         self._state = StatePart(basis, log_output)
@@ -62,7 +60,7 @@ class Gateway:
         self._admin = AdminPart(basis, settings, self._state, self.media, self.signalling, self._calls)
 
     @property
-    def _parts(self) -> tuple[Part, ...]:
+    def _parts(self) -> tuple[GatewayPart, ...]:
         return self._state, self.media, self.signalling, self._peers, self._calls, self._ingress, self._admin
 
     @inlineCallbacks
@@ -70,8 +68,6 @@ class Gateway:
         """Open everything; fails with one of OPERATORS_ERRORS."""
         yield self._state.start()
         yield self.media.start(self._calls.calls)
-        allow_connections(self._configuration)
-        compare_versions(self._configuration)
         yield self.signalling.start(self._ingress.gate, self._ingress.core, self._peers.registrar)
         self._peers.start()
         self._calls.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 
 from gateway.app.calls_part import CallsPart
-from gateway.app.parts import Basis, Part
+from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.ingress.core import UasCore
@@ -15,7 +15,7 @@ from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Screening
 
 
-class IngressPart(Part):
+class IngressPart(GatewayPart):
     """Every message's first look."""
 
     def __init__(self, basis: Basis, signalling: SignallingPart, peers: PeersPart, calls: CallsPart) -> None:

@@ -6,16 +6,18 @@ from collections import Counter
 
 from twisted.internet.defer import Deferred
 
-from gateway.app.parts import Basis, Part
+from gateway.app.parts import Basis, GatewayPart
+from gateway.app.start_checks import compare_versions
 from gateway.b2bua.calls import Calls
 from gateway.media.configured_nodes import Reactors, nodes_for
 from gateway.media.pool import RelayPool
 
 
-class MediaPart(Part):
+class MediaPart(GatewayPart):
     """The relays that the configuration names."""
 
     def __init__(self, basis: Basis) -> None:
+        self._configuration = basis.configuration
         media, state = basis.configuration.media, basis.configuration.gateway.state_directory
         reactors = Reactors(basis.reactor, basis.reactor, basis.reactor, basis.reactor)
         self.relay = RelayPool(basis.reactor, nodes_for(reactors, media, state), basis.metrics)
@@ -24,6 +26,7 @@ class MediaPart(Part):
         """Fires when at least one relay answers; fails with RelayFailure. ``calls`` hear of media that ended."""
         self.relay.lost = calls.media_lost
         self.relay.ended = calls.media_ended
+        compare_versions(self._configuration)
         return self.relay.start()
 
     def stop(self) -> Deferred[None]:

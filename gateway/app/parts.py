@@ -35,7 +35,7 @@ class Basis:
     random: Random
 
 
-class Part:
+class GatewayPart:
     """One part. ``start`` is each part's own: its arguments are the listeners that close a circle."""
 
     def stop(self) -> Deferred[None]:

@@ -7,7 +7,7 @@ import secrets
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 
-from gateway.app.parts import Adopt, Basis, Part
+from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.base.tokens import SECRET_BYTES, kept_secret
@@ -33,7 +33,7 @@ RESOLVING_SECONDS = 5.0
 """Between two looks for names of peers that are to be resolved again."""
 
 
-class PeersPart(Part):
+class PeersPart(GatewayPart):
     """The registrar, the router, the trunk with the health of its targets, and admission."""
 
     def __init__(self, basis: Basis, state: StatePart, signalling: SignallingPart, settings: Settings) -> None:

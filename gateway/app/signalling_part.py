@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 from twisted.names.client import Resolver
 
-from gateway.app.parts import Adopt, Basis, Part
+from gateway.app.parts import Adopt, Basis, GatewayPart
+from gateway.app.start_checks import allow_connections
 from gateway.config.model import Configuration, Nameserver
 from gateway.ingress.core import UasCore
 from gateway.ingress.gate import Gate
@@ -23,7 +24,7 @@ from gateway.transport.layer import TransportLayer
 log = Logger()
 
 
-class SignallingPart(Part):
+class SignallingPart(GatewayPart):
     """The layers of RFC 3261 sections 17 and 18, and RFC 3263."""
 
     def __init__(self, basis: Basis) -> None:
@@ -39,6 +40,7 @@ class SignallingPart(Part):
 
         Fails with CannotListen or CertificateError.
         """
+        allow_connections(self._configuration)
         self.transactions.core = core
         self.transport.receiver = gate.receive
         self.transport.answer_only(gate.may_answer)

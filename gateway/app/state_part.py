@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from gateway.app.parts import Basis, Part
+from gateway.app.parts import Basis, GatewayPart
 from gateway.app.start_checks import go_on_without, put_aside_what_is_bad
 from gateway.observe.log import LogOutput
 from gateway.observe.metrics import KeptFile
@@ -27,7 +27,7 @@ WRITING_SECONDS = 2.0
 """Between two looks whether the log's reader, or the disk, takes the lines that wait for it."""
 
 
-class StatePart(Part):
+class StatePart(GatewayPart):
     """Everything that outlives the process, and the files that it is kept in."""
 
     def __init__(self, basis: Basis, log_output: LogOutput) -> None:
