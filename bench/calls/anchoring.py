@@ -32,10 +32,10 @@ from gateway.base.json_codec import decode
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import TICK_SECONDS, Loop, LoopClock
-from gateway.media.worker.ng.commands import Commands, Limits
-from gateway.media.worker.ng.server import Control, bound
-from gateway.media.worker.ports import PortRange
-from gateway.media.worker.streams.endpoint import Plant
+from gateway.media.worker.ng.commands import CallTimeouts, Commands
+from gateway.media.worker.ng.listener import NgListener, bound
+from gateway.media.worker.port_pool import PoolOptions
+from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.rtp.srtp import PacketBuffer
 
 reactor: Any = installed_reactor
@@ -56,10 +56,10 @@ class _Worker:
     def __init__(self, directory: Path) -> None:
         self._clock = LoopClock()
         self._loop = loop = Loop(self._clock, self.tick)
-        ports = PortRange("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
+        ports = PoolOptions("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
         self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], ports, loop)
-        self.commands = Commands(Plant(loop, self._clock, self._interfaces, PacketBuffer()), Limits())
-        self.control = Control(bound(directory / "worker"), self.commands, loop)
+        self.commands = Commands(StreamServices(loop, self._clock, self._interfaces, PacketBuffer()), CallTimeouts())
+        self.control = NgListener(bound(directory / "worker"), self.commands, loop)
         self.due = 0.0
 
     def receive(self) -> None:

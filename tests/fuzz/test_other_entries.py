@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from gateway.admin.api import admin_site
 from gateway.media.ng import Reply
 from gateway.media.worker.__main__ import Worker, _parser
-from gateway.media.worker.ng.server import REMEMBERED
+from gateway.media.worker.ng.listener import REMEMBERED
 from gateway.observe.metrics import Metrics
 from tests.admin.test_api import FakeControl, FakeInspection
 from tests.fuzz.generation import inputs

@@ -19,10 +19,10 @@ from typing import TextIO, cast
 
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import GATHER_SECONDS, Loop, LoopClock
-from gateway.media.worker.ng.commands import Commands, Limits
-from gateway.media.worker.ng.server import Control, SocketTaken, bound, bound_udp
-from gateway.media.worker.ports import PortRange
-from gateway.media.worker.streams.endpoint import Plant
+from gateway.media.worker.ng.commands import CallTimeouts, Commands
+from gateway.media.worker.ng.listener import NgListener, SocketTaken, bound, bound_udp
+from gateway.media.worker.port_pool import PoolOptions
+from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.media.worker.streams.quirks import Quirks
 from gateway.observe.lines import LineOutput
 from gateway.rtp.srtp import PacketBuffer, in_place_works
@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self, options: argparse.Namespace) -> None:
         first, _, last = options.ports.partition("-")
-        ports = PortRange("", int(first), int(last), options.quarantine, options.dscp << 2)
+        ports = PoolOptions("", int(first), int(last), options.quarantine, options.dscp << 2)
         self._clock = LoopClock()
         self.loop = Loop(self._clock, self._tick, options.gather / 1e6)
         in_place = in_place_works()
@@ -41,13 +41,13 @@ class Worker:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
         self._interfaces = Interfaces(options.interfaces, ports, self.loop)
         quirks = Quirks(frozenset(options.plain_rtcp), frozenset(options.constant_ssrc))
-        plant = Plant(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
-        limits = Limits(options.media_timeout)
+        services = StreamServices(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
+        timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket
-        self._controls = [Control(bound(self._path), Commands(plant, limits), self.loop)]
+        self._controls = [NgListener(bound(self._path), Commands(services, timeouts), self.loop)]
         # Others' calls are kept apart from the gateway's: neither sees nor ends the other's.
         self._ng: tuple[str, int] | None = _host_and_port(options.ng)
-        self._others = Commands(plant, limits)
+        self._others = Commands(services, timeouts)
         self._idle: float = options.idle
         self._told: float | None = None
         self._complaint: int | None = None
@@ -95,7 +95,7 @@ class Worker:
             self._complaint = error.errno
             return
         self._ng = None
-        control = Control(own, self._others, self.loop)
+        control = NgListener(own, self._others, self.loop)
         self._controls.append(control)
         self.loop.watch(own, control.receive)
 

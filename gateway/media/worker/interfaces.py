@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from gateway.media.worker.ports import PortPool, PortRange, Watch
+from gateway.media.worker.port_pool import PoolOptions, PortPool, Watch
 
 DEFAULT_NAME: Final = "default"
 
@@ -36,7 +36,7 @@ class Interface:
 class Interfaces:
     """Those of a worker, by name; the first is for parties whom no name fits."""
 
-    def __init__(self, written: Iterable[str], ports: PortRange, loop: Watch) -> None:
+    def __init__(self, written: Iterable[str], ports: PoolOptions, loop: Watch) -> None:
         """`ports` but for its address. ValueError for what is no interface."""
         self._loop = loop
         self._pools: dict[str, PortPool] = {}
@@ -58,7 +58,7 @@ class Interfaces:
         for pool in self._pools.values():
             pool.expire(now)
 
-    def _add(self, text: str, ports: PortRange) -> None:
+    def _add(self, text: str, ports: PoolOptions) -> None:
         name, slash, rest = text.rpartition("/")
         address, _, advertised = rest.partition("!")
         for one in (address, advertised or address):

@@ -1,13 +1,13 @@
-"""A call's media: two parties, the streams between them, and the SDP each is shown (RFC 3264, RFC 4568).
+"""The media of one call: its offers and answers, rewritten for the other party (RFC 3264, RFC 4568).
 
-    party 0 --its SDP--> offer()  --rewritten--> party 1        what the offerer said is kept with each stream
+    party 0 --its SDP--> offer()  --rewritten--> party 1        the offer's content is kept with each stream
     party 0 <-rewritten- answer() <---its SDP--- party 1        and takes effect, with the answer, now
 
 Every party has its own list of m-lines, because they may differ: an offer of RTP/SAVP and RTP/AVP for the same stream
 takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
 
 Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
-the latest answer wins.
+the latest answer wins. Not here: parties and streams (parties), the lines of a description (rewriting).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker import rewriting
-from gateway.media.worker.parties import Line, Party, Stream
-from gateway.media.worker.rewriting import Secured, Security
-from gateway.media.worker.streams.endpoint import Plant, Remote
+from gateway.media.worker.parties import CallParty, Line, MediaStream
+from gateway.media.worker.rewriting import Profile, Secured
+from gateway.media.worker.streams.endpoint import Remote, StreamServices
 from gateway.sdp.crypto import SUITES, CryptoAttribute
 from gateway.sdp.description import Description, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines
@@ -32,41 +32,43 @@ MAXIMUM_TAGS: Final = 64
 """Forks of one call."""
 
 
-class Refusal(Exception):
-    """What was asked cannot be done; the reason goes back to who asked."""
+class NgRefusal(Exception):
+    """The command cannot be done; the reason goes back in NG's reply."""
 
 
 @attrs.frozen
 class OfferTerms:
-    """How an offer is to be written. `security` None: as it came in."""
+    """How an offer is to be written. `profile` None: as it came in."""
 
-    security: Security | None = None
+    profile: Profile | None = None
     is_dual: bool = False
     suites: tuple[str, ...] = SUITE_NAMES
     takes_clear: bool = False
     """Whether an answer without keys may stand where keys were offered."""
 
 
-class Call:
+class MediaCall:
     """The media of one call.
 
-    `offer` and `answer` raise Refusal, NoPorts or MalformedDescription, and then change nothing that carries media.
+    `offer` and `answer` raise NgRefusal, NoPorts or MalformedDescription, and then change nothing that carries media.
     """
 
-    def __init__(self, plant: Plant, random: Callable[[int], bytes], sides: tuple[str, str] = ("", "")) -> None:
+    def __init__(
+        self, services: StreamServices, random: Callable[[int], bytes], sides: tuple[str, str] = ("", "")
+    ) -> None:
         """`sides` names the interfaces of the two parties, the first offerer's first."""
-        self._plant = plant
+        self._services = services
         self._random = random
-        self.created = self.signalled = plant.clock.now
+        self.created = self.signalled = services.clock.now
         self.tags: dict[str, int] = {}
         self.parties = tuple(
-            Party(side, int.from_bytes(random(7), "big"), plant.interfaces.named(name), name)
+            CallParty(side, int.from_bytes(random(7), "big"), services.interfaces.named(name), name)
             for side, name in enumerate(sides)
         )
-        self.streams: list[Stream] = []
+        self.streams: list[MediaStream] = []
         self.is_answered = False
         self.counted: dict[str, int] = {}
-        """What the worker's statistics have of its packets."""
+        """Packets of its that the worker's statistics have already, by direction."""
         self._offerer: int | None = None
         self._takes_clear = False
 
@@ -76,7 +78,7 @@ class Call:
         if side is None:
             side = 1 - self.tags[other] if other in self.tags else int(bool(self.tags))
             if len(self.tags) >= MAXIMUM_TAGS:
-                raise Refusal("Too many tags in one call")
+                raise NgRefusal("Too many tags in one call")
             self.tags[tag] = side
         return side
 
@@ -101,7 +103,7 @@ class Call:
     def answer(self, side: int, description: Description) -> bytes:
         """The answer of party `side` to the latest offer, written for the offerer."""
         if self._offerer != 1 - side:
-            raise Refusal("There is no offer to answer")
+            raise NgRefusal("There is no offer to answer")
         taken = self._read_answer(self.parties[side], description)
         offerer = self.parties[1 - side]
         for stream in self.streams:
@@ -124,24 +126,22 @@ class Call:
         """When anything good arrived last, in the clock's seconds, as exactly as this is called often."""
         latest = self.created
         for stream in self.streams:
-            for leg in stream.legs:
-                counters = leg.counters
+            for end in stream.ends:
+                counters = end.counters
                 counters.notice(now)
                 latest = max(latest, counters.heard)
         return latest
 
     def mend(self) -> None:
-        """Called now and then."""
+        """Called now and then: make receiving sessions anew where that is due."""
         for stream in self.streams:
-            for leg in stream.legs:
-                if leg.rebuild.is_armed:
-                    leg.mend()
+            stream.mend()
 
     def is_held(self) -> bool:
-        """Whether no stream flows both ways by what the parties said: silence is no wonder then."""
-        return not any(all(leg.remote.flows for leg in stream.legs) for stream in self.streams)
+        """Whether no stream flows both ways by the parties' descriptions: silence is no wonder then."""
+        return not any(all(end.remote.flows for end in stream.ends) for stream in self.streams)
 
-    def _read_offer(self, offerer: Party, description: Description) -> list[Line]:
+    def _read_offer(self, offerer: CallParty, description: Description) -> list[Line]:
         alternates = _alternates(description.media)
         for stream in self.streams:
             stream.offered = None
@@ -150,23 +150,23 @@ class Call:
             for index in range(len(description.media))
         ]
         if any(media.port for media in description.media) and not any(stream.offered for stream in self.streams):
-            raise Refusal("No m-line of the offer can be relayed")
+            raise NgRefusal("No m-line of the offer can be relayed")
         return lines
 
-    def _offered_line(self, offerer: Party, description: Description, index: int, is_alternate: bool) -> Line:
+    def _offered_line(self, offerer: CallParty, description: Description, index: int, is_alternate: bool) -> Line:
         media = description.media[index]
         keys = crypto_lines(media)
-        security = rewriting.security_of(media, keys)
+        profile = rewriting.profile_of(media, keys)
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
-        if media.port and not is_alternate and security is not Security.UNUSABLE:
+        if media.port and not is_alternate and profile is not Profile.UNUSABLE:
             if stream is None:
-                stream = Stream(self._plant, self.parties)
+                stream = MediaStream(self._services, self.parties)
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
             stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
-        return Line(stream, security, media.kind, media.protocol, media.formats)
+        return Line(stream, profile, media.kind, media.protocol, media.formats)
 
-    def _write_offer(self, other: Party, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
+    def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
         known = {line.stream for line in other.lines}
         for line in lines:
             if line.stream is not None and line.stream not in known:
@@ -183,26 +183,26 @@ class Call:
         return self._finish(other, source, written)
 
     def _new_lines(self, line: Line, terms: OfferTerms) -> list[Line]:
-        forms = [Security.SAVP, Security.PLAIN] if terms.is_dual and line.security is not Security.OTHER else [None]
-        return [Line(line.stream, form or line.security, line.kind, "", []) for form in forms]
+        forms = [Profile.SAVP, Profile.PLAIN] if terms.is_dual and line.profile is not Profile.OTHER else [None]
+        return [Line(line.stream, form or line.profile, line.kind, "", []) for form in forms]
 
-    def _offer_line(self, other: Party, line: Line, stream: Stream, source: Media, terms: OfferTerms) -> Media:
+    def _offer_line(self, other: CallParty, line: Line, stream: MediaStream, source: Media, terms: OfferTerms) -> Media:
         is_dual = sum(one.stream is stream for one in other.lines) > 1
-        if not is_dual and not terms.is_dual and line.security is not Security.OTHER:
-            line.security = terms.security or line.security
+        if not is_dual and not terms.is_dual and line.profile is not Profile.OTHER:
+            line.profile = terms.profile or line.profile
         line.keys = ()
-        if line.security in (Security.SAVP, Security.OSRTP):
+        if line.profile in (Profile.SAVP, Profile.OSRTP):
             line.keys = tuple(
                 CryptoAttribute(tag, suite, self._key(stream, other, suite))
                 for tag, suite in enumerate(terms.suites, 1)
             )
-        secured, port = Secured(line.security, line.keys), stream.legs[other.side].pair.port
+        secured, port = Secured(line.profile, line.keys), stream.ends[other.side].pair.port
         media = rewriting.media_for(source, port, secured, former=line.protocol)
         line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
         return media
 
-    def _read_answer(self, answerer: Party, description: Description) -> dict[Stream, tuple[Media, Remote]]:
-        taken: dict[Stream, tuple[Media, Remote]] = {}
+    def _read_answer(self, answerer: CallParty, description: Description) -> dict[MediaStream, tuple[Media, Remote]]:
+        taken: dict[MediaStream, tuple[Media, Remote]] = {}
         for line, media in zip(answerer.lines, description.media, strict=False):
             if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
                 continue
@@ -215,19 +215,19 @@ class Call:
                 line.stream = None
         return taken
 
-    def _write_answer(self, offerer: Party, line: Line, taken: dict[Stream, tuple[Media, Remote]]) -> Media:
+    def _write_answer(self, offerer: CallParty, line: Line, taken: dict[MediaStream, tuple[Media, Remote]]) -> Media:
         stream = line.stream
         if stream is None or stream not in taken or stream.offered is None:
             return rewriting.refused(line.kind, line.protocol, line.formats)
         offered = stream.offered
         keys = (offered.ours,) if offered.ours is not None else ()
-        port = stream.legs[offerer.side].pair.port
-        media = rewriting.media_for(taken[stream][0], port, Secured(line.security, keys), line.protocol)
+        port = stream.ends[offerer.side].pair.port
+        media = rewriting.media_for(taken[stream][0], port, Secured(line.profile, keys), line.protocol)
         if offered.is_multiplexed:
             rewriting.multiplex(media)
         return media
 
-    def _finish(self, party: Party, source: Description, written: list[Media]) -> bytes:
+    def _finish(self, party: CallParty, source: Description, written: list[Media]) -> bytes:
         """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
 
         address = party.interface.advertised
@@ -244,17 +244,17 @@ class Call:
             party.written = text(party.version)
         return party.written
 
-    def _reply(self, stream: Stream, party: Party, theirs: CryptoAttribute | None) -> CryptoAttribute | None:
+    def _reply(self, stream: MediaStream, party: CallParty, theirs: CryptoAttribute | None) -> CryptoAttribute | None:
         """Our line in the answer to `theirs`: its tag and suite, as they were spelled, and our key."""
         if theirs is None:
             return None
         key = self._key(stream, party, theirs.suite)
         return CryptoAttribute(theirs.tag, theirs.suite, key, spelling=theirs.spelling)
 
-    def _key(self, stream: Stream, party: Party, suite: str) -> bytes:
+    def _key(self, stream: MediaStream, party: CallParty, suite: str) -> bytes:
         return stream.key(party.side, suite, self._random)
 
-    def _remote(self, party: Party, description: Description, media: Media, keys: Keys) -> Remote:
+    def _remote(self, party: CallParty, description: Description, media: Media, keys: Keys) -> Remote:
         address, control = rewriting.addresses(description, media, party.interface.family)
         is_multiplexed = media.is_rtp and rewriting.accepts_multiplexing(media)
         return Remote(
@@ -278,30 +278,26 @@ def _alternates(medias: Sequence[Media]) -> set[int]:
         if index in found or one.kind != other.kind or not (one.port and other.port):
             continue
         for here, there, place in ((one, other, index + 1), (other, one, index)):
-            if (
-                rewriting.security_of(here, crypto_lines(here)) is Security.SAVP
-                and not there.is_secure
-                and there.is_rtp
-            ):
+            if rewriting.profile_of(here, crypto_lines(here)) is Profile.SAVP and not there.is_secure and there.is_rtp:
                 found.add(place)
     return found
 
 
 def _is_without_keys(line: Line, media: Media) -> bool:
-    """Whether keys were offered and the answer is RTP without any: RTP/AVP, or a profile that promises what is not."""
+    """Whether keys were offered and the answer is RTP without any: RTP/AVP, or RTP/SAVP without a=crypto."""
     return bool(line.keys) and media.is_rtp and not media.has_attribute("crypto")
 
 
 def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:
-    """(our key, the peer's) of an answered line; None for plain RTP. Refusal when the answer does not fit the offer."""
-    if line.security is Security.OTHER:
+    """(our key, the peer's) of an answered line; None for plain RTP. NgRefusal for an answer that fits no offer."""
+    if line.profile is Profile.OTHER:
         return None
-    if not media.is_rtp or media.is_secure is not (line.security is Security.SAVP):
-        raise Refusal("The answer's profile does not mirror the offer's")
+    if not media.is_rtp or media.is_secure is not (line.profile is Profile.SAVP):
+        raise NgRefusal("The answer's profile does not mirror the offer's")
     keys = crypto_lines(media)
-    if line.security is Security.PLAIN or (line.security is Security.OSRTP and not media.has_attribute("crypto")):
+    if line.profile is Profile.PLAIN or (line.profile is Profile.OSRTP and not media.has_attribute("crypto")):
         return None
     pair = accepted(line.keys, keys)
     if pair is None:
-        raise Refusal("The answer has no a=crypto that fits the offer's")
+        raise NgRefusal("The answer has no a=crypto that fits the offer's")
     return pair

@@ -1,8 +1,8 @@
 """The two parties of a call, the m-lines that each was shown, and the streams between them.
 
-Keys are one a suite, party and stream: they live as long as the call uses the suite, so that nothing that changes
-nothing makes a new key; a suite that is left takes its key with it (a session made anew with an old key would repeat
-its keystream). Not here: how offers and answers change all this (session.py).
+Keys are one a suite, party and stream: they live as long as the call uses the suite, so that an offer without changes
+makes no new key; a suite that is left takes its key with it (a session made anew with an old key would repeat its
+keystream). Not here: how offers and answers change all this (media_call).
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from gateway.media.worker.interfaces import Interface
-from gateway.media.worker.rewriting import Security
-from gateway.media.worker.streams.endpoint import Leg, Plant, Remote, join
+from gateway.media.worker.rewriting import Profile
+from gateway.media.worker.streams import paths
+from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices, join
 from gateway.sdp.crypto import CryptoAttribute, generate
 
 
-class Stream:
-    """Two joined legs, by party; `offered` is what the latest offerer said, until and after it was answered."""
+class MediaStream:
+    """Two joined endpoints, by party; `offered` is the latest offerer's description, until and after its answer."""
 
-    def __init__(self, plant: Plant, parties: Sequence[Party]) -> None:
-        first = _leg(plant, parties[0])
+    def __init__(self, services: StreamServices, parties: Sequence[CallParty]) -> None:
+        first = _endpoint(services, parties[0])
         try:
-            second = _leg(plant, parties[1])
+            second = _endpoint(services, parties[1])
         except Exception:
             first.close()
             raise
-        self.legs = (first, second)
+        self.ends = (first, second)
         join(first, second)
+        for end in self.ends:
+            paths.watch(end)
         self.offered: Remote | None = None
         self._keys: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
 
     def key(self, side: int, suite: str, random: Callable[[int], bytes]) -> bytes:
-        """The key we send with to that party under that suite."""
+        """The key that protects packets to that party under that suite."""
         keys = self._keys[side]
         if suite not in keys:
             keys[suite] = generate(suite, 1, random).key
@@ -41,29 +44,34 @@ class Stream:
 
     def apply(self, side: int, remote: Remote) -> None:
         """Take one party's description, and forget the key of a suite that is left by it."""
-        used = self.legs[side].remote.ours
+        used = self.ends[side].remote.ours
         if used is not None and (remote.ours is None or remote.ours.suite != used.suite):
             self._keys[side].pop(used.suite, None)
-        self.legs[side].apply(remote)
+        self.ends[side].apply(remote)
 
     def open(self) -> None:
-        self.legs[0].open()
+        paths.open_stream(self.ends[0])
+
+    def mend(self) -> None:
+        """Called now and then: make receiving sessions anew where that is due."""
+        for end in self.ends:
+            paths.mend(end)
 
     def shut(self) -> None:
-        for leg in self.legs:
-            leg.shut()
+        for end in self.ends:
+            end.shut()
 
     def close(self) -> None:
-        for leg in self.legs:
-            leg.close()
+        for end in self.ends:
+            end.close()
 
 
 @attrs.define(eq=False)
 class Line:
-    """One m-line of a party: what was written last, and the stream it stands for."""
+    """One m-line of a party, as it was written last, and the stream it stands for."""
 
-    stream: Stream | None
-    security: Security
+    stream: MediaStream | None
+    profile: Profile
     kind: str
     protocol: str
     formats: list[str]
@@ -72,7 +80,7 @@ class Line:
 
 
 @attrs.define(eq=False)
-class Party:
+class CallParty:
     """One side of the call."""
 
     side: int
@@ -86,5 +94,5 @@ class Party:
     written: bytes = attrs.field(default=b"", repr=False)
 
 
-def _leg(plant: Plant, party: Party) -> Leg:
-    return Leg(plant, party.interface.ports, party.name)
+def _endpoint(services: StreamServices, party: CallParty) -> Endpoint:
+    return Endpoint(services, party.interface.ports, party.name)

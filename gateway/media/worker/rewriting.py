@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from gateway.media.worker.streams.latch import Address
+from gateway.media.worker.streams.latch import SocketAddress
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Description, Media, Origin, Part, address_type
 from gateway.sdp.negotiation import plain_profile, secured_profile
@@ -33,7 +33,7 @@ _STATIC_NAMES: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": 
 """Payload types that need no a=rtpmap (RFC 3551 section 6)."""
 
 
-class Security(Enum):
+class Profile(Enum):
     """What an m-line is, judged by its profile and keys."""
 
     PLAIN = "RTP/AVP"
@@ -47,9 +47,9 @@ class Security(Enum):
 
 @attrs.frozen
 class Secured:
-    """How an m-line is written: its profile's security, and the keys in it."""
+    """How an m-line is written: its profile, and the keys in it."""
 
-    security: Security
+    profile: Profile
     keys: tuple[CryptoAttribute, ...] = ()
 
 
@@ -64,18 +64,18 @@ class Codec:
 DEFAULT_CODEC: Final = Codec("", 8_000)
 
 
-def security_of(media: Media, keys: Sequence[CryptoAttribute]) -> Security:
+def profile_of(media: Media, keys: Sequence[CryptoAttribute]) -> Profile:
     """`keys` are the usable ones of the m-line."""
     protocol = media.protocol.upper()
     if media.is_secure:
-        return Security.SAVP if keys else Security.UNUSABLE
+        return Profile.SAVP if keys else Profile.UNUSABLE
     if protocol in ("RTP/AVP", "RTP/AVPF"):
-        return Security.OSRTP if keys else Security.PLAIN
+        return Profile.OSRTP if keys else Profile.PLAIN
     is_datagram = protocol == "UDPTL" or (protocol.startswith("UDP/") and not media.is_rtp)
-    return Security.OTHER if is_datagram and "TLS" not in protocol else Security.UNUSABLE
+    return Profile.OTHER if is_datagram and "TLS" not in protocol else Profile.UNUSABLE
 
 
-def addresses(description: Description, media: Media, family: int) -> tuple[Address | None, Address | None]:
+def addresses(description: Description, media: Media, family: int) -> tuple[SocketAddress | None, SocketAddress | None]:
     """Where RTP and RTCP are to go; None when not known: c=0.0.0.0, a name, or another IP version than `family`."""
     host = description.connection_of(media) or ""
     reachable = _reachable(host, family)
@@ -117,14 +117,14 @@ def media_for(
     `protocol` overrides the profile, for an answer that mirrors its offer; `former` is the profile that an offer's line
     had so far.
     """
-    profile = protocol or _profile(source, secured.security, former or "")
+    written = protocol or _protocol(source, secured.profile, former or "")
     result = Media(
         source.kind,
         port,
-        profile,
+        written,
         source.formats.copy(),
         inherited_direction=source.inherited_direction,
-        attributes=_kept(source) if _has_feedback(profile) else _without_feedback(_kept(source)),
+        attributes=_kept(source) if _has_feedback(written) else _without_feedback(_kept(source)),
         lines=[line for line in source.lines if line[0] not in "ck"],
     )
     if is_unspecified(source.connection):
@@ -171,20 +171,20 @@ def _kept(part: Part) -> list[tuple[str, str | None]]:
     return [item for item in part.attributes if item[0].lower() not in _REMOVED]
 
 
-def _profile(source: Media, security: Security, former: str) -> str:
+def _protocol(source: Media, profile: Profile, former: str) -> str:
     protocol = source.protocol
     if source.kind == "audio" and source.is_rtp:
-        protocol = _audio_profile(protocol, former)
-    match security:
-        case Security.SAVP:
+        protocol = _audio_protocol(protocol, former)
+    match profile:
+        case Profile.SAVP:
             return secured_profile(protocol)
-        case Security.PLAIN | Security.OSRTP:
+        case Profile.PLAIN | Profile.OSRTP:
             return plain_profile(protocol)
         case _:
             return protocol
 
 
-def _audio_profile(protocol: str, former: str) -> str:
+def _audio_protocol(protocol: str, former: str) -> str:
     """Audio is offered with RTCP feedback (RFC 4585) to whom wrote that first: most providers and phones refuse
     RTP/AVPF and RTP/SAVPF, and of audio there is little to feed back. Video cannot do without."""
     plain = protocol[:-1] if _has_feedback(protocol) else protocol

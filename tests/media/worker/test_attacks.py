@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from gateway.config.model import Side
-from gateway.media import ng_commands as fields
+from gateway.media import ng_commands
 from gateway.media.relay import Encryption, Terms
 from tests.support.media_party import SUITES, Party, rtcp, rtp
 from tests.support.media_relays import Ng
@@ -180,8 +180,8 @@ def _mangled(random: Random, seed: bytes) -> bytes:
 def _feed_commands(ng: Ng, random: Random, call: str) -> None:
     party = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4 RTP/AVP 0\r\n"
     good = [
-        json.dumps(fields.offer("fuzz", "a", None, party, Terms(Side.PROVIDER, Encryption.SAVP, SUITES))).encode(),
-        json.dumps(fields.answer("fuzz", "a", "b", party)).encode(),
+        json.dumps(ng_commands.offer("fuzz", "a", None, party, Terms(Side.PROVIDER, Encryption.SAVP, SUITES))).encode(),
+        json.dumps(ng_commands.answer("fuzz", "a", "b", party)).encode(),
         json.dumps({"command": "query", "call-id": call}).encode(),
         json.dumps({"command": "statistics", "limit": None}).encode(),
         b'{"command": "list", "limit": "99999999999999999999"}',

@@ -10,12 +10,12 @@ import pytest
 from gateway.media.relay import Encryption
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Loop, LoopClock
-from gateway.media.worker.ports import PortRange
+from gateway.media.worker.port_pool import PoolOptions
 from tests.support.media_party import Party, rtp
 from tests.support.media_relays import own_address, worker
 
 LOOP = Loop(LoopClock(), lambda _: None)
-PORTS = PortRange("", 31_000, 31_099)
+PORTS = PoolOptions("", 31_000, 31_099)
 
 
 def test_interfaces_are_known_by_name_and_share_ports_at_one_address() -> None:

@@ -13,11 +13,11 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from gateway.media.worker.media_call import SUITE_NAMES, Call, OfferTerms, Refusal
-from gateway.media.worker.ng.report import call_report, count_packets, interface_report
-from gateway.media.worker.ports import NoPorts
-from gateway.media.worker.rewriting import Security
-from gateway.media.worker.streams.endpoint import Plant
+from gateway.media.worker.media_call import SUITE_NAMES, MediaCall, NgRefusal, OfferTerms
+from gateway.media.worker.ng.call_report import call_report, count_packets, interface_report
+from gateway.media.worker.port_pool import NoPorts
+from gateway.media.worker.rewriting import Profile
+from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.sdp.crypto import suite_named
 from gateway.sdp.description import Description, MalformedDescription
 
@@ -38,7 +38,7 @@ HELD_FACTOR: Final = 60
 
 
 @attrs.frozen
-class Limits:
+class CallTimeouts:
     """When a worker gives up on calls. Seconds; 0 for never."""
 
     media_timeout: float = 60.0
@@ -50,18 +50,20 @@ class Limits:
 class Commands:
     """The calls of one worker, and what NG may do with them."""
 
-    def __init__(self, plant: Plant, limits: Limits, random: Callable[[int], bytes] = secrets.token_bytes) -> None:
-        self._plant = plant
-        self._limits = limits
+    def __init__(
+        self, services: StreamServices, timeouts: CallTimeouts, random: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        self._services = services
+        self._limits = timeouts
         self._random = random
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, MediaCall] = {}
         self._timed_out: dict[str, Result] = {}
         """The last words on calls that ended here, until somebody deletes them."""
         self._relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
         """Of all calls so far."""
         self._is_counting = False
         self._managed = self._timeouts = self._rejected = 0
-        self._started = plant.clock.now
+        self._started = services.clock.now
         self._commands: dict[str, Callable[[Fields], Result]] = {
             "ping": lambda _: {"result": "pong"},
             "offer": self.offer,
@@ -84,19 +86,19 @@ class Commands:
             return _error("Ran out of ports")
         except MalformedDescription as error:
             return _error(f"Failed to parse SDP: {error.reason}")
-        except Refusal as error:
+        except NgRefusal as error:
             return _error(str(error))
 
     def offer(self, fields: Fields) -> Result:
         name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
         description, terms, sides = _description(fields), _terms(fields), _sides(fields)
-        call = self.calls.get(name) or Call(self._plant, self._random, sides)
+        call = self.calls.get(name) or MediaCall(self._services, self._random, sides)
         result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
         if name not in self.calls:
             self._timed_out.pop(name, None)
             self.calls[name] = call
             self._managed += 1
-        call.signalled = self._plant.clock.now
+        call.signalled = self._services.clock.now
         _name_sides(call, tag, sides)
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
 
@@ -104,9 +106,9 @@ class Commands:
         call = self._call(fields)
         offerer, answerer = _text(fields, "from-tag"), _text(fields, "to-tag")
         if offerer not in call.tags:
-            raise Refusal("Unknown from-tag")
+            raise NgRefusal("Unknown from-tag")
         result = call.answer(call.side_of(answerer, offerer), _description(fields))
-        call.signalled = self._plant.clock.now
+        call.signalled = self._services.clock.now
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
 
     def delete(self, fields: Fields) -> Result:
@@ -116,10 +118,10 @@ class Commands:
         ended = self._timed_out.pop(name, None)
         if ended is not None:
             return {"result": "ok", **ended}
-        return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+        return {"result": "ok", "warning": "MediaCall-ID not found or tags didn't match"}
 
     def query(self, fields: Fields) -> Result:
-        return {"result": "ok", **call_report(self._call(fields), self._plant.clock.now)}
+        return {"result": "ok", **call_report(self._call(fields), self._services.clock.now)}
 
     def list_calls(self, fields: Fields) -> Result:
         """`gathers`: requests may come several in a datagram (control.py), which whoever asks cannot know."""
@@ -138,26 +140,26 @@ class Commands:
             "statistics": {
                 "currentstatistics": {"sessionsown": len(self.calls), "sessionstotal": len(self.calls)},
                 "totalstatistics": {
-                    "uptime": str(int(self._plant.clock.now - self._started)),
+                    "uptime": str(int(self._services.clock.now - self._started)),
                     "managedsessions": self._managed,
                     "rejectedsessions": self._rejected,
                     "timeoutsessions": self._timeouts,
                     "relayedpackets": totals["to_phone"] + totals["to_provider"],
                     "relayedpacketerrors": totals["errors"],
                     "relayed": totals,
-                    "failures": self._plant.loop.failures,
+                    "failures": self._services.loop.failures,
                 },
-                "interfaces": [interface_report(one) for one in self._plant.interfaces],
+                "interfaces": [interface_report(one) for one in self._services.interfaces],
             },
         }
 
-    def _count_some(self, calls: list[Call]) -> None:
+    def _count_some(self, calls: list[MediaCall]) -> None:
         """The last few of `calls`, and the others later."""
         for _ in range(min(CALLS_A_JOB, len(calls))):
             count_packets(self._relayed, calls.pop())
         self._is_counting = bool(calls)
         if calls:
-            self._plant.loop.later(partial(self._count_some, calls))
+            self._services.loop.later(partial(self._count_some, calls))
 
     def expire(self, is_orphaned: bool = False) -> None:
         """Look soon at each call: end those whose media timed out; of an orphan's, whom nobody asks any more, those
@@ -169,10 +171,10 @@ class Commands:
         for _ in range(min(CALLS_A_JOB, len(names))):
             self._expire(names.pop(), is_orphaned)
         if names:
-            self._plant.loop.later(partial(self._expire_some, names, is_orphaned))
+            self._services.loop.later(partial(self._expire_some, names, is_orphaned))
 
     def _expire(self, name: str, is_orphaned: bool) -> None:
-        call, now = self.calls.get(name), self._plant.clock.now
+        call, now = self.calls.get(name), self._services.clock.now
         if call is None:
             return
         heard = call.heard(now)
@@ -190,19 +192,19 @@ class Commands:
 
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
-        report = call_report(call, self._plant.clock.now)
+        report = call_report(call, self._services.clock.now)
         count_packets(self._relayed, call)
         call.close()
         return report
 
-    def _call(self, fields: Fields) -> Call:
+    def _call(self, fields: Fields) -> MediaCall:
         call = self.calls.get(_text(fields, "call-id"))
         if call is None:
-            raise Refusal("Unknown call-id")
+            raise NgRefusal("Unknown call-id")
         return call
 
 
-def _name_sides(call: Call, tag: str, names: tuple[str, str]) -> None:
+def _name_sides(call: MediaCall, tag: str, names: tuple[str, str]) -> None:
     """Remember which side each party is on, for the count of packets by direction. Ports stay where they are."""
     side = call.tags[tag]
     for party, name in ((side, names[0]), (1 - side, names[1])):
@@ -218,25 +220,25 @@ def _optional(fields: Fields, key: str) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str) or len(value) > MAXIMUM_NAME:
-        raise Refusal(f"Bad {key} in message")
+        raise NgRefusal(f"Bad {key} in message")
     return value
 
 
 def _text(fields: Fields, key: str) -> str:
     value = _optional(fields, key)
     if value is None:
-        raise Refusal(f"No {key} in message")
+        raise NgRefusal(f"No {key} in message")
     return value
 
 
 def _description(fields: Fields) -> Description:
     sdp = fields.get("sdp")
     if not isinstance(sdp, str) or not sdp:
-        raise Refusal("No SDP body in message")
+        raise NgRefusal("No SDP body in message")
     try:
         body = sdp.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # JSON can name surrogates that stand for no byte
-        raise Refusal("SDP body is no text") from None
+        raise NgRefusal("SDP body is no text") from None
     return Description.parse(body)
 
 
@@ -256,13 +258,13 @@ def _sides(fields: Fields) -> tuple[str, str]:
 def _terms(fields: Fields) -> OfferTerms:
     """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
-    security = {"RTP/SAVP": Security.SAVP, "RTP/SAVPF": Security.SAVP}.get(protocol)
+    profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
-        security = Security.OSRTP if "offer" in _strings(fields, "OSRTP") else Security.PLAIN
+        profile = Profile.OSRTP if "offer" in _strings(fields, "OSRTP") else Profile.PLAIN
     suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
-    if not suites and security in (Security.SAVP, Security.OSRTP):
-        raise Refusal("No SRTP suite is left to offer")
-    return OfferTerms(security, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
+    if not suites and profile in (Profile.SAVP, Profile.OSRTP):
+        raise NgRefusal("No SRTP suite is left to offer")
+    return OfferTerms(profile, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
 
 
 @lru_cache(maxsize=64)

@@ -13,40 +13,34 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from gateway.media.worker.streams.counters import SAMPLE
+from gateway.media.worker.streams.endpoint import Endpoint
+from gateway.media.worker.streams.rtcp_path import relay as relay_control
 from gateway.rtp.packet import HEADER_BYTES
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES
-
-if TYPE_CHECKING:
-    from gateway.media.worker.streams.endpoint import Leg
 
 _SAMPLE_MASK: Final = SAMPLE - 1
 
 
-def fast_path(leg: Leg, peer: Leg, source: socket.socket) -> Callable[[], None]:
-    """What takes one packet from `source`, which is connected to where `leg`'s party is, to `peer`'s party.
+def fast_path(endpoint: Endpoint, peer: Endpoint, source: socket.socket) -> Callable[[], None]:
+    """A function that takes one packet from `source`, connected to `endpoint`'s party, to `peer`'s party.
 
-    Made anew whenever one of the legs changes.
+    Made anew whenever one of the endpoints changes.
     """
-    path = _packets(leg, peer, source.fileno())
+    path = _packets(endpoint, peer, source.fileno())
     next(path)
     return path.__next__
 
 
-def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C901  (every call costs)
-    buffer, clock, readv = leg.plant.buffer, leg.plant.clock, os.readv
+def _packets(endpoint: Endpoint, peer: Endpoint, descriptor: int) -> Iterator[None]:  # noqa: C901  (every call costs)
+    buffer, clock, readv = endpoint.services.buffer, endpoint.services.clock, os.readv
     memory, slices, data, size, into = buffer.memory, buffer.slices, buffer.data, buffer.size, (buffer.receiving,)
-    srtp_protect, srtp_unprotect, counters, send, target = (
-        buffer.protect,
-        buffer.unprotect,
-        leg.counters,
-        peer.send,
-        peer.target,
-    )
+    srtp_protect, srtp_unprotect, counters = buffer.protect, buffer.unprotect, endpoint.counters
+    send, target = peer.send, peer.target
     # The sessions are named to keep them alive: what libsrtp takes are bare pointers into them.
-    receiver, sender = leg.sessions.receiver, peer.sessions.sender
+    receiver, sender = endpoint.sessions.receiver, peer.sessions.sender
     opening = receiver.context if receiver is not None else None
     sealing = sender.context if sender is not None else None
     while True:
@@ -61,7 +55,7 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
                 counters.malformed += 1
                 continue
             if 191 < memory[1] < 224:
-                leg.control.relay(leg, length)
+                relay_control(endpoint, length)
                 continue
             received = length
             if opening is not None:
@@ -74,7 +68,7 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
             counters.bytes += received
             counters.packets = packets = counters.packets + 1
             if not packets & _SAMPLE_MASK:
-                counters.measure(slices[length], clock.now, leg.remote.codec.clock_rate)
+                counters.measure(slices[length], clock.now, endpoint.remote.codec.clock_rate)
             if sealing is not None:
                 size[0] = length
                 if srtp_protect(sealing, data, size):
@@ -85,4 +79,4 @@ def _packets(leg: Leg, peer: Leg, descriptor: int) -> Iterator[None]:  # noqa: C
         except OSError:  # its queue is full, or the far host refused an earlier one
             peer.counters.unsent += 1
         except Exception:  # a generator that raises has ended, and the stream with it
-            leg.plant.loop.fail()
+            endpoint.services.loop.fail()

@@ -19,24 +19,24 @@ import attrs
 SILENCE_SECONDS: Final = 3.0
 """A locked source that sent nothing for so long may have moved."""
 
-Address: TypeAlias = tuple[str, int]
+SocketAddress: TypeAlias = tuple[str, int]
 
 
 @attrs.define
 class Latch:
     """The lock of one port."""
 
-    expected: Address | None = None
+    expected: SocketAddress | None = None
     """What the SDP says; None when it names no address (c=0.0.0.0)."""
-    source: Address | None = None
+    source: SocketAddress | None = None
     """Locked to; None while open."""
 
     @property
-    def target(self) -> Address | None:
+    def target(self) -> SocketAddress | None:
         """Where to send: the locked source, else what the SDP says."""
         return self.source or self.expected
 
-    def expect(self, address: Address | None) -> bool:
+    def expect(self, address: SocketAddress | None) -> bool:
         """Take what the SDP says; whether that is news, which opens the latch."""
         if address == self.expected:
             return False
@@ -44,11 +44,11 @@ class Latch:
         self.source = None
         return True
 
-    def admits(self, source: Address, silence: float) -> bool:
+    def admits(self, source: SocketAddress, silence: float) -> bool:
         """Whether a packet from `source` may be looked at, `silence` seconds after the last good packet."""
         return self.source is None or source in (self.source, self.expected) or silence > SILENCE_SECONDS
 
-    def lock(self, source: Address) -> bool:
+    def lock(self, source: SocketAddress) -> bool:
         """Lock to `source`, whose packet was good; whether that is a change."""
         if source == self.source:
             return False

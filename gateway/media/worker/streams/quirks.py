@@ -1,4 +1,4 @@
-"""What some parties need that no standard asks for. All off unless configured, by side (phones, provider).
+"""Needs of some parties that no standard asks for. All off unless configured, by side (phones, provider).
 
 plain control   a party whose media is SRTP may send RTCP in clear (Cisco SPA): taken from where its media comes
                 from alone, its BYE left out, counted; what the other party gets is protected as ever
@@ -9,16 +9,14 @@ constant SSRC   a party gets one SSRC and a continuous sequence for the whole ca
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import attrs
 
+from gateway.media.worker.streams.counters import Counters
+from gateway.media.worker.streams.latch import SocketAddress
 from gateway.rtp.constant_ssrc import SteadyStream
 from gateway.rtp.rtcp import without_goodbye
-
-if TYPE_CHECKING:
-    from gateway.media.worker.streams.endpoint import Leg
-    from gateway.media.worker.streams.latch import Address
 
 PERSISTENT_FAILURES: Final = 50
 """A second of packets that are too old or not authentic."""
@@ -32,7 +30,7 @@ class Quirks:
     constant_ssrc: frozenset[str] = frozenset()
 
     def steady(self, side: str) -> SteadyStream | None:
-        """A stream of its own for a leg on that side, if it needs one."""
+        """A stream of its own for an endpoint on that side, if it needs one."""
         return SteadyStream(secrets.randbits(32)) if side in self.constant_ssrc else None
 
 
@@ -51,34 +49,34 @@ class Rebuild:
         self.is_armed = False
         self._packets = self._failures = 0
 
-    def arm(self, leg: Leg) -> None:
+    def arm(self, counters: Counters) -> None:
         """Signalling described the party again."""
         self.is_armed = True
-        self._packets, self._failures = leg.counters.packets, _failures(leg)
+        self._packets, self._failures = counters.packets, _failures(counters)
 
-    def is_due(self, leg: Leg) -> bool:
+    def is_due(self, counters: Counters) -> bool:
         """Asked now and then; true once."""
         if not self.is_armed:
             return False
-        if leg.counters.packets != self._packets:
+        if counters.packets != self._packets:
             self.is_armed = False
             return False
-        if _failures(leg) - self._failures < PERSISTENT_FAILURES:
+        if _failures(counters) - self._failures < PERSISTENT_FAILURES:
             return False
         self.is_armed = False
         self.count += 1
         return True
 
 
-def plain_control(leg: Leg, packet: bytes, source: Address | None) -> bytes | None:
-    """What of an RTCP packet that is not SRTCP may pass, if anything. `source` None: where the leg is locked to."""
-    locked = leg.latch.source
-    if leg.side not in leg.plant.quirks.plain_control or locked is None:
-        return None
-    if source is not None and source[0] != locked[0]:
+def plain_control(packet: bytes, source: SocketAddress | None, locked: SocketAddress | None) -> bytes | None:
+    """The part of an RTCP packet in clear that may pass beside SRTP, if any.
+
+    `locked` is where media comes from; `source` None: from there, too.
+    """
+    if locked is None or (source is not None and source[0] != locked[0]):
         return None
     return without_goodbye(packet)
 
 
-def _failures(leg: Leg) -> int:
-    return leg.counters.replay + leg.counters.authentication
+def _failures(counters: Counters) -> int:
+    return counters.replay + counters.authentication

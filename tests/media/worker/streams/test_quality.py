@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.media.relay import Encryption
-from gateway.media.worker.streams.rtcp_path import Reported
+from gateway.media.worker.streams.rtcp_reports import RtcpReports
 from gateway.rtp.mos import mean_opinion_score
 from tests.support.media_party import SUITES, Party, rtp
 from tests.support.media_relays import Ng
@@ -26,7 +26,7 @@ def receiver_report(of: int = 0x1234, lost: int = 0, delay: float = 0.0, stamp: 
 
 
 def test_round_trip_is_measured_from_report_to_answer() -> None:
-    phone, provider = Reported(), Reported()
+    phone, provider = RtcpReports(), RtcpReports()
     phone.notice(memoryview(sender_report()), 10.0, provider)
     provider.notice(memoryview(receiver_report(delay=0.25)), 10.75, phone)
     assert provider.round_trip == pytest.approx(0.5)
@@ -34,7 +34,7 @@ def test_round_trip_is_measured_from_report_to_answer() -> None:
 
 
 def test_an_answer_to_the_last_report_but_one_still_counts_and_others_do_not() -> None:
-    phone, provider = Reported(), Reported()
+    phone, provider = RtcpReports(), RtcpReports()
     for now in (10.0, 15.0):
         phone.notice(memoryview(sender_report().replace(b"\x11\x11", bytes([0x11, int(now)]), 1)), now, provider)
     provider.notice(memoryview(receiver_report(stamp=0)), 15.1, phone)
@@ -44,7 +44,7 @@ def test_an_answer_to_the_last_report_but_one_still_counts_and_others_do_not() -
 
 
 def test_a_clock_that_runs_ahead_makes_no_negative_round_trip() -> None:
-    phone, provider = Reported(), Reported()
+    phone, provider = RtcpReports(), RtcpReports()
     phone.notice(memoryview(sender_report()), 10.0, provider)
     provider.notice(memoryview(receiver_report(delay=3.0)), 10.5, phone)
     assert provider.round_trip == 0.0

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 
 from gateway.config.model import Side
-from gateway.media import ng_commands as fields
+from gateway.media import ng_commands
 from gateway.media.relay import JSON, Encryption, Terms
 from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.ng import bencode
 from gateway.media.worker.ng.commands import Commands
-from gateway.media.worker.ng.server import Control, bound
+from gateway.media.worker.ng.listener import NgListener, bound
 from tests.support.media_party import SUITES, Party, media_lines
 from tests.support.media_relays import Ng, others, own_address, worker
 
 
 def test_bencoding_is_answered_in_bencoding_and_json_in_json(tmp_path: Path, phone: Party) -> None:
     target = own_address(), 2223
-    offer = dict(fields.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.SAVP, SUITES)))
+    offer = dict(ng_commands.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.SAVP, SUITES)))
     offer["transport protocol"] = offer.pop("transport-protocol")
     with worker(tmp_path, f"--ng={target[0]}:{target[1]}") as ng, others(ng, target) as asked:
         asked.send(b"1 " + bencode.encode(offer))
@@ -65,8 +65,8 @@ def test_a_port_that_is_taken_is_opened_later(tmp_path: Path) -> None:
 
 
 def test_requests_in_json_may_come_together_and_are_answered_together_in_order(ng: Ng, phone: Party) -> None:
-    offer = fields.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.NONE))
-    requests: list[Mapping[str, JSON]] = [{"command": "ping"}, offer, {"command": "nothing"}, fields.delete("c")]
+    offer = ng_commands.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.NONE))
+    requests: list[Mapping[str, JSON]] = [{"command": "ping"}, offer, {"command": "nothing"}, ng_commands.delete("c")]
     datagram = b"\0".join(b"own%d " % number + json.dumps(one).encode() for number, one in enumerate(requests))
     for _ in range(2):  # the copy gets the same replies, and is not done again
         ng.send(datagram + b"\0nonsense\0own9 ")
@@ -94,7 +94,7 @@ class Recorder(Commands):
 def test_one_request_is_done_at_a_time_and_in_order(tmp_path: Path) -> None:
     asking = bound(tmp_path / "asking")
     commands, loop = Recorder(), Loop(LoopClock(), lambda _: None)
-    control = Control(bound(tmp_path / "own"), commands, loop)
+    control = NgListener(bound(tmp_path / "own"), commands, loop)
     asking.sendto(b'a {"command": "offer"}\0b {"command": "answer"}', str(tmp_path / "own"))
     asking.sendto(b'c {"command": "delete"}', str(tmp_path / "own"))
     control.receive()
@@ -109,7 +109,7 @@ def test_one_request_is_done_at_a_time_and_in_order(tmp_path: Path) -> None:
 def test_a_request_that_breaks_stops_no_other(tmp_path: Path) -> None:
     asking = bound(tmp_path / "asking")
     commands, loop = Recorder(), Loop(LoopClock(), lambda _: None)
-    control = Control(bound(tmp_path / "own"), commands, loop)
+    control = NgListener(bound(tmp_path / "own"), commands, loop)
     asking.sendto(b'a {"command": "ping"}\0b {"command": "answer"}\0c {"command": "ping"}', str(tmp_path / "own"))
     asking.sendto(b'd {"command": "delete"}', str(tmp_path / "own"))
     with pytest.raises(KeyError):
@@ -127,6 +127,6 @@ def work(loop: Loop) -> None:
         loop._jobs.popleft()()
 
 
-def close(asking: socket.socket, control: Control) -> None:
+def close(asking: socket.socket, control: NgListener) -> None:
     asking.close()
     control.socket.close()

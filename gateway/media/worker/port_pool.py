@@ -43,7 +43,7 @@ class NoPorts(Exception):
 
 
 @attrs.frozen
-class PortRange:
+class PoolOptions:
     """What a worker may bind. Ports inclusive; `quarantine` in seconds; `tos` the byte that carries the DSCP."""
 
     address: str
@@ -91,7 +91,7 @@ class PortPair:
 class PortPool:
     """The pairs of one worker; time is an argument, in seconds."""
 
-    def __init__(self, ports: PortRange, loop: Watch) -> None:
+    def __init__(self, ports: PoolOptions, loop: Watch) -> None:
         self.range = ports
         self.family = socket.AF_INET6 if ":" in ports.address else socket.AF_INET
         self._loop = loop

@@ -9,7 +9,14 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.media.worker.ports import BOUND_SECONDS, MAXIMUM_QUARANTINES, NoPorts, PortPool, PortRange, kernel_drops
+from gateway.media.worker.port_pool import (
+    BOUND_SECONDS,
+    MAXIMUM_QUARANTINES,
+    NoPorts,
+    PoolOptions,
+    PortPool,
+    kernel_drops,
+)
 from tests.support.media_relays import own_address
 
 
@@ -39,7 +46,7 @@ class Watcher:
 
 
 def pool(quarantine: float = 10.0, first: int = 32_000, last: int = 32_007, watcher: Watcher | None = None) -> PortPool:
-    return PortPool(PortRange(own_address(), first, last, quarantine), watcher or Watcher())
+    return PortPool(PoolOptions(own_address(), first, last, quarantine), watcher or Watcher())
 
 
 def test_pairs_are_even_and_odd_and_run_out() -> None:

@@ -13,22 +13,22 @@ import time
 from typing import TypeAlias
 
 from gateway.media.worker.interfaces import Interface
-from gateway.media.worker.media_call import Call
-from gateway.media.worker.parties import Party, Stream
-from gateway.media.worker.ports import kernel_drops
+from gateway.media.worker.media_call import MediaCall
+from gateway.media.worker.parties import CallParty, MediaStream
+from gateway.media.worker.port_pool import kernel_drops
 from gateway.media.worker.streams import quality
 from gateway.media.worker.streams.counters import FAILURES, failures_of
-from gateway.media.worker.streams.endpoint import Leg
-from gateway.media.worker.streams.latch import Address
+from gateway.media.worker.streams.endpoint import Endpoint
+from gateway.media.worker.streams.latch import SocketAddress
 
 Report: TypeAlias = dict[str, object]
 
 
-def call_report(call: Call, now: float) -> Report:
+def call_report(call: MediaCall, now: float) -> Report:
     """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
     epoch = time.time() - now
     call.heard(now)
-    counters = [leg.counters for stream in call.streams for leg in stream.legs]
+    counters = [end.counters for stream in call.streams for end in stream.ends]
     rtp = _stats(sum(one.packets for one in counters), sum(one.bytes for one in counters), 0)
     rtcp = _stats(sum(one.control_packets for one in counters), sum(one.control_bytes for one in counters), 0)
     return {
@@ -55,21 +55,21 @@ def interface_report(interface: Interface) -> Report:
     }
 
 
-def count_packets(totals: dict[str, int], call: Call) -> None:
+def count_packets(totals: dict[str, int], call: MediaCall) -> None:
     """Add what the call relayed since it was counted last, by direction, and what failed; nothing once it has ended."""
     if not call.streams:
         return
     before, call.counted = call.counted, {"to_phone": 0, "to_provider": 0, "errors": 0}
     for stream in call.streams:
-        for party, leg in zip(call.parties, stream.legs, strict=True):
+        for party, end in zip(call.parties, stream.ends, strict=True):
             name = "to_phone" if party.name == "provider" else "to_provider"
-            call.counted[name] += leg.counters.packets + leg.counters.control_packets
-            call.counted["errors"] += leg.counters.failed() + _dropped(leg)
+            call.counted[name] += end.counters.packets + end.counters.control_packets
+            call.counted["errors"] += end.counters.failed() + _dropped(end)
     for name, number in call.counted.items():
         totals[name] += number - before.get(name, 0)
 
 
-def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Report:
+def _party(call: MediaCall, party: CallParty, tag: str, now: float, epoch: float) -> Report:
     lines = {id(line.stream): line for line in party.lines if line.stream is not None}
     medias = []
     for index, stream in enumerate(call.streams, 1):
@@ -85,61 +85,61 @@ def _party(call: Call, party: Party, tag: str, now: float, epoch: float) -> Repo
     return {"tag": tag, "side": party.name, "created": int(epoch + call.created), "medias": medias}
 
 
-def _streams(stream: Stream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
-    leg, peer = stream.legs[side], stream.legs[1 - side]
-    counters, errors = leg.counters, _errors(leg)
+def _streams(stream: MediaStream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
+    end, peer = stream.ends[side], stream.ends[1 - side]
+    counters, errors = end.counters, _errors(end)
     rtp: Report = {
-        "local port": leg.pair.port,
-        "endpoint": _endpoint(leg.latch.target),
-        "advertised endpoint": _endpoint(leg.remote.address),
-        "latched": leg.latch.source is not None,
+        "local port": end.pair.port,
+        "endpoint": _endpoint(end.latch.target),
+        "advertised endpoint": _endpoint(end.remote.address),
+        "latched": end.latch.source is not None,
         "last packet": int(epoch + counters.heard),
         "idle": round(now - counters.heard, 3),
         "SSRC": counters.ssrc,
         "lost": counters.lost,
-        **_quality(leg, peer, now, is_audio),
-        "rebuilt": leg.rebuild.count,
+        **_quality(end, peer, now, is_audio),
+        "rebuilt": end.rebuild.count,
         "errors by cause": errors,
         "stats": _stats(counters.packets, counters.bytes, sum(errors.values())),
     }
     rtcp: Report = {
-        "local port": leg.pair.port + 1,
-        "endpoint": _endpoint(leg.control.latch.target),
-        "advertised endpoint": _endpoint(leg.remote.control),
+        "local port": end.pair.port + 1,
+        "endpoint": _endpoint(end.control.latch.target),
+        "advertised endpoint": _endpoint(end.remote.control),
         "stats": _stats(counters.control_packets, counters.control_bytes, 0),
         "in clear": counters.plain_control,
     }
-    if leg.remote.theirs is not None:
-        rtp["crypto suite"] = rtcp["crypto suite"] = leg.remote.theirs.suite
+    if end.remote.theirs is not None:
+        rtp["crypto suite"] = rtcp["crypto suite"] = end.remote.theirs.suite
     return [rtp, rtcp]
 
 
-def _quality(leg: Leg, peer: Leg, now: float, is_audio: bool) -> Report:
-    score, round_trip = quality.score(leg, peer) if is_audio else None, leg.control.reported.round_trip
+def _quality(end: Endpoint, peer: Endpoint, now: float, is_audio: bool) -> Report:
+    score, round_trip = quality.score(end, peer) if is_audio else None, end.control.reported.round_trip
     return {
-        "loss": round(quality.loss(leg, peer), 5),
-        "jitter": round(quality.jitter_ms(leg), 3),
+        "loss": round(quality.loss(end, peer), 5),
+        "jitter": round(quality.jitter_ms(end), 3),
         "round trip": None if round_trip is None else round(1_000 * round_trip, 1),
         "MOS": None if score is None else round(score, 2),
-        "one way": is_audio and quality.is_unheard(leg, peer, now),
+        "one way": is_audio and quality.is_unheard(end, peer, now),
     }
 
 
-def _errors(leg: Leg) -> dict[str, int]:
-    counted = (*zip(FAILURES, failures_of(leg.counters), strict=True), ("kernel", _dropped(leg)))
+def _errors(end: Endpoint) -> dict[str, int]:
+    counted = (*zip(FAILURES, failures_of(end.counters), strict=True), ("kernel", _dropped(end)))
     return {cause.replace("_", " "): number for cause, number in counted if number}
 
 
-def _dropped(leg: Leg) -> int:
+def _dropped(end: Endpoint) -> int:
     """Packets that the kernel dropped because a socket's buffer was full."""
-    return leg.pair.dropped() + (kernel_drops(leg.linked) if leg.linked is not None else 0)
+    return end.pair.dropped() + (kernel_drops(end.linked) if end.linked is not None else 0)
 
 
 def _stats(packets: int, size: int, errors: int) -> Report:
     return {"packets": packets, "bytes": size, "errors": errors}
 
 
-def _endpoint(address: Address | None) -> Report:
+def _endpoint(address: SocketAddress | None) -> Report:
     if address is None:
         return {}
     return {"family": "IPv6" if ":" in address[0] else "IPv4", "address": address[0], "port": address[1]}

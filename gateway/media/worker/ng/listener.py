@@ -76,7 +76,7 @@ class _Batch:
     replies: list[bytes] = attrs.field(factory=list)
 
 
-class Control:
+class NgListener:
     """Answers what arrives at `own`, a bound datagram socket of any family, in the order in which it came."""
 
     def __init__(self, own: socket.socket, commands: Commands, loop: Loop) -> None:
