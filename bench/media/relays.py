@@ -21,8 +21,8 @@ from typing import TypeAlias
 import attrs
 
 from gateway.config.model import Side
-from gateway.media import ng_commands as fields
-from gateway.media.relay import Encryption, Terms
+from gateway.media import ng_commands
+from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.crypto import generate
 from gateway.sdp.description import Description
 from gateway.sdp.negotiation import crypto_lines
@@ -92,13 +92,13 @@ class Relay:
     def call(self, name: str, suite: str) -> list[Way]:
         """Set one up; its two directions."""
         encryption = Encryption.NONE if suite == PLAIN else Encryption.SAVP
-        terms = Terms(Side.PROVIDER, encryption, (suite,))
-        offer = self._sdp(dict(fields.offer(name, "caller", None, _sdp(PHONE, "RTP/AVP"), terms)))
+        terms = SdpWish(Side.PROVIDER, encryption, (suite,))
+        offer = self._sdp(dict(ng_commands.offer(name, "caller", None, _sdp(PHONE, "RTP/AVP"), terms)))
         media = offer.media[0]
         theirs = generate(suite, 1, os.urandom) if suite != PLAIN else None
         crypto = f"a=crypto:{theirs}\r\n" if theirs else ""
         answer = _sdp(PROVIDER, media.protocol, crypto)
-        back = self._sdp(dict(fields.answer(name, "caller", "callee", answer)))
+        back = self._sdp(dict(ng_commands.answer(name, "caller", "callee", answer)))
         ours = crypto_lines(media)[0] if theirs else None
         address = offer.connection_of(media) or RELAY
         sealed = (suite, theirs.key) if theirs else None

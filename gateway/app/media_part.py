@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.start_checks import compare_versions
 from gateway.b2bua.calls import Calls
-from gateway.media.configured_nodes import Reactors, nodes_for
+from gateway.media.configured_nodes import NodeServices, nodes_for
 from gateway.media.pool import RelayPool
 
 
@@ -19,15 +19,13 @@ class MediaPart(GatewayPart):
     def __init__(self, basis: Basis) -> None:
         self._configuration = basis.configuration
         media, state = basis.configuration.media, basis.configuration.gateway.state_directory
-        reactors = Reactors(basis.reactor, basis.reactor, basis.reactor, basis.reactor)
-        self.relay = RelayPool(basis.reactor, nodes_for(reactors, media, state), basis.metrics)
+        services = NodeServices(basis.reactor, basis.reactor, basis.reactor, basis.reactor)
+        self.relay = RelayPool(basis.reactor, nodes_for(services, media, state), basis.metrics)
 
     def start(self, calls: Calls) -> Deferred[None]:
         """Fires when at least one relay answers; fails with RelayFailure. ``calls`` hear of media that ended."""
-        self.relay.lost = calls.media_lost
-        self.relay.ended = calls.media_ended
         compare_versions(self._configuration)
-        return self.relay.start()
+        return self.relay.start(calls)
 
     def stop(self) -> Deferred[None]:
         """Let go of the relays; media of running calls goes on."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side, Signalling
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 from gateway.routing.router import Route
 from gateway.sdp.negotiation import alternatives, media_security
 from gateway.security.access_list import Proof, ProofKind
@@ -150,13 +150,13 @@ class Protection:
             self._accepted(leg.terms.name, decision, Feature.SRTP)
         return None
 
-    def provider_media(self, encryption: Encryption) -> Terms:
+    def provider_media(self, encryption: Encryption) -> SdpWish:
         """What SDP toward the provider is to look like."""
-        return Terms(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known))
+        return SdpWish(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known))
 
-    def phone_media(self, encryption: Encryption) -> Terms:
+    def phone_media(self, encryption: Encryption) -> SdpWish:
         """What SDP toward a phone is to look like."""
-        return Terms(Side.PHONES, encryption, self._suites, takes_clear=True)
+        return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:
         """Write the verdict down, from what the legs have come to."""

@@ -27,7 +27,7 @@ from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg, LegSpec, Stack
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.dialog.dialog import Dialog
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
@@ -239,4 +239,4 @@ class Subscription:
 
 
 def _terms(name: LegName, flow: Flow, user: str | None) -> LegSpec:
-    return LegSpec(name, flow.side, Terms(flow.side, Encryption.NONE), user or "")
+    return LegSpec(name, flow.side, SdpWish(flow.side, Encryption.NONE), user or "")

@@ -1,7 +1,7 @@
 """The nodes that a configuration asks for: worker processes with their shares of the ports, or rtpengines.
 
-The sockets live in `<state directory>/media`: `worker-*.sock` belong to the workers and are named after what a worker
-is started with, so that a changed configuration starts new workers beside the old ones, which end with their calls.
+The sockets live in `<state directory>/media`: `worker-*.sock` belong to the workers and are named after a worker's
+command line, so that a changed configuration starts new workers beside the old ones, which end with their calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.config.model import Media, PortRange, Side
 from gateway.media.ng import udp_client, unix_client
 from gateway.media.node import Node
 from gateway.media.relay import RelayFailure
-from gateway.media.worker_process import WorkerProcess, WorkerTerms, is_answered
+from gateway.media.worker_process import WorkerOptions, WorkerProcess, is_answered
 
 LONGEST_SOCKET_NAME: Final = 32
 """Bytes of the name of a socket and its slash, at most."""
@@ -33,8 +33,8 @@ LONGEST_SOCKET_PATH: Final = 107
 
 
 @attrs.frozen
-class Reactors:
-    """The reactor, by what is asked of it."""
+class NodeServices:
+    """The reactor, once for each of its interfaces that nodes need."""
 
     clock: IReactorTime
     udp: IReactorUDP
@@ -42,15 +42,15 @@ class Reactors:
     processes: IReactorProcess
 
 
-def nodes_for(reactors: Reactors, media: Media, state_directory: Path) -> tuple[Node, ...]:
+def nodes_for(services: NodeServices, media: Media, state_directory: Path) -> tuple[Node, ...]:
     """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets, or an address is not ours."""
     if media.relay == "rtpengine":
-        return tuple(_rtpengine(reactors, node) for node in media.rtpengine)
+        return tuple(_rtpengine(services, node) for node in media.rtpengine)
     _check_addresses(media)
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
     shares = port_shares(media.ports, count)
-    return tuple(_worker(reactors, directory, media, share, index) for index, share in enumerate(shares))
+    return tuple(_worker(services, directory, media, share, index) for index, share in enumerate(shares))
 
 
 def _check_addresses(media: Media) -> None:
@@ -88,8 +88,8 @@ def port_shares(ports: PortRange, count: int) -> list[PortRange]:
     return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
 
 
-def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange, index: int) -> Node:
-    terms = WorkerTerms(
+def _worker(services: NodeServices, directory: Path, media: Media, ports: PortRange, index: int) -> Node:
+    options = WorkerOptions(
         directory / "worker.sock",
         interfaces(media),
         ports.first,
@@ -101,15 +101,15 @@ def _worker(reactors: Reactors, directory: Path, media: Media, ports: PortRange,
         media_timeout=float(media.silence_seconds),
         ng=_ng_address(media.ng_listen, index),
     )
-    identity = sha256(" ".join(terms.command()[1:]).encode()).hexdigest()[:8]
-    terms = attrs.evolve(terms, socket=directory / f"worker-{identity}.sock")
+    identity = sha256(" ".join(options.command()[1:]).encode()).hexdigest()[:8]
+    options = attrs.evolve(options, socket=directory / f"worker-{identity}.sock")
     # In containers every gateway is process 1: the name must not be another's that uses the directory at this moment.
     own = directory / f"gateway-{secrets.token_hex(4)}-{index}.sock"
-    for path in (terms.socket, own):
+    for path in (options.socket, own):
         if len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
             raise RelayFailure(f"{path} is too long for a UNIX socket: choose a shorter state_directory")
-    process = WorkerProcess(reactors.clock, reactors.processes, terms)
-    return Node(f"worker {index}", unix_client(reactors.clock, reactors.unix, own, terms.socket), process)
+    process = WorkerProcess(services.clock, services.processes, options)
+    return Node(f"worker {index}", unix_client(services.clock, services.unix, own, options.socket), process)
 
 
 def _ng_address(first: str | None, index: int) -> str | None:
@@ -120,11 +120,11 @@ def _ng_address(first: str | None, index: int) -> str | None:
     return f"{host}:{int(port) + index}"
 
 
-def _rtpengine(reactors: Reactors, written: str) -> Node:
+def _rtpengine(services: NodeServices, written: str) -> Node:
     """From HOST:PORT or HOST:PORT=WEIGHT."""
     address, _, weight = written.partition("=")
     host, _, port = address.rpartition(":")
-    client = udp_client(reactors.clock, reactors.udp, host.strip("[]"), int(port))
+    client = udp_client(services.clock, services.udp, host.strip("[]"), int(port))
     return Node(f"rtpengine {address}", client, weight=int(weight or 1))
 
 

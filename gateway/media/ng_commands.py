@@ -1,8 +1,8 @@
 """The NG dictionaries that make a relay do what the gateway promises, for rtpengine 10.5 and for our workers alike.
 
-What they ask for: our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and
-on the RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows
-are ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual` and
+They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
+RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are
+ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual` and
 `takes-clear` are our workers'.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.config.model import Side
-from gateway.media.relay import JSON, Encryption, Terms
+from gateway.media.relay import JSON, Encryption, SdpWish
 
 OTHER_SUITES: Final = (
     "AES_256_CM_HMAC_SHA1_80",
@@ -23,7 +23,7 @@ OTHER_SUITES: Final = (
     "NULL_HMAC_SHA1_80",
     "NULL_HMAC_SHA1_32",
 )
-"""What rtpengine offers beyond ours, two of them without any encryption."""
+"""Suites that rtpengine offers beyond ours, two of them without any encryption."""
 OUR_SUITES: Final = (
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",
@@ -39,19 +39,19 @@ _PROFILES: Final = {
 }
 
 
-def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, terms: Terms) -> dict[str, JSON]:
+def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, wish: SdpWish) -> dict[str, JSON]:
     """The `offer` command."""
-    suites = [suite for suite in terms.suites if suite in OUR_SUITES]
+    suites = [suite for suite in wish.suites if suite in OUR_SUITES]
     fields = _common("offer", call, from_tag, to_tag, sdp)
-    fields["transport-protocol"] = _PROFILES[terms.encryption]
-    fields["SDES"] = [f"no-{suite}" for suite in _refused(terms, suites)]
-    fields["direction"] = [str(_opposite(terms.side)), str(terms.side)]
-    if terms.encryption is not Encryption.NONE:
+    fields["transport-protocol"] = _PROFILES[wish.encryption]
+    fields["SDES"] = [f"no-{suite}" for suite in _refused(wish, suites)]
+    fields["direction"] = [str(_opposite(wish.side)), str(wish.side)]
+    if wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
-        fields["takes-clear"] = terms.takes_clear
-    if terms.encryption is Encryption.OSRTP:
+        fields["takes-clear"] = wish.takes_clear
+    if wish.encryption is Encryption.OSRTP:
         fields["OSRTP"] = ["offer"]
-    if terms.encryption is Encryption.DUAL:
+    if wish.encryption is Encryption.DUAL:
         fields["dual"] = True
     return fields
 
@@ -82,8 +82,8 @@ def _common(command: str, call: str, from_tag: str, to_tag: str | None, sdp: byt
     return fields
 
 
-def _refused(terms: Terms, suites: list[str]) -> tuple[str, ...]:
-    if terms.encryption is Encryption.NONE:
+def _refused(wish: SdpWish, suites: list[str]) -> tuple[str, ...]:
+    if wish.encryption is Encryption.NONE:
         return OTHER_SUITES
     return OTHER_SUITES + tuple(suite for suite in OUR_SUITES if suite not in suites)
 

@@ -1,20 +1,20 @@
 """One relay node as the pool sees it: is it up, which calls does it have, what did it count.
 
-A node is a worker process of ours (with its supervision) or an rtpengine. It tells `gone` when calls lost their media.
-Not here: which node a call goes to (pool.py), how a process is kept alive (supervision.py).
+A node is a worker process of ours (with its supervision) or an rtpengine. Its listener hears when calls lost their
+media. Not here: which node a call goes to (pool), how a process is kept alive (worker_process).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media import ng_commands as fields
+from gateway.media import ng_commands
 from gateway.media.ng import NgClient, Reply
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.reports import PartySides, from_rtpengine
@@ -31,9 +31,19 @@ WORKER_LIST_LIMIT: Final = 4_000
 QUERIES: Final = 100
 """At a poll, when a list was cut short: so many of the calls that it leaves out are asked about, each in turn."""
 UNKNOWN_CALL: Final = "unknown call-id"
-"""What a relay says of a call that it does not have, in lower case."""
+"""A relay's words for a call that it does not have, in lower case."""
 
 log = Logger()
+
+
+class NodeListener(Protocol):
+    """The pool, as its nodes see it."""
+
+    def node_came(self) -> None:
+        """The node is up, again or for the first time."""
+
+    def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
+        """Calls without media at the node now: it ended them where it `is_up`, else it went down with them."""
 
 
 class Node:
@@ -46,9 +56,7 @@ class Node:
         self.calls: set[str] = set()
         self.is_up = False
         self.restarts = 0
-        self.gone: Callable[[Node, tuple[str, ...], str], None] = _nobody_cares
-        self.came: Callable[[], None] = lambda: None
-        """Told that it is up, again or for the first time."""
+        self._listener: NodeListener | None = None
         self._worker = worker
         self._confirmed: set[str] = set()
         self._sides: dict[str, PartySides] = {}
@@ -57,8 +65,6 @@ class Node:
         self._silent_pings = 0
         self._is_pinged = False
         self._counted: dict[str, int] = {}
-        if worker is not None:
-            worker.died = self._died
 
     @property
     def offers_dual(self) -> bool:
@@ -75,8 +81,9 @@ class Node:
         """The process id of a worker that was started from here."""
         return self._worker.pid if self._worker is not None else None
 
-    def start(self) -> Deferred[tuple[str, ...]]:
-        """The calls found there: a worker outlives who started it. RelayFailure when it does not answer."""
+    def start(self, listener: NodeListener) -> Deferred[tuple[str, ...]]:
+        """The calls found there: a worker outlives the gateway. RelayFailure when it does not answer."""
+        self._listener = listener
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> tuple[str, ...]:
@@ -85,7 +92,7 @@ class Node:
         except CannotListenError as error:
             raise RelayFailure(f"no socket to ask {self.name}: {error}") from None
         if self._worker is not None:
-            self._worker.start()
+            self._worker.start(self._worker_died)
         reply = await self._first_list()
         self._answered()
         # A worker that runs since before an upgrade may not.
@@ -135,11 +142,11 @@ class Node:
     def end(self, call: str) -> Deferred[Reply]:
         """End the call; its last report. An rtpengine tells it only before the end, and may have ended the call."""
         if self._worker is not None:
-            return self.client.request(fields.delete(call))
+            return self.client.request(ng_commands.delete(call))
         return self.query(call).addErrback(_ignore).addCallback(self._delete, call)
 
     def _delete(self, report: Reply | None, call: str) -> Deferred[Reply]:
-        return self.client.request(fields.delete(call)).addCallback(lambda _: report or {})
+        return self.client.request(ng_commands.delete(call)).addCallback(lambda _: report or {})
 
     def forget(self, call: str) -> None:
         self.calls.discard(call)
@@ -147,7 +154,7 @@ class Node:
         self._sides.pop(call, None)
 
     def ping(self) -> None:
-        """See whether it is up."""
+        """Find out whether it is up."""
         if self._worker is not None and self.is_up and not self._worker.is_alive:
             self._worker.check()
         elif not self._is_pinged:
@@ -155,7 +162,7 @@ class Node:
             self.client.request({"command": "ping"}).addCallbacks(self._answered, self._silent)
 
     def poll(self, count: Callable[[str, int], None]) -> None:
-        """Find calls that it no longer has; `count(direction, packets)` what was relayed since the last time."""
+        """Find calls that it no longer has, and `count(direction, packets)` relayed since the last time."""
         before = frozenset(self._confirmed)
         listing: dict[str, JSON] = {"command": "list", "limit": self._list_limit}
         self.client.request(listing).addCallbacks(self._compare, _ignore, (before,))
@@ -175,7 +182,8 @@ class Node:
         if not self.is_up:
             self.is_up = True
             log.info("media relay {node} is up", node=self.name)
-            self.came()
+            if self._listener is not None:
+                self._listener.node_came()
 
     def _silent(self, failure: Failure) -> None:
         failure.trap(RelayFailure)
@@ -187,7 +195,7 @@ class Node:
         if self._worker is not None:
             self._worker.check()
 
-    def _died(self) -> None:
+    def _worker_died(self) -> None:
         self.restarts += 1
         self._counted = {}
         self._lose("its process ended")
@@ -196,7 +204,11 @@ class Node:
         was_up, self.is_up = self.is_up, False
         if was_up:
             log.warn("media relay {node} is down: {reason}", node=self.name, reason=reason)
-        self.gone(self, tuple(self.calls), reason)
+        self._tell_gone(tuple(self.calls), reason)
+
+    def _tell_gone(self, calls: tuple[str, ...], reason: str) -> None:
+        if self._listener is not None:
+            self._listener.calls_gone(self, calls, reason)
 
     def _compare(self, reply: Reply, before: frozenset[str]) -> None:
         listed = _names(reply.get("calls"))
@@ -204,7 +216,7 @@ class Node:
         if len(listed) < self._list_limit:
             self._unlisted = []
             if missing:
-                self.gone(self, tuple(missing), "the relay ended them")
+                self._tell_gone(tuple(missing), "the relay ended them")
             return
         # The list was cut short: those it leaves out are asked about, some at a time.
         self._unlisted = [call for call in self._unlisted if call in missing] or sorted(missing)
@@ -217,7 +229,7 @@ class Node:
     def _not_found(self, failure: Failure, call: str) -> None:
         failure.trap(RelayFailure)
         if call in self._confirmed and UNKNOWN_CALL in failure.getErrorMessage().lower():
-            self.gone(self, (call,), "the relay ended it")
+            self._tell_gone((call,), "the relay ended it")
 
     def _count(self, reply: Reply, count: Callable[[str, int], None]) -> None:
         for direction, total in _relayed(reply).items():
@@ -226,10 +238,6 @@ class Node:
             self._counted[direction] = total
             if total != before:
                 count(direction, total - before if total > before else total)
-
-
-def _nobody_cares(_node: Node, _calls: tuple[str, ...], _reason: str) -> None:
-    """Until the pool sets `gone`."""
 
 
 def _ignore(failure: Failure) -> None:

@@ -1,18 +1,18 @@
 """A relay of several nodes: our worker processes, or rtpengines. Implements relay.Relay.
 
 A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
-that is silent twice is down: its calls are reported through `lost`, and new ones go elsewhere. Where there is no
-elsewhere, they wait a moment for their worker to be started again. Now and then a node's list of calls and its counters
-are fetched: calls it no longer has (their media timed out) have ended, packets are counted.
+that is silent twice is down: its calls are reported as lost, and new ones go elsewhere. Where there is no elsewhere,
+they wait a moment for their worker to be started again. Now and then a node's list of calls and its counters are
+fetched: calls it no longer has (their media timed out) have ended, packets are counted.
 
     offer(call) -> node of the call, or the least loaded -> NG -> SDP
-    every PING_SECONDS: ping each node -> up | down -> lost(calls)
-    every POLL_SECONDS: list, statistics -> ended(calls that timed out), metrics
+    every PING_SECONDS: ping each node -> up | down -> media_lost(calls)
+    every POLL_SECONDS: list, statistics -> media_ended(calls that timed out), metrics
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -21,9 +21,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media import ng_commands as fields
+from gateway.media import ng_commands
 from gateway.media.node import Node
-from gateway.media.relay import JSON, Encryption, RelayFailure, RelayRefusal, Terms
+from gateway.media.relay import JSON, Encryption, RelayFailure, RelayListener, RelayRefusal, SdpWish
 from gateway.media.reports import observe
 from gateway.observe.metrics import Metrics
 
@@ -36,11 +36,9 @@ log = Logger()
 
 
 class RelayPool:
-    """Spreads calls over `nodes`. `lost` and `ended` are replaced by the owner."""
+    """Spreads calls over `nodes`."""
 
     def __init__(self, clock: IReactorTime, nodes: Sequence[Node], metrics: Metrics | None = None) -> None:
-        self.lost: Callable[[tuple[str, ...]], None] = _nobody_cares
-        self.ended: Callable[[tuple[str, ...]], None] = _nobody_cares
         self.nodes = tuple(nodes)
         self._metrics = metrics
         self._calls: dict[str, Node] = {}
@@ -48,10 +46,8 @@ class RelayPool:
         self._timers = [(LoopingCall(self._ping), PING_SECONDS), (LoopingCall(self._poll), POLL_SECONDS)]
         for timer, _ in self._timers:
             timer.clock = clock
-        for node in self.nodes:
-            node.gone = self._lose
-            node.came = self._rehouse
         self._clock = clock
+        self._listener: RelayListener | None = None
         self._homeless: tuple[str, ...] = ()
         """Calls whose relay is lost, and that no other could take."""
         self._waiting: IDelayedCall | None = None
@@ -61,12 +57,13 @@ class RelayPool:
         """The calls that have media now, those found at nodes at the start among them."""
         return tuple(self._calls)
 
-    def start(self) -> Deferred[None]:
+    def start(self, listener: RelayListener) -> Deferred[None]:
         """Fires when every node was asked and at least one answers; RelayFailure when none does."""
+        self._listener = listener
         return Deferred.fromCoroutine(self._start())
 
     async def _start(self) -> None:
-        started = [node.start().addCallback(self._adopt, node).addErrback(_log_start, node) for node in self.nodes]
+        started = [node.start(self).addCallback(self._adopt, node).addErrback(_log_start, node) for node in self.nodes]
         await DeferredList(started)
         for timer, seconds in self._timers:
             timer.start(seconds, now=False)
@@ -84,11 +81,11 @@ class RelayPool:
             node.stop()
         return succeed(None)
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
-        """The offerer's SDP, rewritten for the other side by `terms`. A new call tries one node after the other."""
-        if any(not node.offers_dual for node in self.nodes) and terms.encryption is Encryption.DUAL:
+    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+        """The offerer's SDP, rewritten for the other side as wished. A new call tries one node after the other."""
+        if any(not node.offers_dual for node in self.nodes) and wish.encryption is Encryption.DUAL:
             return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
-        asked = fields.offer(call, from_tag, to_tag, sdp, terms)
+        asked = ng_commands.offer(call, from_tag, to_tag, sdp, wish)
         node = self._calls.get(call)
         return self._begin(call, asked, ()) if node is None else node.rewrite(call, asked)
 
@@ -118,7 +115,7 @@ class RelayPool:
         node = self._calls.get(call)
         if node is None:
             return fail(RelayFailure("answer: the call has no media"))
-        return node.rewrite(call, fields.answer(call, from_tag, to_tag, sdp))
+        return node.rewrite(call, ng_commands.answer(call, from_tag, to_tag, sdp))
 
     def delete(self, call: str) -> Deferred[dict[str, JSON]]:
         """End the call's media, and give its last report. Never fails: a relay that is silent drops the call itself."""
@@ -128,7 +125,7 @@ class RelayPool:
         return waiting.addCallbacks(self._observe, lambda failure: _log_failure(failure, call))
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
-        """What the relay knows about the call."""
+        """The node's report on the call so far."""
         node = self._calls.get(call)
         if node is None:
             return fail(RelayFailure("query: the call has no media"))
@@ -149,14 +146,16 @@ class RelayPool:
             node.forget(call)
         return node
 
-    def _lose(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
+    def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
+        """Calls that the node ended, or went down with."""
         gone = tuple(call for call in calls if self._calls.get(call) is node)
         if not gone:
             return
         log.warn("media of {count} calls at {node} is lost: {reason}", count=len(gone), node=node.name, reason=reason)
         if node.is_up:
-            # It ended them, and has a last word on each, which the owner gets from `delete`.
-            self.ended(gone)
+            # It ended them, and has a last word on each, which the listener gets from `delete`.
+            if self._listener is not None:
+                self._listener.media_ended(gone)
             for call in set(gone).intersection(self._calls):
                 self.delete(call)
         else:
@@ -164,18 +163,22 @@ class RelayPool:
                 self._forget(call)
             self._homeless += gone
             if any(other.is_up for other in self.nodes) or not node.comes_back:
-                self._rehouse()
+                self._report_homeless()
             elif self._waiting is None:
-                self._waiting = self._clock.callLater(RETURN_SECONDS, self._rehouse)
+                self._waiting = self._clock.callLater(RETURN_SECONDS, self._report_homeless)
 
-    def _rehouse(self) -> None:
-        """Tell whose media is lost: a relay is up, or none will be."""
+    def node_came(self) -> None:
+        """A node is up, again or for the first time: it can take calls that lost theirs."""
+        self._report_homeless()
+
+    def _report_homeless(self) -> None:
+        """Tell of calls that lost their media: a relay is up, or none will be."""
         if self._waiting is not None and self._waiting.active():
             self._waiting.cancel()
         self._waiting = None
         calls, self._homeless = self._homeless, ()
-        if calls:
-            self.lost(calls)
+        if calls and self._listener is not None:
+            self._listener.media_lost(calls)
 
     def _ping(self) -> None:
         for node in self.nodes:
@@ -198,10 +201,6 @@ class RelayPool:
     def _count(self, direction: str, packets: int) -> None:
         if self._metrics is not None:
             self._metrics.relayed_packets.labels(direction).inc(packets)
-
-
-def _nobody_cares(_calls: tuple[str, ...]) -> None:
-    """Until the owner sets `lost` and `ended`."""
 
 
 def _log_start(failure: Failure, node: Node) -> None:

@@ -1,13 +1,12 @@
-"""The seam between calls and media: what a call may ask of a relay.
+"""The seam between calls and media: questions of a call to a relay, and the relay's news for the calls.
 
 A call hands SDP in and gets SDP back; it never sees ports, addresses or keys. Behind the Protocol stand our own
-workers or rtpengine (pool.py). The words are those of rtpengine's NG protocol: an *offer* is what one party sends,
-rewritten for the other; an *answer* is its reply, rewritten back (RFC 3264). Nothing here does I/O.
+workers or rtpengine (pool). The words are those of rtpengine's NG protocol: an *offer* is one party's SDP, rewritten
+for the other; an *answer* is the reply to it, rewritten back (RFC 3264). Nothing here does I/O.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
@@ -33,8 +32,8 @@ class Encryption(StrEnum):
 
 
 @attrs.frozen
-class Terms:
-    """How an SDP offer is to look toward its destination."""
+class SdpWish:
+    """The form of an SDP offer toward its destination."""
 
     side: Side
     """The side toward which the SDP goes."""
@@ -57,7 +56,17 @@ class RelayFailure(Exception):
 
 @attrs.frozen
 class RelayRefusal(RelayFailure):
-    """The relay is well and would not do this: what it was given is of no use to it."""
+    """The relay is well and would not do this: the SDP that it was given is of no use to it."""
+
+
+class RelayListener(Protocol):
+    """The owner of the calls, told of media that end without being asked to."""
+
+    def media_lost(self, calls: tuple[str, ...]) -> None:
+        """The media of these calls is gone (a node died or is unreachable): another may take over."""
+
+    def media_ended(self, calls: tuple[str, ...]) -> None:
+        """A relay ended these calls by itself, since no media came for a while."""
 
 
 class Relay(Protocol):
@@ -67,20 +76,14 @@ class Relay(Protocol):
     about them. Cancelling a Deferred abandons the wait, not the work: `delete` the call afterwards.
     """
 
-    lost: Callable[[tuple[str, ...]], None]
-    """Set by the owner: told of calls whose media is gone (a node died or is unreachable): another may take over."""
-
-    ended: Callable[[tuple[str, ...]], None]
-    """Set by the owner: told of calls that a relay ended by itself, since no media came for a while."""
-
-    def start(self) -> Deferred[None]:
+    def start(self, listener: RelayListener) -> Deferred[None]:
         """Fires when at least one node answers."""
 
     def stop(self) -> Deferred[None]:
         """Let go of the nodes; the media of running calls goes on."""
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
-        """The offerer's SDP, rewritten for the other side by `terms`."""
+    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+        """The offerer's SDP, rewritten for the other side as wished."""
 
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         """The answerer's (`to_tag`) SDP, rewritten for the offerer (`from_tag`): its profiles mirror the offer's."""
@@ -89,4 +92,4 @@ class Relay(Protocol):
         """End the call's media, and give its last report in the form of `query`; empty for an unknown call."""
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
-        """What the relay knows about the call's streams, in the form of NG's `query`."""
+        """The report on the call's streams so far, in the form of the reply to NG's `query`."""

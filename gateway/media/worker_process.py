@@ -4,7 +4,7 @@ In the manner of twisted.runner.procmon, with one difference that rules it out: 
 worker must outlive the signalling process. A worker that already answers at its socket is adopted, not started; an
 adopted one has no parent here, so its end is seen by its silence (`check`) instead of by SIGCHLD.
 
-    start --nobody at the socket--> spawned --ends--> after a delay: start        `died` tells the pool each time
+    start --nobody at the socket--> spawned --ends--> after a delay: start        `died` is called each time
           --somebody is-----------> adopted --check finds nobody--> start
     silent though there is a process (it hangs, it was stopped) --check--> killed, and then as above
 """
@@ -39,8 +39,8 @@ log = Logger()
 
 
 @attrs.frozen
-class WorkerTerms:
-    """What a worker is started with. Ports inclusive."""
+class WorkerOptions:
+    """The command line of a worker, as values. Ports inclusive."""
 
     socket: Path
     interfaces: tuple[str, ...]
@@ -54,7 +54,7 @@ class WorkerTerms:
     ng: str | None = None
     """HOST:PORT where it answers others, too."""
     gather_us: int = GATHER_US
-    """Microseconds; see loop.py."""
+    """Microseconds that a busy worker lets packets gather."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = float(SILENCE_SECONDS)
@@ -79,11 +79,11 @@ class WorkerTerms:
 
 
 class WorkerProcess(ProcessProtocol):
-    """One worker, whoever started it. `died`, set by the owner, is called when it is found to have ended."""
+    """One worker, started from here or found running."""
 
-    def __init__(self, clock: IReactorTime, processes: IReactorProcess, terms: WorkerTerms) -> None:
-        self.died: Callable[[], None] = _nobody_cares
-        self.terms = terms
+    def __init__(self, clock: IReactorTime, processes: IReactorProcess, options: WorkerOptions) -> None:
+        self.options = options
+        self._died: Callable[[], None] | None = None
         self._clock = clock
         self._processes = processes
         self._is_wanted = False
@@ -95,39 +95,43 @@ class WorkerProcess(ProcessProtocol):
     @property
     def is_alive(self) -> bool:
         """Whether there is a process, as far as can be seen without asking it."""
-        return self._process is not None or is_answered(self.terms.socket)
+        return self._process is not None or is_answered(self.options.socket)
 
     @property
     def pid(self) -> int | None:
         """Of the process, when it was started from here."""
         return self._process.pid if self._process is not None else None
 
-    def start(self) -> None:
-        """Adopt the worker that answers at the socket, else start one."""
+    def start(self, died: Callable[[], None]) -> None:
+        """Adopt the worker that answers at the socket, else start one; `died` is called each time it ended."""
+        self._died = died
+        self._start()
+
+    def _start(self) -> None:
         self._is_wanted = True
         self._timer = None
-        if is_answered(self.terms.socket):
-            log.info("media worker at {socket} found running", socket=str(self.terms.socket))
+        if is_answered(self.options.socket):
+            log.info("media worker at {socket} found running", socket=str(self.options.socket))
             return
         self._started = self._clock.seconds()
         with Path(os.devnull).open("rb") as nothing:
             self._process = self._processes.spawnProcess(
-                self, sys.executable, self.terms.command(), _environment(), childFDs={0: nothing.fileno(), 1: 2, 2: 2}
+                self, sys.executable, self.options.command(), _environment(), childFDs={0: nothing.fileno(), 1: 2, 2: 2}
             )
 
     def check(self) -> None:
         """After silence: start again when an adopted worker has gone, and end one that hangs."""
         if not self._is_wanted or self._timer is not None:
             return
-        if self._process is None and not is_answered(self.terms.socket):
-            self.died()
-            self.start()
+        if self._process is None and not is_answered(self.options.socket):
+            self._tell_death()
+            self._start()
             return
-        log.warn("media worker at {socket} hangs and is killed", socket=str(self.terms.socket))
+        log.warn("media worker at {socket} hangs and is killed", socket=str(self.options.socket))
         if self._process is not None:
             self._signal("KILL")
             return
-        for pid in pids_with(f"--socket={self.terms.socket}"):
+        for pid in pids_with(f"--socket={self.options.socket}"):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # the next check finds it gone
 
@@ -144,12 +148,16 @@ class WorkerProcess(ProcessProtocol):
         if not self._is_wanted:
             return
         log.warn(
-            "media worker at {socket} ended: {reason}", socket=str(self.terms.socket), reason=reason.getErrorMessage()
+            "media worker at {socket} ended: {reason}", socket=str(self.options.socket), reason=reason.getErrorMessage()
         )
-        self.died()
+        self._tell_death()
         has_lived = self._clock.seconds() - self._started > LONG_LIFE_SECONDS
         self._delay = FIRST_DELAY_SECONDS if has_lived else min(2 * self._delay, LONGEST_DELAY_SECONDS)
-        self._timer = self._clock.callLater(self._delay, self.start)
+        self._timer = self._clock.callLater(self._delay, self._start)
+
+    def _tell_death(self) -> None:
+        if self._died is not None:
+            self._died()
 
     def _signal(self, name: str) -> None:
         if self._process is None:
@@ -158,10 +166,6 @@ class WorkerProcess(ProcessProtocol):
             self._process.signalProcess(name)
         except ProcessExitedAlready:
             pass
-
-
-def _nobody_cares() -> None:
-    """Until the owner sets `died`."""
 
 
 def is_answered(path: Path) -> bool:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from twisted.internet.testing import MemoryReactorClock
 
 from gateway.config.model import Media, PortRange
-from gateway.media.configured_nodes import Reactors, nodes_for, port_shares
+from gateway.media.configured_nodes import NodeServices, nodes_for, port_shares
 from gateway.media.relay import RelayFailure
 from tests.support.media_relays import ROOT, own_address, rtpengine
 
@@ -39,9 +39,9 @@ def test_shares_are_apart_even_and_within_the_range(first: int, size: int, count
     assert all(one.last + 1 == other.first for one, other in pairwise(shares))
 
 
-def reactors() -> Reactors:
+def reactors() -> NodeServices:
     memory: Any = MemoryReactorClock()
-    return Reactors(memory, memory, memory, memory)
+    return NodeServices(memory, memory, memory, memory)
 
 
 def test_one_worker_a_core_unless_said_otherwise(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_workers_are_told_how_much_silence_ends_a_call(tmp_path: Path) -> None:
     for seconds, told in ((60, "--media-timeout=60.0"), (0, "--media-timeout=0.0")):
         (node,) = nodes_for(reactors(), Media("127.0.0.1", workers=1, silence_seconds=seconds), tmp_path)
         assert node._worker is not None
-        assert told in node._worker.terms.command()
+        assert told in node._worker.options.command()
 
 
 def test_rtpengines_are_named_by_their_addresses(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.model import SUITES, Side
-from gateway.media import ng_commands as fields
-from gateway.media.relay import Encryption, Terms
+from gateway.media import ng_commands
+from gateway.media.relay import Encryption, SdpWish
 
 
 def test_our_suites_are_those_of_the_configuration() -> None:
-    assert fields.OUR_SUITES == SUITES
+    assert ng_commands.OUR_SUITES == SUITES
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_our_suites_are_those_of_the_configuration() -> None:
 )
 @pytest.mark.parametrize("takes_clear", [False, True])
 def test_offer(encryption: Encryption, expected: dict[str, object], takes_clear: bool) -> None:
-    terms = Terms(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",), takes_clear)
-    found = fields.offer("c", "caller", None, b"v=0\r\n", terms)
+    terms = SdpWish(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",), takes_clear)
+    found = ng_commands.offer("c", "caller", None, b"v=0\r\n", terms)
     assert found.pop("takes-clear", None) is (None if encryption is Encryption.NONE else takes_clear)
     common = {"command", "call-id", "from-tag", "sdp", "replace", "ICE", "DTLS", "rtcp-mux", "SDES", "direction"}
     assert {key: value for key, value in found.items() if key not in common} == expected
@@ -34,21 +34,21 @@ def test_offer(encryption: Encryption, expected: dict[str, object], takes_clear:
 
 @pytest.mark.parametrize("encryption", list(Encryption))
 def test_no_other_suite_is_ever_asked_for(encryption: Encryption) -> None:
-    found = fields.offer(
-        "c", "a", "b", b"", Terms(Side.PHONES, encryption, ("AES_CM_128_HMAC_SHA1_80", "NULL_HMAC_SHA1_80"))
+    found = ng_commands.offer(
+        "c", "a", "b", b"", SdpWish(Side.PHONES, encryption, ("AES_CM_128_HMAC_SHA1_80", "NULL_HMAC_SHA1_80"))
     )
     refused = found["SDES"]
     assert isinstance(refused, list)
-    assert {f"no-{suite}" for suite in fields.OTHER_SUITES} <= set(map(str, refused))
+    assert {f"no-{suite}" for suite in ng_commands.OTHER_SUITES} <= set(map(str, refused))
     assert "no-AES_CM_128_HMAC_SHA1_80" not in refused
     assert found.get("suites", ["AES_CM_128_HMAC_SHA1_80"]) == ["AES_CM_128_HMAC_SHA1_80"]
 
 
 def test_answer_names_both_tags() -> None:
-    found = fields.answer("c", "caller", "callee", b"v=0\r\n")
+    found = ng_commands.answer("c", "caller", "callee", b"v=0\r\n")
     assert (found["from-tag"], found["to-tag"], found["sdp"]) == ("caller", "callee", "v=0\r\n")
 
 
 def test_text_in_another_charset_survives() -> None:
     body = "s=caf\xe9".encode("latin-1")
-    assert str(fields.answer("c", "a", "b", body)["sdp"]).encode("utf-8", "surrogateescape") == body
+    assert str(ng_commands.answer("c", "a", "b", body)["sdp"]).encode("utf-8", "surrogateescape") == body

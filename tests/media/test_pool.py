@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,13 +15,13 @@ from twisted.python.failure import Failure
 from gateway.config.model import Side
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
-from gateway.media.relay import JSON, Encryption, RelayFailure, Terms
-from gateway.media.worker_process import WorkerProcess, WorkerTerms
+from gateway.media.relay import JSON, Encryption, RelayFailure, SdpWish
+from gateway.media.worker_process import WorkerOptions, WorkerProcess
 from gateway.observe.metrics import Metrics
 from tests.support.media_nodes import Wire
 
 T = TypeVar("T")
-TERMS = Terms(Side.PROVIDER, Encryption.SAVP, ("AEAD_AES_128_GCM",))
+TERMS = SdpWish(Side.PROVIDER, Encryption.SAVP, ("AEAD_AES_128_GCM",))
 SDP = b"v=0\r\n"
 
 
@@ -28,15 +29,16 @@ class StillWorker(WorkerProcess):
     """A worker process that is only said to live or to die."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(clock, None, WorkerTerms(Path("/nowhere"), ("127.0.0.1",), 2, 3))  # type: ignore[arg-type]
+        super().__init__(clock, None, WorkerOptions(Path("/nowhere"), ("127.0.0.1",), 2, 3))  # type: ignore[arg-type]
         self.checks = 0
 
     @property
     def is_alive(self) -> bool:
         return True
 
-    def start(self) -> None:
+    def start(self, died: Callable[[], None]) -> None:
         """It runs already."""
+        self.died = died
 
     def check(self) -> None:
         self.checks += 1
@@ -59,13 +61,21 @@ class Scene:
         self.registry = CollectorRegistry()
         self.pool = RelayPool(self.clock, self.nodes, Metrics(self.registry))
         self.lost: list[tuple[str, ...]] = []
-        self.pool.lost = self.lost.append
         self.ended: list[tuple[str, ...]] = []
-        self.pool.ended = self.ended.append
+        self.reports: list[Deferred[dict[str, JSON]]] | None = None
+        """Of calls that a relay ended, where the test wants them."""
+
+    def media_lost(self, calls: tuple[str, ...]) -> None:
+        self.lost.append(calls)
+
+    def media_ended(self, calls: tuple[str, ...]) -> None:
+        self.ended.append(calls)
+        if self.reports is not None:
+            self.reports.extend(map(self.pool.delete, calls))
 
     def started(self, *found: list[JSON]) -> Scene:
         """Both nodes answer; `found` are the calls at each."""
-        waiting = self.pool.start()
+        waiting = self.pool.start(self)
         for wire, calls in zip(self.wires, found or ([], []), strict=True):
             wire.answer("list", calls=calls)
         assert result(waiting) is None
@@ -121,7 +131,7 @@ def test_deleted_calls_make_room() -> None:
 
 def test_start_fails_when_nobody_answers_and_names_the_nodes() -> None:
     scene = Scene()
-    waiting = scene.pool.start()
+    waiting = scene.pool.start(scene)
     waiting.addErrback(lambda failure: failure.trap(RelayFailure) and failure.getErrorMessage())
     scene.clock.pump([0.25] * 60)
     assert "node 0, node 1" in str(result(waiting))
@@ -129,7 +139,7 @@ def test_start_fails_when_nobody_answers_and_names_the_nodes() -> None:
 
 def test_a_worker_that_is_slow_to_start_is_waited_for_and_one_that_hangs_is_looked_at() -> None:
     scene = Scene()
-    waiting = scene.pool.start()
+    waiting = scene.pool.start(scene)
     scene.clock.pump([0.25] * 30)
     assert [worker.checks for worker in scene.workers] == [2, 2], "found running, and silent"
     for wire in scene.wires:
@@ -139,7 +149,7 @@ def test_a_worker_that_is_slow_to_start_is_waited_for_and_one_that_hangs_is_look
 
 def test_start_succeeds_with_one_node_and_uses_the_other_when_it_comes() -> None:
     scene = Scene()
-    waiting = scene.pool.start()
+    waiting = scene.pool.start(scene)
     scene.wires[0].answer("list", calls=[])
     scene.clock.pump([0.25] * 60)
     assert result(waiting) is None
@@ -279,7 +289,7 @@ def test_quality_of_a_call_that_the_worker_ended_is_observed_too() -> None:
     scene = Scene().started()
     scene.offered("c0")
     reports: list[Deferred[dict[str, JSON]]] = []
-    scene.pool.ended = lambda calls: reports.extend(map(scene.pool.delete, calls))
+    scene.reports = reports
     scene.clock.advance(POLL_SECONDS)
     scene.wires[0].answer("list", calls=[])
     audio: JSON = {"type": "audio", "streams": [{"MOS": 3.5}]}
@@ -412,7 +422,7 @@ def test_a_call_without_media_cannot_be_answered_or_asked_about() -> None:
 
 
 def test_dual_is_for_workers() -> None:
-    terms = Terms(Side.PROVIDER, Encryption.DUAL, ("AEAD_AES_128_GCM",))
+    terms = SdpWish(Side.PROVIDER, Encryption.DUAL, ("AEAD_AES_128_GCM",))
     with pytest.raises(RelayFailure, match="savp or osrtp"):
         result(Scene(are_workers=False).started().pool.offer("c", "a", SDP, terms))
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -44,7 +44,7 @@ from gateway.ingress.core import B2bua, UasCore
 from gateway.ingress.overload import Overload
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Admission, Screening
-from gateway.media.relay import JSON, Encryption, RelayRefusal, Terms
+from gateway.media.relay import JSON, Encryption, RelayListener, RelayRefusal, SdpWish
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Router
@@ -126,8 +126,7 @@ class TestRelay:
     __test__ = False
 
     def __init__(self) -> None:
-        self.lost: Callable[[tuple[str, ...]], None] = lambda calls: None
-        self.ended: Callable[[tuple[str, ...]], None] = lambda calls: None
+        self.listener: RelayListener | None = None
         self.held = False
         self.refuses = False
         self.asked: list[tuple[str, str, str | None]] = []
@@ -135,16 +134,27 @@ class TestRelay:
         self._offered: dict[str, bool] = {}
         self._waiting: deque[tuple[Deferred[bytes], bytes]] = deque()
 
-    def start(self) -> Deferred[None]:
+    def start(self, listener: RelayListener) -> Deferred[None]:
+        self.listener = listener
         return succeed(None)
+
+    def lost(self, calls: tuple[str, ...]) -> None:
+        """Lose the media of these calls."""
+        assert self.listener is not None
+        self.listener.media_lost(calls)
+
+    def ended(self, calls: tuple[str, ...]) -> None:
+        """End these calls by itself."""
+        assert self.listener is not None
+        self.listener.media_ended(calls)
 
     def stop(self) -> Deferred[None]:
         return succeed(None)
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
+    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
         self.asked.append(("offer", from_tag, to_tag))
         self._offered[call] = b"RTP/SAVP" in sdp
-        return self._reply(SAVP if terms.encryption is Encryption.SAVP else AVP)
+        return self._reply(SAVP if wish.encryption is Encryption.SAVP else AVP)
 
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         self.asked.append(("answer", from_tag, to_tag))
@@ -331,8 +341,7 @@ class Ladder:
         self.overload = Overload(self.clock)
         self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics, lambda record: None)
         self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
-        self.relay.lost = self.calls.media_lost
-        self.relay.ended = self.calls.media_ended
+        self.relay.start(self.calls)
         if registered_callers_only:
             (domain,) = configuration.domains
             configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))

@@ -21,9 +21,9 @@ from twisted.internet.stdio import StandardIO
 from twisted.protocols.basic import LineOnlyReceiver
 
 from gateway.config.model import Media, PortRange, Side
-from gateway.media.configured_nodes import Reactors, nodes_for
+from gateway.media.configured_nodes import NodeServices, nodes_for
 from gateway.media.pool import RelayPool
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 
 reactor: Any = _reactor
 SDP = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
@@ -37,17 +37,24 @@ class Commands(LineOnlyReceiver):
     def __init__(self, pool: RelayPool) -> None:
         self._pool = pool
         self._lost: list[str] = []
-        pool.lost = self._lost.extend
+
+    def media_lost(self, calls: tuple[str, ...]) -> None:
+        self._lost.extend(calls)
+
+    def media_ended(self, calls: tuple[str, ...]) -> None:
+        """Nobody asks for these."""
 
     def connectionMade(self) -> None:
-        self._pool.start().addCallbacks(lambda _: self._reply(True), lambda failure: self._reply(str(failure.value)))
+        self._pool.start(self).addCallbacks(
+            lambda _: self._reply(True), lambda failure: self._reply(str(failure.value))
+        )
 
     def lineReceived(self, line: bytes) -> None:
         command, *words = line.decode().split()
         pool = self._pool
         if command == "offer":
-            terms = Terms(Side.PROVIDER, Encryption.SAVP, ("AEAD_AES_128_GCM",))
-            waiting: Deferred[bytes] = pool.offer(words[0], "caller", SDP, terms)
+            wish = SdpWish(Side.PROVIDER, Encryption.SAVP, ("AEAD_AES_128_GCM",))
+            waiting: Deferred[bytes] = pool.offer(words[0], "caller", SDP, wish)
             waiting.addCallbacks(lambda _: self._reply(True), lambda failure: self._reply(str(failure.value)))
             return
         replies: dict[str, object] = {
@@ -66,7 +73,7 @@ def main(state: str, address: str, *rtpengines: str) -> None:
     media = Media(address=address, ports=PortRange(31000, 31099), workers=2)
     if rtpengines:
         media = Media(address=address, relay="rtpengine", rtpengine=rtpengines)
-    pool = RelayPool(reactor, nodes_for(Reactors(reactor, reactor, reactor, reactor), media, Path(state)))
+    pool = RelayPool(reactor, nodes_for(NodeServices(reactor, reactor, reactor, reactor), media, Path(state)))
     reactor.addSystemEventTrigger("before", "shutdown", pool.stop)
     StandardIO(Commands(pool))
     reactor.run()

@@ -19,8 +19,8 @@ import attrs
 import pytest
 
 from gateway.config.model import Side
-from gateway.media import ng_commands as fields
-from gateway.media.relay import JSON, Encryption, Terms
+from gateway.media import ng_commands
+from gateway.media.relay import JSON, Encryption, SdpWish
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTING_SECONDS = 10.0
@@ -76,20 +76,20 @@ class Ng:
         sdp: bytes,
         encryption: Encryption,
         *,
-        suites: tuple[str, ...] = fields.OUR_SUITES,
+        suites: tuple[str, ...] = ng_commands.OUR_SUITES,
         side: Side = Side.PROVIDER,
         from_tag: str = "caller",
         to_tag: str | None = None,
         takes_clear: bool = False,
     ) -> bytes:
-        terms = Terms(side, encryption, suites, takes_clear)
-        return _sdp(self.request(fields.offer(call, from_tag, to_tag, sdp, terms)))
+        terms = SdpWish(side, encryption, suites, takes_clear)
+        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, terms)))
 
     def answer(self, call: str, sdp: bytes, from_tag: str = "caller", to_tag: str = "callee") -> bytes:
-        return _sdp(self.request(fields.answer(call, from_tag, to_tag, sdp)))
+        return _sdp(self.request(ng_commands.answer(call, from_tag, to_tag, sdp)))
 
     def delete(self, call: str) -> dict[str, JSON]:
-        return self.request(fields.delete(call))
+        return self.request(ng_commands.delete(call))
 
     def query(self, call: str) -> dict[str, JSON]:
         return self.request({"command": "query", "call-id": call})

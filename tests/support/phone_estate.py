@@ -15,8 +15,8 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Downgrade, Listener, Security, Side
-from gateway.media import ng_commands as fields
-from gateway.media.relay import JSON, RelayRefusal, Terms
+from gateway.media import ng_commands
+from gateway.media.relay import JSON, RelayRefusal, SdpWish
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
 from gateway.transport.flow import Address
@@ -39,14 +39,14 @@ class WorkerRelay(TestRelay):
         super().__init__()
         self._worker = worker
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, terms: Terms, to_tag: str | None = None) -> Deferred[bytes]:
-        return self._ask(fields.offer(call, from_tag, to_tag, sdp, terms))
+    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+        return self._ask(ng_commands.offer(call, from_tag, to_tag, sdp, wish))
 
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
-        return self._ask(fields.answer(call, from_tag, to_tag, sdp))
+        return self._ask(ng_commands.answer(call, from_tag, to_tag, sdp))
 
     def delete(self, call: str) -> Deferred[dict[str, JSON]]:
-        return succeed(self._worker.request(fields.delete(call)))
+        return succeed(self._worker.request(ng_commands.delete(call)))
 
     def _ask(self, command: dict[str, JSON]) -> Deferred[bytes]:
         try:

@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.media.relay import Relay, RelayFailure, RelayRefusal, Terms
+from gateway.media.relay import Relay, RelayFailure, RelayRefusal, SdpWish
 
 log = Logger()
 
@@ -44,7 +44,7 @@ class _Offer:
 
     sender: str
     sdp: bytes = attrs.field(repr=False)
-    terms: Terms
+    terms: SdpWish
 
 
 @attrs.define(eq=False)
@@ -81,7 +81,7 @@ class MediaPath:
         self,
         between: tuple[str, str | None],
         sdp: bytes,
-        terms: Terms,
+        terms: SdpWish,
         passed: Passed,
         refused: Refusal | None = None,
     ) -> None:

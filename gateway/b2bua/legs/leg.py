@@ -19,7 +19,7 @@ from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.session_refresh import LegSession
-from gateway.media.relay import Encryption, Relay, Terms
+from gateway.media.relay import Encryption, Relay, SdpWish
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
 from gateway.sip.capabilities import ALLOW, SOFTWARE
@@ -56,7 +56,7 @@ class LegSpec:
 
     name: LegName
     side: Side
-    media: Terms
+    media: SdpWish
     """What SDP toward this leg is to look like."""
     user: str
     """The user part of the Contact that this leg's peer sees."""

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from gateway.b2bua.protection import Protection
 from gateway.config.model import Provider, Signalling
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 from gateway.routing.attempts import Way
 from gateway.routing.trunk import Trunk
 from gateway.security.answering import Answers, Field
@@ -37,7 +37,7 @@ class Plan(Protocol):
     def ways(self, attempt: Attempt) -> Deferred[list[Way]]:
         """The flows of an attempt, best first; fails with NotFound."""
 
-    def media(self, attempt: Attempt) -> Terms:
+    def media(self, attempt: Attempt) -> SdpWish:
         """What SDP toward the callee is to look like."""
 
     def unheard(self, flow: Flow) -> None:
@@ -65,7 +65,7 @@ class ProviderPlan:
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         return self.protection.answered(encrypted)
 
-    def media(self, attempt: Attempt) -> Terms:
+    def media(self, attempt: Attempt) -> SdpWish:
         return self.protection.provider_media(attempt.encryption)
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
@@ -101,7 +101,7 @@ class PhonePlan:
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         return Acceptance()
 
-    def media(self, attempt: Attempt) -> Terms:
+    def media(self, attempt: Attempt) -> SdpWish:
         return self.protection.phone_media(attempt.encryption)
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:

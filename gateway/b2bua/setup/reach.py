@@ -28,7 +28,7 @@ from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegSpec, Stack
 from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.b2bua.setup.plan import Plan
 from gateway.dialog.session_timer import Preferences
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
 from gateway.routing.router import Route
@@ -91,9 +91,9 @@ class Approach:
         self._attempt: Attempt | None = None
         self._ways = Attempts()
         self._locating: Deferred[None] | None = None
-        self._rewritten: tuple[Terms, bytes] | None = None
+        self._rewritten: tuple[SdpWish, bytes] | None = None
         self._preferences = Preferences()
-        self._sent: tuple[Way, Terms, bytes] | None = None
+        self._sent: tuple[Way, SdpWish, bytes] | None = None
         self._silence: IDelayedCall | None = None
         self._credentials: Field | None = None
         self._progressed: CalleeLeg | None = None
@@ -249,11 +249,11 @@ class Approach:
         leg.hang_up(fields)
         self.leg = None
 
-    def _offered(self, way: Way, terms: Terms, sdp: bytes) -> None:
+    def _offered(self, way: Way, terms: SdpWish, sdp: bytes) -> None:
         self._rewritten = (terms, sdp)
         self._send(way, terms, sdp)
 
-    def _send(self, way: Way, terms: Terms, sdp: bytes) -> None:
+    def _send(self, way: Way, terms: SdpWish, sdp: bytes) -> None:
         if self._over:
             return
         user = self._invite.from_.uri.user or ""

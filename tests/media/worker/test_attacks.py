@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config.model import Side
 from gateway.media import ng_commands
-from gateway.media.relay import Encryption, Terms
+from gateway.media.relay import Encryption, SdpWish
 from tests.support.media_party import SUITES, Party, rtcp, rtp
 from tests.support.media_relays import Ng
 
@@ -180,7 +180,9 @@ def _mangled(random: Random, seed: bytes) -> bytes:
 def _feed_commands(ng: Ng, random: Random, call: str) -> None:
     party = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4 RTP/AVP 0\r\n"
     good = [
-        json.dumps(ng_commands.offer("fuzz", "a", None, party, Terms(Side.PROVIDER, Encryption.SAVP, SUITES))).encode(),
+        json.dumps(
+            ng_commands.offer("fuzz", "a", None, party, SdpWish(Side.PROVIDER, Encryption.SAVP, SUITES))
+        ).encode(),
         json.dumps(ng_commands.answer("fuzz", "a", "b", party)).encode(),
         json.dumps({"command": "query", "call-id": call}).encode(),
         json.dumps({"command": "statistics", "limit": None}).encode(),

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.config.model import Side
 from gateway.media import ng_commands
-from gateway.media.relay import JSON, Encryption, Terms
+from gateway.media.relay import JSON, Encryption, SdpWish
 from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.ng import bencode
 from gateway.media.worker.ng.commands import Commands
@@ -23,7 +23,7 @@ from tests.support.media_relays import Ng, others, own_address, worker
 
 def test_bencoding_is_answered_in_bencoding_and_json_in_json(tmp_path: Path, phone: Party) -> None:
     target = own_address(), 2223
-    offer = dict(ng_commands.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.SAVP, SUITES)))
+    offer = dict(ng_commands.offer("c", "caller", None, phone.sdp(), SdpWish(Side.PROVIDER, Encryption.SAVP, SUITES)))
     offer["transport protocol"] = offer.pop("transport-protocol")
     with worker(tmp_path, f"--ng={target[0]}:{target[1]}") as ng, others(ng, target) as asked:
         asked.send(b"1 " + bencode.encode(offer))
@@ -65,7 +65,7 @@ def test_a_port_that_is_taken_is_opened_later(tmp_path: Path) -> None:
 
 
 def test_requests_in_json_may_come_together_and_are_answered_together_in_order(ng: Ng, phone: Party) -> None:
-    offer = ng_commands.offer("c", "caller", None, phone.sdp(), Terms(Side.PROVIDER, Encryption.NONE))
+    offer = ng_commands.offer("c", "caller", None, phone.sdp(), SdpWish(Side.PROVIDER, Encryption.NONE))
     requests: list[Mapping[str, JSON]] = [{"command": "ping"}, offer, {"command": "nothing"}, ng_commands.delete("c")]
     datagram = b"\0".join(b"own%d " % number + json.dumps(one).encode() for number, one in enumerate(requests))
     for _ in range(2):  # the copy gets the same replies, and is not done again
