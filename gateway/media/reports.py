@@ -53,27 +53,48 @@ class PartySides:
 
 
 def from_rtpengine(report: dict[str, JSON], sides: PartySides) -> dict[str, JSON]:
-    """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`."""
+    """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`.
+
+    It keeps by SSRC what the party that sends with it said, which is of what that party hears. So a stream's loss is
+    in the words of its subscribers, and only the round trip in those of its sender.
+    """
     known, parties = report.get("SSRC"), report.get("tags")
     for tag, party in parties.items() if isinstance(parties, dict) else ():
         if not isinstance(party, dict):
             continue
         party["side"] = sides.offerer if tag == sides.tag else sides.answerer
-        for media in _values(party, "medias"):
-            for stream in _values(media, "streams")[:1]:
-                if isinstance(stream, dict):
-                    stream.update(_reported(_value(known, str(stream.get("SSRC")))))
+        hearers = [_streams(_value(parties, str(_value(one, "tag")))) for one in _values(party, "subscribers")]
+        for index, stream in enumerate(_streams(party)):
+            if isinstance(stream, dict) and _ssrcs(stream):
+                heard = (_words(known, streams[index]) for streams in hearers if index < len(streams))
+                stream.update(_reported(_first(heard), _words(known, stream)))
     return report
 
 
-def _reported(source: JSON) -> dict[str, JSON]:
-    """What was reported of an SSRC: rtpengine counts MOS in tenths, loss in hundredths, round trips in microseconds."""
-    average = _value(source, "average MOS")
+def _streams(party: JSON) -> list[JSON]:
+    """The RTP of each of its media."""
+    return [_first(iter(_values(media, "streams"))) for media in _values(party, "medias")]
+
+
+def _ssrcs(stream: JSON) -> list[JSON]:
+    """Of what was received, the latest first: rtpengine 12.4 to 13.3 (Debian 13's is 12.5) tell several, others one."""
+    one = _value(stream, "SSRC")
+    several = _values(stream, "ingress SSRCs")
+    return [_value(entry, "SSRC") for entry in several] if one is None else [one]
+
+
+def _words(known: JSON, stream: JSON) -> JSON:
+    """The mean of what its sender's RTCP said, None for nothing."""
+    return _first(_value(_value(known, str(ssrc)), "average MOS") for ssrc in _ssrcs(stream))
+
+
+def _reported(heard: JSON, own: JSON) -> dict[str, JSON]:
+    """In a worker's units: rtpengine counts MOS in tenths, loss in hundredths, round trips in microseconds."""
     return {
-        "MOS": _number(average, "MOS", 10),
-        "loss": _number(average, "packet loss", 100),
-        "jitter": _number(average, "jitter"),
-        "round trip": _number(average, "round-trip time leg", 1_000),
+        "MOS": _number(heard, "MOS", 10),
+        "loss": _number(heard, "packet loss", 100),
+        "jitter": _number(heard, "jitter"),
+        "round trip": _number(own, "round-trip time leg", 1_000),
     }
 
 
@@ -125,6 +146,11 @@ def _values(of: JSON, key: str) -> list[JSON]:
     """The items of a list or dictionary within a dictionary."""
     found = _value(of, key)
     return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+
+
+def _first(found: Iterator[JSON]) -> JSON:
+    """The first that is something."""
+    return next((one for one in found if one is not None), None)
 
 
 def _number(of: JSON, key: str, units: int = 1) -> float | None:

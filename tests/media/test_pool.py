@@ -312,8 +312,11 @@ def test_an_rtpengine_is_asked_about_a_call_before_it_is_deleted() -> None:
     scene.offered("c0")
     waiting = scene.pool.delete("c0")
     assert "delete" not in scene.wires[0].commands()
-    tags: JSON = {"caller": {"medias": [{"type": "audio", "streams": [{"SSRC": 7}]}]}}
-    scene.wires[0].answer("query", tags=tags, SSRC={"7": {"average MOS": {"MOS": 43}}})
+    tags: dict[str, JSON] = {
+        tag: {"medias": [{"type": "audio", "streams": [{"SSRC": ssrc}]}], "subscribers": [{"tag": hearer}]}
+        for tag, ssrc, hearer in (("caller", 7, "callee"), ("callee", 8, "caller"))
+    }
+    scene.wires[0].answer("query", tags=tags, SSRC={"8": {"average MOS": {"MOS": 43}}})
     assert scene.wires[0].answer("delete")["call-id"] == "c0"
     assert "tags" in result(waiting)
     assert scene.sample("gateway_media_mos_sum", direction="to_provider") == pytest.approx(4.3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -41,23 +42,48 @@ def test_one_observation_a_direction() -> None:
     assert sample("gateway_one_way_audio_total", "to_provider") is None
 
 
-def test_what_an_rtpengine_says_by_ssrc() -> None:
-    def party(ssrc: int) -> JSON:
-        return {"medias": [{"type": "audio", "streams": [{"SSRC": ssrc}, {"SSRC": ssrc}]}]}
+def one_ssrc(number: int) -> JSON:
+    """A stream as rtpengine tells of it until 12.3, and again since 13.4."""
+    return {"SSRC": number}
 
-    average: JSON = {"MOS": 38, "packet loss": 2, "jitter": 10, "round-trip time leg": 23_636}
+
+def several_ssrcs(number: int) -> JSON:
+    """As in between, after one that nobody reported on."""
+    return {"ingress SSRCs": [{"SSRC": 9}, {"SSRC": number, "packets": 4}], "egress SSRCs": [{"SSRC": 1}]}
+
+
+@pytest.mark.parametrize("stream", [one_ssrc, several_ssrcs])
+def test_what_an_rtpengine_says_by_ssrc(stream: Callable[[int], JSON]) -> None:
+    def party(streams: list[JSON], *subscribers: str) -> JSON:
+        heard: list[JSON] = [{"tag": tag, "type": "offer/answer"} for tag in subscribers]
+        return {"medias": [{"type": "audio", "streams": streams}], "subscribers": heard}
+
+    def average(score: int, loss: int, jitter: int, trip: int) -> JSON:
+        words: JSON = {"MOS": score, "packet loss": loss, "jitter": jitter, "round-trip time leg": trip}
+        return {"cumulative loss": 9, "average MOS": words}
+
     said: dict[str, JSON] = {
-        "tags": {"caller": party(4369), "callee": party(8738), "fork": party(4369)},
-        "SSRC": {"4369": {"cumulative loss": 9, "average MOS": average}},
+        "tags": {
+            "caller": party([stream(4369), stream(4369)], "callee", "gone"),
+            "callee": party([stream(8738), stream(8738)], "caller"),
+            "fork": party([{}, {}], "caller"),
+        },
+        "SSRC": {"4369": average(38, 2, 10, 23_636), "8738": average(43, 0, 20, 50_000)},
     }
     sides = PartySides.of_offer({"from-tag": "caller", "direction": ["provider", "phones"]})
-    found = list(stream_qualities(from_rtpengine(said, sides)))
-    quality = StreamQuality("to_phone", 3.8, 0.02, 0.01, 0.023636, False)
-    assert found == [quality, attrs.evolve(quality, direction="to_provider")], "of the SSRC reported on"
+    assert list(stream_qualities(from_rtpengine(said, sides))) == [
+        StreamQuality("to_phone", 4.3, 0.0, 0.02, 0.023636, False),
+        StreamQuality("to_provider", 3.8, 0.02, 0.01, 0.05, False),
+    ], "a direction's loss from whoever hears it, its round trip from whoever sends it"
+
+
+SAID_AMISS: dict[str, JSON] = {
+    "tags": {"a": {"subscribers": [7, {"tag": []}, {"tag": "a"}], "medias": [5, {"streams": []}]}}
+}
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"tags": 5}, {"tags": {"caller": 5}}, {"tags": {"caller": {"medias": [{"streams": [5]}]}}}]
+    "said", [{}, {"tags": 5}, {"tags": {"caller": 5}}, {"tags": {"caller": {"medias": [{"streams": [5]}]}}}, SAID_AMISS]
 )
 def test_what_is_no_report_stays_what_it_is(said: dict[str, JSON]) -> None:
     assert list(stream_qualities(from_rtpengine(said, PartySides("caller", "phones", "provider")))) == []
@@ -79,10 +105,28 @@ def test_what_says_nothing_of_audio_adds_nothing(said: JSON) -> None:
     assert list(stream_qualities(said)) == []
 
 
-def sender_report(ssrc: int, of: int, stamp: int) -> bytes:
-    """At the stamp, with a block on the other's SSRC: 5 of 256 lost, 10 ms of jitter, 10 ms after the stamp before."""
-    head = struct.pack("!BBHIQIII", 0x81, 200, 12, ssrc, stamp << 16, 0, 0, 0)
-    return head + struct.pack("!IIIIII", of, (5 << 24) | 2, 100, 80, stamp - 1, 655)
+@attrs.frozen
+class Reporter:
+    """What a party says of what it hears, and how far it is from the relay."""
+
+    ssrc: int
+    lost: int
+    """Of 256."""
+    jitter: int
+    """In units of 1/8000 s."""
+    seconds: float
+
+
+PHONE = Reporter(0x1111, lost=26, jitter=80, seconds=0.02)
+PROVIDER = Reporter(0x2222, lost=0, jitter=160, seconds=0.05)
+
+
+def sender_report(own: Reporter, of: int, stamp: int, waited: float) -> bytes:
+    """At the stamp, with a block on the other's SSRC, whose report with the stamp before was heard `waited` seconds ago
+    by the relay: a part of that was the way to the party and back."""
+    head = struct.pack("!BBHIQIII", 0x81, 200, 12, own.ssrc, stamp << 16, 0, 0, 0)
+    delay = round(max(waited - own.seconds, 0.0) * 65_536)
+    return head + struct.pack("!IIIIII", of, (own.lost << 24) | 2, 100, own.jitter, stamp - 1, delay)
 
 
 def test_a_real_rtpengine_tells_quality_by_the_reports_it_saw(tmp_path: Path) -> None:
@@ -90,21 +134,28 @@ def test_a_real_rtpengine_tells_quality_by_the_reports_it_saw(tmp_path: Path) ->
         phone, provider = Party(own_address()), Party(own_address())
         offer = ng.offer("call", phone.sdp(), Encryption.SAVP)
         phone.hear_answer(ng.answer("call", provider.answer(offer, SUITES[0])))
-        for number in range(1, 7):
-            ways = (phone, provider, 0x1111), (provider, phone, 0x2222)
-            sender, receiver, ssrc = ways[number % 2]
-            sender.send(rtp(number, ssrc=ssrc))
+        heard_at = time.monotonic()
+        for number in range(1, 5):
+            # It takes one report a second from each, and tells a score once it knows both round trips.
+            time.sleep(0.55)
+            ways = (phone, provider, PHONE, PROVIDER), (provider, phone, PROVIDER, PHONE)
+            sender, receiver, own, other = ways[number % 2]
+            sender.send(rtp(number, ssrc=own.ssrc))
             receiver.receive()
-            sender.send_control(sender_report(ssrc, 0x3333 - ssrc, number))
+            sender.send_control(sender_report(own, other.ssrc, number, time.monotonic() - heard_at))
             receiver.receive_control()
-            time.sleep(0.02)
+            heard_at = time.monotonic()
         sides = PartySides("caller", "phones", "provider")
         found = {one.direction: one for one in stream_qualities(from_rtpengine(ng.query("call"), sides))}
         for party in (phone, provider):
             party.close()
-    assert found, "at least one way"
-    for quality in found.values():
-        assert quality.score is not None
-        assert 1 < quality.score < 4.5
-        assert quality.loss == pytest.approx(0.01, abs=0.015)
-        assert quality.jitter == pytest.approx(0.01, abs=0.002)
+    assert found.keys() == {"to_phone", "to_provider"}
+    assert_heard(found["to_phone"], PHONE, sender=PROVIDER)
+    assert_heard(found["to_provider"], PROVIDER, sender=PHONE)
+    assert (found["to_phone"].score or 5) < (found["to_provider"].score or 0) < 4.5
+
+
+def assert_heard(quality: StreamQuality, hearer: Reporter, sender: Reporter) -> None:
+    assert quality.loss == pytest.approx(hearer.lost / 256, abs=0.01)
+    assert quality.jitter == pytest.approx(hearer.jitter / 8_000, abs=0.002)
+    assert quality.round_trip == pytest.approx(sender.seconds, abs=0.012)
