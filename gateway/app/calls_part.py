@@ -14,7 +14,7 @@ from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Stack
+from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
@@ -37,18 +37,19 @@ class CallsPart(GatewayPart):
         self._history = state.history
         self._clock = basis.clock
         name, new_tag = basis.configuration.gateway.name, basis.random.token
-        stack = Stack(signalling.transactions, media.relay, name, basis.reactor, basis.clock.wall, new_tag)
+        self.dialogs: Dialogs[Leg] = Dialogs()
+        services = LegServices(
+            signalling.transactions, media.relay, name, basis.reactor, basis.clock.wall, new_tag, self.dialogs
+        )
         identities = Identities(basis.clock.now, new_tag)
-        self.dialogs = Dialogs()
         self.calls = Calls(
-            stack,
+            services,
             peers.trunk,
-            self.dialogs,
             identities,
             basis.metrics,
             self._keep,
         )
-        self.subscriptions = Subscriptions(stack, peers.trunk, self.dialogs, identities)
+        self.subscriptions = Subscriptions(services, peers.trunk, identities)
         passing = Passing(peers.trunk, signalling.transactions, identities)
         self.b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
         self._noting = LoopingCall(self._note_lasting)

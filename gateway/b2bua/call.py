@@ -21,23 +21,23 @@ from twisted.python.failure import Failure
 
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp
+from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.relay_failover import Reanchoring
 from gateway.b2bua.across.request import Crossing, is_own_srtp
-from gateway.b2bua.across.transfer import redirections, translate
+from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
-from gateway.b2bua.legs.leg import Fields, Leg, Stack
+from gateway.b2bua.legs.leg import Fields, Leg, LegServices
+from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.reach import Approach
-from gateway.dialog.dialog import Dialog
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallRecord, Passage
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()
@@ -62,8 +62,7 @@ class Call:
     """The way to the callee, until the call has ended."""
     protection: Protection
     media_path: MediaPath = attrs.field(init=False)
-    _stack: Stack
-    _dialogs: Dialogs
+    _services: LegServices
     _ended: Callable[[Call], None]
     _state: CallState = attrs.field(default=CallState.ROUTING, init=False)
     _answered: float | None = attrs.field(default=None, init=False)
@@ -71,7 +70,7 @@ class Call:
     _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.media_path = MediaPath(self.record.id, self._stack.relay, self.end)
+        self.media_path = MediaPath(self.record.id, self._services.relay, self.end)
 
     @property
     def id(self) -> str:
@@ -104,7 +103,7 @@ class Call:
     @guarded
     def cancelled(self, cancel: Request) -> None:
         """The caller gave up before the answer (RFC 3261 section 9.2)."""
-        self.caller.note_request(cancel)
+        self.caller.note(Passage.RECEIVED, cancel)
         self.end("cancelled by the caller", 487, _reasons(cancel))
 
     @guarded
@@ -137,34 +136,34 @@ class Call:
             leg.respond(transaction, request.response(481))
             return
         if is_own_srtp(request):
-            self.protection.declined(leg.terms.name)
+            self.protection.declined(leg.spec.name)
             log.info("call {call_id}: x-sipura SRTP is declined; s-descriptor is understood", call_id=self.id)
             leg.respond(transaction, request.response(415))
             return
         if request.method == "UPDATE" and not request.body and not peer.session.takes_update:
-            leg.refreshed(transaction, request)
+            in_dialog.refreshed(leg, transaction, request)
             return
         try:
-            Crossing(self, (leg, peer), transaction).begin()
+            Crossing(self.media_path, (leg, peer), transaction).begin()
         except MalformedMessage as error:
             leg.respond(transaction, request.response(error.status, error.reason))
 
     @guarded
     def leg_hung_up(self, leg: Leg, bye: Request) -> None:
         """One side said BYE."""
-        self.end(f"{leg.terms.name} hung up", 487, _reasons(bye))
+        self.end(f"{leg.spec.name} hung up", 487, _reasons(bye))
 
     @guarded
     def leg_broke(self, leg: Leg, why: str) -> None:
         """One side is gone."""
-        self.end(f"{leg.terms.name}: {why}", 408, (("Reason", 'SIP;cause=408;text="The other side is gone"'),))
+        self.end(f"{leg.spec.name}: {why}", 408, (("Reason", 'SIP;cause=408;text="The other side is gone"'),))
 
     @guarded
     def media_settled(self, leg: Leg) -> None:
         """An answer settled a leg's media, which the policy may not allow."""
         refusal = self.protection.settled(leg)
         if refusal is not None:
-            self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
+            self.end(refusal.text, refusal.status, refusal.headers(self._services.name))
         elif self._state is CallState.ESTABLISHED:
             self._conclude()
 
@@ -187,24 +186,9 @@ class Call:
         """Another relay carries the call."""
         self._conclude()
 
-    def translate(self, headers: Headers, leg: Leg) -> None:
-        """Let what names a dialog name it as it is known on that leg; Refused 481."""
-        translate(headers, self.record.domain if leg.is_toward_provider else None, self._dialogs.other_leg)
-
-    def first_request(self, leg: Leg, request: Request) -> None:
-        """No request but INVITE begins a call."""
-
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""
         return self.callee if leg is self.caller else self.caller
-
-    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
-        """Requests of this dialog go to this leg."""
-        self._dialogs.began(leg, dialog)
-
-    def dialog_ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
-        self._dialogs.ended(dialog)
 
     def guard(self, failure: Failure) -> None:
         """The guard of what comes back through a Deferred."""
@@ -220,9 +204,9 @@ class Call:
         self._enter(CallState.ENDED)
         self.media_path.close()
         self.record.ending = why
-        self.record.ended_at = self._stack.now()
+        self.record.ended_at = self._services.now()
         if self._answered is not None:
-            self.record.seconds = round(self._stack.clock.seconds() - self._answered, 3)
+            self.record.seconds = round(self._services.clock.seconds() - self._answered, 3)
         fields = tuple(fields)
         if not answered:
             self.record.status = status
@@ -251,8 +235,8 @@ class Call:
         if exchange is None:
             raise AssertionError("an answer without an exchange")
         self._enter(CallState.ESTABLISHED)
-        self.record.answered_at = self._stack.now()
-        self._answered = self._stack.clock.seconds()
+        self.record.answered_at = self._services.now()
+        self._answered = self._services.clock.seconds()
         self.record.status = 200
         fields = self._back(response, sdp)
         self.caller.accept(response.reason, fields, sdp, lambda ack: self._acknowledged(exchange, response, ack))
@@ -271,7 +255,7 @@ class Call:
 
     def _refuse(self, refusal: Refusal, response: Response | None) -> None:
         if response is None or refusal.reason is not None:
-            self.end(refusal.text, refusal.status, refusal.headers(self._stack.name))
+            self.end(refusal.text, refusal.status, refusal.headers(self._services.name))
             return
         domain = self.record.domain if self.caller.is_toward_provider else None
         fields = self._back(response, b"")
@@ -300,7 +284,7 @@ class Call:
         return self._exchange
 
     def _back(self, response: Response, body: bytes) -> Headers:
-        return crossing_with_capabilities(response.headers, self.caller.terms.side, body)
+        return crossing_with_capabilities(response.headers, self.caller.spec.side, body)
 
     def _enter(self, state: CallState) -> None:
         self._state = state

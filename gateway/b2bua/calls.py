@@ -9,34 +9,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-import attrs
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from gateway.b2bua.across.offer_answer import has_sdp, is_readable, is_understood
+from gateway.b2bua.across.offer_answer import is_readable, is_understood
 from gateway.b2bua.call import Call
-from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.caller import CallerLeg
-from gateway.b2bua.legs.leg import LegSpec, Stack
-from gateway.b2bua.protection import Protection, encryption_of
+from gateway.b2bua.legs import in_dialog
+from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
-from gateway.b2bua.setup.reach import CHALLENGES, Approach
-from gateway.config.model import Provider, Side
+from gateway.b2bua.setup.new_call import NewCalls, first_refusal
+from gateway.b2bua.setup.reach import CHALLENGES
 from gateway.dialog.dialog import key_of
-from gateway.media.relay import JSON, Encryption
+from gateway.media.relay import JSON
 from gateway.observe.metrics import Metrics
-from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
-from gateway.sdp.negotiation import lacks_keys, offer_encrypted
-from gateway.security.access_list import Proof
-from gateway.security.policy.peer_memory import Peer
-from gateway.security.policy.terms import Refusal
-from gateway.sip.address import NameAddress
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallDirection, CallRecord, LegName
+from gateway.state.call_record import CallRecord
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
@@ -57,17 +47,14 @@ class Calls:
 
     def __init__(
         self,
-        stack: Stack,
+        services: LegServices,
         trunk: Trunk,
-        dialogs: Dialogs,
         identities: Identities,
         metrics: Metrics,
         finished: Finished,
     ) -> None:
-        self._stack = stack
-        self._dialogs = dialogs
-        self._trunk = trunk
-        self._identities = identities
+        self._services = services
+        self._new = NewCalls(services, trunk, identities, self.call_ended)
         self._metrics = metrics
         self._active: dict[str, Call] = {}
         self._by_transaction: dict[ServerTransaction, Call] = {}
@@ -89,10 +76,10 @@ class Calls:
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
         if not is_readable(invite) or not is_understood(invite):
             raise Refused(415, "", (("Accept", "application/sdp"),))
-        call = self._new_call(transaction, route, phone_flow)
+        call = self._new.call(transaction, route, phone_flow)
         self._active[call.id] = call
         self._by_transaction[transaction] = call
-        refusal = self._refusal(call, transaction, route.proof, is_inbound=phone_flow is not None)
+        refusal = first_refusal(call, route, is_inbound=phone_flow is not None)
         if refusal is not None:
             call.refuse(refusal)
         else:
@@ -104,9 +91,9 @@ class Calls:
         if call is not None:
             call.cancelled(cancel)
             return
-        leg = self._dialogs.leg_of(key_of(cancel))
+        leg = self._services.dialogs.leg_of(key_of(cancel))
         if leg is not None:
-            leg.receive_cancel(transaction, cancel)
+            in_dialog.receive_cancel(leg, transaction, cancel)
 
     def media_lost(self, ids: Iterable[str]) -> None:
         """The relay lost the media of these calls: another takes over, or they end on both sides and say why."""
@@ -174,77 +161,13 @@ class Calls:
             reason=record.reason,
         )
 
-    def _new_call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
-        invite, stack = transaction.request, self._stack
-        outbound = phone_flow is None
-        dialled = (invite.request_uri.user or "") if outbound else ""
-        record = CallRecord(
-            id=stack.new_tag() + stack.new_tag(),
-            direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
-            domain=route.domain.name,
-            caller=_named(invite.from_),
-            callee=_called(invite.to, route.binding),
-            started_at=stack.now(),
-        )
-        user = invite.from_.uri.user or ""
-        phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)
-        protection = Protection(record, route, dialled, phone, self._trunk.memory)
-        caller_terms = self._caller_terms(invite, transaction.flow, protection, route.provider)
-        call = Call(record, protection, stack, self._dialogs, self.call_ended)
-        call.caller = CallerLeg(caller_terms, transaction, stack, call)
-        answers = self._trunk.answering.for_call(route.domain, route.provider, user, transaction.flow)
-        plan: Plan = (
-            ProviderPlan(protection, route.provider, self._trunk, answers)
-            if phone_flow is None
-            else PhonePlan(protection, phone_flow)
-        )
-        call.approach = Approach(call, stack, plan, invite, route, self._identities.identity_for(invite))
-        return call
-
-    def _caller_terms(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
-        """What later offers toward the caller are to look like: the form in which it offered itself."""
-        encryption = Encryption.NONE
-        if has_sdp(invite):
-            encryption = encryption_of(invite.body)
-        elif flow.is_secure and flow.side is Side.PROVIDER:
-            encryption = protection.terms.offer
-        side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
-        user = invite.to.uri.user or ""
-        terms = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
-        if flow.side is Side.PHONES:
-            return terms
-        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
-
-    def _refusal(
-        self, call: Call, transaction: ServerTransaction, proof: Proof | None, *, is_inbound: bool
-    ) -> Refusal | None:
-        invite = transaction.request
-        if has_sdp(invite) and lacks_keys(invite.body):
-            return call.protection.offered_no_key(proof)
-        if not is_inbound:
-            return None
-        encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
-        decision = call.protection.inbound(transaction.flow, encrypted, proof)
-        return decision if isinstance(decision, Refusal) else None
-
     def _release(self, record: CallRecord) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:
             record.media = media
 
-        releasing = self._stack.relay.delete(record.id).addCallback(counted)
+        releasing = self._services.relay.delete(record.id).addCallback(counted)
         releasing.addErrback(
             lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
         )
         self._releasing.add(releasing)
         return releasing.addCallback(lambda _: self._releasing.discard(releasing))
-
-
-def _called(party: NameAddress, binding: Binding | None) -> str:
-    """Who is called. A provider that repeats the Contact it was given in To names our token, which tells nobody who."""
-    is_token = binding is not None and party.uri.user == binding.token
-    return binding.aor if binding is not None and is_token else _named(party)
-
-
-def _named(party: NameAddress) -> str:
-    """A party as records show it: a password in its URI (RFC 3261 section 19.1.1) is nobody's to read."""
-    return party.uri_text if party.is_plain else str(attrs.evolve(party.uri, password=None, headers=""))

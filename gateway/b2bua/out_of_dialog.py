@@ -14,7 +14,8 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.across.headers import crossing
-from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
+from gateway.b2bua.across.offer_answer import is_readable, passed_body
+from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.setup.first_request import Identities, initial_request
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route

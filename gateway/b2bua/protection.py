@@ -136,9 +136,9 @@ class Protection:
 
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
-        encrypted = leg.media_encrypted
-        self._link(leg.terms.name, ChainStep.OUTCOME, f"{_signalling(leg)}, {_media(encrypted)}")
-        if leg.terms.side is not Side.PROVIDER:
+        encrypted = leg.media.encrypted
+        self._link(leg.spec.name, ChainStep.OUTCOME, f"{_signalling(leg)}, {_media(encrypted)}")
+        if leg.spec.side is not Side.PROVIDER:
             self._learn_of_phone(leg)
             return None
         decision = accepts_change(self.terms, encrypted, self._was_encrypted)
@@ -147,7 +147,7 @@ class Protection:
             self._decided(decision, Feature.SRTP)
             return decision
         if decision.is_downgrade:
-            self._accepted(leg.terms.name, decision, Feature.SRTP)
+            self._accepted(leg.spec.name, decision, Feature.SRTP)
         return None
 
     def provider_media(self, encryption: Encryption) -> SdpWish:
@@ -165,8 +165,8 @@ class Protection:
         elif phone is None or provider is None:
             self._record.verdict = Verdict.UNANSWERED
         else:
-            facts = LegFacts(self._is_secure(provider), provider.media_encrypted, self.reason)
-            phone_facts = LegFacts(phone.flow.is_secure, phone.media_encrypted)
+            facts = LegFacts(self._is_secure(provider), provider.media.encrypted, self.reason)
+            phone_facts = LegFacts(phone.flow.is_secure, phone.media.encrypted)
             self._record.verdict = verdict(phone_facts, facts)
             self._record.reason = str(explanation(facts) or "")
 
@@ -210,18 +210,18 @@ class Protection:
         is_secure = self._is_secure(leg)
         if is_secure:
             self._memory.saw(self._provider, Feature.TLS, did=True)
-        if leg.media_encrypted is True and is_secure:
+        if leg.media.encrypted is True and is_secure:
             self._was_encrypted = True
             self._memory.saw(self._provider, Feature.SRTP, did=True)
-        elif leg.media_encrypted is False and self.reason in _LACKS_SRTP:
+        elif leg.media.encrypted is False and self.reason in _LACKS_SRTP:
             self._memory.saw(self._provider, Feature.SRTP, did=False)
 
     def _learn_of_phone(self, leg: Leg) -> None:
         """A phone on TLS was offered SRTP; one that is not never was, and shows nothing by its RTP."""
-        if not leg.flow.is_secure or leg.media_encrypted is None:
+        if not leg.flow.is_secure or leg.media.encrypted is None:
             return
-        self._memory.saw(self._phone, Feature.SRTP, did=leg.media_encrypted)
-        if not leg.media_encrypted and self._memory.known(self._phone).srtp:
+        self._memory.saw(self._phone, Feature.SRTP, did=leg.media.encrypted)
+        if not leg.media.encrypted and self._memory.known(self._phone).srtp:
             self._memory.report(self._phone, Feature.SRTP, refused=False)
 
     def _link(self, leg: LegName, step: ChainStep, what: str, code: Reason | None = None) -> None:

@@ -19,12 +19,11 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import has_sdp, is_readable, passed_body
+from gateway.b2bua.across.offer_answer import is_readable, passed_body
 from gateway.b2bua.across.request import Crossing
-from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.guard import guarded
-from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Leg, LegSpec, Stack
+from gateway.b2bua.legs.leg import Leg, LegOwner, LegServices, LegSpec
+from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, SdpWish
@@ -32,7 +31,6 @@ from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
-from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import CallDirection, CallRecord, LegName
 from gateway.transaction.client import TransactionFailure
@@ -54,10 +52,9 @@ GRACE_SECONDS: Final = 64.0
 class Subscriptions:
     """All subscriptions."""
 
-    def __init__(self, stack: Stack, trunk: Trunk, dialogs: Dialogs, identities: Identities) -> None:
-        self._stack = stack
+    def __init__(self, services: LegServices, trunk: Trunk, identities: Identities) -> None:
+        self._services = services
         self._trunk = trunk
-        self._dialogs = dialogs
         self._identities = identities
         self._all: set[Subscription] = set()
 
@@ -72,7 +69,7 @@ class Subscriptions:
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
         identity = self._identities.identity_for(request)
-        subscription = Subscription(transaction, identity, self._stack, self._dialogs, self._all.discard)
+        subscription = Subscription(transaction, identity, self._services, self._all.discard)
         self._all.add(subscription)
         onward = initial_request(request, route, identity, request.body)
         if phone_flow is None:
@@ -80,7 +77,7 @@ class Subscriptions:
             self._trunk.forward(onward, next_hop, subscription, subscription.reach)
         else:
             subscription.reach(onward, phone_flow)
-            self._stack.transactions.send_request(onward, phone_flow, subscription)
+            self._services.transactions.send_request(onward, phone_flow, subscription)
 
 
 class Subscription:
@@ -90,27 +87,25 @@ class Subscription:
         self,
         transaction: ServerTransaction,
         identity: Identity,
-        stack: Stack,
-        dialogs: Dialogs,
+        services: LegServices,
         forget: Callable[[Subscription], None],
     ) -> None:
         request, flow = transaction.request, transaction.flow
         self.record = CallRecord(
-            identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), stack.now()
+            identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), services.now()
         )
-        self.media_path = MediaPath(self.id, stack.relay, self.end)
+        self.media_path = MediaPath(self.id, services.relay, self.end)
         self._transaction = transaction
         self._request = request
         self._identity = identity
-        self._stack = stack
-        self._dialogs = dialogs
+        self._services = services
         self._forget = forget
-        self._notifier: Leg | None = None
+        self._notifier: _NotifierLeg | None = None
         self._asked: Request | None = None
         self._timer: IDelayedCall | None = None
-        self._subscriber = Leg(_terms(LegName.CALLER, flow, request.to.uri.user), flow, stack, self)
-        self._subscriber.dialog = Dialog.from_request(request, stack.new_tag())
-        dialogs.began(self._subscriber, self._subscriber.dialog)
+        self._subscriber = Leg(_spec(LegName.CALLER, flow, request.to.uri.user), flow, services, self)
+        self._subscriber.dialog = Dialog.from_request(request, services.new_tag())
+        services.dialogs.began(self._subscriber, self._subscriber.dialog)
         self._keep_for(request)
 
     @property
@@ -121,10 +116,9 @@ class Subscription:
     def reach(self, request: Request, flow: Flow) -> None:
         """The SUBSCRIBE is about to leave by this flow, perhaps after another that failed."""
         user = self._request.from_.uri.user
-        self._notifier = Leg(_terms(LegName.CALLEE, flow, user), flow, self._stack, self)
+        self._notifier = _NotifierLeg(_spec(LegName.CALLEE, flow, user), flow, self._services, self, self._identity)
         self._asked = request
         request.headers.set("Contact", self._notifier.contact)
-        self._dialogs.expect(self._notifier, self._identity.call_id, self._identity.tag)
 
     @guarded
     def receive_response(self, response: Response) -> None:
@@ -135,7 +129,7 @@ class Subscription:
         tag = None if leg.dialog is None else leg.dialog.local_tag
         back = request.response(response.status, response.reason, to_tag=tag)
         back.body = passed_body(response)
-        back.headers.add_all(crossing_with_capabilities(response.headers, leg.terms.side, back.body))
+        back.headers.add_all(crossing_with_capabilities(response.headers, leg.spec.side, back.body))
         if response.status < 300:
             self._accepted(response)
         leg.respond(self._transaction, back)
@@ -162,15 +156,7 @@ class Subscription:
             self._keep_for(request)
         elif (request.headers.get("Subscription-State") or "").lower().startswith("terminated"):
             self._end_after(GRACE_SECONDS, "terminated")
-        Crossing(self, (leg, peer), transaction).begin()
-
-    def first_request(self, leg: Leg, request: Request) -> None:
-        """A NOTIFY came before the 2xx, and makes the dialog (RFC 6665 section 4.4.1)."""
-        if leg.dialog is None:
-            leg.dialog = Dialog.from_request(request, self._identity.tag)
-            leg.dialog.local_cseq = self._identity.cseq
-            leg.dialog.remote_cseq = None
-            self._expected(leg, leg.dialog)
+        Crossing(self.media_path, (leg, peer), transaction).begin()
 
     def leg_hung_up(self, leg: Leg, bye: Request) -> None:
         """BYE has no meaning here; it was answered, and ends it."""
@@ -187,18 +173,6 @@ class Subscription:
         """The leg on the other side, once there is one."""
         return self._notifier if leg is self._subscriber else self._subscriber
 
-    def translate(self, headers: Headers, leg: Leg) -> None:
-        """Let what names a dialog name it as it is known on that leg."""
-        translate(headers, None, self._dialogs.other_leg)
-
-    def dialog_began(self, leg: Leg, dialog: Dialog) -> None:
-        """Requests of this dialog go to this leg."""
-        self._dialogs.began(leg, dialog)
-
-    def dialog_ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
-        self._dialogs.ended(dialog)
-
     def end(self, why: str, status: int = 500, fields: Iterable[tuple[str, str]] = ()) -> None:
         """Forget it. Who still asks about it gets 481, which is how it is told (RFC 6665 section 4.1.2.2)."""
         log.debug("subscription {call_id} ended: {why}", call_id=self.id, why=why)
@@ -207,7 +181,6 @@ class Subscription:
             self._timer = None
         if not self._transaction.is_answered:
             self._subscriber.respond(self._transaction, self._request.response(status))
-        self._dialogs.expect_no_more(self._identity.call_id, self._identity.tag)
         for leg in (self._subscriber, self._notifier):
             if leg is not None:
                 leg.close()
@@ -216,12 +189,7 @@ class Subscription:
     def _accepted(self, response: Response) -> None:
         leg = self._notifier
         if leg is not None and leg.dialog is None and self._asked is not None:
-            leg.dialog = Dialog.from_response(self._asked, response)
-            self._expected(leg, leg.dialog)
-
-    def _expected(self, leg: Leg, dialog: Dialog) -> None:
-        self._dialogs.expect_no_more(self._identity.call_id, self._identity.tag)
-        self._dialogs.began(leg, dialog)
+            leg.begin(Dialog.from_response(self._asked, response))
 
     def _keep_for(self, request: Request) -> None:
         asked = request.expires
@@ -231,12 +199,44 @@ class Subscription:
     def _end_after(self, seconds: float, why: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._stack.clock.callLater(seconds, self._expired, why)
+        self._timer = self._services.clock.callLater(seconds, self._expired, why)
 
     def _expired(self, why: str) -> None:
         self._timer = None
         self.end(why)
 
 
-def _terms(name: LegName, flow: Flow, user: str | None) -> LegSpec:
+class _NotifierLeg(Leg):
+    """The leg that was sent a SUBSCRIBE, and expects the first NOTIFY to make its dialog, or the 2xx."""
+
+    def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, identity: Identity) -> None:
+        super().__init__(spec, flow, services, owner)
+        self._identity = identity
+        services.dialogs.expect(self, identity.call_id, identity.tag)
+
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog, which a NOTIFY makes that came before the 2xx (RFC 6665 section 4.4.1)."""
+        if self.dialog is None:
+            dialog = Dialog.from_request(request, self._identity.tag)
+            dialog.local_cseq = self._identity.cseq
+            dialog.remote_cseq = None
+            self.begin(dialog)
+        return self.dialog
+
+    def begin(self, dialog: Dialog) -> None:
+        """Let requests of this dialog come here, and wait for no other."""
+        self.dialog = dialog
+        self._expect_no_more()
+        self.services.dialogs.began(self, dialog)
+
+    def close(self) -> None:
+        """Expect nothing more on this leg."""
+        self._expect_no_more()
+        super().close()
+
+    def _expect_no_more(self) -> None:
+        self.services.dialogs.expect_no_more(self._identity.call_id, self._identity.tag)
+
+
+def _spec(name: LegName, flow: Flow, user: str | None) -> LegSpec:
     return LegSpec(name, flow.side, SdpWish(flow.side, Encryption.NONE), user or "")

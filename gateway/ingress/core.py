@@ -18,7 +18,9 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.calls import Calls
+from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.flows import may_come_over
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.out_of_dialog import METHODS as PASSED
 from gateway.b2bua.out_of_dialog import Passing
@@ -61,7 +63,7 @@ Onward = Callable[[ServerTransaction, Route, Flow | None], None]
 class B2bua:
     """The back-to-back user agent: dialogs that are up, and the three that take a request to the other side."""
 
-    dialogs: Dialogs
+    dialogs: Dialogs[Leg]
     calls: Calls
     subscriptions: Subscriptions
     passing: Passing
@@ -124,7 +126,7 @@ class UasCore:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._b2bua.leg_of(request)
         if leg is not None and leg.flow.side is flow.side:
-            leg.receive_ack(request)
+            in_dialog.receive_ack(leg, request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The INVITE of this transaction is cancelled."""
@@ -157,7 +159,7 @@ class UasCore:
         leg = self._b2bua.leg_of(request)
         if leg is None or leg.flow.side is not transaction.flow.side:
             raise Refused(481)
-        if not _is_where_it_was(leg.flow, transaction.flow):
+        if not may_come_over(leg.flow, transaction.flow):
             log.warn(
                 "a {method} within a dialog of {leg} from {source}",
                 method=request.method,
@@ -174,7 +176,7 @@ class UasCore:
         if not self._screening.admits_within(request, transaction.flow, leg.domain):
             transaction.stop()
             return
-        leg.receive_request(transaction, request)
+        in_dialog.receive_request(leg, transaction, request)
 
     def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
         if flow.side is not Side.PHONES:
@@ -204,12 +206,3 @@ def _check_extensions(request: Request) -> None:
     unknown = [tag for tag in request.headers.values("Require") if tag not in KNOWN_EXTENSIONS]
     if unknown:
         raise Refused(420, "", (("Unsupported", ", ".join(unknown)),))
-
-
-def _is_where_it_was(own: Flow, other: Flow) -> bool:
-    """Whether a request may come over another flow than its dialog's own.
-
-    The tags of a dialog in clear are known to everybody on the way, so on the phones' side its host must be the same (a
-    NAT may change the port). Behind TLS the tags are secret, and a phone may come from another network.
-    """
-    return own.side is Side.PROVIDER or own.is_secure or own.remote.host == other.remote.host

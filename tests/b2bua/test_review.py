@@ -419,7 +419,7 @@ def test_call_with_many_reinvites_does_not_grow() -> None:
         ladder.phone.acknowledges(again, answer)
         ladder.provider.receives("ACK")
     assert leg.acknowledgements.count <= 8
-    assert len(leg._open) <= 1
+    assert len(leg.open_requests) <= 1
 
 
 def test_answer_of_a_reinvite_that_crosses_the_end_of_the_call_is_acknowledged() -> None:

@@ -24,7 +24,7 @@ from twisted.internet.task import Clock
 
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Stack
+from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
@@ -333,14 +333,16 @@ class Ladder:
         self.configuration = configuration = _configuration(security, fallback, downgrade, provider)
         self.admission = Everybody()
         tokens = (f"tag{number}" for number in itertools.count(1))
-        stack = Stack(self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens))
+        self.dialogs: Dialogs[Leg] = Dialogs()
+        services = LegServices(
+            self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens), self.dialogs
+        )
         self.memory = PeerMemory(self.clock.seconds, self.metrics)
         self.trunk = trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
         identities = Identities(self.clock.seconds, lambda: next(tokens))
-        self.dialogs = Dialogs()
         self.overload = Overload(self.clock)
-        self.calls = Calls(stack, trunk, self.dialogs, identities, self.metrics, lambda record: None)
-        self.subscriptions = Subscriptions(stack, trunk, self.dialogs, identities)
+        self.calls = Calls(services, trunk, identities, self.metrics, lambda record: None)
+        self.subscriptions = Subscriptions(services, trunk, identities)
         self.relay.start(self.calls)
         if registered_callers_only:
             (domain,) = configuration.domains

@@ -75,7 +75,7 @@ class Estate:
     def __init__(self, worker: Ng, form: str, transport: str, security: Security = Security.PREFERRED) -> None:
         self.ladder = ladder = Ladder(security, FALLBACK, Downgrade.ALERT)
         ladder.relay = WorkerRelay(worker)
-        ladder.calls._stack = attrs.evolve(ladder.calls._stack, relay=ladder.relay)
+        ladder.calls._services = attrs.evolve(ladder.calls._services, relay=ladder.relay)
         listener, port = (SECURE_PHONES, 5071) if transport == "TLS" else (PHONES, 5070)
         self.flow = KeptFlow(listener, Address(PHONE, port))
         ladder.phone_flow = ladder.phone.flow = self.flow

@@ -22,7 +22,7 @@ from zope.interface import implementer
 
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Stack
+from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
@@ -99,7 +99,7 @@ class Signalling:
         network.connectTCP = _refused  # type: ignore[method-assign]
         self.metrics = Metrics(CollectorRegistry())
         self.store = MemoryStore(network.seconds)
-        self.dialogs = Dialogs()
+        self.dialogs: Dialogs[Leg] = Dialogs()
         self.overload = Overload(network)
         configuration = _configuration(certificate, more, provider)
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
@@ -114,9 +114,9 @@ class Signalling:
         self.registrar = Registrar(self._surroundings(configuration, memory, new_token))
         self.identities = Identities(network.seconds, new_token)
         self.relay = TestRelay()
-        stack = Stack(self.transactions, self.relay, "gw", network, network.seconds, new_token)
-        self.calls = Calls(stack, self.trunk, self.dialogs, self.identities, self.metrics, lambda record: None)
-        self.subscriptions = Subscriptions(stack, self.trunk, self.dialogs, self.identities)
+        services = LegServices(self.transactions, self.relay, "gw", network, network.seconds, new_token, self.dialogs)
+        self.calls = Calls(services, self.trunk, self.identities, self.metrics, lambda record: None)
+        self.subscriptions = Subscriptions(services, self.trunk, self.identities)
         router = Router(configuration, self.registrar.find)
         passing = Passing(self.trunk, self.transactions, self.identities)
         b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)

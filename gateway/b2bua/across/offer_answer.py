@@ -14,15 +14,11 @@ from collections.abc import Callable
 import attrs
 
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.legs.leg import SDP, Leg
+from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.media import SDP, has_sdp
 from gateway.sip.message import Request, Response
 
 Carried = Callable[[bytes], None]
-
-
-def has_sdp(message: Request | Response) -> bool:
-    """True when the body of a message is a session description."""
-    return bool(message.body) and message.content_type == SDP
 
 
 def is_readable(message: Request | Response) -> bool:
@@ -107,4 +103,4 @@ class OfferAnswer:
         self.path.answer((self.asking.media_tag, self.asked.media_tag), sdp, passed)
 
     def _carry_offer(self, sdp: bytes, carried: Carried) -> None:
-        self.path.offer((self.asked.media_tag, self.asking.media_tag), sdp, self.asking.terms.media, carried)
+        self.path.offer((self.asked.media_tag, self.asking.media_tag), sdp, self.asking.media.wish, carried)

@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from twisted.logger import Logger
 
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import SDP, Leg
+from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.media import SDP, has_sdp
 from gateway.dialog.ack import InviteClient
 from gateway.sip.message import Response
 from gateway.transaction.client import TransactionFailure
@@ -53,13 +53,13 @@ class Reanchoring:
     def begin(self) -> None:
         """Offer the phone's media to the provider, from another relay."""
         phone, provider = self._phone, self._provider
-        if phone.pending_invite or provider.pending_invite or not phone.their_sdp:
+        if phone.pending_invite or provider.pending_invite or not phone.media.their_sdp:
             self._call.lost("the media relay was lost while the call was being changed")
             return
         phone.pending_invite = provider.pending_invite = True
         log.info("call {call_id}: its media relay is lost, another takes over", call_id=self._call.id)
         tags = (phone.media_tag, provider.media_tag)
-        self._call.media_path.offer(tags, phone.their_sdp, provider.terms.media, self._ask_provider, self._refused)
+        self._call.media_path.offer(tags, phone.media.their_sdp, provider.media.wish, self._ask_provider, self._refused)
 
     def _ask_provider(self, sdp: bytes) -> None:
         self._invite(self._provider, sdp, self._answered)
@@ -99,7 +99,7 @@ class _Asked:
             return
         leg.pending_invite = False
         if response.status >= 300:
-            self._lost(f"the media relay was lost; the {leg.terms.name} refused another: {response.status}")
+            self._lost(f"the media relay was lost; the {leg.spec.name} refused another: {response.status}")
             return
         leg.acknowledge(response.cseq.number)
         if has_sdp(response):
@@ -110,4 +110,4 @@ class _Asked:
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """The peer is gone as well."""
         self._leg.pending_invite = False
-        self._lost(f"the media relay was lost; no answer of the {self._leg.terms.name}")
+        self._lost(f"the media relay was lost; no answer of the {self._leg.spec.name}")

@@ -13,19 +13,21 @@ relay cannot use (488; the call goes on as it was, section 14.2).
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import OfferAnswer, has_sdp, is_readable, is_understood
+from gateway.b2bua.across.offer_answer import OfferAnswer, is_readable, is_understood
+from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import TIMER_C
+from gateway.b2bua.legs.in_dialog import may_cancel
 from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.server import ServerTransaction
@@ -42,32 +44,18 @@ _BLOB: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4}){40,}(?:[A-Za-z0-9+/]{2,3}={1,2
 a wrapped key."""
 
 
-class CrossingOwner(Protocol):
-    """What a crossing needs of its call."""
-
-    media_path: MediaPath
-
-    def translate(self, headers: Headers, leg: Leg) -> None:
-        """Let what names a dialog name it as it is known on that leg; Refused 481."""
-
-    def leg_broke(self, leg: Leg, why: str) -> None:
-        """The peer does not know the dialog any more, or does not answer."""
-
-
 class Crossing:
     """A request on its way across, one transaction on each leg."""
 
-    def __init__(self, call: CrossingOwner, legs: tuple[Leg, Leg], transaction: ServerTransaction) -> None:
-        self._call = call
+    def __init__(self, path: MediaPath, legs: tuple[Leg, Leg], transaction: ServerTransaction) -> None:
+        self._path = path
         self._origin, self._peer = legs
         self._transaction = transaction
         self._request = transaction.request
         self._is_invite = self._request.method == "INVITE"
         self._sets_up_media = self._request.method in ("INVITE", "UPDATE")
         self._offers = has_sdp(self._request)
-        self._exchange = OfferAnswer(
-            call.media_path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media
-        )
+        self._exchange = OfferAnswer(path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media)
         self._sent: ClientTransaction | None = None
         self._ringing: IDelayedCall | None = None
 
@@ -81,12 +69,12 @@ class Crossing:
             return
         self._open(True)
         if self._is_invite:
-            self._origin.may_cancel(self._transaction, self._cancelled)
+            may_cancel(self._origin, self._transaction, self._cancelled)
             self._origin.respond(self._transaction, self._request.response(100))
-        path, body = self._call.media_path, self._request.body
+        path, body = self._path, self._request.body
         if self._offers:
             tags = (self._origin.media_tag, self._peer.media_tag)
-            path.offer(tags, body, self._peer.terms.media, self._send, self._unusable)
+            path.offer(tags, body, self._peer.media.wish, self._send, self._unusable)
         else:
             path.follow(lambda: self._send(b"" if self._sets_up_media else body))
 
@@ -104,7 +92,7 @@ class Crossing:
         """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
         self._close()
         self._origin.respond(self._transaction, self._request.response(408))
-        self._call.leg_broke(self._peer, "no answer to " + self._request.method)
+        self._peer.break_off("no answer to " + self._request.method)
 
     def _unusable(self, why: str, status: int) -> None:
         log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
@@ -122,10 +110,10 @@ class Crossing:
             self._origin.respond(self._transaction, self._request.response(487))
             return
         headers = self._request.headers
-        fields = crossing_with_capabilities(headers, self._peer.terms.side, body)
+        fields = crossing_with_capabilities(headers, self._peer.spec.side, body)
         try:
             request = self._peer.make_request(self._request.method, fields, body)
-            self._call.translate(request.headers, self._peer)
+            translate(request.headers, self._peer)
         except (Refused, MalformedMessage) as refused:
             self._close()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
@@ -143,10 +131,10 @@ class Crossing:
         if response.status // 100 == 2 and self._request.method == "UPDATE":
             self._refresh(response)
         if response.status >= 300 and self._offers:
-            self._call.media_path.restore()
+            self._path.restore()
         self._origin.respond(self._transaction, self._back(response, body))
         if response.status in (408, 481):
-            self._call.leg_broke(self._peer, f"{response.status} to {self._request.method}")
+            self._peer.break_off(f"{response.status} to {self._request.method}")
 
     def _success(self, response: Response) -> None:
         self._refresh(response)
@@ -162,7 +150,7 @@ class Crossing:
             try:
                 leg.dialog.refresh_target(message)
             except MalformedMessage as error:
-                log.info("the {leg} stays where it was: {reason}", leg=leg.terms.name, reason=error.reason)
+                log.info("the {leg} stays where it was: {reason}", leg=leg.spec.name, reason=error.reason)
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         self._close()
@@ -172,7 +160,7 @@ class Crossing:
 
     def _back(self, response: Response, body: bytes) -> Response:
         back = self._request.response(response.status, response.reason)
-        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.terms.side, body))
+        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.spec.side, body))
         back.body = body
         return back
 
@@ -187,8 +175,8 @@ class Crossing:
         """Whether another change of the media is open on either leg (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
         legs = (self._origin, self._peer)
         if self._is_invite:
-            return any(leg.pending_invite or leg.pending_update for leg in legs)
-        return self._offers and any(leg.pending_update or leg.is_reinvited for leg in legs)
+            return any(leg.pending_invite or leg.media.pending_update for leg in legs)
+        return self._offers and any(leg.media.pending_update or leg.is_reinvited for leg in legs)
 
     def _open(self, is_open: bool) -> None:
         """Note on both legs that a change of the media is open, or no longer."""
@@ -196,7 +184,7 @@ class Crossing:
             if self._is_invite:
                 leg.pending_invite = is_open
             elif self._offers:
-                leg.pending_update = is_open
+                leg.media.pending_update = is_open
 
     def _close(self) -> None:
         self._open(False)

@@ -13,20 +13,17 @@ the domain. So is P-Preferred-Identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 import attrs
 
+from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
-
-OtherLeg = Callable[[tuple[str, str, str]], Leg | None]
-"""For a dialog's Call-ID and two tags, in either order: the leg on the other side of its call."""
 
 _UNESCAPED = "!*'()-._~"
 
@@ -54,26 +51,28 @@ class Replaces:
     def __str__(self) -> str:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{self.rest}"
 
-    def across(self, other_leg: OtherLeg) -> Replaces | None:
+    def across(self, dialogs: Dialogs[Leg]) -> Replaces | None:
         """The same dialog as it is named on the other side; None when it is of no call here."""
-        leg = other_leg((self.call_id, self.to_tag, self.from_tag)) or other_leg(
+        leg = dialogs.begun((self.call_id, self.to_tag, self.from_tag)) or dialogs.begun(
             (self.call_id, self.from_tag, self.to_tag)
         )
-        if leg is None or leg.dialog is None:
+        other = None if leg is None else leg.owner.other_leg(leg)
+        if other is None or other.dialog is None:
             return None
-        dialog = leg.dialog
+        dialog = other.dialog
         return Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag, self.rest)
 
 
-def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None:
-    """Rewrite Replaces, Refer-To, Referred-By and P-Preferred-Identity of a request that crosses, in place.
+def translate(headers: Headers, leg: Leg) -> None:
+    """Rewrite Replaces, Refer-To, Referred-By and P-Preferred-Identity of a request that crosses to `leg`, in place.
 
-    `domain` is what hosts become (toward the provider), None where they stay. Raises MalformedMessage, and Refused 481
-    for a phone's REFER to a dialog that is not of a call here: what it has, it has through here.
+    Toward the provider hosts become the domain of the call. Raises MalformedMessage, and Refused 481 for a phone's
+    REFER to a dialog that is not of a call here: each dialog of a phone is one through here.
     """
+    domain, dialogs = (leg.domain or None) if leg.is_toward_provider else None, leg.services.dialogs
     replaces = headers.get("Replaces")
     if replaces is not None:
-        headers.set("Replaces", str(Replaces.parse(replaces).across(other_leg) or replaces))
+        headers.set("Replaces", str(Replaces.parse(replaces).across(dialogs) or replaces))
     preferred = headers.values("P-Preferred-Identity")
     if preferred and domain is not None:
         named = [str(_in_domain(NameAddress.parse(value), domain)) for value in preferred]
@@ -81,7 +80,7 @@ def translate(headers: Headers, domain: str | None, other_leg: OtherLeg) -> None
     for name in ("Refer-To", "Referred-By"):
         value = headers.get(name)
         if value is not None:
-            headers.set(name, str(_translated(NameAddress.parse(value), domain, other_leg)))
+            headers.set(name, str(_translated(NameAddress.parse(value), domain, dialogs)))
 
 
 def redirections(response: Response, domain: str | None) -> list[tuple[str, str]]:
@@ -103,14 +102,14 @@ def _in_domain(address: NameAddress, domain: str) -> NameAddress:
     return attrs.evolve(address, uri=attrs.evolve(uri, host=domain, port=None, parameters=()))
 
 
-def _translated(address: NameAddress, domain: str | None, other_leg: OtherLeg) -> NameAddress:
+def _translated(address: NameAddress, domain: str | None, dialogs: Dialogs[Leg]) -> NameAddress:
     uri = address.uri
     if uri.scheme not in ("sip", "sips"):
         return address
     if domain is not None and _is_numeric_or_foreign(uri, domain):
         uri = attrs.evolve(uri, host=domain, port=None, parameters=())
     if uri.headers:
-        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, domain is not None, other_leg))
+        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, domain is not None, dialogs))
     return attrs.evolve(address, uri=uri)
 
 
@@ -119,12 +118,12 @@ def _is_numeric_or_foreign(uri: Uri, domain: str) -> bool:
     return uri.host.lower() != domain.lower() and (":" in uri.host or uri.host.replace(".", "").isdigit())
 
 
-def _translated_headers(text: str, is_phones: bool, other_leg: OtherLeg) -> str:
+def _translated_headers(text: str, is_phones: bool, dialogs: Dialogs[Leg]) -> str:
     fields = [part.partition("=") for part in text.removeprefix("?").split("&")]
     written = []
     for name, equals, value in fields:
         if name.lower() == "replaces":
-            across = Replaces.parse(unquote(value)).across(other_leg)
+            across = Replaces.parse(unquote(value)).across(dialogs)
             if across is None and is_phones:
                 raise Refused(481, "The dialog to replace is unknown")
             value = value if across is None else quote(str(across), safe=_UNESCAPED)

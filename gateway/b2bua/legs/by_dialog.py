@@ -1,4 +1,4 @@
-"""The table of dialogs: which leg a request inside a dialog belongs to (RFC 3261 section 12.2.2).
+"""The table of dialogs: the leg that a request inside a dialog belongs to (RFC 3261 section 12.2.2).
 
 Keys are Call-ID, local tag and remote tag. The local tag is ours and random, so nobody outside a dialog can guess its
 key. A leg that has sent a SUBSCRIBE and knows no remote tag yet is found under an empty one: its first NOTIFY may
@@ -7,20 +7,24 @@ overtake the response (RFC 6665 section 4.4.1).
 
 from __future__ import annotations
 
-from gateway.b2bua.legs.leg import Leg
+from typing import Generic, TypeVar
+
 from gateway.dialog.dialog import Dialog, DialogKey
 
+L = TypeVar("L")
+"""A leg."""
 
-class Dialogs:
+
+class Dialogs(Generic[L]):
     """All dialogs of all calls and subscriptions."""
 
     def __init__(self) -> None:
-        self._legs: dict[DialogKey, Leg] = {}
+        self._legs: dict[DialogKey, L] = {}
 
     def __len__(self) -> int:
         return len(self._legs)
 
-    def began(self, leg: Leg, dialog: Dialog) -> None:
+    def began(self, leg: L, dialog: Dialog) -> None:
         """Requests of this dialog go to this leg."""
         self._legs[dialog.key] = leg
 
@@ -28,7 +32,7 @@ class Dialogs:
         """They no longer do."""
         self._legs.pop(dialog.key, None)
 
-    def expect(self, leg: Leg, call_id: str, local_tag: str) -> None:
+    def expect(self, leg: L, call_id: str, local_tag: str) -> None:
         """Let the first request with this Call-ID and local tag go to this leg, whatever its sender's tag."""
         self._legs[(call_id, local_tag, "")] = leg
 
@@ -36,11 +40,10 @@ class Dialogs:
         """Take `expect` back."""
         self._legs.pop((call_id, local_tag, ""), None)
 
-    def leg_of(self, key: DialogKey) -> Leg | None:
+    def begun(self, key: DialogKey) -> L | None:
+        """The leg of a dialog that has begun."""
+        return self._legs.get(key)
+
+    def leg_of(self, key: DialogKey) -> L | None:
         """The leg of a dialog, or the one that expects it."""
         return self._legs.get(key) or self._legs.get((key[0], key[1], ""))
-
-    def other_leg(self, key: DialogKey) -> Leg | None:
-        """The leg on the other side of the call that a dialog is of."""
-        leg = self._legs.get(key)
-        return None if leg is None else leg.other()

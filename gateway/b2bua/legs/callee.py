@@ -12,15 +12,15 @@ from typing import Final, Protocol
 import attrs
 from twisted.internet.interfaces import IDelayedCall
 
-from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import SDP, Fields, Leg, LegOwner, LegSpec, Stack
+from gateway.b2bua.legs.in_dialog import hang_up
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
+from gateway.b2bua.legs.media import SDP, has_sdp
 from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure, Unheeded
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
 TIMER_C: Final = 185.0
@@ -46,8 +46,8 @@ class Inviter(Protocol):
 class CalleeLeg(Leg):
     """The leg that the gateway calls."""
 
-    def __init__(self, terms: LegSpec, flow: Flow, stack: Stack, owner: LegOwner, inviter: Inviter) -> None:
-        super().__init__(terms, flow, stack, owner)
+    def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, inviter: Inviter) -> None:
+        super().__init__(spec, flow, services, owner)
         self.request: Request | None = None
         self.has_heard = False
         """Whether any response came."""
@@ -76,7 +76,7 @@ class CalleeLeg(Leg):
         if self._winner is not None:
             if self.request is not None and not self.acknowledgements.count:
                 self.acknowledge(self.request.cseq.number)
-            self.hang_up(fields)
+            hang_up(self, fields)
             return
         self._abandoned = True
         if self._transaction is not None and not self._finished:
@@ -89,14 +89,14 @@ class CalleeLeg(Leg):
         self._stop_ringing_timer()
         if self._winner is not None and self._transaction is not None and self.request is not None:
             ack = self.acknowledgements.kept(self.request.cseq.number)
-            heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self._stack.transactions)
+            heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self.services.transactions)
             self._transaction.release(heir)
         super().close()
 
-    def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
-        """Take a request of the fork that it came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
+    def dialog_of(self, request: Request) -> Dialog | None:
+        """The dialog with the fork that a request came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
         self.dialog = self._early.get(request.from_.tag or "", self.dialog)
-        super().receive_request(transaction, request)
+        return self.dialog
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
@@ -189,7 +189,7 @@ class CalleeLeg(Leg):
             response.headers.set("Content-Type", SDP)
             response.body = sdp
         elif sdp is None:
-            self.media_encrypted = None  # what another fork's early answer settled is not this one's
+            self.media.encrypted = None  # what another fork's early answer settled is not this one's
 
     def _begin(self, tag: str, response: Response) -> Dialog:
         if self.request is None:
@@ -197,7 +197,7 @@ class CalleeLeg(Leg):
         dialog = Dialog.from_response(self.request, response)
         self._early[tag] = dialog
         self.dialog = dialog
-        self._owner.dialog_began(self, dialog)
+        self.services.dialogs.began(self, dialog)
         return dialog
 
     def _turn_away(self, response: Response) -> None:
@@ -205,7 +205,7 @@ class CalleeLeg(Leg):
         if self.request is None:
             return
         dialog = Dialog.from_response(self.request, response)
-        self._stack.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
+        self.services.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
         self.send(dialog.make_request("BYE"), Unheeded())
 
     def _finish(self) -> None:
@@ -216,7 +216,7 @@ class CalleeLeg(Leg):
     def _close_early(self) -> None:
         """Forget the early dialogs that did not win."""
         for dialog in self._early.values():
-            self._owner.dialog_ended(dialog)
+            self.services.dialogs.ended(dialog)
         self._early.clear()
         if self._winner is None:
             self.close()

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from gateway.b2bua.across.offer_answer import has_sdp
-from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegSpec, Lines, Stack
+from gateway.b2bua.legs.in_dialog import hang_up
+from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, Lines
+from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.prack import ReliableProvisionals, is_required
 from gateway.sip.message import Request, Response
@@ -21,21 +22,21 @@ from gateway.transport.flow import TransportFailure
 class CallerLeg(Leg):
     """The leg whose INVITE asked for the call."""
 
-    def __init__(self, terms: LegSpec, transaction: ServerTransaction, stack: Stack, owner: LegOwner) -> None:
-        super().__init__(terms, transaction.flow, stack, owner)
+    def __init__(self, spec: LegSpec, transaction: ServerTransaction, services: LegServices, owner: LegOwner) -> None:
+        super().__init__(spec, transaction.flow, services, owner)
         self.invite = transaction.request
         self.answered = False
         """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""
         self._accepted = False
         self.pending_invite = True
         self.transaction = transaction
-        self._tag = stack.new_tag()
+        self._tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
         self._reliable: ReliableProvisionals | None = None
         if is_required(self.invite):
             send = partial(self.respond, transaction)
-            self._reliable = ReliableProvisionals(stack.clock, send, self._unacknowledged_provisional, first=1)
-        self._note(Passage.RECEIVED, self.invite)
+            self._reliable = ReliableProvisionals(services.clock, send, self._unacknowledged_provisional, first=1)
+        self.note(Passage.RECEIVED, self.invite)
 
     def begin(self) -> None:
         """Say 100 and make the dialog, early until it is answered (RFC 3261 sections 8.2.6.1 and 12.1.1).
@@ -43,7 +44,7 @@ class CallerLeg(Leg):
         Raises Refused 422 for a session interval that is too small, and MalformedMessage.
         """
         self.dialog = Dialog.from_request(self.invite, self._tag)
-        self._owner.dialog_began(self, self.dialog)
+        self.services.dialogs.began(self, self.dialog)
         self._unwatch = self.flow.watch(self._flow_lost)
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
@@ -90,7 +91,7 @@ class CallerLeg(Leg):
     def leave(self, status: int, fields: Fields = ()) -> None:
         """End the leg, whatever state it is in: a final response before the answer, BYE after it."""
         if self.answered:
-            self.hang_up(fields)
+            hang_up(self, fields)
         else:
             self.refuse(status, None, fields)
 
@@ -108,7 +109,7 @@ class CallerLeg(Leg):
     def _flow_lost(self, failure: TransportFailure) -> None:
         """A caller whose connection is gone before the answer cannot be told of it: nobody is to ring for it. After the
         answer it may connect anew, and the media go on."""
-        self._owner.leg_broke(self, f"the connection is gone: {failure.reason}")
+        self.owner.leg_broke(self, f"the connection is gone: {failure.reason}")
 
     def _stop_watching(self) -> None:
         if self._unwatch is not None:
@@ -120,7 +121,7 @@ class CallerLeg(Leg):
         self.answer(self.transaction, response, acknowledged)
 
     def _unacknowledged_provisional(self) -> None:
-        self._owner.leg_broke(self, "no PRACK")
+        self.owner.leg_broke(self, "no PRACK")
 
     def _send(self, status: int, reason: str | None, fields: Lines, body: bytes) -> None:
         self.respond(self.transaction, self._response(status, reason, fields, body))

@@ -22,9 +22,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import has_sdp
+from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import CalleeLeg
-from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegSpec, Stack
+from gateway.b2bua.legs.in_dialog import hang_up
+from gateway.b2bua.legs.leg import Fields, LegOwner, LegServices, LegSpec
+from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.b2bua.setup.plan import Plan
 from gateway.dialog.session_timer import Preferences
@@ -37,7 +39,6 @@ from gateway.sdp.negotiation import fits, media_encrypted
 from gateway.security.answering import Field
 from gateway.security.policy.terms import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import LegName
 from gateway.transaction.client import TransactionFailure
@@ -67,9 +68,6 @@ class ApproachOwner(LegOwner, Protocol):
     def callee_unreachable(self, refusal: Refusal, response: Response | None) -> None:
         """Nothing is left to try; `response` is the callee's own when there was one."""
 
-    def translate(self, headers: Headers, leg: Leg) -> None:
-        """Let what names a dialog name it as it is known on that leg; Refused 481."""
-
     def guard(self, failure: Failure) -> None:
         """Something broke in a callback."""
 
@@ -78,12 +76,12 @@ class Approach:
     """One call's way to its callee."""
 
     def __init__(
-        self, owner: ApproachOwner, stack: Stack, plan: Plan, invite: Request, route: Route, identity: Identity
+        self, owner: ApproachOwner, services: LegServices, plan: Plan, invite: Request, route: Route, identity: Identity
     ) -> None:
         self.leg: CalleeLeg | None = None
         """The leg of the attempt under way, and in the end the one that answered."""
         self._owner = owner
-        self._stack = stack
+        self._services = services
         self._plan = plan
         self._invite = invite
         self._route = route
@@ -143,7 +141,7 @@ class Approach:
             self._over = True
             self._owner.callee_answered(leg, response)
             return
-        self._turn_away(leg, response, decision.headers(self._stack.name))
+        self._turn_away(leg, response, decision.headers(self._services.name))
         self._try(self._plan.after(MediaFailure.ANSWERED_CLEAR), None)
 
     def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
@@ -230,7 +228,7 @@ class Approach:
 
     def _is_encrypted(self, leg: CalleeLeg, response: Response) -> bool | None:
         """Whether the media of a 2xx is encrypted, which answers our offer or makes one (a late offer)."""
-        return leg.is_encrypted_by(response.body) if has_sdp(self._invite) else media_encrypted(response.body)
+        return leg.media.is_encrypted_by(response.body) if has_sdp(self._invite) else media_encrypted(response.body)
 
     def _fits(self, response: Response) -> bool:
         """Whether the SDP of a 2xx is an answer to ours; a late offer is none."""
@@ -246,7 +244,7 @@ class Approach:
 
     def _turn_away(self, leg: CalleeLeg, response: Response, fields: Fields) -> None:
         leg.acknowledge(response.cseq.number)
-        leg.hang_up(fields)
+        hang_up(leg, fields)
         self.leg = None
 
     def _offered(self, way: Way, terms: SdpWish, sdp: bytes) -> None:
@@ -259,12 +257,12 @@ class Approach:
         user = self._invite.from_.uri.user or ""
         leg_terms = LegSpec(LegName.CALLEE, terms.side, terms, user, way)
         flow = self._ways.open(way)
-        self.leg = CalleeLeg(leg_terms, flow, self._stack, self._owner, self)
+        self.leg = CalleeLeg(leg_terms, flow, self._services, self._owner, self)
         self.leg.session.preferences = self._preferences
         self._sent = (way, terms, sdp)
         request = initial_request(self._invite, self._route, self._identity, sdp)
         try:
-            self._owner.translate(request.headers, self.leg)
+            translate(request.headers, self.leg)
         except (Refused, MalformedMessage) as refused:
             self._over = True
             self._owner.callee_unreachable(Refusal(refused.status, None, refused.reason), None)
@@ -280,7 +278,7 @@ class Approach:
             self._silence.cancel()
         self._silence = None
         if leg is not None and self._ways.has_next and not leg.flow.is_reliable:
-            self._silence = self._stack.clock.callLater(HEARD_WITHIN, self._unheard, leg)
+            self._silence = self._services.clock.callLater(HEARD_WITHIN, self._unheard, leg)
 
     def _unheard(self, leg: CalleeLeg) -> None:
         if self._over or leg is not self.leg or leg.has_heard:

@@ -1,0 +1,108 @@
+"""Requests inside the dialog of one leg: the peer's, as far as they concern this leg alone, and BYE of ours.
+
+BYE, PRACK, OPTIONS and a refresh without an offer are answered here; every other request goes to the leg's owner, and
+from there to the other leg. How a dialog begins is in ``caller`` (the gateway as UAS) and ``callee`` (as UAC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.b2bua.legs import flows
+from gateway.b2bua.legs.leg import Fields, Leg
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request, Response
+from gateway.state.call_record import Passage
+from gateway.transaction.client import TransactionFailure
+from gateway.transaction.server import ServerTransaction
+
+log = Logger()
+
+
+def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+    """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
+    leg.note(Passage.RECEIVED, request)
+    leg.flow = flows.after_request(leg.flow, transaction.flow)
+    dialog = leg.dialog_of(request)
+    if dialog is None or leg.ended:
+        leg.respond(transaction, request.response(481))
+        return
+    try:
+        dialog.receive_request(request)
+        leg.session.request_came(request)
+    except Refused as refused:
+        response = request.response(refused.status, refused.reason or None)
+        response.headers.add_all(refused.headers)
+        leg.respond(transaction, response)
+        return
+    _sort(leg, transaction, request)
+
+
+def _sort(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+    if request.method == "BYE":
+        leg.respond(transaction, request.response(200))
+        owner = leg.owner
+        leg.close()
+        owner.leg_hung_up(leg, request)
+    elif request.method == "PRACK":
+        leg.receive_prack(transaction, request)
+    elif request.method == "OPTIONS":
+        leg.respond(transaction, request.response(200))
+    else:
+        leg.open_requests = [*(one for one in leg.open_requests if not one.is_answered), transaction]
+        leg.owner.leg_received(leg, transaction, request)
+
+
+def receive_ack(leg: Leg, ack: Request) -> None:
+    """Take the ACK of a 2xx that this leg was given."""
+    leg.note(Passage.RECEIVED, ack)
+    leg.acknowledgements.receive(ack)
+
+
+def receive_cancel(leg: Leg, transaction: ServerTransaction, cancel: Request) -> None:
+    """Take the CANCEL of an INVITE within the dialog (RFC 3261 section 9.2)."""
+    leg.note(Passage.RECEIVED, cancel)
+    cancelled = leg.cancels.pop(transaction, None)
+    if cancelled is not None:
+        cancelled()
+
+
+def may_cancel(leg: Leg, transaction: ServerTransaction, cancelled: Callable[[], None]) -> None:
+    """Let `cancelled` be called when the peer cancels this INVITE of its, before it is answered."""
+    leg.cancels = {one: told for one, told in leg.cancels.items() if not one.is_answered}
+    leg.cancels[transaction] = cancelled
+
+
+def refreshed(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
+    """Answer an UPDATE that offers nothing: it is about this leg's session timer and target alone, and need not
+    reach a peer that knows no UPDATE, whose 405 would tell its sender that the session cannot be refreshed."""
+    if leg.dialog is not None:
+        leg.dialog.refresh_target(request)
+    leg.respond(transaction, request.response(200))
+
+
+def hang_up(leg: Leg, fields: Fields = ()) -> None:
+    """End the dialog with BYE."""
+    if leg.ended or leg.dialog is None:
+        return
+    bye = leg.make_request("BYE", fields)
+    leg.close()
+    leg.send(bye, _Goodbye(leg))
+
+
+@attrs.define
+class _Goodbye:
+    """Waits for the answer to a BYE: whatever it is, the dialog is over (RFC 3261 section 15.1.1)."""
+
+    leg: Leg
+
+    def receive_response(self, response: Response) -> None:
+        self.leg.note_received(response)
+        if response.status in (401, 407):
+            log.warn("the {leg} leg challenges BYE: its side of the call may stay up", leg=self.leg.spec.name)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        log.debug("no answer to BYE on the {leg} leg: {failure}", leg=self.leg.spec.name, failure=failure)

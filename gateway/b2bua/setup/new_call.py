@@ -1,0 +1,110 @@
+"""A new call, made from an INVITE and its route: the record, the protection, the caller's leg, the way to the callee.
+
+Nothing is sent here, and no table is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from gateway.b2bua.call import Call
+from gateway.b2bua.legs.caller import CallerLeg
+from gateway.b2bua.legs.leg import LegServices, LegSpec
+from gateway.b2bua.legs.media import has_sdp
+from gateway.b2bua.protection import Protection, encryption_of
+from gateway.b2bua.setup.first_request import Identities
+from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
+from gateway.b2bua.setup.reach import Approach
+from gateway.config.model import Provider, Side
+from gateway.media.relay import Encryption
+from gateway.registrar.binding import Binding
+from gateway.routing.router import Route
+from gateway.routing.trunk import Trunk
+from gateway.sdp.negotiation import lacks_keys, offer_encrypted
+from gateway.security.policy.peer_memory import Peer
+from gateway.security.policy.terms import Refusal
+from gateway.sip.address import NameAddress
+from gateway.sip.message import Request
+from gateway.state.call_record import CallDirection, CallRecord, LegName
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
+
+
+class NewCalls:
+    """Makes calls; `ended` is given each when it is over."""
+
+    def __init__(
+        self, services: LegServices, trunk: Trunk, identities: Identities, ended: Callable[[Call], None]
+    ) -> None:
+        self._services = services
+        self._trunk = trunk
+        self._identities = identities
+        self._ended = ended
+
+    def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
+        """The call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound."""
+        invite, services = transaction.request, self._services
+        outbound = phone_flow is None
+        dialled = (invite.request_uri.user or "") if outbound else ""
+        record = CallRecord(
+            id=services.new_tag() + services.new_tag(),
+            direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
+            domain=route.domain.name,
+            caller=_named(invite.from_),
+            callee=_called(invite.to, route.binding),
+            started_at=services.now(),
+        )
+        user = invite.from_.uri.user or ""
+        phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)
+        protection = Protection(record, route, dialled, phone, self._trunk.memory)
+        caller_spec = self._caller_spec(invite, transaction.flow, protection, route.provider)
+        call = Call(record, protection, services, self._ended)
+        call.caller = CallerLeg(caller_spec, transaction, services, call)
+        answers = self._trunk.answering.for_call(route.domain, route.provider, user, transaction.flow)
+        plan: Plan = (
+            ProviderPlan(protection, route.provider, self._trunk, answers)
+            if phone_flow is None
+            else PhonePlan(protection, phone_flow)
+        )
+        call.approach = Approach(call, services, plan, invite, route, self._identities.identity_for(invite))
+        return call
+
+    def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
+        """What later offers toward the caller are to look like: the form in which it offered itself."""
+        encryption = Encryption.NONE
+        if has_sdp(invite):
+            encryption = encryption_of(invite.body)
+        elif flow.is_secure and flow.side is Side.PROVIDER:
+            encryption = protection.terms.offer
+        side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
+        user = invite.to.uri.user or ""
+        terms = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
+        if flow.side is Side.PHONES:
+            return terms
+        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
+
+
+def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | None:
+    """The policy's refusal of a call for its caller's offer, or for the way in which that came."""
+    transaction, protection = call.caller.transaction, call.protection
+    invite = transaction.request
+    if has_sdp(invite) and lacks_keys(invite.body):
+        return protection.offered_no_key(route.proof)
+    if not is_inbound:
+        return None
+    encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
+    decision = protection.inbound(transaction.flow, encrypted, route.proof)
+    return decision if isinstance(decision, Refusal) else None
+
+
+def _called(party: NameAddress, binding: Binding | None) -> str:
+    """Who is called. A provider that repeats the Contact it was given in To names our token, which tells nobody who."""
+    is_token = binding is not None and party.uri.user == binding.token
+    return binding.aor if binding is not None and is_token else _named(party)
+
+
+def _named(party: NameAddress) -> str:
+    """A party as records show it: a password in its URI (RFC 3261 section 19.1.1) is nobody's to read."""
+    return party.uri_text if party.is_plain else str(attrs.evolve(party.uri, password=None, headers=""))
