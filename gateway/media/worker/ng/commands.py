@@ -118,7 +118,7 @@ class Commands:
         ended = self._timed_out.pop(name, None)
         if ended is not None:
             return {"result": "ok", **ended}
-        return {"result": "ok", "warning": "MediaCall-ID not found or tags didn't match"}
+        return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
 
     def query(self, fields: Fields) -> Result:
         return {"result": "ok", **call_report(self._call(fields), self._services.clock.now)}
