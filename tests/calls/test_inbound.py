@@ -19,6 +19,7 @@ from tests.support.calls.stage import ALICE, Stage
         ("twinkle", "pjsua2", "MD5"),
         ("pjsua2", "pjsua2", "SHA-256"),
         ("baresip", "baresip", "MD5"),
+        ("linphonec", "linphonec", "SHA-256"),
     ],
 )
 def test_far_end_calls_phone(make_stage: Callable[..., Stage], phone: str, far_end: str, algorithm: str) -> None:

@@ -23,6 +23,8 @@ from tests.support.calls.stage import BOB, Stage
             "baresip",
             "MD5",
         ),  # baresip answers with two codecs: pjsua settles on one with an UPDATE or re-INVITE
+        ("linphonec", "baresip", "MD5"),
+        ("linphonec", "linphonec", "SHA-256"),
     ],
 )
 def test_phone_calls_far_end(make_stage: Callable[..., Stage], phone: str, far_end: str, algorithm: str) -> None:

@@ -37,6 +37,7 @@ class Sides:
     inside: frozenset[int] = frozenset()  # ports of the gateway's own servants (rtpengine's control)
     clear_rtcp: frozenset[str] = frozenset()  # addresses of far ends known to send RTCP in clear beside SRTP
     secure_phones: frozenset[str] = frozenset()  # addresses of phones that speak TLS and SRTP themselves
+    stun: frozenset[str] = frozenset()  # addresses of far ends known to send STUN requests that say nothing beside SRTP
     admin: int = 0  # the gateway's port that tests, which come from any address, ask over HTTP
 
     def is_provider_side(self, packet: Packet) -> bool:
@@ -130,6 +131,11 @@ def is_rtcp(payload: bytes) -> bool:
     return len(payload) >= 8 and payload[0] >> 6 == 2 and 192 <= payload[1] <= 223
 
 
+def is_empty_stun(payload: bytes) -> bool:
+    """A binding request without attributes: sent only to open a way for the answers (RFC 8489 section 5)."""
+    return len(payload) == 20 and payload[:8] == b"\x00\x01\x00\x00\x21\x12\xa4\x42"
+
+
 def rtp_samples(packet: bytes) -> list[int]:
     """The G.711 audio of one RTP packet in clear."""
     header = 12 + 4 * (packet[0] & 0x0F)
@@ -153,12 +159,15 @@ class _Opener:
         self._agreed = agreed
         self._gateway = sides.gateway
         self._clear_rtcp = sides.clear_rtcp - {sides.gateway}
+        self._stun = sides.stun - {sides.gateway}
         self._sessions: dict[tuple[Endpoint, Agreed], Session] = {}
         self.audio: dict[Endpoint, list[int]] = {}
         self.opened = 0
 
     def open(self, packet: Packet) -> list[str]:
         """The objections to one datagram."""
+        if is_empty_stun(packet.payload) and packet.source.address in self._stun:
+            return []
         control = is_rtcp(packet.payload)
         if not control and not is_rtp(packet.payload):
             return [f"neither SRTP nor SRTCP: {packet}"]

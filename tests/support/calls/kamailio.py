@@ -48,6 +48,7 @@ modparam("xlog", "buf_size", 200000)
 modparam("auth", "algorithm", "@ALGORITHM@")
 modparam("usrloc", "db_mode", 0)
 modparam("registrar", "append_branches", 0)
+modparam("registrar", "gruu_enabled", 0)
 modparam("tm", "fr_timer", 5000)
 
 request_route {

@@ -1,4 +1,9 @@
-"""linphonec as a phone (UDP, RTP): a console program, steered through its standard input, watched by its output."""
+"""linphonec as a phone (UDP, RTP) or a far end (TLS, mandatory SRTP): a console program, steered through its standard
+input, watched by its output.
+
+It does not listen for TLS: calls come to it over the connection it registered from. It verifies the chain of who it
+talks to, and not the name, for it compares that with DNS names only.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +16,15 @@ from tests.support.calls.telephone import Line, Telephone
 
 CONFIGURATION = """\
 [sip]
-sip_port={sip_port}
+sip_port={udp_port}
 sip_tcp_port=-1
-sip_tls_port=-1
+sip_tls_port={tls_port}
 bind_address={address}
+root_ca={trust}
+verify_server_cn=0
+media_encryption={encryption}
+media_encryption_mandatory={mandatory}
+srtp_crypto_suites={suites}
 guess_hostname=0
 contact=sip:{user}@{address}
 default_proxy=0
@@ -24,8 +34,8 @@ use_ipv6=0
 inc_timeout=60
 
 [proxy_0]
-reg_proxy=<sip:{proxy};transport=udp>
-reg_route=<sip:{proxy};transport=udp;lr>
+reg_proxy=<sip:{proxy};transport={transport}>
+reg_route=<sip:{proxy};transport={transport};lr>
 reg_identity=sip:{user}@{domain}
 reg_expires={expires}
 reg_sendregister=0
@@ -48,6 +58,9 @@ stun_server=
 
 [sound]
 echocancellation=0
+
+[misc]
+add_missing_audio_codecs=0
 
 [audio_codec_0]
 mime=PCMU
@@ -88,7 +101,7 @@ class Linphone(Telephone):
 
     def register(self) -> None:
         line = self.line
-        self.program.tell(f"register sip:{line.user}@{line.domain} sip:{line.proxy} {line.password}")
+        self.program.tell(f"register sip:{line.user}@{line.domain} {_proxy(line)} {line.password}")
         self.program.wait_until("registered", self._is_registered, 8)
 
     def call(self, uri: str) -> None:
@@ -145,10 +158,20 @@ class Linphone(Telephone):
         return found[0]
 
 
+def _proxy(line: Line) -> str:
+    return f"sip:{line.proxy};transport=tls" if line.secure else f"sip:{line.proxy}"
+
+
 def _configuration(line: Line) -> str:
     return CONFIGURATION.format(
         address=line.address,
-        sip_port=line.sip_port,
+        transport="tls" if line.secure else "udp",
+        udp_port=-1 if line.secure else line.sip_port,
+        tls_port=line.sip_port if line.secure else -1,
+        trust=line.trust or "",
+        encryption="srtp" if line.secure else "none",
+        mandatory=int(line.secure),
+        suites=",".join(line.suites),
         user=line.user,
         password=line.password,
         domain=line.domain,

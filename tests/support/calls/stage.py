@@ -54,7 +54,7 @@ TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "linphonec": Linphone,
     "twinkle": Twinkle,
 }
-BARESIP_HOST = "127.0.0.1"  # where baresip's RTP and TLS really come from
+LOOSE_HOST = "127.0.0.1"  # where RTP and TLS of baresip and of linphonec really come from
 
 
 class Stoppable(Protocol):
@@ -249,7 +249,7 @@ class Stage:
         """Who is who in the capture; without a gateway all of it is the provider's side."""
         if self.gateway is None:
             everybody = (self.hosts.provider, *(self.hosts.host(number) for number in HOSTS.values()))
-            return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp)
+            return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp, stun=self._stun)
         media = (message.audio for message in self.messages())
         ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
         there = (self.hosts.provider, self.hosts.far_end, self.hosts.host(HOSTS["carol"]))
@@ -260,18 +260,28 @@ class Stage:
             self.inside,
             self._clear_rtcp,
             self._secure_phone_hosts,
+            self._stun,
             self.gateway.terms.admin_port,
         )
 
     @property
     def _secure_phone_hosts(self) -> frozenset[str]:
         hosts = {phone.line.address for phone in self._secure_phones}
-        return frozenset(hosts | {BARESIP_HOST for phone in self._secure_phones if isinstance(phone, Baresip)})
+        loose = {LOOSE_HOST for phone in self._secure_phones if isinstance(phone, Baresip | Linphone)}
+        return frozenset(hosts | loose)
 
     @property
     def _clear_rtcp(self) -> frozenset[str]:
-        secure = [telephone for telephone in self._telephones if telephone.line.secure]
-        return frozenset({BARESIP_HOST} if any(isinstance(far, Baresip) for far in secure) else ())
+        return self._loose_host_of(Baresip)
+
+    @property
+    def _stun(self) -> frozenset[str]:
+        return self._loose_host_of(Linphone)
+
+    def _loose_host_of(self, kind: type[Telephone]) -> frozenset[str]:
+        """Where a kind of program sends from, when one of it speaks TLS and SRTP here."""
+        is_here = any(isinstance(telephone, kind) for telephone in self._telephones if telephone.line.secure)
+        return frozenset({LOOSE_HOST} if is_here else ())
 
     def messages(self) -> list[SipMessage]:
         """Every message that a server of the provider received."""
