@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.stage import BOB, Stage
+from tests.support.calls.telephone import Telephone
+
+EITHER = pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("linphonec", "linphonec")])
 
 
-def test_phone_holds_and_resumes(stage: Stage) -> None:
-    alice, bob = talking(stage)
+@EITHER
+def test_phone_holds_and_resumes(stage: Stage, phone: str, far_end: str) -> None:
+    alice, bob = talking(stage, phone, far_end)
 
     alice.hold()
-    bob.wait_media("remote_hold")
+    bob.wait_held()
     stage.talk(0.6)
     alice.resume()
-    bob.wait_media("active")
+    bob.wait_resumed()
     alice.mark_recording()
     bob.mark_recording()
     stage.talk(2)
@@ -28,14 +31,15 @@ def test_phone_holds_and_resumes(stage: Stage) -> None:
     assert len(stage.keys_of_gateway()) == 1, "nothing had changed, so the key must not have"
 
 
-def test_far_end_holds_and_resumes(stage: Stage) -> None:
-    alice, bob = talking(stage)
+@EITHER
+def test_far_end_holds_and_resumes(stage: Stage, phone: str, far_end: str) -> None:
+    alice, bob = talking(stage, phone, far_end)
 
     bob.hold()
-    alice.wait_media("remote_hold")
+    alice.wait_held()
     stage.talk(0.6)
     bob.resume()
-    alice.wait_media("active")
+    alice.wait_resumed()
     alice.mark_recording()
     bob.mark_recording()
     stage.talk(2)
@@ -51,7 +55,7 @@ def test_far_end_holds_and_resumes(stage: Stage) -> None:
 @pytest.mark.parametrize("phone", ["linphonec", "baresip", "twinkle"])
 def test_other_phones_hold_and_resume(stage: Stage, phone: str) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone(phone), stage.pjsua_far_end()
+    alice, bob = stage.phone(phone), stage.far_end()
     alice.register()
     bob.register()
     alice.call(BOB)
@@ -61,9 +65,9 @@ def test_other_phones_hold_and_resume(stage: Stage, phone: str) -> None:
     stage.talk(1.2)  # baresip calls its recordings by the second
 
     alice.hold()
-    bob.wait_media("remote_hold")
+    bob.wait_held()
     alice.resume()
-    bob.wait_media("active")
+    bob.wait_resumed()
     bob.mark_recording()
     stage.talk(2)
     alice.hangup()
@@ -73,8 +77,9 @@ def test_other_phones_hold_and_resume(stage: Stage, phone: str) -> None:
     stage.assert_call_was_right(0.8)
 
 
-def test_digits_arrive_on_both_sides(stage: Stage) -> None:
-    alice, bob = talking(stage)
+@pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("baresip", "baresip")])
+def test_digits_arrive_on_both_sides(stage: Stage, phone: str, far_end: str) -> None:
+    alice, bob = talking(stage, phone, far_end)
 
     alice.dtmf("159#")
     bob.wait_dtmf("159#")
@@ -89,17 +94,15 @@ def test_digits_arrive_on_both_sides(stage: Stage) -> None:
     stage.assert_gateway_is_well()
 
 
-def talking(stage: Stage) -> tuple[Pjsua, Pjsua]:
+def talking(stage: Stage, phone: str, far_end: str) -> tuple[Telephone, Telephone]:
     """Alice has called Bob, and they have talked for a second."""
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end("pjsua2")
-    assert isinstance(alice, Pjsua)
-    assert isinstance(bob, Pjsua)
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
     alice.call(BOB)
     bob.wait_ringing()
     bob.answer()
     alice.wait_answered()
-    stage.talk(1)
+    stage.talk(1.2)  # baresip calls its recordings by the second
     return alice, bob

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from tests.support.calls.pjsua import Pjsua
+import pytest
+
 from tests.support.calls.stage import ALICE, BOB, CAROL, Stage
+from tests.support.calls.telephone import Telephone
+
+KINDS = ("phone", "bobs", "carols")
+EVERYBODY = pytest.mark.parametrize(KINDS, [("pjsua2", "pjsua2", "pjsua2"), ("linphonec", "linphonec", "linphonec")])
 
 
-def test_phone_transfers_blindly(stage: Stage) -> None:
-    alice, bob, carol = everybody(stage)
+@EVERYBODY
+def test_phone_transfers_blindly(stage: Stage, phone: str, bobs: str, carols: str) -> None:
+    alice, bob, carol = everybody(stage, phone, bobs, carols)
     talk(alice, bob, BOB)
 
     alice.transfer(CAROL)
@@ -16,9 +22,7 @@ def test_phone_transfers_blindly(stage: Stage) -> None:
 
     assert alice.wait_transferred() == 200
     alice.hangup()
-    assert_talking(stage, bob, carol)
-    bob.hangup()
-    carol.wait_ended()
+    talk_until_hung_up(stage, bob, carol)
     assert_clean(stage)
 
 
@@ -27,10 +31,7 @@ def test_phone_transfers_baresip_blindly(stage: Stage) -> None:
     alice, bob, carol = stage.pjsua_phone(), stage.far_end("baresip"), stage.pjsua_far_end("carol")
     for telephone in (alice, bob, carol):
         telephone.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    talk(alice, bob, BOB)
 
     alice.transfer(CAROL)
     carol.wait_ringing()
@@ -45,8 +46,9 @@ def test_phone_transfers_baresip_blindly(stage: Stage) -> None:
     assert_clean(stage)
 
 
-def test_far_end_transfers_phone_blindly(stage: Stage) -> None:
-    alice, bob, carol = everybody(stage)
+@EVERYBODY
+def test_far_end_transfers_phone_blindly(stage: Stage, phone: str, bobs: str, carols: str) -> None:
+    alice, bob, carol = everybody(stage, phone, bobs, carols)
     talk(bob, alice, ALICE)
 
     bob.transfer(CAROL)
@@ -55,29 +57,28 @@ def test_far_end_transfers_phone_blindly(stage: Stage) -> None:
 
     assert bob.wait_transferred() == 200
     bob.hangup()
-    assert_talking(stage, alice, carol)
-    alice.hangup()
-    carol.wait_ended()
+    talk_until_hung_up(stage, alice, carol)
     assert_clean(stage)
 
 
-def test_transfer_to_nobody_fails_and_the_call_goes_on(stage: Stage) -> None:
-    alice, bob, _ = everybody(stage)
+@EVERYBODY
+def test_transfer_to_nobody_fails_and_the_call_goes_on(stage: Stage, phone: str, bobs: str, carols: str) -> None:
+    alice, bob, _ = everybody(stage, phone, bobs, carols)
     talk(alice, bob, BOB)
 
     alice.transfer("sip:nobody@voip.test")
 
     assert alice.wait_transferred() == 404
-    assert_talking(stage, alice, bob)
-    alice.hangup()
+    talk_until_hung_up(stage, alice, bob)
     assert_clean(stage)
 
 
-def test_phone_transfers_after_asking(stage: Stage) -> None:
-    alice, bob, carol = everybody(stage)
+@EVERYBODY
+def test_phone_transfers_after_asking(stage: Stage, phone: str, bobs: str, carols: str) -> None:
+    alice, bob, carol = everybody(stage, phone, bobs, carols)
     talk(alice, bob, BOB)
     alice.hold()
-    bob.wait_media("remote_hold")
+    bob.wait_held()
     talk(alice, carol, CAROL)
     stage.talk(0.5)
 
@@ -87,18 +88,17 @@ def test_phone_transfers_after_asking(stage: Stage) -> None:
     assert alice.wait_transferred() == 200
     alice.wait_ended()  # carol's call with alice gave way
     alice.hangup(call=0)
-    assert_talking(stage, bob, carol)
-    bob.hangup()
-    carol.wait_ended()
+    talk_until_hung_up(stage, bob, carol)
     assert_clean(stage)
 
 
-def test_far_end_transfers_phone_after_asking(stage: Stage) -> None:
+@EVERYBODY
+def test_far_end_transfers_phone_after_asking(stage: Stage, phone: str, bobs: str, carols: str) -> None:
     """The call that is replaced was never the gateway's: bob and carol talk at the provider."""
-    alice, bob, carol = everybody(stage)
+    alice, bob, carol = everybody(stage, phone, bobs, carols)
     talk(bob, alice, ALICE)
     bob.hold()
-    alice.wait_media("remote_hold")
+    alice.wait_held()
     talk(bob, carol, CAROL)
     stage.talk(0.5)
 
@@ -108,18 +108,17 @@ def test_far_end_transfers_phone_after_asking(stage: Stage) -> None:
     assert bob.wait_transferred() == 200
     bob.wait_ended()
     bob.hangup(call=0)
-    assert_talking(stage, alice, carol)
-    alice.hangup()
-    carol.wait_ended()
+    talk_until_hung_up(stage, alice, carol)
     assert_clean(stage)
 
 
-def test_phone_is_what_a_transfer_leads_to(stage: Stage) -> None:
+@EVERYBODY
+def test_phone_is_what_a_transfer_leads_to(stage: Stage, phone: str, bobs: str, carols: str) -> None:
     """Bob asks alice, then lets carol take his place: the INVITE that replaces comes in at the provider's side."""
-    alice, bob, carol = everybody(stage)
+    alice, bob, carol = everybody(stage, phone, bobs, carols)
     talk(bob, carol, CAROL)
     bob.hold()
-    carol.wait_media("remote_hold")
+    carol.wait_held()
     talk(bob, alice, ALICE)
     stage.talk(0.5)
 
@@ -129,22 +128,20 @@ def test_phone_is_what_a_transfer_leads_to(stage: Stage) -> None:
     assert bob.wait_transferred() == 200
     bob.wait_ended()
     bob.hangup(call=0)
-    assert_talking(stage, alice, carol)
-    alice.hangup()
-    carol.wait_ended()
+    talk_until_hung_up(stage, alice, carol)
     assert_clean(stage)
 
 
-def everybody(stage: Stage) -> tuple[Pjsua, Pjsua, Pjsua]:
+def everybody(stage: Stage, phone: str, bobs: str, carols: str) -> tuple[Telephone, Telephone, Telephone]:
     """Alice behind the gateway; bob and carol at the provider."""
     stage.start_gateway()
-    everybody = stage.pjsua_phone(), stage.pjsua_far_end("bob"), stage.pjsua_far_end("carol")
+    everybody = stage.phone(phone), stage.far_end(bobs), stage.far_end(carols, "carol")
     for telephone in everybody:
         telephone.register()
     return everybody
 
 
-def talk(caller: Pjsua, callee: Pjsua, uri: str) -> None:
+def talk(caller: Telephone, callee: Telephone, uri: str) -> None:
     """One calls the other, who answers."""
     caller.call(uri)
     callee.wait_ringing()
@@ -152,11 +149,13 @@ def talk(caller: Pjsua, callee: Pjsua, uri: str) -> None:
     caller.wait_answered()
 
 
-def assert_talking(stage: Stage, one: Pjsua, other: Pjsua) -> None:
-    """From now on each hears the other."""
+def talk_until_hung_up(stage: Stage, one: Telephone, other: Telephone) -> None:
+    """From now on each hears the other, until one hangs up."""
     one.mark_recording()
     other.mark_recording()
     stage.talk(2)
+    one.hangup()
+    other.wait_ended()
     stage.assert_heard_since_mark(one, 1.0, of=other.line.user)
     stage.assert_heard_since_mark(other, 1.0, of=one.line.user)
 

@@ -44,7 +44,7 @@ module srtp.so
 module_tmp uuid.so
 module_tmp account.so
 module_app menu.so
-module_app ctrl_tcp.so
+{mwi}module_app ctrl_tcp.so
 {tls}
 """
 
@@ -100,18 +100,27 @@ class Baresip(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait("CALL_ESTABLISHED", seconds)
 
-    def hangup(self) -> None:
+    def reject(self, code: int) -> None:
+        assert code == 486, "its answer to a call it does not want"
+        self.hangup()
+
+    def hangup(self, call: int = -1) -> None:
+        assert call == -1
         self._order("hangup")
         self.wait_ended()
 
     def wait_ended(self, seconds: float = 5) -> str:
         return str(self._wait("CALL_CLOSED", seconds).get("param", ""))
 
-    def hold(self) -> None:
+    def hold(self, call: int = -1) -> None:
+        assert call == -1
         self._order("hold")
 
     def resume(self) -> None:
         self._order("resume")
+
+    def wait_mwi(self, seconds: float = 5) -> str:
+        return str(self._wait("MWI_NOTIFY", seconds)["param"])
 
     def dtmf(self, digits: str) -> None:
         for digit in digits:
@@ -170,6 +179,7 @@ def _configuration(line: Line, control_port: int) -> str:
         tone=line.tone,
         directory=line.directory,
         tls=tls,
+        mwi="module_app mwi.so\n" if line.habits.watches_mailbox else "",
     )
 
 

@@ -7,6 +7,7 @@ talks to, and not the name, for it compares that with DNS names only.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.support.calls.processes import Program, find_program
@@ -30,6 +31,10 @@ register_only_when_network_is_up=0
 auto_net_state_mon=0
 use_ipv6=0
 inc_timeout=60
+incoming_calls_early_media={early}
+session_expires_enabled={timer}
+session_expires_value={session}
+session_expires_min_value=90
 
 [proxy_0]
 reg_proxy=<sip:{proxy};transport={transport}>
@@ -83,13 +88,14 @@ class Linphone(Telephone):
         self._calls = 0
         self._seen = 0
         self._held = ""  # the number of the call on hold
+        self.log = line.directory / "linphone-debug.log"
         (line.directory / ".local/share/linphone").mkdir(
             parents=True, exist_ok=True
         )  # where its database goes: without it, it takes no call
         configuration = line.directory / "linphonerc"
         configuration.write_text(_configuration(line))
         argv = [find_program("linphonec", "linphone-cli"), "-c", str(configuration), "-d", "5", "-l"]
-        argv += [str(line.directory / "linphone-debug.log")]
+        argv += [str(self.log), *(["--real-early-media"] if line.habits.speaks_early else [])]
         home = {"HOME": str(line.directory)}
         self.program = Program(argv, line.directory / "linphonec.log", environment=home, steered=True)
         self.program.name = f"linphonec {line.user}"
@@ -121,8 +127,12 @@ class Linphone(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait(r"Media streams established|Call \d+ with .* connected", seconds)
 
-    def hangup(self) -> None:
-        self._tell("terminate")
+    def reject(self, code: int) -> None:
+        assert code == 603, "its answer to a call it does not want"
+        self.hangup()
+
+    def hangup(self, call: int = -1) -> None:
+        self._tell(f"terminate {self._number(call)}")
         self.wait_ended()
 
     def wait_ended(self, seconds: float = 5) -> str:
@@ -130,13 +140,47 @@ class Linphone(Telephone):
         self._record()
         return why
 
-    def hold(self) -> None:
-        self._tell("pause")
+    def progress(self) -> None:
+        assert self.line.habits.speaks_early, "it does so by itself, or never"
+
+    def wait_media_early(self, seconds: float = 5) -> None:
+        self._wait(r"Call \d+ with .* early media", seconds)
+
+    def hold(self, call: int = -1) -> None:
+        self._tell(f"pause {self._number(call)}")
         self._held = self._wait(r"Call \d+ with .* is now paused", 5).split()[1]
 
     def resume(self) -> None:
         self._tell(f"resume {self._held}")
         self._wait(r"Media streams established", 5)
+
+    def wait_held(self, seconds: float = 5) -> None:
+        self._wait(r"Call \d+ has been paused by", seconds)
+
+    def wait_resumed(self, seconds: float = 5) -> None:
+        self._wait(r"Media streams established", seconds)
+
+    def transfer(self, uri: str, call: int = -1) -> None:
+        self._tell(f"transfer {self._number(call)} {uri}")
+
+    def transfer_to_latest(self, call: int) -> None:
+        self._tell(f"transfer {self._number(call)} --to-call {self._number(-1)}")
+
+    def wait_transferred(self, seconds: float = 8) -> int:
+        self.program.wait_until("told of the transfer", lambda: bool(self._transferred()), seconds)
+        return self._transferred()[-1]
+
+    def wait_replaced(self, seconds: float = 5) -> None:
+        self._wait(r"Receiving new incoming call", seconds)
+        self._wait(r"Media streams established", seconds)
+
+    def dtmf(self, digits: str) -> None:
+        for digit in digits:
+            self._tell(digit)
+
+    def wait_dtmf(self, digits: str, seconds: float = 5) -> None:
+        for digit in digits:
+            self._wait(rf"Receiving tone {re.escape(digit)}", seconds)
 
     def recordings(self) -> list[Path]:
         files = sorted(self.line.directory.glob("heard-*.wav"))
@@ -145,6 +189,15 @@ class Linphone(Telephone):
     def _is_registered(self) -> bool:
         self._tell("status register")
         return "registered, identity=" in self.program.text()[self._seen :]
+
+    def _number(self, call: int) -> str:
+        """What it calls a call by, from its place in the order of calls."""
+        return re.findall(r"assigned id (\d+)", self.program.text())[call]
+
+    def _transferred(self) -> list[int]:
+        """The final statuses it was told of."""
+        told = re.findall(rb"message/sipfrag.*?\r\n\r\nSIP/2\.0 ([2-6]\d\d)", self.log.read_bytes(), re.DOTALL)
+        return [int(status) for status in told]
 
     def _record(self) -> None:
         """Where the next call goes: told now, for linphonec crashes when it is told while one rings."""
@@ -177,6 +230,9 @@ def _configuration(line: Line) -> str:
         encryption="srtp" if line.secure else "none",
         mandatory=int(line.secure),
         suites=",".join(line.suites),
+        early=int(line.habits.speaks_early),
+        timer=int(line.habits.timer == "always"),
+        session=line.habits.session,
         user=line.user,
         password=line.password,
         domain=line.domain,

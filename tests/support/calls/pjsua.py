@@ -70,34 +70,30 @@ class Pjsua(Telephone):
         self._wait("state", "CONFIRMED", seconds)
 
     def progress(self) -> None:
-        """Send 183 with SDP: media begin before the answer."""
         self._order("progress")
 
+    def wait_media_early(self, seconds: float = 5) -> None:
+        self.wait_media("active", seconds)
+
     def transfer(self, uri: str, call: int = -1) -> None:
-        """Ask the other side of a call to call somebody else (RFC 5589 section 6)."""
         self._order("transfer", uri=uri, on=call)
 
     def transfer_to_latest(self, call: int) -> None:
-        """Ask the other side of a call to take the place of this phone in its latest call (RFC 5589 section 7)."""
         self._order("transfer_to_latest", on=call)
 
     def wait_transferred(self, seconds: float = 8) -> int:
-        """Wait for the NOTIFY that ends the transfer; the status it tells of."""
         told = self.events.wait(
             "told of the transfer", lambda e: e["event"] == "transfer" and bool(e["final"]), seconds
         )
         return int(str(told["code"]))
 
     def wait_replaced(self, seconds: float = 5) -> None:
-        """Wait until another call took the place of one of this phone's."""
         self._wait("replaced", seconds=seconds)
 
     def wait_mwi(self, seconds: float = 5) -> str:
-        """Wait until it is told about messages that wait; the whole NOTIFY."""
         return str(self._wait("mwi", seconds=seconds)["message"])
 
     def reject(self, code: int) -> None:
-        """Turn down the call that rings."""
         self._order("reject", code=code)
 
     def hangup(self, call: int = -1) -> None:
@@ -115,6 +111,12 @@ class Pjsua(Telephone):
     def resume(self) -> None:
         self._order("resume")
         self.wait_media("active")
+
+    def wait_held(self, seconds: float = 5) -> None:
+        self.wait_media("remote_hold", seconds)
+
+    def wait_resumed(self, seconds: float = 5) -> None:
+        self.wait_media("active", seconds)
 
     def wait_media(self, status: str, seconds: float = 5) -> None:
         """Wait for `active`, `local_hold` or `remote_hold`."""

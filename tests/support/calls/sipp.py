@@ -68,7 +68,7 @@ class Sipp(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait("answered", seconds)
 
-    def hangup(self) -> None:
+    def hangup(self, call: int = -1) -> None:
         self.wait_ended(TALK_SECONDS + 3)
 
     def wait_ended(self, seconds: float = 5) -> str:

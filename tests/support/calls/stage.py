@@ -156,14 +156,14 @@ class Stage:
         self.gateway = self.keep(Gateway(terms, self.directory / "gateway"))
         return self.gateway
 
-    def phone(self, kind: str, user: str = "alice") -> Telephone:
+    def phone(self, kind: str, user: str = "alice", habits: Habits = USUAL) -> Telephone:
         """A plain phone behind the gateway (without a gateway: straight at a provider that does not insist on TLS)."""
         proxy = self.gateway.phones_proxy if self.gateway else self._provider_port
-        return self._telephone(TELEPHONES[kind], self._line(user, proxy, secure=False))
+        return self._telephone(TELEPHONES[kind], self._line(user, proxy, secure=False, habits=habits))
 
-    def far_end(self, kind: str = "pjsua2", user: str = "bob") -> Telephone:
+    def far_end(self, kind: str = "pjsua2", user: str = "bob", habits: Habits = USUAL) -> Telephone:
         """A telephone with TLS and mandatory SRTP at the provider; alice may be one, too (without a gateway)."""
-        return self._telephone(TELEPHONES[kind], self._line(user, self._provider_port, secure=True))
+        return self._telephone(TELEPHONES[kind], self._line(user, self._provider_port, secure=True, habits=habits))
 
     def pjsua_phone(self, user: str = "alice", habits: Habits = USUAL) -> Pjsua:
         """A plain phone that can be asked for more."""

@@ -23,12 +23,13 @@ Event = dict[str, object]
 
 @attrs.frozen
 class Habits:
-    """What a telephone does beyond the usual; only pjsua2 can be asked for it."""
+    """What a telephone does beyond the usual; not every program can be asked for it."""
 
-    prack: str = "no"  # or "required": reliable provisional responses
-    timer: str = "optional"  # or "always": session timers
+    prack: str = "no"  # or "required": reliable provisional responses (pjsua2, twinkle)
+    timer: str = "optional"  # or "always": session timers (pjsua2, linphonec)
     session: int = 1800  # seconds: the session interval it asks for
-    watches_mailbox: bool = False  # subscribes to message waiting from the start
+    watches_mailbox: bool = False  # subscribes to message waiting from the start (pjsua2, baresip)
+    speaks_early: bool = False  # sends 183 with SDP as soon as a call comes in (linphonec)
 
 
 USUAL = Habits()
@@ -88,8 +89,8 @@ class Telephone(abc.ABC):
         """Wait until the call it started stands."""
 
     @abc.abstractmethod
-    def hangup(self) -> None:
-        """End, cancel or reject the call, and wait until it is gone."""
+    def hangup(self, call: int = -1) -> None:
+        """End, cancel or reject a call (its place in the order of calls), and wait until it is gone."""
 
     @abc.abstractmethod
     def wait_ended(self, seconds: float = 5) -> str:
@@ -106,11 +107,47 @@ class Telephone(abc.ABC):
     def reject(self, code: int) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot reject")
 
-    def hold(self) -> None:
+    def progress(self) -> None:
+        """Let media begin before the answer: 183 with SDP."""
+        raise NotImplementedError(f"{type(self).__name__} does not speak before it answers")
+
+    def wait_media_early(self, seconds: float = 5) -> None:
+        """Wait until media begin before the answer."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell of early media")
+
+    def hold(self, call: int = -1) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot hold")
 
     def resume(self) -> None:
         raise NotImplementedError(f"{type(self).__name__} cannot resume")
+
+    def wait_held(self, seconds: float = 5) -> None:
+        """Wait until the other side has put the call on hold."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell that it is held")
+
+    def wait_resumed(self, seconds: float = 5) -> None:
+        """Wait until the other side has resumed the call."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell that it is resumed")
+
+    def transfer(self, uri: str, call: int = -1) -> None:
+        """Ask the other side of a call to call somebody else (RFC 5589 section 6)."""
+        raise NotImplementedError(f"{type(self).__name__} cannot transfer")
+
+    def transfer_to_latest(self, call: int) -> None:
+        """Ask the other side of a call to take the place of this phone in its latest call (RFC 5589 section 7)."""
+        raise NotImplementedError(f"{type(self).__name__} cannot transfer after asking")
+
+    def wait_transferred(self, seconds: float = 8) -> int:
+        """Wait for the NOTIFY that ends the transfer; the status it tells of."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell of transfers")
+
+    def wait_replaced(self, seconds: float = 5) -> None:
+        """Wait until another call took the place of one of this phone's."""
+        raise NotImplementedError(f"{type(self).__name__} does not know Replaces")
+
+    def wait_mwi(self, seconds: float = 5) -> str:
+        """Wait until it is told about messages that wait; the whole NOTIFY, or its body."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell of messages that wait")
 
     def dtmf(self, digits: str) -> None:
         raise NotImplementedError(f"{type(self).__name__} sends no DTMF")

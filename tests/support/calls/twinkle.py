@@ -29,6 +29,7 @@ non_resolvable_to_proxy=yes
 registrar={proxy}
 register_at_startup=no
 registration_time={expires}
+ext_100rel={prack}
 codecs=g711u,g711a
 speex_dsp_vad=no
 speex_dsp_agc=no
@@ -97,14 +98,16 @@ class Twinkle(Telephone):
     def wait_answered(self, seconds: float = 5) -> None:
         self._wait(r"far end answered call", seconds)
 
-    def hangup(self) -> None:
+    def hangup(self, call: int = -1) -> None:
+        assert call == -1
         self.program.tell("bye")
         self.wait_ended()
 
     def wait_ended(self, seconds: float = 5) -> str:
         return self._wait(r"call ended|far end ended call|call cancelled|call failed", seconds)
 
-    def hold(self) -> None:
+    def hold(self, call: int = -1) -> None:
+        assert call == -1
         self.program.tell("hold")
         self._wait(r"re-INVITE successful", 5)
 
@@ -154,6 +157,7 @@ def _write_files(line: Line) -> None:
         "password": line.password,
         "proxy": line.proxy,
         "expires": line.expires,
+        "prack": "required" if line.habits.prack == "required" else "supported",
         "sip_port": line.sip_port,
         "media_port": line.media_port,
         "directory": line.directory,
