@@ -20,11 +20,12 @@ def scenery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenery]:
 
 @pytest.fixture
 def make_stage(scenery: Scenery, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
-    """Build a stage with a provider: its digest algorithm (MD5 unless told), and whether it takes UDP as well."""
+    """Build a stage with a provider: its digest algorithm (MD5 unless told), whether it takes UDP as well, and whether
+    it challenges calls."""
     stages: list[Stage] = []
 
-    def make(algorithm: str = "MD5", clear: bool = False) -> Stage:
-        stages.append(Stage(scenery, tmp_path / f"stage-{len(stages)}", algorithm, clear))
+    def make(algorithm: str = "MD5", clear: bool = False, asks_callers: bool = True) -> Stage:
+        stages.append(Stage(scenery, tmp_path / f"stage-{len(stages)}", algorithm, clear, asks_callers))
         return stages[-1]
 
     yield make

@@ -5,13 +5,15 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.support.calls.pjsua import Pjsua
-from tests.support.calls.stage import ALICE, BOB, DOMAIN, Stage
+from tests.support.calls.stage import ALICE, BOB, DOMAIN, TELEPHONES, Stage
+
+EITHER = pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("linphonec", "baresip")])
 
 
-def test_phone_gives_up(stage: Stage) -> None:
+@EITHER
+def test_phone_gives_up(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -25,9 +27,10 @@ def test_phone_gives_up(stage: Stage) -> None:
     assert_nothing_is_left(stage)
 
 
-def test_far_end_gives_up(stage: Stage) -> None:
+@EITHER
+def test_far_end_gives_up(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -40,10 +43,13 @@ def test_far_end_gives_up(stage: Stage) -> None:
     assert_nothing_is_left(stage)
 
 
-@pytest.mark.parametrize("code", [486, 603])
-def test_far_end_rejects(stage: Stage, code: int) -> None:
+@pytest.mark.parametrize(
+    ("phone", "far_end", "code"),
+    [("pjsua2", "pjsua2", 486), ("pjsua2", "pjsua2", 603), ("baresip", "baresip", 486), ("baresip", "linphonec", 603)],
+)
+def test_far_end_rejects(stage: Stage, phone: str, far_end: str, code: int) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -55,23 +61,28 @@ def test_far_end_rejects(stage: Stage, code: int) -> None:
     assert_nothing_is_left(stage)
 
 
-def test_phone_rejects(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("phone", "far_end", "code"),
+    [("pjsua2", "pjsua2", 486), ("baresip", "baresip", 486), ("linphonec", "baresip", 603)],
+)
+def test_phone_rejects(stage: Stage, phone: str, far_end: str, code: int) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 
     bob.call(ALICE)
     alice.wait_ringing()
-    alice.reject(486)
+    alice.reject(code)
 
-    assert bob.wait_ended().startswith("486")
+    assert bob.wait_ended().startswith(str(code))
     assert_nothing_is_left(stage)
 
 
-def test_call_to_nobody(stage: Stage) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "baresip"])
+def test_call_to_nobody(stage: Stage, phone: str) -> None:
     stage.start_gateway()
-    alice = stage.phone("pjsua2")
+    alice = stage.phone(phone)
     alice.register()
 
     alice.call(f"sip:nobody@{DOMAIN}")
@@ -80,11 +91,12 @@ def test_call_to_nobody(stage: Stage) -> None:
     assert_nothing_is_left(stage)
 
 
-def test_wrong_password_is_refused_by_the_provider(stage: Stage) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "baresip"])
+def test_wrong_password_is_refused_by_the_provider(stage: Stage, phone: str) -> None:
     stage.start_gateway()
-    right = stage.phone("pjsua2")
+    right = stage.phone(phone)
     right.stop()
-    wrong = Pjsua(attrs.evolve(right.line, password="Mallory-0000", directory=stage.directory / "mallory"))
+    wrong = TELEPHONES[phone](attrs.evolve(right.line, password="Mallory-0000", directory=stage.directory / "mallory"))
     try:
         with pytest.raises(AssertionError, match="was not registered"):
             wrong.register()

@@ -29,10 +29,27 @@ def challenges(stage: Stage, method: str) -> list[str]:
     return [message.header("www-authenticate") for message in answers if message.cseq.endswith(method)]
 
 
-@pytest.mark.parametrize("algorithms", ['["SHA-256", "MD5"]', '["MD5"]', '["SHA-256"]'])
-def test_the_right_password_brings_a_call_through(stage: Stage, algorithms: str) -> None:
+def answers_two(far_end: str) -> bool:
+    """Whether it answers the challenges of its provider and of the gateway in one request, when their realm is one."""
+    return far_end == "pjsua2"
+
+
+@pytest.mark.parametrize(
+    ("phone", "far_end", "algorithms"),
+    [
+        ("pjsua2", "pjsua2", '["SHA-256", "MD5"]'),
+        ("pjsua2", "pjsua2", '["MD5"]'),
+        ("pjsua2", "pjsua2", '["SHA-256"]'),
+        ("linphonec", "baresip", '["MD5"]'),
+        ("linphonec", "linphonec", '["SHA-256"]'),
+    ],
+)
+def test_the_right_password_brings_a_call_through(
+    make_stage: Callable[..., Stage], phone: str, far_end: str, algorithms: str
+) -> None:
+    stage = make_stage(asks_callers=answers_two(far_end))
     challenge(stage, PASSWORDS["bob"], algorithms)
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
     bob.call(ALICE)
@@ -49,9 +66,16 @@ def test_the_right_password_brings_a_call_through(stage: Stage, algorithms: str)
     stage.assert_call_was_right()
 
 
-def test_the_wrong_password_does_not(stage: Stage) -> None:
-    challenge(stage, "another password")
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+@pytest.mark.parametrize(
+    ("phone", "far_end", "algorithms"),
+    [("pjsua2", "pjsua2", '["SHA-256", "MD5"]'), ("baresip", "baresip", '["MD5"]')],
+)
+def test_the_wrong_password_does_not(
+    make_stage: Callable[..., Stage], phone: str, far_end: str, algorithms: str
+) -> None:
+    stage = make_stage(asks_callers=answers_two(far_end))
+    challenge(stage, "another password", algorithms)
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
     bob.call(ALICE)
@@ -60,10 +84,11 @@ def test_the_wrong_password_does_not(stage: Stage) -> None:
     assert not stage.gateway or stage.gateway.metric("gateway_calls_total") == 0
 
 
-def test_message_waiting_needs_the_password_and_needs_it_anew(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "linphonec"])
+def test_message_waiting_needs_the_password_and_needs_it_anew(make_stage: Callable[..., Stage], phone: str) -> None:
     stage = make_stage(clear=True)
     challenge(stage, PASSWORDS["bob"], '["MD5"]')
-    alice, mailbox = stage.phone("pjsua2"), stage.scripted_far_end()
+    alice, mailbox = stage.phone(phone), stage.scripted_far_end()
     alice.register()
     mailbox.follow("challenged_notify", ALICE)
     for word in ("missing refused", "wrong refused", "right taken", "next count taken"):
@@ -77,13 +102,16 @@ def test_message_waiting_needs_the_password_and_needs_it_anew(make_stage: Callab
     assert ["stale=true" in text for text in asked] == [False, False, True]
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize(
+    ("phone", "far_end", "algorithm"),
+    [("pjsua2", "pjsua2", "MD5"), ("pjsua2", "pjsua2", "SHA-256"), ("linphonec", "linphonec", "SHA-256")],
+)
 def test_the_providers_challenge_is_answered_for_a_registered_phone(
-    make_stage: Callable[..., Stage], algorithm: str
+    make_stage: Callable[..., Stage], phone: str, far_end: str, algorithm: str
 ) -> None:
     stage = make_stage(algorithm)
     challenge(stage, PASSWORDS["alice"], user="alice")
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
     alice.call(BOB)

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.support.calls.pjsua import Pjsua
+import pytest
+
+from tests.support.calls.pcap import UDP
 from tests.support.calls.stage import ALICE, BOB, CAROL, Stage
-from tests.support.calls.telephone import Habits
+from tests.support.calls.telephone import Habits, Telephone
+from tests.support.calls.wire import SipMessage
+
+TELEPHONES = ("phone", "far_end")
 
 
-def test_early_media_is_heard_before_the_answer(stage: Stage) -> None:
-    alice, bob = phone_and_far_end(stage)
+@pytest.mark.parametrize(TELEPHONES, [("pjsua2", "pjsua2"), ("linphonec", "linphonec")])
+def test_early_media_is_heard_before_the_answer(stage: Stage, phone: str, far_end: str) -> None:
+    stage.start_gateway()
+    alice, bob = stage.phone(phone), stage.far_end(far_end, habits=Habits(speaks_early=True))
+    alice.register()
+    bob.register()
 
     alice.call(BOB)
     bob.wait_ringing()
     bob.progress()
-    alice.wait_media("active")
+    alice.wait_media_early()
     stage.talk(2)
     alice.hangup()
     bob.wait_ended()
@@ -24,10 +33,11 @@ def test_early_media_is_heard_before_the_answer(stage: Stage) -> None:
     assert_clean(stage)
 
 
-def test_ringing_of_several_kinds_then_the_answer(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "baresip"])
+def test_ringing_of_several_kinds_then_the_answer(make_stage: Callable[..., Stage], phone: str) -> None:
     stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob = stage.pjsua_phone(), stage.scripted_far_end()
+    alice, bob = stage.phone(phone), stage.scripted_far_end()
     alice.register()
     bob.register()
     bob.follow("early_callee")
@@ -53,13 +63,32 @@ def test_far_end_insists_on_reliable_ringing(stage: Stage) -> None:
     bob.wait_ended()
 
     assert "PRACK" in {message.method for message in stage.provider.messages()}
-    assert "PRACK sip:" not in alice.log.read_text(), "the phone had not asked for it"
+    assert_phone_acknowledged_nothing(stage)
     stage.assert_call_was_right(1.2)
 
 
-def test_phone_insists_on_reliable_ringing(stage: Stage) -> None:
+def test_script_at_the_far_end_insists_on_reliable_ringing(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob = stage.pjsua_phone(habits=Habits(prack="required")), stage.pjsua_far_end()
+    alice, bob = stage.phone("baresip"), stage.scripted_far_end()
+    alice.register()
+    bob.register()
+    bob.follow("reliable_callee")
+
+    alice.call(BOB)
+    bob.wait_for("acknowledged")
+    alice.wait_answered()
+    alice.hangup()
+
+    bob.wait_followed()
+    assert_phone_acknowledged_nothing(stage)
+    assert_told_nothing(stage)
+
+
+@pytest.mark.parametrize(TELEPHONES, [("pjsua2", "pjsua2"), ("twinkle", "baresip")])
+def test_phone_insists_on_reliable_ringing(stage: Stage, phone: str, far_end: str) -> None:
+    stage.start_gateway()
+    alice, bob = stage.phone(phone, habits=Habits(prack="required")), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -68,14 +97,15 @@ def test_phone_insists_on_reliable_ringing(stage: Stage) -> None:
     alice.hangup()
     bob.wait_ended()
 
-    assert "PRACK sip:" in alice.log.read_text()
+    assert "PRACK" in {message.method for message in messages_of_phone(stage)}
     assert "PRACK" not in {message.method for message in stage.provider.messages()}
     stage.assert_call_was_right(1.2)
 
 
-def test_phone_makes_no_offer(stage: Stage) -> None:
+@pytest.mark.parametrize("far_end", ["pjsua2", "baresip"])
+def test_phone_makes_no_offer(stage: Stage, far_end: str) -> None:
     stage.start_gateway()
-    alice, bob = stage.scripted_phone(), stage.pjsua_far_end()
+    alice, bob = stage.scripted_phone(), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -90,10 +120,11 @@ def test_phone_makes_no_offer(stage: Stage) -> None:
     assert_clean(stage)
 
 
-def test_far_end_makes_no_offer(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "linphonec"])
+def test_far_end_makes_no_offer(make_stage: Callable[..., Stage], phone: str) -> None:
     stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob = stage.pjsua_phone(), stage.scripted_far_end()
+    alice, bob = stage.phone(phone), stage.scripted_far_end()
     alice.register()
     bob.register()
 
@@ -108,10 +139,11 @@ def test_far_end_makes_no_offer(make_stage: Callable[..., Stage]) -> None:
     assert_told_nothing(stage)
 
 
-def test_redirection_is_followed_by_the_phone(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize(TELEPHONES, [("pjsua2", "pjsua2"), ("linphonec", "baresip")])
+def test_redirection_is_followed_by_the_phone(make_stage: Callable[..., Stage], phone: str, far_end: str) -> None:
     stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob, carol = stage.pjsua_phone(), stage.scripted_far_end(), stage.pjsua_far_end("carol")
+    alice, bob, carol = stage.phone(phone), stage.scripted_far_end(), stage.far_end(far_end, "carol")
     for telephone in (alice, bob, carol):
         telephone.register()
     bob.follow("moved_callee", CAROL)
@@ -130,9 +162,10 @@ def test_redirection_is_followed_by_the_phone(make_stage: Callable[..., Stage]) 
     assert_told_nothing(stage)
 
 
-def test_session_interval_is_raised_and_refreshed_by_the_phone(stage: Stage) -> None:
+@pytest.mark.parametrize("far_end", ["pjsua2", "linphonec"])
+def test_session_interval_is_raised_and_refreshed_by_the_phone(stage: Stage, far_end: str) -> None:
     stage.start_gateway()
-    alice, bob = stage.scripted_phone(), stage.pjsua_far_end()
+    alice, bob = stage.scripted_phone(), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -146,10 +179,11 @@ def test_session_interval_is_raised_and_refreshed_by_the_phone(stage: Stage) -> 
     assert_clean(stage)
 
 
-def test_session_interval_is_raised_and_refreshed_by_the_far_end(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "baresip"])
+def test_session_interval_is_raised_and_refreshed_by_the_far_end(make_stage: Callable[..., Stage], phone: str) -> None:
     stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob = stage.pjsua_phone(), stage.scripted_far_end()
+    alice, bob = stage.phone(phone), stage.scripted_far_end()
     alice.register()
     bob.register()
     bob.follow("session_callee")
@@ -163,10 +197,14 @@ def test_session_interval_is_raised_and_refreshed_by_the_far_end(make_stage: Cal
     assert_told_nothing(stage)
 
 
-def test_both_sides_agree_on_session_timers_of_their_own(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    (*TELEPHONES, "answered"),
+    [("pjsua2", "pjsua2", "1800"), ("linphonec", "linphonec", "300")],  # linphonec makes it shorter, as it may
+)
+def test_both_sides_agree_on_session_timers_of_their_own(stage: Stage, phone: str, far_end: str, answered: str) -> None:
     stage.start_gateway()
-    alice = stage.pjsua_phone(habits=Habits(timer="always", session=120))
-    bob = stage.pjsua_far_end(habits=Habits(timer="always", session=300))
+    alice = stage.phone(phone, habits=Habits(timer="always", session=120))
+    bob = stage.far_end(far_end, habits=Habits(timer="always", session=300))
     alice.register()
     bob.register()
 
@@ -175,19 +213,21 @@ def test_both_sides_agree_on_session_timers_of_their_own(stage: Stage) -> None:
     bob.wait_ended()
 
     answers = [m for m in stage.provider.messages() if m.status == 200 and m.cseq.endswith("INVITE")]
-    assert [message.header("session-expires").partition(";")[0] for message in answers] == ["1800"]
-    assert "Session-Expires: 120;refresher=uac" in alice.log.read_text().partition("SIP/2.0 200 OK")[2]
+    assert [message.header("session-expires").partition(";")[0] for message in answers] == [answered]
+    (told,) = [m for m in messages_of_phone(stage) if m.status == 200 and m.cseq.endswith("INVITE")]
+    assert told.header("session-expires") == "120;refresher=uac"
     assert_clean(stage)
 
 
-def test_waiting_messages_are_told_to_who_subscribes(make_stage: Callable[..., Stage]) -> None:
+@pytest.mark.parametrize("phone", ["pjsua2", "baresip"])
+def test_waiting_messages_are_told_to_who_subscribes(make_stage: Callable[..., Stage], phone: str) -> None:
     stage = make_stage(clear=True)
     stage.start_gateway()
     mailbox = stage.scripted_far_end("carol")
     mailbox.register()
     mailbox.follow("mailbox")
 
-    alice = stage.pjsua_phone(habits=Habits(watches_mailbox=True))
+    alice = stage.phone(phone, habits=Habits(watches_mailbox=True))
     alice.register()
 
     assert "Voice-Message: 2/8" in alice.wait_mwi()
@@ -210,21 +250,47 @@ def test_waiting_messages_are_told_without_being_asked(make_stage: Callable[...,
     assert_told_nothing(stage)
 
 
-def phone_and_far_end(stage: Stage) -> tuple[Pjsua, Pjsua]:
-    """Alice behind the gateway, bob at the provider, both registered."""
+def test_waiting_messages_are_told_to_a_script_without_being_asked(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(clear=True)
     stage.start_gateway()
-    alice, bob = stage.pjsua_phone(), stage.pjsua_far_end()
+    alice, mailbox = stage.scripted_phone(), stage.scripted_far_end("carol")
     alice.register()
-    bob.register()
-    return alice, bob
+    mailbox.register()
+    alice.follow("told_phone")
+
+    mailbox.follow("unsolicited_notify", ALICE)
+
+    alice.wait_followed()
+    mailbox.wait_followed()
+    assert_told_nothing(stage)
 
 
-def call(caller: Pjsua, callee: Pjsua, uri: str) -> None:
+def call(caller: Telephone, callee: Telephone, uri: str) -> None:
     """One calls the other, who answers."""
     caller.call(uri)
     callee.wait_ringing()
     callee.answer()
     caller.wait_answered()
+
+
+def assert_phone_acknowledged_nothing(stage: Stage) -> None:
+    """No PRACK came from the phone, which had not asked for reliable ringing."""
+    methods = {message.method for message in messages_of_phone(stage)}
+    assert "ACK" in methods
+    assert "PRACK" not in methods
+
+
+def messages_of_phone(stage: Stage) -> list[SipMessage]:
+    """Every message between the gateway and its phones, as the capture has it."""
+    assert stage.gateway is not None
+    phones = (stage.hosts.gateway, stage.gateway.terms.phone_port)
+    return [
+        SipMessage.parse(packet.source.address, packet.source.port, packet.payload)
+        for packet in stage.capture.packets()
+        if packet.protocol == UDP
+        and phones in ((end.address, end.port) for end in (packet.source, packet.destination))
+        and b"\r\n\r\n" in packet.payload.lstrip()
+    ]
 
 
 def assert_clean(stage: Stage) -> None:

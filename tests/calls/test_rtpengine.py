@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.calls.stage import ALICE, BOB, Stage
 
 
-def test_phone_calls_far_end(stage: Stage) -> None:
+@pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("linphonec", "linphonec")])
+def test_phone_calls_far_end(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway(relay="rtpengine")
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 
@@ -22,9 +25,10 @@ def test_phone_calls_far_end(stage: Stage) -> None:
     stage.assert_call_was_right()
 
 
-def test_far_end_calls_phone(stage: Stage) -> None:
+@pytest.mark.parametrize(("phone", "far_end"), [("baresip", "pjsua2"), ("baresip", "linphonec")])
+def test_far_end_calls_phone(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway(relay="rtpengine")
-    alice, bob = stage.phone("baresip"), stage.far_end()
+    alice, bob = stage.phone(phone), stage.far_end(far_end)
     alice.register()
     bob.register()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import select
+import signal
 import socket
 from pathlib import Path
 
@@ -138,7 +139,8 @@ class Baresip(Telephone):
 
     def stop(self) -> None:
         self._control.close()
-        super().stop()
+        # It would wait for the answer of a mailbox that is gone.
+        self.program.stop(first=signal.SIGKILL if self.line.habits.watches_mailbox else signal.SIGTERM)
 
     def _order(self, command: str, parameters: str = "") -> None:
         text = json.dumps({"command": command, "params": parameters, "token": command}).encode()

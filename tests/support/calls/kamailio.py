@@ -89,7 +89,7 @@ request_route {
         exit;
     }
     if (loose_route()) xlog("L_DBG", "preloaded route to ourselves removed\\n");
-    if (is_method("INVITE|SUBSCRIBE")) {
+    if (is_method("@CHALLENGED@")) {
         if (!pv_proxy_authenticate("@DOMAIN@", "$var(password)", "0")) {
             proxy_challenge("@DOMAIN@", "1");
             exit;
@@ -122,6 +122,7 @@ class ProviderTerms:
     passwords: Mapping[str, str]  # user -> password
     certificate: Certificate
     algorithm: str = "MD5"  # or SHA-256
+    asks_callers: bool = True  # challenges INVITE, too
     clear: bool = False  # UDP at the same port, too: a provider that does not insist
 
 
@@ -185,6 +186,7 @@ def _configuration(terms: ProviderTerms) -> str:
         "CHAIN": str(terms.certificate.chain),
         "KEY": str(terms.certificate.key),
         "MAILBOX": MAILBOX,
+        "CHALLENGED": "INVITE|SUBSCRIBE" if terms.asks_callers else "SUBSCRIBE",
         "CLEAR": f"listen=udp:{terms.address}:{terms.port}" if terms.clear else "",
         "ALGORITHM": "" if terms.algorithm == "MD5" else terms.algorithm,
         "PASSWORDS": "\n".join(f'    if ($fU == "{u}") $var(password) = "{p}";' for u, p in terms.passwords.items()),

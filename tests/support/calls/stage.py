@@ -89,7 +89,14 @@ class Scenery:
 class Stage:
     """Starts what a test asks for, and judges what it did."""
 
-    def __init__(self, scenery: Scenery, directory: Path, algorithm: str = "MD5", clear: bool = False) -> None:
+    def __init__(
+        self,
+        scenery: Scenery,
+        directory: Path,
+        algorithm: str = "MD5",
+        clear: bool = False,
+        asks_callers: bool = True,
+    ) -> None:
         self.scenery = scenery
         self.hosts = scenery.hosts
         self.directory = directory
@@ -102,12 +109,12 @@ class Stage:
         self.inside: frozenset[int] = frozenset()
         self.capture = self.keep(Capture(self.hosts.all, directory))
         self.providers: list[Kamailio] = []
-        self.provider = self.start_provider(algorithm, clear)
+        self.provider = self.start_provider(algorithm, clear, asks_callers)
         self.nameserver: Nameserver | None = None
 
     # -- starting
 
-    def start_provider(self, algorithm: str = "MD5", clear: bool = False) -> Kamailio:
+    def start_provider(self, algorithm: str = "MD5", clear: bool = False, asks_callers: bool = True) -> Kamailio:
         """A server of the provider: each knows its own users only."""
         terms = ProviderTerms(
             address=self.hosts.provider,
@@ -117,6 +124,7 @@ class Stage:
             certificate=self.scenery.certificates["provider"],
             algorithm=algorithm,
             clear=clear,
+            asks_callers=asks_callers,
         )
         directory = self.directory / f"kamailio-{len(self.providers)}"
         self.providers.append(self.keep(Kamailio(terms, directory)))
