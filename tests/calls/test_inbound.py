@@ -43,7 +43,7 @@ def test_far_end_calls_phone(make_stage: Callable[..., Stage], phone: str, far_e
 
 def test_phone_hangs_up(stage: Stage) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone("baresip"), stage.far_end("linphonec")
     alice.register()
     bob.register()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.support.calls.baresip import Baresip
-from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.stage import ALICE, BOB, Stage
+from tests.support.calls.telephone import Telephone
 
 
 def test_ipv6_phone_calls_ipv4_provider(stage: Stage) -> None:
@@ -35,17 +35,17 @@ def test_ipv4_provider_calls_ipv6_phone(stage: Stage) -> None:
     assert_right(stage, alice, bob)
 
 
-def registered(stage: Stage) -> tuple[Baresip, Pjsua]:
+def registered(stage: Stage) -> tuple[Baresip, Telephone]:
     """Alice behind the gateway, at ::1; bob at the provider."""
     stage.has_ipv6 = True
     stage.start_gateway()
-    alice, bob = stage.ipv6_phone(), stage.pjsua_far_end()
+    alice, bob = stage.ipv6_phone(), stage.far_end("linphonec")
     alice.register()
     bob.register()
     return alice, bob
 
 
-def assert_right(stage: Stage, alice: Baresip, bob: Pjsua) -> None:
+def assert_right(stage: Stage, alice: Baresip, bob: Telephone) -> None:
     """Each heard the other; each side was told of addresses of its own family, and the phone of no key."""
     assert stage.gateway is not None
     stage.gateway.wait_idle()

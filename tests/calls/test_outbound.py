@@ -24,7 +24,6 @@ from tests.support.calls.stage import BOB, Stage
             "MD5",
         ),  # baresip answers with two codecs: pjsua settles on one with an UPDATE or re-INVITE
         ("linphonec", "baresip", "MD5"),
-        ("linphonec", "linphonec", "SHA-256"),
     ],
 )
 def test_phone_calls_far_end(make_stage: Callable[..., Stage], phone: str, far_end: str, algorithm: str) -> None:
@@ -47,7 +46,7 @@ def test_phone_calls_far_end(make_stage: Callable[..., Stage], phone: str, far_e
 
 def test_far_end_hangs_up(stage: Stage) -> None:
     stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone("linphonec"), stage.far_end("baresip")
     alice.register()
     bob.register()
 

@@ -12,7 +12,7 @@ DIGEST = re.compile(r'\b(?:nonce|cnonce|response|nextnonce)="([^"]{8,})"')
 
 def test_nothing_that_is_written_or_told_holds_a_secret(stage: Stage) -> None:
     gateway = stage.start_gateway(log_level="debug")
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone("linphonec"), stage.far_end("baresip")
     alice.register()
     bob.register()
     for caller, callee, called in ((alice, bob, BOB), (bob, alice, ALICE)):

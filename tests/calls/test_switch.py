@@ -22,7 +22,7 @@ def gatewayctl(gateway: Gateway, *arguments: str) -> str:
 
 def test_a_call_goes_on_while_its_domain_is_switched_and_its_configuration_read(stage: Stage) -> None:
     gateway = stage.start_gateway()
-    alice, bob = stage.phone("pjsua2"), stage.far_end()
+    alice, bob = stage.phone("linphonec"), stage.far_end("baresip")
     alice.register()
     bob.register()
     alice.call(BOB)

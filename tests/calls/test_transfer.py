@@ -28,7 +28,7 @@ def test_phone_transfers_blindly(stage: Stage, phone: str, bobs: str, carols: st
 
 def test_phone_transfers_baresip_blindly(stage: Stage) -> None:
     stage.start_gateway()
-    alice, bob, carol = stage.pjsua_phone(), stage.far_end("baresip"), stage.pjsua_far_end("carol")
+    alice, bob, carol = stage.phone("linphonec"), stage.far_end("baresip"), stage.far_end("linphonec", "carol")
     for telephone in (alice, bob, carol):
         telephone.register()
     talk(alice, bob, BOB)
@@ -41,8 +41,8 @@ def test_phone_transfers_baresip_blindly(stage: Stage) -> None:
     alice.hangup()
     carol.mark_recording()
     stage.talk(2)
-    stage.assert_heard_since_mark(carol, 1.0, of="bob")
     carol.hangup()
+    stage.assert_heard_since_mark(carol, 1.0, of="bob")
     assert_clean(stage)
 
 

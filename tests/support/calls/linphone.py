@@ -192,7 +192,8 @@ class Linphone(Telephone):
 
     def _number(self, call: int) -> str:
         """What it calls a call by, from its place in the order of calls."""
-        return re.findall(r"assigned id (\d+)", self.program.text())[call]
+        numbers = list(re.finditer(r"assigned id (\d+)", self.program.text()))
+        return numbers[call][1]
 
     def _transferred(self) -> list[int]:
         """The final statuses it was told of."""
