@@ -271,16 +271,16 @@ LIMITS: Mapping[str, float] = {
     "import circles of packages": 0,
     "arrows between packages": 98,
     "imports under TYPE_CHECKING": 0,
-    "longest file": 404,
+    "longest file": 326,
     "longest function": 46,
     f"files under {SMALL} lines": 2,
     "callables set by others": 2,
     "most parameters of a constructor": 6,
     "most imports of ours in a file": 22,
-    "most methods of a class": 34,
+    "most methods of a class": 30,
     "public class names with two meanings": 4,
     "file names that occur twice": 3,
-    "what and who per 1,000 docstring words": 16.4,
+    "what and who per 1,000 docstring words": 16.0,
 }
 
 

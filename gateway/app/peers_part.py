@@ -13,8 +13,8 @@ from gateway.app.state_part import StatePart
 from gateway.base.tokens import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
 from gateway.config.settings import Settings
-from gateway.registrar.registrar import Forwarded, Registrar, Surroundings
-from gateway.registrar.upstream import dress
+from gateway.registrar.registrar import Forwarded, Registrar
+from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
 from gateway.routing.router import Router
@@ -24,7 +24,7 @@ from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
 from gateway.sip.message import Request
-from gateway.transport.flow import Flow, FlowKey
+from gateway.transport.flow import FlowKey
 
 EXPIRY_SECONDS = 5.0
 """Between two looks for bindings whose time is over."""
@@ -90,23 +90,16 @@ class PeersPart(GatewayPart):
         return self.registrar.is_bound(aor, flow)
 
     def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
-        def dressed(request: Request, flow: Flow) -> None:
-            dress(request, flow)
-            user.leaving(flow)
-
-        self.trunk.forward(request, NextHop(domain, self.router.provider_of(domain)), user, dressed)
+        next_hop = NextHop(domain, self.router.provider_of(domain))
+        self.trunk.forward(request, next_hop, user, user.leaving)
 
     def _new_registrar(self, basis: Basis, settings: Settings) -> Registrar:
+        state, secret = self._state, kept_secret(basis.configuration.gateway.state_directory / "secret")
         return Registrar(
-            Surroundings(
-                domain_named=lambda host: self.router.domain_named(host),
-                forward=self._forward,
-                store=self._state.store,
-                now=basis.clock.now,
-                metrics=basis.metrics,
-                memory=self._state.memory,
-                new_tag=basis.random.token,
-                secret=kept_secret(basis.configuration.gateway.state_directory / "secret"),
-                changed_at=settings.changed_at,
-            )
+            lambda host: self.router.domain_named(host),
+            self._forward,
+            state.store,
+            Rules(state.store, state.memory, basis.clock.now, secret, settings.changed_at),
+            basis.random.token,
+            basis.metrics,
         )

@@ -93,7 +93,7 @@ def address_of_record(uri: Uri, domain: str) -> str:
 def _contact(contact: NameAddress, expires: int | None) -> AskedContact:
     if not contact.uri.is_sip:
         raise Refused(400, "Contact Is No SIP URI")
-    interval = _seconds(contact.parameter("expires"))
+    interval = expires_of(contact)
     if interval is None:
         interval = DEFAULT_INTERVAL if expires is None else expires
     return AskedContact(
@@ -105,8 +105,9 @@ def _instance(contact: NameAddress) -> str | None:
     return (contact.parameter("+sip.instance") or "")[:200] or None
 
 
-def _seconds(text: str | None) -> int | None:
-    """A malformed expires parameter counts as 3600 (section 20.10)."""
+def expires_of(contact: NameAddress) -> int | None:
+    """Seconds of a Contact's expires parameter, None without one; a malformed one counts as 3600 (section 20.10)."""
+    text = contact.parameter("expires")
     if text is None:
         return None
     return int(text) if _DECIMAL.fullmatch(text) else DEFAULT_INTERVAL

@@ -1,14 +1,13 @@
-"""What a REGISTER asks, what the provider is asked in its place, and what the phone is told: pure functions.
+"""The provider's side of a REGISTER: the request in a phone's place, and the grant of its answer: pure functions.
 
-Here: reading a phone's REGISTER (RFC 3261 section 10.3), writing the provider's, reading what was granted, and passing
-answers back. Not here: bindings, forwarding, refreshes that need no provider (registrar.py).
+    Asked(contacts=(AskedContact...)) -> provider_request -> provider's REGISTER -dress-> for the flow it leaves by
+    provider's 2xx -> granted(...) -> seconds
 
-    phone's REGISTER -> Asked.read -> Asked(contacts=(AskedContact...)) -> provider_request -> provider's REGISTER
-    provider's 2xx -> granted(...) -> seconds             any other final -> passed_back -> the phone's response
+The digest exchange passes end to end: Request-URI and Authorization cross as they are, so the gateway never needs the
+phone's password. No header crosses that would show the phone's network: its Contact, its Call-ID (often
+"...@<address>"), its Via, its User-Agent.
 
-The digest exchange passes end to end: Request-URI, Authorization and challenges cross as they are, so the gateway never
-needs the phone's password. Everything that would show the phone's network does not cross: its Contact, its Call-ID
-(often "...@<address>"), its Via, its User-Agent.
+Not here: reading the phone's REGISTER (request.py), its answer (answer.py), bindings and forwarding (registrar.py).
 """
 
 import hashlib
@@ -17,10 +16,10 @@ import re
 
 import attrs
 
-from gateway.registrar.request import LONGEST_INTERVAL, Asked, _seconds
+from gateway.registrar.request import LONGEST_INTERVAL, Asked, expires_of
 from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
-from gateway.sip.digest import CHALLENGES, without_auth_int
+from gateway.sip.digest import CHALLENGES
 from gateway.sip.headers import Headers
 from gateway.sip.message import CSeq, Request, Response
 from gateway.transport.flow import Flow, Transport, is_ip_address
@@ -29,18 +28,6 @@ PLACEHOLDER = "gateway.invalid"
 """The host of our Contact until ``dress`` knows by which flow the request leaves."""
 
 _TO_PROVIDER = frozenset({"authorization", "proxy-authorization", "allow"})
-_TO_PHONE = frozenset(
-    {
-        "authentication-info",
-        "error-info",
-        "min-expires",
-        "proxy-authenticate",
-        "retry-after",
-        "unsupported",
-        "warning",
-        "www-authenticate",
-    }
-)
 _UNSAFE_IN_TOKEN = re.compile(r"[^A-Za-z0-9._-]")
 _STALE = re.compile(r"\bstale\s*=\s*\"?true", re.IGNORECASE)
 
@@ -123,7 +110,7 @@ def granted(response: Response, token: str, asked_seconds: int) -> int:
     ours = next((contact for contact in contacts if contact.uri.user == token), None)
     if contacts and ours is None:
         return 0
-    said = _seconds(ours.parameter("expires")) if ours is not None else None
+    said = expires_of(ours) if ours is not None else None
     if said is None:
         said = response.expires
     return min(asked_seconds if said is None else said, LONGEST_INTERVAL)
@@ -134,16 +121,6 @@ def service_route(response: Response) -> str:
     values = response.headers.values("Service-Route")[:MOST_ROUTES]
     routes = [NameAddress.parse(value) for value in values]
     return ", ".join(values) if all(route.uri.is_sip for route in routes) else ""
-
-
-def passed_back(request: Request, response: Response, to_tag: str) -> Response:
-    """The phone's copy of a final response that is no 2xx; a redirection, whose Contact is not ours to show, is 502."""
-    status = response.status if response.status >= 400 else 502
-    answer = request.response(status, response.reason if status == response.status else None, to_tag)
-    for name, value in response.headers.items():
-        if name.lower() in _TO_PHONE:
-            answer.headers.add(name, without_auth_int(value) if name.lower() in CHALLENGES else value)
-    return answer
 
 
 def is_rejection(request: Request, response: Response) -> bool:
@@ -157,11 +134,6 @@ def is_rejection(request: Request, response: Response) -> bool:
         return False
     challenges = (value for name in CHALLENGES for value in response.headers.values(name))
     return not any(_STALE.search(challenge) for challenge in challenges)
-
-
-def authentication_info(answer: Response, response: Response) -> None:
-    """Let the 2xx for the phone carry the provider's proof and next nonce (RFC 7616 section 3.5)."""
-    answer.headers.extend(response.headers, frozenset({"authentication-info", "proxy-authentication-info"}))
 
 
 def _request_uri(request: Request, domain: str) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import Downgrade
-from gateway.registrar.registrar import RegistrarTerms
+from gateway.registrar.rules import RegistrarTerms
 from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
@@ -139,7 +139,7 @@ def test_the_ways_of_expired_bindings_are_forgotten() -> None:
         )
         site.clock.advance(61)
         site.registrar.expire()
-    assert len(site.registrar._ways) <= 102
+    assert len(site.rules.flows) <= 102
 
 
 def test_a_local_refresh_never_lasts_longer_than_the_providers_registration() -> None:
@@ -388,7 +388,7 @@ def test_bindings_expire_and_are_counted() -> None:
 def test_two_places_never_share_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Registering()
     monkeypatch.setattr(
-        "gateway.registrar.registrar.token_for", lambda secret, user, aor, place, attempt=0: f"same-{attempt}"
+        "gateway.registrar.rules.token_for", lambda secret, user, aor, place, attempt=0: f"same-{attempt}"
     )
     site.registered(register(CONTACT, expires="60"))
     site.registered(register("<sip:bob@h>", expires="60", user="bob"))

@@ -8,7 +8,8 @@ from twisted.internet.task import Clock
 from gateway.config.model import Domain, Downgrade
 from gateway.observe.metrics import Metrics
 from gateway.registrar.memory_store import MemoryStore
-from gateway.registrar.registrar import Forwarded, Registrar, RegistrarTerms, Surroundings
+from gateway.registrar.registrar import Forwarded, Registrar
+from gateway.registrar.rules import RegistrarTerms, Rules
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
@@ -84,24 +85,14 @@ class Registering:
         core = _Core()
         self.memory = PeerMemory(self.now, self.metrics)
         domains = {name: Domain(name, "main", downgrade=downgrade) for name in ("example.com", "example.org")}
+        self.rules = Rules(self.store, self.memory, self.now, b"s" * 32, lambda domain: self.changed_at, terms)
         core.registrar = self.registrar = Registrar(
-            Surroundings(
-                lambda host: domains.get(host.lower()),
-                self._forward,
-                self.store,
-                self.now,
-                self.metrics,
-                self.memory,
-                lambda: "tag",
-                b"s" * 32,
-                lambda domain: self.changed_at,
-            ),
-            terms,
+            lambda host: domains.get(host.lower()), self._forward, self.store, self.rules, lambda: "tag", self.metrics
         )
         self._layer = TransactionLayer(self.clock, core)
 
     def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
-        user.leaving(self.trunk)
+        user.leaving(request, self.trunk)
         self.asked.append((request, user))
 
     def now(self) -> float:

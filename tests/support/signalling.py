@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -34,8 +35,8 @@ from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Screening
 from gateway.observe.metrics import Metrics
 from gateway.registrar.memory_store import MemoryStore
-from gateway.registrar.registrar import Registrar, Surroundings
-from gateway.registrar.upstream import dress
+from gateway.registrar.registrar import Forwarded, Registrar
+from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator
 from gateway.routing.router import Router
@@ -48,7 +49,6 @@ from gateway.security.nonces import Nonces
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
-from gateway.transaction.client import TransactionUser
 from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transport.layer import TransportLayer
 from gateway.transport.stream.accept import LIMITS, ConnectionLimits
@@ -111,7 +111,7 @@ class Signalling:
         self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
         tokens = (f"{number:016x}" for number in itertools.count(1))
         new_token = tokens.__next__
-        self.registrar = Registrar(self._surroundings(configuration, memory, new_token))
+        self.registrar = self._new_registrar(configuration, memory, new_token)
         self.identities = Identities(network.seconds, new_token)
         self.relay = TestRelay()
         services = LegServices(self.transactions, self.relay, "gw", network, network.seconds, new_token, self.dialogs)
@@ -169,23 +169,17 @@ class Signalling:
         left = (self.transactions.counts_alive(), len(self.calls), len(self.dialogs), len(self.subscriptions))
         return not any(left)
 
-    def _surroundings(self, configuration: Configuration, memory: PeerMemory, new_token: object) -> Surroundings:
+    def _new_registrar(
+        self, configuration: Configuration, memory: PeerMemory, new_token: Callable[[], str]
+    ) -> Registrar:
         domains = {domain.name: domain for domain in configuration.domains}
         provider = configuration.providers[0]
 
-        def forward(request: Request, domain: Domain, user: TransactionUser) -> None:
-            self.trunk.forward(request, NextHop(domain, provider), user, dress)
+        def forward(request: Request, domain: Domain, user: Forwarded) -> None:
+            self.trunk.forward(request, NextHop(domain, provider), user, user.leaving)
 
-        return Surroundings(
-            domain_named=lambda host: domains.get(host.lower()),
-            forward=forward,
-            store=self.store,
-            now=self.network.seconds,
-            metrics=self.metrics,
-            memory=memory,
-            new_tag=new_token,  # type: ignore[arg-type]
-            secret=b"s" * 32,
-        )
+        rules = Rules(self.store, memory, self.network.seconds, b"s" * 32)
+        return Registrar(lambda host: domains.get(host.lower()), forward, self.store, rules, new_token, self.metrics)
 
 
 def _refused(*_: object, **__: object) -> None:
