@@ -18,6 +18,7 @@ from gateway.sip.digest import Challenge, Credentials
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import PeerIdentity
 from tests.support.ladder import AVP, BINDING, SAVP, Ladder
+from tests.support.stories import ring
 
 PASSWORD = "s3cret-of-alice"
 TO_ALICE = "sip:alice-1@gw.example.com;transport=tls"
@@ -347,3 +348,49 @@ def test_a_weaker_attempt_is_answered_anew_and_never_more_than_the_cap(ladder: C
     assert again is not None
     assert again.nonce == "n2"
     assert CAP < 10
+
+
+def test_phone_is_not_led_to_sign_a_body_that_is_rewritten() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    challenge = 'Digest realm="example.com", nonce="n", qop="{}"'
+    ladder.provider.answers(onward, 407, fields=(("Proxy-Authenticate", challenge.format("auth,auth-int")),))
+    assert ladder.phone.receives_response(407).headers.get("Proxy-Authenticate") == challenge.format("auth")
+
+
+def test_ack_bears_the_credentials_of_its_invite() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    credentials = ("Proxy-Authorization", 'Digest username="alice", response="0"')
+    invite.headers.add(*credentials)
+    ladder.phone.sends(invite)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    assert ladder.provider.receives_request("ACK").headers.get(credentials[0]) == credentials[1]
+
+
+def test_answer_to_a_challenge_goes_where_the_challenge_came_from() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    second = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(second, 407, fields=(("Proxy-Authenticate", 'Digest realm="r", nonce="n"'),))
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(407)
+    again = ladder.phone.invite(cseq=2)
+    again.headers.add("Proxy-Authorization", 'Digest username="alice", response="0"')
+    ladder.phone.sends(again)
+    third = ladder.provider.receives_request("INVITE")
+    assert third.body == AVP
+    ladder.provider.answers(third, 200, sdp=AVP)
+    record = next(ladder.calls.records())
+    assert (record.verdict, record.reason) == ("SIGNALLING_ONLY", "CLEAR_PROVIDER_488")
+
+
+def test_challenge_to_the_encrypted_offer_is_answered_with_one() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 407, fields=(("Proxy-Authenticate", 'Digest realm="r", nonce="n"'),))
+    ladder.provider.receives("ACK")
+    ladder.phone.sends(ladder.phone.invite(cseq=2))
+    assert ladder.provider.receives_request("INVITE").body == SAVP

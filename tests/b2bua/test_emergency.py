@@ -114,3 +114,21 @@ def test_other_calls_take_no_other_way() -> None:
     refused_by(ladder.clear, 488)
     ladder.phone.receives(488)
     ladder.provider.receives_nothing()
+
+
+def test_urn_of_emergency_services_completes_though_tls_is_required_and_lacking() -> None:
+    ladder = Ladder(Security.REQUIRED, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.invite("urn:service:sos"))
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    onward = ladder.clear.receives_request("INVITE")
+    assert onward.uri == "urn:service:sos"
+    assert b"a=crypto" not in onward.body
+
+
+def test_sips_uri_of_an_emergency_number_completes_in_clear() -> None:
+    ladder = Ladder(Security.REQUIRED, "sip:provider.example.com;transport=udp")
+    ladder.phone.sends(ladder.phone.invite("sips:911@example.com"))
+    ladder.provider.receives("INVITE")
+    ladder.provider_flow.fail(FailureKind.REFUSED)
+    ladder.clear.receives("INVITE")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.b2bua.test_outbound import ring, talk
 from tests.support.ladder import SAVP, Ladder
+from tests.support.stories import ring, talk
 
 Parts = list[weakref.ref[object]]
 Story = Callable[[Ladder], Parts]

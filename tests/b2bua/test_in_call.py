@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.sip.message import Request, Response
 from gateway.transport.flow import FailureKind
-from tests.b2bua.test_outbound import ring, talk
 from tests.support.ladder import AVP, SAVP, Ladder
+from tests.support.stories import came, ring, talk
 
 
 def test_hold_crosses_with_its_sdp_rewritten_both_ways() -> None:
@@ -200,3 +203,96 @@ def test_credentials_in_a_phones_bye_stay_behind() -> None:
     ladder.phone.sends(bye)
     onward = ladder.provider.receives_request("BYE")
     assert "Proxy-Authorization" not in onward.headers  # its digest-uri is an address of the phones' side
+
+
+def cancel_of(ladder: Ladder, invite: Request, answer: Response) -> Request:
+    """The CANCEL of a phone's re-INVITE."""
+    cancel = ladder.phone.within(answer, "CANCEL", cseq=invite.cseq.number)
+    cancel.headers.set("Via", invite.headers.get("Via") or "")
+    return cancel
+
+
+def test_extension_that_nobody_knows_is_refused_within_a_call_too() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    again.headers.add("Require", "precondition")
+    ladder.phone.sends(again)
+    assert ladder.phone.receives_response(420).headers.get("Unsupported") == "precondition"
+    ladder.provider.receives_nothing()
+
+
+@pytest.mark.parametrize(("method", "status"), [("REGISTER", 405), ("FROBNICATE", 501)])
+def test_method_that_belongs_to_no_call_does_not_cross_one(method: str, status: int) -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    ladder.provider.sends(ladder.provider.within_answered(onward, method))
+    ladder.provider.receives(status)
+    ladder.phone.receives_nothing()
+
+
+def test_contact_that_cannot_be_read_in_a_reinvite_leaves_the_call_as_it_was() -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    again.headers.set("Contact", "<sip:")
+    ladder.phone.sends(again)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    assert came(ladder.phone) == ["100 INVITE", "200 INVITE"]
+    ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
+    assert came(ladder.phone) == ["BYE"]
+
+
+def test_refresh_by_update_does_not_reach_a_phone_that_knows_no_update() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    update = ladder.provider.within_answered(onward, "UPDATE")
+    update.headers.add("Session-Expires", "1800;refresher=uac")
+    update.headers.add("Supported", "timer")
+    ladder.provider.sends(update)
+    ladder.phone.receives_nothing()
+    assert ladder.provider.receives_response(200).headers.get("Session-Expires") == "1800;refresher=uac"
+
+
+def test_call_with_many_reinvites_does_not_grow() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    leg = next(iter(ladder.calls._active.values())).callee
+    assert leg is not None
+    for number in range(2, 40):
+        again = ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=number)
+        ladder.phone.sends(again)
+        ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+        ladder.phone.acknowledges(again, answer)
+        ladder.provider.receives("ACK")
+    assert leg.acknowledgements.count <= 8
+    assert len(leg.open_requests) <= 1
+
+
+def test_reinvite_that_is_cancelled_is_cancelled_on_the_other_side_too() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(again)
+    change = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(change, 180)
+    ladder.phone.sends(cancel_of(ladder, again, answer))
+    ladder.provider.answers(ladder.provider.receives_request("CANCEL"), 200)
+    ladder.provider.answers(change, 487)
+    assert came(ladder.phone) == ["100 INVITE", "180 INVITE", "200 CANCEL", "487 INVITE"]
+    assert next(ladder.calls.records()).state == "established"
+
+
+def test_reinvite_that_is_cancelled_while_the_relay_is_asked_does_not_leave() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.relay.held = True
+    again = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(again)
+    ladder.phone.sends(cancel_of(ladder, again, answer))
+    ladder.relay.release()
+    assert came(ladder.phone) == ["100 INVITE", "200 CANCEL", "487 INVITE"]
+    ladder.provider.receives_nothing()
+    ladder.relay.held = False
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=3))
+    ladder.provider.receives("INVITE")

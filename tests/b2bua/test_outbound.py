@@ -6,29 +6,12 @@ import pytest
 
 from gateway.b2bua.setup.reach import HEARD_WITHIN
 from gateway.config.model import Provider, Security
-from gateway.sip.message import Request, Response
+from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind, Flow
 from tests.support.ladder import AVP, SAVP, Ladder, TestFlow, drain
+from tests.support.stories import ring, talk
 
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
-
-
-def ring(ladder: Ladder) -> tuple[Request, Request]:
-    """INVITE through the gateway: (the phone's, the provider's)."""
-    invite = ladder.phone.invite()
-    ladder.phone.sends(invite)
-    ladder.phone.receives(100)
-    return invite, ladder.provider.receives_request("INVITE")
-
-
-def talk(ladder: Ladder) -> tuple[Request, Response]:
-    """A call that is up: (INVITE as the provider got it, 200 as the phone got it)."""
-    invite, onward = ring(ladder)
-    ladder.provider.answers(onward, 200, sdp=SAVP)
-    ladder.provider.receives("ACK")
-    answer = ladder.phone.receives_response(200)
-    ladder.phone.acknowledges(invite, answer)
-    return onward, answer
 
 
 def test_answered_call_is_encrypted_to_the_provider() -> None:

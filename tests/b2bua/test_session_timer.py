@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.sip.message import Request, Response
-from tests.b2bua.test_outbound import ring
 from tests.support.ladder import AVP, SAVP, Ladder, drain
+from tests.support.stories import ring
 
 
 def talk(ladder: Ladder, expires: str, allow: str = "INVITE, UPDATE") -> tuple[Request, Response]:

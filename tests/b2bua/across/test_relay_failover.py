@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.config.model import Security
-from tests.b2bua.test_outbound import ring, talk
 from tests.support.ladder import AVP, SAVP, Ladder
+from tests.support.stories import ring, talk
 
 
 def lose(ladder: Ladder) -> None:

@@ -7,8 +7,8 @@ import pytest
 from gateway.b2bua.across.transfer import Replaces
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
-from tests.b2bua.test_outbound import talk
 from tests.support.ladder import AVP, SAVP, Ladder
+from tests.support.stories import talk
 
 
 def second_call(ladder: Ladder) -> tuple[Request, Response]:

@@ -1,0 +1,46 @@
+"""Offers and answers across a call: glare, answers in reliable responses, forks (RFC 3261 section 14, RFC 6337)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.ladder import AVP, SAVP, Ladder
+from tests.support.stories import came, ring, talk
+
+
+@pytest.mark.parametrize("first", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("second", ["INVITE", "UPDATE"])
+def test_changes_of_the_media_that_cross_get_491(first: str, second: str) -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, first, sdp=AVP))
+    change = ladder.provider.receives_request(first)
+    ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP))
+    assert came(ladder.provider) == [f"491 {second}"]
+    ladder.provider.answers(change, 200, sdp=SAVP)
+    came(ladder.provider)
+    ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP, cseq=2))
+    assert second in came(ladder.phone)
+
+
+def test_answer_that_a_reliable_183_gave_is_in_the_200_too() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=(("Require", "100rel"), ("RSeq", "1")))
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
+    assert ladder.phone.receives_response(183).body == AVP
+    ladder.provider.answers(onward, 200)
+    answer = ladder.phone.receives_response(200)
+    assert (answer.body, answer.content_type) == (AVP, "application/sdp")
+    assert next(ladder.calls.records()).verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_each_fork_answers_with_its_own_description() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    first, second = SAVP, SAVP.replace(b"6000", b"6002")
+    for tag, sdp, number in (("t1", first, "1"), ("t2", second, "7")):
+        ladder.provider.answers(onward, 183, sdp=sdp, tag=tag, fields=(("Require", "100rel"), ("RSeq", number)))
+    ladder.provider.answers(onward, 200, tag="t1")
+    assert [what for what, _, _ in ladder.relay.asked] == ["offer", "answer", "answer", "answer"]
+    assert came(ladder.phone) == ["183 INVITE", "183 INVITE", "200 INVITE"]
