@@ -81,8 +81,7 @@ class Inside:
         self._sent: list[tuple[bytes, Peer]] = []
         transport = self._gateway.signalling.transport
         transport.start()
-        ports = transport._ports
-        self._phones, self._provider = ports["phones"], ports["provider"]
+        self._phones, self._provider = transport.port("phones"), transport.port("provider")
         for port in (self._phones, self._provider):
             assert isinstance(port, DatagramListener)
             port.send = lambda data, peer: self._sent.append((data, peer))  # type: ignore[method-assign]

@@ -66,6 +66,11 @@ class Calls:
     def __len__(self) -> int:
         return len(self._active)
 
+    @property
+    def active(self) -> tuple[Call, ...]:
+        """The calls that are up, the oldest first."""
+        return tuple(self._active.values())
+
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         """Begin the call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound.
 
@@ -111,7 +116,7 @@ class Calls:
 
     def end_all(self, why: str) -> None:
         """End every call."""
-        for call in tuple(self._active.values()):
+        for call in self.active:
             call.end(why, 503, (("Reason", f'SIP;cause=503;text="{why}"'),))
 
     def released(self) -> Deferred[None]:

@@ -10,7 +10,7 @@ asked for. Lives here: asking. Not here: what the answers mean (locate.py).
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred  # noqa: A004
@@ -107,6 +107,12 @@ class Names:
             socket.AF_INET6: _Question(clock, resolver.lookupIPV6Address, dns.AAAA, _ipv6),
         }
 
+    @property
+    def kept(self) -> dict[str, int]:
+        """Answers in memory by the kind of record, at most MAX_KEPT of each."""
+        questions: tuple[_Question[Any], ...] = (self._services, self._pointers, *self._addresses.values())
+        return {dns.QUERY_TYPES[question.kind]: len(question) for question in questions}
+
     def listed(self, host: str) -> tuple[str, ...]:
         """The addresses that the system's hosts file has for the host, in order of preference."""
         now = self._clock.seconds()
@@ -171,9 +177,13 @@ class _Question(Generic[T]):
     ) -> None:
         self._clock = clock
         self._lookup = lookup
-        self._kind = kind
+        self.kind = kind
         self._read = read
         self._kept: dict[str, _Kept[T]] = {}
+
+    def __len__(self) -> int:
+        """Answers in memory, at most MAX_KEPT."""
+        return len(self._kept)
 
     async def ask(self, name: str) -> tuple[T, ...]:
         """The answer, from memory if it is still good. Raises DnsFailed."""
@@ -206,7 +216,7 @@ class _Question(Generic[T]):
         return self._good_for(answers)
 
     def _good_for(self, answers: Sequence[dns.RRHeader]) -> _Kept[T]:
-        own = [answer for answer in answers if answer.type == self._kind]
+        own = [answer for answer in answers if answer.type == self.kind]
         values = tuple(value for answer in own if (value := self._read(answer)) is not None)
         seconds = min((float(answer.ttl) for answer in answers), default=0.0) if values else NEGATIVE_KEPT
         until = self._clock.seconds() + min(seconds, LONGEST_KEPT)

@@ -122,9 +122,13 @@ class TransportLayer:
             return port.flow(key.remote.host, key.remote.port) if key.transport is Transport.UDP else None
         return self._connections.get(key)
 
+    def port(self, listener: str) -> Port:
+        """The port of a started listener, by the listener's name."""
+        return self._ports[listener]
+
     def address_of(self, listener: str) -> Address:
         """Where a started listener really listens (a configured port 0 is any free one)."""
-        port = self._ports[listener]
+        port = self.port(listener)
         return Address(port.listener.address, port.port)
 
     def reload(self, terms: Iterable[TlsTerms] | None = None) -> None:

@@ -115,6 +115,11 @@ class DatagramListener(DatagramProtocol):
         self._socket: socket.socket | None = None
         self._listening: IListeningPort | None = None
 
+    @property
+    def flow_count(self) -> int:
+        """Flows that are remembered, at most MAX_FLOWS."""
+        return len(self._flows)
+
     def start(self, reactor: TransportReactor) -> None:
         """Open the socket. Raises CannotListen."""
         try:

@@ -36,7 +36,7 @@ def call_again(ladder: Ladder) -> Request:
 
 
 def counted(ladder: Ladder, feature: str, result: str) -> float:
-    return float(ladder.metrics.downgrades.labels(feature, result)._value.get())
+    return ladder.metrics.value("gateway_downgrades_total", {"feature": feature, "result": result}) or 0.0
 
 
 def test_a_blocked_port_after_tls_is_refused_where_told_so() -> None:

@@ -257,7 +257,7 @@ def test_refresh_by_update_does_not_reach_a_phone_that_knows_no_update() -> None
 def test_call_with_many_reinvites_does_not_grow() -> None:
     ladder = Ladder()
     _, answer = talk(ladder)
-    leg = next(iter(ladder.calls._active.values())).callee
+    leg = ladder.calls.active[0].callee
     assert leg is not None
     for number in range(2, 40):
         again = ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=number)

@@ -72,7 +72,7 @@ def rests(site: Signalling) -> None:
     """Every timer runs out, calls that are up are hung up, and nothing is left."""
     site.run_out(300)
     site.network.pump([60.0] * 100)
-    assert {call.state for call in site.calls._active.values()} <= {CallState.ESTABLISHED}
+    assert {call.state for call in site.calls.active} <= {CallState.ESTABLISHED}
     site.calls.end_all("the test hangs up")
     site.run_out(64)
     assert site.is_empty()

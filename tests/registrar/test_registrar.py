@@ -449,7 +449,7 @@ def test_a_phone_that_registered_over_tls_and_does_not_now_is_told_of() -> None:
     site.send(register(CONTACT, cseq=5))
     site.answer(200)
     assert site.told().status == 200
-    assert site.metrics.downgrades.labels("tls", "allowed")._value.get() == 1
+    assert site.metrics.value("gateway_downgrades_total", {"feature": "tls", "result": "allowed"}) == 1
 
 
 def test_a_phone_that_registered_over_tls_and_does_not_now_is_refused_where_told_so() -> None:
@@ -457,7 +457,7 @@ def test_a_phone_that_registered_over_tls_and_does_not_now_is_refused_where_told
     site.send(register(CONTACT, cseq=5))
     assert site.told().status == 403
     assert site.asked == []
-    assert site.metrics.downgrades.labels("tls", "refused")._value.get() == 1
+    assert site.metrics.value("gateway_downgrades_total", {"feature": "tls", "result": "refused"}) == 1
     site.memory.forget("sip:alice@example.com")
     site.send(register(CONTACT, cseq=6))
     assert len(site.asked) == 1

@@ -186,7 +186,10 @@ def test_what_a_provider_does_is_remembered_and_a_downgrade_counted() -> None:
     assert len(road.carries(Security.PREFERRED, Downgrade.REFUSE).failures) == 1
     assert road.tried == ["tls"]
     assert len(road.carries(Security.PREFERRED).responses) == 1
-    counted = {result: road.metrics.downgrades.labels("tls", result)._value.get() for result in ("refused", "allowed")}
+    counted = {
+        result: road.metrics.value("gateway_downgrades_total", {"feature": "tls", "result": result})
+        for result in ("refused", "allowed")
+    }
     assert counted == {"refused": 1, "allowed": 1}
 
 

@@ -194,7 +194,7 @@ class Gateway:
 
     @property
     def dropped(self) -> float:
-        return float(self.metrics.dropped.labels("tls")._value.get())
+        return self.metrics.value("gateway_dropped_requests_total", {"transport": "tls"}) or 0.0
 
 
 def test_a_stranger_makes_no_transaction_and_is_counted(tmp_path: Path) -> None:

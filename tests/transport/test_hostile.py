@@ -74,9 +74,9 @@ def test_datagrams(network: MemoryNetwork) -> None:
         for number, data in enumerate(nonsense(1)):
             socket.arrive(data, (f"10.0.{number >> 8 & 255}.{number & 255}", 5060))
     assert log.events == []
-    port = site.layer._ports["main"]
+    port = site.layer.port("main")
     assert isinstance(port, DatagramListener)
-    assert len(port._flows) <= COUNT
+    assert port.flow_count <= COUNT
     answers = {data[8:11] for data, _ in socket.sent if data != b"\r\n"}
     assert answers <= {b"200", b"400", b"505", b"513"}
     malformed = sum(

@@ -166,11 +166,11 @@ def test_a_peer_without_flow_on_this_side_is_not_reached_from_the_other() -> Non
 
 def test_the_table_of_flows_is_bounded() -> None:
     site = UdpSite()
-    port = site.layer._ports["main"]
+    port = site.layer.port("main")
     assert isinstance(port, DatagramListener)
     for number in range(MAX_FLOWS + 10):
         site.socket.arrive(b"\r\n", (f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 5060))
-    assert 0 < len(port._flows) <= MAX_FLOWS
+    assert 0 < port.flow_count <= MAX_FLOWS
 
 
 @pytest.mark.parametrize("number", [errno.ENETUNREACH, errno.EMSGSIZE, errno.EAGAIN, errno.EPERM])
@@ -178,7 +178,7 @@ def test_a_datagram_that_cannot_be_sent_raises_nothing(number: int) -> None:
     site = UdpSite()
     site.socket.socket.error = OSError(number, "no")
     site.socket.arrive(options(), PHONE)
-    port = site.layer._ports["main"]
+    port = site.layer.port("main")
     assert isinstance(port, DatagramListener)
     assert port.unsent == 1
 

@@ -39,7 +39,7 @@ class Remembering:
         )
 
     def counted(self, feature: Feature, result: str) -> float:
-        return float(self.metrics.downgrades.labels(str(feature), result)._value.get())
+        return self.metrics.value("gateway_downgrades_total", {"feature": str(feature), "result": result}) or 0.0
 
 
 @pytest.fixture
