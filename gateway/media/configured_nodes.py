@@ -134,7 +134,7 @@ def _is_read_only(directory: Path) -> bool:
 
 
 def _socket_directory(state_directory: Path) -> Path:
-    """Made if need be, for this user alone, and rid of sockets that nobody answers at.
+    """Made if need be, for this user alone, and rid of sockets without a listener.
 
     A state directory with a long path, or one that nothing can be written to, has them in the directory for temporary
     files, under a name of its own.

@@ -1,13 +1,13 @@
 """A client of rtpengine's NG protocol in its JSON form: `COOKIE {"command": ...}` over datagrams.
 
 A request is sent again until its reply comes; the cookie lets the relay answer it once, and pairs replies with
-requests. The same client speaks UNIX datagrams (our workers) and UDP (rtpengine). Not here: what the commands say
-(fields.py).
+requests. The same client speaks UNIX datagrams (our workers) and UDP (rtpengine). Not here: the content of commands
+(ng_commands).
 
     request(fields) --datagram--> relay --reply--> Deferred fires: a dictionary, or RelayFailure (refused, no answer)
 
 A datagram costs more than most requests: both sides wake up for it. So our workers take several requests in one, with a
-NUL between, which JSON cannot have, and answer them likewise. What nobody waits for (delete) waits for the next one.
+NUL between, which JSON cannot have, and answer them likewise. A delete, which is not urgent, waits for the next one.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ drops the rest: the copies of a burst would come as a burst again, and most of i
 UDP_WINDOW: Final = 1_000
 MAXIMUM_DATAGRAM: Final = 262_144
 GATHERED_BYTES: Final = 50_000
-"""What is larger gets no more requests beside it."""
+"""A datagram that is larger gets no more requests."""
 BETWEEN: Final = b"\0"
 """Stands between requests, or replies, in one datagram."""
 PATIENT: Final = frozenset({"delete"})
-"""Commands that nobody waits for."""
+"""Commands that are not urgent."""
 PATIENCE_SECONDS: Final = 0.05
 """How long they wait for the next request, to go before it in the same datagram."""
 CLOCK_ERROR_SECONDS: Final = 0.001
-"""What is due so soon is due."""
+"""A request that is due so soon is due."""
 
 Reply: TypeAlias = dict[str, JSON]
 Listen: TypeAlias = Callable[[DatagramProtocol], IListeningPort]
@@ -65,7 +65,7 @@ class _Request:
 
 
 class NgClient(DatagramProtocol):
-    """Asks one relay. `start` first; `stop` fails what is outstanding and removes `own`, the socket's file if any."""
+    """Asks one relay. `start` first; `stop` fails open requests and removes `own`, the socket's file if any."""
 
     def __init__(
         self, clock: IReactorTime, listen: Listen, target: str | tuple[str, int], own: Path | None = None
@@ -74,7 +74,7 @@ class NgClient(DatagramProtocol):
         self.window = UDP_WINDOW
         """Requests under way at once."""
         self.gathers = False
-        """Whether the relay takes several requests in one datagram. Set by who has heard so."""
+        """Whether the relay takes several requests in one datagram, as its reply to `list` says."""
         self.own = own
         self._clock = clock
         self._listen = listen
@@ -95,7 +95,7 @@ class NgClient(DatagramProtocol):
             self._port = self._listen(self)
 
     def stop(self) -> None:
-        """Close the socket and fail every outstanding request; what was patient is sent."""
+        """Close the socket and fail every open request; those that were patient are sent."""
         self._hurry()
         port, self._port = self._port, None
         if port is not None:
@@ -134,7 +134,7 @@ class NgClient(DatagramProtocol):
         cookie, _, body = datagram.partition(b" ")
         name = cookie.decode("ascii", "replace")
         if name not in self._requests:
-            return  # a reply to a copy of what was answered already, or a stranger's
+            return  # a second reply, to a copy of a request, or a stranger's
         reply = _decoded(body)
         if reply is None:
             return
@@ -156,7 +156,7 @@ class NgClient(DatagramProtocol):
         self._fill()
 
     def _fill(self) -> None:
-        """Send what waits, while there is room; what was answered or given up meanwhile makes none."""
+        """Send waiting requests while there is room; one that was answered or given up meanwhile takes none."""
         batch: list[_Request] = []
         while self._waiting and len(self._under_way) < self.window:
             cookie = self._waiting.popleft()
@@ -190,7 +190,7 @@ class NgClient(DatagramProtocol):
         self._timer = self._clock.callLater(max(due - self._clock.seconds(), 0.0), self._expire)
 
     def _expire(self) -> None:
-        """Send what was patient, copies of what has no reply, and give up what had its copies."""
+        """Send patient requests, copies of those without a reply, and give up those that had their copies."""
         self._timer = None
         now = self._clock.seconds()
         for cookie, request in list(self._requests.items()):
@@ -240,7 +240,7 @@ def udp_client(clock: IReactorTime, udp: IReactorUDP, host: str, port: int) -> N
 
 
 def _refusal(command: str, reason: str) -> RelayFailure:
-    """An exhausted relay is in trouble; another reason is about what it was given."""
+    """An exhausted relay is in trouble; any other reason is about the content of the request."""
     kind = RelayFailure if "ran out of ports" in reason.lower() else RelayRefusal
     return kind(f"{command}: {reason}")
 

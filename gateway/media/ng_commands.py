@@ -1,4 +1,4 @@
-"""The NG dictionaries that make a relay do what the gateway promises, for rtpengine 10.5 and for our workers alike.
+"""The NG dictionaries by which a relay keeps the gateway's promises, for rtpengine 10.5 and for our workers alike.
 
 They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
 RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are

@@ -1,4 +1,4 @@
-"""One relay node as the pool sees it: is it up, which calls does it have, what did it count.
+"""One relay node as the pool sees it: whether it is up, its calls, the packets that it counted.
 
 A node is a worker process of ours (with its supervision) or an rtpengine. Its listener hears when calls lost their
 media. Not here: which node a call goes to (pool), how a process is kept alive (worker_process).

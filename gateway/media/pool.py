@@ -49,7 +49,7 @@ class RelayPool:
         self._clock = clock
         self._listener: RelayListener | None = None
         self._homeless: tuple[str, ...] = ()
-        """Calls whose relay is lost, and that no other could take."""
+        """Calls that lost their relay, and that no other could take."""
         self._waiting: IDelayedCall | None = None
 
     @property

@@ -1,8 +1,8 @@
 """The quality of an ended call's streams, from a relay's last word on them into the metrics.
 
 A worker's reply to `delete` is the call's report: one observation a direction is added for each call, none for a
-packet. An rtpengine's report is brought into the same form. It knows of quality what the parties' RTCP told it, by
-SSRC; of a call without RTCP, nothing.
+packet. An rtpengine's report is brought into the same form. It knows quality from the parties' RTCP alone, by SSRC; of
+a call without RTCP it knows nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _DIRECTIONS: Final[dict[JSON, str]] = {Side.PHONES.value: "to_provider", Side.PR
 
 @attrs.frozen
 class StreamQuality:
-    """One direction of one stream. None for what is not known."""
+    """One direction of one stream. None where a figure is not known."""
 
     direction: str
     score: float | None
     """Mean opinion score, 1 to 5."""
     loss: float | None
-    """A share of what was sent, 0 to 1."""
+    """A share of the packets sent, 0 to 1."""
     jitter: float | None
     """Seconds."""
     round_trip: float | None
@@ -55,8 +55,9 @@ class PartySides:
 def from_rtpengine(report: dict[str, JSON], sides: PartySides) -> dict[str, JSON]:
     """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`.
 
-    It keeps by SSRC what the party that sends with it said, which is of what that party hears. So a stream's loss is
-    in the words of its subscribers, and only the round trip in those of its sender.
+    An rtpengine keeps the RTCP of a party under the SSRC that the party sends with, but that RTCP reports on the
+    stream that the party hears. So a stream's loss is found with its subscribers, and only the round trip with its
+    sender.
     """
     known, parties = report.get("SSRC"), report.get("tags")
     for tag, party in parties.items() if isinstance(parties, dict) else ():
@@ -77,14 +78,14 @@ def _streams(party: JSON) -> list[JSON]:
 
 
 def _ssrcs(stream: JSON) -> list[JSON]:
-    """Of what was received, the latest first: rtpengine 12.4 to 13.3 (Debian 13's is 12.5) tell several, others one."""
+    """Of received packets, the latest first: rtpengine 12.4 to 13.3 (Debian 13's is 12.5) tell several, others one."""
     one = _value(stream, "SSRC")
     several = _values(stream, "ingress SSRCs")
     return [_value(entry, "SSRC") for entry in several] if one is None else [one]
 
 
 def _words(known: JSON, stream: JSON) -> JSON:
-    """The mean of what its sender's RTCP said, None for nothing."""
+    """The mean of the figures in its sender's RTCP; None without RTCP."""
     return _first(_value(_value(known, str(ssrc)), "average MOS") for ssrc in _ssrcs(stream))
 
 

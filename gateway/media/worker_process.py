@@ -194,7 +194,7 @@ def pids_with(argument: str) -> list[int]:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the package importable whatever the working directory."""
+    """Ours, with the package importable from any working directory."""
     root = str(Path(gateway.__file__).resolve().parent.parent)
     others = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{others}" if others else root}

@@ -2,7 +2,7 @@
 
 It outlives the signalling process, so that a restarted one finds it, and its calls, at the same socket: it is a
 session leader and ignores SIGINT. It ends at SIGTERM as soon as it has no calls, and by itself when it has none and
-nobody asked it anything for `--idle` seconds. What it prints goes to standard error and never holds keys.
+was asked nothing for `--idle` seconds. Its messages go to standard error and never hold keys.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Worker:
         self._complaint: int | None = None
 
     def run(self) -> None:
-        """Until told to end, or until nobody needs it."""
+        """Until told to end, or until it is not needed."""
         for control in self._controls:
             self.loop.watch(control.socket, control.receive)
         self._listen()
@@ -103,7 +103,7 @@ class Worker:
 def main(arguments: list[str] | None = None) -> int:
     """Run a worker; 0 when it ended in order, 1 when it could not start."""
     options = _parser().parse_args(arguments)
-    # Whoever reads what is printed may stop reading, or be gone: packets do not wait for that.
+    # The reader of standard error may stop reading, or be gone: packets do not wait for it.
     sys.stderr = cast(TextIO, LineOutput(sys.stderr))
     _raise_file_limit()
     if os.getpgrp() != os.getpid():

@@ -3,7 +3,7 @@
     NAME/ADDRESS!ADVERTISED    as rtpengine writes its interfaces; NAME/ and !ADVERTISED may be left out
 
 NG's `direction` names an interface for each party; an unknown name is the first interface. Interfaces at the same
-address share their ports. An advertised address is what SDP says instead, where NAT is between.
+address share their ports. An advertised address stands in SDP instead, where NAT is between.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Interface:
 
 
 class Interfaces:
-    """Those of a worker, by name; the first is for parties whom no name fits."""
+    """Those of a worker, by name; the first is for parties that no name fits."""
 
     def __init__(self, written: Iterable[str], ports: PoolOptions, loop: Watch) -> None:
-        """`ports` but for its address. ValueError for what is no interface."""
+        """`ports` is complete but for its address. ValueError for a text that is no interface."""
         self._loop = loop
         self._pools: dict[str, PortPool] = {}
         self._named: dict[str, Interface] = {}
@@ -54,7 +54,7 @@ class Interfaces:
         return self._named.get(name, self._first)
 
     def expire(self, now: float) -> None:
-        """Free ports whose quarantine has ended; `now` in the clock's seconds."""
+        """Free ports after their quarantine; `now` in the clock's seconds."""
         for pool in self._pools.values():
             pool.expire(now)
 

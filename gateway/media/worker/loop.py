@@ -3,12 +3,12 @@
 A descriptor is watched with a function that takes one packet from it. Polling is level-triggered: a socket with more
 to read is reported again after every other ready one had its turn, so the fair share is one packet and no read is
 wasted on finding a socket empty. A busy loop lets packets gather for a moment between polls (GATHER_SECONDS): a wake-up
-costs as much as half a packet. What is not a packet (a look at every call now and then, a new socket for a party that
-was heard first) is cut into small jobs, and a batch of packets waits for few of them. An exception is a bug of ours: it
-is counted and logged, the packet is lost, the loop goes on.
+costs as much as half a packet. Other work (a look at every call now and then, a new socket for a party that was heard
+first) is cut into small jobs, and a batch of packets waits for few of them. An exception is a bug of ours: it is
+counted and logged, the packet is lost, the loop goes on.
 
-    epoll --[(descriptor, events)]--> receivers[descriptor]() --> stream.py | control.py
-    after a batch ------------------> the first of what was put off by `later`
+    epoll --[(descriptor, events)]--> receivers[descriptor]() --> streams | ng listener
+    after a batch ------------------> the first jobs that were put off by `later`
     every TICK_SECONDS, about ------> tick(now)
 """
 
@@ -52,7 +52,7 @@ def _ignore() -> None:
 
 
 class Loop:
-    """Calls `receivers` for what is ready and `tick` four times a second until `running` is false."""
+    """Calls the receivers of ready sockets, and `tick` four times a second, until `running` is false."""
 
     def __init__(self, clock: LoopClock, tick: Callable[[float], None], gather: float = GATHER_SECONDS) -> None:
         """`gather` in seconds; 0: every packet is taken at once, for a fifth more CPU."""

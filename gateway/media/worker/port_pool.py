@@ -7,8 +7,8 @@ holds is passed over.
 
     take --call--> give_back --silent--> quarantine over --free, bound--> take, or closed after a while
 
-Sockets stay watched while they are bound: with no call, by what notes that a packet came.
-Not here: who may send to a port (latch.py) and what is done with packets (stream.py).
+Sockets stay watched while they are bound: with no call, by a function that notes that a packet came. Not here: the
+sources that may send to a port (latch) and the way of packets (paths).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NoPorts(Exception):
 
 @attrs.frozen
 class PoolOptions:
-    """What a worker may bind. Ports inclusive; `quarantine` in seconds; `tos` the byte that carries the DSCP."""
+    """Ports that a worker may bind, inclusive; `quarantine` in seconds; `tos` the byte that carries the DSCP."""
 
     address: str
     first: int
@@ -54,7 +54,7 @@ class PoolOptions:
 
 
 class Watch(Protocol):
-    """What watches sockets: the loop."""
+    """The loop, as far as ports need it."""
 
     def watch(self, source: socket.socket, receive: Callable[[], None]) -> None: ...
 
@@ -110,7 +110,7 @@ class PortPool:
         return len(self._silent)
 
     def take(self) -> PortPair:
-        """A bound pair with nothing in its queues, watched by nobody or by what `watch` replaces; raises NoPorts."""
+        """A bound pair with nothing in its queues; `watch` replaces its receivers, if any. Raises NoPorts."""
         for _ in range(len(self._free)):
             port = self._free.popleft()
             pair = self._bound.pop(port, None)
@@ -140,7 +140,7 @@ class PortPool:
         self._silent.append(pair)
 
     def expire(self, now: float) -> None:
-        """Free pairs that were silent for their quarantine, prolong it for the others, and close what is free for long:
+        """Free pairs that were silent for their quarantine, prolong it for the others, and close those free for long:
         the first few now, and more later."""
         for _ in range(PAIRS_A_JOB):
             if self._silent and self._silent[0].due <= now:
@@ -152,7 +152,7 @@ class PortPool:
         self._loop.later(partial(self.expire, now))
 
     def close(self) -> None:
-        """Close what is free or silent; pairs in use belong to their calls."""
+        """Close pairs that are free or silent; pairs in use belong to their calls."""
         for pair in (*self._silent, *self._bound.values()):
             self._close(pair)
         self._free.extend(pair.port for pair in self._silent)
@@ -162,7 +162,7 @@ class PortPool:
     def connected(self, own: socket.socket, remote: tuple[str, int]) -> socket.socket | None:
         """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses.
 
-        What it has queued already came between bind and connect, from anybody: look at the sources of that.
+        Packets in its queue already came between bind and connect, from any source: look at their sources.
         The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
         path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
         """
@@ -214,7 +214,7 @@ class PortPool:
         return one
 
     def _is_quiet(self, pair: PortPair) -> bool:
-        """Whether nothing came to a free pair. What came a moment ago the loop has not told of yet."""
+        """Whether nothing came to a free pair. The loop may not have told yet of a packet that came a moment ago."""
         is_queued = _drain(pair.rtp) | _drain(pair.rtcp)
         pair.dropped_before = kernel_drops(pair.rtp)
         return not (pair.is_heard or is_queued)
@@ -230,7 +230,7 @@ class PortPool:
         self._loop.watch(pair.rtcp, heard)
 
     def _heard(self, pair: PortPair) -> None:
-        """A packet is there: one is enough to know, and whoever sprays ports is not listened to."""
+        """A packet is there: one is enough to know, and a stranger that sprays ports is not listened to."""
         pair.is_heard = True
         self._loop.unwatch(pair.rtp)
         self._loop.unwatch(pair.rtcp)
@@ -274,7 +274,7 @@ def kernel_drops(one: socket.socket) -> int:
 
 
 def _drain(one: socket.socket) -> bool:
-    """Throw away what is queued; whether there was anything. Bounded: a flood must not hold the loop."""
+    """Throw away queued packets; whether there were any. Bounded: a flood must not hold the loop."""
     for count in range(1_000):
         try:
             one.recv(1)

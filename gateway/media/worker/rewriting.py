@@ -1,8 +1,8 @@
-"""What the relay takes out of an SDP and what it writes in its place.
+"""The lines that the relay reads in an SDP, those that it writes, and those that it removes.
 
-Read: where a party wants its packets, and what kind of m-line it wrote. Written: our address and ports, the profile,
-our keys; everything that would lead media or keys past the relay is removed (ICE, DTLS, MIKEY, k=, bundles). The rest
-of a description passes as it is. Not here: which line belongs to which stream (session.py).
+Read: where a party wants its packets, and the kind of each m-line. Written: our address and ports, the profile, our
+keys; everything that would lead media or keys past the relay is removed (ICE, DTLS, MIKEY, k=, bundles). The rest of a
+description passes as it is. Not here: which line belongs to which stream (media_call).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _REMOVED: Final = frozenset(
 )
 _NAMELESS: Final = ("s", "-")
 _UNTOLD: Final = frozenset("kiuep")
-"""Keys in clear; what the offerer calls the session tells its make, and whom to ask about it nobody here needs
-(RFC 8866 sections 5.3 to 5.6)."""
+"""Keys in clear, and the offerer's description of the session and its contacts, which tell its make (RFC 8866 sections
+5.3 to 5.6)."""
 _STATIC_NAMES: Final = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}
 """Payload types that need no a=rtpmap (RFC 3551 section 6)."""
 
 
 class Profile(Enum):
-    """What an m-line is, judged by its profile and keys."""
+    """The kind of an m-line, by its protocol and keys."""
 
     PLAIN = "RTP/AVP"
     SAVP = "RTP/SAVP"
@@ -137,7 +137,7 @@ def media_for(
 
 
 def hold_addresses(source: Description, result: Description, family: int) -> None:
-    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0, in the IP version of who reads it."""
+    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0, in the IP version of the reader."""
     nowhere = "::" if family == 6 else "0.0.0.0"  # noqa: S104  (written, not bound)
     if is_unspecified(source.connection):
         result.connection = nowhere
@@ -185,7 +185,7 @@ def _protocol(source: Media, profile: Profile, former: str) -> str:
 
 
 def _audio_protocol(protocol: str, former: str) -> str:
-    """Audio is offered with RTCP feedback (RFC 4585) to whom wrote that first: most providers and phones refuse
+    """Audio is offered with RTCP feedback (RFC 4585) to a party that wrote that first: most providers and phones refuse
     RTP/AVPF and RTP/SAVPF, and of audio there is little to feed back. Video cannot do without."""
     plain = protocol[:-1] if _has_feedback(protocol) else protocol
     return f"{plain}F" if _has_feedback(former) else plain

@@ -1,1 +1,1 @@
-"""NG commands, taken and answered."""
+"""NG commands of a worker: taken from a socket, carried out, answered."""

@@ -1,7 +1,7 @@
 """Bencoding: how Kamailio's and OpenSIPS' rtpengine modules write NG dictionaries (BEP 3); pure.
 
-Text is str with whatever bytes surrogateescape keeps. What bencoding cannot say is written as what comes nearest: true
-and false as 1 and 0, other numbers as text, and what is null is left out.
+Text is str, with other bytes as surrogateescape keeps them. Values that bencoding does not have are written as the
+nearest that it has: true and false as 1 and 0, other numbers as text; null is left out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What is told about a call's media: the reply to NG's `query`, in rtpengine's form with more in it.
+"""The report on a call's media: the reply to NG's `query`, in rtpengine's form with more in it.
 
-Each stream of a party reports what was received from it. Beyond rtpengine's: `latched`, `lost` (packets), `loss` (a
-share of what was sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS` (1
-to 4.4, of what the other party hears of this one), `one way` (nothing comes while the other party talks), `idle`
-(seconds since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets
-beside SRTP), `errors by cause` (of causes that occurred). What is not known is null. Keys never appear.
+Each stream of a party reports the packets received from it. Beyond rtpengine's: `latched`, `lost` (packets), `loss` (a
+share of the packets sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS`
+(1 to 4.4, of this party as the other hears it), `one way` (nothing comes while the other party talks), `idle` (seconds
+since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets beside
+SRTP), `errors by cause` (of causes that occurred). A figure that is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def interface_report(interface: Interface) -> Report:
 
 
 def count_packets(totals: dict[str, int], call: MediaCall) -> None:
-    """Add what the call relayed since it was counted last, by direction, and what failed; nothing once it has ended."""
+    """Add packets since the last count, relayed ones by direction, and failed ones; none of an ended call."""
     if not call.streams:
         return
     before, call.counted = call.counted, {"to_phone": 0, "to_provider": 0, "errors": 0}

@@ -1,7 +1,7 @@
 """The NG commands (a subset of rtpengine's): dictionaries in, dictionaries out.
 
-offer, answer, delete, query, ping, list, statistics; whatever else is refused. Calls live here, by call-id. Unknown
-keys are ignored, as rtpengine does. Not here: sockets, cookies and JSON (control.py), SDP (session.py).
+offer, answer, delete, query, ping, list, statistics; all others are refused. Calls live here, by call-id. Unknown keys
+are ignored, as rtpengine does. Not here: sockets, cookies and JSON (listener), SDP (media_call).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REMEMBERED_REPORTS: Final = 1_000
 CALLS_A_JOB: Final = 4
 """Looked at in one go, for time-outs."""
 ORPHAN_OFFER_SECONDS: Final = 0.001
-"""Nobody is there to answer it."""
+"""Of a worker that is asked no more: no answer can come."""
 HELD_FACTOR: Final = 60
 """A call on hold may be silent for so many times the media time-out."""
 
@@ -42,13 +42,13 @@ class CallTimeouts:
     """When a worker gives up on calls. Seconds; 0 for never."""
 
     media_timeout: float = 60.0
-    """An answered call on which nothing arrives from anybody."""
+    """An answered call on which nothing arrives from either party."""
     offer_timeout: float = 3_600.0
     """A call that is offered and never answered."""
 
 
 class Commands:
-    """The calls of one worker, and what NG may do with them."""
+    """The calls of one worker, and NG's commands for them."""
 
     def __init__(
         self, services: StreamServices, timeouts: CallTimeouts, random: Callable[[int], bytes] = secrets.token_bytes
@@ -58,7 +58,7 @@ class Commands:
         self._random = random
         self.calls: dict[str, MediaCall] = {}
         self._timed_out: dict[str, Result] = {}
-        """The last words on calls that ended here, until somebody deletes them."""
+        """The last reports on calls that ended here, until they are deleted."""
         self._relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
         """Of all calls so far."""
         self._is_counting = False
@@ -75,7 +75,7 @@ class Commands:
         }
 
     def execute(self, fields: Fields) -> Result:
-        """The reply; whatever is wrong with the command is an error in it."""
+        """The reply; a mistake in the command is an error in it."""
         command = self._commands.get(str(fields.get("command")))
         if command is None:
             return _error("Unrecognized command")
@@ -124,13 +124,13 @@ class Commands:
         return {"result": "ok", **call_report(self._call(fields), self._services.clock.now)}
 
     def list_calls(self, fields: Fields) -> Result:
-        """`gathers`: requests may come several in a datagram (control.py), which whoever asks cannot know."""
+        """`gathers` tells the client that several requests may come in one datagram."""
         limit = fields.get("limit")
         number = int(limit) if isinstance(limit, int | str) and str(limit).isdigit() else DEFAULT_LIST
         return {"result": "ok", "calls": list(self.calls)[:number], "gathers": True}
 
     def statistics(self, _fields: Fields) -> Result:
-        """Packets of calls that are up are those of when somebody asked last: to count them takes a while."""
+        """Packets of calls that are up are as of the last time that it was asked: to count them takes a while."""
         if not self._is_counting:
             self._is_counting = True
             self._count_some(list(self.calls.values()))
@@ -162,8 +162,8 @@ class Commands:
             self._services.loop.later(partial(self._count_some, calls))
 
     def expire(self, is_orphaned: bool = False) -> None:
-        """Look soon at each call: end those whose media timed out; of an orphan's, whom nobody asks any more, those
-        never answered, too."""
+        """Look soon at each call: end those that heard nothing for long, and those never answered if this worker
+        `is_orphaned`, asked nothing any more."""
         self._expire_some(list(self.calls), is_orphaned)
 
     def _expire_some(self, names: list[str], is_orphaned: bool) -> None:

@@ -1,9 +1,9 @@
 """NG over datagrams: a cookie, a space, a dictionary in JSON or bencoding; the reply is written like the request.
 
-A request that comes again (its reply was lost) gets the same reply again and is not done twice. Whatever else arrives
-is counted and dropped: no datagram stops the worker. Requests of one datagram are done one by one, with media between
-them: each takes as long as twenty packets. A UNIX socket is left behind by a worker that died; `bound`
-replaces one that nobody answers at and refuses to take one that is alive.
+A request that comes again (its reply was lost) gets the same reply again and is not done twice. Any other datagram is
+counted and dropped: none stops the worker. Requests of one datagram are done one by one, with media between
+them: each takes as long as twenty packets. A UNIX socket is left behind by a worker that died: `bound`
+replaces it, and refuses to take one of a process that is alive. Not here: the commands (commands).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def bound(path: Path) -> socket.socket:
 
 
 def bound_udp(address: str, port: int) -> socket.socket:
-    """A UDP socket at a numeric address. Raises OSError. Whoever can reach it commands the relay."""
+    """A UDP socket at a numeric address. Raises OSError. Every host that can reach it commands the relay."""
     result = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
     result.setblocking(False)
     try:
@@ -77,7 +77,7 @@ class _Batch:
 
 
 class NgListener:
-    """Answers what arrives at `own`, a bound datagram socket of any family, in the order in which it came."""
+    """Answers requests at `own`, a bound datagram socket of any family, in the order in which they came."""
 
     def __init__(self, own: socket.socket, commands: Commands, loop: Loop) -> None:
         self.socket = own
@@ -101,7 +101,7 @@ class NgListener:
             self._work()
 
     def _work(self) -> None:
-        """The next request now, what follows it later."""
+        """The next request now, those after it later."""
         batch = self._batches[0]
         request = batch.requests.popleft()
         try:

@@ -1,1 +1,1 @@
-"""The ends of a media stream, and the way of a packet between them."""
+"""Media streams: their two endpoints, and the way of a packet between them."""

@@ -1,4 +1,4 @@
-"""What a leg counts: plain integers, and loss and jitter sampled from the sequence numbers and timestamps of RTP.
+"""Counters of an endpoint: plain integers, and loss and jitter sampled from the sequence numbers and timestamps of RTP.
 
 Counting every packet costs an addition; measuring costs a microsecond, so one packet in SAMPLE is measured. Loss stays
 exact at each sample: the sequence numbers that passed since the first packet, less the packets counted (RFC 3550 A.3).
@@ -35,7 +35,7 @@ _RESTART: Final = 3_000
 
 
 class Counters:
-    """One leg's, for what it received from its party. Times in the loop clock's seconds; jitter in timestamp units."""
+    """One endpoint's, of packets from its party. Times in the loop clock's seconds; jitter in timestamp units."""
 
     __slots__ = (
         "authentication",
@@ -82,7 +82,7 @@ class Counters:
             self.heard = now
 
     def failed(self) -> int:
-        """Packets that came here and went no further, or not well; what the kernel dropped is not known here."""
+        """Packets that came here and went no further, or not well; not those that the kernel dropped."""
         return sum(failures_of(self))
 
     def fail(self, failure: int) -> None:

@@ -7,7 +7,7 @@ Not here: the way of a packet from one endpoint to the other (paths, and fastpat
 
 Order, and why it is safe. Nothing passes before both parties described themselves (`is_open`). The latch looks at the
 source before any cryptography, so a stranger cannot make us work, and locks only after authentication, so a stranger
-who guesses an address cannot move a secure call (RFC 3711 section 3.3: replay, then authentication, which libsrtp
+that guesses an address cannot move a secure call (RFC 3711 section 3.3: replay, then authentication, which libsrtp
 keeps).
 """
 

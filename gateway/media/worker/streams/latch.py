@@ -1,11 +1,11 @@
-"""Who may send to a port: symmetric RTP with a lock (RFC 4961; against RTP-bleed).
+"""Sources that may send to a port: symmetric RTP with a lock (RFC 4961; against RTP-bleed).
 
 A phone behind NAT cannot know the address its packets will come from, so the SDP may be wrong and the first source is
-believed. Believing every later source would hand the call to whoever sprays the port range. Hence:
+believed. Believing every later source would hand the call to any stranger that sprays the port range. Hence:
 
-    open    any source is admitted; the first one locks (an SRTP leg: only after its packet was authentic)
-    locked  that source alone, with two exceptions: the very address the SDP names may still take over (a stranger who
-            was faster loses as soon as the real party speaks), and any source after the locked one fell silent
+    open    any source is admitted; the first one locks (with SRTP: only after its packet was authentic)
+    locked  that source alone, with two exceptions: the very address the SDP names may still take over (a faster
+            stranger loses as soon as the real party speaks), and any source after the locked one fell silent
 
 Signalling that names another address opens the latch again. Pure: time is an argument.
 """
@@ -27,17 +27,17 @@ class Latch:
     """The lock of one port."""
 
     expected: SocketAddress | None = None
-    """What the SDP says; None when it names no address (c=0.0.0.0)."""
+    """The SDP's; None when it names no address (c=0.0.0.0)."""
     source: SocketAddress | None = None
     """Locked to; None while open."""
 
     @property
     def target(self) -> SocketAddress | None:
-        """Where to send: the locked source, else what the SDP says."""
+        """Where to send: the locked source, else the address in the SDP."""
         return self.source or self.expected
 
     def expect(self, address: SocketAddress | None) -> bool:
-        """Take what the SDP says; whether that is news, which opens the latch."""
+        """Take the address in the SDP; whether it is another, which opens the latch."""
         if address == self.expected:
             return False
         self.expected = address
@@ -49,7 +49,7 @@ class Latch:
         return self.source is None or source in (self.source, self.expected) or silence > SILENCE_SECONDS
 
     def lock(self, source: SocketAddress) -> bool:
-        """Lock to `source`, whose packet was good; whether that is a change."""
+        """Lock to the `source` of a good packet; whether that is a change."""
         if source == self.source:
             return False
         self.source = source

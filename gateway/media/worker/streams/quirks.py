@@ -1,7 +1,7 @@
 """Needs of some parties that no standard asks for. All off unless configured, by side (phones, provider).
 
-plain control   a party whose media is SRTP may send RTCP in clear (Cisco SPA): taken from where its media comes
-                from alone, its BYE left out, counted; what the other party gets is protected as ever
+plain control   a party that sends SRTP may send RTCP in clear (Cisco SPA): taken from where its media comes from
+                alone, its BYE left out, counted; it goes on protected as ever
 constant SSRC   a party gets one SSRC and a continuous sequence for the whole call (rtp/constant_ssrc.py); its packets
                 leave the hot path
 """

@@ -1,8 +1,8 @@
-"""The SRTP sessions of one leg: one that opens what its party sends, one that seals what it is sent (RFC 3711).
+"""The SRTP sessions of one endpoint: one opens packets from its party, one seals packets to it (RFC 3711).
 
-A session lives as long as its key and suite do, whatever else a description changes: it holds the rollover counters
-(RFC 3711 section 3.3.1). Before a party is described, and after the end, everything is refused: there is no state in
-which a leg that is to be secure is sent plaintext.
+A session lives as long as its key and suite do, through every other change of a description: it holds the rollover
+counters (RFC 3711 section 3.3.1). Before a party is described, and after the end, everything is refused: there is no
+state in which a party that is to be secure is sent plaintext.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def _refuse(_length: int) -> int:
 
 
 class Sessions:
-    """What is done to a packet in `buffer`; None for plain RTP."""
+    """The transforms of a packet in `buffer`; None for plain RTP."""
 
     __slots__ = (
         "_buffer",
