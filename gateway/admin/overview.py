@@ -5,13 +5,12 @@ Everything is read when asked for and copied; no key, credential or nonce is amo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
 
 from gateway.admin.inspection import NotChanged, Row
 from gateway.b2bua.calls import Calls
@@ -23,8 +22,6 @@ from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sight
 from gateway.state.audit import AuditLog
 from gateway.state.cdr import detail_record
 from gateway.state.history import CallHistory
-from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.tables import State
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
 
 MOST_CALLS: Final = 500
@@ -40,54 +37,6 @@ _SUMMARY: Final = (
     *("id", "direction", "domain", "caller", "callee", "state", "verdict", "reason"),
     *("started_at", "answered_at", "ended_at", "seconds", "status", "ending"),
 )
-
-
-class Connected(Protocol):
-    """Has connections."""
-
-    @property
-    def connection_count(self) -> int:
-        """Those that are up or coming up."""
-
-
-class Relaying(Protocol):
-    """Carries media."""
-
-    @property
-    def calls(self) -> tuple[str, ...]:
-        """The calls that have media now."""
-
-
-@attrs.frozen
-class Counts:
-    """Counts the parts of a gateway."""
-
-    calls: Sized
-    dialogs: Sized
-    subscriptions: Sized
-    bindings: Sized
-    transport: Connected
-    relay: Relaying
-    transactions: TransactionLayer
-    timers: IReactorTime
-
-    def now(self) -> Row:
-        """The figures of this moment; of transactions, those that are more than none."""
-        return {
-            "calls": len(self.calls),
-            "dialogs": len(self.dialogs),
-            "subscriptions": len(self.subscriptions),
-            "bindings": len(self.bindings),
-            "connections": self.transport.connection_count,
-            "media_calls": len(self.relay.calls),
-            "transactions": {
-                machine: {
-                    str(state): count for state, count in states.items() if count and state is not State.TERMINATED
-                }
-                for machine, states in self.transactions.counts().items()
-            },
-            "timers": len(self.timers.getDelayedCalls()),
-        }
 
 
 @attrs.frozen

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 
 from gateway.admin.api import admin_site
-from gateway.admin.overview import Counts, Overview
+from gateway.admin.counts import Counts
+from gateway.admin.overview import Overview
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
 from gateway.app.parts import Basis, GatewayPart

@@ -100,6 +100,13 @@ class TransactionLayer:
         """How many transactions of each machine are in each state; Terminated counts those that have ended."""
         return self._census
 
+    def alive(self) -> dict[str, dict[str, int]]:
+        """How many transactions that have not ended are in each state, by machine; a state without any is left out."""
+        return {
+            machine: {str(state): count for state, count in states.items() if count and state is not State.TERMINATED}
+            for machine, states in self._census.items()
+        }
+
     def counts_alive(self) -> int:
         """How many transactions there are."""
         return len(self._clients) + len(self._servers)

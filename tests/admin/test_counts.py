@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.admin.counts import Counts
 from gateway.admin.inspection import Row
-from gateway.admin.overview import Counts
 from tests.support.ladder import SAVP, Ladder
 
 
