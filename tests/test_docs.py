@@ -7,7 +7,7 @@ import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.config.model import Admin, Domain, GatewayTerms, Listener, Media, Provider
+from gateway.config.model import Admin, Domain, GatewaySection, Listener, Media, Provider
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
 from gateway.security.policy.terms import Reason
@@ -18,7 +18,7 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
-    ("[gateway]", GatewayTerms),
+    ("[gateway]", GatewaySection),
     ("[[listener]]", Listener),
     ("[media]", Media),
     ("[[provider]]", Provider),

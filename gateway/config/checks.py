@@ -15,7 +15,6 @@ from gateway.config.model import (
     DIGESTS,
     GATHER_US,
     SILENCE_SECONDS,
-    SUITES,
     TLS_VERSIONS,
     Domain,
     Listener,
@@ -24,6 +23,7 @@ from gateway.config.model import (
     Side,
 )
 from gateway.config.structuring import Mistake, Unacceptable, shown
+from gateway.sdp.crypto import SUITE_NAMES
 
 
 def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
@@ -112,7 +112,7 @@ def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[
         if entry.fallback_uri is not None:
             yield from _transport_mistakes(f"{path}.fallback_uri", entry.fallback_uri, listening)
         if not entry.suites or len(set(entry.suites)) < len(entry.suites):
-            yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITES)}")
+            yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITE_NAMES)}")
 
 
 def _transport_mistakes(path: str, uri: str, listening: set[tuple[object, ...]]) -> Iterator[Mistake]:

@@ -12,16 +12,13 @@ import attrs
 from OpenSSL import SSL
 
 from gateway.config.structuring import Unacceptable
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.uri import Uri
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
-_URI = re.compile(
-    r"(?P<scheme>sips?):(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:;@?\s]+)(?::(?P<port>\d{1,5}))?(?P<rest>;\S*)?", re.I
-)
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
-_TRANSPORT = re.compile(r";transport=([^;]*)", re.I)
-
 
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 """Ciphers that do not encrypt, do not say who the peer is, or have been broken."""
@@ -85,30 +82,36 @@ def port_range(value: object) -> PortRange:
 
 def sip_uri(value: object) -> str:
     """The SIP URI of a server: a host or a domain, with or without a port and a transport."""
-    found = _URI.fullmatch(value) if isinstance(value, str) else None
-    if not isinstance(value, str) or found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
+    uri = _server(value)
+    if not isinstance(value, str) or uri is None:
         raise Unacceptable(value, "a SIP URI without a user part, such as sip:provider.example.com;transport=tls")
-    if (named := _TRANSPORT.search(value)) and named[1].lower() not in ("udp", "tcp", "tls"):
+    named = [text for name, text in uri.parameters if name.lower() == "transport" and text is not None]
+    if named and named[0].lower() not in ("udp", "tcp", "tls"):
         raise Unacceptable(value, "transport=udp, transport=tcp or transport=tls")
-    if found["scheme"].lower() == "sips" and uri_transport(value) == "udp":
+    if uri.is_secure and uri.transport == "udp":
         raise Unacceptable(value, "a sips URI over tcp or tls (RFC 5630 section 3.1.3: never over UDP)")
     return value
 
 
-def uri_transport(uri: str) -> str | None:
-    """The transport that a valid `uri` settles by itself (RFC 3263 section 4.1), or None where DNS decides.
+def _server(value: object) -> Uri | None:
+    """The SIP URI that leads to a server; None for anything else."""
+    try:
+        uri = Uri.parse(value) if isinstance(value, str) else Uri()
+    except MalformedMessage:
+        return None
+    is_server = uri.user is None and not uri.headers and _is_host(uri.host) and uri.port != 0
+    return uri if is_server else None
+
+
+def uri_transport(text: str) -> str | None:
+    """The transport that a valid URI settles by itself (RFC 3263 section 4.1), or None where DNS decides.
 
     A sips URI with transport=tcp is TLS: the scheme asks for TLS, the parameter says what it runs on.
     """
-    found = _URI.fullmatch(uri)
-    if found is None:
-        return None
-    if found["scheme"].lower() == "sips":
-        named = _TRANSPORT.search(uri)
-        return "udp" if named and named[1].lower() == "udp" else "tls"
-    if named := _TRANSPORT.search(uri):
-        return named[1].lower()
-    return "udp" if found["port"] or _is_address(found["host"].strip("[]")) else None
+    uri = Uri.parse(text)
+    if uri.is_secure:
+        return "tls"
+    return uri.transport or ("udp" if uri.port or _is_address(uri.host) else None)
 
 
 @attrs.frozen

@@ -18,7 +18,7 @@ from gateway.config.model import (
     Configuration,
     ConfigurationError,
     Domain,
-    GatewayTerms,
+    GatewaySection,
     Listener,
     Media,
     Provider,
@@ -80,7 +80,7 @@ class Tables:
 def load(path: Path) -> Configuration:
     """The configuration in the file `path`; raises ConfigurationError with all its mistakes."""
     tables = Tables(_document(path), Reader(path.absolute().parent))
-    gateway = tables.one("gateway", GatewayTerms)
+    gateway = tables.one("gateway", GatewaySection)
     listeners = tables.many("listener", Listener)
     media = tables.one("media", Media)
     providers = tables.many("provider", Provider)

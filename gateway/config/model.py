@@ -18,10 +18,8 @@ from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.fields import cipher_list
 from gateway.config.structuring import number, one_of
+from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sip.uri import Uri
-
-SUITES = ("AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
-"""The SDES suites (RFC 4568, RFC 7714) that the media relay implements, in the order they are offered by default."""
 
 TLS_VERSIONS = ("1.2", "1.3")
 """What the least version of TLS may be set to."""
@@ -80,7 +78,7 @@ class Signalling(StrEnum):
 
 
 @attrs.frozen
-class GatewayTerms:
+class GatewaySection:
     """[gateway]: what this gateway is called and where it keeps what must outlive it."""
 
     name: Annotated[str, fields.name]
@@ -163,7 +161,8 @@ class Provider:
     certificate: Path | None = None
     private_key: Path | None = None
     srtp_offer: SrtpOffer = SrtpOffer.SAVP
-    suites: tuple[Annotated[str, one_of(*SUITES)], ...] = SUITES
+    suites: tuple[Annotated[str, one_of(*SUITE_NAMES)], ...] = SUITE_NAMES
+    """Offered in this order."""
     fallback_uri: Annotated[str, fields.sip_uri] | None = None
     """Where to go when it lacks TLS."""
     tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
@@ -232,7 +231,7 @@ class Admin:
 class Configuration:
     """A whole configuration whose parts fit each other; `source` is the file it came from."""
 
-    gateway: GatewayTerms
+    gateway: GatewaySection
     listeners: tuple[Listener, ...]
     media: Media
     providers: tuple[Provider, ...]

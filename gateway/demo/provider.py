@@ -34,7 +34,7 @@ from twisted.logger import (
     textFileLogObserver,
 )
 
-from gateway.config.model import SUITES, Listener, Side
+from gateway.config.model import Listener, Side
 from gateway.demo.agent.accounts import Account, Accounts
 from gateway.demo.agent.invites import Addressee, AnsweringTerms, IncomingCalls, place_call
 from gateway.demo.agent.registrations import Contact, Registrations
@@ -45,6 +45,7 @@ from gateway.demo.audio.offers import AudioEnd, AudioStream
 from gateway.demo.audio.rtp_port import RtpEndpoint, tone_with_echo
 from gateway.demo.audio.samples import Tone
 from gateway.demo.roles import EXTENSION, PROVIDER_TONE
+from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.transaction.server import ServerTransaction
@@ -160,7 +161,7 @@ class EchoProvider:
 
     def _new_stream(self) -> AudioStream:
         endpoint = RtpEndpoint(self._reactor.udp, self._reactor.clock, tone_with_echo(Tone(PROVIDER_TONE)), Ear())
-        return AudioStream(endpoint, AudioEnd(self._terms.address, 0, SUITES, urandom))
+        return AudioStream(endpoint, AudioEnd(self._terms.address, 0, SUITE_NAMES, urandom))
 
     def _began(self, session: Session) -> None:
         def ended(heard: Heard) -> None:

@@ -52,6 +52,7 @@ SUITES = (
     Suite("AES_CM_128_HMAC_SHA1_32", 16, 14, 4),
 )
 """The suites implemented, strongest first."""
+SUITE_NAMES = tuple(suite.name for suite in SUITES)
 
 # Other spellings of the same transforms. AEAD_AES_128_GCM_8 is not among them: its tag is 8 bytes long.
 _ALIASES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.start_checks import mismatched
-from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
 
 PHONES, PHONES6 = (Listener(f"p{host}", Side.PHONES, "udp", host, 5060) for host in ("192.0.2.1", "2001:db8::1"))
 PROVIDER = Listener("provider", Side.PROVIDER, "udp", "198.51.100.1", 5060)
@@ -15,7 +15,7 @@ PROVIDER = Listener("provider", Side.PROVIDER, "udp", "198.51.100.1", 5060)
 
 def configuration(media: Media) -> Configuration:
     return Configuration(
-        gateway=GatewayTerms("gw", Path("/nowhere")),
+        gateway=GatewaySection("gw", Path("/nowhere")),
         listeners=(PHONES, PHONES6, PROVIDER),
         media=media,
         providers=(Provider("main", "sip:provider.example.com"),),

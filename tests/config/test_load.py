@@ -6,13 +6,12 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.model import (
-    SUITES,
     Admin,
     Configuration,
     ConfigurationError,
     Domain,
     Downgrade,
-    GatewayTerms,
+    GatewaySection,
     Listener,
     Media,
     Nameserver,
@@ -22,6 +21,7 @@ from gateway.config.model import (
     Side,
     SrtpOffer,
 )
+from gateway.sdp.crypto import SUITE_NAMES
 
 # The example of the documentation, every key in it.
 NAMESERVERS = (Nameserver("127.0.0.1", 5300), Nameserver("::1", 53), Nameserver("::1", 5300))
@@ -146,7 +146,7 @@ def mistakes(directory: Path, text: str) -> list[str]:
 def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     certificate, key, ca = tmp_path / "gateway.pem", tmp_path / "gateway.key", tmp_path / "ca.pem"
     assert read(tmp_path, WHOLE) == Configuration(
-        gateway=GatewayTerms("gw1", tmp_path / "state", 30, NAMESERVERS),
+        gateway=GatewaySection("gw1", tmp_path / "state", 30, NAMESERVERS),
         listeners=(
             Listener("phones", Side.PHONES, "udp", "127.0.0.1", 5060, "sip.example.com"),
             Listener("provider", Side.PROVIDER, "tls", "::1", 5061, None, certificate, key, ca, dscp=26),
@@ -203,7 +203,7 @@ def test_what_is_left_out_has_the_documented_default(tmp_path: Path) -> None:
     assert configuration.media == Media("127.0.0.1", "workers", PortRange(20000, 29999), 0, ())
     assert configuration.admin == Admin("127.0.0.1", 8080)
     (provider,) = configuration.providers
-    assert (provider.trust, provider.srtp_offer, provider.suites) == ("system", SrtpOffer.SAVP, SUITES)
+    assert (provider.trust, provider.srtp_offer, provider.suites) == ("system", SrtpOffer.SAVP, SUITE_NAMES)
     (domain,) = configuration.domains
     assert (domain.security, domain.downgrade, domain.challenge) == (Security.PREFERRED, Downgrade.ALERT, ())
     assert (domain.restricted_access_domains, domain.emergency_numbers) == ((), ("112", "911"))
@@ -223,7 +223,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "gateway.colour: is no key here, allowed: name, state_directory, history_days, nameservers",
         'listener[0].side: found "phone", allowed: phones, provider',
         "listener[1].port: found true, allowed: a number from 0 to 65535",
-        f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITES)}',
+        f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITE_NAMES)}',
         'domain[0].security: found "sometimes", allowed: required, preferred, off',
         "adm1n: is no table here, allowed: admin, domain, gateway, listener, media, provider",
     ]
@@ -283,6 +283,10 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("sip:provider.example.com", "sips:h;transport=udp", "provider[0].uri: found"),
         ("sip:provider.example.com", "tel:112", "provider[0].uri: found"),
         ("sip:provider.example.com", "sip:[::1", "provider[0].uri: found"),
+        ("sip:provider.example.com", "sip:h?subject=x", "provider[0].uri: found"),
+        ("sip:provider.example.com", "sip:h;", "provider[0].uri: found"),
+        ("sip:provider.example.com", "sip:h;transport=", "provider[0].uri: found"),
+        ("sip:provider.example.com", "sip:h:0", "provider[0].uri: found"),
         (
             'provider = "main"',
             'provider = "main"\nrestricted_access_domains = "a.example; b.example"\nchallenge_exempt = "c.example"',

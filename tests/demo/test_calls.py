@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.config.model import SUITES, Side
+from gateway.config.model import Side
 from gateway.demo.agent.accounts import Account
 from gateway.demo.agent.invites import Addressee, AnsweringTerms, IncomingCalls, NotAnswered, new_request, place_call
 from gateway.demo.agent.session import Session
@@ -21,6 +21,7 @@ from gateway.demo.audio.offers import AudioEnd, AudioStream
 from gateway.demo.audio.rtp_port import RtpEndpoint, tone_alone
 from gateway.demo.audio.samples import Tone
 from gateway.demo.provider import CallEnded, CallRefused, EchoProvider, Event, ProviderTerms, Registered
+from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sip.message import Message, Request, Response
 from tests.support.demo_wire import Wire, listener
 
@@ -43,7 +44,7 @@ class World:
         )
         EchoProvider(self.wire.agent(self.wire.far), self.wire.reactor(), terms, self.events.append)
 
-    def stream(self, suites: tuple[str, ...] = SUITES) -> AudioStream:
+    def stream(self, suites: tuple[str, ...] = SUITE_NAMES) -> AudioStream:
         endpoint = RtpEndpoint(self.wire.network, self.wire.clock, tone_alone(Tone(440)), Ear())
         return AudioStream(endpoint, AudioEnd("127.0.0.20", 0, suites, urandom))
 
@@ -64,7 +65,7 @@ class World:
             raise result
         return result
 
-    def call(self, user: str = "echo", account: Account = ALICE, suites: tuple[str, ...] = SUITES) -> Session:
+    def call(self, user: str = "echo", account: Account = ALICE, suites: tuple[str, ...] = SUITE_NAMES) -> Session:
         placing = place_call(self.agent, self.wire.clock, account, self.destination(user), self.stream(suites))
         return self.do(placing)
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
 from gateway.demo.printout import guide
 from gateway.demo.roles import Scene, Unsuitable, set_scene
 from gateway.transport.flow import Address
 
 CONFIGURATION = Configuration(
-    gateway=GatewayTerms("gw1", Path("/state")),
+    gateway=GatewaySection("gw1", Path("/state")),
     listeners=(
         Listener("provider", Side.PROVIDER, "tls", "127.0.0.20", 5061),
         Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060),

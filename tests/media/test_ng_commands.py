@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.model import SUITES, Side
+from gateway.config.model import Side
 from gateway.media import ng_commands
 from gateway.media.relay import Encryption, SdpWish
+from gateway.sdp.crypto import SUITE_NAMES
 
 
 def test_our_suites_are_those_of_the_configuration() -> None:
-    assert ng_commands.OUR_SUITES == SUITES
+    assert ng_commands.OUR_SUITES == SUITE_NAMES
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Media, Provider, Security, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Media, Provider, Security, Side
 from gateway.routing.router import Router
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
@@ -16,7 +16,7 @@ from tests.support.ladder import PHONES
 
 def router() -> Router:
     configuration = Configuration(
-        gateway=GatewayTerms("gw", Path("/nowhere")),
+        gateway=GatewaySection("gw", Path("/nowhere")),
         listeners=(PHONES,),
         media=Media("127.0.0.1"),
         providers=(Provider("one", "sip:one.example"), Provider("two", "sip:two.example")),

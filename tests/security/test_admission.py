@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 
-from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
 from gateway.ingress.gate import Gate as Door
 from gateway.observe.metrics import Metrics
 from gateway.routing.locate import Locator, NotFound, resolver_of
@@ -49,7 +49,7 @@ class Gate:
         )
         provider = Provider("main", "sip:trunk.example.net;transport=tls", fallback_uri="sip:127.0.0.99")
         self.configuration = Configuration(
-            GatewayTerms("gw1", directory),
+            GatewaySection("gw1", directory),
             (Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060),),
             Media("127.0.0.20"),
             (provider,),
@@ -144,7 +144,7 @@ def test_a_file_of_passwords_that_others_may_read_is_refused(tmp_path: Path) -> 
     with pytest.raises(CredentialsError, match="chmod 600"):
         DomainAdmission(
             Configuration(
-                GatewayTerms("gw1", tmp_path),
+                GatewaySection("gw1", tmp_path),
                 (),
                 Media("127.0.0.20"),
                 (Provider("main", "sip:h"),),

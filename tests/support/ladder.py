@@ -33,7 +33,7 @@ from gateway.config.model import (
     Configuration,
     Domain,
     Downgrade,
-    GatewayTerms,
+    GatewaySection,
     Listener,
     Media,
     Provider,
@@ -401,7 +401,7 @@ def _configuration(
 ) -> Configuration:
     usual = Provider("main", "sip:provider.example.com;transport=tls", fallback_uri=fallback)
     return Configuration(
-        gateway=GatewayTerms("gw", Path("/nowhere")),
+        gateway=GatewaySection("gw", Path("/nowhere")),
         listeners=(PHONES, PROVIDER, CLEAR),
         media=Media("127.0.0.1"),
         providers=(provider or usual,),

@@ -27,7 +27,7 @@ from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.config.model import Admin, Configuration, Domain, GatewayTerms, Listener, Media, Provider, Security, Side
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.ingress.core import B2bua, UasCore
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
@@ -206,7 +206,7 @@ def _configuration(certificate: tuple[Path, Path] | None, more: tuple[Listener, 
             Listener("phones-tls", Side.PHONES, "tls", *TLS, certificate=certificate[0], private_key=certificate[1])
         )
     return Configuration(
-        gateway=GatewayTerms("gw", Path("/nowhere")),
+        gateway=GatewaySection("gw", Path("/nowhere")),
         listeners=tuple(listeners),
         media=Media("127.0.0.1"),
         providers=(Provider("main", provider),),

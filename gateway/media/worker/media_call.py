@@ -21,13 +21,12 @@ from gateway.media.worker import rewriting
 from gateway.media.worker.parties import CallParty, Line, MediaStream
 from gateway.media.worker.rewriting import Profile, Secured
 from gateway.media.worker.streams.endpoint import Remote, StreamServices
-from gateway.sdp.crypto import SUITES, CryptoAttribute
+from gateway.sdp.crypto import SUITE_NAMES, CryptoAttribute
 from gateway.sdp.description import Description, Media
 from gateway.sdp.negotiation import accepted, choose, crypto_lines
 
 Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
 """The party's and ours toward it."""
-SUITE_NAMES: Final = tuple(suite.name for suite in SUITES)
 MAXIMUM_TAGS: Final = 64
 """Forks of one call."""
 

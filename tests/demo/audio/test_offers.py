@@ -5,15 +5,15 @@ from os import urandom
 import pytest
 from attrs import evolve
 
-from gateway.config.model import SUITES
 from gateway.demo.audio.offers import AudioAgreement, AudioEnd, agreed, answer, offer
+from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sdp.description import Description
 from gateway.sdp.negotiation import is_encrypted, offer_lines
 from gateway.sip.errors import Refused
 
 PHONE = AudioEnd("127.0.0.11", 42000, (), urandom)
-CALLER = AudioEnd("127.0.0.20", 20000, SUITES, urandom)
-PROVIDER = AudioEnd("127.0.0.21", 42002, SUITES, urandom)
+CALLER = AudioEnd("127.0.0.20", 20000, SUITE_NAMES, urandom)
+PROVIDER = AudioEnd("127.0.0.21", 42002, SUITE_NAMES, urandom)
 
 
 def edited(sdp: bytes, *changes: tuple[str, str]) -> bytes:
@@ -32,7 +32,7 @@ def test_plain_audio() -> None:
 
 
 def test_encrypted_audio_both_ends_agree_on_the_keys() -> None:
-    keys = offer_lines(SUITES, urandom)
+    keys = offer_lines(SUITE_NAMES, urandom)
     body, answering = answer(offer(CALLER, keys), PROVIDER)
     offering = agreed(keys, body)
     assert is_encrypted(body)
@@ -48,14 +48,14 @@ def test_an_offer_without_keys_is_refused_where_srtp_is_required() -> None:
 
 def test_an_offer_with_keys_is_refused_where_plain_rtp_is_required() -> None:
     with pytest.raises(Refused) as refusal:
-        answer(offer(CALLER, offer_lines(SUITES, urandom)), PHONE)
+        answer(offer(CALLER, offer_lines(SUITE_NAMES, urandom)), PHONE)
     assert refusal.value.status == 488
 
 
 def test_an_offer_without_a_known_suite_is_refused() -> None:
-    offered = offer(CALLER, offer_lines(SUITES[3:], urandom))
+    offered = offer(CALLER, offer_lines(SUITE_NAMES[3:], urandom))
     with pytest.raises(Refused) as refusal:
-        answer(offered, evolve(PROVIDER, suites=SUITES[:1]))
+        answer(offered, evolve(PROVIDER, suites=SUITE_NAMES[:1]))
     assert refusal.value.reason == "No SRTP suite in common"
 
 
@@ -67,7 +67,7 @@ def test_an_unreadable_offer_is_refused(body: bytes) -> None:
 
 
 def test_other_streams_are_answered_with_port_0_in_their_place() -> None:
-    keys = offer_lines(SUITES, urandom)
+    keys = offer_lines(SUITE_NAMES, urandom)
     plain_first = edited(
         offer(CALLER, keys), ("m=audio", "m=audio 20002 RTP/AVP 0\r\nm=video 20004 RTP/SAVP 96\r\nm=audio")
     )
@@ -88,17 +88,17 @@ def test_hold_is_mirrored(offered: str, answered: str) -> None:
 
 
 def test_the_key_stays_while_the_other_end_keeps_its_own() -> None:
-    keys = offer_lines(SUITES, urandom)
+    keys = offer_lines(SUITE_NAMES, urandom)
     _, first = answer(offer(CALLER, keys), PROVIDER)
     _, second = answer(offer(CALLER, keys), PROVIDER, first)
-    _, third = answer(offer(CALLER, offer_lines(SUITES, urandom)), PROVIDER, first)
+    _, third = answer(offer(CALLER, offer_lines(SUITE_NAMES, urandom)), PROVIDER, first)
     assert second == first
     assert third.sending != first.sending
 
 
 def test_an_answer_that_fits_no_key_is_refused() -> None:
-    offered = offer_lines(SUITES, urandom)
-    body, _ = answer(offer(CALLER, offer_lines(SUITES[:1], urandom)), PROVIDER)
+    offered = offer_lines(SUITE_NAMES, urandom)
+    body, _ = answer(offer(CALLER, offer_lines(SUITE_NAMES[:1], urandom)), PROVIDER)
     with pytest.raises(Refused):
         agreed(offered[1:], body)
     with pytest.raises(Refused):

@@ -90,7 +90,7 @@ port = {phone_port6}
 
 
 @attrs.frozen
-class GatewayTerms:
+class GatewaySection:
     """How the gateway is set up."""
 
     address: str
@@ -115,7 +115,7 @@ class GatewayTerms:
 class Gateway:
     """A gateway which can be stopped and started again with the same state."""
 
-    def __init__(self, terms: GatewayTerms, directory: Path) -> None:
+    def __init__(self, terms: GatewaySection, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.terms = terms
         self.directory = directory
@@ -239,7 +239,7 @@ class Gateway:
             assert not found, f"{path} holds {len(found)} secrets"
 
 
-def _configuration(terms: GatewayTerms) -> str:
+def _configuration(terms: GatewaySection) -> str:
     values = attrs.asdict(terms, recurse=False) | {"chain": terms.certificate.chain, "key": terms.certificate.key}
     values |= {
         "nameservers": f'nameservers = ["{terms.nameserver}"]' if terms.nameserver else "",

@@ -22,7 +22,7 @@ from tests.support.calls.audio import assert_hears, tone, write_wav
 from tests.support.calls.baresip import Baresip
 from tests.support.calls.capture import Capture
 from tests.support.calls.certificates import Authority, Certificate
-from tests.support.calls.gateway import Gateway, GatewayTerms
+from tests.support.calls.gateway import Gateway, GatewaySection
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side, judge_secure_phones
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
@@ -143,7 +143,7 @@ class Stage:
         first = port(address, media_ports)
         last = first + media_ports - 1
         control = self._start_rtpengine((first, last)) if relay == "rtpengine" else None
-        terms = GatewayTerms(
+        terms = GatewaySection(
             address=address,
             phone_port=port(address),
             phone_port6=port("::1") if self.has_ipv6 else 0,

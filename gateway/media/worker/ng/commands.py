@@ -13,12 +13,12 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from gateway.media.worker.media_call import SUITE_NAMES, MediaCall, NgRefusal, OfferTerms
+from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferTerms
 from gateway.media.worker.ng.call_report import call_report, count_packets, interface_report
 from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams.endpoint import StreamServices
-from gateway.sdp.crypto import suite_named
+from gateway.sdp.crypto import SUITE_NAMES, suite_named
 from gateway.sdp.description import Description, MalformedDescription
 
 Fields: TypeAlias = Mapping[str, object]
