@@ -61,12 +61,13 @@ fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=
 		$(BIN)/python -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-lint: $(TOOLS) ## ruff, mypy, the layers of imports and the measures of the house
+lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/house.py
+	$(BIN)/python tools/draw_layers.py --check
 
 format: $(TOOLS) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
@@ -94,7 +95,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
 
 lock: $(TOOLS) ## pin all dependencies anew (LOCK_FLAGS=--upgrade takes the newest)
 	$(LOCK) $(LOCK_FLAGS) --output-file requirements.lock pyproject.toml
-	$(LOCK) $(LOCK_FLAGS) --extra scale-out --extra test --extra dev --constraint requirements.lock \
+	$(LOCK) $(LOCK_FLAGS) --extra test --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	$(LOCK) $(LOCK_FLAGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(LOCK) $(LOCK_FLAGS) --group pjsua2 --output-file requirements-pjsua2.lock

@@ -13,20 +13,18 @@ application/json to another origin without asking first, which is not answered, 
 import json
 from ipaddress import ip_address
 
-from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Site
-from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, NotFound, UnsupportedMediaType
 
-from gateway.admin.hardening import Front, error_body
-from gateway.admin.inspection import Control, Inspection, NotChanged, Row
+from gateway.admin.hardening import Front
+from gateway.admin.inspection import Control, Inspection, Row
 from gateway.admin.local_user import owner_of
 from gateway.admin.pages import STYLE, Pages
+from gateway.admin.routes import Rejected, Route, Router
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
@@ -43,7 +41,7 @@ def admin_site(inspection: Inspection, control: Control, metrics: Metrics) -> Si
 
 def admin_resource(inspection: Inspection, control: Control, metrics: Metrics) -> IResource:
     """All of the administration interface as one web resource."""
-    return Front(Api(inspection, control, metrics).app.resource())
+    return Front(Router(Api(inspection, control, metrics).routes()))
 
 
 class QuietSite(Site):
@@ -55,9 +53,7 @@ class QuietSite(Site):
 
 
 class Api:
-    """The routes."""
-
-    app = Klein()
+    """The answers, and the routes that lead to them."""
 
     def __init__(self, inspection: Inspection, control: Control, metrics: Metrics) -> None:
         self._inspection = inspection
@@ -65,134 +61,115 @@ class Api:
         self._metrics = metrics
         self._pages = Pages()
 
-    @app.route("/healthz", methods=["GET"])
+    def routes(self) -> tuple[Route, ...]:
+        """All routes; of two that match, the first counts."""
+        return (
+            Route("GET", "/healthz", self.healthz),
+            Route("GET", "/metrics", self.metrics),
+            Route("GET", "/api/calls", self.calls),
+            Route("GET", "/api/calls/{call_id:path}", self.call),
+            Route("GET", "/api/cdr", self.cdr),
+            Route("GET", "/api/phones", self.phones),
+            Route("GET", "/api/domains", self.domains),
+            Route("GET", "/api/domains/{name}", self.domain),
+            Route("POST", "/api/domains/{name}", self.switch_domain),
+            Route("POST", "/api/reload", self.reload),
+            Route("POST", "/api/peers/forget", self.forget_peer),
+            Route("POST", "/api/peers/learn", self.learn_peer),
+            Route("GET", "/api/peers", self.peers),
+            Route("GET", "/api/certificates", self.certificates),
+            Route("GET", "/api/counts", self.counts),
+            Route("GET", "/", self.calls_page),
+            Route("GET", "/calls/{call_id:path}", self.call_page),
+            Route("GET", "/style.css", self.style),
+        )
+
     def healthz(self, request: IRequest) -> bytes:
         """That the gateway answers at all: for health checks of containers and service managers."""
         return _json(request, {"status": "ok"})
 
-    @app.route("/metrics", methods=["GET"])
     def metrics(self, request: IRequest) -> bytes:
         """All metrics in the Prometheus text format."""
         return _typed(request, CONTENT_TYPE, self._metrics.exposition())
 
-    @app.route("/api/calls", methods=["GET"])
     def calls(self, request: IRequest) -> bytes:
         """A summary of each call, the latest first."""
         return _json(request, [*self._inspection.calls()])
 
-    @app.route("/api/calls/<path:call_id>", methods=["GET"])
     def call(self, request: IRequest, call_id: str) -> Deferred[bytes]:
         """All that is known of one call."""
         return self._find(call_id).addCallback(lambda call: _json(request, call))
 
-    @app.route("/api/cdr", methods=["GET"])
     def cdr(self, request: IRequest) -> bytes:
         """The call detail records of the latest calls that ended."""
         return _json(request, [*self._inspection.call_details()])
 
-    @app.route("/api/phones", methods=["GET"])
     def phones(self, request: IRequest) -> bytes:
         """The phones that are registered."""
         return _json(request, [*self._inspection.phones()])
 
-    @app.route("/api/domains", methods=["GET"])
     def domains(self, request: IRequest) -> bytes:
         """The domains and their policy."""
         return _json(request, [*self._inspection.domains()])
 
-    @app.route("/api/domains/<name>", methods=["GET"])
     def domain(self, request: IRequest, name: str) -> bytes:
         """One domain, with who changed what of it and when."""
         found = self._inspection.domain(name)
         if found is None:
-            raise NotFound(f"There is no domain {name}.")
+            raise Rejected(404, f"There is no domain {name}.")
         return _json(request, found)
 
-    @app.route("/api/domains/<name>", methods=["POST"])
     def switch_domain(self, request: IRequest, name: str) -> bytes:
         """Set a domain's security: {"security": "required" | "preferred" | "off" | "configured"}."""
         asked, who = _change(request)
         return _json(request, self._control.switch_domain(name, _text(asked, "security"), who))
 
-    @app.route("/api/reload", methods=["POST"])
     def reload(self, request: IRequest) -> bytes:
         """Read the configuration again: {}."""
         _, who = _change(request)
         return _json(request, self._control.reload(who))
 
-    @app.route("/api/peers/forget", methods=["POST"])
     def forget_peer(self, request: IRequest) -> bytes:
         """Forget what a peer was seen to do: {"name": ...}."""
         asked, who = _change(request)
         return _json(request, self._control.forget_peer(_text(asked, "name"), who))
 
-    @app.route("/api/peers/learn", methods=["POST"])
     def learn_peer(self, request: IRequest) -> bytes:
         """Expect something of a peer: {"name": ..., "features": ["tls", "srtp"]}."""
         asked, who = _change(request)
         features = asked.get("features")
         if not isinstance(features, list) or not all(isinstance(feature, str) for feature in features):
-            raise BadRequest("features is missing: a list of texts.")
+            raise Rejected(400, "features is missing: a list of texts.")
         return _json(request, self._control.learn_peer(_text(asked, "name"), [str(item) for item in features], who))
 
-    @app.route("/api/peers", methods=["GET"])
     def peers(self, request: IRequest) -> bytes:
         """The providers and what they were last seen to do."""
         return _json(request, [*self._inspection.peers()])
 
-    @app.route("/api/certificates", methods=["GET"])
     def certificates(self, request: IRequest) -> bytes:
         """The certificates that the TLS listeners serve."""
         return _json(request, [*self._inspection.certificates()])
 
-    @app.route("/api/counts", methods=["GET"])
     def counts(self, request: IRequest) -> bytes:
         """How much there is of everything at this moment."""
         return _json(request, self._inspection.counts())
 
-    @app.route("/", methods=["GET"])
     def calls_page(self, request: IRequest) -> bytes:
         """The calls, for people."""
         return _html(request, self._pages.calls(self._inspection.calls()))
 
-    @app.route("/calls/<path:call_id>", methods=["GET"])
     def call_page(self, request: IRequest, call_id: str) -> Deferred[bytes]:
         """One call with its ladder and reasons, for people."""
         return self._find(call_id).addCallback(lambda call: _html(request, self._pages.call(call)))
 
-    @app.route("/style.css", methods=["GET"])
     def style(self, request: IRequest) -> bytes:
         """The pages' style sheet."""
         return _typed(request, b"text/css; charset=utf-8", STYLE)
 
-    @app.handle_errors(HTTPException)
-    def refused(self, request: IRequest, failure: Failure) -> bytes:
-        """No such route, no such thing, or no such method on it."""
-        error = failure.value
-        assert isinstance(error, HTTPException)
-        status = error.code or 500
-        for name, value in error.get_headers():
-            if name == "Allow":
-                request.setHeader(b"allow", value.encode())
-        return error_body(request, status, error.description or error.name)
-
-    @app.handle_errors(NotChanged)
-    def not_changed(self, request: IRequest, failure: Failure) -> bytes:
-        """A change that was refused; everything is as it was."""
-        error = failure.value
-        assert isinstance(error, NotChanged)
-        return error_body(request, error.status, str(error))
-
-    @app.handle_errors(Exception)
-    def failed(self, request: IRequest, failure: Failure) -> bytes:
-        """A mistake of ours: it goes to the log, never to the client."""
-        log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
-        return error_body(request, 500, "The gateway made a mistake; its log says more.")
-
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:
             if call is None:
-                raise NotFound(f"There is no call {call_id}.")
+                raise Rejected(404, f"There is no call {call_id}.")
             return call
 
         return self._inspection.call(call_id).addCallback(found)
@@ -203,17 +180,17 @@ def _change(request: IRequest) -> tuple[Row, str]:
     client, server = request.getClientAddress(), request.getHost()
     host = getattr(client, "host", "")
     if not _is_loopback(host):
-        raise Forbidden("Changes are made from the gateway's own machine only.")
+        raise Rejected(403, "Changes are made from the gateway's own machine only.")
     if request.getHeader(b"origin") is not None:
-        raise Forbidden("Changes are not made from web pages.")
+        raise Rejected(403, "Changes are not made from web pages.")
     if (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() != b"application/json":
-        raise UnsupportedMediaType("A change is asked for with a JSON object.")
+        raise Rejected(415, "A change is asked for with a JSON object.")
     try:
         asked = json.loads(request.content.read(MAXIMUM_BYTES))
     except ValueError:
-        raise BadRequest("This is no JSON.") from None
+        raise Rejected(400, "This is no JSON.") from None
     if not isinstance(asked, dict):
-        raise BadRequest("A change is asked for with a JSON object.")
+        raise Rejected(400, "A change is asked for with a JSON object.")
     owner = owner_of((host, getattr(client, "port", 0)), (getattr(server, "host", ""), getattr(server, "port", 0)))
     return asked, owner or f"somebody at {host}"
 
@@ -221,7 +198,7 @@ def _change(request: IRequest) -> tuple[Row, str]:
 def _text(asked: Row, key: str) -> str:
     value = asked.get(key)
     if not isinstance(value, str):
-        raise BadRequest(f"{key} is missing: a text.")
+        raise Rejected(400, f"{key} is missing: a text.")
     return value
 
 

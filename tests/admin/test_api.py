@@ -324,6 +324,11 @@ def test_other_methods_than_get_are_refused_and_told_what_is_allowed(client: Cli
     assert "GET" in answer.headers["allow"]
 
 
+def test_a_change_is_asked_for_by_post_alone(client: Client) -> None:
+    answer = client.ask("/api/reload")
+    assert (error_of(answer)[0], answer.headers["allow"]) == (405, "POST")
+
+
 def test_head_is_get_without_a_body(client: Client) -> None:
     answer = client.ask("/api/calls", "HEAD")
     assert (answer.status, answer.text) == (200, "")
