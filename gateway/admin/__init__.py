@@ -1,1 +1,1 @@
-"""The administration interface: JSON over HTTP, /metrics, and a page for people."""
+"""The administration interface over HTTP: JSON, pages, /metrics."""

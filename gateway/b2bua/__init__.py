@@ -1,1 +1,1 @@
-"""The back-to-back user agent: calls of two legs, and what passes between the legs."""
+"""The back-to-back user agent: calls and subscriptions of two legs."""

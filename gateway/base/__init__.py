@@ -1,1 +1,1 @@
-"""What every package may use: clock, tokens, JSON, rates."""
+"""Below everything: clock, tokens, JSON, rates."""

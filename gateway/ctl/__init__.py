@@ -1,1 +1,1 @@
-"""gatewayctl: asks a running gateway, and checks a configuration."""
+"""gatewayctl: asks a running gateway, checks a configuration."""

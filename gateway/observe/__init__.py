@@ -1,1 +1,1 @@
-"""What the gateway says of itself: log, metrics."""
+"""Log and metrics; secrets are taken out here."""

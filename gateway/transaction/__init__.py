@@ -1,2 +1,1 @@
-"""Transactions (RFC 3261 section 17, RFC 6026, RFC 4320): a request, its retransmissions and its responses as one
-thing."""
+"""Transactions (RFC 3261 section 17, RFC 6026, RFC 4320): a request, its retransmissions, its responses."""

@@ -1,1 +1,1 @@
-"""What crosses from one leg to the other."""
+"""From one leg to the other: requests, headers, media, transfers."""

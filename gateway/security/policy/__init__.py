@@ -1,1 +1,1 @@
-"""Which protection a call needs, gets and may claim: pure functions, and the memory of peers."""
+"""Protection that a call needs, gets and may claim: pure functions, and the memory of peers."""
