@@ -24,7 +24,7 @@ from gateway.admin.hardening import Front
 from gateway.admin.inspection import Control, Inspection, Row
 from gateway.admin.local_user import owner_of
 from gateway.admin.pages import STYLE, Pages
-from gateway.admin.routes import Rejected, Route, Router
+from gateway.admin.routes import HttpRoute, HttpRoutes, Rejected
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
@@ -41,7 +41,7 @@ def admin_site(inspection: Inspection, control: Control, metrics: Metrics) -> Si
 
 def admin_resource(inspection: Inspection, control: Control, metrics: Metrics) -> IResource:
     """All of the administration interface as one web resource."""
-    return Front(Router(Api(inspection, control, metrics).routes()))
+    return Front(HttpRoutes(Api(inspection, control, metrics).routes()))
 
 
 class QuietSite(Site):
@@ -61,27 +61,27 @@ class Api:
         self._metrics = metrics
         self._pages = Pages()
 
-    def routes(self) -> tuple[Route, ...]:
+    def routes(self) -> tuple[HttpRoute, ...]:
         """All routes; of two that match, the first counts."""
         return (
-            Route("GET", "/healthz", self.healthz),
-            Route("GET", "/metrics", self.metrics),
-            Route("GET", "/api/calls", self.calls),
-            Route("GET", "/api/calls/{call_id:path}", self.call),
-            Route("GET", "/api/cdr", self.cdr),
-            Route("GET", "/api/phones", self.phones),
-            Route("GET", "/api/domains", self.domains),
-            Route("GET", "/api/domains/{name}", self.domain),
-            Route("POST", "/api/domains/{name}", self.switch_domain),
-            Route("POST", "/api/reload", self.reload),
-            Route("POST", "/api/peers/forget", self.forget_peer),
-            Route("POST", "/api/peers/learn", self.learn_peer),
-            Route("GET", "/api/peers", self.peers),
-            Route("GET", "/api/certificates", self.certificates),
-            Route("GET", "/api/counts", self.counts),
-            Route("GET", "/", self.calls_page),
-            Route("GET", "/calls/{call_id:path}", self.call_page),
-            Route("GET", "/style.css", self.style),
+            HttpRoute("GET", "/healthz", self.healthz),
+            HttpRoute("GET", "/metrics", self.metrics),
+            HttpRoute("GET", "/api/calls", self.calls),
+            HttpRoute("GET", "/api/calls/{call_id:path}", self.call),
+            HttpRoute("GET", "/api/cdr", self.cdr),
+            HttpRoute("GET", "/api/phones", self.phones),
+            HttpRoute("GET", "/api/domains", self.domains),
+            HttpRoute("GET", "/api/domains/{name}", self.domain),
+            HttpRoute("POST", "/api/domains/{name}", self.switch_domain),
+            HttpRoute("POST", "/api/reload", self.reload),
+            HttpRoute("POST", "/api/peers/forget", self.forget_peer),
+            HttpRoute("POST", "/api/peers/learn", self.learn_peer),
+            HttpRoute("GET", "/api/peers", self.peers),
+            HttpRoute("GET", "/api/certificates", self.certificates),
+            HttpRoute("GET", "/api/counts", self.counts),
+            HttpRoute("GET", "/", self.calls_page),
+            HttpRoute("GET", "/calls/{call_id:path}", self.call_page),
+            HttpRoute("GET", "/style.css", self.style),
         )
 
     def healthz(self, request: IRequest) -> bytes:

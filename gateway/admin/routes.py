@@ -1,6 +1,6 @@
 """A table of routes over twisted.web: the method and path of a request choose the function that answers it.
 
-    request -> Router -> Route.answer(request, **placeholders) -> body, at once or later
+    request -> HttpRoutes -> HttpRoute.answer(request, **placeholders) -> body, at once or later
                  `-> 404, 405 with Allow, or the error that was raised, as JSON
 
 Here: matching, waiting for an answer, errors. Not here: the routes (api), the headers of every answer (hardening).
@@ -38,7 +38,7 @@ class Rejected(Exception):
 
 
 @attrs.frozen
-class Route:
+class HttpRoute:
     """Answers one method on one path. The path has placeholders: {name} is a segment, {name:path} may hold slashes."""
 
     method: str
@@ -55,12 +55,12 @@ class Route:
         return re.compile("".join(a + b for a, b in zip(map(re.escape, texts), [*groups, ""], strict=True)), re.DOTALL)
 
 
-class Router(Resource):
+class HttpRoutes(Resource):
     """The routes as one web resource. HEAD is GET; twisted.web leaves the body out."""
 
     isLeaf = True
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[HttpRoute]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._routes = routes
 
