@@ -25,7 +25,7 @@ from gateway.config.model import Listener, Side
 from gateway.demo import devcerts
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request
-from gateway.transport.flow import Flow
+from gateway.transport.flow import Flow, FlowKey
 from gateway.transport.layer import TransportLayer
 
 CONNECTIONS = 1000
@@ -51,18 +51,26 @@ def usage() -> dict[str, float]:
     return {"kib": pages * resource.getpagesize() / 1024, "seconds": process_time()}
 
 
+class _Answering:
+    """Answers each request with 200."""
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        assert isinstance(message, Request)
+        flow.send(message.response(200).to_bytes())
+
+    def may_answer(self, flow: Flow) -> bool:
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        pass
+
+
 def gateway(reactor: Any, directory: Path) -> Callable[[], int]:
     """The gateway's transport layer; returns what tells its port."""
     files = (directory / "gateway.pem", directory / "gateway.key")
     listener = Listener("tls", Side.PHONES, "tls", "127.0.0.1", 0, None, *files)
     layer = TransportLayer(reactor, [listener], Metrics(CollectorRegistry()))
-
-    def receive(message: Message, flow: Flow) -> None:
-        assert isinstance(message, Request)
-        flow.send(message.response(200).to_bytes())
-
-    layer.receiver = receive
-    layer.start()
+    layer.start(_Answering())
     return lambda: layer.address_of("tls").port
 
 

@@ -82,7 +82,8 @@ class Peer:
         listener = Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060, None, None, None, None)
         address = Address("127.0.0.20", 5060)
         self.flow = KeptFlow(listener, address, Address("127.0.0.11", 5060), address)
-        self.layer = TransactionLayer(clock, self, Ceiling(10**9))
+        self.layer = TransactionLayer(clock, Ceiling(10**9))
+        self.layer.start(self)
         self.transaction: ServerTransaction | None = None
         self.responses = 0
 

@@ -274,13 +274,13 @@ LIMITS: Mapping[str, float] = {
     "longest file": 326,
     "longest function": 46,
     f"files under {SMALL} lines": 2,
-    "callables set by others": 2,
+    "callables set by others": 0,
     "most parameters of a constructor": 6,
     "most imports of ours in a file": 22,
     "most methods of a class": 30,
     "public class names with two meanings": 4,
     "file names that occur twice": 3,
-    "what and who per 1,000 docstring words": 14.0,
+    "what and who per 1,000 docstring words": 13.6,
 }
 
 

@@ -79,9 +79,9 @@ class Inside:
         self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as there is something to log
         self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere), reactor)
         self._sent: list[tuple[bytes, Peer]] = []
-        transport = self._gateway.signalling.transport
-        transport.start()
-        self._phones, self._provider = transport.port("phones"), transport.port("provider")
+        ingress, signalling = self._gateway._ingress, self._gateway.signalling
+        signalling.start(ingress.gate, ingress.core)
+        self._phones, self._provider = signalling.transport.port("phones"), signalling.transport.port("provider")
         for port in (self._phones, self._provider):
             assert isinstance(port, DatagramListener)
             port.send = lambda data, peer: self._sent.append((data, peer))  # type: ignore[method-assign]

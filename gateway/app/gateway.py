@@ -68,7 +68,7 @@ class Gateway:
         """Open everything; fails with one of OPERATORS_ERRORS."""
         yield self._state.start()
         yield self.media.start(self._calls.calls)
-        yield self.signalling.start(self._ingress.gate, self._ingress.core, self._peers.registrar)
+        yield self.signalling.start(self._ingress.gate, self._ingress.core)
         self._peers.start()
         self._calls.start()
         self._ingress.start()

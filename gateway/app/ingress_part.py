@@ -28,7 +28,13 @@ class IngressPart(GatewayPart):
             basis.metrics,
             Refusals(basis.reactor.seconds),
         )
-        self.gate = Gate(peers.admission, calls.b2bua.is_in_dialog, signalling.transactions.receive, basis.metrics)
+        self.gate = Gate(
+            peers.admission,
+            calls.b2bua.is_in_dialog,
+            signalling.transactions.receive,
+            peers.registrar.flow_ended,
+            basis.metrics,
+        )
 
     def start(self) -> None:
         """Begin to watch whether this process keeps up."""

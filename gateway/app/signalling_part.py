@@ -14,7 +14,6 @@ from gateway.app.start_checks import allow_connections
 from gateway.config.model import Configuration, Nameserver
 from gateway.ingress.core import UasCore
 from gateway.ingress.gate import Gate
-from gateway.registrar.registrar import Registrar
 from gateway.routing.locate import Locator
 from gateway.routing.names import Names
 from gateway.transaction.layer import TransactionLayer
@@ -35,18 +34,15 @@ class SignallingPart(GatewayPart):
         self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
 
     @inlineCallbacks
-    def start(self, gate: Gate, core: UasCore, registrar: Registrar) -> Generator[Deferred[Any], Any, None]:
-        """Open the listeners: messages go to the gate, new requests to the core, ends of connections to the registrar.
+    def start(self, gate: Gate, core: UasCore) -> Generator[Deferred[Any], Any, None]:
+        """Open the listeners: messages go to the gate, new requests from there to the core.
 
         Fails with CannotListen or CertificateError.
         """
         allow_connections(self._configuration)
-        self.transactions.core = core
-        self.transport.receiver = gate.receive
-        self.transport.answer_only(gate.may_answer)
-        self.transport.ended = registrar.flow_ended
+        self.transactions.start(core)
         self.transport.reload(map(TlsTerms.of, self._configuration.providers))
-        yield self.transport.start()
+        yield self.transport.start(gate)
         for listener in self._configuration.listeners:
             log.info(
                 "listening for {side} on {transport} {address}",

@@ -28,7 +28,7 @@ from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response, stateless_tag
-from gateway.transport.flow import Flow
+from gateway.transport.flow import Flow, FlowKey
 
 log = Logger()
 
@@ -43,18 +43,20 @@ class Peers(Protocol):
 
 
 class Gate:
-    """Takes every message of the transport; ``receive`` of the transactions gets those that go through."""
+    """The transport's user; ``receive`` of the transactions gets the messages that go through."""
 
     def __init__(
         self,
         peers: Peers,
         is_in_dialog: Callable[[Request], bool],
         receive: Callable[[Message, Flow], None],
+        connection_ended: Callable[[FlowKey], None],
         metrics: Metrics,
     ) -> None:
         self._peers = peers
         self._is_in_dialog = is_in_dialog
         self._receive = receive
+        self._connection_ended = connection_ended
         self._metrics = metrics
         self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
 
@@ -78,6 +80,10 @@ class Gate:
     def may_answer(self, flow: Flow) -> bool:
         """Whether a malformed message may be answered: strangers on the provider's side learn nothing from it."""
         return flow.side is not Side.PROVIDER or self._peers.knows(flow)
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """A connection that a peer began is gone, and with it the bindings over it."""
+        self._connection_ended(key)
 
     def _is_strange(self, request: Request, flow: Flow) -> bool:
         try:

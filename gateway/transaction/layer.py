@@ -59,19 +59,16 @@ class Ceiling:
 
 
 class TransactionLayer:
-    """All transactions. The core is set before the first message comes in."""
+    """All transactions."""
 
-    core: Core
+    _core: Core  # from start() on, before the first message
 
     def __init__(
         self,
         clock: IReactorTime,
-        core: Core | None = None,
         ceiling: Ceiling | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        if core is not None:
-            self.core = core
         self._ceiling = Ceiling() if ceiling is None else ceiling
         self._random = random
         self._timers = TimerQueues(clock)
@@ -95,6 +92,10 @@ class TransactionLayer:
             for program in programs
         )
         return unreliable, reliable
+
+    def start(self, core: Core) -> None:
+        """Give the core all new requests, ACKs of 2xx and stray responses."""
+        self._core = core
 
     def counts(self) -> Mapping[str, Mapping[State, int]]:
         """How many transactions of each machine are in each state; Terminated counts those that have ended."""
@@ -159,19 +160,19 @@ class TransactionLayer:
         if request.method == "CANCEL":
             self._cancel(transaction, request)
         else:
-            self.core.receive_request(transaction, request)
+            self._core.receive_request(transaction, request)
 
     def pass_ack(self, ack: Request, flow: Flow) -> None:
         """Give the core an ACK of a 2xx."""
         try:
-            self.core.receive_ack(ack, flow)
+            self._core.receive_ack(ack, flow)
         except Exception:
             log.failure("the core failed on an ACK")
 
     def pass_stray_response(self, response: Response, flow: Flow) -> None:
         """Give the core a response that has no user."""
         try:
-            self.core.receive_stray_response(response, flow)
+            self._core.receive_stray_response(response, flow)
         except Exception:
             log.failure("the core failed on a stray {status}", status=response.status)
 
@@ -253,7 +254,7 @@ class TransactionLayer:
             return
         invite.is_cancelled = True
         try:
-            self.core.receive_cancel(invite, cancel)
+            self._core.receive_cancel(invite, cancel)
         except Exception:
             log.failure("the core failed on a CANCEL")
             invite.core_failed()

@@ -1,12 +1,11 @@
-"""What every message goes through on its way in, whatever carried it: understood or answered 400, its source noted.
+"""The way in of every message, from any listener: understood or answered 400, its source noted.
 
-    bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> receiver
+    bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> TransportUser
 
-Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: what the bytes came from (udp.py,
-stream.py) and what the message asks for (transaction and above).
+Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: sockets and connections, and the meaning
+of a message (transaction and above).
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -16,18 +15,26 @@ from gateway.observe.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
-from gateway.transport.flow import Flow, Transport
+from gateway.transport.flow import Flow, FlowKey, Transport
 
 log = Logger()
 
-Receiver = Callable[[Message, Flow], None]
 
-MayAnswer = Callable[[Flow], bool]
-"""Whether what is malformed may be answered to where it came from."""
+class TransportUser(Protocol):
+    """The layers above the transport: each message that was understood comes to `receive`, with the flow back."""
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """A message with its mandatory headers (RFC 3261 section 8.1.1); responses to it go over the flow."""
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Whether a malformed request may be answered over the flow that it came by."""
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """A connection that a peer began is gone; not called for those that TransportLayer.stop() ends."""
 
 
 class Arrivals(Protocol):
-    """Where udp.py and stream.py hand in what they received."""
+    """The place where listeners and connections hand in bytes."""
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came. Never raises."""
@@ -36,21 +43,21 @@ class Arrivals(Protocol):
         """Bytes that are no message: count them, answer if enough was understood."""
 
 
-def _drop(message: Message, flow: Flow) -> None:
-    log.debug("no receiver yet for {message} from {source}", message=type(message).__name__, source=flow.remote)
-
-
 class Arrival:
-    """Parses, checks and hands on to `receiver`, which the owner sets.
+    """Parses, checks and hands on.
 
     This is the guard of the gateway's entry for messages: a bug behind it is logged and ends one message, no listener.
     """
 
+    _user: TransportUser  # no listener is open, and nothing can arrive, before start()
+
     def __init__(self, metrics: Metrics) -> None:
-        self.receiver: Receiver = _drop
-        self.may_answer: MayAnswer = lambda flow: True
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
+
+    def start(self, user: TransportUser) -> None:
+        """Hand on to that user."""
+        self._user = user
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came."""
@@ -63,20 +70,20 @@ class Arrival:
             self.reject(malformed, flow)
             return
         except Exception:
-            log.failure("what {source} sent met a bug in parsing", source=flow.remote)
+            log.failure("bytes of {source} met a bug in parsing", source=flow.remote)
             self._dropped[flow.transport].inc()
             return
         try:
-            self.receiver(message, flow)
+            self._user.receive(message, flow)
         except Exception:
             log.failure("a message from {source} met a bug", source=flow.remote)
             _answer(message, flow, 500)
 
     def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
-        """Count what is no message; answer it where enough of a request was understood (RFC 3261 section 21.4.1)."""
+        """Count bytes that are no message; answer an understood part of a request (RFC 3261 section 21.4.1)."""
         answered = (
             isinstance(malformed, Answerable)
-            and self.may_answer(flow)
+            and self._user.may_answer(flow)
             and _answer(malformed.request, flow, malformed.status, malformed.reason)
         )
         (self._answered if answered else self._dropped)[flow.transport].inc()
@@ -98,11 +105,11 @@ def _answer(message: Message, flow: Flow, status: int, reason: str | None = None
         return False
     try:
         back = note_source(message, flow)
-    except MalformedMessage:  # its Via is what is wrong: the answer goes to where it came from
+    except MalformedMessage:  # its Via is wrong: the answer goes to its source
         back = flow
     try:
         back.send(message.response(status, reason, stateless_tag(message)).to_bytes())
-    except ValueError:  # what it would have to say again cannot be said
+    except ValueError:  # a header that the answer must repeat cannot be written
         return False
     return True
 

@@ -1,6 +1,6 @@
 """The transport layer as the others see it (RFC 3261 section 18): opens the listeners, gives flows, hands up messages.
 
-    TransportLayer(reactor, listeners, metrics); .receiver = f; start(); flow_to(target, side, terms).send(bytes)
+    TransportLayer(reactor, listeners, metrics); start(user); flow_to(target, side, terms).send(bytes)
 
 Lives here: joining the parts. Not here: anything that knows a socket or a certificate.
 """
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from gateway.config.model import Listener, Side
 from gateway.observe.metrics import ListenerFigures, Metrics
-from gateway.transport.arrival import Arrival, MayAnswer, Receiver
+from gateway.transport.arrival import Arrival, TransportUser
 from gateway.transport.flow import (
     Address,
     FailureKind,
@@ -42,7 +42,7 @@ Port = DatagramListener | StreamListener
 
 
 class TransportLayer:
-    """All listeners of the gateway and all connections; set `receiver` before start()."""
+    """All listeners of the gateway and all connections."""
 
     def __init__(
         self,
@@ -67,34 +67,17 @@ class TransportLayer:
         metrics.listeners.add(self.figures)
 
     @property
-    def receiver(self) -> Receiver:
-        """Who gets every message that was understood, with the flow that answers to it."""
-        return self._arrival.receiver
-
-    @receiver.setter
-    def receiver(self, receiver: Receiver) -> None:
-        self._arrival.receiver = receiver
-
-    def answer_only(self, may_answer: MayAnswer) -> None:
-        """Answer what is malformed only to where that is allowed; without this, to anybody."""
-        self._arrival.may_answer = may_answer
-
-    @property
-    def ended(self) -> Callable[[FlowKey], None]:
-        """Who hears of the end of each connection that a peer began; not of those that stop() ends."""
-        return self._connections.ended
-
-    @ended.setter
-    def ended(self, ended: Callable[[FlowKey], None]) -> None:
-        self._connections.ended = ended
-
-    @property
     def connection_count(self) -> int:
         """Connections up or coming up, on all listeners."""
         return len(self._connections)
 
-    def start(self) -> Deferred[None]:
-        """Open every listener, or none: fails with CannotListen or CertificateError, one line for the operator."""
+    def start(self, user: TransportUser) -> Deferred[None]:
+        """Open every listener, or none, and give the user all that arrives.
+
+        Fails with CannotListen or CertificateError, one line for the operator.
+        """
+        self._arrival.start(user)
+        self._connections.start(user)
         return maybeDeferred(self._start)
 
     def stop(self) -> Deferred[None]:

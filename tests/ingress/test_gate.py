@@ -19,7 +19,7 @@ class Site:
         self.passed: list[Message] = []
         self.registry = CollectorRegistry()
         self.flow = RecordingFlow()
-        self.gate = Gate(self, lambda request: False, self._note, Metrics(self.registry))
+        self.gate = Gate(self, lambda request: False, self._note, lambda key: None, Metrics(self.registry))
 
     def knows(self, flow: Flow) -> bool:
         return False

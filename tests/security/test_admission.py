@@ -189,6 +189,7 @@ class Gateway:
             gate.admission,
             lambda request: request.call_id in dialogs,
             lambda message, flow: self.passed.append(message),
+            lambda key: None,
             self.metrics,
         )
 

@@ -19,6 +19,7 @@ from gateway.demo.agent.user_agent import Reactor, UserAgent
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import TransactionLayer
+from gateway.transport.arrival import TransportUser
 from gateway.transport.flow import Address, Flow, FlowKey, Transport
 from gateway.transport.layer import TransportLayer
 from gateway.transport.sockets import TransportReactor
@@ -53,9 +54,10 @@ class End:
 
     def __init__(self, flow: WireFlow) -> None:
         self.flow = flow
-        self.receiver: Callable[[Message, Flow], None] = lambda message, flow: None
+        self.user: TransportUser | None = None
 
-    def start(self) -> Deferred[None]:
+    def start(self, user: TransportUser) -> Deferred[None]:
+        self.user = user
         return succeed(None)
 
     def stop(self) -> Deferred[None]:
@@ -91,7 +93,8 @@ class Wire:
         while self._queue:
             flow, message = self._queue.popleft()
             end = self.far if flow is self.near.flow else self.near
-            end.receiver(message, end.flow)
+            if end.user is not None:
+                end.user.receive(message, end.flow)
 
     def wait(self, seconds: float) -> None:
         """Let time go by, in steps of 10 ms."""
@@ -101,8 +104,10 @@ class Wire:
             self.settle()
 
     def agent(self, end: End) -> UserAgent:
-        """A user agent at one end."""
-        return UserAgent(cast(TransportLayer, end), TransactionLayer(self.clock))
+        """A user agent that listens at one end."""
+        agent = UserAgent(cast(TransportLayer, end), TransactionLayer(self.clock))
+        agent.start()
+        return agent
 
     def reactor(self) -> Reactor:
         """The reactor of this little world: time and UDP only."""

@@ -349,7 +349,7 @@ class Ladder:
             configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))
         router = Router(configuration, self._find)
         passing = Passing(trunk, self.transactions, identities)
-        self.transactions.core = UasCore(
+        core = UasCore(
             B2bua(self.dialogs, self.calls, self.subscriptions, passing),
             self,  # type: ignore[arg-type]
             Screening(router, self, self.admission, self.overload),  # type: ignore[arg-type]
@@ -357,6 +357,7 @@ class Ladder:
             self.metrics,
             Refusals(self.clock.seconds),
         )
+        self.transactions.start(core)
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         transport = Transport(uri.transport or "udp")

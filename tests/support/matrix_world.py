@@ -33,7 +33,7 @@ from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
 from gateway.sip.message import Message
 from gateway.sip.uri import Uri
-from gateway.transport.flow import Address, Flow, Target, Transport
+from gateway.transport.flow import Address, Flow, FlowKey, Target, Transport
 from gateway.transport.layer import TransportLayer
 from tests.support.ladder import AVP, CLEAR, PHONES, PROVIDER, SAVP, Ladder
 from tests.support.memory_network import MemoryNetwork, Place
@@ -328,8 +328,7 @@ class World:
             CLEAR,
         )
         self.layer = TransportLayer(network, listeners, ladder.metrics)
-        self.layer.receiver = self._gateway_receives
-        self.layer.start()
+        self.layer.start(self)
         ladder.flow_to = self.layer.flow_to  # type: ignore[method-assign]
         ladder.locate = self._locate  # type: ignore[method-assign]
         ladder.flow = lambda key: self._phone_flow  # type: ignore[method-assign]
@@ -342,10 +341,18 @@ class World:
         admission.refresh()
         ladder.admission.instead = admission
 
-    def _gateway_receives(self, message: Message, flow: Flow) -> None:
+    def receive(self, message: Message, flow: Flow) -> None:
+        """The gateway has received a message."""
         if flow.side is Side.PHONES:
             self._phone_flow = flow
         self.ladder.transactions.receive(message, flow)
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Anybody is answered."""
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """No binding depends on it."""
 
     def _locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         return succeed([self._target(Transport(uri.transport or "udp"))])

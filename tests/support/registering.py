@@ -89,7 +89,8 @@ class Registering:
         core.registrar = self.registrar = Registrar(
             lambda host: domains.get(host.lower()), self._forward, self.store, self.rules, lambda: "tag", self.metrics
         )
-        self._layer = TransactionLayer(self.clock, core)
+        self._layer = TransactionLayer(self.clock)
+        self._layer.start(core)
 
     def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
         user.leaving(request, self.trunk)

@@ -120,7 +120,7 @@ class Signalling:
         router = Router(configuration, self.registrar.find)
         passing = Passing(self.trunk, self.transactions, self.identities)
         b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
-        self.transactions.core = UasCore(
+        core = UasCore(
             b2bua,
             self.registrar,
             Screening(router, self.registrar, self.admission, self.overload),
@@ -128,12 +128,11 @@ class Signalling:
             self.metrics,
             Refusals(network.seconds),
         )
-        self.transport.ended = self.registrar.flow_ended
-        gate = Gate(self.admission, b2bua.is_in_dialog, self.transactions.receive, self.metrics)
-        self.transport.receiver = gate.receive
-        self.transport.answer_only(gate.may_answer)
+        self.transactions.start(core)
+        ended = self.registrar.flow_ended
+        gate = Gate(self.admission, b2bua.is_in_dialog, self.transactions.receive, ended, self.metrics)
         self.admission.refresh()
-        self.transport.start().addErrback(_raise)
+        self.transport.start(gate).addErrback(_raise)
 
     @property
     def place(self) -> Place:

@@ -128,7 +128,8 @@ class Bench:
     def __init__(self, transport: str = "udp", ceiling: Ceiling | None = None) -> None:
         self.clock = Clock()
         self.core = RecordingCore()
-        self.layer = TransactionLayer(self.clock, self.core, ceiling)
+        self.layer = TransactionLayer(self.clock, ceiling)
+        self.layer.start(self.core)
         self.flow = RecordingFlow(transport)
         self.user = RecordingUser()
 

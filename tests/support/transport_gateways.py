@@ -1,5 +1,6 @@
 """Transport layers in a memory network, and what they received: the scenery of tests/transport."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from zope.interface import implementer
 from gateway.config.model import Listener, Side
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request
-from gateway.transport.flow import Address, Flow, Target, TlsTerms, Transport, TransportFailure
+from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer
 from tests.support.memory_network import MemoryNetwork
 
@@ -33,6 +34,20 @@ def options(call_id: str = "1", via: str = "client.example.com", body: bytes = b
     return head.encode() + body
 
 
+class Ignoring:
+    """A transport user that makes nothing of what arrives."""
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """Drop it."""
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Anybody is answered."""
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """It was nobody's."""
+
+
 class Site:
     """One transport layer with one listener, on the network of the test."""
 
@@ -44,11 +59,24 @@ class Site:
         self.side = fields.pop("side", Side.PROVIDER)
         listener = Listener("main", self.side, transport, host, fields.pop("port", PORTS[transport]), **fields)
         self.layer = TransportLayer(network, [listener], self.metrics, **more)
-        self.layer.receiver = self._receive
+        self.receiver: Callable[[Message, Flow], None] = self._receive
+        self.ended: Callable[[FlowKey], None] = lambda key: None
         self.messages: list[Message] = []
         self.flows: list[Flow] = []
         self.answers = False
-        self.layer.start()
+        self.layer.start(self)
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """A message has arrived."""
+        self.receiver(message, flow)
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Anybody is answered."""
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """A peer's connection is gone."""
+        self.ended(key)
 
     @property
     def place(self) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from twisted.protocols.basic import LineReceiver
 from gateway.config.model import Listener, Side
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
-from gateway.transport.flow import Address, Flow, Target, TlsTerms, Transport, TransportFailure
+from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer
 from tests.support.transport_gateways import options
 
@@ -42,10 +42,9 @@ class Commands(LineReceiver):
             Listener("tls", Side.PROVIDER, "tls", "127.0.0.1", 0, None, *tls, self._trust),
         ]
         self.layer = TransportLayer(reactor, listeners, Metrics(CollectorRegistry()))
-        self.layer.receiver = self._receive
 
     def connectionMade(self) -> None:
-        self.layer.start().addCallbacks(self._started, self._not_started)
+        self.layer.start(self).addCallbacks(self._started, self._not_started)
 
     def lineReceived(self, line: bytes) -> None:
         _, transport, name, host, port = line.decode().split()
@@ -68,11 +67,17 @@ class Commands(LineReceiver):
     def _failed(self, failure: TransportFailure) -> None:
         self._print({"kind": failure.kind.value, "reason": failure.reason})
 
-    def _receive(self, message: Message, flow: Flow) -> None:
+    def receive(self, message: Message, flow: Flow) -> None:
         if isinstance(message, Request):
             flow.send(message.response(200).to_bytes())
         elif isinstance(message, Response):
             self._print({"status": message.status})
+
+    def may_answer(self, flow: Flow) -> bool:
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        pass
 
     def _print(self, value: object) -> None:
         assert self.transport is not None

@@ -15,7 +15,7 @@ def network() -> MemoryNetwork:
 def test_the_end_of_a_peers_connection_is_told_at_once(network: MemoryNetwork) -> None:
     site = Site(network)
     ended: list[FlowKey] = []
-    site.layer.ended = ended.append
+    site.ended = ended.append
     peer = network.connect(site.place)
     peer.send(options())
     network.settle()
@@ -31,7 +31,7 @@ def test_the_end_of_a_peers_connection_is_told_at_once(network: MemoryNetwork) -
 def test_connections_that_we_began_are_nobodys_registration(network: MemoryNetwork) -> None:
     far, near = Site(network), Site(network, host="127.0.0.9")
     ended: list[FlowKey] = []
-    near.layer.ended = ended.append
+    near.ended = ended.append
     way = near.to(far)
     network.settle()
     way.flow.close()
@@ -42,7 +42,7 @@ def test_connections_that_we_began_are_nobodys_registration(network: MemoryNetwo
 def test_stopping_ends_no_registration(network: MemoryNetwork) -> None:
     site = Site(network)
     ended: list[FlowKey] = []
-    site.layer.ended = ended.append
+    site.ended = ended.append
     network.connect(site.place)
     network.settle()
     site.layer.stop()
@@ -57,7 +57,7 @@ def test_a_bug_of_who_is_told_leaves_no_connection_behind(network: MemoryNetwork
     def broken(key: FlowKey) -> None:
         raise RuntimeError(str(key))
 
-    site.layer.ended = broken
+    site.ended = broken
     peer = network.connect(site.place)
     peer.send(options())
     network.settle()

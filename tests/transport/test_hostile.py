@@ -92,7 +92,7 @@ def test_datagrams(network: MemoryNetwork) -> None:
 def test_streams(network: MemoryNetwork) -> None:
     """Each input on a connection of its own, of which every second is left open."""
     site = Site(network, patience=Patience(idle=60))
-    site.layer.receiver = lambda message, flow: None
+    site.receiver = lambda message, flow: None
     with LogLines("critical") as log:
         for number, data in enumerate(nonsense(2)):
             peer = network.connect(site.place, f"10.0.{number >> 8 & 255}.{number & 255}")
@@ -111,7 +111,7 @@ def test_streams(network: MemoryNetwork) -> None:
 def test_one_stream_of_everything(network: MemoryNetwork) -> None:
     """The same inputs one after the other on connections that live as long as they can."""
     site = Site(network)
-    site.layer.receiver = lambda message, flow: None
+    site.receiver = lambda message, flow: None
     peer = network.connect(site.place)
     connections = 1
     with LogLines("critical") as log:
@@ -152,7 +152,7 @@ def test_tls_handshakes(network: MemoryNetwork, tmp_path: Path) -> None:
 def test_connections_leave_nothing_behind(network: MemoryNetwork, tmp_path: Path) -> None:
     certificate, key = Authority(tmp_path).issue("gateway", "gateway.example.com")
     site = Site(network, "tls", certificate=certificate, private_key=key)
-    site.layer.receiver = lambda message, flow: None
+    site.receiver = lambda message, flow: None
 
     def burst(count: int) -> None:
         for number in range(count):
@@ -173,7 +173,7 @@ def test_connections_leave_nothing_behind(network: MemoryNetwork, tmp_path: Path
 
 
 def _is_still_serving(network: MemoryNetwork, site: Site) -> None:
-    site.layer.receiver = site._receive
+    site.receiver = site._receive
     site.answers = True
     peer = network.connect(site.place, "10.9.9.9")
     peer.send(options("honest"))

@@ -14,7 +14,7 @@ from gateway.transport.stream.accept import ConnectionLimits
 from gateway.transport.tls.certificates import CertificateError
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
-from tests.support.transport_gateways import Site, options, trusting
+from tests.support.transport_gateways import Ignoring, Site, options, trusting
 
 NAME = "provider.example.com"
 
@@ -45,14 +45,14 @@ def error_of(deferred: Deferred[None]) -> BaseException | None:
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_a_taken_port_is_one_clear_line_and_nothing_stays_open(network: MemoryNetwork, transport: str) -> None:
     other = layer(network, Listener("other", Side.PHONES, transport, "127.0.0.1", 5080))
-    assert error_of(other.start()) is None
+    assert error_of(other.start(Ignoring())) is None
     before = dict(network.ports)
     mine = layer(
         network,
         Listener("first", Side.PHONES, "tcp", "127.0.0.1", 5070),
         Listener("phones", Side.PHONES, transport, "127.0.0.1", 5080),
     )
-    error = error_of(mine.start())
+    error = error_of(mine.start(Ignoring()))
     assert isinstance(error, CannotListen)
     assert str(error) == f"listener phones: {transport} port 5080 of 127.0.0.1 is taken"
     assert network.ports == before
@@ -65,7 +65,7 @@ def test_a_certificate_that_cannot_be_used_opens_nothing(network: MemoryNetwork,
         Listener("phones", Side.PHONES, "tcp", "127.0.0.1", 5060),
         Listener("provider", Side.PROVIDER, "tls", "127.0.0.1", 5061, None, certificate, authority.file),
     )
-    error = error_of(broken.start())
+    error = error_of(broken.start(Ignoring()))
     assert isinstance(error, CertificateError)
     assert "\n" not in str(error)
     assert network.ports == {}

@@ -9,7 +9,7 @@ from gateway.transport.flow import Address, Flow, Target, Transport
 from gateway.transport.layer import TransportLayer
 from gateway.transport.long_requests import CONNECT_WITHIN, FORGET_AFTER
 from tests.support.memory_network import MemoryNetwork
-from tests.support.transport_gateways import Site, options
+from tests.support.transport_gateways import Ignoring, Site, options
 
 LONG = 1301
 
@@ -24,7 +24,7 @@ def udp_flow(network: MemoryNetwork, side: Side = Side.PROVIDER, *transports: st
     own = "::2" if ":" in host else "127.0.0.9"
     listeners = [Listener(name, side, name, own, 5060) for name in ("udp", *transports)]
     layer = TransportLayer(network, listeners, Metrics(CollectorRegistry()))
-    layer.start()
+    layer.start(Ignoring())
     return layer.flow_to(Target(Transport.UDP, Address(host, 5060), host), side)
 
 

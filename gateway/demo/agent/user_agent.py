@@ -26,11 +26,11 @@ from gateway.config.model import Listener
 from gateway.demo.agent.accounts import Account, authorized
 from gateway.dialog.dialog import Dialog, DialogKey, key_of
 from gateway.observe.metrics import Metrics
-from gateway.sip.message import Request, Response
+from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transport.flow import Flow
+from gateway.transport.flow import Flow, FlowKey
 from gateway.transport.layer import TransportLayer
 from gateway.transport.sockets import TransportReactor
 
@@ -78,8 +78,6 @@ class UserAgent:
         self.services: dict[str, Service] = {"OPTIONS": self._receive_options}
         self._conversations: dict[DialogKey, Conversation] = {}
         self._cancellations: dict[ServerTransaction, Callable[[], None]] = {}
-        transport.receiver = transactions.receive
-        transactions.core = self
 
     @classmethod
     def over(cls, reactor: Reactor, listener: Listener) -> UserAgent:
@@ -89,12 +87,24 @@ class UserAgent:
 
     def start(self) -> Deferred[None]:
         """Listen. Fails with the one line that says which port is taken."""
-        return self.transport.start()
+        self.transactions.start(self)
+        return self.transport.start(self)
 
     def stop(self) -> Deferred[None]:
         """Stop listening and drop every transaction."""
         self.transactions.stop()
         return self.transport.stop()
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        """A message of the transport."""
+        self.transactions.receive(message, flow)
+
+    def may_answer(self, flow: Flow) -> bool:
+        """Malformed requests are answered to anybody."""
+        return True
+
+    def connection_ended(self, key: FlowKey) -> None:
+        """Nothing here depends on a connection."""
 
     def add(self, dialog: Dialog, conversation: Conversation) -> None:
         """Send the requests of this dialog to the conversation."""

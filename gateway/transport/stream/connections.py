@@ -2,11 +2,11 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
 from itertools import count
 
 from twisted.logger import Logger
 
+from gateway.transport.arrival import TransportUser
 from gateway.transport.flow import FlowKey
 from gateway.transport.stream.stream_flow import StreamFlow
 
@@ -20,10 +20,14 @@ class Connections:
         self._numbers = count(secrets.randbits(48) + 1)
         self._by_number: dict[int, StreamFlow] = {}
         self.by_listener: Counter[str] = Counter()
-        self.ended: Callable[[FlowKey], None] = lambda key: None  # told of connections that peers began
+        self._user: TransportUser | None = None  # while the listeners are open
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def start(self, user: TransportUser) -> None:
+        """Tell that user of the end of connections that peers began."""
+        self._user = user
 
     def new_number(self) -> int:
         """A number that no connection has had."""
@@ -39,8 +43,8 @@ class Connections:
         if self._by_number.pop(flow.number, None) is None:
             return
         self.by_listener[flow.listener.name] -= 1
-        if not flow.is_client:
-            self._tell(flow.key)
+        if self._user is not None and not flow.is_client:
+            _tell(self._user, flow.key)
 
     def get(self, key: FlowKey) -> StreamFlow | None:
         """The connection of that key, if it is still open."""
@@ -48,13 +52,14 @@ class Connections:
         return flow if flow is not None and flow.key == key else None
 
     def close_all(self) -> None:
-        """End every connection; nobody is told."""
-        self.ended = lambda key: None
+        """End every connection, and tell the user of none."""
+        self._user = None
         for flow in list(self._by_number.values()):
             flow.close()
 
-    def _tell(self, key: FlowKey) -> None:
-        try:
-            self.ended(key)
-        except Exception:  # the guard: the end of a connection goes on to its end
-            log.failure("the end of connection {key} met a bug", key=key)
+
+def _tell(user: TransportUser, key: FlowKey) -> None:
+    try:
+        user.connection_ended(key)
+    except Exception:  # the guard: the end of a connection goes on to its end
+        log.failure("the end of connection {key} met a bug", key=key)

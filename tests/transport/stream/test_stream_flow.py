@@ -82,7 +82,7 @@ def test_a_broken_content_length_is_answered_400_and_the_connection_ends(
 def test_a_bug_above_is_logged_answered_500_and_harms_nobody_else(
     network: MemoryNetwork, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.layer.receiver = Mock(side_effect=ZeroDivisionError)
+    site.receiver = Mock(side_effect=ZeroDivisionError)
     peer = network.connect(site.place)
     with LogLines("critical") as log:
         peer.send(options())
