@@ -12,13 +12,13 @@ from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
+from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
-from gateway.ingress.core import B2bua
 from gateway.state.call_record import CallRecord
 
 NOTING_SECONDS = 2.0

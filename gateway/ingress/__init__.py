@@ -1,1 +1,1 @@
-"""Every message's first look: read, screened, sorted."""
+"""Each message's entry: gate, screening, the UAS core, overload."""

@@ -1,32 +1,24 @@
-"""The UAS core (RFC 3261 section 8.2): inspects each request and gives it to whom it is for.
+"""The UAS core (RFC 3261 section 8.2): inspects each request and gives it to its taker.
 
     request -> within a dialog?  -> its leg
             -> REGISTER          -> registrar (phones only)
-            -> admitted? (provider side) -> routed -> a new call, or passed on
+            -> screened, routed  -> a new call, or passed on
 
-The order is a security order. A request within a dialog is matched first, by tags of which one is ours and random:
-whoever knows it was in the dialog. Everything else from the provider's side must be admitted before anything of it but
-its headers is looked at, and before it can make the gateway send anything but a challenge. Phones are not admitted
-here: what they send goes to their domain's provider, which challenges them.
+The order is a security order. A request within a dialog is matched first, by tags of which one is ours and random: its
+sender was in the dialog. Everything else from the provider's side must be admitted before anything of it but its
+headers is looked at, and before it can make the gateway send anything but a challenge.
+
+Here: the form of a request, and refusals. Not here: its sender's rights (screening.py), calls and subscriptions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.calls import Calls
+from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.legs import in_dialog
-from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.flows import may_come_over
-from gateway.b2bua.legs.leg import Leg
-from gateway.b2bua.out_of_dialog import METHODS as PASSED
-from gateway.b2bua.out_of_dialog import Passing
-from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import Side
-from gateway.dialog.dialog import key_of
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Screening
@@ -54,37 +46,7 @@ COUNTED = frozenset({*METHODS, "REGISTER"})
 _OTHER = "OTHER"
 
 RECONNECTS_WITHIN = 30
-"""Seconds after which it is worth calling a phone again whose connection is gone (RFC 5626 section 4.5)."""
-
-Onward = Callable[[ServerTransaction, Route, Flow | None], None]
-
-
-@attrs.frozen
-class B2bua:
-    """The back-to-back user agent: dialogs that are up, and the three that take a request to the other side."""
-
-    dialogs: Dialogs[Leg]
-    calls: Calls
-    subscriptions: Subscriptions
-    passing: Passing
-
-    def leg_of(self, request: Request) -> Leg | None:
-        """The leg whose dialog a request is within."""
-        return self.dialogs.leg_of(key_of(request))
-
-    def is_in_dialog(self, request: Request) -> bool:
-        """Whether a request is within one of the dialogs."""
-        return self.leg_of(request) is not None
-
-    def onward(self, method: str) -> Onward:
-        """The one that takes a request of this method to the other side; Refused 405 or 501."""
-        if method == "INVITE":
-            return self.calls.start
-        if method == "SUBSCRIBE":
-            return self.subscriptions.start
-        if method in PASSED:
-            return self.passing.pass_on
-        raise Refused(405 if method in METHODS else 501, "", (("Allow", ALLOW),))
+"""Seconds after which a phone without connection is worth calling again (RFC 5626 section 4.5)."""
 
 
 class UasCore:

@@ -61,9 +61,9 @@ class Gate:
         self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
 
     def receive(self, message: Message, flow: Flow) -> None:
-        """A message whose mandatory headers were read. Raises nothing of its own.
+        """A message with its mandatory headers read. Raises nothing of its own.
 
-        A request within one of our dialogs goes through whoever sends it: its tags are random and were told to that
+        A request within one of our dialogs goes through from any sender: its tags are random and were told to that
         dialog's peer alone, which may well send from another address than calls come from.
         """
         if isinstance(message, Request):

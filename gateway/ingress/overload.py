@@ -1,7 +1,7 @@
 """Whether this process keeps up, told by how late its own clock ticks.
 
 Everything waits in one queue, the reactor's: when a tick that is due every TICK seconds comes late, so does every
-message. Above ENTER the gateway sheds what would add work (new calls, registrations are cheap and stay) until it is
+message. Above ENTER the gateway sheds new calls (registrations are cheap and stay) until it is
 below LEAVE again; calls that are up and emergency calls go on. A 503 early is better than an answer too late:
 callers that time out send again and make it worse (RFC 6357).
 """

@@ -1,6 +1,6 @@
-"""Tells the log of requests that the gateway itself refuses, so that whoever wonders about a 403 finds out why.
+"""Tells the log of requests that the gateway itself refuses, so that the cause of a 403 can be found.
 
-Not here: what policy refuses (the call's record says why), what the provider refuses (its own answer). Nobody can
+Not here: refusals by policy (the call's record says why) and by the provider (its own answer). Nobody can
 fill a disk with it: each source gets a few lines, then one every few seconds, which says how many were left out.
 """
 

@@ -6,7 +6,7 @@
 
 Phones are not admitted here: their requests go to their domain's provider, which challenges them.
 
-Here: the rights of a request whose form is good. Not here: strangers (gate.py), the form (core.py), the proof and the
+Here: the rights of a request in good form. Not here: strangers (gate.py), the form (core.py), the proof and the
 challenge themselves (security).
 """
 

@@ -42,7 +42,7 @@ def authentication_info(answer: Response, response: Response) -> None:
 
 
 def passed_back(request: Request, response: Response, to_tag: str) -> Response:
-    """The phone's copy of a final response that is no 2xx; a redirection, whose Contact is not ours to show, is 502."""
+    """The phone's copy of a final response that is no 2xx; a redirection (its Contact is not ours to show) is 502."""
     status = response.status if response.status >= 400 else 502
     answer = request.response(status, response.reason if status == response.status else None, to_tag)
     for name, value in response.headers.items():

@@ -1,7 +1,6 @@
 """A binding: one contact of one address of record, and the seam that stores of them share (RFC 3261 section 10).
 
-Here: the value and the Protocol. Not here: what a REGISTER may change (gateway/registrar/registrar.py), where bindings
-are kept (memory_store.py, sqlite_store.py).
+Here: the value and the Protocol. Not here: the rules for a REGISTER, the stores.
 """
 
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from gateway.transport.flow import FlowKey
 
 @attrs.frozen
 class Binding:
-    """Where one phone of ``aor`` can be reached, and what the provider was told about it."""
+    """Where one phone of ``aor`` can be reached, and its registration at the provider."""
 
     aor: str
     """Canonical: "sip:alice@example.com", without port or parameters."""
@@ -23,7 +22,7 @@ class Binding:
     flow: FlowKey
     """Where its REGISTER came from; requests to it go back there, NAT or not."""
     expires_at: float
-    """Seconds since the epoch: what the phone was granted."""
+    """Seconds since the epoch: the end of the grant to the phone."""
     call_id: str
     """The phone's own Call-ID of the registration, with ``cseq`` the order of its updates (section 10.3)."""
     cseq: int
@@ -35,19 +34,19 @@ class Binding:
     token: str
     """The user part of the Contact that the provider was given for this binding."""
     provider_expires_at: float
-    """Seconds since the epoch: what the provider granted."""
+    """Seconds since the epoch: the end of the provider's own grant."""
     provider_interval: int = 0
     """Seconds that the provider granted when it was last asked."""
     service_route: str = ""
-    """The Service-Route of the provider's answer (RFC 3608): Route values for what the phone sends, comma between."""
+    """The Service-Route of the provider's answer (RFC 3608): Route values for the phone's requests, comma between."""
 
 
 class StoreFull(Exception):
-    """No more bindings fit; what is there can still be refreshed and removed."""
+    """No more bindings fit; those that are held can still be refreshed and removed."""
 
 
 class LocationStore(Protocol):
-    """Bindings by address of record and by token. Synchronous: what is durable is written behind."""
+    """Bindings by address of record and by token. Synchronous: a durable store writes behind."""
 
     def save(self, binding: Binding) -> None:
         """Add the binding, or replace the one with its address of record and contact, or with its token.
@@ -59,7 +58,7 @@ class LocationStore(Protocol):
         """Forget that binding; nothing happens when there is none."""
 
     def remove_flow(self, flow: FlowKey) -> list[Binding]:
-        """That connection has ended: its bindings stay, and are unreachable until they are saved again; which ones."""
+        """That connection has ended: its bindings, which stay and are unreachable until they are saved again."""
 
     def is_reachable(self, binding: Binding) -> bool:
         """Whether the connection that the binding came over is up, as far as is known; of UDP nothing is."""
@@ -78,7 +77,7 @@ class LocationStore(Protocol):
         """Every binding, in no particular order; not to be kept while the store changes."""
 
     def expire(self, now: float) -> int:
-        """Forget what has expired by ``now`` (seconds since the epoch); how many that were."""
+        """Forget the bindings that have expired by ``now`` (seconds since the epoch); their number."""
 
     def __len__(self) -> int:
         """How many bindings are held."""

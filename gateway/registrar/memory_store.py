@@ -1,6 +1,6 @@
-"""Bindings in memory: what every look-up reads, whatever is behind it.
+"""Bindings in memory: every look-up reads these, with a file behind them or without.
 
-Three indexes: address of record to its bindings, token to binding, and a heap of expiry times whose outdated entries
+Three indexes: address of record to its bindings, token to binding, and a heap of expiry times; its outdated entries
 are dropped when they surface (a refresh leaves one behind; the heap is rebuilt before they outnumber the bindings).
 Every operation is O(1) or O(log n) in the number of all bindings. Bindings that came over a connection are found by it
 too, so that its end is known to them at once (RFC 5626 section 5.3: nobody is reached over another's connection).
@@ -102,7 +102,7 @@ class MemoryStore:
         return len(self.take_expired(now))
 
     def take_expired(self, now: float) -> list[Binding]:
-        """Forget what has expired by ``now``, and say what that was."""
+        """Forget the bindings that have expired by ``now``, and return them."""
         expired = []
         while self._expiries and self._expiries[0][0] <= now:
             at, aor, contact = heapq.heappop(self._expiries)
@@ -116,7 +116,7 @@ class MemoryStore:
         return self._count
 
     def _is_refreshed(self, previous: Binding, binding: Binding) -> bool:
-        """Whether only what is no index has changed; what is unreachable has to be found by its flow again."""
+        """Whether no index has changed; an unreachable binding has to be found by its flow again."""
         return previous.flow == binding.flow and binding.token not in self._unreachable
 
     def _others(self, binding: Binding) -> tuple[Binding, ...]:

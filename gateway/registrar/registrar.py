@@ -5,8 +5,8 @@
                                                                        -> 401, 403, 423...: passed back
                                                                        -> no answer: 504 / 503, Retry-After
 
-Nobody is bound without the provider's 2xx to that very request, so whose password was right is the provider's judgement
-alone. A refresh is answered here only under the conditions of ``Rules.is_refresh``, which say why that is safe.
+Nobody is bound without the provider's 2xx to that very request: the password is the provider's judgement alone. A
+refresh is answered here only under the conditions of ``Rules.is_refresh``, which say why that is safe.
 
 Here: the life of a REGISTER, the bindings it makes, and finding them for inbound requests. Not here: the rules, reading
 and writing messages, the stores, the way to the provider (``forward``).
@@ -100,7 +100,7 @@ class Registrar:
         return self._find_user(request_uri) or self._find_user(to)
 
     def expire(self) -> int:
-        """Forget bindings whose time is over; how many. To be called every few seconds."""
+        """Forget bindings that have expired; their number. To be called every few seconds."""
         count = self._store.expire(self._rules.now())
         self._count()
         return count

@@ -1,6 +1,6 @@
 """A phone's REGISTER, read: its address of record, its contacts and how long it asks for them (RFC 3261 section 10.3).
 
-Here: values and their checks. Not here: what the provider is asked (upstream.py), what may be bound (registrar.py).
+Here: values and their checks. Not here: the provider's REGISTER (upstream.py), the rules for bindings (rules.py).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class AskedContact:
 
 @attrs.frozen
 class Asked:
-    """What one REGISTER of a phone asks."""
+    """The content of one REGISTER of a phone."""
 
     aor: str
     domain: str
@@ -55,7 +55,7 @@ class Asked:
 
     @classmethod
     def read(cls, request: Request, domain: str) -> Asked:
-        """What ``request`` asks of ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
+        """Reads a REGISTER to ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
         is_wildcard = request.is_wildcard_contact
         if is_wildcard and request.expires != 0:
             raise Refused(400, "Contact * Needs Expires 0")
@@ -83,7 +83,7 @@ class Asked:
 def address_of_record(uri: Uri, domain: str) -> str:
     """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``.
 
-    A numeric host is the gateway's own, in whose place the phone was given no name: it counts as the domain.
+    A numeric host is the gateway's own, given to the phone in place of a name: it counts as the domain.
     """
     if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
         raise Refused(404, "No Such User In This Domain")

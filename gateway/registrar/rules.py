@@ -108,10 +108,10 @@ class Rules:
         """Whether every contact is one that this very flow registered under this Call-ID, and is fresh at the provider.
 
         Such a refresh is answered without asking for a password. That is safe because it can do nothing but keep a
-        grant of the provider to somebody who had it: it binds no new contact, moves none to another flow, and never
-        lasts longer than the provider's own registration. Somebody who forges the phone's address and knows its Call-ID
-        could at most keep the phone registered that is registered, and the answer goes to the phone. The provider is
-        asked again, password and all, once half of its grant is over, or when the way to it was changed since: so
+        grant of the provider to its holder: it binds no new contact, moves none to another flow, and never lasts longer
+        than the provider's own registration. A sender that forges the phone's address and knows its Call-ID could at
+        most keep the phone registered that is registered, and the answer goes to the phone. The provider is asked
+        again, password and all, once half of its grant is over, or when the way to it was changed since: so
         registrations move to another transport with their next refresh.
         """
         changed_at = self._changed_at(asked.domain)
@@ -157,7 +157,7 @@ class Rules:
         return 20 + int(keyed(self.secret, asked.aor)[:4], 16) % 30
 
     def learn(self, asked: Asked, is_secure: bool) -> None:
-        """Remember whether a phone whose registration was granted does TLS. One that never did is no news."""
+        """Remember whether a phone with a granted registration does TLS. One that never did is no news."""
         peer = Peer(asked.aor)
         if is_secure:
             self._memory.saw(peer, Feature.TLS, did=True)

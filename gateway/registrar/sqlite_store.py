@@ -1,12 +1,12 @@
 """Bindings that outlive the process: a MemoryStore with a sqlite file written behind it.
 
-Look-ups and changes touch memory only; a change is noted, and what was noted is written in one transaction a moment
+Look-ups and changes touch memory only; a change is noted, and all notes are written in one transaction a moment
 later, off the reactor's thread. A crash loses at most that moment: those phones are found again at their next refresh.
 
     save/remove -> MemoryStore, noted -> (WRITE_DELAY) -> one transaction -> FILE          start(): FILE -> MemoryStore
 
 The file is locked exclusively while it is open, so that two gateways never share one state directory. A note holds the
-latest state of one binding, never a list of changes, so what waits is bounded by the number of bindings.
+latest state of one binding, never a list of changes, so the notes are bounded by the number of bindings.
 """
 
 import sqlite3
@@ -79,13 +79,13 @@ class SqliteStore(MemoryStore):
         return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
 
     def start(self) -> Deferred[None]:
-        """Read what the file holds; fails with StoreUnusable. It may be gone on with all the same: writes are tried."""
+        """Read the file's bindings; fails with StoreUnusable. It may be gone on with all the same: writes are tried."""
         loaded = self._database.run_interaction(_load)
         loaded.addErrback(self._unusable)
         return loaded.addCallback(self._fill)
 
     def stop(self) -> Deferred[None]:
-        """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
+        """Write all notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
     def save(self, binding: Binding) -> None:

@@ -104,7 +104,7 @@ def keyed(secret: bytes, *parts: str) -> str:
 def granted(response: Response, token: str, asked_seconds: int) -> int:
     """Seconds that a 2xx grants the contact with ``token``; 0 when it lists others but not this one.
 
-    Section 10.2.4: the expires parameter of the Contact, else the Expires header, else what was asked.
+    Section 10.2.4: the expires parameter of the Contact, else the Expires header, else the interval asked for.
     """
     contacts = response.contacts
     ours = next((contact for contact in contacts if contact.uri.user == token), None)

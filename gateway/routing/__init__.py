@@ -1,1 +1,1 @@
-"""To whom a request goes, and by which way: domains, providers, RFC 3263, health."""
+"""The next hop of a request and the way there: domains, providers, RFC 3263, health."""

@@ -2,7 +2,7 @@
 
     take() -> Way -open-> flow -fails-> after(kind) -> the same way once more | the next way | None: the policy's turn
 
-A certificate that does not verify ends the attempt: another target of the same name is no better proof of who it is,
+A certificate that does not verify ends the attempt: another target of the same name proves its identity no better,
 and an attacker must not be able to choose the target by spoiling one.
 
 A connection that was up already and closes before any response says nothing about its target: the request goes there

@@ -4,8 +4,8 @@ It follows the domain's policy as calls do: TLS first, in clear only where the p
 
     first_attempt -> ways -> first way -failure-> next way ... -> next_attempt -> ways -> ...
 
-Not here: finding the ways (trunk.py), which way comes after a failure (attempts.py), calls, each of whose attempts is a
-leg of its own.
+Not here: finding the ways (trunk.py), which way comes after a failure (attempts.py), calls, which make a
+leg of each attempt.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Send = Callable[[Request, Flow, TransactionUser], object]
 
 @attrs.frozen
 class NextHop:
-    """A provider, on the terms of the domain in whose name it is asked."""
+    """A provider, on the terms of the domain that the request belongs to."""
 
     domain: Domain
     provider: Provider
@@ -83,7 +83,7 @@ class Forwarding:
         self._try(first_attempt(self._terms, self._known), TransactionFailure(_NO_WAY))
 
     def receive_response(self, response: Response) -> None:
-        """Hand it on. Whatever it says, its sender speaks what it came over."""
+        """Hand it on. By any response its sender proves to speak the transport that it came over."""
         self._is_heard = True
         if self._attempt is not None and self._attempt.signalling is Signalling.TLS:
             self.trunk.memory.saw(self._peer, Feature.TLS, did=True)

@@ -1,4 +1,4 @@
-"""Which targets of the providers answer: OPTIONS to each of them from time to time (RFC 3261 section 11).
+"""Health of the providers' targets: OPTIONS to each of them from time to time (RFC 3261 section 11).
 
     every ping_seconds: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
                                                             `- none, or no way there, MISSES times: down
@@ -71,7 +71,7 @@ class Health:
     """Asks the targets of all providers how they are."""
 
     def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send, spoke: Spoke) -> None:
-        """``spoke`` is called with each answer, whatever it says: the target speaks the transport it was asked over."""
+        """``spoke`` is called with each answer, be it a refusal: the target speaks the transport it was asked over."""
         self._clock = clock
         self._find = find
         self._reach = reach
@@ -80,7 +80,7 @@ class Health:
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
         self._nowhere: set[str] = set()
-        """Providers whose names lead nowhere now."""
+        """Names of providers that lead nowhere now."""
         self._round = LoopingCall(self._ask_all)
         self._round.clock = clock
 
@@ -122,8 +122,8 @@ class Health:
         return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
 
     def targets(self) -> dict[tuple[str, bool], int]:
-        """How many targets of each provider are up (True), and how many down (False). Of a provider whose name leads
-        nowhere none is up, and of one that was not asked yet one is down. One that is never asked is left out."""
+        """How many targets of each provider are up (True), and how many down (False). Of a provider that is not found
+        none is up, and of one that was not asked yet one is down. One that is never asked is left out."""
         known = self._standings.values()
         found = Counter((one.provider, one.is_up and one.provider not in self._nowhere) for one in known)
         for provider in self._providers:

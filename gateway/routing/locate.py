@@ -3,7 +3,7 @@
     Uri -> transport (parameter | NAPTR | SRV | default) -> host and port (SRV) -> A/AAAA -> [Target], best first
 
 A numeric host needs no question, a host of the hosts file none to the network. Lives here: the rules. Not here: asking,
-keeping answers and time-outs (resolve.py). The peer's certificate must be for the URI's own host whatever DNS says, so
+keeping answers and time-outs (names.py). The peer's certificate must be for the URI's own host, whichever DNS names, so
 that is every target's name (RFC 5922 section 4).
 """
 
@@ -24,10 +24,10 @@ MAX_TARGETS = 32
 """More are not tried for one request."""
 
 _POINTED = {"SIPS+D2T": Transport.TLS, "SIP+D2T": Transport.TCP, "SIP+D2U": Transport.UDP}
-"""What NAPTR services mean (RFC 3263 section 4.1)."""
+"""Transports of NAPTR services (RFC 3263 section 4.1)."""
 
 _PREFIX = {Transport.TLS: "_sips._tcp.", Transport.UDP: "_sip._udp.", Transport.TCP: "_sip._tcp."}
-"""Of SRV names, in our order where the domain has none of its own: TLS, then what every SIP element speaks."""
+"""Of SRV names, in our order where the domain has none of its own: TLS, then UDP, which every SIP element speaks."""
 
 
 class NotFound(Exception):
@@ -56,7 +56,7 @@ class Locator:
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         """The targets, best first and at least one; fails with NotFound. default is the transport of a URI that names
-        none and whose domain chooses none (UDP if not given; always TLS for sips)."""
+        none and is of a domain that chooses none (UDP if not given; always TLS for sips)."""
         target = _numeric_target(uri, default)
         return Deferred.fromCoroutine(self._locate(uri, default)) if target is None else succeed([target])
 
@@ -162,7 +162,7 @@ def _numeric_target(uri: Uri, default: Transport | None) -> Target | None:
 
 
 def _host(uri: Uri) -> str:
-    """What is to be located; '' for a URI without host."""
+    """The host to be located; '' for a URI without one."""
     return (uri.parameter("maddr") or uri.host).strip("[]").rstrip(".").lower()
 
 
@@ -172,7 +172,7 @@ def _fallback(uri: Uri, default: Transport | None) -> Transport:
 
 
 def _asked_for(uri: Uri) -> Transport | None:
-    """What the URI's transport parameter asks for. Raises NotFound for one we do not speak, and for sips over UDP."""
+    """The transport of the URI's parameter. Raises NotFound for one we do not speak, and for sips over UDP."""
     text = uri.transport
     if text is None:
         return None
@@ -224,6 +224,6 @@ def resolver_of(locator: Locator) -> Resolve:
 
 
 def _all_found(results: Iterable[tuple[bool, list[Target]]]) -> Resolved:
-    """What any of the questions found; nothing at all counts as a failure of DNS."""
+    """The addresses that any of the questions found; none at all count as a failure of DNS."""
     found = [target.address.host for succeeded, targets in results if succeeded for target in targets]
     return Resolved(tuple(dict.fromkeys(found)), ANSWER_LIFETIME)

@@ -4,7 +4,7 @@
 
 While DNS is silent, an answer that has run out serves for another hour (RFC 8767), "there is none" among them, and DNS
 is asked again now and then only: no call waits for a server that is dead. A host of the system's hosts file is never
-asked for. Lives here: asking. Not here: what the answers mean (locate.py).
+asked for. Lives here: asking. Not here: the meaning of the answers (locate.py).
 """
 
 import socket
@@ -41,7 +41,7 @@ RECHECK_AFTER = 30.0
 HOSTS = Path("/etc/hosts")
 
 FILE_KEPT = 5.0
-"""Seconds that what the hosts file said is believed: it is not read for every call."""
+"""Seconds that the hosts file is believed: it is not read for every call."""
 
 Records = tuple[Sequence[dns.RRHeader], Sequence[dns.RRHeader], Sequence[dns.RRHeader]]
 Lookup = Callable[[str, Sequence[int]], Deferred[Records]]
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class Resolver(Protocol):
-    """What we use of twisted.names.client.Resolver."""
+    """The part of twisted.names.client.Resolver that we use."""
 
     def lookupService(self, name: str, timeout: Sequence[int]) -> Deferred[Records]: ...
 
@@ -97,7 +97,7 @@ class Names:
     ) -> None:
         self._clock = clock
         self._hosts = hosts
-        self._listed: dict[str, tuple[str, ...]] = {}  # what the hosts file said
+        self._listed: dict[str, tuple[str, ...]] = {}  # of the hosts file
         self._listed_until = 0.0
         self._families = families
         self._services = _Question(clock, resolver.lookupService, dns.SRV, _service)

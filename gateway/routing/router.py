@@ -1,9 +1,10 @@
 """Where a request goes: the domain it belongs to, and the next Request-URI.
 
-From a phone everything goes to its own domain's provider, whose policy holds for it whomever it calls, with the
-Request-URI the phone wrote (its digest is computed over that). A phone that does not say its domain (anonymous, RFC
-3323) is taken to be of the domain it calls. From the provider a request goes to the phone whose binding its Request-URI
-names. Nothing here does I/O: turning a provider's URI into addresses is ``trunk``'s, bindings are the registrar's.
+From a phone everything goes to its own domain's provider, under that domain's policy whichever number it calls, with
+the Request-URI the phone wrote (its digest is computed over that). A phone that does not say its domain (anonymous, RFC
+3323) is taken to be of the domain it calls. From the provider a request goes to the phone that its Request-URI names.
+
+Nothing here does I/O. Not here: a provider's addresses (trunk.py), bindings (registrar).
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class Route:
     is_emergency: bool = False
     """Whether the user part of the request's URI is an emergency number of the domain."""
     service_route: tuple[str, ...] = ()
-    """The Route values that the provider wants in what this caller sends (RFC 3608)."""
+    """The Route values that the provider wants in this caller's requests (RFC 3608)."""
     proof: Proof | None = None
-    """How the sender of a request from the provider's side proved who it is."""
+    """How the sender of a request from the provider's side proved its identity."""
 
 
 class Router:

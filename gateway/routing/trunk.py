@@ -73,7 +73,7 @@ class Trunk:
         self.health.unheard(flow)
 
     def reopened(self, provider: Provider, is_secure: bool) -> Flow | None:
-        """A flow to where the provider was last reached, over TLS or in clear: for a dialog whose own is gone."""
+        """A flow to the provider's last target, over TLS or in clear: for a dialog that lost its own."""
         target = self._last.get((provider.name, is_secure))
         return None if target is None else self.flow(provider, target)
 

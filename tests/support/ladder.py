@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg, LegServices
@@ -40,7 +41,7 @@ from gateway.config.model import (
     Security,
     Side,
 )
-from gateway.ingress.core import B2bua, UasCore
+from gateway.ingress.core import UasCore
 from gateway.ingress.overload import Overload
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Admission, Screening

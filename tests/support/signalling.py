@@ -5,7 +5,7 @@
     peer = site.network.connect(TCP)           a phone's connection
     site.provider                              what the provider was sent, over UDP
 
-Everything is what assembly.py joins, except the relay (which rewrites at once), the store (memory) and the network.
+Joined as the gateway joins it, except the relay (which rewrites at once), the store (memory) and the network.
 The provider is plain UDP at a numeric address, and answers when the test says so.
 """
 
@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
+from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg, LegServices
@@ -28,7 +29,7 @@ from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
-from gateway.ingress.core import B2bua, UasCore
+from gateway.ingress.core import UasCore
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.ingress.refusal_log import Refusals
