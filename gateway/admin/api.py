@@ -1,9 +1,10 @@
 """The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
 
-What lives here: the routes and their errors. What does not: what every answer has in common (`front`), what is asked of
-the gateway (`inspection`), the look of the pages (`pages`), who asks (`asker`).
+Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
+(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), the user at the other end
+(`local_user`).
 
-    HTTP -> front (Host, headers) -> GET route  -> Inspection -> JSON | page
+    HTTP -> Front (Host, headers) -> GET route  -> Inspection -> JSON | page
                                      POST route -> from this machine, as JSON? -> Control -> JSON
 
 A POST changes the gateway, so it is taken from loopback only, and never from a web page: a page cannot send
@@ -85,7 +86,7 @@ class Api:
         )
 
     def healthz(self, request: IRequest) -> bytes:
-        """That the gateway answers at all: for health checks of containers and service managers."""
+        """Says that the gateway answers: for health checks of containers and service managers."""
         return _json(request, {"status": "ok"})
 
     def metrics(self, request: IRequest) -> bytes:
@@ -113,7 +114,7 @@ class Api:
         return _json(request, [*self._inspection.domains()])
 
     def domain(self, request: IRequest, name: str) -> bytes:
-        """One domain, with who changed what of it and when."""
+        """One domain, with the audit of its changes."""
         found = self._inspection.domain(name)
         if found is None:
             raise Rejected(404, f"There is no domain {name}.")
@@ -130,7 +131,7 @@ class Api:
         return _json(request, self._control.reload(who))
 
     def forget_peer(self, request: IRequest) -> bytes:
-        """Forget what a peer was seen to do: {"name": ...}."""
+        """Forget the features that a peer was seen to have: {"name": ...}."""
         asked, who = _change(request)
         return _json(request, self._control.forget_peer(_text(asked, "name"), who))
 
@@ -143,7 +144,7 @@ class Api:
         return _json(request, self._control.learn_peer(_text(asked, "name"), [str(item) for item in features], who))
 
     def peers(self, request: IRequest) -> bytes:
-        """The providers and what they were last seen to do."""
+        """The providers, and the features that they were last seen to have."""
         return _json(request, [*self._inspection.peers()])
 
     def certificates(self, request: IRequest) -> bytes:
@@ -176,7 +177,7 @@ class Api:
 
 
 def _change(request: IRequest) -> tuple[Row, str]:
-    """What a POST asks, and who asks it; refused unless it comes from this machine and not from a web page."""
+    """The change that a POST asks for, and its author; refused unless it comes from this machine and no web page."""
     client, server = request.getClientAddress(), request.getHost()
     host = getattr(client, "host", "")
     if not _is_loopback(host):

@@ -1,9 +1,7 @@
-"""What every answer of the administration interface has in common.
+"""Security headers of every answer of the administration interface, the check of Host, and errors as JSON.
 
-What lives here: the security headers, the check of Host, and errors as JSON. What does not: routes (`api`).
-
-There is no log-in. The interface listens on loopback unless configured otherwise; who else may read it is for a
-firewall or a proxy to say. But a web page elsewhere must not read it through the operator's own browser: there are no
+There is no log-in. The interface listens on loopback unless configured otherwise; further readers are a matter of
+firewalls and proxies. But a web page elsewhere must not read it through the operator's own browser: there are no
 CORS headers, and a Host that is a name other than localhost is refused, since by DNS rebinding an attacker's own name
 leads to 127.0.0.1 (an address in Host cannot be rebound).
 """

@@ -1,7 +1,7 @@
-"""What the administration interface asks of the running gateway.
+"""Questions and orders of the administration interface to the running gateway.
 
-What lives here: the questions (`Inspection`) and the changes (`Control`), as Protocols that overview.py answers. What
-does not: HTTP (`api`), pages (`pages`), and how anything is found out or done. Answers are JSON values that hold no
+Here: the questions (`Inspection`) and the changes (`Control`), as Protocols. Not here: HTTP (`api`), pages (`pages`),
+and the answers (`overview`). Answers are JSON values that hold no
 secret; they are copies, which nobody changes afterwards.
 """
 
@@ -33,16 +33,16 @@ class Inspection(Protocol):
         """The configured domains and their policy."""
 
     def domain(self, name: str) -> Row | None:
-        """One domain, with who changed what of it and when; None when there is none of that name."""
+        """One domain, with the audit of its changes; None when there is none of that name."""
 
     def peers(self) -> list[Row]:
-        """The providers, and what each peer was last seen to do."""
+        """The providers, and the features that each peer was last seen to have."""
 
     def certificates(self) -> list[Row]:
-        """The certificates that the TLS listeners serve, with what an operator should know of them."""
+        """The certificates that the TLS listeners serve, with warnings for the operator."""
 
     def counts(self) -> Row:
-        """How much there is of everything at this moment: what should go back to nothing when nobody calls."""
+        """How much there is of everything at this moment; most of it goes back to nothing without calls."""
 
 
 class NotChanged(Exception):
@@ -55,16 +55,16 @@ class NotChanged(Exception):
 
 
 class Control(Protocol):
-    """Changes to the running gateway; each raises NotChanged. `who` goes into the record of changes."""
+    """Changes to the running gateway; each raises NotChanged. `who` is the author in the audit."""
 
     def switch_domain(self, name: str, security: str, who: str) -> Row:
-        """Set the security of a domain ("configured": what the file says); the domain as it is now."""
+        """Set the security of a domain ("configured": as in the file); the domain as it is now."""
 
     def reload(self, who: str) -> Row:
-        """Read the configuration, certificates and passwords again; what changed."""
+        """Read the configuration, certificates and passwords again; gives the changes."""
 
     def forget_peer(self, name: str, who: str) -> Row:
-        """Forget what a provider or phone was seen to do."""
+        """Forget the features that a provider or phone was seen to have."""
 
     def learn_peer(self, name: str, features: list[str], who: str) -> Row:
         """Expect these features ("tls", "srtp") of a provider or phone from now on."""

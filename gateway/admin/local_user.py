@@ -1,6 +1,6 @@
-"""Who asks over loopback: the user that owns the other end of the connection, as the kernel knows it.
+"""The user at the other end of a loopback connection: the owner of its socket, as the kernel knows it.
 
-Here: that one look-up (Linux, /proc/net/tcp). Not here: what is allowed (`api`). A name that a client sends about
+Here: that one look-up (Linux, /proc/net/tcp). Not here: permissions (`api`). A name that a client sends about
 itself proves nothing; the owner of its socket does, and costs it no password.
 """
 

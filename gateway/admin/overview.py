@@ -1,4 +1,4 @@
-"""What the administration interface is told and may change: answers `admin.inspection.Inspection` and `Control`.
+"""Answers to the administration interface, and its changes: `admin.inspection.Inspection` and `Control`.
 
 Everything is read when asked for and copied; no key, credential or nonce is among it.
 """
@@ -94,7 +94,7 @@ class Overview:
         return [self._domain(domain) for domain in self.settings.current.domains]
 
     def domain(self, name: str) -> Row | None:
-        """One domain, with who changed what of it and when."""
+        """One domain, with the audit of its changes."""
         for domain in self.settings.current.domains:
             if domain.name.lower() == name.lower():
                 return {**self._domain(domain), "changes": [*self.audit.about(domain.name)]}
@@ -151,7 +151,7 @@ class Overview:
             raise NotChanged(str(error)) from None
 
     def forget_peer(self, name: str, who: str) -> Row:
-        """Forget what a provider or phone was seen to do."""
+        """Forget the features that a provider or phone was seen to have."""
         count = self.memory.forget(name)
         if count == 0:
             raise NotChanged(f"There is no peer {name}.", status=404)

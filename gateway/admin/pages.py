@@ -1,7 +1,7 @@
 """The pages for people, from templates.
 
-What lives here: which template shows what, and how times and lengths are written. What does not: routes (`api`).
-Everything shown came from peers, so templates escape by default and no page runs a script.
+Here: the templates, and the form of times and lengths. Not here: routes (`api`). Everything shown came from peers, so
+templates escape by default and no page runs a script.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""The time, which passes evenly whatever is done to the system's clock.
+"""Time that passes evenly, even while the system's clock is set.
 
 A machine that starts with a wrong clock gets the right one minutes later, in one step: hours forward or back. Timers
-and expiries that were counted by it would all be over at once, or not before hours. So whatever has to last for a while
-is counted by the time that has passed, and only people read the system's clock.
+and expiries that were counted by it would all be over at once, or not before hours. So everything that has to last is
+counted by the time that has passed, and only people read the system's clock.
 
 | | counts | for |
 |---|---|---|

@@ -1,7 +1,7 @@
-"""JSON, quickly: what is written for every call, and told to a media worker for each.
+"""JSON, quickly: several messages and lines of it are written for each call.
 
-orjson needs a tenth of the standard library's time. What it will not take (half a surrogate pair, as bytes of a peer's
-that are no UTF-8 become; a whole number beyond 64 bits) the standard library writes as escapes and reads again.
+orjson needs a tenth of the standard library's time. Values that it refuses (half a surrogate pair, from a peer's
+bytes that are no UTF-8; a whole number beyond 64 bits) are written as escapes by the standard library, and read again.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import TypeAlias
 import orjson
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-"""What JSON can say."""
+"""Every value that JSON has."""
 
 
 def encode(value: object) -> bytes:

@@ -1,8 +1,8 @@
-"""How often one source may ask: a token bucket each, in a table that cannot grow without bound.
+"""A limit on the requests of each source: token buckets, in a table of bounded size.
 
 Pure: time is an argument (seconds, any origin, never going back). A source that has been quiet until its bucket is full
-again needs no entry. When the table is full of sources that are not, new ones share one bucket: whoever sends from many
-addresses does not get a burst for each, and who is in the table already is not affected.
+again needs no entry. When the table is full of sources that are not, new ones share one bucket: a
+sender with many addresses does not get a burst for each, and sources in the table already are not affected.
 """
 
 from collections import OrderedDict
@@ -72,7 +72,7 @@ class RateLimit:
 
 
 def source_of(host: str) -> str:
-    """Whom an address belongs to: an IPv4 address, or the /64 that one IPv6 subscriber has for itself."""
+    """The source that an address belongs to: an IPv4 address, or the /64 that one IPv6 subscriber has for itself."""
     try:
         address = ip_address(host)
     except ValueError:

@@ -15,8 +15,8 @@ FETCHED: Final = 4096
 
 
 class Random:
-    """Random bytes of the system's. They are fetched for many tokens at once, since to ask for each costs more than all
-    else that is done with it; a call has nine."""
+    """The system's random bytes, fetched for many tokens at once: a system call for each would cost more than the rest
+    of its use, and a call has nine."""
 
     def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
         self._draw = draw
@@ -24,7 +24,7 @@ class Random:
         self._used = 0
 
     def take(self, count: int) -> bytes:
-        """So many bytes, never given before."""
+        """`count` random bytes, never given before."""
         start, self._used = self._used, self._used + count
         if self._used > len(self._fetched):
             self._fetched = self._draw(max(count, FETCHED))
@@ -37,12 +37,12 @@ class Random:
 
 
 def new_token() -> str:
-    """Such a token for what is seldom."""
+    """A token as `Random.token` gives it, for rare uses: it needs no `Random`."""
     return os.urandom(8).hex()
 
 
 def kept_secret(path: Path) -> bytes:
-    """The secret in a file that only this user may read; made at the first start. OSError when that cannot be done."""
+    """The secret in a file that only this user may read; made at the first start. Raises OSError."""
     if not path.exists():
         _make(path)
     secret = path.read_bytes()

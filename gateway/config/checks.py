@@ -1,7 +1,7 @@
-"""What must fit together in a configuration: names, files, transports, addresses. Each mistake is the operator's line.
+"""Checks of a whole configuration: names, files, transports, addresses fit together. Each mistake is a line for people.
 
-Here: checks across keys and tables, and of the files that they name. Not here: the type and range of one key (config's
-annotations, config_fields).
+Here: checks across keys and tables, and of the files that they name. Not here: the type and range of one key (model's
+annotations, fields).
 """
 
 import os
@@ -27,7 +27,7 @@ from gateway.sdp.crypto import SUITE_NAMES
 
 
 def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
-    """Of the listeners, each with the path of its table."""
+    """The mistakes of the listeners, each given with the path of its table."""
     yield from _repeated("name", [(path, entry.name) for path, entry in entries])
     yield from _repeated("port", [(path, _endpoint(entry)) for path, entry in entries if entry.port])
     for path, entry in entries:
@@ -44,13 +44,13 @@ def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
 
 
 def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
-    """That nobody can call, from the sides of all listeners."""
+    """The mistake that nobody can call, from the sides of all listeners."""
     if sides == {(str(Side.PROVIDER),)}:
         yield Mistake("listener", 'none has side = "phones", at least one is needed')
 
 
 def _pointless(path: str, entry: Listener) -> Iterator[Mistake]:
-    """What would protect a listener that it cannot protect: nobody may believe that it does."""
+    """Keys that protect a tls listener only: nobody may believe that they protect another."""
     for key, is_set in (
         ("require_client_certificate", entry.require_client_certificate),
         ("tls_minimum", entry.tls_minimum != TLS_VERSIONS[0]),
@@ -61,7 +61,7 @@ def _pointless(path: str, entry: Listener) -> Iterator[Mistake]:
 
 
 def media_mistakes(media: Media | None) -> Iterator[Mistake]:
-    """Of the media table, None when it cannot be read."""
+    """The mistakes of the media table; None for one that cannot be read."""
     if media is None:
         return
     if media.relay == "rtpengine" and not media.rtpengine:
@@ -76,7 +76,7 @@ def media_mistakes(media: Media | None) -> Iterator[Mistake]:
 
 
 def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
-    """What an rtpengine cannot do: nobody may believe that it does."""
+    """Keys of our workers only: nobody may believe that an rtpengine goes by them."""
     for key, is_set in (
         ("plain_rtcp", media.plain_rtcp),
         ("constant_ssrc", media.constant_ssrc),
@@ -102,7 +102,7 @@ def _media_address_mistakes(media: Media) -> Iterator[Mistake]:
 
 
 def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[object, ...]]) -> Iterator[Mistake]:
-    """Of the providers; ``listening`` has side and transport of each listener."""
+    """The mistakes of the providers; ``listening`` has side and transport of each listener."""
     yield from _repeated("name", [(path, entry.name) for path, entry in entries])
     for path, entry in entries:
         yield from _identity_mistakes(path, entry.certificate, entry.private_key)
@@ -127,7 +127,7 @@ def _transport_mistakes(path: str, uri: str, listening: set[tuple[object, ...]])
 
 
 def domain_mistakes(entries: list[tuple[str, Domain]], providers: set[object]) -> Iterator[Mistake]:
-    """Of the domains; ``providers`` are the providers' names."""
+    """The mistakes of the domains; ``providers`` are the providers' names."""
     yield from _repeated("name", [(path, entry.name) for path, entry in entries])
     for path, entry in entries:
         if entry.provider not in providers:

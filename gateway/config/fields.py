@@ -1,8 +1,8 @@
-"""What a single value of the configuration may be, beyond its TOML type.
+"""Readers of single values of the configuration, stricter than their TOML types.
 
-What lives here: readers for names, addresses, ports, SIP URIs and the lists that vendors write as one string; each
-takes a TOML value and returns ours, or raises `Unacceptable` with the words for the person who wrote it. What does not:
-which key uses which reader (`config`).
+Here: names, addresses, ports, SIP URIs, cipher lists, and the lists that vendors write as one string. A reader takes a
+TOML value and returns ours, or raises `Unacceptable` with the words for the author of the file. Not here: the keys and
+their readers (`model`).
 """
 
 import re
@@ -21,7 +21,7 @@ _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
-"""Ciphers that do not encrypt, do not say who the peer is, or have been broken."""
+"""Ciphers that do not encrypt, do not authenticate the peer, or have been broken."""
 
 
 @attrs.frozen
@@ -106,7 +106,7 @@ def _server(value: object) -> Uri | None:
 def uri_transport(text: str) -> str | None:
     """The transport that a valid URI settles by itself (RFC 3263 section 4.1), or None where DNS decides.
 
-    A sips URI with transport=tcp is TLS: the scheme asks for TLS, the parameter says what it runs on.
+    A sips URI with transport=tcp is TLS: the scheme asks for TLS, the parameter names the transport below it.
     """
     uri = Uri.parse(text)
     if uri.is_secure:

@@ -1,8 +1,8 @@
 """The configuration file: TOML in, a whole Configuration out, or every mistake in it at once.
 
-FILE -> tomllib -> structuring (keys, types, values) -> config_checks (names, files, transports) -> Configuration
+    FILE -> tomllib -> structuring (keys, types, values) -> checks (names, files, transports) -> Configuration
 
-Every mistake is told at once, one line each: file, path of the key, what was found, what is allowed.
+Every mistake is told at once, one line each: file, path of the key, value found, values allowed.
 """
 
 import tomllib
@@ -62,7 +62,7 @@ class Tables:
         return entries
 
     def pairs(self, key: str, *columns: str) -> set[tuple[object, ...]]:
-        """What the tables [[key]] hold in `columns`, wrong ones too: a wrong provider is still no unknown provider."""
+        """The values in `columns` of the tables [[key]], wrong ones too: a wrong provider is no unknown provider."""
         rows = [table for table in self._array(key) if isinstance(table, dict)]
         return {tuple(str(table.get(column)) for column in columns) for table in rows}
 

@@ -1,8 +1,8 @@
 """The configuration: its values, all of them frozen.
 
-What lives here: one class for each table of the TOML file, with what each key may be. What does not: what a single
-value looks like (`config_fields`), what must fit together (`config_checks`), reading a file (`config_file`). All paths
-are absolute.
+Here: one class for each table of the TOML file, with the types and ranges of its keys, and questions that a table
+answers by itself. Not here: the form of a single value (`fields`), checks across tables (`checks`), reading a file
+(`load`). All paths are absolute.
 """
 
 import re
@@ -22,7 +22,7 @@ from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sip.uri import Uri
 
 TLS_VERSIONS = ("1.2", "1.3")
-"""What the least version of TLS may be set to."""
+"""Allowed least versions of TLS."""
 
 DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
 """The digest algorithms (RFC 8760) that a challenge may offer."""
@@ -48,7 +48,7 @@ class Side(StrEnum):
 
 
 class Security(StrEnum):
-    """What a domain demands of the provider leg of its calls."""
+    """A domain's demand on the provider leg of its calls."""
 
     REQUIRED = "required"
     PREFERRED = "preferred"
@@ -56,7 +56,7 @@ class Security(StrEnum):
 
 
 class Downgrade(StrEnum):
-    """What happens when a peer that once did TLS or SRTP no longer does."""
+    """The answer to a peer that once did TLS or SRTP and no longer does."""
 
     ALERT = "alert"
     REFUSE = "refuse"
@@ -71,7 +71,7 @@ class SrtpOffer(StrEnum):
 
 
 class Signalling(StrEnum):
-    """Over what an attempt may go: TLS only, or a hop in clear."""
+    """The signalling of an attempt: TLS only, or a hop in clear."""
 
     TLS = "tls"
     CLEAR = "clear"
@@ -79,14 +79,14 @@ class Signalling(StrEnum):
 
 @attrs.frozen
 class GatewaySection:
-    """[gateway]: what this gateway is called and where it keeps what must outlive it."""
+    """[gateway]: the name of this gateway, and the directory for everything that outlives its process."""
 
     name: Annotated[str, fields.name]
     state_directory: Path
     history_days: Annotated[int, number(1, 3650)] = 30
     """How long calls that ended are kept with their ladders and reasons."""
     nameservers: tuple[Annotated[Nameserver, fields.nameserver], ...] = ()
-    """Who is asked for names; none: those of the system."""
+    """DNS servers to ask; none: those of the system."""
 
 
 @attrs.frozen
@@ -100,7 +100,7 @@ class Listener:
     port: Annotated[int, number(0, 65535)]
     """0 takes any free port, which only tests want."""
     advertised_host: Annotated[str, fields.host] | None = None
-    """What Via and Contact say instead of `address`."""
+    """The host in Via and Contact instead of `address`."""
     certificate: Path | None = None
     private_key: Path | None = None
     client_trust: Path | None = None
@@ -115,14 +115,14 @@ class Listener:
     connections_per_source: Annotated[int, number(1, 1_000_000)] = 1_000
     """Of those, from one address (IPv6: one /64); a whole office may share one."""
     new_connections_per_source: Annotated[int, number(1, 100_000)] = 50
-    """A second, once twice as many as may be up have come at once: what a source may cost in TLS handshakes."""
+    """A second, once twice as many as may be up have come at once: the limit of a source's cost in TLS handshakes."""
     dscp: Annotated[int, number(0, 63)] = 24
-    """Of what is sent from here and over its connections (RFC 4594: class selector 3)."""
+    """Of packets sent from here and over its connections (RFC 4594: class selector 3)."""
 
 
 @attrs.frozen
 class Media:
-    """[media]: who relays RTP, and on which ports of this machine."""
+    """[media]: the relay of RTP, and its ports on this machine."""
 
     address: Annotated[str, fields.address]
     relay: Annotated[str, one_of("workers", "rtpengine")] = "workers"
@@ -135,13 +135,13 @@ class Media:
     """Instead of `address` on that side, of either IP version."""
     phone_advertised: Annotated[str, fields.address] | None = None
     provider_advertised: Annotated[str, fields.address] | None = None
-    """What SDP names on that side instead of the address that is bound, where NAT is between."""
+    """The address in SDP on that side instead of the bound one, where NAT is between."""
     dscp: Annotated[int, number(0, 63)] = 46
     """Of media packets (RFC 4594: expedited forwarding)."""
     plain_rtcp: tuple[Side, ...] = ()
-    """Sides whose parties may send RTCP in clear beside SRTP."""
+    """Sides with parties that may send RTCP in clear beside SRTP."""
     constant_ssrc: tuple[Side, ...] = ()
-    """Sides whose parties get one SSRC for the whole call."""
+    """Sides with parties that get one SSRC for the whole call."""
     gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
     """Microseconds that a busy worker waits for more packets to take at once."""
     silence_seconds: Annotated[int, number(0, 86_400)] = SILENCE_SECONDS
@@ -152,7 +152,7 @@ class Media:
 
 @attrs.frozen
 class Provider:
-    """[[provider]]: a server that calls and registrations go to, and what is expected of it."""
+    """[[provider]]: a server that calls and registrations go to, and the expectations on it."""
 
     name: Annotated[str, fields.name]
     uri: Annotated[str, fields.sip_uri]
@@ -179,7 +179,7 @@ class Provider:
         """Where to go over TLS, or in clear; None when the configuration has no such place.
 
         A URI without a transport may lead to either (NAPTR, RFC 3263): TLS takes the TLS targets only.
-        An emergency call whose provider has no fallback_uri goes to the same host over UDP rather than nowhere.
+        Without a fallback_uri an emergency call goes to the same host over UDP rather than nowhere.
         """
         return _place(self.uri, self.fallback_uri, signalling, emergency)
 
@@ -201,7 +201,7 @@ class Domain:
     challenge_algorithms: tuple[Annotated[str, one_of(*DIGESTS)], ...] = ("SHA-256", "MD5")
     """Offered in this order (RFC 8760 section 2.3)."""
     challenge_exempt: Annotated[tuple[str, ...], fields.domains] = ()
-    """Of the peers, who is not challenged: names, proved by certificate or address as `restricted_access_domains`."""
+    """Peers that are not challenged: names, proved by certificate or address as `restricted_access_domains`."""
     restricted_access_domains: Annotated[tuple[str, ...], fields.domains] = ()
     restricted_access_keep_hours: Annotated[int, number(0, 8760)] = 24
     """How long the last good addresses count while DNS fails."""
@@ -229,7 +229,7 @@ class Admin:
 
 @attrs.frozen
 class Configuration:
-    """A whole configuration whose parts fit each other; `source` is the file it came from."""
+    """A whole configuration; its parts fit each other. `source` is the file it came from."""
 
     gateway: GatewaySection
     listeners: tuple[Listener, ...]

@@ -1,4 +1,4 @@
-"""What the gateway goes by while it runs: the configuration file, with the operators' switches on top.
+"""The settings in force while the gateway runs: the configuration file, with the operators' switches on top.
 
 Here: switching a domain's security at run time, reading the file again, keeping switches over restarts, and the audit
 of each change. Not here: passwords and certificates, and the consequences of a change (`Parts`).
@@ -6,10 +6,9 @@ of each change. Not here: passwords and certificates, and the consequences of a 
     FILE -load-> Parts.prepare (passwords, certificates) -> configured --switches--> current -> Parts.adopt
     switch(domain, security, who) -> switches.json, audit.jsonl        reload(who) -> audit.jsonl
 
-A change is adopted whole or not at all: what raises leaves the running configuration, the switches and the file of
-switches as they were. A switch counts until the file says something new for that domain: whoever edits the file after
-a switch means it. Listeners, media and the administration interface are opened once; a change there waits for a restart
-and is told.
+A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of switches
+as they were. A switch counts until the file says something new for that domain: an edit after a switch is meant.
+Listeners, media and the administration interface are opened once; a change there waits for a restart and is told.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class Switch:
 
     security: Security
     configured: Security
-    """What the file said when it was set."""
+    """The security in the file when the switch was set."""
     who: str
     at: float
     """Seconds since the epoch."""
@@ -92,7 +91,7 @@ class Settings:
         return self._changed_at.get(domain.lower(), 0.0)
 
     def switch(self, name: str, security: Security | None, who: str) -> Domain:
-        """Set a domain's security from now on (None: what the file says again). Raises NoSuchDomain, OSError."""
+        """Set a domain's security from now on (None: as in the file). Raises NoSuchDomain, OSError."""
         domain = _named(self._configured, name)
         before = _named(self.current, name).security
         switches = {key: value for key, value in self._switches.items() if key != domain.name.lower()}
@@ -109,7 +108,7 @@ class Settings:
         return after
 
     def reload(self, who: str) -> tuple[str, ...]:
-        """Read the file again; what changed, a line each. Raises ConfigurationError and as ``Parts.prepare``."""
+        """Read the file again; gives the changes, a line each. Raises ConfigurationError and as ``Parts.prepare``."""
         configuration = load(self._configured.source)
         changes = tuple(_changes(_snapshot(self._configured), _snapshot(configuration)))
         waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
@@ -125,7 +124,7 @@ class Settings:
         return told
 
     def _note_restart(self) -> None:
-        """Write down what the file says other than when it was last read: somebody edited it and restarted us."""
+        """Audit the changes since the file was last read: an edit came with a restart."""
         snapshot = _snapshot(self._configured)
         before = _read_snapshot(self._adopted)
         changes = [] if before is None else [*_changes(before, snapshot)]
@@ -135,7 +134,7 @@ class Settings:
             self._keep_snapshot(snapshot)
 
     def _keep_snapshot(self, snapshot: Snapshot) -> None:
-        """What was changed is changed: without the snapshot only the next record would miss something."""
+        """An error undoes no change: without the snapshot only the next audit entry would miss something."""
         try:
             _write(self._adopted, snapshot)
         except OSError as error:
@@ -159,7 +158,7 @@ def _named(configuration: Configuration, name: str) -> Domain:
 
 
 def _ways(configuration: Configuration) -> dict[str, tuple[Security, Provider]]:
-    """What decides how each domain's provider is reached."""
+    """The security and provider of each domain: all that decides its way."""
     providers = {provider.name: provider for provider in configuration.providers}
     return {domain.name.lower(): (domain.security, providers[domain.provider]) for domain in configuration.domains}
 
@@ -177,7 +176,7 @@ def _switched(configuration: Configuration, switches: dict[str, Switch]) -> Conf
 
 
 def _still_good(switches: dict[str, Switch], configuration: Configuration) -> dict[str, Switch]:
-    """Those of domains whose file entry says what it said when they were set."""
+    """Switches of domains with the same security in the file as when they were set."""
     configured = {domain.name.lower(): domain.security for domain in configuration.domains}
     good = {name: switch for name, switch in switches.items() if configured.get(name) is switch.configured}
     for name in switches.keys() - good.keys():
@@ -202,7 +201,7 @@ def _check_reachable(configuration: Configuration) -> None:
 
 
 def _snapshot(configuration: Configuration) -> Snapshot:
-    """What the domains and providers of a configuration say, as text."""
+    """The fields of a configuration's domains and providers, as text."""
     kinds = (("domain", configuration.domains), ("provider", configuration.providers))
     return {
         f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}
@@ -242,7 +241,7 @@ def _read(path: Path) -> dict[str, Switch]:
 
 
 def _read_snapshot(path: Path) -> Snapshot | None:
-    """None where there is none that can be read: nobody knows then what was before."""
+    """The snapshot of the last start or reload; None where it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {str(what): {str(name): str(value) for name, value in fields.items()} for what, fields in found.items()}

@@ -1,8 +1,7 @@
 """TOML tables to attrs values, with every mistake told at once.
 
-What lives here: strict structuring (a number is no string, an unknown key is a mistake) on top of cattrs, and the words
-for what went wrong. What does not: which keys exist (`config`), files, defaults. A class says what it accepts by its
-types; an `Annotated[T, reader]` field is read by `reader(value) -> T`, which raises `Unacceptable`.
+Here: strict structuring (a number is no string, an unknown key is a mistake) on top of cattrs, and the words of the
+mistakes. Not here: the keys (`model`), files, defaults. A class says by its types which values it accepts; an `Annotated[T, reader]` field is read by `reader(value) -> T`, which raises `Unacceptable`.
 
     table -> Reader.read -> value of the class, or None and one Mistake for each thing that is wrong
 """
@@ -23,7 +22,7 @@ T = TypeVar("T")
 
 
 class Unacceptable(ValueError):
-    """A value that the field does not take; `allowed` says in words what it does take."""
+    """A value that the field does not take; `allowed` describes in words the values that it takes."""
 
     def __init__(self, found: object, allowed: str) -> None:
         super().__init__(f"found {shown(found)}, allowed: {allowed}")
@@ -31,7 +30,7 @@ class Unacceptable(ValueError):
 
 @attrs.frozen
 class Mistake:
-    """One thing that is wrong: the path of the key (`domain[0].security`) and what to do about it."""
+    """One thing that is wrong: the path of the key (`domain[0].security`) and the remedy."""
 
     path: str
     text: str
@@ -74,7 +73,7 @@ class Reader:
         factory(_is_annotated, lambda t: _reader_hook(t.__metadata__[0]))
 
     def read(self, cls: type[T], table: object, path: str) -> tuple[T | None, list[Mistake]]:
-        """The value of `table` as a `cls`, or None and what is wrong with it; `path` is where the table stands."""
+        """The value of `table` as a `cls`, or None and its mistakes; `path` is where the table stands."""
         try:
             return self._converter.structure(table, cls), []
         except (cattrs.BaseValidationError, Unacceptable) as error:

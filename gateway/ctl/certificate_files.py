@@ -1,7 +1,7 @@
-"""What a PEM file of certificates holds, for people and monitoring.
+"""The contents of a PEM file of certificates, for people and monitoring.
 
-What lives here: subject, names, issuer and days left of each certificate in a file, and what OpenSSL says of a file
-before anything is started. What does not: what is served, and what is wrong with it (`transport.certificates`).
+Here: subject, names, issuer and days left of each certificate in a file, and OpenSSL's verdict on a file before anything
+is started. Not here: the certificates being served, and their warnings (transport/tls/certificates).
 """
 
 import ssl

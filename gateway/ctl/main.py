@@ -1,8 +1,8 @@
-"""gatewayctl: asks a running gateway, and checks what one would be started with.
+"""gatewayctl: asks a running gateway, and checks a configuration before a start.
 
-What lives here: the commands and asking over HTTP. What does not: how answers look (`cli_text`), what a certificate
-file holds (`certificate_files`). Every command prints for people, or with --json exactly what it learnt; a failure is
-one line and exit code 1.
+Here: the commands, and HTTP. Not here: the text of answers (`text`), the contents of certificate files
+(`certificate_files`). Every command prints for people, or with --json the whole answer; a failure is one line and exit
+code 1.
 
     gatewayctl calls  -> GET  http://ADMIN/api/calls  -> JSON -> table
     gatewayctl reload -> POST http://ADMIN/api/reload -> JSON -> lines
@@ -32,7 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def _inherited(context: click.Context, option: click.Parameter, value: object) -> object:
-    """What was said before a subcommand's name counts where nothing is said after it."""
+    """An option before a subcommand's name counts where it is not given after it."""
     name, before = str(option.name), context.parent
     is_said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     if is_said or before is None or before.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
@@ -126,11 +126,11 @@ def domains(config: Path | None, url: str | None, as_json: bool) -> None:
 @click.option(
     "--security",
     type=click.Choice(["required", "preferred", "off", "configured"]),
-    help="Set it for new calls, now and after restarts; configured: what the file says.",
+    help="Set it for new calls, now and after restarts; configured: as in the file.",
 )
 @asking
 def domain(name: str, security: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
-    """One domain: its policy, and who changed what and when; or set its security."""
+    """One domain: its policy and the audit of its changes; or set its security."""
     path = "/api/domains/" + urllib.parse.quote(name, safe="")
     if security is not None:
         _ask(config, url, path, {"security": security})
@@ -156,7 +156,7 @@ def cdr(as_csv: bool, config: Path | None, url: str | None, as_json: bool) -> No
 @asking
 @click.pass_context
 def peers(context: click.Context, config: Path | None, url: str | None, as_json: bool) -> None:
-    """The providers, and what each peer was last seen to do."""
+    """The providers, and the features that each peer was last seen to have."""
     if context.invoked_subcommand is None:
         _show(_ask(config, url, "/api/peers"), as_json, text.table)
 
@@ -165,7 +165,7 @@ def peers(context: click.Context, config: Path | None, url: str | None, as_json:
 @click.argument("name")
 @asking
 def forget(name: str, config: Path | None, url: str | None, as_json: bool) -> None:
-    """Forget what a provider (or a phone, by its address) was seen to do: the next look counts."""
+    """Forget the features that a provider (or a phone, by its address) was seen to have: the next look counts."""
     answer = _ask(config, url, "/api/peers/forget", {"name": name})
     _show(answer, as_json, lambda _: f"{name} is forgotten")
 
@@ -185,10 +185,10 @@ def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None
 
 
 @main.command()
-@click.option("--running", is_flag=True, help="Those that the running gateway serves, with what is wrong with them.")
+@click.option("--running", is_flag=True, help="Those that the running gateway serves, with their warnings.")
 @asking
 def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
-    """The certificates that the configuration names: whose, for which names, how many days are left."""
+    """The certificates that the configuration names: user, names, days left."""
     if running or (config is None and url is not None):
         _show(_ask(config, url, "/api/certificates"), as_json, text.table)
         return
@@ -238,7 +238,7 @@ def _base_url(config: Path | None, url: str | None) -> str:
 
 
 def _ask(config: Path | None, url: str | None, path: str, change: object = None) -> object:
-    """What the gateway answers to GET `path`, or to POST with a change; ClickException when it does not."""
+    """The gateway's answer to GET `path`, or to POST with a change. Raises ClickException."""
     base = _base_url(config, url)
     body = None if change is None else json.dumps(change).encode()
     request = urllib.request.Request(base + path, body, {"Content-Type": "application/json"})  # noqa: S310 - our own URL
@@ -253,7 +253,7 @@ def _ask(config: Path | None, url: str | None, path: str, change: object = None)
     except urllib.error.URLError as error:
         raise click.ClickException(f"no gateway answers at {base}: {error.reason}") from None
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"what answers at {base} is no gateway: {error}") from None
+        raise click.ClickException(f"the server at {base} is no gateway: {error}") from None
 
 
 def _error_text(error: urllib.error.HTTPError) -> str:

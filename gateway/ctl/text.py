@@ -1,6 +1,6 @@
 """How gatewayctl shows answers to people: tables, and the ladder of a call.
 
-What lives here: text from JSON values. What does not: asking for them (`cli`). An answer may come from another
+Here: text from JSON values. Not here: asking for them (`main`). An answer may come from another
 version of the gateway, so a key that is missing is shown as a dash and one that is new gets a column of its own.
 """
 
@@ -18,7 +18,7 @@ _LANE = 28  # characters between two lines of a ladder
 
 
 def checked(configuration: Configuration) -> str:
-    """What a configuration without mistakes holds, in one line."""
+    """The contents of a configuration without mistakes, counted in one line."""
     counts = (
         (len(configuration.listeners), "listener"),
         (len(configuration.providers), "provider"),
@@ -62,7 +62,7 @@ def call(answer: object) -> str:
 
 
 def domain(answer: object) -> str:
-    """One domain: its policy, then who changed what and when."""
+    """One domain: its policy, then the audit of its changes."""
     if not isinstance(answer, Mapping):
         return str(answer)
     policy = [f"{str(key).replace('_', ' '):26}{_cell(str(key), answer[key])}" for key in answer if key != "changes"]
@@ -76,7 +76,7 @@ def _change(entry: Mapping[str, object]) -> str:
 
 
 def reloaded(answer: object) -> str:
-    """What a reload changed, a line each."""
+    """The changes of a reload, a line each."""
     changes = answer.get("changes") if isinstance(answer, Mapping) else None
     lines = [_cell("", line) for line in changes] if isinstance(changes, list) else []
     return "\n".join(lines) or "read again, nothing changed"
@@ -88,7 +88,7 @@ def json_lines(answer: object) -> str:
 
 
 def comma_separated(answer: object) -> str:
-    """Rows as CSV (RFC 4180) with a line of names first. What a spreadsheet would run as a formula begins with '."""
+    """Rows as CSV (RFC 4180) with a line of names first. Text that a spreadsheet would run as a formula gets a leading '."""
     rows, file = _rows(answer), io.StringIO()
     writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()

@@ -1,15 +1,15 @@
-"""Writing lines to whoever reads them, and never waiting for it.
+"""Lines for a stream whose reader may stop: written without ever waiting for it.
 
-A log goes to a pipe more often than not (a container's engine, a service manager). When its reader stops, the pipe is
-full after 64 KiB, and the next write would stop this process until the reader comes back: no call, no ping, no timer.
-So a line is written only where there is room for it; else it waits here, and beyond WAITING bytes it is counted and let
-go of. The loss is told as soon as there is room.
+A log usually goes to a pipe (a container's engine, a service manager). When its reader stops, the pipe is full after
+64 KiB, and the next write would stop this process until the reader comes back: no call, no ping, no timer. So a line is
+written only where there is room for it; else it waits here, and beyond WAITING bytes it is counted and dropped. A line
+says how many were lost as soon as there is room.
 
     write(text) -> waiting -> (poll: room for a piece?) -> os.write            retry(): again, now and then
                       `- full: counted, told later
 
 Linux says that a pipe can be written when PIECE bytes fit it (pipe(7)): a piece of that size never blocks. Files are
-always ready. Not here: what a line looks like (log).
+always ready. Not here: the form of a line (log).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Stream(Protocol):
 
 
 class LineOutput:
-    """Lines to a stream. ``told`` makes the line that says how many were lost."""
+    """Lines to a stream. ``told`` makes the line about those that were lost, from their number."""
 
     def __init__(self, stream: Stream, told: Callable[[int], str] = lambda count: f"{count} lines were lost\n") -> None:
         self.lost = 0
-        """Lines so far that nobody read in time, or that could not be written."""
+        """Lines so far that were not read in time, or could not be written."""
         self._descriptor = stream.fileno()
         self._told = told
         self._untold = 0
@@ -59,10 +59,10 @@ class LineOutput:
         self.retry()
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Nothing: no line is held back."""
 
     def retry(self) -> None:
-        """Write what waits, as far as there is room."""
+        """Write the lines that wait, as far as there is room."""
         while self._waiting and self._has_room():
             if not self._write_piece():
                 return
@@ -70,7 +70,7 @@ class LineOutput:
             self._tell()
 
     def close(self) -> None:
-        """Write what waits, if that is done soon."""
+        """Write the lines that wait, for AT_THE_END seconds at most."""
         deadline = time.monotonic() + AT_THE_END
         self.retry()
         while self._waiting and (left := deadline - time.monotonic()) > 0:

@@ -1,15 +1,15 @@
-"""How log events become lines: for people or as JSON, and never with a secret in them.
+"""Log events as lines: text for people or JSON, and never with a secret in them.
 
-What lives here: two observers for twisted.logger and the choice between them. What does not: what is secret
-(`redaction`), which events are written (`twist --log-level`), writing without waiting (`line_output`). Modules log
-with `twisted.logger.Logger` and know nothing of this one.
+Here: two observers for twisted.logger and the choice between them. Not here: the rules of secrecy (`redaction`), the
+choice of events (`twist --log-level`), writing without waiting (`lines`). Modules log with `twisted.logger.Logger` and
+know nothing of this one.
 
     Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> LineOutput
 
-A line of JSON that shows no sign of a secret is written as it is: most are, and to look once is cheap.
+A line of JSON without any sign of a secret is written as it is: most have none, and one look is cheap.
 
 A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and control characters are
-shown as escapes, so that nobody forges a line of ours.
+shown as escapes, so that no peer forges a line of ours.
 """
 
 import atexit
@@ -33,8 +33,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class LogOutput:
-    """What twist makes its observer with, in the format that it was told ("text" or "json"): one that never waits for
-    whoever reads the log."""
+    """A factory of twist's log observer, in the format of its options ("text" or "json"). The observer never waits for
+    the reader of the log."""
 
     def __init__(self, log_format: str = "text") -> None:
         self._line = json_line if log_format == "json" else text_line
@@ -52,16 +52,16 @@ class LogOutput:
 
     @property
     def lost(self) -> int:
-        """Lines so far that nobody read in time."""
+        """Lines so far that were not read in time."""
         return 0 if self._lines is None else self._lines.lost
 
     def retry(self) -> None:
-        """Write what waits for its reader. To be called now and then."""
+        """Write the lines that wait for their reader. To be called now and then."""
         if self._lines is not None:
             self._lines.retry()
 
     def close(self) -> None:
-        """Write what waits, if that is done soon."""
+        """Write the lines that wait, for two seconds at most."""
         if self._lines is not None:
             self._lines.close()
 
@@ -132,13 +132,13 @@ def _fields(event: LogEvent) -> dict[str, object]:
 
 
 def _message(event: LogEvent) -> str:
-    """What twisted.logger's formatEvent gives. The usual format only names fields, which `str.format_map` fills in a
-    tenth of the time."""
+    """The message, as twisted.logger's formatEvent gives it. The usual format only names fields, which `str.format_map`
+    fills in a tenth of the time."""
     template = event.get("log_format")
     if isinstance(template, str) and "()" not in template and "log_flattened" not in event:
         try:
             return template.format_map(event)
-        except Exception:  # noqa: S110 - formatEvent says what is wrong with it
+        except Exception:  # noqa: S110 - formatEvent describes the fault
             pass
     return formatEvent(event)
 
@@ -168,7 +168,7 @@ def _plain(value: object) -> Json:
 
 
 _to_json = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
-"""For whatever was logged: the standard library takes any text and writes ASCII."""
+"""For any logged value: the standard library takes any text and writes ASCII."""
 
 
 def _printable(text: str) -> str:

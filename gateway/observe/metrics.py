@@ -1,10 +1,10 @@
-"""What the gateway counts: every Prometheus metric, in one place.
+"""Every Prometheus metric of the gateway, in one place.
 
-Whoever builds the gateway makes one `Metrics` and passes it down; nothing here is global. The media workers keep
-plain integers of their own, which the relay pool polls and adds here, so no metric object is touched per packet. The
+The composition root makes one `Metrics` and passes it down; nothing here is global. The media workers keep plain
+integers of their own, which the relay pool polls and adds here, so no metric object is touched per packet. The
 names and labels are a contract with dashboards (deploy/grafana) and are listed in docs/configuration.md.
 
-Labels never hold what a peer chose freely (user names, addresses, unknown methods), so the number of series is bounded.
+Labels never hold a text that a peer chose (user names, addresses, unknown methods): the number of series is bounded.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,11 +24,11 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 @frozen
 class ListenerFigures:
-    """What a listener has counted by itself, in plain integers."""
+    """The counts of one listener, in plain integers."""
 
     name: str
     connections: int = 0
-    """Up or coming up, whoever began them."""
+    """Up or coming up, accepted and opened ones."""
     refused: int = 0
     """Connections that the limits left no room for."""
     unsent: int = 0
@@ -71,7 +71,7 @@ class ListenerCollector:
 
 @frozen
 class KeptFile:
-    """How it stands with one file of the state directory."""
+    """The state of one file of the state directory."""
 
     name: str
     failures: int = 0
@@ -82,7 +82,7 @@ class KeptFile:
 
 @frozen
 class Figures:
-    """What parts of the gateway know of themselves, in plain numbers."""
+    """The figures that parts of the gateway keep themselves, in plain numbers."""
 
     lost_log_lines: int = 0
     shed_calls: int = 0

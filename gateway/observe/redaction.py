@@ -1,7 +1,7 @@
 """Text with its secrets taken out.
 
-What lives here: which parts of a SIP message, an SDP body, a URI, a traceback or a value's `repr` are secret, and
-`redacted`. What does not: where the text goes (`log`, a call's record). Secret are digest credentials (RFC 7616),
+Here: the secret parts of a SIP message, an SDP body, a URI, a traceback or a value's `repr`, and `redacted`. Not here:
+where the text goes (`log`, a call's record). Secret are digest credentials (RFC 7616),
 nonces, passwords in URIs (RFC 3261 section 19.1.1), SDES keys (RFC 4568 `inline:`), `k=` lines (RFC 4566 section
 5.12), MIKEY and PEM keys.
 
@@ -20,7 +20,7 @@ SECRET_NAMES = frozenset(
     private_key_pem proxy_authorization pwd rspauth salt secret srtp_key
     """.split()
 )
-"""Names of fields whose whole value is secret, whatever it looks like."""
+"""Names of fields with a value that is always secret."""
 
 # A line ends at CRLF or LF, real or as repr and JSON write them, unless the next one begins with a blank (folding).
 _LINE_END = r"(?:\r?\n|\\r\\n|\\n)(?![ \t])"
@@ -95,5 +95,5 @@ def _has_one(text: str, signs: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_secret(name: str) -> bool:
-    """Whether a field called `name` is secret whatever it holds."""
+    """Whether the value of a field called `name` is always secret."""
     return name.lower().replace("-", "_") in SECRET_NAMES

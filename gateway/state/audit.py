@@ -1,7 +1,7 @@
-"""Who changed what and when: a file of JSON lines that is only ever added to.
+"""The audit: author, subject and time of every change, in a file of JSON lines that is only ever added to.
 
-Here: writing an entry, and the latest entries for whoever asks. Not here: who may change anything (gateway/admin), what
-was changed (settings). An entry that cannot be written is an error for the operator, not a reason to undo the change.
+Here: writing an entry, and the latest entries. Not here: permission to change anything (gateway/admin), the changes
+themselves (settings). An entry that cannot be written is an error for the operator, not a reason to undo the change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.base.json_codec import Json
 log = Logger()
 
 REMEMBERED: Final = 500
-"""Entries that are told of; the file has them all."""
+"""Entries in memory; the file has them all."""
 
 Entry: TypeAlias = dict[str, Json]
 
@@ -35,7 +35,7 @@ class AuditLog:
         self._latest: deque[Entry] = deque(_read(path), maxlen=REMEMBERED)
 
     def write(self, who: str, what: str, **details: Json) -> None:
-        """Add an entry."""
+        """Add an entry: the author, the kind of change, and its details."""
         at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry: Entry = {"at": at, "who": who, "what": what, **details}
         self._latest.append(entry)

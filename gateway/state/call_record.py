@@ -1,4 +1,4 @@
-"""What is written down of a call while it lives and after: its ladder, its chain of reasons, its outcome.
+"""The record of a call while it lives and after: its ladder, its chain of reasons, its outcome.
 
 A record holds no key, no credential and no body: the ladder has start lines only. It is bounded, so that a call
 with endless re-INVITEs cannot grow it. It decides nothing.
@@ -66,7 +66,7 @@ class ChainStep(StrEnum):
 
 @attrs.frozen
 class ChainLink:
-    """One step of the explanation. ``what`` is for people and holds no key, address of a phone, or credential."""
+    """One step of the explanation. Its text is for people and holds no key, address of a phone, or credential."""
 
     leg: str
     step: ChainStep
@@ -88,13 +88,13 @@ class CallRecord:
     answered_at: float | None = None
     ended_at: float | None = None
     seconds: float = 0.0
-    """For which it was answered, once it has ended: what passed, even where the clock that gives the times was set."""
+    """The answered length, once it has ended: time that passed, even where the clock of the other times was set."""
     state: str = "routing"
     verdict: str = ""
     reason: str = ""
     """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
     ending: str = ""
-    """Who or what ended the call."""
+    """The cause or party that ended the call."""
     status: int | None = None
     """The final status that the caller was given."""
     ladder: list[LadderStep] = attrs.Factory(list)
@@ -117,7 +117,7 @@ class CallRecord:
             self.chain.append(link)
 
     def summary(self) -> dict[str, Json]:
-        """The call in a line: what lists show."""
+        """The call in a line, for lists."""
         return {
             "id": self.id,
             "direction": str(self.direction),

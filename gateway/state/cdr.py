@@ -40,12 +40,12 @@ FIELDS: Final = (
     "verdict",
     "reason",
 )
-"""The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length, 0 where it was not, None
-where nobody saw the end."""
+"""The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length: 0 without an answer,
+None where the end was not seen."""
 
 
 def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
-    """The record of an ended call, from what is told of it (CallRecord.summary)."""
+    """The record of an ended call, from its summary (CallRecord.summary)."""
     seconds = call.get("seconds", 0.0)
     if seconds is None:
         return {field: call.get(field) for field in FIELDS}
@@ -57,7 +57,7 @@ def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
 
 
 class CdrFile:
-    """The file ``path``; only this user may read it. What cannot be written waits, up to WAITING records."""
+    """The file ``path``; only this user may read it. Records that cannot be written wait, up to WAITING of them."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +67,7 @@ class CdrFile:
 
     @property
     def standing(self) -> KeptFile:
-        """How it stands with the file."""
+        """The state of the file."""
         return KeptFile(self._path.name, self._failures, bool(self._waiting))
 
     def write(self, record: Mapping[str, Json]) -> None:
@@ -79,7 +79,7 @@ class CdrFile:
         self.retry()
 
     def retry(self) -> None:
-        """Write what waits, as far as that is possible. To be called now and then."""
+        """Write the records that wait, as far as that is possible. To be called now and then."""
         try:
             while self._waiting:
                 self._add(self._waiting[0])
@@ -102,7 +102,7 @@ class CdrFile:
             os.close(descriptor)
 
     def _add(self, line: bytes) -> None:
-        """Write a line whole, or nothing of it: what a full disk has taken of it is taken back."""
+        """Write a line whole, or nothing of it: the piece that fitted on a full disk is taken back."""
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o600)

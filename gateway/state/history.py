@@ -1,12 +1,12 @@
-"""Calls that have ended: kept with their ladders and reasons, written to the CDR, told of after a restart.
+"""Calls that have ended: kept with their ladders and reasons, written to the CDR, listed after a restart.
 
     CallRecord -> ended(record) -> CDR line, KeptTable -> (restart) -> latest(), find(id)
 
-The latest are in memory for lists; an older one is read from the file when it is asked for. What is older than the
-retention is dropped, every hour.
+The latest are in memory for lists; an older one is read from the file when it is asked for. Every hour, those older
+than the retention are dropped.
 
-A call that lasts is noted while it is up (``goes_on``), so that one whose end nobody saw, since the process or the
-machine died under it, has a record all the same: made at the next start, and told as what it is.
+A call that lasts is noted while it is up (``goes_on``). Where the process or the machine dies under it, it has a record
+all the same: made at the next start, with an ending that says so.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from gateway.state.cdr import CdrFile, detail_record
 from gateway.state.table import KeptTable
 
 REMEMBERED: Final = 1000
-"""Calls of before the start that lists show."""
+"""Calls of before the start, in lists."""
 KEPT: Final = 1_000_000
-"""Calls in the file, whatever the retention: some 4 GB."""
+"""Calls in the file at most, for any retention: some 4 GB."""
 STILL_UP: Final = 1e11
 """The time that calls are kept under while they are up, seconds since the epoch: later than any that ended."""
 UNSEEN: Final = "not known: the gateway ended without ending its calls"
@@ -49,7 +49,7 @@ class CallHistory:
         self._round.clock = clock.timers
 
     def start(self) -> Deferred[list[Row]]:
-        """Read the latest; gives the calls whose end nobody saw, which end now.
+        """Read the latest; gives the calls that were up when the process before died, which end now.
 
         Fails with StoreUnusable, and may be gone on with all the same.
         """
@@ -57,7 +57,7 @@ class CallHistory:
         return self._table.since(STILL_UP).addCallback(self._read_latest)
 
     def stop(self) -> Deferred[None]:
-        """Write what waits."""
+        """Write everything noted so far."""
         if self._round.running:
             self._round.stop()
         self._cdr.close()
@@ -68,7 +68,7 @@ class CallHistory:
         return call_id in self._up
 
     def goes_on(self, call: Row) -> None:
-        """Note a call that is up, all that is known of it so far: its record, should nobody see its end."""
+        """Note a call that is up, all that is known of it so far: its record, should this process die under it."""
         self._up.add(str(call["id"]))
         self._table.put(str(call["id"]), STILL_UP, call)
 

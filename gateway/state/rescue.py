@@ -1,8 +1,8 @@
-"""Starting in spite of a bad file: it is put aside, so that telephones work and somebody can look at it later.
+"""Starting in spite of a bad file: it is put aside, so that telephones work and an operator can look at it later.
 
-A power cut may leave a database that is none any more, and who goes back to the version of yesterday has a database of
+A power cut may leave a database that is none any more, and after a return to yesterday's version its database is
 tomorrow's. Neither is a reason to be without telephones on Monday morning: the file gets another name, the gateway goes
-on with an empty one, and says so. What another gateway has open is left alone: two of them never share a directory.
+on with an empty one, and says so. A file that another gateway has open is left alone: two never share a directory.
 
     put_aside_unless_readable(FILE) -> None, or the new name of the bad file
 """
@@ -19,15 +19,15 @@ from typing import Final
 from gateway.state.sqlite import InUse, Preparation, is_in_use
 
 PATIENCE: Final = 1.0
-"""Seconds that another's lock is waited for."""
+"""Seconds to wait for another's lock."""
 BESIDE: Final = ("", "-wal", "-shm")
-"""What sqlite has beside a file belongs to it."""
+"""Suffixes of the files that sqlite keeps for one database."""
 
 
 def put_aside_unless_readable(
     path: Path, prepare: Preparation, look: str, wall: Callable[[], float] = time.time
 ) -> Path | None:
-    """Give a file that is no database of ours another name; ``look`` is a query that reads what will be read.
+    """Give a file that is no database of ours another name; ``look`` is a query that reads all that will be read.
 
     None where it can be read, and where it cannot be for a reason of the disk's: that may pass. Raises InUse.
     """
@@ -51,7 +51,7 @@ def put_aside_unless_readable(
 
 
 def _is_wrong(error: sqlite3.OperationalError) -> bool:
-    """Whether it is about what the file holds, such as a table without the columns, and not about the disk."""
+    """Whether the error is in the file's contents, such as a table without the columns, and not of the disk."""
     return getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"
 
 

@@ -1,7 +1,7 @@
 """An sqlite file on a thread of its own: opened, locked and checked the same way for every store.
 
-Here: the file, its version, and the errors that a store explains to an operator. Not here: tables, and what is done
-about a bad file (rescue.py).
+Here: the file, its version, and the errors that a store explains to an operator. Not here: tables, and the rescue
+from a bad file (rescue.py).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Preparation = Callable[[sqlite3.Connection], None]
 
 
 class Database(Protocol):
-    """What is used of adbapi's ConnectionPool."""
+    """The part of adbapi's ConnectionPool that is used."""
 
     def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
         """Run ``work`` in a transaction, off the reactor's thread."""
@@ -67,7 +67,7 @@ class PooledDatabase:
         )
 
     def run_interaction(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
-        """See Database. Where nothing can be written, what is there is read all the same."""
+        """See Database. On a disk that takes nothing, the file is read all the same."""
         try:
             create_private(self._path)
         except OSError as error:

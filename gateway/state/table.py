@@ -1,11 +1,11 @@
 """JSON values that outlive the process: a table of key, time and value in a sqlite file, written behind.
 
-Here: writing a moment later in one transaction, reading, and dropping what is too old. Not here: what the values are.
+Here: writing a moment later in one transaction, reading, and dropping old values. Not here: the meaning of the values.
 
     put(key, at, value), drop(key) -> noted -> (WRITE_DELAY) -> one transaction -> FILE -> all(), find(key)
 
-A note is the latest state of one key, so what waits is bounded by the number of keys, and by NOTES while the disk
-fails: then the oldest notes are let go of, for memory is needed more than history.
+A note is the latest state of one key, so the notes are bounded by the number of keys, and by NOTES while the disk
+fails: then the oldest are dropped, for memory is needed more than history.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class KeptTable:
 
     @property
     def standing(self) -> KeptFile:
-        """How it stands with the file."""
+        """The state of the file."""
         return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
 
     def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
@@ -91,7 +91,7 @@ class KeptTable:
             self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(self._kept)
 
     def stop(self) -> Deferred[None]:
-        """Write what is noted and let go of the file. Never fails: what cannot be written is logged."""
+        """Write the notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
     def _write(self, notes: _Notes) -> Deferred[None]:
@@ -104,7 +104,7 @@ class KeptTable:
         log.error("{path} cannot be read: {reason}", path=self._path, reason=failure.value)
 
     def _kept(self, failure: Failure) -> None:
-        log.error("what is too old stays in {path}: {reason}", path=self._path, reason=failure.value)
+        log.error("old entries stay in {path}: {reason}", path=self._path, reason=failure.value)
 
     def _unusable(self, failure: Failure) -> NoReturn:
         error = failure.value

@@ -1,9 +1,9 @@
-"""Writing behind: changes are noted, and what was noted is written in one transaction a moment later.
+"""Writing behind: changes are noted, and all notes are written in one transaction a moment later.
 
     note(key, value) -> noted -> (delay) -> one transaction -> FILE        failed: noted again, tried again later
 
-A note is the latest state of one key, never a list of changes, so what waits is bounded by the number of keys. Here:
-when to write. Not here: what is written, and reading.
+A note is the latest state of one key, never a list of changes, so the notes are bounded by the number of keys. Here:
+the time of writing. Not here: the transaction, and reading.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ V = TypeVar("V")
 
 
 class WriteBehind(Generic[K, V]):
-    """The notes of one table. ``write`` writes them in a transaction; ``failed`` is told why it could not.
+    """The notes of one table. ``write`` writes them in a transaction; ``failed`` gets the reason when it cannot.
 
-    With ``most`` notes waiting, which only a disk that fails lets happen, the oldest are let go of.
+    With ``most`` notes waiting, which only a disk that fails lets happen, the oldest are dropped.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class WriteBehind(Generic[K, V]):
         self._failed = failed
         self._most = most
         self.noted: dict[K, V | None] = {}
-        """What is not written yet; None for a key that is to go."""
+        """Keys that are not written yet, with their values; None for a key that is to go."""
         self.stopped = False
         self.failures = 0
         """Writes so far that failed."""
@@ -61,7 +61,7 @@ class WriteBehind(Generic[K, V]):
             self._timer = self._timers.callLater(self._delay, self._write_expired)
 
     def stop(self) -> Deferred[None]:
-        """Write what is noted, and nothing after that. Never fails: ``failed`` is told what cannot be written."""
+        """Write the notes, and nothing after that. Never fails: ``failed`` gets the reason of a write that did."""
         self.stopped = True
         if self._timer is not None:
             self._timer.cancel()
