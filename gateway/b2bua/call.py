@@ -1,42 +1,43 @@
 """A call: two legs and one outcome.
 
-    ROUTING --the callee is reached (approach)--> ANSWERING --SDP from the relay--> ESTABLISHED
+    ROUTING --the callee is reached--> ANSWERING --SDP from the relay--> ESTABLISHED
        any state --end()--> ENDED
 
-The call decides nothing about security (``protection``), reaches nobody (``approach``), touches no SDP (``media_path``)
-and builds no message of a dialog (``leg``): it joins them. Everything is synchronous: targets, the relay's answers and
-responses come in as events, and one that comes after the end finds ENDED and does nothing. `end` is the only way out,
-from wherever, and leaves nothing behind: no timer, no transaction without an owner, no port at the relay.
+1. A call is the record that verbs take: ``setup/reach`` searches the callee, ``setup/responses`` takes the responses
+   of the callee back, ``across/relay_failover`` moves the media. Verbs know the call; the call knows that its search
+   can be begun and abandoned.
+2. Each leg reports here, and knows nothing of the other leg. Here they are joined.
+3. Everything is synchronous: targets, the relay's answers and responses come in as events, and one that comes after
+   the end finds ENDED and does nothing.
+4. `end` is the only way out, from wherever, and leaves nothing behind: no timer, no transaction without an owner, no
+   port at the relay, and no reference in a circle.
+
+Not here: decisions about security (``protection``), SDP (``media_path``), messages of a dialog (``legs``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
-from gateway.b2bua.across.relay_failover import Reanchoring
 from gateway.b2bua.across.request import Crossing, is_own_srtp
-from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import Fields, Leg, LegServices
-from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.protection import Protection
-from gateway.b2bua.setup.reach import Approach
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers
-from gateway.sip.message import Request, Response
+from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord, Passage
 from gateway.transaction.server import ServerTransaction
 
@@ -44,7 +45,7 @@ log = Logger()
 
 
 class CallState(StrEnum):
-    """Where a call stands."""
+    """The stages of a call."""
 
     ROUTING = "routing"
     ANSWERING = "answering"
@@ -52,53 +53,56 @@ class CallState(StrEnum):
     ENDED = "ended"
 
 
+class Search(Protocol):
+    """The search for the callee."""
+
+    def begin(self) -> None:
+        """Make the first attempt."""
+
+    def abandon(self, fields: Fields) -> None:
+        """Give up, or hang up, as the callee's leg needs. `fields` go into its CANCEL or BYE."""
+
+
 @attrs.define(eq=False)
 class Call:
     """Joins a caller's leg to a callee's."""
 
     record: CallRecord
-    caller: CallerLeg = attrs.field(init=False)
-    approach: Approach | None = attrs.field(default=None, init=False)
-    """The way to the callee, until the call has ended."""
     protection: Protection
-    media_path: MediaPath = attrs.field(init=False)
-    _services: LegServices
+    services: LegServices
     _ended: Callable[[Call], None]
-    _state: CallState = attrs.field(default=CallState.ROUTING, init=False)
+    caller: CallerLeg = attrs.field(init=False)
+    callee: CalleeLeg | None = attrs.field(default=None, init=False)
+    """The leg of the attempt under way, and in the end the one that answered."""
+    search: Search | None = attrs.field(default=None, init=False)
+    """None once the call has ended."""
+    media_path: MediaPath = attrs.field(init=False)
+    exchange: OfferAnswer | None = attrs.field(default=None, init=False)
+    """The offer and answer of the INVITE that is under way."""
+    state: CallState = attrs.field(default=CallState.ROUTING, init=False)
     _answered: float | None = attrs.field(default=None, init=False)
-    """When, in seconds of the timers' clock."""
-    _exchange: OfferAnswer | None = attrs.field(default=None, init=False)
+    """Seconds of the timers' clock."""
 
     def __attrs_post_init__(self) -> None:
-        self.media_path = MediaPath(self.record.id, self._services.relay, self.end)
+        self.media_path = MediaPath(self.record.id, self.services.relay, self.end)
 
     @property
     def id(self) -> str:
         """The call's name in logs, records and at the relay."""
         return self.record.id
 
-    @property
-    def state(self) -> CallState:
-        """Where the call stands."""
-        return self._state
-
-    @property
-    def callee(self) -> CalleeLeg | None:
-        """The leg toward who is called, once there is one."""
-        return None if self.approach is None else self.approach.leg
-
     @guarded
     def begin(self) -> None:
         """Answer 100 and go looking for the callee."""
         self._greet()
-        if self.approach is not None:
-            self.approach.begin()
+        if self.search is not None:
+            self.search.begin()
 
     @guarded
     def refuse(self, refusal: Refusal) -> None:
         """Answer 100 and refuse, by policy."""
         self._greet()
-        self._refuse(refusal, None)
+        self.end_refused(refusal)
 
     @guarded
     def cancelled(self, cancel: Request) -> None:
@@ -106,27 +110,17 @@ class Call:
         self.caller.note(Passage.RECEIVED, cancel)
         self.end("cancelled by the caller", 487, _reasons(cancel))
 
-    @guarded
-    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
-        """Pass a provisional response back, its SDP through the relay."""
-        exchange = self._exchange_with(leg)
-        exchange.carry_response(
-            response,
-            lambda sdp: self.caller.progress(response.status, response.reason, self._back(response, sdp), sdp),
-        )
+    def enter(self, state: CallState) -> None:
+        """Be in this state from now on."""
+        self.state = state
+        self.record.state = str(state)
 
-    @guarded
-    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
-        """Pass the 2xx back, its SDP through the relay."""
-        self._enter(CallState.ANSWERING)
-        exchange = self._exchange_with(leg)
-        exchange.acknowledge(response)
-        exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
-
-    @guarded
-    def callee_unreachable(self, refusal: Refusal, response: Response | None) -> None:
-        """Tell the caller: the callee's own answer, or why policy or transport ended it here."""
-        self._refuse(refusal, response)
+    def establish(self) -> None:
+        """The callee's answer goes to the caller."""
+        self.enter(CallState.ESTABLISHED)
+        self.record.answered_at = self.services.now()
+        self._answered = self.services.clock.seconds()
+        self.record.status = 200
 
     @guarded
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
@@ -163,28 +157,14 @@ class Call:
         """An answer settled a leg's media, which the policy may not allow."""
         refusal = self.protection.settled(leg)
         if refusal is not None:
-            self.end(refusal.text, refusal.status, refusal.headers(self._services.name))
-        elif self._state is CallState.ESTABLISHED:
-            self._conclude()
-
-    @guarded
-    def media_lost(self) -> None:
-        """The relay that carried this call is gone: another takes over where there is one."""
-        provider, phone = self._by_side()
-        if self._state is CallState.ESTABLISHED and phone is not None and provider is not None:
-            Reanchoring(self, phone, provider).begin()
-        else:
-            self.lost("the media relay was lost")
+            self.end_refused(refusal)
+        elif self.state is CallState.ESTABLISHED:
+            self.conclude()
 
     @guarded
     def lost(self, why: str) -> None:
         """There is no media any more."""
         self.end(why, 500, (("Reason", 'Q.850;cause=41;text="Media relay lost"'),))
-
-    @guarded
-    def reanchored(self) -> None:
-        """Another relay carries the call."""
-        self._conclude()
 
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""
@@ -198,77 +178,41 @@ class Call:
 
     def end(self, why: str, status: int = 500, fields: Fields = ()) -> None:
         """End both legs, whatever state they are in, and give the media back. `status` is for an unanswered caller."""
-        if self._state is CallState.ENDED:
+        if self.state is CallState.ENDED:
             return
-        answered = self._state is CallState.ESTABLISHED
-        self._enter(CallState.ENDED)
+        answered = self.state is CallState.ESTABLISHED
+        self.enter(CallState.ENDED)
         self.media_path.close()
         self.record.ending = why
-        self.record.ended_at = self._services.now()
+        self.record.ended_at = self.services.now()
         if self._answered is not None:
-            self.record.seconds = round(self._services.clock.seconds() - self._answered, 3)
+            self.record.seconds = round(self.services.clock.seconds() - self._answered, 3)
         fields = tuple(fields)
         if not answered:
             self.record.status = status
         self.caller.leave(status, fields)
-        if self.approach is not None:
-            self.approach.abandon(fields)
-        self._conclude()
+        if self.search is not None:
+            self.search.abandon(fields)
+        self.conclude()
         self._let_go()
         self._ended(self)
 
+    def end_refused(self, refusal: Refusal) -> None:
+        """End the call as the policy says."""
+        self.end(refusal.text, refusal.status, refusal.headers(self.services.name))
+
     def _let_go(self) -> None:
         """Refer to nothing that refers to this call: so it is freed at once, and not by the garbage collector."""
-        if self.approach is not None:
-            self.approach.let_go()
-        self.approach = self._exchange = None
+        self.callee = self.search = self.exchange = None
 
-    def _greet(self) -> None:
-        """Let the caller's leg begin. An INVITE that makes no dialog is the end of the call, not noise within one."""
-        try:
-            self.caller.begin()
-        except MalformedMessage as error:
-            raise Refused(error.status, error.reason) from None
-
-    def _accept(self, response: Response, sdp: bytes) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            raise AssertionError("an answer without an exchange")
-        self._enter(CallState.ESTABLISHED)
-        self.record.answered_at = self._services.now()
-        self._answered = self._services.clock.seconds()
-        self.record.status = 200
-        fields = self._back(response, sdp)
-        self.caller.accept(response.reason, fields, sdp, lambda ack: self._acknowledged(exchange, response, ack))
-        self._conclude()
-        log.info(
-            "call {call_id} answered after {seconds:.1f}s: {verdict} {reason}",
-            call_id=self.id,
-            seconds=self.record.answered_at - self.record.started_at,
-            verdict=self.record.verdict,
-            reason=self.record.reason,
-        )
-
-    @guarded
-    def _acknowledged(self, exchange: OfferAnswer, response: Response, ack: Request) -> None:
-        exchange.acknowledged(response, ack)
-
-    def _refuse(self, refusal: Refusal, response: Response | None) -> None:
-        if response is None or refusal.reason is not None:
-            self.end(refusal.text, refusal.status, refusal.headers(self._services.name))
-            return
-        domain = self.record.domain if self.caller.is_toward_provider else None
-        fields = self._back(response, b"")
-        fields.add_all(redirections(response, domain))
-        self.caller.refuse(response.status, response.reason, fields)
-        self.end(f"callee answered {response.status}", response.status)
-
-    def _conclude(self) -> None:
-        provider, phone = self._by_side()
+    def conclude(self) -> None:
+        """Write the verdict, as far as the legs have come."""
+        provider, phone = self.by_side()
         answered = self.record.answered_at is not None
         self.protection.conclude(phone if answered else None, provider)
 
-    def _by_side(self) -> tuple[Leg | None, Leg | None]:
+    def by_side(self) -> tuple[Leg | None, Leg | None]:
+        """The leg toward the provider and the one toward a phone, where there is one."""
         provider: Leg | None = None
         phone: Leg | None = None
         for leg in (self.callee, self.caller):  # of two on one side, the caller's counts
@@ -278,17 +222,12 @@ class Call:
                 phone = leg
         return provider, phone
 
-    def _exchange_with(self, leg: CalleeLeg) -> OfferAnswer:
-        if self._exchange is None or self._exchange.asked is not leg:
-            self._exchange = OfferAnswer(self.media_path, self.caller, leg, has_sdp(self.caller.invite))
-        return self._exchange
-
-    def _back(self, response: Response, body: bytes) -> Headers:
-        return crossing_with_capabilities(response.headers, self.caller.spec.side, body)
-
-    def _enter(self, state: CallState) -> None:
-        self._state = state
-        self.record.state = str(state)
+    def _greet(self) -> None:
+        """Let the caller's leg begin. An INVITE that makes no dialog is the end of the call, not noise within one."""
+        try:
+            self.caller.begin()
+        except MalformedMessage as error:
+            raise Refused(error.status, error.reason) from None
 
 
 def _reasons(message: Request) -> Fields:

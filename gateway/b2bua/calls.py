@@ -12,6 +12,7 @@ from typing import Final
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
+from gateway.b2bua.across import relay_failover
 from gateway.b2bua.across.offer_answer import is_readable, is_understood
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs import in_dialog
@@ -105,7 +106,7 @@ class Calls:
         for call_id in ids:
             call = self._active.get(call_id)
             if call is not None:
-                call.media_lost()
+                relay_failover.move_media(call)
 
     def media_ended(self, ids: Iterable[str]) -> None:
         """The relay ended these calls: no media came for a while. They end on both sides and say why."""

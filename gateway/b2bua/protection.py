@@ -150,12 +150,12 @@ class Protection:
             self._accepted(leg.spec.name, decision, Feature.SRTP)
         return None
 
-    def provider_media(self, encryption: Encryption) -> SdpWish:
-        """What SDP toward the provider is to look like."""
+    def media(self, encryption: Encryption) -> SdpWish:
+        """The form of SDP toward the provider."""
         return SdpWish(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known))
 
     def phone_media(self, encryption: Encryption) -> SdpWish:
-        """What SDP toward a phone is to look like."""
+        """The form of SDP toward a phone."""
         return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:

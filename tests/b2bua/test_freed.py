@@ -26,7 +26,7 @@ def _no_collector() -> Iterator[None]:
 def parts_of(ladder: Ladder) -> Parts:
     """The call that is up and its legs."""
     (call,) = ladder.calls.active
-    found = (call, call.caller, call.callee, call.approach, call.media_path)
+    found = (call, call.caller, call.callee, call.search, call.media_path)
     return [weakref.ref(part) for part in found if part is not None]
 
 

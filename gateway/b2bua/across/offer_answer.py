@@ -16,6 +16,8 @@ import attrs
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.legs.media import SDP, has_sdp
+from gateway.sdp.description import MalformedDescription
+from gateway.sdp.negotiation import fits, media_encrypted
 from gateway.sip.message import Request, Response
 
 Carried = Callable[[bytes], None]
@@ -43,6 +45,32 @@ def is_understood(invite: Request) -> bool:
         return True
     disposition = (invite.headers.get("Content-Disposition") or "").lower().replace(" ", "")
     return "handling=optional" in disposition.split(";")
+
+
+def fits_offer(offer: bytes, response: Response) -> bool:
+    """Whether the SDP of a response is an answer to `offer`; without the one or the other it is none. Raises
+    MalformedDescription."""
+    return not offer or not has_sdp(response) or fits(offer, response.body)
+
+
+def without_unfit(offer: bytes, response: Response) -> Response:
+    """An early response, less an answer that does not fit: it says that the callee rings, and the 2xx is to come."""
+    try:
+        if fits_offer(offer, response):
+            return response
+    except MalformedDescription:
+        pass
+    headers = response.headers.copy()
+    headers.remove("Content-Type")
+    return attrs.evolve(response, headers=headers, body=b"")
+
+
+def encrypts(leg: Leg, response: Response, *, is_answer: bool) -> bool | None:
+    """Whether the SDP of a 2xx on this leg encrypts the media: an answer, or an offer of its own (a late one); None
+    where no media flow. Raises MalformedDescription."""
+    if not has_sdp(response):
+        return None
+    return leg.media.is_encrypted_by(response.body) if is_answer else media_encrypted(response.body)
 
 
 @attrs.define(eq=False)

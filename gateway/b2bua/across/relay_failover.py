@@ -10,11 +10,12 @@ a reason: a call without media is none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.logger import Logger
 
-from gateway.b2bua.across.media_path import MediaPath
+from gateway.b2bua.call import Call, CallState
+from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.legs.media import SDP, has_sdp
 from gateway.dialog.ack import InviteClient
@@ -26,26 +27,20 @@ log = Logger()
 _FIELDS: Final = (("Content-Type", SDP),)
 
 
-class ReanchorOwner(Protocol):
-    """The call whose media are moved."""
-
-    media_path: MediaPath
-
-    @property
-    def id(self) -> str:
-        """What logs call it."""
-
-    def reanchored(self) -> None:
-        """Both sides have the new addresses."""
-
-    def lost(self, why: str) -> None:
-        """It cannot be done."""
+@guarded
+def move_media(call: Call) -> None:
+    """Put the media of a call on another relay; one that is not up, or cannot be moved, ends with a reason."""
+    provider, phone = call.by_side()
+    if call.state is CallState.ESTABLISHED and phone is not None and provider is not None:
+        RelayFailover(call, phone, provider).begin()
+    else:
+        call.lost("the media relay was lost")
 
 
-class Reanchoring:
+class RelayFailover:
     """One attempt to give a call new media."""
 
-    def __init__(self, call: ReanchorOwner, phone: Leg, provider: Leg) -> None:
+    def __init__(self, call: Call, phone: Leg, provider: Leg) -> None:
         self._call = call
         self._phone = phone
         self._provider = provider
@@ -77,7 +72,7 @@ class Reanchoring:
         leg.send(leg.make_request("INVITE", _FIELDS, sdp), InviteClient(leg, _Asked(leg, answered, self._call.lost)))
 
     def _told(self, response: Response) -> None:
-        self._call.reanchored()
+        self._call.conclude()
 
     def _refused(self, why: str, status: int) -> None:
         self._call.lost(f"the media relay was lost; {why}")

@@ -83,6 +83,11 @@ class CalleeLeg(Leg):
             self._transaction.cancel(fields, self.note_cancel)
         self._close_early()
 
+    def turn_down(self, response: Response, fields: Fields) -> None:
+        """Acknowledge a 2xx that may not stand, and hang up."""
+        self.acknowledge(response.cseq.number)
+        hang_up(self, fields)
+
     def close(self) -> None:
         """Expect nothing more on this leg. Copies and forks of its 2xx may come for a while: a small heir answers them,
         so that the call's whole memory need not wait for them."""

@@ -15,8 +15,7 @@ from gateway.b2bua.legs.leg import LegServices, LegSpec
 from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.setup.plan import PhonePlan, Plan, ProviderPlan
-from gateway.b2bua.setup.reach import Approach
+from gateway.b2bua.setup.reach import CalleeSearch
 from gateway.config.model import Provider, Side
 from gateway.media.relay import Encryption
 from gateway.registrar.binding import Binding
@@ -62,13 +61,7 @@ class NewCalls:
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route.provider)
         call = Call(record, protection, services, self._ended)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
-        answers = self._trunk.answering.for_call(route.domain, route.provider, user, transaction.flow)
-        plan: Plan = (
-            ProviderPlan(protection, route.provider, self._trunk, answers)
-            if phone_flow is None
-            else PhonePlan(protection, phone_flow)
-        )
-        call.approach = Approach(call, services, plan, invite, route, self._identities.identity_for(invite))
+        call.search = CalleeSearch(call, self._trunk, route, self._identities.identity_for(invite), phone_flow)
         return call
 
     def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
@@ -78,7 +71,7 @@ class NewCalls:
             encryption = encryption_of(invite.body)
         elif flow.is_secure and flow.side is Side.PROVIDER:
             encryption = protection.terms.offer
-        side_terms = protection.phone_media if flow.side is Side.PHONES else protection.provider_media
+        side_terms = protection.phone_media if flow.side is Side.PHONES else protection.media
         user = invite.to.uri.user or ""
         terms = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
         if flow.side is Side.PHONES:
