@@ -6,9 +6,10 @@ of each change. Not here: passwords and certificates, and the consequences of a 
     FILE -load-> Parts.prepare (passwords, certificates) -> configured --switches--> current -> Parts.adopt
     switch(domain, security, who) -> switches.json, audit.jsonl        reload(who) -> audit.jsonl
 
-A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of switches
-as they were. A switch counts until the file says something new for that domain: an edit after a switch is meant.
-Listeners, media and the administration interface are opened once; a change there waits for a restart and is told.
+A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of
+switches as they were. A switch counts until the file says something new for that domain: an edit after a switch is
+meant. Listeners, media and the administration interface are opened once; a change there waits for a restart and is
+told.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """TOML tables to attrs values, with every mistake told at once.
 
 Here: strict structuring (a number is no string, an unknown key is a mistake) on top of cattrs, and the words of the
-mistakes. Not here: the keys (`model`), files, defaults. A class says by its types which values it accepts; an `Annotated[T, reader]` field is read by `reader(value) -> T`, which raises `Unacceptable`.
+mistakes. Not here: the keys (`model`), files, defaults. A class says by its types which values it accepts; an
+`Annotated[T, reader]` field is read by `reader(value) -> T`, which raises `Unacceptable`.
 
     table -> Reader.read -> value of the class, or None and one Mistake for each thing that is wrong
 """

@@ -1,7 +1,7 @@
 """The contents of a PEM file of certificates, for people and monitoring.
 
-Here: subject, names, issuer and days left of each certificate in a file, and OpenSSL's verdict on a file before anything
-is started. Not here: the certificates being served, and their warnings (transport/tls/certificates).
+Here: subject, names, issuer and days left of each certificate in a file, and OpenSSL's verdict on a file before
+anything is started. Not here: the certificates being served, and their warnings (transport/tls/certificates).
 """
 
 import ssl

@@ -88,7 +88,7 @@ def json_lines(answer: object) -> str:
 
 
 def comma_separated(answer: object) -> str:
-    """Rows as CSV (RFC 4180) with a line of names first. Text that a spreadsheet would run as a formula gets a leading '."""
+    """Rows as CSV (RFC 4180) with a line of names first; a formula is quoted by a leading '."""
     rows, file = _rows(answer), io.StringIO()
     writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
     writer.writeheader()
