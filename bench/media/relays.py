@@ -92,8 +92,8 @@ class Relay:
     def call(self, name: str, suite: str) -> list[Way]:
         """Set one up; its two directions."""
         encryption = Encryption.NONE if suite == PLAIN else Encryption.SAVP
-        terms = SdpWish(Side.PROVIDER, encryption, (suite,))
-        offer = self._sdp(dict(ng_commands.offer(name, "caller", None, _sdp(PHONE, "RTP/AVP"), terms)))
+        wish = SdpWish(Side.PROVIDER, encryption, (suite,))
+        offer = self._sdp(dict(ng_commands.offer(name, "caller", None, _sdp(PHONE, "RTP/AVP"), wish)))
         media = offer.media[0]
         theirs = generate(suite, 1, os.urandom) if suite != PLAIN else None
         crypto = f"a=crypto:{theirs}\r\n" if theirs else ""

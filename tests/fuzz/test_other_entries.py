@@ -88,7 +88,7 @@ def do_what_was_put_off(worker: Worker) -> None:
 def test_the_ng_socket_of_a_worker(tmp_path: Path) -> None:
     options = ["--socket", str(tmp_path / "ng"), "--interface", "127.0.0.1", "--ports", "39000-39199"]
     worker = Worker(_parser().parse_args([*options, "--quarantine", "0"]))
-    control, wire = worker._controls[0], OneDatagram()
+    control, wire = worker._listeners[0], OneDatagram()
     own = control.socket
     control.socket = wire  # type: ignore[assignment]
     for data in inputs(21, COUNT, NG_GOOD, NG_PIECES):

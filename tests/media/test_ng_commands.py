@@ -25,8 +25,8 @@ def test_our_suites_are_those_of_the_configuration() -> None:
 )
 @pytest.mark.parametrize("takes_clear", [False, True])
 def test_offer(encryption: Encryption, expected: dict[str, object], takes_clear: bool) -> None:
-    terms = SdpWish(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",), takes_clear)
-    found = ng_commands.offer("c", "caller", None, b"v=0\r\n", terms)
+    wish = SdpWish(Side.PROVIDER, encryption, ("AEAD_AES_128_GCM",), takes_clear)
+    found = ng_commands.offer("c", "caller", None, b"v=0\r\n", wish)
     assert found.pop("takes-clear", None) is (None if encryption is Encryption.NONE else takes_clear)
     common = {"command", "call-id", "from-tag", "sdp", "replace", "ICE", "DTLS", "rtcp-mux", "SDES", "direction"}
     assert {key: value for key, value in found.items() if key not in common} == expected

@@ -425,9 +425,9 @@ def test_a_call_without_media_cannot_be_answered_or_asked_about() -> None:
 
 
 def test_dual_is_for_workers() -> None:
-    terms = SdpWish(Side.PROVIDER, Encryption.DUAL, ("AEAD_AES_128_GCM",))
+    wish = SdpWish(Side.PROVIDER, Encryption.DUAL, ("AEAD_AES_128_GCM",))
     with pytest.raises(RelayFailure, match="savp or osrtp"):
-        result(Scene(are_workers=False).started().pool.offer("c", "a", SDP, terms))
+        result(Scene(are_workers=False).started().pool.offer("c", "a", SDP, wish))
 
 
 def test_stop_closes_the_sockets_and_leaves_no_timer() -> None:

@@ -82,8 +82,8 @@ class Ng:
         to_tag: str | None = None,
         takes_clear: bool = False,
     ) -> bytes:
-        terms = SdpWish(side, encryption, suites, takes_clear)
-        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, terms)))
+        wish = SdpWish(side, encryption, suites, takes_clear)
+        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish)))
 
     def answer(self, call: str, sdp: bytes, from_tag: str = "caller", to_tag: str = "callee") -> bytes:
         return _sdp(self.request(ng_commands.answer(call, from_tag, to_tag, sdp)))

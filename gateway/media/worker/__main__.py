@@ -29,7 +29,7 @@ from gateway.rtp.srtp import PacketBuffer, in_place_works
 
 
 class Worker:
-    """Joins the loop, the ports, the commands and the control socket."""
+    """Joins the loop, the ports, the commands and the sockets for NG."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         first, _, last = options.ports.partition("-")
@@ -44,7 +44,7 @@ class Worker:
         services = StreamServices(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
         timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket
-        self._controls = [NgListener(bound(self._path), Commands(services, timeouts), self.loop)]
+        self._listeners = [NgListener(bound(self._path), Commands(services, timeouts), self.loop)]
         # Others' calls are kept apart from the gateway's: neither sees nor ends the other's.
         self._ng: tuple[str, int] | None = _host_and_port(options.ng)
         self._others = Commands(services, timeouts)
@@ -54,8 +54,8 @@ class Worker:
 
     def run(self) -> None:
         """Until told to end, or until it is not needed."""
-        for control in self._controls:
-            self.loop.watch(control.socket, control.receive)
+        for listener in self._listeners:
+            self.loop.watch(listener.socket, listener.receive)
         self._listen()
         # Nothing on the way of packets makes cycles, and ended calls break theirs: counting references is enough.
         gc.collect()
@@ -70,13 +70,13 @@ class Worker:
 
     def _tick(self, now: float) -> None:
         self._listen()
-        heard = max(control.heard for control in self._controls)
+        heard = max(listener.heard for listener in self._listeners)
         is_orphaned = 0 < self._idle < now - heard
         if self.loop.is_free:
             self._interfaces.expire(now)
-            for control in self._controls:
-                control.commands.expire(is_orphaned)
-        if any(control.commands.calls for control in self._controls):
+            for listener in self._listeners:
+                listener.commands.expire(is_orphaned)
+        if any(listener.commands.calls for listener in self._listeners):
             return
         # Asked anything after it was told to end, it has a new master and stays.
         is_dismissed = self._told is not None and heard <= self._told
@@ -95,9 +95,9 @@ class Worker:
             self._complaint = error.errno
             return
         self._ng = None
-        control = NgListener(own, self._others, self.loop)
-        self._controls.append(control)
-        self.loop.watch(own, control.receive)
+        listener = NgListener(own, self._others, self.loop)
+        self._listeners.append(listener)
+        self.loop.watch(own, listener.receive)
 
 
 def main(arguments: list[str] | None = None) -> int:

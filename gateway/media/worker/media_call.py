@@ -36,7 +36,7 @@ class NgRefusal(Exception):
 
 
 @attrs.frozen
-class OfferTerms:
+class OfferWish:
     """How an offer is to be written. `profile` None: as it came in."""
 
     profile: Profile | None = None
@@ -81,13 +81,13 @@ class MediaCall:
             self.tags[tag] = side
         return side
 
-    def offer(self, side: int, description: Description, terms: OfferTerms) -> bytes:
+    def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
         before, other = len(self.streams), self.parties[1 - side]
         kept = [stream.offered for stream in self.streams], list(other.lines)
         try:
             lines = self._read_offer(self.parties[side], description)
-            result = self._write_offer(other, description, lines, terms)
+            result = self._write_offer(other, description, lines, wish)
         except Exception:
             for stream in self.streams[before:]:
                 stream.close()
@@ -96,7 +96,7 @@ class MediaCall:
                 stream.offered = offered
             other.lines = kept[1]
             raise
-        self.parties[side].lines, self._offerer, self._takes_clear = lines, side, terms.takes_clear
+        self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
         return result
 
     def answer(self, side: int, description: Description) -> bytes:
@@ -165,11 +165,11 @@ class MediaCall:
             stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
         return Line(stream, profile, media.kind, media.protocol, media.formats)
 
-    def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], terms: OfferTerms) -> bytes:
+    def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], wish: OfferWish) -> bytes:
         known = {line.stream for line in other.lines}
         for line in lines:
             if line.stream is not None and line.stream not in known:
-                other.lines += self._new_lines(line, terms)
+                other.lines += self._new_lines(line, wish)
         medias = {
             line.stream: media for line, media in zip(lines, source.media, strict=True) if line.stream is not None
         }
@@ -178,22 +178,21 @@ class MediaCall:
             if line.stream is None or line.stream.offered is None:
                 written.append(rewriting.refused(line.kind, line.protocol, line.formats))
             else:
-                written.append(self._offer_line(other, line, line.stream, medias[line.stream], terms))
+                written.append(self._offer_line(other, line, line.stream, medias[line.stream], wish))
         return self._finish(other, source, written)
 
-    def _new_lines(self, line: Line, terms: OfferTerms) -> list[Line]:
-        forms = [Profile.SAVP, Profile.PLAIN] if terms.is_dual and line.profile is not Profile.OTHER else [None]
+    def _new_lines(self, line: Line, wish: OfferWish) -> list[Line]:
+        forms = [Profile.SAVP, Profile.PLAIN] if wish.is_dual and line.profile is not Profile.OTHER else [None]
         return [Line(line.stream, form or line.profile, line.kind, "", []) for form in forms]
 
-    def _offer_line(self, other: CallParty, line: Line, stream: MediaStream, source: Media, terms: OfferTerms) -> Media:
+    def _offer_line(self, other: CallParty, line: Line, stream: MediaStream, source: Media, wish: OfferWish) -> Media:
         is_dual = sum(one.stream is stream for one in other.lines) > 1
-        if not is_dual and not terms.is_dual and line.profile is not Profile.OTHER:
-            line.profile = terms.profile or line.profile
+        if not is_dual and not wish.is_dual and line.profile is not Profile.OTHER:
+            line.profile = wish.profile or line.profile
         line.keys = ()
         if line.profile in (Profile.SAVP, Profile.OSRTP):
             line.keys = tuple(
-                CryptoAttribute(tag, suite, self._key(stream, other, suite))
-                for tag, suite in enumerate(terms.suites, 1)
+                CryptoAttribute(tag, suite, self._key(stream, other, suite)) for tag, suite in enumerate(wish.suites, 1)
             )
         secured, port = Secured(line.profile, line.keys), stream.ends[other.side].pair.port
         media = rewriting.media_for(source, port, secured, former=line.protocol)

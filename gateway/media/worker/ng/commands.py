@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferTerms
+from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferWish
 from gateway.media.worker.ng.call_report import call_report, count_packets, interface_report
 from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile
@@ -91,9 +91,9 @@ class Commands:
 
     def offer(self, fields: Fields) -> Result:
         name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
-        description, terms, sides = _description(fields), _terms(fields), _sides(fields)
+        description, wish, sides = _description(fields), _wish(fields), _sides(fields)
         call = self.calls.get(name) or MediaCall(self._services, self._random, sides)
-        result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, terms)
+        result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, wish)
         if name not in self.calls:
             self._timed_out.pop(name, None)
             self.calls[name] = call
@@ -255,7 +255,7 @@ def _sides(fields: Fields) -> tuple[str, str]:
     return (direction[0], direction[1]) if len(direction) == 2 else ("", "")
 
 
-def _terms(fields: Fields) -> OfferTerms:
+def _wish(fields: Fields) -> OfferWish:
     """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
@@ -264,7 +264,7 @@ def _terms(fields: Fields) -> OfferTerms:
     suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
     if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
-    return OfferTerms(profile, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
+    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
 
 
 @lru_cache(maxsize=64)
