@@ -27,7 +27,8 @@ from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import Event
 from gateway.transaction.timers import TimerQueues
-from gateway.transport.flow import Address, Flow, FlowKey
+from gateway.transport.flow import Address, Flow
+from tests.support.flows import FakeFlow
 
 TARGET = 250.0  # microseconds a call
 CALLS = 5_000
@@ -55,24 +56,13 @@ Kind = TypeVar("Kind", bound=Message)
 Result = TypeVar("Result")
 
 
-class KeptFlow(Flow):
+class KeptFlow(FakeFlow):
     """Keeps the last datagram."""
 
     __slots__ = ("data",)
 
-    @property
-    def is_open(self) -> bool:
-        return True
-
-    @property
-    def key(self) -> FlowKey:
-        return FlowKey(self.listener.name, self.transport, self.remote)
-
     def send(self, data: bytes) -> None:
         self.data = data
-
-    def close(self) -> None:
-        pass
 
 
 class Peer:
@@ -80,8 +70,7 @@ class Peer:
 
     def __init__(self, clock: EPollReactor) -> None:
         listener = Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060, None, None, None, None)
-        address = Address("127.0.0.20", 5060)
-        self.flow = KeptFlow(listener, address, Address("127.0.0.11", 5060), address)
+        self.flow = KeptFlow(listener, Address("127.0.0.11", 5060))
         self.layer = TransactionLayer(clock, Ceiling(10**9))
         self.layer.start(self)
         self.transaction: ServerTransaction | None = None

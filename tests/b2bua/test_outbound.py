@@ -8,7 +8,8 @@ from gateway.b2bua.setup.reach import HEARD_WITHIN
 from gateway.config.model import Provider, Security
 from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind, Flow
-from tests.support.ladder import AVP, SAVP, Ladder, TestFlow, drain
+from tests.support.flows import RecordingFlow
+from tests.support.ladder import AVP, SAVP, Ladder, drain
 from tests.support.stories import ring, talk
 
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
@@ -423,7 +424,7 @@ def test_phone_that_was_given_the_gateways_address_as_its_domain() -> None:
     assert b"192.0.2" not in onward.to_bytes()
 
 
-def rings_over_a_connection_that_is_up(ladder: Ladder) -> tuple[TestFlow, Request]:
+def rings_over_a_connection_that_is_up(ladder: Ladder) -> tuple[RecordingFlow, Request]:
     """The connection, replaced already by a new one, and the INVITE that went over it."""
     connection = ladder.provider_flow
     connection.connected = True

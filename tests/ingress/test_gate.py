@@ -9,7 +9,8 @@ from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check
 from gateway.transport.flow import Flow
-from tests.support.transactions import RecordingFlow, make_request
+from tests.support.flows import a_flow
+from tests.support.transactions import make_request
 
 
 class Site:
@@ -18,7 +19,7 @@ class Site:
     def __init__(self) -> None:
         self.passed: list[Message] = []
         self.registry = CollectorRegistry()
-        self.flow = RecordingFlow()
+        self.flow = a_flow()
         self.gate = Gate(self, lambda request: False, self._note, lambda key: None, Metrics(self.registry))
 
     def knows(self, flow: Flow) -> bool:

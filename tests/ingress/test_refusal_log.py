@@ -10,9 +10,9 @@ from twisted.logger import LogEvent, capturedLogs, formatEvent
 from gateway.ingress.refusal_log import LINES, Refusals
 from gateway.sip.message import Request
 from gateway.sip.parser import parse
+from tests.support.flows import a_flow
 from tests.support.registering import CONTACT, Registering, register
 from tests.support.signalling import UDP, Signalling
-from tests.support.transactions import RecordingFlow
 
 PROOF = 'Digest username="alice", realm="example.com", uri="sip:example.com", nonce="n", response="r"'
 CHALLENGE = 'Digest realm="example.com", nonce="m"'
@@ -40,7 +40,7 @@ def test_a_call_to_a_domain_that_is_not_served_says_so_in_the_log() -> None:
 def test_the_ordinary_course_of_things_is_not_told() -> None:
     with capturedLogs() as events:
         for status in (401, 407, 423, 481):
-            Refusals(lambda: 0.0).tell(register(CONTACT), RecordingFlow(), status, "Whatever")
+            Refusals(lambda: 0.0).tell(register(CONTACT), a_flow(), status, "Whatever")
     assert not told(events, "refused")
 
 
@@ -49,14 +49,14 @@ def test_a_password_in_a_long_uri_is_not_told_where_the_uri_is_cut_off() -> None
     request = parse(INVITE.replace(b"sip:100@example.invalid SIP", uri + b" SIP"))
     assert isinstance(request, Request)
     with capturedLogs() as events:
-        Refusals(lambda: 0.0).tell(request, RecordingFlow(), 403, "Domain Not Served Here")
+        Refusals(lambda: 0.0).tell(request, a_flow(), 403, "Domain Not Served Here")
     (line,) = told(events, "refused")
     assert "correct-horse" not in line
 
 
 def test_a_flood_is_told_in_few_lines_that_say_how_many_there_were() -> None:
     time = [0.0]
-    refusals, flow = Refusals(lambda: time[0]), RecordingFlow()
+    refusals, flow = Refusals(lambda: time[0]), a_flow()
     with capturedLogs() as events:
         for _ in range(LINES.burst + 500):
             refusals.tell(register(CONTACT), flow, 403, "Domain Not Served Here")

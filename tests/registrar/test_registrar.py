@@ -11,9 +11,9 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
 from gateway.transport.flow import FailureKind as Broken
-from gateway.transport.flow import FlowKey, TransportFailure
+from gateway.transport.flow import TransportFailure
+from tests.support.flows import a_flow
 from tests.support.registering import CONTACT, NOW, Registering, register
-from tests.support.transactions import RecordingFlow
 
 ALICE = Uri.parse("sip:alice@example.com")
 NOBODY = Uri.parse("sip:nobody@elsewhere.example")
@@ -24,17 +24,9 @@ def bound(site: Registering) -> list[str]:
     return [item.contact for item in site.registrar.find(ALICE, ALICE)]
 
 
-class Connection(RecordingFlow):
-    """A phone's TCP connection."""
-
-    @property
-    def key(self) -> FlowKey:
-        return FlowKey(self.listener.name, self.transport, self.remote, 7)
-
-
 def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_again() -> None:
     site = Registering()
-    site.flow = Connection("tcp")
+    site.flow = a_flow("tcp", connection=7)
     site.registered()
     (bound_now,) = site.registrar.find(ALICE, ALICE)
     assert site.store.is_reachable(bound_now)
@@ -43,14 +35,14 @@ def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_aga
     assert not site.store.is_reachable(bound_now)
     gauge = site.metrics.value
     assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 1)
-    site.flow = RecordingFlow()
+    site.flow = a_flow()
     site.registered(register(CONTACT, cseq=2, expires="60"))
     assert (gauge("gateway_registrations"), gauge("gateway_unreachable_registrations")) == (1, 0)
 
 
 def test_a_phone_that_hangs_up_before_its_provider_has_answered_is_out_of_reach() -> None:
     site = Registering()
-    site.flow = Connection("tcp")
+    site.flow = a_flow("tcp", connection=7)
     site.send(register(CONTACT, expires="60"))
     site.flow.fail()
     site.answer()
@@ -124,7 +116,7 @@ def test_the_provider_is_asked_again_when_the_connection_it_was_asked_over_is_go
     site.trunk.close()
     site.send(register(CONTACT, cseq=2, expires="60"))
     assert len(site.asked) == 1, "it may have been restarted, and have forgotten everybody"
-    site.trunk = RecordingFlow(port=5061)
+    site.trunk = a_flow(port=5061)
     site.asked.clear()
     site.registered(register(CONTACT, cseq=3, expires="60"))
     site.send(register(CONTACT, cseq=4, expires="60"))
@@ -159,7 +151,7 @@ def test_nothing_but_the_same_from_the_same_place_is_answered_without_the_provid
     site = Registering()
     site.registered()
     request = register(CONTACT, cseq=2, expires="60")
-    flow = RecordingFlow(port=9999) if change == "flow" else site.flow
+    flow = a_flow(port=9999) if change == "flow" else site.flow
     match change:
         case "call_id":
             request = register(CONTACT, cseq=2, expires="60", call_id="other@192.0.2.7")
@@ -184,7 +176,7 @@ def test_nothing_but_the_same_from_the_same_place_is_answered_without_the_provid
 def test_a_refused_password_changes_nothing() -> None:
     site = Registering()
     site.registered()
-    site.send(register(OTHER, cseq=1, call_id="attacker@h"), RecordingFlow(port=6666))
+    site.send(register(OTHER, cseq=1, call_id="attacker@h"), a_flow(port=6666))
     site.answer(403)
     assert bound(site) == ["sip:alice@192.0.2.7:5060"]
 
@@ -420,7 +412,7 @@ def test_bindings_come_from_the_providers_2xx_and_end_with_its_grant(
     accepted: dict[tuple[str, int], float] = {}
     for cseq, (user, contact, expires, call_id, port, status, wait) in enumerate(steps, 1):
         request = register(contact, cseq=cseq, expires=expires, call_id=call_id, user=user)
-        site.send(request, RecordingFlow(port=port))
+        site.send(request, a_flow(port=port))
         if site.asked and status:
             site.answer(status)
             if status == 200:
@@ -437,7 +429,7 @@ def test_bindings_come_from_the_providers_2xx_and_end_with_its_grant(
 def secure_site(downgrade: Downgrade) -> Registering:
     """A site where alice has registered over TLS, and comes over UDP now."""
     site = Registering(downgrade=downgrade)
-    udp, site.flow = site.flow, RecordingFlow("tls")
+    udp, site.flow = site.flow, a_flow("tls")
     site.registered()
     site.flow = udp
     assert site.memory.known(Peer("sip:alice@example.com")).tls is True
@@ -492,4 +484,4 @@ def test_service_route_is_kept_with_the_binding() -> None:
     wanted = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
     assert site.registrar.service_route_of("sip:alice@example.com", site.flow.key) == wanted
     assert site.registrar.service_route_of("sip:bob@example.com", site.flow.key) == ()
-    assert site.registrar.service_route_of("sip:alice@example.com", RecordingFlow(port=9).key) == ()
+    assert site.registrar.service_route_of("sip:alice@example.com", a_flow(port=9).key) == ()

@@ -19,8 +19,8 @@ from gateway.sip.address import NameAddress
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
+from tests.support.flows import a_flow
 from tests.support.registering import CONTACT, register
-from tests.support.transactions import RecordingFlow
 
 SECRET = b"s" * 32
 
@@ -68,7 +68,7 @@ def test_a_longer_wish_a_removal_and_a_preference_reach_the_provider() -> None:
 def test_a_wildcard_reaches_the_provider() -> None:
     sent = outward(register("*", expires="0"))
     assert (sent.headers.get("Contact"), sent.headers.get("Expires")) == ("*", "0")
-    dress(sent, RecordingFlow("tls", Side.PROVIDER))
+    dress(sent, a_flow("tls", Side.PROVIDER))
     assert sent.headers.get("Contact") == "*"
 
 
@@ -90,8 +90,8 @@ def test_a_request_uri_that_names_the_gateway_becomes_the_domain() -> None:
 )
 def test_contacts_are_dressed_for_the_flow_and_can_be_dressed_again(transport: str, expected: str) -> None:
     sent = outward(register(CONTACT))
-    dress(sent, RecordingFlow("tls", Side.PROVIDER))
-    dress(sent, RecordingFlow(transport, Side.PROVIDER))
+    dress(sent, a_flow("tls", Side.PROVIDER))
+    dress(sent, a_flow(transport, Side.PROVIDER))
     assert sent.headers.get_all("Contact") == [expected]
 
 

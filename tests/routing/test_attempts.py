@@ -6,12 +6,12 @@ import pytest
 
 from gateway.routing.attempts import Attempts, Way
 from gateway.transport.flow import FailureKind, Flow
-from tests.support.transactions import RecordingFlow
+from tests.support.flows import a_flow
 
 
 def way(port: int, connected: bool = False) -> Way:
     def opened() -> Flow:
-        flow = RecordingFlow(port=port)
+        flow = a_flow(port=port)
         flow.connected = connected
         return flow
 

@@ -12,7 +12,8 @@ from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, Flow, Target, Transport
-from tests.support.ladder import PROVIDER, TestFlow
+from tests.support.flows import RecordingFlow
+from tests.support.ladder import PROVIDER
 
 ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
 SILENCE = TransactionFailure()
@@ -50,7 +51,7 @@ class Questions:
         self.spoke.append(target)
 
     def _reach(self, provider: Provider, target: Target) -> Flow:
-        return TestFlow(PROVIDER, target.address)
+        return RecordingFlow(PROVIDER, target.address)
 
     def _send(self, request: Request, flow: Flow, user: TransactionUser) -> None:
         self.asked.append((request, user))
@@ -71,10 +72,10 @@ def test_target_that_is_silent_twice_goes_last_until_it_answers() -> None:
 def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> None:
     questions = Questions()
     questions.answer(200, 200)
-    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    questions.health.unheard(RecordingFlow(PROVIDER, ONE.address))
     assert questions.health.order([ONE, TWO]) == [ONE, TWO], "it has answered since the call began"
     questions.clock.advance(6)
-    questions.health.unheard(TestFlow(PROVIDER, ONE.address))
+    questions.health.unheard(RecordingFlow(PROVIDER, ONE.address))
     assert questions.health.order([ONE, TWO]) == [TWO, ONE]
     questions.clock.advance(5)
     questions.answer(200)

@@ -21,7 +21,8 @@ from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import Address, FailureKind, Flow, Target, TlsTerms, Transport, TransportFailure
-from tests.support.transactions import RecordingFlow, RecordingUser, make_request
+from tests.support.flows import a_flow
+from tests.support.transactions import RecordingUser, make_request
 
 TLS = "sip:provider.example.com;transport=tls"
 FALLBACK = "sip:provider.example.com;transport=udp"
@@ -64,7 +65,7 @@ class Road:
         self.tried.append(str(target.transport))
         self.addresses.append(target.address.host)
         self.terms.append(tls)
-        flow = RecordingFlow(target.transport.value, side)
+        flow = a_flow(target.transport.value, side)
         flow.connected = bool(self.stale)
         flow.remote = target.address
         return flow

@@ -23,7 +23,8 @@ from gateway.sip.errors import Refused
 from gateway.sip.message import Message, Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, PeerIdentity, Target, Transport
-from tests.support.transactions import RecordingFlow, make_request
+from tests.support.flows import a_flow
+from tests.support.transactions import make_request
 
 NOW = 1_700_000_000.0
 PEER = "127.0.0.11"
@@ -67,7 +68,7 @@ class Gate:
         return succeed(Resolved((found,), 60.0)) if found else fail(NotFound(name))
 
     def asks(self, request: Request, domain: str = "example.com", identity: PeerIdentity | None = None) -> Proof | None:
-        flow = RecordingFlow("tls", Side.PROVIDER)
+        flow = a_flow("tls", Side.PROVIDER)
         flow.identity = identity
         return self.admission.admit(request, flow, domain)
 
@@ -200,7 +201,7 @@ class Gateway:
 
 def test_a_stranger_makes_no_transaction_and_is_counted(tmp_path: Path) -> None:
     gateway = Gateway(Gate(tmp_path, {}))
-    flow = RecordingFlow("tls", Side.PROVIDER)
+    flow = a_flow("tls", Side.PROVIDER)
     gateway.door.receive(make_request("OPTIONS"), flow)
     gateway.door.receive(make_request("CANCEL"), flow)
     broken = make_request("INVITE")
@@ -212,11 +213,11 @@ def test_a_stranger_makes_no_transaction_and_is_counted(tmp_path: Path) -> None:
 def test_peers_phones_responses_and_dialogs_pass_the_gate(tmp_path: Path) -> None:
     request = make_request("INVITE")
     peer = Gateway(Gate(tmp_path))
-    peer.door.receive(request, RecordingFlow("tls", Side.PROVIDER))
+    peer.door.receive(request, a_flow("tls", Side.PROVIDER))
     stranger = Gateway(Gate(tmp_path, {}), dialogs=(request.call_id,))
-    stranger.door.receive(request, RecordingFlow("tls", Side.PROVIDER))
-    stranger.door.receive(request.response(200), RecordingFlow("tls", Side.PROVIDER))
-    stranger.door.receive(make_request("REGISTER"), RecordingFlow("udp", Side.PHONES))
+    stranger.door.receive(request, a_flow("tls", Side.PROVIDER))
+    stranger.door.receive(request.response(200), a_flow("tls", Side.PROVIDER))
+    stranger.door.receive(make_request("REGISTER"), a_flow("udp", Side.PHONES))
     assert (len(peer.passed), len(stranger.passed)) == (1, 3)
 
 

@@ -20,27 +20,19 @@ from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.arrival import TransportUser
-from gateway.transport.flow import Address, Flow, FlowKey, Transport
+from gateway.transport.flow import Address, Flow
 from gateway.transport.layer import TransportLayer
 from gateway.transport.sockets import TransportReactor
 from tests.support.demo_network import Network
+from tests.support.flows import FakeFlow
 
 
-class WireFlow(Flow):
+class WireFlow(FakeFlow):
     """One end of the wire."""
 
     def __init__(self, wire: Wire, listener: Listener, remote: Address) -> None:
-        here = Address(listener.address, listener.port)
-        super().__init__(listener, here, remote, here)
+        super().__init__(listener, remote)
         self._wire = wire
-
-    @property
-    def is_open(self) -> bool:
-        return True
-
-    @property
-    def key(self) -> FlowKey:
-        return FlowKey(self.listener.name, Transport(self.listener.transport), self.remote)
 
     def send(self, data: bytes) -> None:
         self._wire.put(self, parse(data))

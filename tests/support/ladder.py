@@ -58,7 +58,8 @@ from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
 from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
-from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, Target, TlsTerms, Transport, TransportFailure
+from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport
+from tests.support.flows import RecordingFlow
 
 AVP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
@@ -83,42 +84,6 @@ BINDING = Binding(
     token="alice-1",
     provider_expires_at=1e12,
 )
-
-
-class TestFlow(Flow):
-    """A flow that keeps what is sent over it."""
-
-    __test__ = False
-
-    def __init__(self, listener: Listener, remote: Address) -> None:
-        local = Address(listener.address, listener.port)
-        super().__init__(listener, local, remote, Address(listener.advertised_host or listener.address, listener.port))
-        self.sent: deque[Message] = deque()
-        self.open = True
-        self.connected = False
-
-    @property
-    def is_open(self) -> bool:
-        return self.open
-
-    @property
-    def is_connected(self) -> bool:
-        return self.connected
-
-    @property
-    def key(self) -> FlowKey:
-        return FlowKey(self.listener.name, self.transport, self.remote)
-
-    def send(self, data: bytes) -> None:
-        self.sent.append(parse(data))
-
-    def close(self) -> None:
-        self.fail(FailureKind.CLOSED)
-
-    def fail(self, kind: FailureKind) -> None:
-        """Lose the flow."""
-        self.open = False
-        self._tell_watchers(TransportFailure(kind, "made by the test"))
 
 
 class TestRelay:
@@ -186,7 +151,7 @@ class TestRelay:
 class Party:
     """The phone, or the provider: sends requests and answers, and reads what it is sent."""
 
-    def __init__(self, ladder: Ladder, flow: TestFlow, host: str) -> None:
+    def __init__(self, ladder: Ladder, flow: RecordingFlow, host: str) -> None:
         self._ladder = ladder
         self.flow = flow
         self._host = host
@@ -199,7 +164,7 @@ class Party:
     def receives(self, what: str | int) -> Message:
         """The next message here, which must be a request with this method or a response with this status."""
         assert self.flow.sent, f"nothing was sent here, wanted {what}"
-        message = self.flow.sent.popleft()
+        message = self.flow.sent.pop(0)
         found: str | int = message.method if isinstance(message, Request) else message.status
         assert found == what, f"wanted {what}, not {message.to_bytes()!r}"
         return message
@@ -323,9 +288,9 @@ class Ladder:
         """How many targets the provider's name leads to; all are reached over the same flow."""
         self.service_route: tuple[str, ...] = ()
         self.relay = TestRelay()
-        self.phone_flow = TestFlow(PHONES, Address("192.0.2.11", 5070))
-        self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
-        self.clear_flow = TestFlow(CLEAR, Address("198.51.100.21", 5060))
+        self.phone_flow = RecordingFlow(PHONES, Address("192.0.2.11", 5070))
+        self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
+        self.clear_flow = RecordingFlow(CLEAR, Address("198.51.100.21", 5060))
         self.transactions = TransactionLayer(self.clock)
         self.metrics = Metrics(CollectorRegistry())
         self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
@@ -373,11 +338,11 @@ class Ladder:
 
     def stranger(self) -> Party:
         """Somebody else on the phones' side."""
-        return Party(self, TestFlow(PHONES, Address("192.0.2.66", 5060)), "192.0.2.66:5060")
+        return Party(self, RecordingFlow(PHONES, Address("192.0.2.66", 5060)), "192.0.2.66:5060")
 
     def reconnect_provider(self) -> None:
         """The provider's side has a new connection, in place of the one that was lost."""
-        self.provider_flow = TestFlow(PROVIDER, Address("198.51.100.21", 5061))
+        self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
         self.provider.flow = self.provider_flow
 
     def ends_clean(self) -> None:
@@ -416,4 +381,4 @@ def _configuration(
 def drain(party: Party) -> Iterator[Message]:
     """Everything that was sent to a party and not read."""
     while party.flow.sent:
-        yield party.flow.sent.popleft()
+        yield party.flow.sent.pop(0)

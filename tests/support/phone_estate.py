@@ -21,7 +21,8 @@ from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
 from gateway.transport.flow import Address
 from tests.support.calls.wire import SipMessage
-from tests.support.ladder import CLEAR, PHONES, PROVIDER, Ladder, TestFlow, TestRelay
+from tests.support.flows import RecordingFlow
+from tests.support.ladder import CLEAR, PHONES, PROVIDER, Ladder, TestRelay
 from tests.support.matrix import messages
 from tests.support.media_relays import Ng, NgError
 from tests.support.phone_messages import FORMS, MAKES, Place, ScriptedPhone, keys_of
@@ -55,20 +56,6 @@ class WorkerRelay(TestRelay):
             return fail(RelayRefusal(str(error)))
 
 
-class KeptFlow(TestFlow):
-    """A flow that remembers every byte."""
-
-    __test__ = False
-
-    def __init__(self, listener: Listener, remote: Address) -> None:
-        super().__init__(listener, remote)
-        self.bytes: list[bytes] = []
-
-    def send(self, data: bytes) -> None:
-        self.bytes.append(data)
-        super().send(data)
-
-
 class Estate:
     """One phone, configured as `form` says (a name of FORMS), over "UDP" or "TLS"."""
 
@@ -77,12 +64,12 @@ class Estate:
         ladder.relay = WorkerRelay(worker)
         ladder.calls._services = attrs.evolve(ladder.calls._services, relay=ladder.relay)
         listener, port = (SECURE_PHONES, 5071) if transport == "TLS" else (PHONES, 5070)
-        self.flow = KeptFlow(listener, Address(PHONE, port))
+        self.flow = RecordingFlow(listener, Address(PHONE, port))
         ladder.phone_flow = ladder.phone.flow = self.flow
         ladder.flow = lambda key: self.flow  # type: ignore[method-assign]
-        self.tls = KeptFlow(PROVIDER, Address("198.51.100.21", 5061))
+        self.tls = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
         ladder.provider_flow = ladder.provider.flow = self.tls
-        self.clear = KeptFlow(CLEAR, Address("198.51.100.21", 5060))
+        self.clear = RecordingFlow(CLEAR, Address("198.51.100.21", 5060))
         ladder.clear_flow = ladder.clear.flow = self.clear
         self.phone = ScriptedPhone(MAKES[form.split(" ")[0]], FORMS[form], Place(PHONE, port, transport))
         self.provider_sdps: list[bytes] = []

@@ -18,7 +18,8 @@ from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, TransportFailure
-from tests.support.transactions import RecordingCore, RecordingFlow
+from tests.support.flows import a_flow
+from tests.support.transactions import RecordingCore
 
 NOW = 1_700_000_000.0
 CONTACT = "<sip:alice@192.0.2.7:5060>"
@@ -76,8 +77,8 @@ class Registering:
         self, terms: RegistrarTerms | None = None, capacity: int = 100, downgrade: Downgrade = Downgrade.ALERT
     ) -> None:
         self.clock = Clock()
-        self.flow = RecordingFlow()
-        self.trunk = RecordingFlow(port=5061)  # what REGISTERs leave by
+        self.flow = a_flow()
+        self.trunk = a_flow(port=5061)  # what REGISTERs leave by
         self.store = MemoryStore(self.now, capacity)
         self.metrics = Metrics(CollectorRegistry())
         self.asked: list[tuple[Request, TransactionUser]] = []

@@ -1,83 +1,16 @@
-"""What tests of transactions and dialogs share: a flow that records, a core and a user that record, and messages."""
+"""For tests of transactions and dialogs: a core and a user that record, and messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 from twisted.internet.task import Clock
 
-from gateway.config.model import Listener, Side
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
-from gateway.sip.parser import parse
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import Ceiling, TransactionLayer
 from gateway.transaction.server import ServerTransaction
-from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, TransportFailure, Watcher
-
-
-class RecordingFlow(Flow):
-    """A flow that keeps what is sent. Parses it, so that what cannot be read fails the test."""
-
-    __slots__ = ("_is_open", "connected", "sent", "watchers")
-
-    def __init__(self, transport: str = "udp", side: Side = Side.PHONES, port: int = 5060) -> None:
-        tls = Path("certs/none.pem") if transport == "tls" else None
-        listener = Listener(f"{side}-{transport}", side, transport, "127.0.0.20", 5060, None, tls, tls, None)
-        address = Address("127.0.0.20", 5060)
-        super().__init__(listener, address, Address("127.0.0.11", port), address)
-        self.sent: list[Message] = []
-        self.watchers: set[object] = set()  # those who have not stopped watching
-        self._is_open = True
-        self.connected = False
-
-    @property
-    def is_open(self) -> bool:
-        return self._is_open
-
-    @property
-    def is_connected(self) -> bool:
-        return self.connected
-
-    @property
-    def key(self) -> FlowKey:
-        return FlowKey(self.listener.name, self.transport, self.remote)
-
-    def send(self, data: bytes) -> None:
-        self.sent.append(parse(data))
-
-    def close(self) -> None:
-        self.fail(FailureKind.CLOSED)
-
-    def fail(self, kind: FailureKind = FailureKind.REFUSED) -> None:
-        """The connection is lost."""
-        self._is_open = False
-        self._tell_watchers(TransportFailure(kind, "as the test wants"))
-
-    def requests(self, method: str) -> list[Request]:
-        """The requests of that method that were sent."""
-        return [message for message in self.sent if isinstance(message, Request) and message.method == method]
-
-    def statuses(self) -> list[int]:
-        """The status of each response that was sent."""
-        return [message.status for message in self.sent if isinstance(message, Response)]
-
-    def take(self) -> list[Message]:
-        """What was sent since the last call."""
-        sent, self.sent = self.sent, []
-        return sent
-
-    def watch(self, lost: Watcher) -> Callable[[], None]:
-        unwatch = super().watch(lost)
-        token = object()
-        self.watchers.add(token)
-
-        def stop() -> None:
-            self.watchers.discard(token)
-            unwatch()
-
-        return stop
+from gateway.transport.flow import Flow
+from tests.support.flows import a_flow
 
 
 class RecordingUser:
@@ -130,7 +63,7 @@ class Bench:
         self.core = RecordingCore()
         self.layer = TransactionLayer(self.clock, ceiling)
         self.layer.start(self.core)
-        self.flow = RecordingFlow(transport)
+        self.flow = a_flow(transport)
         self.user = RecordingUser()
 
     def advance(self, seconds: float) -> None:

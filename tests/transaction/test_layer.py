@@ -13,7 +13,8 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.layer import Ceiling
 from gateway.transaction.tables import State
 from gateway.transport import flow as transport
-from tests.support.transactions import Bench, RecordingFlow, ack_of, make_request, outgoing
+from tests.support.flows import a_flow
+from tests.support.transactions import Bench, ack_of, make_request, outgoing
 
 
 @pytest.fixture(params=["udp", "tcp", "tls"])
@@ -241,7 +242,7 @@ def test_responses_and_acks_that_cannot_be_read_are_dropped(bench: Bench) -> Non
 
 
 def test_nobody_reaches_a_transaction_from_the_other_side(bench: Bench) -> None:
-    provider = RecordingFlow("tls", Side.PROVIDER)
+    provider = a_flow("tls", Side.PROVIDER)
     bench.layer.send_request(outgoing("INVITE"), bench.flow, bench.user)
     (invite,) = bench.flow.requests("INVITE")
     bench.layer.receive(invite.response(200, to_tag="x"), provider)

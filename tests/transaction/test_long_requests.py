@@ -4,8 +4,9 @@ import pytest
 
 from gateway.sip.message import Request
 from gateway.transaction.tables import State
-from gateway.transport.flow import UDP_MESSAGE_LIMIT, FailureKind, Flow
-from tests.support.transactions import Bench, RecordingFlow, RecordingUser, outgoing
+from gateway.transport.flow import UDP_MESSAGE_LIMIT, Address, FailureKind, Flow
+from tests.support.flows import RecordingFlow, a_flow, listener_of
+from tests.support.transactions import Bench, RecordingUser, outgoing
 
 
 class UdpFlowBesideTcp(RecordingFlow):
@@ -14,8 +15,8 @@ class UdpFlowBesideTcp(RecordingFlow):
     __slots__ = ("tcp",)
 
     def __init__(self) -> None:
-        super().__init__("udp")
-        self.tcp = RecordingFlow("tcp")
+        super().__init__(listener_of("udp"), Address("127.0.0.11", 5060))
+        self.tcp = a_flow("tcp")
 
     def wider(self, size: int) -> Flow | None:
         return self.tcp if size > UDP_MESSAGE_LIMIT and self.tcp.is_open else None

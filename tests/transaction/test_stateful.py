@@ -14,7 +14,8 @@ from gateway.transaction.layer import Ceiling
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.timers import T1
 from gateway.transport.flow import FailureKind
-from tests.support.transactions import Bench, RecordingFlow, make_request, outgoing
+from tests.support.flows import RecordingFlow, a_flow
+from tests.support.transactions import Bench, make_request, outgoing
 
 TRANSPORTS = ("udp", "tcp", "tls")
 METHODS = st.sampled_from(("INVITE", "BYE", "REGISTER", "OPTIONS", "FOO"))
@@ -93,7 +94,7 @@ class Transactions(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        self.flows = {transport: RecordingFlow(transport) for transport in TRANSPORTS}
+        self.flows = {transport: a_flow(transport) for transport in TRANSPORTS}
 
     @rule(transport=st.sampled_from(TRANSPORTS), method=METHODS)
     def we_send(self, transport: str, method: str) -> None:
@@ -152,7 +153,7 @@ class Transactions(RuleBasedStateMachine):
     @rule(transport=st.sampled_from(TRANSPORTS))
     def the_flow_fails(self, transport: str) -> None:
         self.flows[transport].fail(FailureKind.CLOSED)
-        self.flows[transport] = RecordingFlow(transport)
+        self.flows[transport] = a_flow(transport)
 
     @rule(seconds=st.sampled_from((0.0, 0.1, 0.5, 1.0, 4.0, 5.0, 32.0)))
     def time_passes(self, seconds: float) -> None:

@@ -31,7 +31,8 @@ from gateway.transaction.tables import (
 )
 from gateway.transaction.timers import TimerQueues
 from gateway.transport.flow import Flow
-from tests.support.transactions import RecordingFlow, RecordingUser, ack_of, make_request
+from tests.support.flows import a_flow
+from tests.support.transactions import RecordingUser, ack_of, make_request
 
 # state: {event: (next state, what the outside sees)}; the outside: "send M" for a message sent, "tell X" for a
 # callback.
@@ -148,7 +149,7 @@ class Outside:
     def __init__(self, program: Program, transport: str) -> None:
         self.seen: list[str] = []
         self.clock = Clock()
-        self.flow = RecordingFlow(transport)
+        self.flow = a_flow(transport)
         self.user = RecordingUser()
         self.census = dict.fromkeys(State, 0)
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway.sip.message import Request
 from gateway.transport.flow import Address
-from tests.support.ladder import PHONES, SAVP, Ladder, Party, TestFlow, drain
+from tests.support.flows import RecordingFlow
+from tests.support.ladder import PHONES, SAVP, Ladder, Party, drain
 from tests.support.stories import came, nothing_is_left, ring, talk
 
 
@@ -66,7 +67,7 @@ def test_forks_count_their_requests_each_for_itself() -> None:
 def test_phone_whose_nat_gave_it_another_port_is_followed_there() -> None:
     ladder = Ladder()
     onward, answer = talk(ladder)
-    moved = Party(ladder, TestFlow(PHONES, Address("192.0.2.11", 40000)), "192.0.2.11:5070")
+    moved = Party(ladder, RecordingFlow(PHONES, Address("192.0.2.11", 40000)), "192.0.2.11:5070")
     moved.sends(ladder.phone.within(answer, "INFO"))
     ladder.provider.answers(ladder.provider.receives_request("INFO"), 200)
     ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
@@ -77,7 +78,7 @@ def test_phone_whose_nat_gave_it_another_port_is_followed_there() -> None:
 def test_phone_is_not_followed_to_another_host() -> None:
     ladder = Ladder()
     onward, answer = talk(ladder)
-    other = Party(ladder, TestFlow(PHONES, Address("192.0.2.66", 5070)), "192.0.2.66:5070")
+    other = Party(ladder, RecordingFlow(PHONES, Address("192.0.2.66", 5070)), "192.0.2.66:5070")
     other.sends(ladder.phone.within(answer, "INFO"))
     ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
     assert "BYE" in came(ladder.phone)
