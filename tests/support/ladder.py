@@ -282,12 +282,13 @@ class Ladder:
         provider: Provider | None = None,
         clock: Clock | None = None,
         registered_callers_only: bool = False,
+        relay: TestRelay | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.servers = 1
         """How many targets the provider's name leads to; all are reached over the same flow."""
         self.service_route: tuple[str, ...] = ()
-        self.relay = TestRelay()
+        self.relay = relay or TestRelay()
         self.phone_flow = RecordingFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
         self.clear_flow = RecordingFlow(CLEAR, Address("198.51.100.21", 5060))

@@ -11,7 +11,6 @@ The messages are bytes of `phone_messages`; what both sides were sent is kept, a
 
 from __future__ import annotations
 
-import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Downgrade, Listener, Security, Side
@@ -60,9 +59,7 @@ class Estate:
     """One phone, configured as `form` says (a name of FORMS), over "UDP" or "TLS"."""
 
     def __init__(self, worker: Ng, form: str, transport: str, security: Security = Security.PREFERRED) -> None:
-        self.ladder = ladder = Ladder(security, FALLBACK, Downgrade.ALERT)
-        ladder.relay = WorkerRelay(worker)
-        ladder.calls._services = attrs.evolve(ladder.calls._services, relay=ladder.relay)
+        self.ladder = ladder = Ladder(security, FALLBACK, Downgrade.ALERT, relay=WorkerRelay(worker))
         listener, port = (SECURE_PHONES, 5071) if transport == "TLS" else (PHONES, 5070)
         self.flow = RecordingFlow(listener, Address(PHONE, port))
         ladder.phone_flow = ladder.phone.flow = self.flow
