@@ -118,7 +118,7 @@ class Call:
     def establish(self) -> None:
         """The callee's answer goes to the caller."""
         self.enter(CallState.ESTABLISHED)
-        self.record.answered_at = self.services.now()
+        self.record.answered_at = self.services.wall()
         self._answered = self.services.clock.seconds()
         self.record.status = 200
 
@@ -184,7 +184,7 @@ class Call:
         self.enter(CallState.ENDED)
         self.media_path.close()
         self.record.ending = why
-        self.record.ended_at = self.services.now()
+        self.record.ended_at = self.services.wall()
         if self._answered is not None:
             self.record.seconds = round(self.services.clock.seconds() - self._answered, 3)
         fields = tuple(fields)

@@ -92,7 +92,7 @@ class Subscription:
     ) -> None:
         request, flow = transaction.request, transaction.flow
         self.record = CallRecord(
-            identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), services.now()
+            identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), services.wall()
         )
         self.media_path = MediaPath(self.id, services.relay, self.end)
         self._transaction = transaction

@@ -112,8 +112,8 @@ class LegServices:
     name: str
     """The gateway's name in Warning fields (RFC 3261 section 20.43)."""
     clock: IReactorTime
-    now: Callable[[], float]
-    """Seconds since the epoch."""
+    wall: Callable[[], float]
+    """Seconds since the epoch, for people."""
     new_tag: Callable[[], str]
     """A fresh random token for tags and Call-IDs (RFC 3261 section 19.3: at least 32 random bits)."""
     dialogs: Dialogs[Leg]
@@ -290,4 +290,4 @@ class Leg:
         """Write a message into the ladder, and keep its description when it is the peer's."""
         if passage is Passage.RECEIVED and message.body:
             self.media.note_received(message)
-        self.record.add_step(self.services.now(), self.spec.name, passage, message.title)
+        self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)

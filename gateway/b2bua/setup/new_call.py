@@ -53,7 +53,7 @@ class NewCalls:
             domain=route.domain.name,
             caller=_named(invite.from_),
             callee=_called(invite.to, route.binding),
-            started_at=services.now(),
+            started_at=services.wall(),
         )
         user = invite.from_.uri.user or ""
         phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)

@@ -108,7 +108,7 @@ class StreamListener(Factory):
     def _has_room(self, source: str) -> bool:
         if self._by_source.get(source_of(source), 0) >= self._limits.per_source:
             return False
-        if not self._rate.allows(source, self._shared.now()):
+        if not self._rate.allows(source, self._shared.seconds()):
             return False
         if self._count >= self._limits.per_listener and self._silent:
             self._make_room()

@@ -44,12 +44,12 @@ PING, PONG = b"\r\n\r\n", b"\r\n"
 
 @frozen
 class Shared:
-    """What all connections of one transport layer have in common."""
+    """Common to all connections of one transport layer; ``seconds`` never go back."""
 
     arrivals: Arrivals
     rounds: Rounds
     handshakes: Handshakes
-    now: Callable[[], float]
+    seconds: Callable[[], float]
     patience: Patience = PATIENCE
 
 
@@ -71,7 +71,7 @@ class StreamProtocol(Protocol):
         self._channel = channel
         self._remember = remember  # set on connections that we began: keeps the TLS session for the next
         self._framer = StreamFramer()
-        self._liveness = Liveness(flow.is_client, shared.now())
+        self._liveness = Liveness(flow.is_client, shared.seconds())
         self._socket: socket.socket | None = None
         self._unsent: deque[bytes] | None = None  # while the peer does not read
         self._unsent_bytes = 0
@@ -94,7 +94,7 @@ class StreamProtocol(Protocol):
 
     def _open(self) -> None:
         assert self._tcp is not None
-        self._liveness.ready(self._shared.now())
+        self._liveness.ready(self._shared.seconds())
         self._plan_visit()
         host = self._tcp.getHost()
         assert isinstance(host, IPv4Address | IPv6Address)
@@ -133,7 +133,7 @@ class StreamProtocol(Protocol):
     def _nothing_yet(self, channel: TlsChannel) -> None:
         """A record that drips in is a message that does: it has as long, or could hold the connection for an hour."""
         is_partial = channel.is_mid_record or not self._framer.is_idle
-        self._liveness.received(self._shared.now(), False, is_partial)
+        self._liveness.received(self._shared.seconds(), False, is_partial)
         if is_partial:
             self._plan_visit()
 
@@ -158,7 +158,7 @@ class StreamProtocol(Protocol):
             self._give_up(malformed)
             return
         is_partial = not framer.is_idle
-        self._liveness.received(self._shared.now(), bool(pieces), is_partial)
+        self._liveness.received(self._shared.seconds(), bool(pieces), is_partial)
         if is_partial:
             self._plan_visit()
         for piece in pieces:
@@ -223,7 +223,7 @@ class StreamProtocol(Protocol):
         """The peer does not read: feed the transport piece by piece, and read no more from a client meanwhile."""
         assert self._tcp is not None
         self._unsent, self._unsent_bytes = deque((data,)), len(data)
-        self._liveness.stalled(self._shared.now())
+        self._liveness.stalled(self._shared.seconds())
         self._plan_visit()
         if not self._liveness.is_client:
             self._tcp.pauseProducing()
@@ -234,11 +234,11 @@ class StreamProtocol(Protocol):
         if self._tcp is None or self._unsent is None:
             return
         if self._unsent:
-            self._liveness.stalled(self._shared.now())
+            self._liveness.stalled(self._shared.seconds())
             self._tcp.write(self._next_piece(self._unsent))
             return
         self._unsent = None
-        self._liveness.flowing(self._shared.now())
+        self._liveness.flowing(self._shared.seconds())
         self._plan_visit()
         self._tcp.unregisterProducer()
         if not self._liveness.is_client:
@@ -298,7 +298,7 @@ class StreamProtocol(Protocol):
             tcp.write(channel.outgoing())
         tcp.loseConnection()
         self._shared.rounds.forget(self)
-        self._shared.rounds.visit_at(self, self._shared.now() + LINGER)
+        self._shared.rounds.visit_at(self, self._shared.seconds() + LINGER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The network ended it."""
