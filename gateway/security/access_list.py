@@ -1,15 +1,15 @@
-"""Restricted Access Domains: who is answered at all, by what it proves to be.
+"""Restricted Access Domains: the names that a sender must prove to be one of, in order to be answered at all.
 
 Here: the list of names, the addresses they lead to, and the proof that a sender is one of them. Not here: resolving
-(a callable), dropping and counting (the core). Time is an argument; the one edge, ``AccessResolver``, only carries
+(a callable), dropping and counting (ingress). Time is an argument; the one edge, ``AccessResolver``, only carries
 answers in.
 
     names --due(now)--> resolver --resolved / failed--> AccessList --proof(address, identity, now)--> Proof | None
 
 A sender proves a name by a certificate that was verified for it (RFC 5922), or by coming from an address that the name
-leads to (NAPTR, SRV, A, AAAA). When DNS fails the last good answer counts for ``keep`` seconds more: an attacker who
+leads to (NAPTR, SRV, A, AAAA). When DNS fails the last good answer counts for ``keep`` seconds more: an attacker that
 blocks DNS must not be able to shut the provider out at once, nor an address that was given away stay trusted for ever.
-Over UDP a source address can be forged, so the list decides who is answered, not who is authenticated.
+Over UDP a source address can be forged, so the list decides on answers, and authenticates nobody.
 """
 
 from collections.abc import Callable, Iterable
@@ -53,7 +53,7 @@ class ProofKind(StrEnum):
 
 @attrs.frozen
 class Proof:
-    """Which name of the list was proved, and how: kept in the record of the call."""
+    """The name of the list that was proved, and how: kept in the record of the call."""
 
     name: str
     kind: ProofKind
@@ -71,7 +71,7 @@ class _Entry:
 
 
 class AccessList:
-    """The names of one domain and what is known of them. An empty list proves nobody."""
+    """The names of one domain and their addresses. An empty list proves nobody."""
 
     def __init__(self, names: Iterable[str], keep: float = 86_400.0) -> None:
         self.keep = keep
@@ -108,7 +108,7 @@ class AccessList:
         self._entries[name].due_at = now + RETRY
 
     def proof(self, address: str, identity: PeerIdentity | None, now: float) -> Proof | None:
-        """How a sender at ``address``, with what its certificate was verified for, is one of the list; None: drop."""
+        """How a sender at ``address``, with the names of its verified certificate, is one of the list; None: drop."""
         proved = _names_of(identity)
         source = _canonical_address(address)
         for name, entry in self._entries.items():
@@ -120,7 +120,7 @@ class AccessList:
 
 
 class AccessResolver:
-    """Keeps access lists resolved: calls ``resolve`` for what is due, and carries the answers in."""
+    """Keeps access lists resolved: calls ``resolve`` for names that are due, and carries the answers in."""
 
     def __init__(self, lists: Iterable[AccessList], resolve: Resolve, now: Callable[[], float]) -> None:
         self._lists = tuple(lists)
@@ -128,7 +128,7 @@ class AccessResolver:
         self._now = now
 
     def refresh(self) -> None:
-        """Resolve what is due; to be called every few seconds."""
+        """Resolve the names that are due; to be called every few seconds."""
         for access in self._lists:
             for name in access.due(self._now()):
                 self._ask(access, name)

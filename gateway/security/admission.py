@@ -1,15 +1,16 @@
-"""Who is let in from the provider's side: proved by the access list first, then challenged where the domain says so.
+"""Admission from the provider's side: by the access list first, then by a challenge where the domain says so.
 
-Here: the order of both, for every domain. Not here: the proof (acl.py), the challenge (authenticator.py), requests
-within dialogs (their tags prove them), answering and routing (gateway/ingress/core.py).
+Here: the order of both, for every domain. Not here: the proof (access_list.py), the challenge (authenticator.py),
+requests within dialogs (their tags prove them), answering and routing (gateway/ingress).
 
     request -> is its sender of the domain's peers? no: dropped, unanswered -> is its method challenged? -> its password
 
-``Gate`` stands before the transactions, so that a stranger's request does not even make one; ``DomainAdmission`` asks
-again for the domain that the request turned out to be for, and challenges.
+Ingress asks `knows` before the transactions, so that a stranger's request does not even make one, and `admit` for the
+domain that the request turns out to be for.
 
-A scanner learns nothing from silence, and nobody unproved makes the gateway compute a digest or send a byte. Who is
-proved but keeps guessing passwords is dropped too, once its failures are more than a slip; a right one always counts.
+A scanner learns nothing from silence, and nobody unproved makes the gateway compute a digest or send a byte. A
+proved sender that keeps guessing passwords is dropped too, once its failures are more than a slip; a right one always
+counts.
 """
 
 from collections.abc import Callable, Mapping
@@ -68,9 +69,9 @@ class DomainAdmission:
         self.adopt(self.prepare(configuration))
 
     def prepare(self, configuration: Configuration) -> Prepared:
-        """What `adopt` takes, from another configuration, its passwords read; raises CredentialsError."""
+        """The domains of another configuration for `adopt`, their passwords read; raises CredentialsError."""
         providers = {provider.name: provider for provider in configuration.providers}
-        # Domains with the same list share it, and what is resolved stays resolved.
+        # Domains with the same list share it, and its addresses stay known.
         lists = {_key(guarded.access): guarded.access for guarded in self._domains.values()}
         domains: dict[str, _Guarded] = {}
         for item in configuration.domains:
@@ -83,7 +84,7 @@ class DomainAdmission:
         return domains
 
     def adopt(self, prepared: Prepared) -> None:
-        """Go by what was prepared from now on."""
+        """Go by these domains from now on."""
         self._domains = dict(prepared)
         self._lists = tuple({id(item.access): item.access for item in prepared.values()}.values())
         self._resolver = AccessResolver(self._lists, self._resolve, self._now)

@@ -1,21 +1,21 @@
 """Answering the provider's challenges in a user's name, where the gateway holds the user's password.
 
 Here: when that is right, and the answer (RFC 3261 section 22.3, RFC 8760). Not here: sending the request again
-(gateway/b2bua/setup/reach.py), passwords (credentials.py), challenges of ours (authenticator.py). What is not answered
-here goes to the phone, as any challenge does.
+(gateway/b2bua/setup/reach.py), passwords (credentials.py), challenges of ours (authenticator.py). A challenge that
+is not answered here goes to the phone.
 
-An answer tells its reader enough to try passwords against it, and lets whoever asked pass for the user. So all of this
-must hold, or the challenge is somebody else's to answer:
+An answer tells its reader enough to try passwords against it, and lets the asker pass for the user. So all of this must
+hold, or the challenge is somebody else's to answer:
 - The asker is registered: its request came over the flow that a live binding of this user has. The provider has seen
-  that phone's own password; else anybody who writes "From: alice" would be let in by ours.
+  that phone's own password; else anybody that writes "From: alice" would be let in by ours.
 - The challenge came over TLS from the provider, by a certificate verified for its name: a clear hop proves nobody.
 - It is for the domain's realm, or the provider's own host.
-- It came before anything but a 100: what comes after ringing is the callee's, who must not be able to raise a challenge
-  in the provider's name and read the answer (CVE-2021-41158).
+- It came before anything but a 100: a challenge after ringing is the callee's, and a callee must not be able to raise
+  one in the provider's name and read the answer (CVE-2021-41158).
 - The request bears no credentials, neither the phone's nor ours: a provider that has let us pass asks no more, so a
   second challenge is a callee's, or the password is wrong. Its nonce was new, so "stale" changes nothing.
 - No more than CAP answers a call, one an attempt: new nonces without end lead nowhere.
-A provider that never challenges calls itself, and passes on what callees ask, should be given no password here.
+A provider that never challenges calls itself, and passes on challenges of callees, should be given no password here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Field = tuple[str, str]
 
 @attrs.frozen
 class Answering:
-    """What answers stand on; one for the whole gateway."""
+    """The basis of all answers; one for the whole gateway."""
 
     password_of: Callable[[str, str], str | None] = lambda domain, user: None
     """(domain, user) -> password, None where the gateway holds none."""
@@ -70,7 +70,7 @@ class Answers:
     _domain: Domain
     _provider: Provider
     _user: str
-    """Who asks; empty when nobody is answered for."""
+    """The user in whose name the answers are; empty when there is none."""
     _given: int = 0
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:

@@ -1,14 +1,15 @@
 """Digest authentication of inbound requests: challenge with 401, judge the answer (RFC 3261 section 22, RFC 8760).
 
-Here: what is offered, and whether an answer proves a password. Not here: the digest itself (gateway/sip/digest.py),
-nonces and replays (nonces.py), passwords (credentials.py), which requests are challenged (the domain's ``challenge``).
+Here: the challenges offered, and whether an answer proves a password. Not here: the digest itself
+(gateway/sip/digest.py), nonces and replays (nonces.py), passwords (credentials.py), which requests are challenged (the
+domain's ``challenge``).
 
     request without proof -> Refused 401 + one WWW-Authenticate an algorithm, in the configured order
     request with proof    -> the user's name
 
 The order of checks is a security order. The nonce must be ours before anything is computed with it. The response must
 be right before its age is told: ``stale=true`` for a wrong one would let anybody learn which nonces live. The count is
-noted last, so that only who knows the password uses counts up. An unknown user costs the work of a wrong password.
+noted last, so that only a holder of the password uses counts up. An unknown user costs the work of a wrong password.
 """
 
 from collections.abc import Callable
@@ -41,11 +42,11 @@ class Offer:
     algorithms: tuple[str, ...] = ("SHA-256", "MD5")
     """In this order (RFC 8760 section 2.3); many clients read the first only, some know MD5 only."""
     checks_uri: bool = True
-    """Whether the digest's uri must name what the request is for."""
+    """Whether the digest's uri must name the target of the request."""
 
 
 class Authenticator:
-    """Challenges requests, and recognises who answers rightly."""
+    """Challenges requests, and recognises the users that answer rightly."""
 
     def __init__(self, nonces: Nonces, offer: Offer | None = None) -> None:
         self._nonces = nonces
@@ -102,7 +103,8 @@ class Authenticator:
         """Whether the digest's uri is this request's target (RFC 7616 section 3.4.6): else it was made for another.
 
         Some clients sign their server's address without a user part; that of the Request-URI's host is taken too. A
-        caller whose provider is a proxy has signed whom it called: the proxy has put our Contact in its place since.
+        caller whose provider is a proxy has signed the callee's address: the proxy has put our Contact in its place
+        since.
         """
         if not self._offer.checks_uri or credentials.uri == request.uri:
             return True
@@ -117,7 +119,7 @@ class Authenticator:
 
 
 def _answers(request: Request, realm: str) -> list[Credentials]:
-    """The Digest credentials for ``realm``; Refused 400 for what cannot be read."""
+    """The Digest credentials for ``realm``; Refused 400 for one that cannot be read."""
     found = []
     for text in request.headers.get_all("Authorization")[:MAXIMUM_ANSWERS]:
         try:

@@ -1,6 +1,6 @@
 """The file of passwords that peers must prove: TOML, ``user = "password"``, readable by its owner alone.
 
-Here: reading it and saying in one line what is wrong with it. A password leaves this module only through ``of``.
+Here: reading it, and each mistake in it told in one line. A password leaves this module only through ``of``.
 """
 
 import os

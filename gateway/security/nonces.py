@@ -4,7 +4,7 @@
 
 A nonce needs no memory until somebody has answered it rightly: then its highest nonce count is kept, so that the same
 count, or a lower one, is a replay (RFC 7616 section 3.4). The table is bounded. When it is full the older half is
-dropped, and every nonce as old as what was dropped is from then on too old: forgetting makes a nonce useless, never
+dropped, and every nonce as old as those is from then on too old: forgetting makes a nonce useless, never
 fresh again.
 """
 
@@ -26,7 +26,7 @@ _CLOCK_SLACK = 5.0
 
 
 class NonceState(StrEnum):
-    """What there is to say of a nonce that somebody sent."""
+    """The standing of a nonce that somebody sent."""
 
     FRESH = "fresh"
     STALE = "stale"
@@ -52,7 +52,7 @@ class Nonces:
         self._lifetime = lifetime  # seconds
         self._capacity = capacity
         self._used: dict[str, _Used] = {}
-        self._oldest_usable = 0  # microseconds since the epoch: what was issued before may have been forgotten
+        self._oldest_usable = 0  # microseconds since the epoch; older nonces may have been forgotten
 
     def make(self, purpose: str, now: float) -> str:
         """A new nonce for ``purpose`` (realm and algorithm); ``now`` in seconds since the epoch."""
@@ -60,7 +60,7 @@ class Nonces:
         return base64.urlsafe_b64encode(head + self._mac(head, purpose)).decode("ascii")
 
     def state(self, nonce: str, purpose: str, now: float) -> NonceState:
-        """What ``nonce`` is; says nothing about its count."""
+        """The standing of ``nonce``, its count aside."""
         issued = self._issued(nonce, purpose)
         if issued is None:
             return NonceState.FOREIGN

@@ -1,21 +1,22 @@
-"""What is tried toward a provider, and what is refused: the security policy as pure functions.
+"""The security policy as pure functions: attempts at a provider, and refusals.
 
-Here: which attempt comes first, which comes after a failure, whether an answer or an inbound call is acceptable, and
-the stable codes that say why. Not here: sending anything, remembering peers, writing chains (gateway/b2bua).
+Here: the first attempt, the one after a failure, whether an answer or an inbound call is acceptable. Not here: the
+values and reason codes (terms.py), peers as they were seen (peer_memory.py), sending, chains of reasons
+(gateway/b2bua).
 
-    CallTerms, Capability -> first_attempt -> Attempt --failed(what)--> next_attempt -> Attempt | Refusal
+    CallTerms, Capability -> first_attempt -> Attempt --failed(failure)--> next_attempt -> Attempt | Refusal
                                               Attempt, answer encrypted? -> accepts_answer -> Acceptance | Refusal
 
 The argument, which a property test walks through every sequence of failures:
-- ``required`` (and no emergency number): every attempt is TLS with SRTP offered, so whatever a peer or an attacker
-  between does, nothing leaves in clear; a failure ends in a Refusal.
-- SRTP is offered over TLS only, under every policy: keys in a clear INVITE (RFC 4568 section 7) protect from nobody who
-  sees the INVITE, yet look like protection.
+- ``required`` (and no emergency number): every attempt is TLS with SRTP offered, so nothing leaves in clear, for no
+  act of a peer or of an attacker between; a failure ends in a Refusal.
+- SRTP is offered over TLS only, under every policy: keys in a clear INVITE (RFC 4568 section 7) protect from nobody
+  that sees the INVITE, yet look like protection.
 - Each cause is answered once: a TLS failure by clear signalling, a media refusal by RTP/AVP. An attempt that has
   neither left has nothing to fall back to, so at most three attempts are made.
 - A certificate that does not verify is somebody else, not a lack of TLS: no fallback. Emergency numbers are the one
-  exception from all of this: they fall back whatever failed, to the provider's host over UDP if nothing else is known,
-  and from there to TLS where that was not tried.
+  exception from all of this: they fall back after any failure, to the provider's host over UDP if nothing else is
+  known, and from there to TLS where that was not tried.
 """
 
 import attrs
@@ -23,11 +24,11 @@ import attrs
 from gateway.config.model import Downgrade, Security, Signalling
 from gateway.media.relay import Encryption
 from gateway.security.policy.terms import (
-    _UNREACHABLE,
     LACKS_TLS,
     MEDIA_REFUSALS,
     NOT_THIS_WAY,
     UNKNOWN,
+    UNREACHABLE,
     Acceptance,
     Attempt,
     CallTerms,
@@ -43,7 +44,7 @@ _TLS_REQUIRED = Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
 
 
 def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Refusal:
-    """What to try first."""
+    """The attempt to begin with."""
     if terms.security is Security.OFF:
         return _unprotected(terms)
     if terms.has_tls and not (known.tls is False and _may_be_clear(terms) and terms.has_clear):
@@ -52,10 +53,10 @@ def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Re
 
 
 def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN) -> Attempt | Refusal:
-    """What to try after ``attempt``, whose ``failure`` is set, or with what to end the call.
+    """The attempt after ``attempt``, whose ``failure`` is set, or the refusal that ends the call.
 
-    ``known`` is what was known before the first attempt: a peer that did TLS or SRTP then and fails now is a probable
-    downgrade.
+    ``known`` is the peer's capability as known before the first attempt: a peer that did TLS or SRTP then and fails now
+    is a probable downgrade.
     """
     decision = _answer_to_failure(terms, attempt, known)
     if isinstance(decision, Refusal):
@@ -175,9 +176,9 @@ def _after_transport_failure(
         return Refusal(503, Reason.REFUSED_CERTIFICATE, "The provider's certificate cannot be verified")
     if kind not in LACKS_TLS or (terms.security is Security.OFF and not terms.is_emergency):
         return Refusal(503, None, "The provider cannot be reached")
-    if kind in _UNREACHABLE and not _has_clear_way(terms):
+    if kind in UNREACHABLE and not _has_clear_way(terms):
         # No downgrade: nobody answered, and nothing weaker would have been taken.
-        return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {_UNREACHABLE[kind]}")
+        return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {UNREACHABLE[kind]}")
     return _without_tls(terms, attrs.evolve(known, speaks_tls=kind is FailureKind.HANDSHAKE), attempt.cause)
 
 

@@ -1,14 +1,14 @@
-"""What each peer was last seen to do, so that one who suddenly does less is noticed (like HSTS, RFC 6797).
+"""The memory of peers: TLS and SRTP that each was last seen to do, so that one that suddenly does less is noticed.
 
-Here: the memory, what may be concluded from it (``known``), and reporting a probable downgrade. Not here: what follows
-from a downgrade (gateway/security/policy/decisions.py), what a peer did (calls and registrations tell), keeping it
-(``keep``).
+It is for SIP as HSTS (RFC 6797) is for HTTP. Here: the memory, the capability that follows from it (``known``), and
+reports of a probable downgrade. Not here: the policy after a downgrade (decisions.py), sightings (calls, registrations
+and health bring them), storage (``keep``).
 
     a TLS response, an SRTP answer, a lack of either -> saw -> Sightings -> known(peer, now) -> Capability -> policy
                                                             `-> keep (sqlite, written behind)
 
 A peer that did better once is expected to for a year, or until an operator says ``forget``: to be let go of after one
-blocked port is what an attacker would want. A lack of TLS that nobody ever did better than counts for a few minutes
+blocked port would serve an attacker. A lack of TLS in a peer that never did better counts for a few minutes
 only: that spares calls the wait for a connection, and the peer is asked again soon. A lack of SRTP is kept to be shown,
 but no offer is made weaker for it: it may have been one far end's, and the provider's others are asked as before.
 """
@@ -38,7 +38,7 @@ CAPACITY = 250_000
 
 
 class Feature(StrEnum):
-    """What a peer can do or lack."""
+    """A protection that a peer can do or lack."""
 
     TLS = "tls"
     SRTP = "srtp"
@@ -59,7 +59,7 @@ class Peer:
 
 @attrs.frozen
 class Sightings:
-    """When a peer was last seen to do, and to lack, what: seconds since the epoch, None for never."""
+    """The last times at which a peer did, and lacked, each feature: seconds since the epoch, None for never."""
 
     did_tls_at: float | None = None
     lacked_tls_at: float | None = None
@@ -84,7 +84,7 @@ class Sightings:
 
 
 Keep = Callable[[Peer, Sightings | None], None]
-"""Keeps what is known of a peer; None: forgets it."""
+"""Keeps the sightings of a peer; None: forgets them."""
 
 
 class PeerMemory:
@@ -101,7 +101,7 @@ class PeerMemory:
         return len(self._peers)
 
     def recall(self, peers: Iterable[tuple[Peer, Sightings]]) -> None:
-        """Take over what was kept before a restart."""
+        """Take over the sightings that were kept before a restart."""
         self._peers.update(peers)
 
     def all(self) -> list[tuple[Peer, Sightings]]:
@@ -109,7 +109,7 @@ class PeerMemory:
         return sorted(self._peers.items(), key=lambda item: (item[0].name, item[0].target))
 
     def known(self, peer: Peer) -> Capability:
-        """What counts for a decision now."""
+        """The capability that counts for a decision now."""
         seen, now = self._peers.get(peer), self._now()
         if seen is None:
             return Capability()
@@ -166,7 +166,7 @@ def _is_within(at: float | None, seconds: float, now: float) -> bool:
 
 
 def keeper(table: KeptTable, now: Callable[[], float]) -> Keep:
-    """What keeps each change of a memory in ``table``; ``now`` gives seconds since the epoch."""
+    """A function that keeps each change of a memory in ``table``; ``now`` gives seconds since the epoch."""
 
     def keep(peer: Peer, sightings: Sightings | None) -> None:
         key = f"{peer.name} {peer.target}"
@@ -179,7 +179,7 @@ def keeper(table: KeptTable, now: Callable[[], float]) -> Keep:
 
 
 def recalled(kept: Iterable[tuple[str, Value]]) -> Iterator[tuple[Peer, Sightings]]:
-    """What was kept; a value that another version wrote is passed over."""
+    """The sightings in a table; a value that another version wrote is passed over."""
     for _, value in kept:
         name, target = value.get("name"), value.get("target")
         if isinstance(name, str) and isinstance(target, str):

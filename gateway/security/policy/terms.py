@@ -1,6 +1,6 @@
 """The words of the policy: terms of a call, attempts, failures, refusals, and the stable reason codes.
 
-Here: values. Not here: what follows from them (decisions.py), what a call may claim (verdict.py).
+Here: values. Not here: decisions from them (decisions.py), the claim of a call (verdict.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MEDIA_REFUSALS = frozenset({415, 488, 606})
 
 
 NOT_THIS_WAY = MEDIA_REFUSALS | {408, 500, 502, 503, 504}
-"""Those after which an emergency call takes the other signalling: they are about the way, not about who is called."""
+"""Those after which an emergency call takes the other signalling: they are about the way, not about the callee."""
 
 
 LACKS_TLS = frozenset(
@@ -28,7 +28,7 @@ LACKS_TLS = frozenset(
 that one had TLS up."""
 
 
-_UNREACHABLE = {
+UNREACHABLE = {
     FailureKind.REFUSED: "its port refuses connections",
     FailureKind.TIMEOUT: "it does not answer",
     FailureKind.DNS: "DNS knows no way to it",
@@ -37,7 +37,7 @@ _UNREACHABLE = {
 
 
 class Reason(StrEnum):
-    """Stable codes: part of the record of calls, of metrics and of what operators search for."""
+    """Stable codes: part of the record of calls, of metrics, and of searches by operators."""
 
     CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
     CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
@@ -45,7 +45,8 @@ class Reason(StrEnum):
     """The peer speaks TLS, but not with us: it wants a certificate of ours, no version or cipher is common, ..."""
     CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
     CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
-    """TLS, but from somebody who showed no certificate for the provider's name: whose ears it keeps out is unknown."""
+    """TLS, but from somebody without a certificate for the provider's name: the far end of the encryption is
+    unknown."""
     CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
     CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
     REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
@@ -72,7 +73,7 @@ Failure = FailureKind | MediaFailure | int
 
 @attrs.frozen
 class CallTerms:
-    """What the configuration says about one call."""
+    """The configuration of one call."""
 
     security: Security
     downgrade: Downgrade
@@ -102,7 +103,7 @@ class CallTerms:
 
 @attrs.frozen
 class Capability:
-    """What is known of a peer and recent enough to count: True it did, False it lacked it when last asked."""
+    """Features of a peer, known recently enough to count: True it did, False it lacked it when last asked."""
 
     tls: bool | None = None
     srtp: bool | None = None

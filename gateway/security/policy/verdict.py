@@ -1,7 +1,7 @@
-"""What may be claimed of a call's protection, from facts about its two legs, and the chain that explains it.
+"""The claim about a call's protection, made from facts about its two legs.
 
-Here: the Verdict of a call, the code that explains it, and the links of its chain. Not here: collecting the facts (the
-legs know them), keeping them (record.py).
+Here: the Verdict of a call, and the code that explains it. Not here: collecting the facts (the legs know them), the
+chain of reasons and its record (gateway/state/call_record.py).
 
     LegFacts(phone), LegFacts(provider) -> verdict() -> Verdict       explanation() -> the stable code
 
@@ -31,14 +31,14 @@ class Verdict(StrEnum):
     CLEAR = "CLEAR"
     """Neither toward the provider."""
     REFUSED = "REFUSED"
-    """Not put through: by policy, or because no answer would keep what was offered."""
+    """Not put through: by policy, or because no answer would fit the offer."""
     UNANSWERED = "UNANSWERED"
     """No call came about, for reasons other than policy: nothing is claimed."""
 
 
 @attrs.frozen
 class LegFacts:
-    """What is known of one leg."""
+    """The facts about one leg."""
 
     signalling_secure: bool
     """Whether every hop that the gateway can see, its own, is TLS."""
