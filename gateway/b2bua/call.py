@@ -171,13 +171,13 @@ class Call:
         return self.callee if leg is self.caller else self.caller
 
     def guard(self, failure: Failure) -> None:
-        """The guard of what comes back through a Deferred."""
+        """The guard of callbacks of a Deferred."""
         if failure.check(CancelledError) is None:
             log.failure("call {call_id} broke", failure, call_id=self.id)
             self.end("internal error")
 
     def end(self, why: str, status: int = 500, fields: Fields = ()) -> None:
-        """End both legs, whatever state they are in, and give the media back. `status` is for an unanswered caller."""
+        """End both legs, in any state, and give the media back. `status` is for an unanswered caller."""
         if self.state is CallState.ENDED:
             return
         answered = self.state is CallState.ESTABLISHED

@@ -149,7 +149,7 @@ class Calls:
             self._tell(record)
 
     def _keep(self, record: CallRecord) -> None:
-        """Hand on what is to outlive the process. The guard of what becomes of it: calls go on without."""
+        """Hand on the record, which is to outlive the process. The guard of its receiver: calls go on without."""
         try:
             self._finished(record)
         except Exception:

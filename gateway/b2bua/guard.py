@@ -18,25 +18,25 @@ log = Logger()
 
 
 class Ending(Protocol):
-    """What the guard needs of the object that it ends."""
+    """The object that the guard ends."""
 
     @property
     def id(self) -> str:
-        """What logs call it."""
+        """Its name in logs."""
 
     def end(self, why: str, status: int = 500, fields: Iterable[tuple[str, str]] = ()) -> None:
-        """End it, in whatever state it is."""
+        """End it, in any state."""
 
 
 C = TypeVar("C", bound=Ending)
 P = ParamSpec("P")
 
 UNUSABLE = 502
-"""What an unanswered caller is told when the other side's message cannot be used (RFC 3261 section 21.5.3)."""
+"""The status for an unanswered caller when the other side's message cannot be used (RFC 3261 section 21.5.3)."""
 
 
 def guarded(entry: Callable[Concatenate[C, P], None]) -> Callable[Concatenate[C, P], None]:
-    """The entry point, with whatever it raises caught: the call ends, or somebody would wait for it for ever."""
+    """The entry point, with every exception of it caught: the call ends, or somebody would wait for it for ever."""
 
     @functools.wraps(entry)
     def enter(call: C, /, *arguments: P.args, **named: P.kwargs) -> None:

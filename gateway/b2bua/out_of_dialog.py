@@ -1,7 +1,7 @@
 """A request outside any call, passed to the other side, and its response back: MESSAGE, NOTIFY, PUBLISH, INFO.
 
-One transaction on each side and no dialog: what would make one (SUBSCRIBE, REFER) is not passed here. A session
-description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
+One transaction on each side and no dialog: a request that would make one (SUBSCRIBE, REFER) is not passed here. A
+session description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
 describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is. So
 would a phone's report of a call's quality (RFC 6035), which is of its own leg besides: the provider is given none.
 """

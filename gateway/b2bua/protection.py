@@ -1,8 +1,8 @@
 """How one call is protected: the policy's decisions as the call asks for them, its chain of reasons, its verdict.
 
-The rules are pure functions (``policy``, ``verdict``); here stands what one call has come to: which attempt is under
-way, what the provider's leg turned out to be, and every step of it in the record. A verdict is made from what the legs
-know, never from what was intended.
+The rules are pure functions (gateway/security/policy); here stands the state of one call: the attempt under way, the
+protection of the provider's leg, and every step in the record. A verdict is made from the facts of the legs, never from
+an intention.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Protection:
         self._reported: set[Feature] = set()
 
     def first(self) -> Attempt | Refusal:
-        """What to try first toward the provider."""
+        """The first attempt toward the provider."""
         decision = first_attempt(self.terms, self._known)
         if decision.reason in _LACKS_TLS and self._known.tls is False:
             lack = "its handshake failed" if self._known.speaks_tls else "it lacked it"
@@ -88,7 +88,7 @@ class Protection:
         return self._decided(decision, Feature.TLS)
 
     def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
-        """What to try after the attempt under way failed; ``cause`` says why where the transport knew."""
+        """The attempt after the one under way failed; ``cause`` says why where the transport knew."""
         attempt = self.attempt
         if attempt is None:
             raise AssertionError("no attempt is under way")
@@ -110,7 +110,7 @@ class Protection:
         return self._accepted(LegName.CALLEE, decision, Feature.SRTP)
 
     def inbound(self, flow: Flow, encrypted: bool | None, proof: Proof | None) -> Acceptance | Refusal:
-        """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: who sent it."""
+        """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: of its sender."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         arrival = _arrival(flow, proof)
         self._is_verified = arrival is not InboundSignalling.UNVERIFIED
@@ -121,8 +121,8 @@ class Protection:
         )
 
     def offered_no_key(self, proof: Proof | None) -> Refusal:
-        """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends; ``proof``: who sent
-        it, if that was the provider. It is no downgrade: DTLS-SRTP is not less than SDES."""
+        """The caller wants SRTP and nothing else, with no key that can be taken: how the call ends; ``proof``: of the
+        sender, if that was the provider. It is no downgrade: DTLS-SRTP is not less than SDES."""
         if proof is not None:
             self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         refusal = unanswerable()
@@ -159,7 +159,7 @@ class Protection:
         return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:
-        """Write the verdict down, from what the legs have come to."""
+        """Write the verdict down, from the facts of the legs."""
         if self.refused:
             self._record.verdict, self._record.reason = Verdict.REFUSED, str(self.reason or "")
         elif phone is None or provider is None:
@@ -187,8 +187,8 @@ class Protection:
         self._report(decision, about)
         self.reason = decision.reason
         self.refused = isinstance(decision, Refusal)
-        what = decision.text if isinstance(decision, Refusal) else "accepted"
-        self._link(leg, ChainStep.POLICY, what, decision.reason)
+        text = decision.text if isinstance(decision, Refusal) else "accepted"
+        self._link(leg, ChainStep.POLICY, text, decision.reason)
         return decision
 
     def _report(self, decision: Attempt | Acceptance | Refusal, about: Feature) -> None:
@@ -196,14 +196,15 @@ class Protection:
         if not decision.is_downgrade or about in self._reported:
             return
         if isinstance(decision, Acceptance) and self._reported:
-            return  # an answer repeats what was said of its attempt
+            return  # an answer repeats the report of its attempt
         self._reported.add(about)
         self._memory.report(self._provider, about, refused=isinstance(decision, Refusal))
         text = f"the peer did {str(about).upper()} before: a probable downgrade"
         self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)
 
     def _is_secure(self, provider: Leg) -> bool:
-        """Whether the provider's signalling is TLS with the provider: we verify whom we call, but not who calls us."""
+        """Whether the provider's signalling is TLS with the provider: we verify the provider that we call, but a caller
+        may be anybody."""
         return provider.flow.is_secure and self._is_verified
 
     def _learn_of_provider(self, leg: Leg) -> None:
@@ -224,14 +225,14 @@ class Protection:
         if not leg.media.encrypted and self._memory.known(self._phone).srtp:
             self._memory.report(self._phone, Feature.SRTP, refused=False)
 
-    def _link(self, leg: LegName, step: ChainStep, what: str, code: Reason | None = None) -> None:
-        self._record.add_reason(ChainLink(leg, step, what, str(code or "")))
+    def _link(self, leg: LegName, step: ChainStep, text: str, code: Reason | None = None) -> None:
+        self._record.add_reason(ChainLink(leg, step, text, str(code or "")))
 
 
 def encryption_of(sdp: bytes) -> Encryption:
     """The form in which a peer offers its media, to offer it the same way later; raises MalformedDescription.
 
-    Who offers the same media twice, encrypted and in clear, is offered the encrypted form.
+    A peer that offers the same media twice, encrypted and in clear, is offered the encrypted form.
     """
     lines = media_security(sdp)
     refused = alternatives(lines)

@@ -1,4 +1,4 @@
-"""Subscriptions (RFC 6665): message waiting, dialog state, presence and whatever else phones watch at their provider.
+"""Subscriptions (RFC 6665): message waiting, dialog state, presence and all else that phones watch at their provider.
 
     subscriber leg                                   notifier leg
     SUBSCRIBE          -->  a dialog on each side -> SUBSCRIBE
@@ -6,7 +6,7 @@
     SUBSCRIBE (again)  -->  crosses                  ... until terminated, refused, or not refreshed in time
 
 The bodies cross as they are; nothing of a subscription has media. It ends by itself when nobody refreshes it, so the
-table is bounded by what subscribers keep alive, and by CEILING.
+table is bounded by its subscribers, and by CEILING.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Subscriptions:
         return len(self._all)
 
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
-        """Begin what a SUBSCRIBE asks for. Raises Refused 415, 503 and MalformedMessage."""
+        """Begin the subscription that a SUBSCRIBE asks for. Raises Refused 415, 503 and MalformedMessage."""
         request = transaction.request
         if len(self._all) >= CEILING:
             raise Refused(503, "Too many subscriptions", (("Retry-After", "60"),))
@@ -81,7 +81,7 @@ class Subscriptions:
 
 
 class Subscription:
-    """One subscription: who watches, and who is watched."""
+    """One subscription: the leg of the subscriber, and the leg of the notifier."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Subscription:
 
     @property
     def id(self) -> str:
-        """What logs call it."""
+        """Its name in logs."""
         return self.record.id
 
     def reach(self, request: Request, flow: Flow) -> None:
@@ -174,7 +174,7 @@ class Subscription:
         return self._notifier if leg is self._subscriber else self._subscriber
 
     def end(self, why: str, status: int = 500, fields: Iterable[tuple[str, str]] = ()) -> None:
-        """Forget it. Who still asks about it gets 481, which is how it is told (RFC 6665 section 4.1.2.2)."""
+        """Forget it. A peer that still asks gets 481, which tells of the end (RFC 6665 section 4.1.2.2)."""
         log.debug("subscription {call_id} ended: {why}", call_id=self.id, why=why)
         if self._timer is not None:
             self._timer.cancel()

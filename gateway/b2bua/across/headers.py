@@ -102,8 +102,8 @@ def crossing(headers: Headers, toward: Side, body: bytes) -> Headers:
 
 
 def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes) -> Headers:
-    """The same for what begins or changes a dialog: with what its sender can do, as far as this user agent carries
-    that across (Allow, Supported, Require)."""
+    """The same for a message that begins or changes a dialog: with its sender's abilities (Allow, Supported, Require),
+    as far as this user agent carries them across."""
     chosen = crossing(headers, toward, body)
     for name, carried in _CAPABILITIES:
         if name in headers:
@@ -115,13 +115,14 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes) -> H
 
 @lru_cache(maxsize=256)
 def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
-    """What of some lists crosses. A phone says the same with each message, and so do all of its make."""
+    """The values of some lists that cross. A phone says the same with each message, and so do all of its make."""
     named = {value for text in lists if text for value in split_list(text)}
     return ", ".join([one for one in carried if one in named])
 
 
 def _suit_phones(headers: Headers) -> None:
-    """Take out what a phone must not see: auth-int, and an identity that is to stay among the trusted (RFC 3325)."""
+    """Take out values that a phone must not see: auth-int, and an identity that is to stay among the trusted (RFC
+    3325)."""
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")
     for name in CHALLENGES:
@@ -135,5 +136,5 @@ def _suit_phones(headers: Headers) -> None:
 
 
 def _privacy(headers: Headers) -> set[str]:
-    """What the caller wants kept private (RFC 3323 section 4.2), in lower case."""
+    """The parts that the caller wants kept private (RFC 3323 section 4.2), in lower case."""
     return {part.strip().lower() for value in headers.values("privacy") for part in value.split(";")}

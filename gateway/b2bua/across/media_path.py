@@ -2,8 +2,8 @@
 
 The relay answers some time later. A message that carries SDP therefore waits, and one without SDP that comes after
 it must not overtake it (a 180 behind a 183, a 200 behind a 183): everything that crosses a call goes through one
-queue. What is at its head and ready is let through; what ends the call closes the path, and nothing that was
-waiting is let through after that.
+queue. The message at its head is let through once it is ready; the end of the call closes the path, and nothing that
+was waiting is let through after that.
 
 Which of offer or answer a body is follows from the message that carries it (RFC 3264 section 4, RFC 6337): the
 caller of `offer` and `answer` knows.
@@ -95,7 +95,7 @@ class MediaPath:
         self._ask(lambda: self.relay.offer(self.call, sender, sdp, terms, receiver), passed, refused or self.failed)
 
     def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed) -> None:
-        """Take an answer back; `between` is the tags of who offered and who answers.
+        """Take an answer back; `between` is the tags of the offerer and the answerer.
 
         The same answer again (183, then 200) does not ask the relay again.
         """
@@ -114,7 +114,7 @@ class MediaPath:
         self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, self.failed)
 
     def restore(self) -> None:
-        """An offer was refused: the relay goes back to what was agreed before it (RFC 3261 section 14.1)."""
+        """An offer was refused: the relay goes back to the agreement before it (RFC 3261 section 14.1)."""
         if self._agreed is None:
             return
         offer, answerer, answer = self._agreed
@@ -167,7 +167,7 @@ class MediaPath:
         deferred.addErrback(self._broke)
 
     def _broke(self, failure: Failure) -> None:
-        """The guard of this entry point: what goes wrong after a relay's answer ends this call only."""
+        """The guard of this entry point: an error after a relay's answer ends this call only."""
         if self._closed:
             return
         log.failure("call {call_id} broke on a relay's answer", failure, call_id=self.call)

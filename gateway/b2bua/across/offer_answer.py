@@ -35,7 +35,7 @@ def is_readable(message: Request | Response) -> bool:
 
 
 def passed_body(response: Response) -> bytes:
-    """The body of a response to what sets up no media, as it crosses: nothing of one that holds or may hold SDP."""
+    """The body of a response, as it crosses where no media are set up: nothing of one that holds or may hold SDP."""
     return b"" if has_sdp(response) or not is_readable(response) else response.body
 
 
@@ -125,7 +125,7 @@ class OfferAnswer:
 
         def passed(rewritten: bytes) -> None:
             self.asking.note_answer(rewritten)
-            if not self.path.is_closed:  # what it settles may end the call
+            if not self.path.is_closed:  # the answer may end the call
                 carried(rewritten)
 
         self.path.answer((self.asking.media_tag, self.asked.media_tag), sdp, passed)

@@ -3,8 +3,8 @@
     phone's last SDP --offer--> relay --> re-INVITE to the provider --answer--> relay --> re-INVITE to the phone
 
 It begins with the phone's own description, so that the leg with keys is the one that gets a true offer and answer. The
-phone's answer says again what was offered in its name and is only acknowledged. Whatever goes wrong ends the call, with
-a reason: a call without media is none.
+phone's answer repeats the offer that was made in its name and is only acknowledged. Any failure ends the call, with a
+reason: a call without media is none.
 """
 
 from __future__ import annotations

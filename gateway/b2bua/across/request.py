@@ -5,7 +5,7 @@
     response                     <- SDP answered --          response
     ACK (to re-INVITE)           -- late answer ->           ACK
 
-BYE does not cross: it ends the call. What is refused here: a change of the media while another one is open on either
+BYE does not cross: it ends the call. Refused here: a change of the media while another one is open on either
 leg (491, RFC 3261 section 14.1), a body that the relay would not see or not understand (415), and an offer that the
 relay cannot use (488; the call goes on as it was, section 14.2).
 """
@@ -100,7 +100,7 @@ class Crossing:
         self._origin.respond(self._transaction, self._request.response(status))
 
     def _cancelled(self) -> None:
-        """The origin gave its INVITE up. The peer's final response goes back: 487, or what was faster."""
+        """The origin gave its INVITE up. The peer's final response goes back: 487, or one that was faster."""
         if self._sent is not None:
             self._sent.cancel((), self._peer.note_cancel)
 
@@ -122,7 +122,7 @@ class Crossing:
         self._sent = sent = self._peer.send(request, user)
         if self._is_invite:
             # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
-            # CANCEL has a time-out of its own, whatever has become of the call meanwhile.
+            # CANCEL has a time-out of its own, which the call's end does not stop.
             self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel, (), self._peer.note_cancel)
 
     def _respond(self, response: Response, body: bytes) -> None:
@@ -193,7 +193,7 @@ class Crossing:
 
 
 def is_own_srtp(request: Request) -> bool:
-    """Whether a request is part of that exchange."""
+    """Whether a request is part of an exchange of keys in Sipura's own way (INFO with x-sipura)."""
     if request.method != "INFO" or not request.body:
         return False
     if "sipura" in (request.content_type or ""):

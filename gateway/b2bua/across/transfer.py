@@ -1,12 +1,12 @@
-"""Transfers: what names a dialog of one leg is made to name the same dialog's other leg.
+"""Transfers: a field that names a dialog of one leg is made to name the same call's dialog of the other leg.
 
     phone:    REFER ... Refer-To: <sip:carol@example.com?Replaces=c2%3Bto-tag%3Dt%3Bfrom-tag%3Df>
     provider: REFER ... Refer-To: <sip:carol@example.com?Replaces=<the callee leg of call c2>>
 
 A dialog has other identifiers on each side of the gateway (RFC 3261 section 12), so a Replaces (RFC 3891) that crossed
 as it is would name nothing. The same holds for the Replaces field of an INVITE. A dialog that is none of ours is one
-between others at the provider, who asks a phone to take its place: that one crosses as it is, to the phone and back in
-the phone's INVITE, and whoever gets it in the end knows it or answers 481 (RFC 3891 section 3). Refer-To, Referred-By
+between others at the provider, which asks a phone to take its place: that one crosses as it is, to the phone and back
+in the phone's INVITE, and its receiver in the end knows it or answers 481 (RFC 3891 section 3). Refer-To, Referred-By
 and the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes
 the domain. So is P-Preferred-Identity.
 """
@@ -30,7 +30,7 @@ _UNESCAPED = "!*'()-._~"
 
 @attrs.frozen
 class Replaces:
-    """A Replaces value (RFC 3891 section 6.1): a dialog as the one sees it who gets the INVITE."""
+    """A Replaces value (RFC 3891 section 6.1): a dialog as the receiver of the INVITE sees it."""
 
     call_id: str
     to_tag: str

@@ -33,7 +33,7 @@ class Dialogs(Generic[L]):
         self._legs.pop(dialog.key, None)
 
     def expect(self, leg: L, call_id: str, local_tag: str) -> None:
-        """Let the first request with this Call-ID and local tag go to this leg, whatever its sender's tag."""
+        """Let the first request with this Call-ID and local tag go to this leg, with any tag of its sender."""
         self._legs[(call_id, local_tag, "")] = leg
 
     def expect_no_more(self, call_id: str, local_tag: str) -> None:

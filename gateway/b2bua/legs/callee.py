@@ -28,7 +28,7 @@ TIMER_C: Final = 185.0
 
 
 class Inviter(Protocol):
-    """Who sent the INVITE, and hears what comes of it."""
+    """The sender of the INVITE."""
 
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
         """A provisional response other than 100."""
@@ -72,7 +72,7 @@ class CalleeLeg(Leg):
         self._transaction = self.send(request, self)
 
     def abandon(self, fields: Fields = ()) -> None:
-        """Give the leg up, in whatever state it is: CANCEL before the answer, BYE after it."""
+        """Give the leg up, in any state: CANCEL before the answer, BYE after it."""
         if self._winner is not None:
             if self.request is not None and not self.acknowledgements.count:
                 self.acknowledge(self.request.cseq.number)
@@ -107,7 +107,7 @@ class CalleeLeg(Leg):
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
         self.has_heard = True
         if response.status < 200 and not self._abandoned and self._winner is None:
-            self._restart_ringing_timer()  # first: whatever else it says, the transaction has no timer any more
+            self._restart_ringing_timer()  # first: whether it can be read or not, the transaction has no timer any more
         self.note_received(response)
         if response.status < 200:
             self._progress(response)
@@ -194,7 +194,7 @@ class CalleeLeg(Leg):
             response.headers.set("Content-Type", SDP)
             response.body = sdp
         elif sdp is None:
-            self.media.encrypted = None  # what another fork's early answer settled is not this one's
+            self.media.encrypted = None  # an early answer settled it, which is another fork's
 
     def _begin(self, tag: str, response: Response) -> Dialog:
         if self.request is None:
@@ -229,7 +229,7 @@ class CalleeLeg(Leg):
 
 @attrs.frozen(eq=False)
 class _LateAnswers(Unheeded):
-    """What is left of a leg whose call has ended: its ACK, for copies of the 2xx; another fork's is turned away."""
+    """The rest of a leg after the end of its call: its ACK, for copies of the 2xx; another fork's is turned away."""
 
     winner: str
     ack: Request

@@ -20,7 +20,7 @@ from gateway.transport.flow import TransportFailure
 
 
 class CallerLeg(Leg):
-    """The leg whose INVITE asked for the call."""
+    """The leg on which the INVITE of the call came."""
 
     def __init__(self, spec: LegSpec, transaction: ServerTransaction, services: LegServices, owner: LegOwner) -> None:
         super().__init__(spec, transaction.flow, services, owner)
@@ -89,7 +89,7 @@ class CallerLeg(Leg):
         self.close()
 
     def leave(self, status: int, fields: Fields = ()) -> None:
-        """End the leg, whatever state it is in: a final response before the answer, BYE after it."""
+        """End the leg, in any state: a final response before the answer, BYE after it."""
         if self.answered:
             hang_up(self, fields)
         else:

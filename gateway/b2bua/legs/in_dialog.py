@@ -78,7 +78,7 @@ def may_cancel(leg: Leg, transaction: ServerTransaction, cancelled: Callable[[],
 
 def refreshed(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     """Answer an UPDATE that offers nothing: it is about this leg's session timer and target alone, and need not
-    reach a peer that knows no UPDATE, whose 405 would tell its sender that the session cannot be refreshed."""
+    reach a peer that knows no UPDATE: its 405 would tell its sender that the session cannot be refreshed."""
     if leg.dialog is not None:
         leg.dialog.refresh_target(request)
     leg.respond(transaction, request.response(200))
@@ -95,7 +95,7 @@ def hang_up(leg: Leg, fields: Fields = ()) -> None:
 
 @attrs.define
 class _Goodbye:
-    """Waits for the answer to a BYE: whatever it is, the dialog is over (RFC 3261 section 15.1.1)."""
+    """Waits for the answer to a BYE: with any answer, the dialog is over (RFC 3261 section 15.1.1)."""
 
     leg: Leg
 

@@ -148,7 +148,7 @@ class Leg:
 
     @property
     def is_toward_provider(self) -> bool:
-        """True for the leg whose protection the verdict is about."""
+        """True for the leg that the verdict is about."""
         return self.spec.side is Side.PROVIDER
 
     @property
@@ -265,7 +265,7 @@ class Leg:
             self.owner.leg_broke(self, why)
 
     def close(self) -> None:
-        """Expect nothing more on this leg: stop every timer, and answer what is open (RFC 3261 section 15.1.2)."""
+        """Expect nothing more on this leg: stop every timer, and answer open requests (RFC 3261 section 15.1.2)."""
         self.ended = True
         unanswered = [one for one in self.open_requests if not one.is_answered]
         self.open_requests.clear()

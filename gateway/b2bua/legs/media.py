@@ -42,7 +42,7 @@ class LegMedia:
     def is_encrypted_by(self, sdp: bytes) -> bool | None:
         """Whether the peer's answer encrypts all media; None as for media_encrypted. MalformedDescription.
 
-        Keys in the answer to an offer without any encrypt nothing, whoever put them there.
+        Keys in the answer to an offer without any encrypt nothing.
         """
         encrypted = media_encrypted(sdp)
         return encrypted and self.wish.encryption is not Encryption.NONE

@@ -31,12 +31,12 @@ REMEMBERED_FOR: Final = 64.0
 MAX_FORWARDS: Final = 70
 
 ANONYMOUS: Final = "anonymous.invalid"
-"""The host of a caller who does not want to be named (RFC 3323 section 4.1.1.3): it stays."""
+"""The host of a caller that does not want to be named (RFC 3323 section 4.1.1.3): it stays."""
 
 
 @attrs.define
 class Identity:
-    """In whose name the gateway asks on the other side."""
+    """The names of the gateway as it asks on the other side: Call-ID, From tag and CSeq."""
 
     call_id: str
     tag: str

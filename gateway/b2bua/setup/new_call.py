@@ -65,7 +65,7 @@ class NewCalls:
         return call
 
     def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
-        """What later offers toward the caller are to look like: the form in which it offered itself."""
+        """The caller's leg; later offers toward it take the form in which it offered itself."""
         encryption = Encryption.NONE
         if has_sdp(invite):
             encryption = encryption_of(invite.body)
@@ -93,7 +93,8 @@ def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | No
 
 
 def _called(party: NameAddress, binding: Binding | None) -> str:
-    """Who is called. A provider that repeats the Contact it was given in To names our token, which tells nobody who."""
+    """The callee. A provider that repeats the Contact it was given in To names our token, which tells nobody
+    anything."""
     is_token = binding is not None and party.uri.user == binding.token
     return binding.aor if binding is not None and is_token else _named(party)
 

@@ -9,7 +9,7 @@ An attempt with the same wish for its media as the one before uses the same rewr
 the callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
 
 Over UDP nobody says that a server is gone. Where there is another, a target that sends nothing at all within
-HEARD_WITHIN is given up for it; what may still come from it is cancelled, or acknowledged and hung up.
+HEARD_WITHIN is given up for it; its INVITE is cancelled, and a late 2xx is acknowledged and hung up.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gateway.transaction.client import TransactionFailure
 from gateway.transport.flow import FailureKind, Flow
 
 CHALLENGES: Final = (401, 407)
-"""Statuses that ask for credentials: not the end of what the caller wanted."""
+"""Statuses that ask for credentials: the caller comes again."""
 
 HEARD_WITHIN: Final = 4.0
 """Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s."""
