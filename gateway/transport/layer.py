@@ -27,11 +27,11 @@ from gateway.transport.long_requests import CONNECT_WITHIN, Widening
 from gateway.transport.sockets import TransportReactor, is_ipv6
 from gateway.transport.stream.accept import ConnectionLimits, StreamListener
 from gateway.transport.stream.connect import Connector
-from gateway.transport.stream.connection import Shared
+from gateway.transport.stream.connection import ConnectionServices
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.keepalive import PATIENCE, Patience
 from gateway.transport.stream.stream_flow import StreamFlow
-from gateway.transport.stream.timer_wheel import Rounds
+from gateway.transport.stream.timer_wheel import TimerWheel
 from gateway.transport.tls.certificates import CertificateReport
 from gateway.transport.tls.contexts import ServerTls
 from gateway.transport.tls.handshake_log import Handshakes
@@ -57,11 +57,11 @@ class TransportLayer:
         self._listeners = tuple(listeners)
         self._limits = limits
         self._arrival = Arrival(metrics)
-        self._rounds = Rounds(reactor)
-        self._shared = Shared(self._arrival, self._rounds, Handshakes(metrics), reactor.seconds, patience)
+        self._wheel = TimerWheel(reactor)
+        self._services = ConnectionServices(self._arrival, self._wheel, Handshakes(metrics), reactor.seconds, patience)
         self._connections = Connections()
         self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
-        self._connector = Connector(reactor, self._shared, self._connections, self._tls.clients)
+        self._connector = Connector(reactor, self._services, self._connections, self._tls.clients)
         self._widening = Widening(reactor, self._connect_wide)
         self._ports: dict[str, Port] = {}
         metrics.listeners.add(self.figures)
@@ -85,7 +85,7 @@ class TransportLayer:
         ports, self._ports = self._ports, {}
         stopped = gatherResults([port.stop() for port in ports.values()])
         self._connections.close_all()
-        self._rounds.stop()
+        self._wheel.stop()
         self._tls.stop()
         return stopped.addCallback(lambda _: None)
 
@@ -153,7 +153,7 @@ class TransportLayer:
                 return DatagramListener(listener, self._arrival, self._widening.flow)
             return DatagramListener(listener, self._arrival)
         limits = self._limits or ConnectionLimits.of(listener)
-        return StreamListener(listener, self._shared, self._connections, tls, limits)
+        return StreamListener(listener, self._services, self._connections, tls, limits)
 
     def _port_for(self, target: Target, side: Side) -> Port | None:
         host = target.address.host

@@ -22,7 +22,7 @@ from gateway.base.rate import Rate, RateLimit, source_of
 from gateway.config.model import Listener
 from gateway.transport.flow import Address, FailureKind, TransportFailure
 from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
-from gateway.transport.stream.connection import Shared, StreamProtocol
+from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.stream_flow import StreamFlow
 from gateway.transport.tls.contexts import ServerTls
@@ -60,7 +60,7 @@ class StreamListener(Factory):
     def __init__(
         self,
         listener: Listener,
-        shared: Shared,
+        services: ConnectionServices,
         connections: Connections,
         tls: ServerTls | None,
         limits: ConnectionLimits = LIMITS,
@@ -68,7 +68,7 @@ class StreamListener(Factory):
         self.listener = listener
         self.port = listener.port  # the one bound, once it is
         self.refused = 0
-        self._shared = shared
+        self._services = services
         self._connections = connections
         self._tls = tls
         self._limits = limits
@@ -103,12 +103,12 @@ class StreamListener(Factory):
             log.debug("{listener}: no room for {source}", listener=self.listener.name, source=remote)
             return None
         flow = self._new_flow(remote)
-        return StreamProtocol(flow, self._shared, self._tls.channel() if self._tls is not None else None)
+        return StreamProtocol(flow, self._services, self._tls.channel() if self._tls is not None else None)
 
     def _has_room(self, source: str) -> bool:
         if self._by_source.get(source_of(source), 0) >= self._limits.per_source:
             return False
-        if not self._rate.allows(source, self._shared.seconds()):
+        if not self._rate.allows(source, self._services.seconds()):
             return False
         if self._count >= self._limits.per_listener and self._silent:
             self._make_room()

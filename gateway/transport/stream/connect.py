@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from gateway.transport.flow import Address, FailureKind, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.sockets import TransportReactor, is_any_address, own_addresses
 from gateway.transport.stream.accept import StreamListener
-from gateway.transport.stream.connection import Shared, StreamProtocol
+from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.stream_flow import StreamFlow
 from gateway.transport.tls.certificates import CertificateError
@@ -43,9 +43,11 @@ class ReuseKey:
 class Connector:
     """Begins connections, or finds the one that is up already."""
 
-    def __init__(self, reactor: TransportReactor, shared: Shared, connections: Connections, tls: ClientTls) -> None:
+    def __init__(
+        self, reactor: TransportReactor, services: ConnectionServices, connections: Connections, tls: ClientTls
+    ) -> None:
         self._reactor = reactor
-        self._shared = shared
+        self._services = services
         self._connections = connections
         self._tls = tls
         self._flows: dict[ReuseKey, StreamFlow] = {}
@@ -97,13 +99,13 @@ class Connector:
             flow.remote.host,
             flow.remote.port,
             _Attempt(flow, protocol, self._failed),
-            timeout=within or self._shared.patience.handshake,
+            timeout=within or self._services.patience.handshake,
             bindAddress=None if is_any_address(own) else (own, 0),
         )
 
     def _failed(self, flow: StreamFlow, failure: TransportFailure) -> None:
         if flow.is_open and flow.is_secure:
-            self._shared.handshakes.failed(flow, failure)
+            self._services.handshakes.failed(flow, failure)
         flow.fail(failure)
 
     def _protocol(
@@ -112,7 +114,7 @@ class Connector:
         def remember(channel: TlsChannel) -> None:
             self._tls.remember(terms, target.name, target.address, channel)
 
-        return StreamProtocol(flow, self._shared, channel, remember if channel is not None else None)
+        return StreamProtocol(flow, self._services, channel, remember if channel is not None else None)
 
 
 class _Attempt(ClientFactory):

@@ -27,7 +27,7 @@ from gateway.transport.flow import FailureKind, TransportFailure
 from gateway.transport.sockets import StreamTransport, shared_address, tune_connection
 from gateway.transport.stream.keepalive import PATIENCE, Liveness, Patience
 from gateway.transport.stream.stream_flow import MAX_QUEUE, StreamFlow
-from gateway.transport.stream.timer_wheel import Rounds
+from gateway.transport.stream.timer_wheel import TimerWheel
 from gateway.transport.tls.channel import TlsChannel, TlsFailed
 from gateway.transport.tls.handshake_log import Handshakes
 
@@ -43,11 +43,11 @@ PING, PONG = b"\r\n\r\n", b"\r\n"
 
 
 @frozen
-class Shared:
+class ConnectionServices:
     """Common to all connections of one transport layer; ``seconds`` never go back."""
 
     arrivals: Arrivals
-    rounds: Rounds
+    wheel: TimerWheel
     handshakes: Handshakes
     seconds: Callable[[], float]
     patience: Patience = PATIENCE
@@ -60,18 +60,18 @@ class StreamProtocol(Protocol):
     def __init__(
         self,
         flow: StreamFlow,
-        shared: Shared,
+        services: ConnectionServices,
         channel: TlsChannel | None,
         remember: Callable[[TlsChannel], None] | None = None,
     ) -> None:
         self.slot: int | None = None
         self._tcp: StreamTransport | None = None  # while the connection is up
         self._flow = flow
-        self._shared = shared
+        self._services = services
         self._channel = channel
         self._remember = remember  # set on connections that we began: keeps the TLS session for the next
         self._framer = StreamFramer()
-        self._liveness = Liveness(flow.is_client, shared.seconds())
+        self._liveness = Liveness(flow.is_client, services.seconds())
         self._socket: socket.socket | None = None
         self._unsent: deque[bytes] | None = None  # while the peer does not read
         self._unsent_bytes = 0
@@ -94,7 +94,7 @@ class StreamProtocol(Protocol):
 
     def _open(self) -> None:
         assert self._tcp is not None
-        self._liveness.ready(self._shared.seconds())
+        self._liveness.ready(self._services.seconds())
         self._plan_visit()
         host = self._tcp.getHost()
         assert isinstance(host, IPv4Address | IPv6Address)
@@ -102,7 +102,7 @@ class StreamProtocol(Protocol):
 
     def _handshake_done(self, channel: TlsChannel) -> None:
         self._flow.identity = channel.identity
-        self._shared.handshakes.succeeded(self._flow)
+        self._services.handshakes.succeeded(self._flow)
         self._open()
 
     # -- what arrives
@@ -133,7 +133,7 @@ class StreamProtocol(Protocol):
     def _nothing_yet(self, channel: TlsChannel) -> None:
         """A record that drips in is a message that does: it has as long, or could hold the connection for an hour."""
         is_partial = channel.is_mid_record or not self._framer.is_idle
-        self._liveness.received(self._shared.seconds(), False, is_partial)
+        self._liveness.received(self._services.seconds(), False, is_partial)
         if is_partial:
             self._plan_visit()
 
@@ -158,7 +158,7 @@ class StreamProtocol(Protocol):
             self._give_up(malformed)
             return
         is_partial = not framer.is_idle
-        self._liveness.received(self._shared.seconds(), bool(pieces), is_partial)
+        self._liveness.received(self._services.seconds(), bool(pieces), is_partial)
         if is_partial:
             self._plan_visit()
         for piece in pieces:
@@ -168,7 +168,7 @@ class StreamProtocol(Protocol):
                 if not self._liveness.has_spoken:
                     self._liveness.has_spoken = True
                     flow.spoke()
-                self._shared.arrivals.receive(piece, flow)
+                self._services.arrivals.receive(piece, flow)
             elif piece is KeepAlive.PING:
                 self.send(PONG)
             else:
@@ -177,7 +177,7 @@ class StreamProtocol(Protocol):
             self._give_up(framer.broken)
 
     def _give_up(self, malformed: MalformedMessage) -> None:
-        self._shared.arrivals.reject(malformed, self._flow)
+        self._services.arrivals.reject(malformed, self._flow)
         self._flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
 
     # -- what leaves
@@ -223,7 +223,7 @@ class StreamProtocol(Protocol):
         """The peer does not read: feed the transport piece by piece, and read no more from a client meanwhile."""
         assert self._tcp is not None
         self._unsent, self._unsent_bytes = deque((data,)), len(data)
-        self._liveness.stalled(self._shared.seconds())
+        self._liveness.stalled(self._services.seconds())
         self._plan_visit()
         if not self._liveness.is_client:
             self._tcp.pauseProducing()
@@ -234,11 +234,11 @@ class StreamProtocol(Protocol):
         if self._tcp is None or self._unsent is None:
             return
         if self._unsent:
-            self._liveness.stalled(self._shared.seconds())
+            self._liveness.stalled(self._services.seconds())
             self._tcp.write(self._next_piece(self._unsent))
             return
         self._unsent = None
-        self._liveness.flowing(self._shared.seconds())
+        self._liveness.flowing(self._services.seconds())
         self._plan_visit()
         self._tcp.unregisterProducer()
         if not self._liveness.is_client:
@@ -263,16 +263,16 @@ class StreamProtocol(Protocol):
         if not self._flow.is_open:  # said goodbye a while ago, and the peer has not taken it
             self._abort()
             return None
-        verdict = self._liveness.look(now, self._shared.patience)
+        verdict = self._liveness.look(now, self._services.patience)
         if verdict.expired is not None:
             self._expire(verdict.expired)
             return None
         if verdict.ping:
             self.send(PING)
-        return self._liveness.next_look(self._shared.patience)
+        return self._liveness.next_look(self._services.patience)
 
     def _plan_visit(self) -> None:
-        self._shared.rounds.visit_at(self, self._liveness.next_look(self._shared.patience))
+        self._services.wheel.visit_at(self, self._liveness.next_look(self._services.patience))
 
     def _expire(self, reason: str) -> None:
         is_over = self._flow.is_connected and not self._flow.is_client
@@ -297,18 +297,18 @@ class StreamProtocol(Protocol):
             channel.close()
             tcp.write(channel.outgoing())
         tcp.loseConnection()
-        self._shared.rounds.forget(self)
-        self._shared.rounds.visit_at(self, self._shared.seconds() + LINGER)
+        self._services.wheel.forget(self)
+        self._services.wheel.visit_at(self, self._services.seconds() + LINGER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The network ended it."""
         self._tcp = self._socket = self.transport = None
-        self._shared.rounds.forget(self)
+        self._services.wheel.forget(self)
         self._fail(_failure(reason.value, self._channel))
 
     def _fail(self, failure: TransportFailure) -> None:
         if self._flow.is_open and self._channel is not None and not self._flow.is_connected:
-            self._shared.handshakes.failed(self._flow, failure)
+            self._services.handshakes.failed(self._flow, failure)
         self._flow.fail(failure)
 
     def _abort(self) -> None:

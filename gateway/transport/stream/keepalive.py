@@ -1,7 +1,7 @@
 """When a connection must ping, and when it has been waited for long enough. Pure: time is an argument, nothing is sent.
 
 Lives here: RFC 5626 section 4.4.1 (double CRLF), half-open, half-read, stalled and idle connections. Not here: who
-carries the verdicts out (stream.py) and when it looks (rounds.py).
+carries the verdicts out (stream.py) and when it looks (timer_wheel.py).
 """
 
 from attrs import define, frozen

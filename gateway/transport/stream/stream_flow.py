@@ -25,7 +25,7 @@ class Wire(Protocol):
     def drop(self) -> None: ...
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Of a StreamFlow."""
 
     CONNECTING = auto()
@@ -64,7 +64,7 @@ class StreamFlow(Flow):
         self.wire: Wire | None = None
         self.failure: TransportFailure | None = None
         self.was_connected = False
-        self._state = State.CONNECTING
+        self._state = ConnectionState.CONNECTING
         self._queue: list[bytes] = []
         self._queued = 0
         self._ended = ended
@@ -83,12 +83,12 @@ class StreamFlow(Flow):
     @property
     def is_open(self) -> bool:
         """Whether sending still makes sense: connecting or connected."""
-        return self._state is not State.CLOSED
+        return self._state is not ConnectionState.CLOSED
 
     @property
     def is_connected(self) -> bool:
         """Whether the connection is up and, with TLS, verified."""
-        return self._state is State.OPEN
+        return self._state is ConnectionState.OPEN
 
     @property
     def key(self) -> FlowKey:
@@ -98,10 +98,10 @@ class StreamFlow(Flow):
     def send(self, data: bytes) -> None:
         """Send now, or when the connection is up."""
         match self._state:
-            case State.OPEN:
+            case ConnectionState.OPEN:
                 assert self.wire is not None
                 self.wire.send(data)
-            case State.CONNECTING:
+            case ConnectionState.CONNECTING:
                 self._enqueue(data)
             case _:  # closed: the watchers have been told
                 return
@@ -124,7 +124,7 @@ class StreamFlow(Flow):
         """The connection is up: what waited is sent."""
         assert self.wire is not None
         self.local = local
-        self._state = State.OPEN
+        self._state = ConnectionState.OPEN
         self.was_connected = True
         queue, self._queue = self._queue, []
         for data in queue:
@@ -132,9 +132,9 @@ class StreamFlow(Flow):
 
     def fail(self, failure: TransportFailure) -> None:
         """The end, once; the watchers hear of it."""
-        if self._state is State.CLOSED:
+        if self._state is ConnectionState.CLOSED:
             return
-        self._state = State.CLOSED
+        self._state = ConnectionState.CLOSED
         self.failure = failure
         self._queue = []
         wire, self.wire = self.wire, None

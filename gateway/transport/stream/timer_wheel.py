@@ -24,13 +24,13 @@ class Visited(Protocol):
     """Something that wants to be looked at from time to time."""
 
     slot: int | None
-    """Where Rounds keeps it; None at first."""
+    """Where TimerWheel keeps it; None at first."""
 
     def visit(self, now: float) -> float | None:
         """Do what is due at now; returns when to come again (seconds, reactor time), None for never."""
 
 
-class Rounds:
+class TimerWheel:
     """Visits each thing when it asked to be visited, never early."""
 
     def __init__(self, clock: TransportReactor) -> None:
