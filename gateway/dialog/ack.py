@@ -99,7 +99,7 @@ class AcknowledgingLeg(Protocol):
 
 
 class InviteClient:
-    """Stands between an INVITE inside a dialog and its user, who gets each response, but of the 2xx the first alone.
+    """Stands between an INVITE inside a dialog and its user: each response goes through, but of the 2xx only the first.
 
     Every copy of the 2xx gets the ACK of the first again (RFC 3261 section 13.2.2.4), once the user has sent that one.
     """

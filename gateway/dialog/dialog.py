@@ -1,11 +1,11 @@
-"""A dialog: what two user agents keep of each other between an INVITE and the BYE (RFC 3261 section 12).
+"""A dialog: the state that two user agents keep of each other from an INVITE to the BYE (RFC 3261 section 12).
 
     INVITE + response --from_response--> Dialog (we called)      early dialogs: one for each To tag
     INVITE + our tag  --from_request---> Dialog (we were called)
     Dialog --make_request, make_ack--> requests for the transaction layer, which adds Via; the caller adds Contact
 
 Lives here: identifiers, CSeq numbers, route set and remote target. Not here: sessions (SDP), the 2xx of an INVITE until
-its ACK (invite.py), session timers (refresh.py), and who ends the dialog when.
+its ACK, session timers, and the decision to end a dialog.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Dialog:
 
     @property
     def key(self) -> DialogKey:
-        """What tells this dialog from all others; key_of gives the same for a request in it."""
+        """The identity of this dialog; key_of gives the same for a request in it."""
         return self.call_id, self.local_tag, self.remote_tag
 
     def confirm(self, response: Response) -> None:
@@ -186,7 +186,7 @@ def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
 
 
 def _as_request_uri(text: str) -> str:
-    """The URI without what a Request-URI may not have: headers and the method parameter (19.1.1, table 1)."""
+    """The URI without the parts that a Request-URI may not have: headers and the method parameter (19.1.1, table 1)."""
     if "?" not in text and "method=" not in text.lower():
         return text
     uri = Uri.parse(text)

@@ -51,7 +51,7 @@ class ReliableProvisionals:
         self._go_on()
 
     def receive_prack(self, prack: Request) -> bool:
-        """Whether a PRACK acknowledges what is outstanding; raises MalformedMessage."""
+        """Whether a PRACK acknowledges the outstanding response; raises MalformedMessage."""
         if self._outstanding is None or rack_of(prack)[0] != self._number:
             return False
         self._outstanding.acknowledged()

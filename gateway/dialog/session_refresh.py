@@ -1,7 +1,7 @@
-"""The session timer of one leg (RFC 4028): a call whose peer has vanished ends, and one that lives is kept.
+"""The session timer of one leg (RFC 4028): a call ends when its peer has vanished, and goes on while the peer lives.
 
 Each leg agrees with its own peer; nothing of it crosses. A refresh of ours is an UPDATE without SDP where the peer
-takes UPDATE, else a re-INVITE with the SDP that it was given last, whose answer changes nothing. The rules and the
+takes UPDATE, else a re-INVITE that offers the last SDP again, so that its answer changes nothing. The rules and the
 timer itself are session_timer.py's.
 """
 
@@ -36,7 +36,7 @@ METHODS: Final = ("INVITE", "UPDATE")
 
 
 class RefreshedLeg(AcknowledgingLeg, Protocol):
-    """The leg whose session it is."""
+    """The leg of the session."""
 
     ended: bool
     pending_invite: bool
@@ -59,7 +59,7 @@ class RefreshedLeg(AcknowledgingLeg, Protocol):
 
 
 class LegSession:
-    """What one leg has agreed on about how long its session lasts."""
+    """The agreement of one leg on the length of its session."""
 
     def __init__(self) -> None:
         self.preferences = _PREFERENCES
@@ -74,7 +74,7 @@ class LegSession:
         return self._takes_update
 
     def request_leaves(self, request: Request) -> None:
-        """Add what we would like to an INVITE or UPDATE of ours."""
+        """Add our preferences to an INVITE or UPDATE of ours."""
         if request.method not in METHODS:
             return
         self._remember(request.body)
@@ -84,7 +84,7 @@ class LegSession:
             request.headers.set(name, value)
 
     def response_came(self, leg: RefreshedLeg, response: Response) -> None:
-        """A 2xx to an INVITE or UPDATE of ours says what is agreed."""
+        """A 2xx to an INVITE or UPDATE of ours holds the agreement. Raises MalformedMessage."""
         self._note_abilities(response)
         if 200 <= response.status < 300 and response.cseq.method in METHODS and not leg.ended:
             self._agree(leg, accept_answer(response))
@@ -96,7 +96,7 @@ class LegSession:
             self._promised = accept_offer(self.preferences, request, self._agreement)
 
     def response_leaves(self, leg: RefreshedLeg, response: Response) -> None:
-        """Add what we agree to to a 2xx of ours, and let the time begin."""
+        """Add the agreement to a 2xx of ours, and let the time begin."""
         if response.cseq.method not in METHODS or not 200 <= response.status < 300:
             return
         self._remember(response.body)

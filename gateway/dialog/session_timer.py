@@ -1,12 +1,12 @@
-"""Session timers (RFC 4028): how long a session lasts without a refresh, who refreshes it, and the timer itself.
+"""Session timers (RFC 4028): the session interval, the side that refreshes, and the timer itself.
 
-    we send INVITE/UPDATE:     offer() -> headers;   2xx -> accept_answer() -> Agreement;   422 ->
-    Preferences.raised_by() we get INVITE/UPDATE:      accept_offer() -> Agreement and headers for the 2xx, or
-    Refused(422) Agreement --SessionTimer--> "refresh now" (send UPDATE or re-INVITE), "expired" (send BYE)
+    we send INVITE, UPDATE:  offer() -> headers;  2xx -> accept_answer() -> Agreement;  422 -> Preferences.raised_by()
+    we get INVITE, UPDATE:   accept_offer() -> Agreement and headers for the 2xx, or Refused(422)
+    Agreement --SessionTimer--> refresh (send UPDATE or re-INVITE), expired (send BYE)
 
 Each leg has its own agreement. "uac" and "uas" are roles in the refreshing transaction, not in the dialog: they change
-with who sends the request, so an Agreement says `we_refresh` instead. `Supported: timer` is the caller's to send with
-each request.
+with the sender of the request, so an Agreement says `we_refresh` instead. `Supported: timer` is the caller's to send
+with each request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class Refresher(StrEnum):
-    """Who refreshes, by the role in the transaction that agrees on it."""
+    """The refreshing side, by its role in the transaction that agrees on it."""
 
     UAC = "uac"
     UAS = "uas"
@@ -39,7 +39,7 @@ class Refresher(StrEnum):
 
 @frozen
 class SessionExpires:
-    """The Session-Expires header: an interval in seconds and, when settled, who refreshes."""
+    """The Session-Expires header: an interval in seconds and, when settled, the refreshing side."""
 
     seconds: int
     refresher: Refresher | None = None
@@ -59,7 +59,8 @@ class SessionExpires:
 
 @frozen
 class Preferences:
-    """What we would like, and the least we accept, both in seconds. Changes within a dialog only by raised_by()."""
+    """The interval that we ask for and the smallest that we accept, in seconds. Only raised_by() changes them within a
+    dialog."""
 
     interval: int = 1800
     smallest: int = SMALLEST
@@ -72,7 +73,7 @@ class Preferences:
 
 @frozen
 class Agreement:
-    """A session interval in seconds and who keeps it alive."""
+    """A session interval in seconds, and whether we refresh it."""
 
     interval: int
     we_refresh: bool
@@ -101,7 +102,7 @@ def offer(preferences: Preferences, agreement: Agreement | None = None) -> Heade
 
 
 def accept_answer(response: Response) -> Agreement | None:
-    """What the 2xx to our request says (7.2); None: this session does not expire, and an earlier agreement has ended.
+    """The agreement in the 2xx to our request (7.2); None: this session does not expire, an earlier agreement ends.
 
     An interval below 90 s counts as 90 s. Without refresher, which is an error of the peer, we refresh. Raises
     MalformedMessage.
@@ -116,11 +117,11 @@ def accept_answer(response: Response) -> Agreement | None:
 def accept_offer(
     preferences: Preferences, request: Request, agreement: Agreement | None = None
 ) -> tuple[Agreement | None, Headers]:
-    """What we make of the peer's INVITE or UPDATE (section 9): the agreement, and the headers for our 2xx.
+    """Our answer to the peer's INVITE or UPDATE (section 9): the agreement, and the headers for our 2xx.
 
-    The peer's interval is kept or lowered, never raised. Who refreshes: whom the peer names; else whoever does it now;
-    else the peer, if it can. A peer that knows no timer and asks for none has none. Raises Refused(422) for an interval
-    below our minimum (only to a peer that understands 422), MalformedMessage for a header that cannot be read.
+    The peer's interval is kept or lowered, never raised. The side that the peer names refreshes; else the one that does
+    it now; else the peer, if it can. A peer that knows no timer and asks for none has none. Raises Refused(422) for an
+    interval below our minimum (only to a peer that understands 422), MalformedMessage for a header that cannot be read.
     """
     text = request.headers.get("Session-Expires")
     supported = supports_timer(request)
@@ -161,10 +162,10 @@ def _min_se(message: Message) -> int:
 
 
 class SessionTimer:
-    """Runs an agreement. agree() after each refresh, whoever sent it; stop() with the dialog.
+    """Runs an agreement. agree() after each refresh of either side; stop() with the dialog.
 
-    refresh is called when a refresh of ours is due, and the owner then sends it; expired when nobody has refreshed in
-    time, and the owner then sends BYE. Neither is called after stop().
+    refresh is called when a refresh of ours is due, and the owner then sends it; expired when no refresh came in time,
+    and the owner then sends BYE. Neither is called after stop().
     """
 
     def __init__(self, clock: IReactorTime, refresh: Callable[[], None], expired: Callable[[], None]) -> None:
@@ -176,7 +177,7 @@ class SessionTimer:
 
     @property
     def agreement(self) -> Agreement | None:
-        """What rules now; None when the session does not expire."""
+        """The present agreement; None when the session does not expire."""
         return self._agreement
 
     def agree(self, agreement: Agreement | None) -> None:

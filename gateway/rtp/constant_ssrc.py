@@ -1,9 +1,9 @@
-"""One SSRC and a continuous sequence for whatever streams come in; pure, over one packet in memory.
+"""One SSRC and a continuous sequence in place of changing streams; pure, over one packet in memory.
 
 Some receivers lose audio for good when the SSRC changes within a call (SPA504, firmware 7.6.0). A `SteadyStream` gives
 every packet that goes to such a party one SSRC, and sequence numbers that go on where they were when another stream
 takes over; its first packet is marked, as a new talkspurt is (RFC 3551 section 4.1), since timestamps do jump. RTCP is
-changed to match: sources in what goes to the party, report blocks in what comes back (RFC 3550 section 6.4).
+changed to match: sources toward the party, report blocks from it (RFC 3550 section 6.4).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAXIMUM_STEP: Final = 3_000
 
 
 class SteadyStream:
-    """What one party is sent: `ssrc` is ours. Sequence numbers wrap as they come."""
+    """The stream toward one party: `ssrc` is ours. Sequence numbers wrap as they come."""
 
     __slots__ = ("_highest", "_offset", "_seen", "source", "ssrc")
 
@@ -55,13 +55,13 @@ class SteadyStream:
         _SSRC.pack_into(packet, _SSRC_OFFSET, self.ssrc)
 
     def rewrite_sources(self, packet: bytearray, length: int) -> None:
-        """In RTCP toward the party: whoever speaks in it is our SSRC."""
+        """In RTCP toward the party: every source becomes our SSRC."""
         for start, kind, count, _ in _packets(packet, length):
             if kind in (SENDER_REPORT, RECEIVER_REPORT) or (kind in (_DESCRIPTION, GOODBYE) and count):
                 _SSRC.pack_into(packet, start + 4, self.ssrc)
 
     def restore_blocks(self, packet: bytearray, length: int) -> None:
-        """In RTCP from the party: what it says of our SSRC, it says of the stream that passes."""
+        """In RTCP from the party: a report about our SSRC becomes one about the stream that passes."""
         for start, kind, count, end in _packets(packet, length):
             at = start + _BLOCKS_AT.get(kind, end - start)
             for block in range(at, min(at + count * _BLOCK_BYTES, end - _BLOCK_BYTES + 1), _BLOCK_BYTES):

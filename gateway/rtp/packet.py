@@ -1,7 +1,7 @@
-"""What can be read off the front of an RTP or RTCP packet (RFC 3550 sections 5.1 and 6.4, RFC 5761).
+"""The fields at the front of an RTP or RTCP packet (RFC 3550 sections 5.1 and 6.4, RFC 5761).
 
-Pure functions over bytes. A relay looks at as little as it can: which kind a packet is, and the few header fields that
-loss and jitter are computed from. Payloads, header extensions and CSRCs pass untouched and are never parsed.
+Pure functions over bytes. A relay looks at as little as it can: the kind of a packet, and the few header fields for
+loss and jitter. Payloads, header extensions and CSRCs pass untouched and are never parsed.
 """
 
 from __future__ import annotations

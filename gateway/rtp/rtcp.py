@@ -1,7 +1,7 @@
-"""What RTCP reports say of a stream's way (RFC 3550 section 6.4); pure, over bytes that may be anything.
+"""RTCP reports about a stream's way (RFC 3550 section 6.4); pure, over bytes that may be anything.
 
-Only sender and receiver reports at the front of a compound packet are read, and of them what loss, jitter and the round
-trip are computed from. A packet that is cut short yields what was whole.
+Only sender and receiver reports at the front of a compound packet are read, and of them the fields for loss, jitter and
+the round trip. A packet that is cut short yields its whole reports.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCK: Final = Struct("!IIIIII")
 
 @attrs.frozen
 class ReportBlock:
-    """What one party received of one stream."""
+    """The reception of one stream by one party."""
 
     ssrc: int
     fraction: float
@@ -82,7 +82,7 @@ def _block(packet: bytes | bytearray | memoryview, start: int) -> ReportBlock:
 def without_goodbye(packet: bytes) -> bytes | None:
     """A compound of RTCP in clear without its BYEs; None when it is no such compound: its lengths do not add up.
 
-    SRTCP never adds up: an index and a tag follow what its length fields count (RFC 3711 section 3.4).
+    SRTCP never adds up: an index and a tag follow the bytes that its length fields count (RFC 3711 section 3.4).
     """
     kept = b""
     start = 0

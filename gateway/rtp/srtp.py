@@ -9,7 +9,7 @@ Receiving and sending have sessions of their own. A libsrtp session finds the st
 (a receiver only after the packet is authentic) and keeps a rollover counter for each, so a session must live as long
 as its key does (RFC 3711 section 3.3.1).
 
-Results are lengths in bytes; a negative one is a failure whose cause `cause_of` names. Nothing raises on bad packets.
+Results are lengths in bytes; a negative one is a failure that `cause_of` explains. Nothing raises on bad packets.
 The hot path does without the closures and calls `PacketBuffer.protect` and `.unprotect`, libsrtp's functions, itself.
 """
 
@@ -25,7 +25,7 @@ from pylibsrtp._binding import ffi, lib
 MAXIMUM_PACKET_BYTES: Final = 1_472
 """An RTP packet in clear: Ethernet's 1500 bytes without the headers of IPv4 and UDP."""
 TRAILER_BYTES: Final = 16 + 4
-"""What protection adds at most: a GCM tag, and SRTCP's index."""
+"""Bytes that protection adds at most: a GCM tag, and SRTCP's index."""
 MAXIMUM_RECEIVED_BYTES: Final = MAXIMUM_PACKET_BYTES + TRAILER_BYTES
 BUFFER_BYTES: Final = 2_048
 
@@ -67,10 +67,10 @@ def cause_of(failure: int) -> Cause:
 
 
 class PacketBuffer:
-    """Memory for one packet at a time, with room for what protection adds.
+    """Memory for one packet at a time, with room for protection.
 
-    `receiving` is where a socket writes: one byte longer than what may come, to tell what was cut short. `slices[n]` is
-    the first n bytes, made once, so that no packet makes a view.
+    A socket writes to `receiving`: one byte longer than the longest packet, to tell one that was cut short. `slices[n]`
+    is the first n bytes, made once, so that no packet makes a view.
     """
 
     __slots__ = ("data", "in_place", "memory", "protect", "receiving", "size", "slices", "unprotect")
@@ -88,7 +88,7 @@ class PacketBuffer:
 
 
 class Sender:
-    """Protects what we send: `key` is ours, master key followed by salt. ValueError for a bad suite or key length."""
+    """Protects outgoing packets: `key` is ours, master key and salt. ValueError for a bad suite or key length."""
 
     __slots__ = ("_session", "context", "protect", "protect_control")
 
@@ -100,7 +100,7 @@ class Sender:
 
 
 class Receiver:
-    """Unprotects what a peer sends: `key` is the peer's. ValueError for a bad suite or key length."""
+    """Unprotects a peer's packets: `key` is the peer's. ValueError for a bad suite or key length."""
 
     __slots__ = ("_session", "context", "unprotect", "unprotect_control")
 
@@ -172,7 +172,7 @@ def _copying(session: Session, name: str, buffer: PacketBuffer) -> Transform:
 
 
 def _context(session: Session, buffer: PacketBuffer) -> object:
-    """What an Operation takes first. Keep the session as long: in place it is a bare pointer."""
+    """The first argument of an Operation. Keep the session as long: in place it is a bare pointer."""
     return cast(object, session._srtp[0]) if buffer.in_place else session
 
 

@@ -1,14 +1,14 @@
 """The ``a=crypto`` attribute: an SRTP suite and its key (SDES, RFC 4568; GCM suites RFC 7714).
 
-Here: reading and writing one attribute, the suites this gateway implements, and making keys. Not here: which of several
-is taken (negotiation.py) and any cryptography (gateway/rtp/srtp.py).
+Here: reading and writing one attribute, the suites this gateway implements, and making keys. Not here: the choice among
+several (negotiation.py) and any cryptography (gateway/rtp/srtp.py).
 
     "1 AES_CM_128_HMAC_SHA1_80 inline:<base64>|2^31" <--> CryptoAttribute(tag=1, suite=..., key=key || salt, ...)
 
-Reading is in two steps. ``CryptoAttribute.parse`` raises MalformedDescription for what is no such attribute, names a
-suite that is not implemented (NULL ones among them) or whose key has the wrong length. What parses may still be
-unusable, ``is_usable``: it asks for an MKI, for a transform that is not implemented or for weaker protection. Both
-kinds are skipped, as RFC 4568 section 7.1.2 asks for a line that "is not valid, or not understood".
+Reading is in two steps. ``CryptoAttribute.parse`` raises MalformedDescription for a text that is no such attribute,
+names a suite that is not implemented (NULL ones among them) or has a key of the wrong length. A parsed attribute may
+still be unusable, ``is_usable``: it asks for an MKI, for a transform that is not implemented or for weaker protection.
+Both kinds are skipped, as RFC 4568 section 7.1.2 asks for a line that "is not valid, or not understood".
 Keys never appear in ``repr`` nor in an error; ``str`` is the wire form and does hold the key.
 """
 
@@ -89,7 +89,7 @@ class CryptoAttribute:
 
     @classmethod
     def parse(cls, value: str) -> "CryptoAttribute":
-        """The attribute's value, what follows ``a=crypto:``; raises MalformedDescription."""
+        """The attribute in the text after ``a=crypto:``; raises MalformedDescription."""
         fields = value.split()
         if len(fields) < 3 or not _TAG.fullmatch(fields[0]):
             raise MalformedDescription("a=crypto is not of the form tag suite key")

@@ -1,13 +1,13 @@
 """A session description as lines that can be changed and written again (RFC 4566, RFC 8866).
 
 Here: splitting a body into its session part and its m-lines, the few fields a gateway must read or replace (origin,
-connection, port, profile, attributes, direction), and writing it back. Not here: what ``a=crypto`` means (crypto.py),
-offer/answer choices (negotiation.py), codecs.
+connection, port, profile, attributes, direction), and writing it back. Not here: the meaning of ``a=crypto``
+(crypto.py), offer/answer choices (negotiation.py), codecs.
 
     bytes --Description.parse--> Description(attributes, media=[Media...]) --changes--> to_bytes() --> bytes
 
-Lines that nobody here understands are kept, in order. Attributes are written after the other lines of their part,
-which is where RFC 8866 section 9 wants them. Whatever a peer sends, only MalformedDescription comes out of ``parse``.
+Unknown lines are kept, in order. Attributes are written after the other lines of their part, where RFC 8866 section 9
+wants them. ``parse`` raises MalformedDescription and nothing else, for any bytes.
 """
 
 from enum import StrEnum
@@ -32,7 +32,7 @@ class MalformedDescription(Exception):
 
 
 class Direction(StrEnum):
-    """Which way media flows, seen from who wrote the description (RFC 8866 section 6.7)."""
+    """The way that media flow, seen from the writer of the description (RFC 8866 section 6.7)."""
 
     SENDRECV = "sendrecv"
     SENDONLY = "sendonly"
@@ -68,7 +68,7 @@ class Origin:
 
 @attrs.define
 class Part:
-    """What a session and an m-line have in common: attributes, and other lines kept as (type letter, value)."""
+    """The common part of a session and an m-line: attributes, and other lines kept as (type letter, value)."""
 
     _before_connection: ClassVar[str] = "vosiuep"
     """The types of line that stand before ``c=`` (RFC 8866 section 9)."""
@@ -143,7 +143,7 @@ class Part:
 
 @attrs.define
 class Media(Part):
-    """One m-line with what follows it (RFC 8866 section 5.14). ``port`` 0 means refused or removed (RFC 3264)."""
+    """One m-line and the lines below it (RFC 8866 section 5.14). ``port`` 0 means refused or removed (RFC 3264)."""
 
     _before_connection: ClassVar[str] = "i"
 

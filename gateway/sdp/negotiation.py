@@ -1,7 +1,7 @@
 """Offer/answer choices about media encryption (RFC 4568 sections 5 and 7, OSRTP RFC 8643).
 
-Here: which offered key is taken, which keys we offer, whether an answer fits what was offered, and what a description
-as a whole promises. Not here: reading the lines (description.py, crypto.py), ports and keys in use (gateway/media).
+Here: the choice among offered keys, the keys that we offer, whether an answer fits its offer, and the promise of a
+description as a whole. Not here: reading the lines (description.py, crypto.py), ports and keys in use (gateway/media).
 
 "Encrypted" is said of a description only when every m-line that carries anything is: an RTP profile with a usable
 ``a=crypto``. Fax over UDPTL, DTLS keys (which this gateway does not use), or one forgotten m-line make it not
@@ -23,7 +23,7 @@ _SECURED = {"RTP/AVP": "RTP/SAVP", "RTP/AVPF": "RTP/SAVPF"}
 _PLAIN = {secured: plain for plain, secured in _SECURED.items()}
 
 _GLANCED_BYTES: Final = 4_096
-"""What is longer is read as a whole."""
+"""A longer description is read as a whole."""
 _USUAL: Final = re.compile(
     r"v=0\r\n"
     r"o=\S+ \S+ \S+ \S+ \S+ \S+\r\n"
@@ -34,7 +34,7 @@ _CRYPTO: Final = re.compile(r"^a=[^\S\r\n]*crypto[^\S\r\n]*(?::([^\r\n]*))?(?=\r
 
 @attrs.frozen
 class MediaSecurity:
-    """What one m-line says of its encryption; ``suites`` are those usable, the writer's favourite first."""
+    """The encryption of one m-line; ``suites`` are the usable ones, the writer's favourite first."""
 
     kind: str
     port: int
@@ -107,7 +107,7 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
 
 @lru_cache(maxsize=8)
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
-    """What each m-line says of its encryption, in order; raises MalformedDescription."""
+    """The encryption of each m-line, in order; raises MalformedDescription."""
     return tuple(
         MediaSecurity(media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
         for media in _keyed_media(sdp)
@@ -116,10 +116,10 @@ def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
 
 @lru_cache(maxsize=8)
 def _keyed_media(sdp: bytes) -> tuple[Media, ...]:
-    """The m-lines, to be looked at only; of a description as nearly all are, their keys are all that is read.
+    """The m-lines, to be looked at only; of a description in the usual form their keys are all that is read.
 
     A call asks seven times about four descriptions, several times about the same one within a moment: reading all of it
-    each time would cost more than what is done with it. The few that are remembered are soon others'.
+    each time would cost more than the answer is worth. Only a few are remembered, for a moment.
     """
     text = sdp.decode("utf-8", "surrogateescape") if len(sdp) <= _GLANCED_BYTES and b"\0" not in sdp else ""
     _, *sections = text.split("\r\nm=")

@@ -1,10 +1,10 @@
 """Addresses with a display name: From, To, Contact, Route and their like (RFC 3261 section 20.10).
 
 Both forms are read: `"Alice" <sip:alice@example.com;lr>;tag=1` and `sip:alice@example.com;tag=1`, where without
-angle brackets all parameters are the header's. What is written always has the brackets.
+angle brackets all parameters are the header's. The written form always has the brackets.
 
 Most addresses of a message are only looked at for their tag, so parse() checks the text whole with one pattern and
-keeps its parts; the Uri and the tuple of parameters are made when somebody asks.
+keeps its parts; the Uri and the tuple of parameters are made on demand.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from gateway.sip.uri import PLAIN_URI, Uri
 
 # Commas and semicolons in an unquoted display name would make one address look like two.
 _NAME = rf'{QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*'
-# The usual form, in two parts: what stands before the parameters, and they. What this matches, Uri.parse and
-# parse_parameters accept.
+# The usual form, in two parts: the parameters and the text before them. Uri.parse and parse_parameters accept all that
+# this matches.
 _PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<{PLAIN_URI}>)({TIGHT_PARAMETERS})?[ \t]*", re.DOTALL)
 _NAME_ADDR = re.compile(rf"({_NAME})<[ \t]*([^<> \t]*)[ \t]*>[ \t]*(;.*)?", re.DOTALL)
 _ADDR_SPEC = re.compile(r'([^<>" \t;,?]+)[ \t]*(;.*)?', re.DOTALL)
@@ -115,7 +115,7 @@ class NameAddress:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it came in the usual form, whose URI has neither password nor headers."""
+        """Whether it came in the usual form: a URI without password and headers."""
         return self._front is not None
 
     @property

@@ -30,7 +30,7 @@ EXTENSIONS: Final = ("replaces", "norefersub")
 
 
 SOFTWARE: Final = "gateway"
-"""What both sides read as User-Agent and Server: no phone's make or version reaches the provider."""
+"""User-Agent and Server toward both sides: no phone's make or version reaches the provider."""
 
 
 TIMER: Final = "timer"
@@ -43,4 +43,4 @@ SUPPORTED: Final = (*EXTENSIONS, TIMER, RELIABLE)
 
 
 CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))
-"""What an OPTIONS for the gateway itself is told (RFC 3261 section 11.2)."""
+"""Headers of the 200 to an OPTIONS for the gateway itself (RFC 3261 section 11.2)."""

@@ -1,8 +1,8 @@
 """Digest authentication for SIP (RFC 3261 section 22, RFC 2617, RFC 7616, RFC 8760): challenges, answers, verification.
 
-Pure: nonces, their age and the counting of nc belong to whoever issued them. Our part as a client starts with a
-`Challenge` and a password and ends with `Credentials`; as a server it is the other way round. Passwords and what is
-derived from them appear in no error and in no repr."""
+Pure: nonces, their age and the counting of nc belong to their issuer. Our part as a client starts with a `Challenge`
+and a password and ends with `Credentials`; as a server it is the other way round. Passwords and their hashes appear in
+no error and in no repr."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def answer(
     cnonce: str,
     nc: int = 1,
 ) -> Credentials:
-    """What to send in reply to challenge: qop auth when offered, else auth-int, else RFC 2069's form.
+    """The credentials that answer a challenge: qop auth when offered, else auth-int, else RFC 2069's form.
 
     `cnonce` must be fresh randomness. Raises MalformedMessage for a challenge that is not `is_answerable`.
     """
@@ -215,7 +215,7 @@ def _digest(hash_name: str, text: str) -> str:
 
 
 def _digest_bytes(hash_name: str, data: bytes) -> str:
-    # MD5 is what most phones have: a protocol's choice, not ours.
+    # Most phones have MD5 alone: a protocol's choice, not ours.
     return hashlib.new(hash_name, data, usedforsecurity=False).hexdigest()
 
 
@@ -224,7 +224,7 @@ def _is_known(algorithm: str) -> bool:
 
 
 def _algorithm_name(text: str) -> str:
-    """Our spelling of an algorithm, or what came when it is unknown: a token, since it is written without quotes."""
+    """Our spelling of an algorithm, or the text itself when unknown: a token, since it is written without quotes."""
     base = text.upper().removesuffix("-SESS")
     if base not in _HASHES:
         if not is_token(text):
@@ -233,9 +233,9 @@ def _algorithm_name(text: str) -> str:
     return base if len(base) == len(text) else f"{base}-sess"
 
 
-def _matching(pattern: re.Pattern[str], text: str, what: str) -> str:
+def _matching(pattern: re.Pattern[str], text: str, name: str) -> str:
     if pattern.fullmatch(text) is None:
-        raise MalformedMessage(f"Digest {what} is not hexadecimal of the right length")
+        raise MalformedMessage(f"Digest {name} is not hexadecimal of the right length")
     return text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 
 class MalformedMessage(Exception):
-    """Bytes that are not what RFC 3261 allows."""
+    """Bytes that RFC 3261 does not allow."""
 
     reason: str
     """One line for people."""

@@ -3,7 +3,7 @@ section 4.4.1).
 
 Bytes go in, whole messages come out; nothing is parsed further. A stream whose next boundary cannot be known is
 beyond repair: messages before it still come out, then `receive` raises for ever, Answerable where the request can be
-answered (section 18.3), and the owner of the connection closes it.
+answered (section 18.3), and its owner closes the connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TOKEN_BYTES = frozenset(b"-.!%*_+`'~0123456789abcdefghijklmnopqrstuvwxyzABCDEFG
 
 
 class KeepAlive(enum.Enum):
-    """What stands between messages: a double CRLF asks, a single one answers."""
+    """The bytes between messages: a double CRLF asks, a single one answers."""
 
     PING = "ping"
     PONG = "pong"
@@ -40,10 +40,10 @@ class StreamFramer:
         self._wanted = 0
         self._pong_was_last = False
         self.broken: MalformedMessage | None = None
-        """Why the stream is beyond repair: what the next `receive` raises."""
+        """The error that put the stream beyond repair; the next `receive` raises it."""
 
     def receive(self, data: bytes) -> list[bytes | KeepAlive]:
-        """What became complete with data, in order.
+        """The pieces that data completes, in order.
 
         Raises MalformedMessage when the stream is beyond repair; if pieces came before that in the same data, they are
         returned, `broken` is set and the next call raises.

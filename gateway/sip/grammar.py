@@ -38,10 +38,10 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
-def parse_number(text: str, what: str, largest: int) -> int:
-    """The decimal number 0..largest in text; `what` names it in the MalformedMessage."""
+def parse_number(text: str, name: str, largest: int) -> int:
+    """The decimal number 0..largest in text; `name` is its name in the MalformedMessage."""
     if _NUMBER.fullmatch(text) is None or int(text) > largest:
-        raise MalformedMessage(f"{what} is not a number up to {largest}: {text[:40]!r}")
+        raise MalformedMessage(f"{name} is not a number up to {largest}: {text[:40]!r}")
     return int(text)
 
 
@@ -51,7 +51,7 @@ def quote(text: str) -> str:
 
 
 def unquote(text: str) -> str:
-    """What a quoted-string says; any other text comes back as it is."""
+    """The text in a quoted-string; any other text comes back as it is."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]

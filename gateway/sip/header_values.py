@@ -1,7 +1,7 @@
-"""How the value of each header that the gateway itself reads becomes a Python value.
+"""Parsers for the value of each header that the gateway itself reads.
 
-Every function takes a whole header line and where its value starts in it, and raises MalformedMessage. Which header is
-read when is message.py's; what the URIs, addresses and Vias in them are is in modules of their own.
+Every function takes a whole header line and the index of its value in it, and raises MalformedMessage. Messages call
+them on demand; URIs, addresses and Vias have modules of their own.
 
 The values are immutable, and the same lines come again and again: From, To and CSeq with every message of a dialog,
 Contact with every message of a phone. So the last thousand are remembered (a line has at most 8 KiB).
@@ -118,8 +118,8 @@ def _bounded(digits: str) -> int:
     return int(digits) if len(digits) <= 10 else int(digits.lstrip("0")[:11] or "0")
 
 
-# What every message must have (section 8.1.1), and what must be readable when it is there; RFC 2543 did not know
-# Max-Forwards, so that nobody demands it.
+# Headers that every message must have (section 8.1.1), and those that must be readable when they are there; RFC 2543
+# did not know Max-Forwards, so it is not demanded.
 
 MANDATORY: Parsers = (
     ("via", first_via),

@@ -1,9 +1,8 @@
 """The header lines of one message, in order (RFC 3261 section 7.3).
 
-A line stays the text that came from the wire until somebody asks for its value, and is written again as it came:
-most headers of most messages only travel through. Beside the lines there is the list of their keys (lower case,
-compact forms spelled out), so that looking one up is a search for an equal string. Meaning is given by message.py
-and those who use it."""
+A line stays the text that came from the wire until its value is asked for, and is written again as it came: most
+headers of most messages only travel through. Beside the lines there is the list of their keys (lower case, compact
+forms spelled out), so that looking one up is a search for an equal string. Not here: the meaning of a value."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ _COMMON = (
 
 
 Value = TypeVar("Value")
-# Keys, and what makes a value of a line that has it.
+# Keys, and the parser of a line that has the key.
 Parsers = Iterable[tuple[str, Callable[[str, int], object]]]
 
 
@@ -78,7 +77,7 @@ class Headers:
         self._keys: list[str] = [KEYS[name] for name, _ in pairs]
         self._lines: list[str] = [f"{name}: {value}" for name, value in pairs]
         self.known: dict[str, Any] = {}
-        """What parsed() found in the first line of a key, until that line changes."""
+        """The values of parsed() by key, each until the first line of that key changes."""
 
     @classmethod
     def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
@@ -95,7 +94,7 @@ class Headers:
         return value_of(self._lines[self._keys.index(key)]) if key in self._keys else None
 
     def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
-        """What parse(line, start of the value) makes of the first line of that key; None when there is none.
+        """The result of parse(line, start of the value) for the first line of that key; None when there is none.
 
         Remembered until that line changes: a key must always come with the same parse.
         """
@@ -179,8 +178,8 @@ class Headers:
         self.known.pop(key, None)
 
     def rewrite(self, key: str, rewritten: Callable[[str], tuple[str, object]]) -> None:
-        """Let the first line of that key, which must be there, be another: rewritten(line) gives it, and what parsed()
-        is to know of it."""
+        """Replace the first line of that key, which must be there: rewritten(line) gives the new one, and its value for
+        parsed()."""
         index = self._keys.index(key)
         self._lines[index], self.known[key] = rewritten(self._lines[index])
 
@@ -204,15 +203,14 @@ class Headers:
             del self._keys[index], self._lines[index]
 
     def select(self, keys: Collection[str]) -> Headers:
-        """New Headers with the lines whose lower-case full name is in keys, as they stand and with what is known of
-        them."""
+        """New Headers with the lines of those keys (lower-case full names), as they stand, and their parsed values."""
         wanted = list(map(keys.__contains__, self._keys))
         chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
         chosen.known = {key: value for key, value in self.known.items() if key in keys}
         return chosen
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
-        """Append the lines of source whose lower-case full name is in keys, as they stand."""
+        """Append the lines of source that have one of the keys (lower-case full names), as they stand."""
         wanted = list(map(keys.__contains__, source._keys))
         self._keys.extend(compress(source._keys, wanted))
         self._lines.extend(compress(source._lines, wanted))
@@ -263,5 +261,5 @@ class Headers:
 
 
 def value_of(line: str) -> str:
-    """What follows the colon, trimmed."""
+    """The value of a line: the text after the colon, trimmed."""
     return line[line.index(":") + 1 :].strip(WHITE)

@@ -1,7 +1,7 @@
 """Requests and responses (RFC 3261 section 7): a first line, headers and a body.
 
-Headers are parsed when asked for; what a header said is remembered with the line it came from, so that the
-transport, the transaction and the dialog that ask the same question cost one parse. Reading bytes is parser.py's.
+Headers are parsed when asked for; a value is remembered with the line it came from, so that the transport, the
+transaction and the dialog that ask the same question cost one parse. Reading bytes is parser.py's.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _IDENTIFIES_TIME = _IDENTIFIES | {"timestamp"}
 
 
 class _Mandatory(Generic[Value]):
-    """An attribute that says what a header says; raises MalformedMessage when that is missing or malformed."""
+    """An attribute with the value of a header; raises MalformedMessage when that is missing or malformed."""
 
     def __init__(self, key: str, parse: Callable[[str, int], Value]) -> None:
         self._key = key
@@ -55,7 +55,7 @@ class _Optional(Generic[Value]):
 
 
 class _Message:
-    """What requests and responses have in common. Whatever asks a header raises MalformedMessage."""
+    """The common part of requests and responses. Every question about a header raises MalformedMessage."""
 
     __slots__ = ()
     headers: Headers
@@ -119,8 +119,8 @@ class Request(_Message):
     def response(self, status: int, reason: str | None = None, to_tag: str | None = None) -> Response:
         """A response to this request (section 8.2.6.2): Via, From, To, Call-ID and CSeq as they came.
 
-        A To without a tag gets to_tag. A provisional or successful answer to what makes a dialog also has the
-        Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
+        A To without a tag gets to_tag. A provisional or successful answer to a request that makes a dialog also has
+        the Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
         """
         headers = self.headers.select(_copied(status, self.method))
         response = Response(status, _reason(status) if reason is None else reason, headers)

@@ -5,8 +5,8 @@ that every element needs. Bytes without hope of an answer raise MalformedMessage
 raises Answerable. Cutting a stream into messages is framing.py's.
 
 The usual message takes the short way: every line starts with a usual header name and a colon. White space before the
-colon (section 25.1 allows it), a folded line and nonsense look the same there, and take the long way, which writes
-what is allowed in the usual form: nobody behind us can read such a line in another way than we did.
+colon (section 25.1 allows it), a folded line and nonsense look the same there, and take the long way, which writes an
+allowed line in the usual form: no element behind us can read it in another way than we did.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _parse_first_line(line: str, headers: Headers) -> Message:
 
 
 def _guess_request(line: str, headers: Headers) -> Message | None:
-    """A request whose first line is wrong: enough to answer it with 400, if it is one at all."""
+    """A request with a wrong first line: enough to answer it with 400, if it is one at all."""
     words = line.split()
     if len(words) < 3 or not words[-1].upper().startswith("SIP/") or not is_token(words[0]):
         return None

@@ -17,8 +17,8 @@ from gateway.sip.grammar import Parameters, find_parameter, format_parameters, p
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
 HOST = rf"\[[0-9A-Fa-f:.]+\]|{_NAME}"
-# Phones send more than user-unreserved in a user part ("#" of a star code above all): take what cannot
-# change the structure.
+# Phones send more than user-unreserved in a user part ("#" of a star code above all): take all that cannot change the
+# structure.
 _SAFE = r'[^@:<>"\\\x00-\x20\x7f%]'
 _USER = rf"{_SAFE}*(?:%[0-9A-Fa-f]{{2}}{_SAFE}*)*"
 _PARAMETERS = r'(?:;[^;?=@<>"\\\x00-\x20\x7f]+(?:=[^;?@<>"\\\x00-\x20\x7f]*)?)*'
@@ -34,14 +34,14 @@ PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[1-5]?[0-9]{{1,4}})?{_PARAMETERS}"
 _OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
-_LONGEST_KNOWN = 200  # characters, which bounds what the known URIs can take
+_LONGEST_KNOWN = 200  # characters, which bounds the memory of the known URIs
 # 19.1.4: these must match even when only one of the two URIs has them.
 _ALWAYS_COMPARED = ("user", "ttl", "method", "maddr", "transport")
 
 
 @attrs.frozen
 class Uri:
-    """A URI. `host` has no brackets; `headers` is what follows "?"; other schemes keep all of their text in `user`."""
+    """A URI. `host` has no brackets; `headers` is the text after "?"; other schemes keep all their text in `user`."""
 
     scheme: str = "sip"
     user: str | None = None

@@ -42,7 +42,7 @@ _set = object.__setattr__
 
 @attrs.frozen
 class Via:
-    """Who sent a message and over what. `transport` is in upper case, `host` has no brackets."""
+    """A sender of a message and its transport. `transport` is in upper case, `host` has no brackets."""
 
     transport: str
     host: str
@@ -132,8 +132,8 @@ class Via:
         return attrs.evolve(self, parameters=replace_parameter(self.parameters, name, value))
 
     def with_source(self, line: str, host: str, port: int) -> tuple[str, Via]:
-        """The header line that this Via is the only value of, and the Via, with what a server saw: received, and rport
-        where it is asked for (RFC 3581 section 4). The rest of the line stays as it is, to the letter."""
+        """The header line with this Via as its only value, and the Via, with the source that a server saw: received,
+        and rport where it is asked for (RFC 3581 section 4). The rest of the line stays as it is, to the letter."""
         text = self._text
         if text is None or "received" in text.lower():
             via = self.with_parameter("received", host)

@@ -1,7 +1,7 @@
 """Client transactions: one request of ours, sent again until answered (RFC 3261 section 17.1).
 
-What happens in which state is said by INVITE_CLIENT and NON_INVITE_CLIENT in tables.py; this is what the actions do.
-A response comes from layer.py, which matched it; a failure from the flow; the time from timers.py.
+The machines are INVITE_CLIENT and NON_INVITE_CLIENT in tables.py; their actions live here. A response comes from the
+layer, which matched it; a failure from the flow; the time from timers.py.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class TransactionFailure:
 
 
 class TransactionUser(Protocol):
-    """Who sent a request. Hears of every provisional response and of one end: a final response, or a failure.
+    """The sender of a request. Gets every provisional response, and one end: a final response or a failure.
 
     The one exception is an INVITE: after a 2xx, its copies and those of other forks come too, for 64*T1 (RFC 6026).
     """
@@ -55,7 +55,7 @@ class TransactionUser(Protocol):
 
 
 class Unheeded:
-    """The user of a request from whose responses nothing follows: a CANCEL, a PRACK, the BYE to a fork that lost."""
+    """The user of a request with responses that change nothing: a CANCEL, a PRACK, the BYE to a fork that lost."""
 
     __slots__ = ()
 
@@ -82,9 +82,8 @@ class Clients(Protocol):
 class ClientTransaction(Transaction):
     """A request that was sent. The user hears of its responses, or of its failure.
 
-    A transaction outlives its final response by up to 32 s, so it lets go of what it needs no more: of the flow's
-    failures, and except for the 2xx of an INVITE of the request and the user, as soon as the user has the final
-    response.
+    A transaction outlives its final response by up to 32 s. As soon as the user has that response it lets go of the
+    flow's failures and, except for the 2xx of an INVITE, of the request and the user.
     """
 
     __slots__ = (
@@ -123,7 +122,7 @@ class ClientTransaction(Transaction):
 
     @property
     def request(self) -> Request:
-        """What was sent. RuntimeError once the transaction needs it no more."""
+        """The request that was sent. RuntimeError once the transaction needs it no more."""
         if self._request is None:
             raise RuntimeError("the request of a transaction that is over")
         return self._request
@@ -148,10 +147,10 @@ class ClientTransaction(Transaction):
             self.limit_to(0.0, Event.TRANSPORT_FAILURE)
 
     def release(self, heir: TransactionUser | None = None) -> None:
-        """The user is gone, and hears no more. The heir hears in its place; without one, the core, as of stray
-        responses.
+        """The user is gone: responses go to the heir, or without one to the core as stray ones.
 
-        For a user whose INVITE had its 2xx, when its call ends before the 64*T1 in which copies and forks may come.
+        For a user that had the 2xx of its INVITE, when the call ends before the 64*T1 in which copies and forks may
+        come.
         """
         self._user = heir
         if self._state is State.ACCEPTED:
@@ -232,7 +231,7 @@ class ClientTransaction(Transaction):
             self._user.receive_response(response)
         except MalformedMessage as error:
             said = {"method": self.key[1], "status": response.status, "reason": error.reason}
-            log.info("a {status} to a {method} is of no use: {reason}", **said)
+            log.info("a {status} to a {method} cannot be used: {reason}", **said)
             self._give_up(response)
         except Exception:
             log.failure("the user of a {method} failed on {status}", method=self.key[1], status=response.status)

@@ -5,9 +5,9 @@
                                     +-> ACK of a 2xx, stray response -> core
     user, core --request--> send_request -> new client transaction -> flow
 
-What no transaction is made for is answered here without keeping state: a request over the ceiling (503), a merged
-request (482, section 8.2.2.2), a CANCEL of nothing (481), a request that cannot be read (400). No exception of the core
-or of a user leaves this layer: it is logged and ends one transaction.
+Four requests are answered here without keeping state: one over the ceiling (503), a merged one (482, section 8.2.2.2),
+a CANCEL of nothing (481), one that cannot be read (400). No exception of the core or of a user leaves this layer: it is
+logged and ends one transaction.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ log = Logger()
 
 @frozen
 class Ceiling:
-    """How many server transactions there may be at a time, and what to tell those that are too many.
+    """The number of server transactions at a time, and the seconds of Retry-After for those above it.
 
     Requests within dialogs may fill another quarter, so that calls can end while new ones are refused.
     """

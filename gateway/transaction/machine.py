@@ -147,7 +147,7 @@ class Transaction:
         return self._state is State.TERMINATED
 
     def happen(self, event: Event, message: Message | None = None) -> None:
-        """Do what the table says about the event."""
+        """Take the table's row for the event."""
         step = self._steps[self._state].get(event)
         if step is None:
             self._services.count_absorbed(self._state, event)

@@ -1,9 +1,9 @@
 """Server transactions: one request of a peer, passed to the core once, and its response, sent as often as needed
 (17.2).
 
-What happens in which state is said by INVITE_SERVER and NON_INVITE_SERVER in tables.py; this is what the actions do.
-The request and its copies come from layer.py, responses from the core by respond(), the time from timers.py. A
-transport failure does not end a server transaction (RFC 6026 section 7.1): its timers do.
+The machines are INVITE_SERVER and NON_INVITE_SERVER in tables.py; their actions live here. The request and its copies
+come from the layer, responses from the core by respond(), the time from timers.py. A transport failure does not end a
+server transaction (RFC 6026 section 7.1): its timers do.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ServerTransaction(Transaction):
 
     @property
     def request(self) -> Request:
-        """What was received. RuntimeError after the final response: who needs it still has it."""
+        """The request that was received. RuntimeError after the final response."""
         if self._request is None:
             raise RuntimeError("the request of a transaction that is answered")
         return self._request
@@ -73,9 +73,8 @@ class ServerTransaction(Transaction):
     def respond(self, response: Response) -> None:
         """Send a response of the core. Raises ValueError for one that cannot be serialised; then nothing has happened.
 
-        What comes too late or may not be sent is absorbed: a second final response, anything after the end, and for
-        other requests than INVITE a provisional response and a 408 (RFC 4320). The core may repeat the 2xx of an
-        INVITE.
+        Responses that come too late or may not be sent are absorbed: a second final one, any after the end, and for
+        other requests than INVITE a provisional one and a 408 (RFC 4320). The core may repeat the 2xx of an INVITE.
         """
         event = self._event_of(response.status)
         if event in self._steps[self._state]:
@@ -173,7 +172,7 @@ NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_SERVER, _ACTS)
 
 
 class Core(Protocol):
-    """Who answers requests (RFC 3261 section 8.2)."""
+    """The UAS core, which answers requests (RFC 3261 section 8.2)."""
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """A new request, to be answered by transaction.respond, now or later. May raise Refused or MalformedMessage."""

@@ -5,14 +5,14 @@ machines follow the RFC's figures as RFC 6026 corrects them (Accepted, timers L 
 requests (no provisional response but a late 100, never a 408).
 
 Three rules keep the tables free of side conditions:
-- A transaction enters the next state first and then acts, so what an action calls (the core, the user) may use the
+- A transaction enters the next state first and then acts, so the core and the user, called by an action, may use the
   transaction at once. An action that calls them is the last of its row.
 - A timer that has no row in the next state is stopped on the way there.
 - The tables are written for unreliable transports. `over_reliable` derives the other form: timers A, E and G never run,
   and timers D, I, J and K are zero, so that the state which they would end is skipped.
 
-What an action does is in client.py and server.py; how long a timer runs in timers.py. docs/transactions.md is drawn
-from here.
+Not here: the actions themselves (client.py, server.py) and the seconds of each timer (timers.py). docs/transactions.md
+is drawn from here.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What can happen to a transaction."""
+    """The events of a transaction."""
 
     START = "request from the user"
     CANCEL = "cancelled by the user"
@@ -68,7 +68,7 @@ class Event(StrEnum):
 
 
 class Action(StrEnum):
-    """What a transaction does about an event."""
+    """The actions of a transaction."""
 
     SEND_REQUEST = "send the request"
     SEND_ACK = "send ACK"
@@ -114,7 +114,7 @@ Row = tuple[tuple[Action, ...], State]
 
 @frozen
 class Machine:
-    """One machine: what it is called, where the RFC has it, and its rows."""
+    """One machine: its name, its place in the RFC, and its rows."""
 
     name: str
     section: str

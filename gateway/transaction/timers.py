@@ -1,11 +1,11 @@
-"""How long the timers of RFC 3261 section 17 (table 4) and RFC 6026 run, and a cheap way to run thousands of them.
+"""The timers of RFC 3261 section 17 (table 4) and RFC 6026 in seconds, and a cheap way to run thousands of them.
 
 There are about a dozen different durations in SIP, and timers of one duration expire in the order in which they were
 started. So each duration has a queue, to start a timer is an append, and only the head of a queue is known to the
 reactor. A cancelled timer is forgotten where it stands. (A reactor's own delayed call costs several times as much to
 start and cancel: bench/transactions.py. So that of a queue stays while any timer runs.)
 
-What the expiry of a timer means is in tables.py.
+Not here: the meaning of an expired timer (tables.py).
 """
 
 from collections import OrderedDict
@@ -46,7 +46,7 @@ LONGEST_INTERVAL: Mapping[Event, float] = {Event.TIMER_A: 64 * T1, Event.TIMER_E
 """Seconds at which the doubling of the retransmission timers ends; timer B ends the doubling of timer A anyway."""
 
 SOON = 1e-6
-"""Seconds: what is due so soon is due now; floating-point time cannot tell."""
+"""Seconds: a timer due so soon is due now; floating-point time cannot tell."""
 
 
 def duration(timer: Event, is_reliable: bool) -> float:
@@ -61,7 +61,7 @@ def longer(timer: Event, interval: float) -> float:
 
 
 class Expires(Protocol):
-    """Who hears of an expired timer."""
+    """The owner of a timer."""
 
     def timer_expired(self, event: Event) -> None:
         """The timer has run out. Does not raise."""

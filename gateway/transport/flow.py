@@ -1,7 +1,7 @@
-"""The values and the one seam of the transport layer: where a message goes, over what, and what can go wrong.
+"""The values and the one seam of the transport layer: targets, transports, failures and flows.
 
 Lives here: Transport, Address, Target, TlsTerms, FlowKey, PeerIdentity, FailureKind, TransportFailure and the abstract
-Flow. Not here: sockets (udp.py, stream.py), certificates (tls.py), name resolution (locate.py).
+Flow. Not here: sockets, certificates, name resolution.
 
 A Flow is one way to reach one peer: for UDP the pair (listener, remote address), for TCP and TLS one connection
 (RFC 5626 section 1). Requests arrive with the Flow that they came over, and their responses go back through it; new
@@ -30,7 +30,7 @@ UDP_MESSAGE_LIMIT = 1300
 
 
 class Transport(StrEnum):
-    """What carries a message; the value is the `transport` parameter of a URI in lower case."""
+    """The transports; the value is the `transport` parameter of a URI in lower case."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -82,7 +82,7 @@ class Address:
 
 @frozen
 class TlsTerms:
-    """On what terms we speak TLS as a client; two different terms never share a connection.
+    """The terms of TLS as a client; two different terms never share a connection.
 
     trust is "system" or a PEM file of authorities; certificate (full chain) and private_key are our client identity.
     """
@@ -96,7 +96,7 @@ class TlsTerms:
     minimum: str = "1.2"
     """The least version of TLS."""
     ciphers: str | None = None
-    """Of TLS 1.2, in OpenSSL's format; None is ours (tls.py)."""
+    """Of TLS 1.2, in OpenSSL's format; None is ours (tls/contexts.py)."""
 
     @classmethod
     def of(cls, provider: Provider) -> Self:
@@ -113,7 +113,7 @@ class TlsTerms:
 
     @property
     def files(self) -> set[Path]:
-        """What is read for them."""
+        """The files that are read for them."""
         return {file for file in (self.trust, self.certificate, self.private_key) if isinstance(file, Path)}
 
 
@@ -134,16 +134,16 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     CERTIFICATE = "certificate"
     TLS = "tls"
-    """What answers does not speak TLS."""
+    """An answer came that is not TLS."""
     HANDSHAKE = "handshake"
-    """It speaks TLS, but not on terms that both sides take, or what it says comes damaged."""
+    """The peer speaks TLS, but not on terms that both sides take, or its bytes come damaged."""
     DNS = "dns"
     CLOSED = "closed"
 
 
 @frozen
 class TransportFailure:
-    """What went wrong, with a reason for people."""
+    """A failure of a flow, with a reason for people."""
 
     kind: FailureKind
     reason: str
@@ -161,7 +161,7 @@ class PeerIdentity:
 @frozen
 class FlowKey:
     """Names one flow and can be stored. connection tells connections apart that share a remote address, so that a
-    stored key never finds the connection of whoever got the same port later (RFC 5626 section 5.2); 0 for UDP."""
+    stored key never finds the connection of a client that got the same port later (RFC 5626 section 5.2); 0 for UDP."""
 
     listener: str
     transport: Transport
@@ -184,7 +184,7 @@ Watcher = Callable[[TransportFailure], None]
 
 
 class Watchers:
-    """Who wants to hear, once, that something ended."""
+    """The functions to call, once, when something has ended."""
 
     __slots__ = ("_by_token",)
 
@@ -192,7 +192,7 @@ class Watchers:
         self._by_token: dict[object, Watcher] = {}
 
     def add(self, lost: Watcher) -> Callable[[], None]:
-        """Keep lost until tell(); returns what forgets it."""
+        """Keep lost until tell(); returns a function that forgets it."""
         token = object()
         self._by_token[token] = lost
         return partial(self._forget, token)
@@ -211,7 +211,7 @@ class Watchers:
 
 
 class Flow(ABC):
-    """One way to reach one peer. A flow that is still connecting queues what is sent (bounded)."""
+    """One way to reach one peer. A flow that is still connecting queues messages (bounded)."""
 
     __slots__ = (
         "__weakref__",
@@ -233,7 +233,7 @@ class Flow(ABC):
         self.local = local
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
-        self.identity: PeerIdentity | None = None  # only what was verified
+        self.identity: PeerIdentity | None = None  # only a verified one
         self._watchers: Watchers | None = None
 
     @property
@@ -243,7 +243,7 @@ class Flow(ABC):
 
     @property
     def is_secure(self) -> bool:
-        """Whether what is sent is encrypted on this hop."""
+        """Whether messages are encrypted on this hop."""
         return self.transport is Transport.TLS
 
     @property
@@ -269,7 +269,7 @@ class Flow(ABC):
     @property
     @abstractmethod
     def key(self) -> FlowKey:
-        """What finds this flow again, as long as it is open."""
+        """The key by which this flow is found again, as long as it is open."""
 
     @abstractmethod
     def send(self, data: bytes) -> None:
@@ -277,15 +277,15 @@ class Flow(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End the connection after what is queued; nothing to do for UDP."""
+        """End the connection after the queue is sent; nothing to do for UDP."""
 
     def at_port(self, port: int) -> "Flow":
         """The flow to another port of the same peer; a connection stays the one it is (RFC 3261 section 18.2.2)."""
         return self
 
     def watch(self, lost: Watcher) -> Callable[[], None]:
-        """Call lost once when the flow fails or ends; returns what stops the watch. A flow that is already lost does
-        not call: ask is_open first."""
+        """Call lost once when the flow fails or ends; returns a function that stops the watch. A flow that is already
+        lost does not call: ask is_open first."""
         if self._watchers is None:
             self._watchers = Watchers()
         return self._watchers.add(lost)

@@ -90,7 +90,7 @@ class TransportLayer:
         return stopped.addCallback(lambda _: None)
 
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
-        """The flow to a target whose host is numeric (locate.py). Never raises: watch() tells what goes wrong."""
+        """The flow to a target with a numeric host. Never raises: watch() tells of its failure."""
         port = self._port_for(target, side)
         if isinstance(port, DatagramListener):
             return port.flow(target.address.host, target.address.port)
@@ -128,7 +128,7 @@ class TransportLayer:
         return self._tls.reports()
 
     def figures(self) -> Iterator[ListenerFigures]:
-        """What each listener has counted."""
+        """The counts of each listener."""
         for name, port in self._ports.items():
             if isinstance(port, DatagramListener):
                 yield ListenerFigures(name, unsent=port.unsent)

@@ -2,8 +2,8 @@
 
     UdpFlow.wider(size) -> Widening.flow(remote) -> a TCP flow, or None: there is no way but UDP
 
-Lives here: whether there is TCP, and remembering for a while who did not take it. Not here: what a request does that
-finds the connection refused after all: its transaction goes on over UDP ("SHOULD retry the request using UDP").
+Lives here: whether there is TCP, and remembering for a while the peers that refused it. Not here: a request that finds
+the connection refused after all: its transaction goes on over UDP ("SHOULD retry the request using UDP").
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CONNECT_WITHIN = 3.0
 """Seconds that a request waits for TCP before it goes over UDP."""
 
 FORGET_AFTER = 600.0
-"""Seconds for which whoever did not take TCP is not asked again: their requests need not wait."""
+"""Seconds for which a peer that did not take TCP is not asked again: its requests need not wait."""
 
 REMEMBERED = 1000
 """Addresses remembered at most."""

@@ -1,6 +1,6 @@
-"""What the gateway asks of the system's sockets: marking, buffers, addresses, and a clear word when a port is taken.
+"""The system's sockets: marking, buffers, addresses, and a clear word when a port is taken.
 
-Lives here: everything that UDP, TCP and TLS need alike. Not here: what is sent (udp.py, stream.py).
+Lives here: everything that UDP, TCP and TLS need alike. Not here: the messages.
 """
 
 import errno
@@ -39,7 +39,7 @@ PROBE_AFTER = 60
 
 
 class TransportReactor(Protocol):
-    """What the transport uses of a reactor."""
+    """The transport's part of a reactor."""
 
     def seconds(self) -> float: ...
 
@@ -68,7 +68,7 @@ class TransportReactor(Protocol):
 
 
 class StreamTransport(Protocol):
-    """What the transport uses of a TCP connection."""
+    """The transport's part of a TCP connection."""
 
     def write(self, data: bytes) -> None: ...
 
@@ -92,7 +92,7 @@ class CannotListen(OSError):
 
 
 def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
-    """One line that names the listener, its address and port, and what is wrong."""
+    """One line that names the listener, its address and port, and the error."""
     number = getattr(error.socketError, "errno", None)
     reason = "is taken" if number == errno.EADDRINUSE else f"cannot be used: {error.socketError}"
     return CannotListen(
@@ -101,7 +101,7 @@ def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
 
 
 def mark_signalling(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
-    """Give what leaves the socket that DSCP; a system that refuses is no reason to fail."""
+    """Mark packets that leave the socket with that DSCP; a system that refuses is no reason to fail."""
     options = [(socket.IPPROTO_IP, socket.IP_TOS)]  # of an IPv6 socket too: it may speak to IPv4 peers
     if handle.family == socket.AF_INET6:
         options.append((socket.IPPROTO_IPV6, socket.IPV6_TCLASS))
@@ -122,7 +122,9 @@ def widen_receive_buffer(handle: socket.socket) -> int:
         except OSError:
             continue
         break
-    return handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # socket(7): the kernel doubles what is asked
+    return (
+        handle.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    )  # socket(7): the kernel doubles the size that is asked for
 
 
 def tune_connection(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:
@@ -168,7 +170,7 @@ def unmapped(host: str) -> str:
 
 
 def own_addresses(listener: Listener, port: int, remote_host: str) -> tuple[Address, Address]:
-    """Where messages to the remote host leave from, and what we tell it to answer to; port is the one bound."""
+    """The address that messages to the remote host leave from, and the one that it is told; port is the one bound."""
     host = listener.address
     if is_any_address(host):
         host = source_address_toward(remote_host) or host

@@ -173,7 +173,7 @@ class DatagramListener(DatagramProtocol):
             return
         try:
             self._socket.sendto(data, peer)
-        except OSError as error:  # a full buffer, no route, a message over 64 KiB: what UDP does with a datagram anyway
+        except OSError as error:  # a full buffer, no route, a message over 64 KiB: UDP may lose any datagram
             self._not_sent(peer, error)
 
     def flow(self, host: str, port: int) -> UdpFlow:

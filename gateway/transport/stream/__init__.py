@@ -1,1 +1,1 @@
-"""Connections: TCP, and what TLS runs on."""
+"""Connections over TCP, with TLS or without."""

@@ -1,11 +1,8 @@
-"""Connections that peers begin: who may connect to a TCP or TLS listener, and how many at once.
+"""Connections that peers begin: the listening port of TCP or TLS, and its limits.
 
-What one source can do: have `per_source` connections, of which the silent ones give way first and end by themselves
-(liveness.py: no handshake in 10 s, no message in 60 s, a message of more than 30 s), and cost `new_per_second`
-handshakes, about 1 ms of CPU each.
-
-Lives here: the listening port and its limits. Not here: what a connection carries (wire.py) and when a silent one is
-closed (liveness.py).
+One source can have `per_source` connections, of which the silent ones give way first and end by themselves (no
+handshake in 10 s, no message in 60 s, a message of more than 30 s: keepalive.py), and cost `new_per_second` handshakes,
+about 1 ms of CPU each. Not here: the bytes of a connection (connection.py).
 """
 
 from typing import Self, cast
@@ -115,7 +112,7 @@ class StreamListener(Factory):
         return self._count < self._limits.per_listener
 
     def _make_room(self) -> None:
-        """Whoever connected first and has said nothing gives way, so that silent connections never take all slots.
+        """The oldest silent connection gives way, so that silent ones never take all slots.
 
         An honest peer has the time that an attacker needs to fill the table again, which `new_per_second` makes long.
         """

@@ -1,8 +1,8 @@
-"""Connections that we begin, and which of them is used again.
+"""Connections that we begin, and the choice of one to use again.
 
-A connection is shared only by what was verified alike: the same listener, transport, address, ORIGINAL name and
-TlsTerms. A name that an attacker points at the address of a trusted peer therefore never rides on the peer's connection
-(CVE-2020-15260). Not here: the connection itself (wire.py), which targets there are (locate.py).
+A connection is shared only by targets that were verified alike: the same listener, transport, address, ORIGINAL name
+and TlsTerms. A name that an attacker points at the address of a trusted peer therefore never rides on the peer's
+connection (CVE-2020-15260). Not here: the connection itself (connection.py), the targets (routing).
 """
 
 import errno
@@ -32,7 +32,7 @@ _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 
 @frozen
 class ReuseKey:
-    """What two requests must have in common to share a connection; terms and name are empty for TCP."""
+    """The key that two requests on one connection share; terms and name are empty for TCP."""
 
     listener: str
     address: Address
@@ -139,7 +139,7 @@ class _Attempt(ClientFactory):
 
 
 def connect_failure(error: BaseException | None, address: Address) -> TransportFailure:
-    """What it means that TCP did not come up."""
+    """The failure that TCP did not come up."""
     if isinstance(error, ConnectionRefusedError):
         return TransportFailure(FailureKind.REFUSED, f"{address} refuses connections")
     number = error.osError if isinstance(error, ConnectError) else None

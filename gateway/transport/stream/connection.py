@@ -3,8 +3,8 @@
     network -> dataReceived -> (channel: TLS) -> StreamFramer -> arrivals.receive(message, flow)
     StreamFlow.send -> send -> (channel: TLS) -> network, or a bounded queue while the peer does not read
 
-Lives here: the wire from its first byte to its last. Not here: TLS (channel.py), time-outs (liveness.py), what the
-layers above hold (stream.py).
+Lives here: the wire from its first byte to its last. Not here: TLS (channel.py), time-outs (keepalive.py), the flow
+that the layers above hold (stream_flow.py).
 """
 
 import socket
@@ -89,7 +89,7 @@ class StreamProtocol(Protocol):
         self._plan_visit()
         if self._channel is None:
             self._open()
-        elif self._flow.is_client:  # a server's channel begins with what it hears
+        elif self._flow.is_client:  # a server's channel begins with the client's hello
             self._guarded(self._channel.start)
 
     def _open(self) -> None:
@@ -105,7 +105,7 @@ class StreamProtocol(Protocol):
         self._services.handshakes.succeeded(self._flow)
         self._open()
 
-    # -- what arrives
+    # -- input
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the network; nothing raises out of here."""
@@ -138,7 +138,7 @@ class StreamProtocol(Protocol):
             self._plan_visit()
 
     def _guarded(self, step: Callable[..., T], *arguments: bytes) -> T | None:
-        """What a step of the TLS channel gives, its output sent; None if it failed and so ended the connection."""
+        """The result of a step of the TLS channel, its output sent; None if it failed and so ended the connection."""
         assert self._channel is not None
         try:
             result = step(*arguments)
@@ -180,7 +180,7 @@ class StreamProtocol(Protocol):
         self._services.arrivals.reject(malformed, self._flow)
         self._flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
 
-    # -- what leaves
+    # -- output
 
     def send(self, data: bytes) -> None:
         """One message, or a keep-alive."""
@@ -211,7 +211,7 @@ class StreamProtocol(Protocol):
 
     def _send_now(self, data: bytes) -> int:
         """Bytes that the kernel took. Asking it directly saves the reactor a round and three system calls a message;
-        nothing can be overtaken, because whatever waits in the transport makes us wait too."""
+        nothing can be overtaken, because we wait whenever bytes wait in the transport."""
         if self._socket is None:
             return 0
         try:
@@ -259,7 +259,7 @@ class StreamProtocol(Protocol):
     # -- time
 
     def visit(self, now: float) -> float | None:
-        """Ping, or give up what was waited for long enough."""
+        """Ping, or end a wait that was long enough."""
         if not self._flow.is_open:  # said goodbye a while ago, and the peer has not taken it
             self._abort()
             return None
@@ -286,7 +286,7 @@ class StreamProtocol(Protocol):
     # -- the end
 
     def drop(self) -> None:
-        """End the connection politely; the peer has LINGER seconds to take what is on its way."""
+        """End the connection politely; the peer has LINGER seconds to take the bytes on their way."""
         tcp, channel, unsent = self._tcp, self._channel, self._unsent
         if tcp is None:
             return
@@ -317,7 +317,7 @@ class StreamProtocol(Protocol):
 
 
 def _failure(reason: BaseException | None, channel: TlsChannel | None) -> TransportFailure:
-    """What the loss of a connection means: a peer that hangs up on a TLS hello does not speak TLS."""
+    """The failure that ended a connection: a peer that hangs up on a TLS hello does not speak TLS."""
     if isinstance(reason, TimeoutError):
         return TransportFailure(FailureKind.TIMEOUT, "the peer does not answer any more")
     words = "closed by the peer" if isinstance(reason, ConnectionDone) else str(reason)

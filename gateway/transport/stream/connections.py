@@ -1,4 +1,4 @@
-"""Every connection that is up or coming up, by its number."""
+"""The table of connections, up or coming up, by number, and the report of their end."""
 
 import secrets
 from collections import Counter
@@ -14,7 +14,7 @@ log = Logger()
 
 
 class Connections:
-    """The table of connections. Numbers begin at random, so that a key stored by an earlier run finds nothing."""
+    """The table. Numbers begin at random, so that a key stored by an earlier run finds nothing."""
 
     def __init__(self) -> None:
         self._numbers = count(secrets.randbits(48) + 1)

@@ -1,7 +1,7 @@
-"""When a connection must ping, and when it has been waited for long enough. Pure: time is an argument, nothing is sent.
+"""The time of a connection's next ping, and of its end when it is silent. Pure: time is an argument, nothing is sent.
 
-Lives here: RFC 5626 section 4.4.1 (double CRLF), half-open, half-read, stalled and idle connections. Not here: who
-carries the verdicts out (stream.py) and when it looks (timer_wheel.py).
+Lives here: RFC 5626 section 4.4.1 (double CRLF), half-open, half-read, stalled and idle connections. Not here: pinging
+and closing (connection.py), the timer (timer_wheel.py).
 """
 
 from attrs import define, frozen
@@ -18,7 +18,7 @@ class Patience:
     message: float = 30.0
     """From the first byte of a message to its last."""
     stalled: float = 30.0
-    """While the peer reads nothing of what is queued for it."""
+    """While the peer reads nothing of its queue."""
     idle: float = 3600.0
     """An accepted connection on which nothing arrives."""
     ping_every: float = 30.0
@@ -32,7 +32,7 @@ PATIENCE = Patience()
 
 @frozen
 class Verdict:
-    """What is due: a ping, or the end for the reason given."""
+    """A ping, the end for the reason given, or neither."""
 
     ping: bool = False
     expired: str | None = None
@@ -70,7 +70,7 @@ class Liveness:
             self.partial_since = now
 
     def stalled(self, now: float) -> None:
-        """The peer reads nothing of what is queued for it; called again, it has read something."""
+        """The peer reads nothing of its queue; called again, it has read something."""
         self.stalled_since = now
 
     def flowing(self, now: float) -> None:
@@ -81,7 +81,7 @@ class Liveness:
             self.partial_since = now
 
     def look(self, now: float, patience: Patience) -> Verdict:
-        """What is due now."""
+        """The verdict of this moment."""
         for deadline, reason in self._deadlines(patience):
             if now >= deadline:
                 return Verdict(expired=reason)

@@ -1,8 +1,8 @@
 """Connections as the layers above see them, TCP and TLS alike (RFC 3261 section 18).
 
 A StreamFlow exists before its connection is up and after it is gone. Lives here: its states, the queue while it
-connects, and its end. Not here: the connection itself (wire.py), who may connect (accept.py) and which connection is
-used again (connect.py).
+connects, and its end. Not here: the connection itself (connection.py), accepting (accept.py) and connecting
+(connect.py).
 """
 
 from collections.abc import Callable
@@ -60,7 +60,7 @@ class StreamFlow(Flow):
     ) -> None:
         super().__init__(listener, shared_address(advertised.host, 0), remote, advertised)
         self.number = number
-        self.name = name  # whom we meant to reach; None for a connection that the peer began
+        self.name = name  # the name that we meant to reach; None for a connection that the peer began
         self.wire: Wire | None = None
         self.failure: TransportFailure | None = None
         self.was_connected = False
@@ -121,7 +121,7 @@ class StreamFlow(Flow):
         self.fail(TransportFailure(FailureKind.CLOSED, "closed by the gateway"))
 
     def opened(self, local: Address) -> None:
-        """The connection is up: what waited is sent."""
+        """The connection is up: the queue is sent."""
         assert self.wire is not None
         self.local = local
         self._state = ConnectionState.OPEN

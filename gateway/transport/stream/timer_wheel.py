@@ -1,9 +1,8 @@
 """One timer for any number of things that want a look at some time.
 
 An idle connection asks for attention once a minute or an hour; a delayed call for each of 50,000 of them would cost
-more than the connections' own state. They are kept in slots of one second instead, and whoever is visited says when it
-wants the next visit. Deadlines that move later with every message need not be moved here: the visit finds them and
-goes on.
+more than the connections' own state. They are kept in slots of one second instead, and each visit returns the time of
+the next. Deadlines that move later with every message need not be moved here: the visit finds them and goes on.
 """
 
 import math
@@ -27,7 +26,7 @@ class Visited(Protocol):
     """Where TimerWheel keeps it; None at first."""
 
     def visit(self, now: float) -> float | None:
-        """Do what is due at now; returns when to come again (seconds, reactor time), None for never."""
+        """Do the work due at now; returns the time of the next visit (seconds, reactor time), None for never."""
 
 
 class TimerWheel:

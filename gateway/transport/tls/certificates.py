@@ -1,9 +1,9 @@
 """Whether a certificate file can be served: the checks at start and after every reload.
 
 Lives here: chain in order and complete, key matches, dates, the advertised name in the subject alternative names, days
-left. What cannot be served at all raises CertificateError, one line; what an operator should know is a warning in the
-report: an expired certificate is better than none for the peers that do not care.
-Not here: contexts (tls.py), the judging of peers (channel.py, identity.py).
+left. A file that cannot be served at all raises CertificateError, one line; a smaller fault is a warning in the report:
+an expired certificate is better than none for the peers that do not care.
+Not here: contexts (contexts.py), the judging of peers (channel.py, identity.py).
 """
 
 from datetime import datetime
@@ -30,7 +30,7 @@ class CertificateError(Exception):
 
 @frozen
 class CertificateReport:
-    """What a certificate file holds and what is doubtful about it."""
+    """The contents of a certificate file and the doubts about it."""
 
     path: Path
     identity: PeerIdentity
@@ -72,7 +72,7 @@ def examine(certificate: Path, private_key: Path, advertised_host: str | None, n
 
 
 def time_warning(own: x509.Certificate, now: datetime) -> str | None:
-    """What is to be said of the certificate's dates; None when it is good for a while. now has a time zone."""
+    """The warning about a certificate's dates; None when it is good for a while. now has a time zone."""
     if now >= own.not_valid_after_utc:
         return f"expired on {own.not_valid_after_utc:%Y-%m-%d}"
     if now < own.not_valid_before_utc:
@@ -107,7 +107,7 @@ def _chain_warning(chain: list[x509.Certificate]) -> str | None:
 
 
 def _is_complete(chain: list[x509.Certificate]) -> bool:
-    """Whether the chain ends in a root, or in what a root known to this system signed."""
+    """Whether the chain ends in a root, or in a certificate signed by a root known to this system."""
     if _is_issued_by(chain[-1], chain[-1]):
         return True
     context = SSL.Context(SSL.TLS_METHOD)

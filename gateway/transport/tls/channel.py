@@ -3,7 +3,7 @@
     network -> receive(ciphertext) -> plaintext        send(plaintext) -> outgoing() -> network
 
 pyOpenSSL does the work over memory BIOs. Lives here: the order of a connection (handshake, verified, open, closed) and
-what its errors mean. Not here: contexts and trust (tls.py), names (identity.py), sockets (stream.py).
+the meaning of its errors. Not here: contexts and trust (contexts.py), names (identity.py), sockets (stream/).
 """
 
 from attrs import define
@@ -18,7 +18,7 @@ _RECORD = 16384
 """Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
 
 _CHUNK = _RECORD + 512
-"""Bytes read at once of what OpenSSL wants sent: a full record and then some."""
+"""Bytes of OpenSSL's output read at once: a full record and then some."""
 
 _HEADER = 5
 """Bytes before each record's body: type, version, length."""
@@ -48,7 +48,7 @@ class TlsFailed(Exception):
 
 @define
 class Verification:
-    """What is asked of the peer's certificate, and the first thing found wrong with it.
+    """The demands on the peer's certificate, and the first one that it does not meet.
 
     It hangs on the OpenSSL connection, where the verify callback finds it. name is None where any name will do: the
     identity of a client is for others to judge.
@@ -70,7 +70,7 @@ class Verification:
         return self.problem is None
 
     def accepts_name(self, certificate: crypto.X509) -> bool:
-        """Whether the certificate is for whom it must be; remembers the problem."""
+        """Whether the certificate is for the right peer; remembers the problem."""
         if self.name is not None:
             self._note(mismatch(self.identity(certificate), self.name, self.allow_wildcards))
         return self.problem is None
@@ -85,7 +85,7 @@ class Verification:
 
 
 class _Records:
-    """Follows where TLS records begin and end in what arrives, to know when nothing is left to ask OpenSSL for."""
+    """Follows the bounds of arriving TLS records, to know when nothing is left to ask OpenSSL for."""
 
     __slots__ = ("_head", "_left")
 
@@ -177,7 +177,7 @@ class TlsChannel:
             raise self._failed(error) from error
 
     def outgoing(self) -> bytes:
-        """What the network should get; empty when there is nothing."""
+        """The bytes for the network; empty when there are none."""
         if not self._has_output:
             return b""
         self._has_output = False
@@ -209,7 +209,7 @@ class TlsChannel:
         return causes.speaks_tls(self._heard)
 
     def ended(self, words: str) -> TransportFailure:
-        """What it means that the handshake ended so."""
+        """The failure of a handshake that ended so."""
         return causes.failure(self._heard, words, self._connection.get_certificate() is not None)
 
     @property
@@ -219,12 +219,12 @@ class TlsChannel:
 
     @property
     def session(self) -> SSL.Session | None:
-        """What resumes this connection later; under TLS 1.3 only once the peer has sent a ticket."""
+        """The session that resumes this connection later; under TLS 1.3 only once the peer has sent a ticket."""
         return self._connection.get_session()
 
     @property
     def context(self) -> SSL.Context:
-        """What the connection was made from."""
+        """The context that the connection was made from."""
         return self._connection.get_context()
 
     @property
@@ -263,8 +263,8 @@ class TlsChannel:
             raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem))
 
     def _read(self, most: int | None = None) -> list[bytes]:
-        """What can be read; most is the number of records there can be. A message usually has one of its own, and then
-        one question to OpenSSL is enough and it has nothing to say itself."""
+        """The readable plaintext; most is the number of records there can be. A message usually has one of its own, and
+        then one question to OpenSSL is enough and it has nothing to say itself."""
         pieces: list[bytes] = []
         receive = self._connection.recv
         try:
@@ -295,10 +295,10 @@ def _reason(error: SSL.Error) -> str:
 
 
 def renew_output(connection: SSL.Connection) -> None:
-    """Begin a new buffer for what leaves. The old one must be empty: what it holds is lost.
+    """Begin a new buffer for output. The old one must be empty: its bytes are lost.
 
-    SSL_set_bio takes over the new BIO and frees the old, and leaves the one of what arrives as it is because it is
-    given the same (SSL_set_bio(3)).
+    SSL_set_bio takes over the new BIO and frees the old, and leaves the one for input as it is because it is given the
+    same (SSL_set_bio(3)).
     """
     fresh = lib.BIO_new(lib.BIO_s_mem())
     if fresh == ffi.NULL:  # out of memory: then the old one does

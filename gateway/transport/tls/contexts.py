@@ -1,4 +1,4 @@
-"""TLS contexts: on what terms connections begin, for servers (a listener) and clients (TlsTerms).
+"""TLS contexts: the terms on which connections begin, for servers (a listener) and clients (TlsTerms).
 
 TLS 1.2 and 1.3 only, session resumption on, renegotiation off. Contexts are made once and shared; a reload makes new
 ones for new connections while those that are up live on with theirs. A reload that fails changes nothing.
@@ -96,7 +96,7 @@ def server_context(listener: Listener) -> SSL.Context:
 
 
 def _server_name(name: str) -> bytes | None:
-    """What the hello names (RFC 6066 section 3): no literal address, and nothing that is no host name."""
+    """The server name of the hello (RFC 6066 section 3): no literal address, and nothing that is no host name."""
     if is_ip_address(name):
         return None
     try:
@@ -133,7 +133,7 @@ def _connection(context: SSL.Context, verification: Verification, is_server: boo
 
 @frozen
 class Prepared:
-    """What a listener may serve with next."""
+    """A context and its report that a listener may serve with next."""
 
     context: SSL.Context
     report: CertificateReport
@@ -163,13 +163,13 @@ class ServerTls:
         return Prepared(context, report)
 
     def adopt(self, prepared: Prepared) -> None:
-        """Use what prepare() gave for new connections."""
+        """Use the prepared context for new connections."""
         self._context = prepared.context
         self.report = prepared.report
 
     @property
     def files(self) -> set[Path]:
-        """What prepare() reads."""
+        """The files that prepare() reads."""
         listener = self._listener
         return {file for file in (listener.certificate, listener.private_key, listener.client_trust) if file}
 
@@ -183,7 +183,7 @@ class ClientTls:
         self._sessions: dict[SessionKey, SSL.Session] = {}
 
     def channel(self, terms: TlsTerms, name: str, address: Address) -> TlsChannel:
-        """For a connection to address, whose certificate must be for name. Raises CertificateError."""
+        """For a connection to address with a certificate for name. Raises CertificateError."""
         verification = Verification(name, terms.allow_wildcards, terms.common_name, needs_certificate=True)
         connection = _connection(self._context(terms), verification)
         server_name = _server_name(name)
@@ -215,7 +215,7 @@ class ClientTls:
         return {one: client_context(one) for one in terms}
 
     def adopt(self, contexts: dict[TlsTerms, SSL.Context]) -> None:
-        """Use what prepare() gave for new connections; no session of old terms is resumed."""
+        """Use the prepared contexts for new connections; no session of old terms is resumed."""
         self._contexts = contexts
         self._sessions.clear()
 

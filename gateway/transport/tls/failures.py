@@ -1,18 +1,17 @@
-"""Why a TLS handshake failed, told from what the peer said: whether it speaks TLS at all, and what it did not like.
+"""The cause of a failed TLS handshake, told from the peer's bytes: whether it speaks TLS at all, and its complaint.
 
     the peer's first bytes, OpenSSL's words -> failure() -> TransportFailure(TLS | HANDSHAKE, cause)
 
-A peer that answers with a TLS record, be it an alert, speaks TLS (RFC 8446 section 5.1): that it is not to be had may
-be for want of a certificate of ours, a version or a cipher, which an operator can mend. What answers otherwise lacks
-TLS. Whoever sits between can forge either while the handshake is in clear, so nothing safe may follow from the
-difference; it is there to tell the operator the truth. Not here: what follows
-(gateway/security/policy/decisions.py), the handshake (channel.py).
+A peer that answers with a TLS record, be it an alert, speaks TLS (RFC 8446 section 5.1): it may want a certificate of
+ours, a version or a cipher, which an operator can mend. A peer that answers otherwise lacks TLS. An attacker in between
+can forge either while the handshake is in clear, so nothing safe may follow from the difference; it is there to tell
+the operator the truth. Not here: the consequences (gateway/security/policy/decisions.py), the handshake (channel.py).
 """
 
 from gateway.transport.flow import FailureKind, TransportFailure
 
 KEPT = 65_536
-"""Bytes kept of what a peer says in a handshake: a server's first flight with a long chain."""
+"""Bytes kept of a peer's side of a handshake: a server's first flight with a long chain."""
 
 _ALERT, _HANDSHAKE = 21, 22
 """Content types of the records that may come before keys (RFC 5246 section 6.2.1)."""
@@ -29,7 +28,7 @@ _ALERTS = (
     ("handshake failure", "it takes none of the ciphers and parameters that we offer"),
     ("unrecognized name", "it does not serve that name"),
 )
-"""What OpenSSL says of the peer's alerts, and what that means here."""
+"""OpenSSL's words for the peer's alerts, and their meaning here."""
 
 _WORDS = (
     ("version", "it speaks no version of TLS that we do"),
@@ -37,11 +36,11 @@ _WORDS = (
     ("cipher", "it has no cipher that we take"),
     ("bad record mac", "what was sent was changed on the way"),
 )
-"""The same of an alert or of what OpenSSL found itself."""
+"""The same of an alert or of an error that OpenSSL found itself."""
 
 
 def speaks_tls(heard: bytes) -> bool:
-    """Whether what a peer said first is a TLS record."""
+    """Whether a peer's first bytes are a TLS record."""
     return len(heard) >= 3 and heard[0] in (_ALERT, _HANDSHAKE) and heard[1] == 3
 
 
@@ -60,7 +59,7 @@ def asks_for_certificate(heard: bytes) -> bool:
 
 
 def failure(heard: bytes, words: str, has_certificate: bool) -> TransportFailure:
-    """What a handshake came to that ended with these words; ``has_certificate``: we have one to show."""
+    """The failure of a handshake that ended with these words; ``has_certificate``: we have one to show."""
     if not speaks_tls(heard):
         return TransportFailure(FailureKind.TLS, words)
     if not has_certificate and asks_for_certificate(heard):

@@ -1,7 +1,7 @@
-"""What became of TLS handshakes: counted, and told once to the operator where a certificate was refused.
+"""The outcome of TLS handshakes: counted, and told once to the operator where a certificate was refused.
 
-A certificate that does not verify is the one failure that may be an attack, so it is a warning, whoever began the
-connection. Whatever else fails on accepted connections is the daily noise of the internet: counted, logged at debug.
+A certificate that does not verify is the one failure that may be an attack, so it is a warning on both directions. All
+other failures on accepted connections are the daily noise of the internet: counted, logged at debug.
 A server that is asked every few seconds whether it is back is told of when it fails in another way, not each time.
 """
 
@@ -17,7 +17,7 @@ log = Logger()
 
 
 REMEMBERED = 1000
-"""Servers whose last failure is remembered."""
+"""Servers with a last failure that is remembered."""
 
 
 class Shaken(Protocol):

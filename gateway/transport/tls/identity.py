@@ -1,8 +1,8 @@
-"""Whom a certificate is for (RFC 5922 section 7).
+"""The identities of a certificate (RFC 5922 section 7).
 
 Lives here: reading a certificate's subject alternative names and comparing them with the domain or address that we
 meant to reach. The comparison of single names is service-identity's (RFC 6125). Not here: whether the chain can be
-trusted (tls.py). The common name is looked at only where the peer's terms say so.
+trusted (contexts.py). The common name is looked at only where the peer's terms say so.
 """
 
 import ipaddress

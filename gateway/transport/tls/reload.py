@@ -3,8 +3,8 @@
     files -> ServerTls.prepare, ClientTls.prepare -> all good? -> adopt -> new connections; those that are up live on
     every LOOK_EVERY: did a file change? -> reload          every NEW_TICKETS_EVERY: new contexts, with new ticket keys
 
-A reload that fails changes nothing: what serves goes on serving. Lives here: when, and what the operator is told. Not
-here: contexts (tls.py), the checks of a file (certificates.py).
+A reload that fails changes nothing: the old ones go on serving. Lives here: the times of a reload, and the words to the
+operator. Not here: contexts (contexts.py), the checks of a file (certificates.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ NEW_TICKETS_EVERY = 24 * 3600.0
 told how the certificates stand."""
 
 Trace = tuple[int, int, int] | None
-"""What tells one version of a file from the next; None for a file that is not there."""
+"""The mark of one version of a file; None for a file that is not there."""
 
 
 class Renewal:
