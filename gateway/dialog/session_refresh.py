@@ -35,11 +35,23 @@ METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
 
 
+class RefreshedMedia(Protocol):
+    """The offers and answers of that leg."""
+
+    our_sdp: bytes
+    """The description that the peer was given last; empty before there was one."""
+    pending_invite: bool
+    """True while an INVITE of either direction has no final response."""
+
+
 class RefreshedLeg(AcknowledgingLeg, Protocol):
     """The leg of the session."""
 
     ended: bool
-    pending_invite: bool
+
+    @property
+    def media(self) -> RefreshedMedia:
+        """The state of its offers and answers."""
 
     @property
     def clock(self) -> IReactorTime:
@@ -65,7 +77,6 @@ class LegSession:
         self.preferences = _PREFERENCES
         self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False
-        self._sdp = b""
         self._promised: tuple[Agreement | None, Headers] = (None, ())
 
     @property
@@ -77,7 +88,6 @@ class LegSession:
         """Add our preferences to an INVITE or UPDATE of ours."""
         if request.method not in METHODS:
             return
-        self._remember(request.body)
         supported = [*request.headers.values("Supported"), TIMER]
         request.headers.set("Supported", ", ".join(supported))
         for name, value in offer(self.preferences, self._agreement):
@@ -99,7 +109,6 @@ class LegSession:
         """Add the agreement to a 2xx of ours, and let the time begin."""
         if response.cseq.method not in METHODS or not 200 <= response.status < 300:
             return
-        self._remember(response.body)
         agreement, headers = self._promised
         response.headers.add_all(headers)
         self._agree(leg, agreement)
@@ -125,22 +134,18 @@ class LegSession:
         self._timer.agree(agreement)
 
     def _refresh(self, leg: RefreshedLeg) -> None:
-        if leg.ended or leg.pending_invite:
+        if leg.ended or leg.media.pending_invite:
             return  # the INVITE under way refreshes too
         if self._takes_update:
             leg.send(leg.make_request("UPDATE"), _Refresh(leg))
-        elif self._sdp:
-            leg.pending_invite = True
-            invite = leg.make_request("INVITE", (("Content-Type", "application/sdp"),), self._sdp)
+        elif leg.media.our_sdp:
+            leg.media.pending_invite = True
+            invite = leg.make_request("INVITE", (("Content-Type", "application/sdp"),), leg.media.our_sdp)
             leg.send(invite, InviteClient(leg, _Refresh(leg)))
 
     def _note_abilities(self, message: Request | Response) -> None:
         if "Allow" in message.headers:
             self._takes_update = "UPDATE" in message.headers.values("Allow")
-
-    def _remember(self, sdp: bytes) -> None:
-        if sdp:
-            self._sdp = sdp
 
 
 class _Refresh:
@@ -157,7 +162,7 @@ class _Refresh:
         if response.status < 200:
             return
         if response.cseq.method == "INVITE":
-            leg.pending_invite = False
+            leg.media.pending_invite = False
             if response.status < 300:
                 leg.acknowledge(response.cseq.number)
         if response.status in (408, 481):
@@ -165,5 +170,5 @@ class _Refresh:
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No answer at all: the peer is gone."""
-        self._leg.pending_invite = False
+        self._leg.media.pending_invite = False
         self._leg.break_off("no answer to a session refresh")

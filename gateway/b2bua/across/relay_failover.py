@@ -48,10 +48,10 @@ class RelayFailover:
     def begin(self) -> None:
         """Offer the phone's media to the provider, from another relay."""
         phone, provider = self._phone, self._provider
-        if phone.pending_invite or provider.pending_invite or not phone.media.their_sdp:
+        if phone.media.pending_invite or provider.media.pending_invite or not phone.media.their_sdp:
             self._call.lost("the media relay was lost while the call was being changed")
             return
-        phone.pending_invite = provider.pending_invite = True
+        phone.media.pending_invite = provider.media.pending_invite = True
         log.info("call {call_id}: its media relay is lost, another takes over", call_id=self._call.id)
         tags = (phone.media_tag, provider.media_tag)
         self._call.media_path.offer(tags, phone.media.their_sdp, provider.media.wish, self._ask_provider, self._refused)
@@ -92,7 +92,7 @@ class _Asked:
         leg.note_received(response)
         if response.status < 200:
             return
-        leg.pending_invite = False
+        leg.media.pending_invite = False
         if response.status >= 300:
             self._lost(f"the media relay was lost; the {leg.spec.name} refused another: {response.status}")
             return
@@ -104,5 +104,5 @@ class _Asked:
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """The peer is gone as well."""
-        self._leg.pending_invite = False
+        self._leg.media.pending_invite = False
         self._lost(f"the media relay was lost; no answer of the {self._leg.spec.name}")

@@ -175,14 +175,14 @@ class Crossing:
         """Whether another change of the media is open on either leg (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
         legs = (self._origin, self._peer)
         if self._is_invite:
-            return any(leg.pending_invite or leg.media.pending_update for leg in legs)
+            return any(leg.media.pending_invite or leg.media.pending_update for leg in legs)
         return self._offers and any(leg.media.pending_update or leg.is_reinvited for leg in legs)
 
     def _open(self, is_open: bool) -> None:
         """Note on both legs that a change of the media is open, or no longer."""
         for leg in (self._origin, self._peer):
             if self._is_invite:
-                leg.pending_invite = is_open
+                leg.media.pending_invite = is_open
             elif self._offers:
                 leg.media.pending_update = is_open
 

@@ -68,7 +68,7 @@ class CalleeLeg(Leg):
             supported = [*request.headers.values("Supported"), RELIABLE]
             request.headers.set("Supported", ", ".join(supported))
         self.request = request
-        self.pending_invite = True
+        self.media.pending_invite = True
         self._transaction = self.send(request, self)
 
     def abandon(self, fields: Fields = ()) -> None:
@@ -215,7 +215,7 @@ class CalleeLeg(Leg):
 
     def _finish(self) -> None:
         self._finished = True
-        self.pending_invite = False
+        self.media.pending_invite = False
         self._stop_ringing_timer()
 
     def _close_early(self) -> None:

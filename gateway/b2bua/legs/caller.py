@@ -28,7 +28,7 @@ class CallerLeg(Leg):
         self.answered = False
         """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""
         self._accepted = False
-        self.pending_invite = True
+        self.media.pending_invite = True
         self.transaction = transaction
         self._tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
@@ -72,7 +72,7 @@ class CallerLeg(Leg):
         response = self._response(200, reason, fields, body)
         self._accepted = True
         self._stop_watching()
-        self.pending_invite = False
+        self.media.pending_invite = False
         if self.dialog is not None:
             self.dialog.confirm(response)
         if self._reliable is None:
@@ -84,7 +84,7 @@ class CallerLeg(Leg):
         """Refuse the call; nothing happens when it was answered or refused before."""
         if self.answered or self.ended:
             return
-        self.pending_invite = False
+        self.media.pending_invite = False
         self._send(status, reason, fields, b"")
         self.close()
 

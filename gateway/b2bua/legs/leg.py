@@ -131,8 +131,6 @@ class Leg:
         self.record = owner.record
         self.dialog: Dialog | None = None
         self.ended = False
-        self.pending_invite = False
-        """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
         self.media = LegMedia(spec.media)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
@@ -154,7 +152,7 @@ class Leg:
     @property
     def is_reinvited(self) -> bool:
         """Whether a re-INVITE has no final response on this leg."""
-        return self.pending_invite and self.dialog is not None and self.dialog.state is DialogState.CONFIRMED
+        return self.media.pending_invite and self.dialog is not None and self.dialog.state is DialogState.CONFIRMED
 
     @property
     def media_tag(self) -> str:
@@ -287,7 +285,8 @@ class Leg:
         return self.flow
 
     def note(self, passage: Passage, message: Message) -> None:
-        """Write a message into the ladder, and keep its description when it is the peer's."""
-        if passage is Passage.RECEIVED and message.body:
-            self.media.note_received(message)
+        """Write a message into the ladder, and keep its description."""
+        if message.body:
+            note = self.media.note_received if passage is Passage.RECEIVED else self.media.note_sent
+            note(message)
         self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)

@@ -11,7 +11,7 @@ from typing import Final
 from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_encrypted
-from gateway.sip.message import Message
+from gateway.sip.message import Message, Response
 
 SDP: Final = "application/sdp"
 
@@ -31,6 +31,10 @@ class LegMedia:
         """The peer's last session description."""
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
+        self.our_sdp = b""
+        """The session description that the peer was given last in an INVITE, an UPDATE or their 2xx."""
+        self.pending_invite = False
+        """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
         self.pending_update = False
         """True while an offer in an UPDATE of either direction has no response on this leg (RFC 3311 section 5)."""
 
@@ -38,6 +42,12 @@ class LegMedia:
         """Keep the description that a message of the peer brings."""
         if has_sdp(message):
             self.their_sdp = message.body
+
+    def note_sent(self, message: Message) -> None:
+        """Keep the description that a message of ours brings, if it may be repeated to refresh the session."""
+        is_agreed = not isinstance(message, Response) or 200 <= message.status < 300
+        if is_agreed and message.cseq.method in ("INVITE", "UPDATE") and has_sdp(message):
+            self.our_sdp = message.body
 
     def is_encrypted_by(self, sdp: bytes) -> bool | None:
         """Whether the peer's answer encrypts all media; None as for media_encrypted. MalformedDescription.
