@@ -12,6 +12,7 @@ from typing import Final
 
 from gateway.config.model import Side
 from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.sdp.crypto import SUITE_NAMES
 
 OTHER_SUITES: Final = (
     "AES_256_CM_HMAC_SHA1_80",
@@ -24,12 +25,6 @@ OTHER_SUITES: Final = (
     "NULL_HMAC_SHA1_32",
 )
 """Suites that rtpengine offers beyond ours, two of them without any encryption."""
-OUR_SUITES: Final = (
-    "AEAD_AES_256_GCM",
-    "AEAD_AES_128_GCM",
-    "AES_CM_128_HMAC_SHA1_80",
-    "AES_CM_128_HMAC_SHA1_32",
-)
 
 _PROFILES: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -41,7 +36,7 @@ _PROFILES: Final = {
 
 def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, wish: SdpWish) -> dict[str, JSON]:
     """The `offer` command."""
-    suites = [suite for suite in wish.suites if suite in OUR_SUITES]
+    suites = [suite for suite in wish.suites if suite in SUITE_NAMES]
     fields = _common("offer", call, from_tag, to_tag, sdp)
     fields["transport-protocol"] = _PROFILES[wish.encryption]
     fields["SDES"] = [f"no-{suite}" for suite in _refused(wish, suites)]
@@ -85,7 +80,7 @@ def _common(command: str, call: str, from_tag: str, to_tag: str | None, sdp: byt
 def _refused(wish: SdpWish, suites: list[str]) -> tuple[str, ...]:
     if wish.encryption is Encryption.NONE:
         return OTHER_SUITES
-    return OTHER_SUITES + tuple(suite for suite in OUR_SUITES if suite not in suites)
+    return OTHER_SUITES + tuple(suite for suite in SUITE_NAMES if suite not in suites)
 
 
 def _opposite(side: Side) -> Side:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.config.model import Side
+from gateway.config.model import Provider, Side
 from gateway.media import ng_commands
 from gateway.media.relay import Encryption, SdpWish
-from gateway.sdp.crypto import SUITE_NAMES
 
 
 def test_our_suites_are_those_of_the_configuration() -> None:
-    assert ng_commands.OUR_SUITES == SUITE_NAMES
+    wish = SdpWish(Side.PROVIDER, Encryption.SAVP, Provider("main", "sip:provider.example.com").suites)
+    asked = ng_commands.offer("c", "a", None, b"v=0\r\n", wish)
+    assert asked["suites"] == [
+        "AEAD_AES_256_GCM",
+        "AEAD_AES_128_GCM",
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+    ]
 
 
 @pytest.mark.parametrize(

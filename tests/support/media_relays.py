@@ -21,6 +21,7 @@ import pytest
 from gateway.config.model import Side
 from gateway.media import ng_commands
 from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.sdp.crypto import SUITE_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTING_SECONDS = 10.0
@@ -76,7 +77,7 @@ class Ng:
         sdp: bytes,
         encryption: Encryption,
         *,
-        suites: tuple[str, ...] = ng_commands.OUR_SUITES,
+        suites: tuple[str, ...] = SUITE_NAMES,
         side: Side = Side.PROVIDER,
         from_tag: str = "caller",
         to_tag: str | None = None,
