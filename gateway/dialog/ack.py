@@ -88,6 +88,15 @@ def _credentials(request: Request) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
+def ack_and_bye(invite: Request, response: Response) -> tuple[Request, Request]:
+    """The ACK and the BYE for the 2xx of a fork that is not wanted (section 13.2.2.4). Raises MalformedMessage.
+
+    In place of the INVITE its ACK will do: it has the same Call-ID, From and CSeq number.
+    """
+    dialog = Dialog.from_response(invite, response)
+    return dialog.make_ack(response.cseq.number), dialog.make_request("BYE")
+
+
 class AcknowledgingLeg(Protocol):
     """The leg that an INVITE inside a dialog was sent on."""
 

@@ -16,6 +16,7 @@ from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
 from gateway.b2bua.legs.media import SDP, has_sdp
 from gateway.dialog import prack as reliable
+from gateway.dialog.ack import ack_and_bye
 from gateway.dialog.dialog import Dialog
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
@@ -209,9 +210,9 @@ class CalleeLeg(Leg):
         """Acknowledge a 2xx that nobody waits for, and hang it up."""
         if self.request is None:
             return
-        dialog = Dialog.from_response(self.request, response)
-        self.services.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
-        self.send(dialog.make_request("BYE"), Unheeded())
+        ack, bye = ack_and_bye(self.request, response)
+        self.services.transactions.send_ack(ack, self.flow)
+        self.send(bye, Unheeded())
 
     def _finish(self) -> None:
         self._finished = True
@@ -241,6 +242,6 @@ class _LateAnswers(Unheeded):
         if response.to.tag == self.winner:
             self.transactions.send_ack(self.ack, self.flow)
             return
-        dialog = Dialog.from_response(self.ack, response)  # the ACK names the INVITE: Call-ID, From, CSeq number
-        self.transactions.send_ack(dialog.make_ack(response.cseq.number), self.flow)
-        self.transactions.send_request(dialog.make_request("BYE"), self.flow, Unheeded())
+        ack, bye = ack_and_bye(self.ack, response)
+        self.transactions.send_ack(ack, self.flow)
+        self.transactions.send_request(bye, self.flow, Unheeded())
