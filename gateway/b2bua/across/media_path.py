@@ -26,16 +26,16 @@ log = Logger()
 Passed = Callable[[bytes], None]
 """Called with the SDP as the other leg is to see it."""
 
-Refusal = Callable[[str, int], None]
-"""Called with the reason and the status that fits it when the relay would not."""
+Failed = Callable[[str, int], None]
+"""Called with the reason and its status when the relay refuses or does not answer."""
 
 
 def _nothing_to_pass(_sdp: bytes) -> None:
-    """The relay alone was told."""
+    """The question was for the relay alone."""
 
 
-def _nobody_to_tell(_why: str, _status: int) -> None:
-    """The call is over."""
+def _call_is_over(_why: str, _status: int) -> None:
+    """Nothing more can end."""
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class _Offer:
 
     sender: str
     sdp: bytes = attrs.field(repr=False)
-    terms: SdpWish
+    wish: SdpWish
 
 
 @attrs.define(eq=False)
@@ -66,8 +66,8 @@ class MediaPath:
 
     call: str
     relay: Relay
-    failed: Refusal
-    """Told, with a reason, when the relay refuses or does not answer."""
+    failed: Failed
+    """Ends the call."""
     _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
     _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
     _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False)
@@ -75,24 +75,24 @@ class MediaPath:
     _agreed: tuple[_Offer, str, bytes] | None = attrs.field(default=None, init=False, repr=False)
     _closed: bool = attrs.field(default=False, init=False)
     anchored: bool = attrs.field(default=False, init=False)
-    """True once the relay was asked anything: then it must be told when the call ends."""
+    """True once the relay was asked anything: then it must hear of the call's end."""
 
     def offer(
         self,
         between: tuple[str, str | None],
         sdp: bytes,
-        terms: SdpWish,
+        wish: SdpWish,
         passed: Passed,
-        refused: Refusal | None = None,
+        refused: Failed | None = None,
     ) -> None:
         """Take an offer from one leg to the other: `between` is their tags, the second None before it has one.
 
-        `refused` is told instead of `failed` when the call can go on without this offer.
+        `refused` is called instead of `failed` when the call can go on without this offer.
         """
         self._answers.clear()
         sender, receiver = between
-        self._offered = _Offer(sender, sdp, terms)
-        self._ask(lambda: self.relay.offer(self.call, sender, sdp, terms, receiver), passed, refused or self.failed)
+        self._offered = _Offer(sender, sdp, wish)
+        self._ask(lambda: self.relay.offer(self.call, sender, sdp, wish, receiver), passed, refused or self.failed)
 
     def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed) -> None:
         """Take an answer back; `between` is the tags of the offerer and the answerer.
@@ -118,7 +118,7 @@ class MediaPath:
         if self._agreed is None:
             return
         offer, answerer, answer = self._agreed
-        self.offer((offer.sender, answerer), offer.sdp, offer.terms, _nothing_to_pass)
+        self.offer((offer.sender, answerer), offer.sdp, offer.wish, _nothing_to_pass)
         self.answer((offer.sender, answerer), answer, _nothing_to_pass)
 
     def follow(self, passed: Callable[[], None]) -> None:
@@ -134,14 +134,14 @@ class MediaPath:
         return self._closed
 
     def close(self) -> None:
-        """Let nothing more through, and tell nobody of anything."""
+        """Let nothing more through, and end nothing."""
         self._closed = True
-        self.failed = _nobody_to_tell
+        self.failed = _call_is_over
         self._queue.clear()
         for deferred in tuple(self._pending):
             deferred.cancel()
 
-    def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Refusal) -> None:
+    def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Failed) -> None:
         if self._closed:
             return
         self.anchored = True

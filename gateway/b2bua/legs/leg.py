@@ -49,7 +49,7 @@ class LegSpec:
 
     name: LegName
     side: Side
-    media: SdpWish
+    wish: SdpWish
     """The form of SDP toward this leg."""
     user: str
     """The user part of the Contact that this leg's peer sees."""
@@ -131,7 +131,7 @@ class Leg:
         self.record = owner.record
         self.dialog: Dialog | None = None
         self.ended = False
-        self.media = LegMedia(spec.media)
+        self.media = LegMedia(spec.wish)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
         self.open_requests: list[ServerTransaction] = []

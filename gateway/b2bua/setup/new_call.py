@@ -73,10 +73,10 @@ class NewCalls:
             encryption = protection.terms.offer
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.media
         user = invite.to.uri.user or ""
-        terms = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
+        spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
         if flow.side is Side.PHONES:
-            return terms
-        return attrs.evolve(terms, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
+            return spec
+        return attrs.evolve(spec, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
 
 
 def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | None:
