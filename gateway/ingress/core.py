@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.legs import in_dialog
-from gateway.b2bua.legs.flows import may_come_over
+from gateway.b2bua.legs.flows import may_come_over, protects_as
 from gateway.config.model import Side
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
@@ -133,7 +133,7 @@ class UasCore:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
             _check_extensions(request)
-            if leg.flow.is_secure and not transaction.flow.is_secure:
+            if not protects_as(leg.flow, transaction.flow):
                 raise Refused(403, "This dialog is on TLS")  # the answer would tell keys to everybody on the way
         if not self._screening.admits_within(request, transaction.flow, leg.domain):
             transaction.stop()

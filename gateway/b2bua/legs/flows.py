@@ -21,7 +21,7 @@ def kept_open(own: Flow, reopen: Reopen) -> Flow:
     if own.is_open:
         return own
     other = reopen()
-    return own if other is None or not _protects_as(own, other) else other
+    return own if other is None or not protects_as(own, other) else other
 
 
 def after_request(own: Flow, other: Flow) -> Flow:
@@ -29,7 +29,7 @@ def after_request(own: Flow, other: Flow) -> Flow:
 
     Its connection is gone, or the NAT before a phone has forgotten the port and given another.
     """
-    replaces = not own.is_open and _protects_as(own, other)
+    replaces = not own.is_open and protects_as(own, other)
     return other if replaces or _is_rebound(own, other) else own
 
 
@@ -42,7 +42,9 @@ def may_come_over(own: Flow, other: Flow) -> bool:
     return own.side is Side.PROVIDER or own.is_secure or own.remote.host == other.remote.host
 
 
-def _protects_as(own: Flow, other: Flow) -> bool:
+def protects_as(own: Flow, other: Flow) -> bool:
+    """Whether another flow protects no less than the dialog's own: an answer over one that does would tell its keys to
+    everybody on the way."""
     return other.is_secure or not own.is_secure
 
 
