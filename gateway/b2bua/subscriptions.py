@@ -90,7 +90,7 @@ class Subscription:
         services: LegServices,
         forget: Callable[[Subscription], None],
     ) -> None:
-        request, flow = transaction.request, transaction.flow
+        request, flow = transaction.request, transaction.back
         self.record = CallRecord(
             identity.call_id, CallDirection.INTERNAL, "", str(request.from_.uri), str(request.to.uri), services.wall()
         )

@@ -28,6 +28,7 @@ from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response, stateless_tag
+from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow, FlowKey
 
 log = Logger()
@@ -73,7 +74,7 @@ class Gate:
                 return
             if message.method == "OPTIONS" and _is_ping(message):
                 self._pings[flow.side].inc()
-                flow.send(capabilities(message, stateless_tag(message)).to_bytes())
+                way_back(message, flow).send(capabilities(message, stateless_tag(message)).to_bytes())
                 return
         self._receive(message, flow)
 

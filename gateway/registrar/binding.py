@@ -20,7 +20,7 @@ class Binding:
     contact: str
     """The phone's Contact URI, as the phone sent it."""
     flow: FlowKey
-    """Where its REGISTER came from; requests to it go back there, NAT or not."""
+    """Where requests to it go: where its REGISTER was answered, NAT or not."""
     expires_at: float
     """Seconds since the epoch: the end of the grant to the phone."""
     call_id: str
@@ -39,6 +39,13 @@ class Binding:
     """Seconds that the provider granted when it was last asked."""
     service_route: str = ""
     """The Service-Route of the provider's answer (RFC 3608): Route values for the phone's requests, comma between."""
+    source: FlowKey | None = None
+    """Where its REGISTER came from, if not over ``flow``: some phones send from a port on which they do not listen."""
+
+    @property
+    def came_over(self) -> FlowKey:
+        """Where its REGISTER came from: a request from there is this phone's, and from nowhere else."""
+        return self.source or self.flow
 
 
 class StoreFull(Exception):

@@ -182,7 +182,7 @@ class Registrar:
                 Binding(
                     aor=asked.aor,
                     contact=contact.uri,
-                    flow=pending.transaction.flow.key,
+                    flow=pending.transaction.back.key,
                     expires_at=now + seconds,
                     call_id=asked.call_id,
                     cseq=asked.cseq,
@@ -193,6 +193,7 @@ class Registrar:
                     provider_expires_at=now + provider_seconds,
                     provider_interval=provider_seconds,
                     service_route=service_route(response),
+                    source=pending.source,
                 ),
                 pending,
             )
@@ -213,7 +214,7 @@ class Registrar:
             self._store.remove(asked.aor, contact)
 
     def _bound_over(self, aor: str, flow: FlowKey) -> Binding | None:
-        return next((binding for binding in self._store.find(aor) if binding.flow == flow), None)
+        return next((binding for binding in self._store.find(aor) if binding.came_over == flow), None)
 
     def _find_user(self, uri: Uri) -> list[Binding]:
         domain = self._domain_named(uri.host) if uri.user and uri.is_sip else None
@@ -234,6 +235,12 @@ class _Pending:
     asked: Asked
     tokens: dict[str, str]
     way: Flow | None = None
+
+    @property
+    def source(self) -> FlowKey | None:
+        """The flow that the REGISTER came by, where its answer goes another way."""
+        flow = self.transaction.flow
+        return None if flow is self.transaction.back else flow.key
 
     def leaving(self, request: Request, flow: Flow) -> None:
         """Name the flow's address in the Contacts. The flow of the last attempt counts."""

@@ -119,7 +119,7 @@ class Rules:
         return bool(asked.contacts) and all(
             contact.interval > 0
             and (binding := bound.get(contact.uri)) is not None
-            and binding.flow == flow.key
+            and binding.came_over == flow.key
             and self.flows.is_open(binding.token)
             and binding.call_id == asked.call_id
             and binding.instance == contact.instance

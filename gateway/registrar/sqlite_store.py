@@ -42,7 +42,7 @@ log = Logger()
 
 WRITE_DELAY = 0.05
 """Seconds from a change to its write: bursts become one transaction."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 Row = tuple[object, ...]
@@ -52,11 +52,14 @@ _fields_of: Callable[[Binding], Row] = attrgetter(*_COLUMNS)
 _CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM binding"  # noqa: S608 - names of our own fields
 _INSERT = f"INSERT OR REPLACE INTO binding ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_ADDED = {1: "service_route DEFAULT ''", 2: "source DEFAULT NULL"}
+"""By version of the schema: the column that the next one added."""
 _DELETE = "DELETE FROM binding WHERE aor = ? AND contact = ?"
 
 _NUMBERS = ("expires_at", "cseq", "q", "provider_expires_at", "provider_interval")
+_MISSING = ("instance", "source")
 _TYPES: dict[str, tuple[type, ...]] = {
-    name: (int, float) if name in _NUMBERS else (str, type(None)) if name == "instance" else (str,) for name in _COLUMNS
+    name: (int, float) if name in _NUMBERS else (str, type(None)) if name in _MISSING else (str,) for name in _COLUMNS
 }
 
 Notes = dict[Key, Binding | None]
@@ -123,9 +126,10 @@ class SqliteStore(MemoryStore):
 def prepare_bindings(connection: sqlite3.Connection) -> None:
     """Lock a new connection's file for us alone, and make sure that its table is ours."""
     version = locked(connection)
-    if version == 1:
-        connection.execute("ALTER TABLE binding ADD COLUMN service_route DEFAULT ''")
-        version = SCHEMA_VERSION
+    for known, column in _ADDED.items():
+        if version == known:
+            connection.execute(f"ALTER TABLE binding ADD COLUMN {column}")
+            version = known + 1
     check_version(version, SCHEMA_VERSION)
     connection.execute(_CREATE)
     set_version(connection, SCHEMA_VERSION)
@@ -155,4 +159,5 @@ def _binding(row: Row) -> Binding:
         if not isinstance(fields[name], wanted):
             raise ValueError(f"a row holds a wrong {name}")
     fields["flow"] = FlowKey.parse(str(fields["flow"]))
+    fields["source"] = fields["source"] and FlowKey.parse(str(fields["source"]))
     return Binding(**fields)  # type: ignore[arg-type]

@@ -37,6 +37,7 @@ from gateway.transaction.matching import (
 from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
+from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
 
 log = Logger()
@@ -279,4 +280,4 @@ class TransactionLayer:
         response = request.response(status, to_tag=stateless_tag(request))
         response.headers.add_all(headers)
         self.refused[status] += 1
-        flow.send(response.to_bytes())
+        way_back(request, flow).send(response.to_bytes())

@@ -19,6 +19,7 @@ from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
+from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
 
 log = Logger()
@@ -43,14 +44,16 @@ class ServerTransaction(Transaction):
     It outlives its final response by up to 32 s, but not with the request: that is let go of.
     """
 
-    __slots__ = ("_data", "_request", "_to", "flow", "is_cancelled", "is_invite", "key", "merge_key")
+    __slots__ = ("_data", "_request", "_to", "back", "flow", "is_cancelled", "is_invite", "key", "merge_key")
 
     _services: TransactionServices[Servers]
 
     def __init__(self, services: TransactionServices[Servers], request: Request, flow: Flow, key: Key) -> None:
         super().__init__(services)
         self._request: Request | None = request
-        self.flow = flow
+        self.flow = flow  # the source: what the sender proves
+        self.back = way_back(request, flow)
+        """Where responses go, and requests to the same peer: over UDP perhaps to a port that only its Via names."""
         self.key = key
         self.merge_key: Key | None = None
         self.is_invite = request.method == "INVITE"
@@ -140,14 +143,14 @@ class ServerTransaction(Transaction):
         if (timestamp := self.request.headers.get("Timestamp")) is not None:
             trying.headers.add("Timestamp", timestamp)  # 8.2.6.1
         self._data = trying.to_bytes()
-        self.flow.send(self._data)
+        self.back.send(self._data)
 
     def _send_response(self, _message: Message | None) -> None:
-        self.flow.send(self._data)
+        self.back.send(self._data)
 
     def _resend_response(self, _message: Message | None) -> None:
         if self._data:
-            self.flow.send(self._data)
+            self.back.send(self._data)
 
     def _stop_trying(self, _message: Message | None) -> None:
         self.stop_repeating()

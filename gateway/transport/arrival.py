@@ -1,6 +1,7 @@
 """The way in of every message, from any listener: understood or answered 400, its source noted.
 
     bytes, Flow -> parse -> check (mandatory headers, RFC 3261 section 8.1.1) -> received, rport -> TransportUser
+    request, Flow -> way_back -> the flow of its responses
 
 Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: sockets and connections, and the meaning
 of a message (transaction and above).
@@ -21,10 +22,11 @@ log = Logger()
 
 
 class TransportUser(Protocol):
-    """The layers above the transport: each message that was understood comes to `receive`, with the flow back."""
+    """The layers above the transport: each message that was understood comes to `receive`, with the flow it came by."""
 
     def receive(self, message: Message, flow: Flow) -> None:
-        """A message with its mandatory headers (RFC 3261 section 8.1.1); responses to it go over the flow."""
+        """A message with its mandatory headers (RFC 3261 section 8.1.1), from the flow's peer; its responses go the
+        `way_back`."""
 
     def may_answer(self, flow: Flow) -> bool:
         """Whether a malformed request may be answered over the flow that it came by."""
@@ -65,7 +67,7 @@ class Arrival:
             message = parse(data)
             check(message)
             if isinstance(message, Request):
-                flow = note_source(message, flow)
+                note_source(message, flow)
         except MalformedMessage as malformed:
             self.reject(malformed, flow)
             return
@@ -104,29 +106,41 @@ def _answer(message: Message, flow: Flow, status: int, reason: str | None = None
     if not isinstance(message, Request) or message.method == "ACK":
         return False
     try:
-        back = note_source(message, flow)
-    except MalformedMessage:  # its Via is wrong: the answer goes to its source
-        back = flow
+        note_source(message, flow)
+    except MalformedMessage:  # its Via is wrong
+        pass
     try:
-        back.send(message.response(status, reason, stateless_tag(message)).to_bytes())
+        way_back(message, flow).send(message.response(status, reason, stateless_tag(message)).to_bytes())
     except ValueError:  # a header that the answer must repeat cannot be written
         return False
     return True
 
 
-def note_source(request: Request, flow: Flow) -> Flow:
-    """Write received and rport into the request's top Via and return the flow that its responses go over.
-
-    received is added whenever sent-by is not the very address the packet came from, and with rport always (RFC 3581
-    section 4). Responses go to that source. Only a client that asks for no rport and names the address it sends from
-    gets them at the port it names (RFC 3261 section 18.2.2): such phones send from one port and listen on another.
-    maddr is not followed: it would let anybody make us send to a third party.
-    """
+def note_source(request: Request, flow: Flow) -> None:
+    """Write received and rport into the request's top Via: received whenever sent-by is not the very address the packet
+    came from, and with rport always (RFC 3581 section 4)."""
     via, remote, headers = request.top_via, flow.remote, request.headers
     if via.host == remote.host and via.parameter("rport") is None:
-        return flow.at_port(via.port or flow.transport.default_port)
+        return
     if "," in (headers.get("Via") or ""):  # the others of that line stay behind it
         headers.remove_first("Via")
         headers.prepend("Via", str(via))
     headers.rewrite("via", lambda line: via.with_source(line, remote.host, remote.port))
+
+
+def way_back(request: Request, flow: Flow) -> Flow:
+    """The flow that the responses of a request go over, which came over ``flow``.
+
+    They go to its source, as does the answer to a Via that cannot be read. Only a client that asks for no rport and
+    names the address it sends from gets them at the port it names (RFC 3261 section 18.2.2): such phones send from one
+    port and listen on another. That port is a claim of the sender's: it is written to and proves nothing, so that
+    behind one address nobody passes for another by it. maddr is not followed: it would let anybody make us send to a
+    third party.
+    """
+    try:
+        via = request.top_via
+    except MalformedMessage:
+        return flow
+    if via.host == flow.remote.host and via.parameter("rport") is None:
+        return flow.at_port(via.port or flow.transport.default_port)
     return flow

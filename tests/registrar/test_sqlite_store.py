@@ -286,6 +286,6 @@ def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
     connection.close()
     connection = sqlite3.connect(path)
     prepare_bindings(connection)
-    assert "service_route" in [row[1] for row in connection.execute("PRAGMA table_info(binding)")]
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert {"service_route", "source"} <= {row[1] for row in connection.execute("PRAGMA table_info(binding)")}
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     connection.close()

@@ -95,6 +95,7 @@ class Signalling:
         limits: ConnectionLimits = LIMITS,
         more: tuple[Listener, ...] = (),
         provider: str = f"sip:{PROVIDER[0]}:{PROVIDER[1]};transport=udp",
+        registered_callers_only: bool = False,
     ) -> None:
         self.network = network = MemoryNetwork()
         network.connectTCP = _refused  # type: ignore[method-assign]
@@ -102,7 +103,7 @@ class Signalling:
         self.store = MemoryStore(network.seconds)
         self.dialogs: Dialogs[Leg] = Dialogs()
         self.overload = Overload(network)
-        configuration = _configuration(certificate, more, provider)
+        configuration = _configuration(certificate, more, provider, registered_callers_only)
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
         self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
         memory = PeerMemory(network.seconds, self.metrics)
@@ -194,7 +195,9 @@ def _no_names(name: str) -> Deferred[Resolved]:
     raise AssertionError(f"{name} is asked for")
 
 
-def _configuration(certificate: tuple[Path, Path] | None, more: tuple[Listener, ...], provider: str) -> Configuration:
+def _configuration(
+    certificate: tuple[Path, Path] | None, more: tuple[Listener, ...], provider: str, registered_callers_only: bool
+) -> Configuration:
     listeners = [
         Listener("phones", Side.PHONES, "udp", *UDP),
         Listener("phones-tcp", Side.PHONES, "tcp", *TCP),
@@ -210,7 +213,9 @@ def _configuration(certificate: tuple[Path, Path] | None, more: tuple[Listener, 
         listeners=tuple(listeners),
         media=Media("127.0.0.1"),
         providers=(Provider("main", provider),),
-        domains=tuple(Domain(name, "main", Security.OFF) for name in DOMAINS),
+        domains=tuple(
+            Domain(name, "main", Security.OFF, registered_callers_only=registered_callers_only) for name in DOMAINS
+        ),
         admin=Admin(),
         source=Path("/nowhere/gateway.toml"),
     )

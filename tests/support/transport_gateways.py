@@ -11,6 +11,7 @@ from zope.interface import implementer
 from gateway.config.model import Listener, Side
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request
+from gateway.transport.arrival import way_back
 from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport, TransportFailure
 from gateway.transport.layer import TransportLayer
 from tests.support.memory_network import MemoryNetwork
@@ -103,7 +104,7 @@ class Site:
         self.messages.append(message)
         self.flows.append(flow)
         if self.answers and isinstance(message, Request):
-            flow.send(message.response(200).to_bytes())
+            way_back(message, flow).send(message.response(200).to_bytes())
 
 
 class Watched:

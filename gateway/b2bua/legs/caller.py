@@ -23,7 +23,7 @@ class CallerLeg(Leg):
     """The leg on which the INVITE of the call came."""
 
     def __init__(self, spec: LegSpec, transaction: ServerTransaction, services: LegServices, owner: LegOwner) -> None:
-        super().__init__(spec, transaction.flow, services, owner)
+        super().__init__(spec, transaction.back, services, owner)
         self.invite = transaction.request
         self.answered = False
         """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""

@@ -25,7 +25,7 @@ log = Logger()
 def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
     leg.note(Passage.RECEIVED, request)
-    leg.flow = flows.after_request(leg.flow, transaction.flow)
+    leg.flow = flows.after_request(leg.flow, transaction.back)
     dialog = leg.dialog_of(request)
     if dialog is None or leg.ended:
         leg.respond(transaction, request.response(481))
