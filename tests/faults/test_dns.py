@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.calls.processes import wait_until
+from tests.support.calls.wire import SipMessage
 from tests.support.faults.nameserver import Nameserver
 from tests.support.faults.phone import Dialog, Phone
 from tests.support.faults.rig import Rig
-from tests.support.faults.sip import Sip
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_dns_that_says_that_there_is_no_provider_ends_no_call_and_refuses_new_
     begun = time.monotonic()
     refused = phone.call("echo", 6)
 
-    assert isinstance(refused, Sip)
+    assert isinstance(refused, SipMessage)
     assert refused.status in (404, 480, 503)
     assert time.monotonic() - begun < 3
     none_up = 'gateway_provider_targets{provider="main",state="up"} 0.0'
@@ -76,7 +76,7 @@ def test_a_gateway_that_starts_before_its_dns_is_whole_when_dns_is(rig: Rig, pho
     dns.is_dead = True
     rig.start()
     refused = phone.call("echo", 12)
-    assert isinstance(refused, Sip)
+    assert isinstance(refused, SipMessage)
     assert refused.status == 503
 
     dns.is_dead = False

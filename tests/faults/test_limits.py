@@ -6,9 +6,9 @@ import resource
 
 import pytest
 
+from tests.support.calls.wire import SipMessage
 from tests.support.faults.phone import Dialog, Phone
 from tests.support.faults.rig import Rig
-from tests.support.faults.sip import Sip
 
 OPEN_FILES = 48
 
@@ -18,7 +18,7 @@ def limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
 
 
-def call_until_refused(phone: Phone) -> tuple[list[Dialog], Sip]:
+def call_until_refused(phone: Phone) -> tuple[list[Dialog], SipMessage]:
     """The calls that were answered, and the first refusal."""
     calls: list[Dialog] = []
     for _ in range(150):

@@ -6,7 +6,7 @@ import os
 import signal
 
 from tests.support.calls.processes import wait_until
-from tests.support.faults.phone import Phone
+from tests.support.faults.phone import Phone, media_of
 from tests.support.faults.rig import Rig
 
 HUNG = 25.0
@@ -41,7 +41,7 @@ def test_a_worker_that_is_killed_interrupts_audio_for_a_moment(rig: Rig, phone: 
 
     wait_until("the phone is told of new media", lambda: _moved(phone), 15)
     offered = next(one for one in phone.received if not one.status and one.method == "INVITE")
-    dialog.media = offered.media
+    dialog.media = media_of(offered)
     while _heard(rig):
         pass
     phone.say(dialog, 5)

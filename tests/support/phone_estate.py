@@ -19,10 +19,10 @@ from gateway.media.relay import JSON, RelayRefusal, SdpWish
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
 from gateway.transport.flow import Address
+from tests.support import messages
 from tests.support.calls.wire import SipMessage
 from tests.support.flows import RecordingFlow
 from tests.support.ladder import CLEAR, PHONES, PROVIDER, Ladder, TestRelay
-from tests.support.matrix import messages
 from tests.support.media_relays import Ng, NgError
 from tests.support.phone_messages import FORMS, MAKES, Place, ScriptedPhone, keys_of
 

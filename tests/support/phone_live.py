@@ -18,8 +18,8 @@ from typing import Final
 
 import attrs
 
+from tests.support import messages
 from tests.support.calls.wire import Audio, SipMessage
-from tests.support.matrix import messages
 from tests.support.matrix.agent import Agent
 from tests.support.matrix.exchange import Exchange
 from tests.support.matrix.scene import Scene

@@ -75,6 +75,7 @@ MAKES: Final = {
         Make("yealink", "0_{digits}@{address}", "{digits}", "{digits}", credentials=_YEALINK),
         Make("polycom", "{hex}{hex}{hex}{hex}", "{hex}-{hex}", "{hex}D70FF", 1, _AS_PHONE, _POLYCOM),
         Make("snom", "31343831{digits}-xehwxtcark7e", "te94a{hex}", "16gc{hex}", 1, _AS_PHONE, _SNOM),
+        Make("plain", "{hex}{hex}", "{hex}", "{hex}{hex}"),
     )
 }
 
@@ -155,11 +156,12 @@ class Dialog:
 class ScriptedPhone:
     """One phone: says what its make says, in the dialog that it is in."""
 
-    def __init__(self, make: Make, form: Form, place: Place, domain: str = DOMAIN) -> None:
+    def __init__(self, make: Make, form: Form, place: Place, domain: str = DOMAIN, user: str = USER) -> None:
         self.make = make
         self.form = form
         self.place = place
         self.domain = domain
+        self.user = user
         self.port = SESSION_PORT
         self.dialog: Dialog | None = None
         self.sent: list[SipMessage] = []
@@ -188,9 +190,9 @@ class ScriptedPhone:
         sent = self.sent[-1]
         method, uri, _ = sent.first_line.split(" ")
         cnonce, count = secrets.token_hex(8), "00000001"
-        ours = _md5(f"{USER}:{fields['realm']}:{password}")
+        ours = _md5(f"{self.user}:{fields['realm']}:{password}")
         response = _md5(f"{ours}:{fields['nonce']}:{count}:{cnonce}:auth:{_md5(f'{method}:{uri}')}")
-        values = {"user": USER, "uri": uri, "cnonce": cnonce, "count": count, "response": response, "opaque": ""}
+        values = {"user": self.user, "uri": uri, "cnonce": cnonce, "count": count, "response": response, "opaque": ""}
         return "Authorization: " + self.make.credentials.format(**{**values, **fields})
 
     def offers(self, what: str, authorization: str = "") -> bytes:
@@ -205,7 +207,7 @@ class ScriptedPhone:
 
     def outside(self, what: str) -> bytes:
         """A request that begins a dialog of its own, or none: SUBSCRIBE, PUBLISH."""
-        self._begin(f"sip:{USER}@{self.domain}")
+        self._begin(f"sip:{self.user}@{self.domain}")
         return self.within(what)
 
     def within(self, what: str, **more: str) -> bytes:
@@ -286,7 +288,7 @@ class ScriptedPhone:
         place = self.place
         is_tls = place.transport == "TLS"
         usual = {
-            "user": USER,
+            "user": self.user,
             "domain": self.domain,
             "host": f"{place.address}:{place.port}",
             "address": place.address,

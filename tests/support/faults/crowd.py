@@ -8,7 +8,7 @@ import select
 import socket
 import time
 
-from tests.support.faults.sip import Sip
+from tests.support.calls.wire import SipMessage
 
 FIRST_GAP = 0.5
 LONGEST_GAP = 4.0
@@ -19,7 +19,7 @@ class Crowd:
     """`size` users, behind a few sockets. `answers` has the final answer to each that got one."""
 
     def __init__(self, host: str, proxy: tuple[str, int], size: int) -> None:
-        self.answers: dict[int, Sip] = {}
+        self.answers: dict[int, SipMessage] = {}
         self._proxy = proxy
         self._mark = secrets.token_hex(4)
         self._sockets = [_socket(host) for _ in range(8)]
@@ -54,7 +54,7 @@ class Crowd:
     def _receive(self, own: socket.socket) -> None:
         try:
             while True:
-                message = Sip.read(own.recv(65535))
+                message = SipMessage.parse(*self._proxy, own.recv(65535))
                 found = CALL_ID.match(message.header("call-id"))
                 if message.status >= 200 and found is not None:
                     self.answers[int(found[1])] = message

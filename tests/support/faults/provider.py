@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
-from tests.support.faults.sip import SDP, Sip, request
+from tests.support import messages
+from tests.support.calls.wire import SipMessage
 
 
 class Provider:
@@ -15,7 +16,7 @@ class Provider:
         self.host = host
         self.port = port
         self.is_silent = False
-        self.requests: list[Sip] = []
+        self.requests: list[SipMessage] = []
         self.media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.media.bind((host, 0))
         self.media.settimeout(0.2)
@@ -35,12 +36,12 @@ class Provider:
         """Send a request of our own making."""
         self._socket.sendto(data, to)
 
-    def hang_up(self, call: Sip, to: tuple[str, int]) -> None:
+    def hang_up(self, call: SipMessage, to: tuple[str, int]) -> None:
         """End a call that the gateway sent here."""
-        headers = f"From: {call.header('to')};tag=p\r\nTo: {call.header('from')}\r\n"
-        headers += f"Call-ID: {call.header('call-id')}\r\nCSeq: 1 BYE\r\n"
-        target = call.header("contact").partition("<")[2].partition(">")[0]
-        self.ask(request(f"BYE {target}", (self.host, self.port), headers), to)
+        peers = f"{call.header('to')};tag=p", call.header("from")
+        target = messages.uri_in(call.header("contact"))
+        via = f"UDP {self.host}:{self.port}"
+        self.ask(messages.request(f"BYE {target}", via, peers, call.call_id, "1 BYE", self._contact), to)
 
     def close(self) -> None:
         self._is_open = False
@@ -54,20 +55,23 @@ class Provider:
                 data, source = self._socket.recvfrom(65535)
             except (TimeoutError, ConnectionError):
                 continue
-            message = Sip.read(data)
+            message = SipMessage.parse(source[0], source[1], data)
             if message.status:
                 continue
             self.requests.append(message)
             if not self.is_silent and message.method != "ACK":
                 self._socket.sendto(self._answer(message), source)
 
-    def _answer(self, message: Sip) -> bytes:
-        contact = f"Contact: <sip:echo@{self.host}:{self.port}>\r\n"
+    @property
+    def _contact(self) -> str:
+        return f"<sip:echo@{self.host}:{self.port}>"
+
+    def _answer(self, message: SipMessage) -> bytes:
         match message.method:
             case "REGISTER":
-                return message.answered(200, "OK", f"Contact: {message.header('contact')};expires=3600\r\n")
+                return messages.response(message, 200, f"{message.header('contact')};expires=3600", "p")
             case "INVITE":
-                sdp = SDP.format(host=self.host, port=self.media.getsockname()[1])
-                return message.answered(200, "OK", contact, sdp)
+                sdp = messages.session(self.host, self.media.getsockname()[1], "RTP/AVP")
+                return messages.response(message, 200, self._contact, "p", sdp)
             case _:
-                return message.answered(200, "OK")
+                return messages.response(message, 200, self._contact, "p")

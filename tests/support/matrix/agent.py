@@ -14,8 +14,8 @@ from collections.abc import Callable, Coroutine
 
 import attrs
 
+from tests.support import messages
 from tests.support.calls.wire import Audio, SipMessage
-from tests.support.matrix import messages
 from tests.support.matrix.exchange import Exchange
 from tests.support.matrix.sound import Sound
 from tests.support.matrix.wires import Wire

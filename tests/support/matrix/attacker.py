@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import cast
 
-from tests.support.matrix.messages import crypto_line
 from tests.support.matrix.wires import Receive, TlsStream
+from tests.support.messages import crypto_line
 
 APPLICATION_DATA = 0x17
 PLAIN = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"

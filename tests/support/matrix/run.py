@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from tests.support.matrix import messages
+from tests.support import messages
 from tests.support.matrix.cells import ARRIVALS, Cell
 from tests.support.matrix.configuration import Served
 from tests.support.matrix.exchange import Exchange

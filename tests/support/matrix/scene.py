@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from tests.support import messages
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.wire import Audio
-from tests.support.matrix import messages
 from tests.support.matrix.agent import Agent, Answer
 from tests.support.matrix.cells import KINDS, Media
 from tests.support.matrix.certificates import Identities
