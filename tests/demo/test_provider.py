@@ -1,4 +1,4 @@
-"""What the provider says on a line is what the demonstration reads from it."""
+"""Events of the provider are read from a line as they were written on it."""
 
 import pytest
 

@@ -1,4 +1,6 @@
-"""UDP in memory, for endpoints that take a reactor's listenUDP: what one writes, the other has received."""
+"""UDP in memory, for endpoints that take a reactor's listenUDP: a datagram written by one is received by the other at
+once.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Two user agents of the demonstration on one wire, in memory: signalling by a queue, audio by `demo_network`.
 
-A message is parsed from its bytes at the other end, so that what is tested went through the real layers below.
+A message is parsed from its bytes at the other end, so that it goes through the real layers below.
 """
 
 from __future__ import annotations

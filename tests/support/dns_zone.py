@@ -1,4 +1,4 @@
-"""A resolver that answers from a zone written in the test, counts what it was asked, and can be slow or broken."""
+"""A resolver that answers from a zone written in the test, counts its questions, and can be slow or broken."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """A call as a script: a phone, the gateway's signalling, a provider, in the order that a ladder diagram has.
 
-Everything between the transport and the relay is real: transactions, core, calls, policy. Flows are lists of what was
+Everything between the transport and the relay is real: transactions, core, calls, policy. Flows keep the messages
 sent, the clock is Twisted's test clock, the relay rewrites SDP at once or, when held, when told to.
 
     ladder = Ladder()

@@ -1,8 +1,8 @@
 """A gateway between a phone and a provider on a network in memory: real transports and TLS, and a tap on every wire.
 
 The gateway is the ladder's, over its real transport layer. The others are not: their TLS is pyOpenSSL under Twisted,
-their SIP a few regular expressions, and what is judged is what they were sent and what the taps saw, never what the
-gateway says of itself.
+their SIP a few regular expressions, and the judgement is by the messages sent to them and by the taps, never by the
+gateway's own words.
 
     world = World(directory, PROVIDERS["TLS and SRTP"], Security.REQUIRED, "tls")
     world.call_out("sip:bob@example.com")

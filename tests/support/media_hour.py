@@ -1,8 +1,8 @@
 """As many packets as an hour of a call has, sent as fast as the relay takes them and compared bit for bit.
 
 One system call sends a batch (UDP_SEGMENT, udp(7)), and the next batch leaves before the last one's packets are read,
-so that the relay always has work. What must arrive on the secured side is what pylibsrtp's public class makes of the
-packet under the relay's key: both the payload and the protection are compared, in one comparison a batch.
+so that the relay always has work. The secured side must get the packet exactly as pylibsrtp's public class
+protects it under the relay's key: both the payload and the protection are compared, in one comparison a batch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Kamailio with its module rtpengine, asking a relay of ours; sipp calls and answers through it.
 
-The parties' SDP is the test's, so that it holds the media sockets; who says what to whom, and when, is theirs.
+The parties' SDP is the test's, so that it holds the media sockets; the signalling is theirs.
 """
 
 from __future__ import annotations

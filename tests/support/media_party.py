@@ -1,7 +1,7 @@
 """A party of a call on loopback: sockets, SDP and SRTP of its own.
 
 It uses pylibsrtp's public classes, not gateway/rtp, so that a mistake there cannot hide itself. Everything waits at
-most WAIT_SECONDS and fails with what was missing.
+most WAIT_SECONDS and fails with the name of the missing thing.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The lines: offer NAME, calls, lost, up, pids.
 
-A process of its own, because a test of what outlives a gateway has to kill one.
+A process of its own, because a test of survivors of a gateway has to kill one.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     estate.provider_answers(onward)
     estate.phone_hears(200)
 
-The messages are bytes of `phone_messages`; what both sides were sent is kept, and read by the judges' own reader.
+The messages are bytes of `phone_messages`; all that both sides are sent is kept, and read by the judges' own reader.
 """
 
 from __future__ import annotations

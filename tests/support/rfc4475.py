@@ -1,7 +1,7 @@
 """The 49 messages of RFC 4475, by the names that the RFC gives them, for tests of every layer.
 
 They are written in the RFC's own notation (its section 2): <allOneLine> for long lines, <hex> for bytes, <repeat> for
-what is long. Ours are <sp> for a space at the end of a line, and <sdp ADDRESS> for the body that most of them have.
+long stretches. Ours are <sp> for a space at the end of a line, and <sdp ADDRESS> for the body that most of them have.
 """
 
 from __future__ import annotations

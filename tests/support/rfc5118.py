@@ -1,4 +1,4 @@
-"""The messages of RFC 5118 (IPv6), by section. Bodies are left out where the SDP is not what matters."""
+"""The messages of RFC 5118 (IPv6), by section. Bodies are left out where the SDP does not matter."""
 
 from __future__ import annotations
 

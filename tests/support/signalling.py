@@ -1,9 +1,9 @@
 """The whole signalling of a gateway in a memory network: transport, gate, transactions, core, registrar and calls.
 
     site = Signalling()
-    site.datagram(b"INVITE ...")               a phone's datagram; what comes back
+    site.datagram(b"INVITE ...")               a phone's datagram; returns the answers
     peer = site.network.connect(TCP)           a phone's connection
-    site.provider                              what the provider was sent, over UDP
+    site.provider                              the messages to the provider, over UDP
 
 Joined as the gateway joins it, except the relay (which rewrites at once), the store (memory) and the network.
 The provider is plain UDP at a numeric address, and answers when the test says so.

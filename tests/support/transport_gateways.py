@@ -1,4 +1,4 @@
-"""Transport layers in a memory network, and what they received: the scenery of tests/transport."""
+"""Transport layers in a memory network, and the messages that they received: the scenery of tests/transport."""
 
 from collections.abc import Callable
 from pathlib import Path

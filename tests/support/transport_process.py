@@ -3,7 +3,7 @@
     python -m tests.support.transport_process DIRECTORY '{"udp": PORT}'
 
 It answers every request with 200. Prints its ports as one JSON line, then obeys lines on its standard input: "connect
-TRANSPORT NAME HOST PORT" sends an OPTIONS and prints what came of it as a JSON line. It ends with its standard input.
+TRANSPORT NAME HOST PORT" sends an OPTIONS and prints the outcome as a JSON line. It ends with its standard input.
 """
 
 import json

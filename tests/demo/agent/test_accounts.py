@@ -1,4 +1,4 @@
-"""Digest at the provider (RFC 3261 section 22): who is admitted, who is challenged, what a client answers."""
+"""Digest at the provider (RFC 3261 section 22): admissions, challenges, and a client's answers."""
 
 import pytest
 from twisted.internet.task import Clock

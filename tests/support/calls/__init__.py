@@ -1,1 +1,1 @@
-"""Real SIP software as processes: phones, far ends, a provider, captures, and judges of what they did."""
+"""Real SIP software as processes: phones, far ends, a provider, captures, and judges of all of it."""

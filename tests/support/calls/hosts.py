@@ -4,7 +4,7 @@
 
     phones over IPv6, and the gateway toward them: ::1, for loopback has no other
 
-N is the first number from 1 on that no other run holds (127.0.0.x is left to what a person may have running): a bound
+N is the first number from 1 on that no other run holds (127.0.0.x is left to a person's own programs): a bound
 socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds at any
 address: some programs bind to all of them. Each run begins elsewhere, so that runs beside each other seldom meet.
 """

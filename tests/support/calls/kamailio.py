@@ -1,10 +1,10 @@
 """Kamailio as the provider: a TLS registrar and proxy with digest, and a log of every message it received.
 
 TLS is the only way in, unless told otherwise. REGISTER is challenged with 401, INVITE and SUBSCRIBE with 407 (MD5 or
-SHA-256, one at a time). A SUBSCRIBE for waiting messages goes to the mailbox, which is whoever registered as carol. A
-registered contact is reached over the connection it registered from while that is open, and over a new one to the
-contact's own address afterwards (connection reuse as in RFC 5923). Every message that comes in is logged in hex, so
-that a test can read the SDP, and with it the agreed keys, from somebody who was not asked to tell about himself.
+SHA-256, one at a time). A SUBSCRIBE for waiting messages goes to the mailbox, which is the phone that registered as
+carol. A registered contact is reached over the connection it registered from while that is open, and over a new one to
+the contact's own address afterwards (connection reuse as in RFC 5923). Every message that comes in is logged in hex, so
+that a test can read the SDP, and with it the agreed keys, from a witness that has no interest in them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """linphonec as a phone (UDP, RTP) or a far end (TLS, mandatory SRTP): a console program, steered through its standard
 input, watched by its output.
 
-It does not listen for TLS: calls come to it over the connection it registered from. It verifies the chain of who it
-talks to, and not the name, for it compares that with DNS names only.
+It does not listen for TLS: calls come to it over the connection it registered from. It verifies its peer's
+chain, and not the name, for it compares that with DNS names only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calls at a rate, by sipp over UDP: who makes them, and the servers of a provider that take them."""
+"""Calls at a rate, by sipp over UDP: their caller, and the servers of a provider that take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what tcpdump wrote of the loopback interface: UDP datagrams and TCP streams over IPv4, nothing else.
+"""Reads tcpdump's captures of the loopback interface: UDP datagrams and TCP streams over IPv4, nothing else.
 
 A reader of its own, small on purpose: every packet that is neither UDP nor TCP is returned too (`protocol`), so that a
 judge can object to it. IP fragments never occur on loopback (MTU 65536).

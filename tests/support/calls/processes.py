@@ -1,8 +1,8 @@
 """Programs of others as child processes: started, watched through their log, always ended.
 
-What lives here: finding a program (or naming the Debian package that brings it), starting it with its output in a
-file, waiting for a line of that file, ending it by its own process group. Not here: what any one program wants on
-its command line.
+Lives here: finding a program (or naming the Debian package that brings it), starting it with its output in a
+file, waiting for a line of that file, ending it by its own process group. Not here: the command line
+of any one program.
 """
 
 from __future__ import annotations

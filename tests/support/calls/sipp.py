@@ -1,10 +1,10 @@
 """sipp as a phone (UDP, RTP, MD5): three short scenarios, the plainest telephone there is, and others.
 
 `follow` runs any scenario of the directory, as the phone's part of a test or, inside the provider's network, the far
-end's: it says what must come in which order, and fails when something else comes.
+end's: it prescribes the messages and their order, and fails when something else comes.
 
 It cannot be steered once a scenario runs: a call it starts ends after `TALK_SECONDS`, one it receives is answered after
-0.3 s. It records nothing: what it heard is read from the capture.
+0.3 s. It records nothing: its audio is read from the capture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One test's scenery: who exists, where they live, and how a call between them is judged.
+"""One test's scenery: its parties, their places, and the judgement of a call between them.
 
     alice (phone) --UDP, RTP--> gateway --TLS, SRTP--> Kamailio <--TLS, SRTP--> bob (far end)
     dave  (phone) --UDP, RTP-->                                 <--TLS, SRTP--> carol (far end)

@@ -1,4 +1,4 @@
-"""What every phone and far end can do, whatever program it is.
+"""The abilities that every phone and far end has, of any program.
 
 A test says `phone.call(uri)`, `far_end.answer()`, `phone.hangup()`; each driver says it to its program. All of it
 waits for the program's own word that it happened, with a time-out, and raises ProgramFailed with the program's log.

@@ -1,8 +1,8 @@
 """twinkle-console as a phone (UDP, RTP), steered through its standard input, watched by its output.
 
-There is no sound card, so ALSA's `null` device stands for one. It has no clock: what twinkle says comes through a pipe
-that is filled at the pace of speech, and what it hears goes into a file of samples. It sends from 127.0.0.1 and names
-that address, whatever its line says, and listens at every address.
+There is no sound card, so ALSA's `null` device stands for one. It has no clock: twinkle's microphone is a pipe
+that is filled at the pace of speech, its loudspeaker a file of samples. It sends from 127.0.0.1 and names
+that address, in spite of its line's address, and listens at every address.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SIP and SDP as the judges read them: a reader of their own, so that no fault of the gateway's parsers can hide.
 
-Only what the judges ask for: first line, single headers, the audio of an SDP, and which SRTP keys two sides agreed on
-(RFC 3264 offer and answer, RFC 4568 tags).
+No more than the judges ask for: first line, single headers, the audio of an SDP, and which SRTP keys two sides agreed
+on (RFC 3264 offer and answer, RFC 4568 tags).
 """
 
 from __future__ import annotations

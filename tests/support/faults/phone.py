@@ -1,6 +1,6 @@
 """A scripted phone over UDP that asks and waits: registering, calling, talking, hanging up.
 
-Its words are those of `ScriptedPhone`, of no make; here are its sockets, its patience, and its several calls at once.
+Its words are those of `ScriptedPhone`, of no make. Lives here: its sockets, its patience, its several calls at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One gateway process between a phone's place and a provider's, all over UDP on loopback, to be ill-treated.
 
-Unlike the stage of tests/calls nothing here is a real phone: what counts is the gateway and what surrounds it (its log,
+Unlike the stage of tests/calls nothing here is a real phone: the subject is the gateway and its surroundings (its log,
 its disk, its clock, its worker).
 """
 

@@ -1,7 +1,7 @@
 """The active attacker between gateway and provider: a TCP port and a UDP port in the provider's place.
 
-Before it strikes it passes everything on as it is. What it then does to TLS and to what goes in clear is an ``Attack``.
-It has no certificate that the gateway trusts for the provider, and nobody's key but its own.
+Before it strikes it passes everything on as it is. An ``Attack`` is its treatment of TLS and of clear text from then
+on. It has no certificate that the gateway trusts for the provider, and nobody's key but its own.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""The cells of the matrix: who calls whom, how the provider behaves, and what the policy is.
+"""The cells of the matrix: direction of the call, behaviour of the provider, policy.
 
-Here: names and behaviour as data. Not here: playing it (``provider``, ``phone``, ``run``), what is expected (the
-document that ``table`` reads).
+Here: names and behaviour as data. Not here: playing it, the expected outcome (a document).
 """
 
 from __future__ import annotations

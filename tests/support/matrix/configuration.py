@@ -1,7 +1,7 @@
 """The one configuration of the gateway under test: a domain and a provider for every cell.
 
-Each cell has a provider of its own in the configuration, although all of a kind are the same scripted one: what the
-gateway remembers of one cell's provider must not decide another's call.
+Each cell has a provider of its own in the configuration, although all of a kind are the same scripted one: the
+gateway's memory of one cell's provider must not decide another's call.
 """
 
 from __future__ import annotations

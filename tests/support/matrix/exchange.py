@@ -1,4 +1,4 @@
-"""What one party remembers of one INVITE: both SDPs, the status, the media."""
+"""One party's memory of one INVITE: both SDPs, the status, the media."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playing cells: what the gateway claimed of each call, beside what the two parties saw of it.
+"""Playing cells: the gateway's claim of each call, beside the observations of the two parties.
 
 Cells run side by side, so many at a time that the machine keeps up. Inbound ones first register their phone, while
 their domain is ``off`` (so that it can register at a provider of any kind), and are switched to their policy at run

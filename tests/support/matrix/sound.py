@@ -1,6 +1,6 @@
 """The media of one party: packets that carry a mark, sent in clear or as SRTP, and every packet that came.
 
-What came is judged afterwards from the bytes and from the keys of the two SDPs that this party itself sent and got.
+They are judged afterwards from the bytes and from the keys of the two SDPs that this party itself sent and got.
 """
 
 from __future__ import annotations

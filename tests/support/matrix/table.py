@@ -1,6 +1,6 @@
-"""docs/wire-matrix.md: written from a played matrix, and read as what is expected of the next one.
+"""docs/wire-matrix.md: written from a played matrix, and read as the expectation of the next one.
 
-`python -m tests.support.matrix.table` plays every cell and writes it; look at what changed before it is kept.
+`python -m tests.support.matrix.table` plays every cell and writes it; look at the changes before it is kept.
 """
 
 from __future__ import annotations

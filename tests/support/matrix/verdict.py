@@ -1,7 +1,7 @@
-"""What a played cell shows: the verdict that the bytes give, and every rule that holds in each cell.
+"""The verdict of a played cell by its bytes, and every rule that holds in each cell.
 
-The gateway is not asked here. A verdict is made from what the two parties received: TLS by the bytes of the connection,
-SRTP by packets that open with the keys of the two SDPs and with nothing less.
+The gateway is not asked here. A verdict is made from all that the two parties received: TLS by the bytes of the
+connection, SRTP by packets that open with the keys of the two SDPs and with nothing less.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What carries signalling between the gateway and the scripted parties, and keeps every byte of it.
+"""Carriers of signalling between the gateway and the scripted parties, which keep every byte of it.
 
-A ``Wire`` is one connection, or one remote address of a UDP socket. TLS runs over a ``MemoryBIO``, so that what is kept
-in ``raw`` is what came out of the kernel, before anybody decrypted it. Whether that was TLS is judged from ``raw``.
+A ``Wire`` is one connection, or one remote address of a UDP socket. TLS runs over a ``MemoryBIO``, so that ``raw``
+holds the bytes as the kernel gave them, before any decryption. Whether that was TLS is judged from ``raw``.
 """
 
 from __future__ import annotations
