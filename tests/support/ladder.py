@@ -22,13 +22,8 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from gateway.b2bua.b2bua import B2bua
-from gateway.b2bua.calls import Calls
-from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Leg, LegServices
-from gateway.b2bua.out_of_dialog import Passing
-from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.subscriptions import Subscriptions
+from gateway.app.calls_part import CallsPart
+from gateway.app.ingress_part import IngressPart
 from gateway.config.model import (
     Admin,
     Configuration,
@@ -41,10 +36,7 @@ from gateway.config.model import (
     Security,
     Side,
 )
-from gateway.ingress.core import UasCore
-from gateway.ingress.overload import Overload
-from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.screening import Admission, Screening
+from gateway.ingress.screening import Admission
 from gateway.media.relay import JSON, Encryption, RelayListener, RelayRefusal, SdpWish
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
@@ -52,7 +44,6 @@ from gateway.routing.router import Router
 from gateway.routing.trunk import Trunk
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.answering import Answering
-from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
@@ -60,6 +51,7 @@ from gateway.sip.uri import Uri
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport
 from tests.support.flows import RecordingFlow
+from tests.support.parts import GivenMedia, GivenPeers, GivenSignalling, MemoryState, basis_of
 
 AVP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
@@ -299,32 +291,20 @@ class Ladder:
         self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
         self.configuration = configuration = _configuration(security, fallback, downgrade, provider)
         self.admission = Everybody()
-        tokens = (f"tag{number}" for number in itertools.count(1))
-        self.dialogs: Dialogs[Leg] = Dialogs()
-        services = LegServices(
-            self.transactions, self.relay, "gw", self.clock, self.clock.seconds, lambda: next(tokens), self.dialogs
-        )
-        self.memory = PeerMemory(self.clock.seconds, self.metrics)
-        self.trunk = trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
-        identities = Identities(self.clock.seconds, lambda: next(tokens))
-        self.overload = Overload(self.clock)
-        self.calls = Calls(services, trunk, identities, self.metrics, lambda record: None)
-        self.subscriptions = Subscriptions(services, trunk, identities)
-        self.relay.start(self.calls)
+        basis = basis_of(configuration, self.clock, self.metrics, "tag{}")
+        state, signalling = MemoryState(basis), GivenSignalling(self, self.transactions, self)
+        self.memory = state.memory
+        self.trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
         if registered_callers_only:
             (domain,) = configuration.domains
             configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))
-        router = Router(configuration, self._find)
-        passing = Passing(trunk, self.transactions, identities)
-        core = UasCore(
-            B2bua(self.dialogs, self.calls, self.subscriptions, passing),
-            self,  # type: ignore[arg-type]
-            Screening(router, self, self.admission, self.overload),  # type: ignore[arg-type]
-            self,  # type: ignore[arg-type]
-            self.metrics,
-            Refusals(self.clock.seconds),
-        )
-        self.transactions.start(core)
+        peers = GivenPeers(self, Router(configuration, self._find), self.trunk, self.admission)
+        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
+        self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
+        self.relay.start(self.calls)
+        ingress = IngressPart(basis, signalling, peers, parts)
+        self.overload = ingress.overload
+        self.transactions.start(ingress.core)
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         transport = Transport(uri.transport or "udp")
@@ -353,6 +333,9 @@ class Ladder:
         assert len(self.dialogs) == 0
         assert not self.calls._by_transaction
         assert not self.clock.getDelayedCalls()
+
+    def flow_ended(self, key: FlowKey) -> None:
+        """No binding depends on it."""
 
     def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
         return self.service_route

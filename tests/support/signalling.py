@@ -11,7 +11,6 @@ The provider is plain UDP at a numeric address, and answers when the test says s
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -21,21 +20,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
-from gateway.b2bua.b2bua import B2bua
-from gateway.b2bua.calls import Calls
-from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.leg import Leg, LegServices
-from gateway.b2bua.out_of_dialog import Passing
-from gateway.b2bua.setup.first_request import Identities
-from gateway.b2bua.subscriptions import Subscriptions
+from gateway.app.calls_part import CallsPart
+from gateway.app.ingress_part import IngressPart
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
-from gateway.ingress.core import UasCore
-from gateway.ingress.gate import Gate
-from gateway.ingress.overload import Overload
-from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.screening import Screening
 from gateway.observe.metrics import Metrics
-from gateway.registrar.memory_store import MemoryStore
 from gateway.registrar.registrar import Forwarded, Registrar
 from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
@@ -55,6 +43,7 @@ from gateway.transport.layer import TransportLayer
 from gateway.transport.stream.accept import LIMITS, ConnectionLimits
 from tests.support.ladder import TestRelay
 from tests.support.memory_network import MemoryNetwork, Place
+from tests.support.parts import GivenMedia, GivenPeers, GivenSignalling, MemoryState, basis_of
 
 UDP: Place = ("192.0.2.1", 5060)
 TCP: Place = ("192.0.2.1", 5060)
@@ -100,41 +89,28 @@ class Signalling:
         self.network = network = MemoryNetwork()
         network.connectTCP = _refused  # type: ignore[method-assign]
         self.metrics = Metrics(CollectorRegistry())
-        self.store = MemoryStore(network.seconds)
-        self.dialogs: Dialogs[Leg] = Dialogs()
-        self.overload = Overload(network)
         configuration = _configuration(certificate, more, provider, registered_callers_only)
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
         self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
-        memory = PeerMemory(network.seconds, self.metrics)
+        basis = basis_of(configuration, network, self.metrics, "{:016x}")
+        state = MemoryState(basis)
+        self.store = state.store
         # Hosts of the provider are numeric, and so are located without asking anybody.
-        self.trunk = Trunk(network, Locator(None), self.transport, self.transactions, memory, Answering())  # type: ignore[arg-type]
+        signalling = GivenSignalling(self.transport, self.transactions, Locator(None))  # type: ignore[arg-type]
+        self.trunk = Trunk(network, signalling.locator, self.transport, self.transactions, state.memory, Answering())
         authenticator = Authenticator(Nonces(b"s" * 32, random.Random(8).randbytes))
         self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
-        tokens = (f"{number:016x}" for number in itertools.count(1))
-        new_token = tokens.__next__
-        self.registrar = self._new_registrar(configuration, memory, new_token)
-        self.identities = Identities(network.seconds, new_token)
+        self.registrar = self._new_registrar(configuration, state.memory, basis.random.token)
         self.relay = TestRelay()
-        services = LegServices(self.transactions, self.relay, "gw", network, network.seconds, new_token, self.dialogs)
-        self.calls = Calls(services, self.trunk, self.identities, self.metrics, lambda record: None)
-        self.subscriptions = Subscriptions(services, self.trunk, self.identities)
         router = Router(configuration, self.registrar.find)
-        passing = Passing(self.trunk, self.transactions, self.identities)
-        b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
-        core = UasCore(
-            b2bua,
-            self.registrar,
-            Screening(router, self.registrar, self.admission, self.overload),
-            self.transport,
-            self.metrics,
-            Refusals(network.seconds),
-        )
-        self.transactions.start(core)
-        ended = self.registrar.flow_ended
-        gate = Gate(self.admission, b2bua.is_in_dialog, self.transactions.receive, ended, self.metrics)
+        peers = GivenPeers(self.registrar, router, self.trunk, self.admission)
+        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
+        self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
+        ingress = IngressPart(basis, signalling, peers, parts)
+        self.overload = ingress.overload
+        self.transactions.start(ingress.core)
         self.admission.refresh()
-        self.transport.start(gate).addErrback(_raise)
+        self.transport.start(ingress.gate).addErrback(_raise)
 
     @property
     def place(self) -> Place:
