@@ -68,6 +68,11 @@ class Calls:
         return len(self._active)
 
     @property
+    def is_idle(self) -> bool:
+        """Whether no call is up, and no INVITE of one is remembered."""
+        return not self._active and not self._by_transaction
+
+    @property
     def active(self) -> tuple[Call, ...]:
         """The calls that are up, the oldest first."""
         return tuple(self._active.values())

@@ -329,9 +329,8 @@ class Ladder:
     def ends_clean(self) -> None:
         """Nothing is left of any call once every timer has run out."""
         self.clock.pump([1.0] * 200)
-        assert len(self.calls) == 0
+        assert self.calls.is_idle
         assert len(self.dialogs) == 0
-        assert not self.calls._by_transaction
         assert not self.clock.getDelayedCalls()
 
     def flow_ended(self, key: FlowKey) -> None:

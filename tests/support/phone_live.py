@@ -212,8 +212,7 @@ class LivePhone:
         assert audio is not None, "no media"
         pair = keys(own, theirs, own_is_offer=own_is_offer)
         if self.form.startswith("cisco-spa") and pair is not None:
-            with_rtcp = Audio(audio.address, audio.port + 1, audio.profile, (), audio.direction)
-            self.sound._socket.sendto(CLEAR_RTCP, (with_rtcp.address, with_rtcp.port))  # type: ignore[union-attr]
+            self.sound.send(CLEAR_RTCP, (audio.address, audio.port + 1))
         await self.sound.talk(audio, pair[0] if pair else None)
         self.own, self.theirs, self.own_is_offer = own, theirs, own_is_offer
 

@@ -77,9 +77,13 @@ class Sound(asyncio.DatagramProtocol):
         for _ in range(PACKETS):  # on from where it was: a number twice under one key is a replay
             self._number += 1
             packet = struct.pack("!BBHII", 0x80, 0, self._number, 160 * self._number, 0x1234) + payload
-            if self._socket is not None and not self._socket.is_closing():
-                self._socket.sendto(packet if session is None else session.protect(packet), (to.address, to.port))
+            self.send(packet if session is None else session.protect(packet), (to.address, to.port))
             await asyncio.sleep(PERIOD)
+
+    def send(self, packet: bytes, place: tuple[str, int]) -> None:
+        """Send a packet as it is; nothing once the port is closed."""
+        if self._socket is not None and not self._socket.is_closing():
+            self._socket.sendto(packet, place)
 
     def heard(self, key: Key | None, mark: str) -> Heard:
         """What came, where the other party's packets carry ``mark``."""
