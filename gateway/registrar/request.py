@@ -9,6 +9,7 @@ import re
 
 import attrs
 
+from gateway.observe.clean_text import clean, is_clean
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
@@ -57,6 +58,8 @@ class Asked:
     def read(cls, request: Request, domain: str) -> Asked:
         """Reads a REGISTER to ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
         is_wildcard = request.is_wildcard_contact
+        if not is_clean(request.call_id):
+            raise Refused(400, "Call-ID Is No Text")
         if is_wildcard and request.expires != 0:
             raise Refused(400, "Contact * Needs Expires 0")
         return cls(
@@ -66,7 +69,7 @@ class Asked:
             is_wildcard,
             request.call_id,
             request.cseq.number,
-            (request.headers.get("User-Agent") or "")[:120],
+            clean((request.headers.get("User-Agent") or "")[:120]),
         )
 
     @property
@@ -87,18 +90,19 @@ def address_of_record(uri: Uri, domain: str) -> str:
     """
     if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
         raise Refused(404, "No Such User In This Domain")
-    return f"sip:{uri.user}@{domain.lower()}"
+    return uri.address_of_record(domain)
 
 
 def _contact(contact: NameAddress, expires: int | None) -> AskedContact:
     if not contact.uri.is_sip:
         raise Refused(400, "Contact Is No SIP URI")
+    text, instance = str(contact.uri), _instance(contact)
+    if not is_clean(text) or not is_clean(instance or ""):  # neither a file nor a page could hold it
+        raise Refused(400, "Contact Is No Text")
     interval = expires_of(contact)
     if interval is None:
         interval = DEFAULT_INTERVAL if expires is None else expires
-    return AskedContact(
-        str(contact.uri), min(interval, LONGEST_INTERVAL), _q(contact.parameter("q")), _instance(contact)
-    )
+    return AskedContact(text, min(interval, LONGEST_INTERVAL), _q(contact.parameter("q")), instance)
 
 
 def _instance(contact: NameAddress) -> str | None:

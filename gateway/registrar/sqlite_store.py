@@ -28,12 +28,14 @@ from gateway.registrar.memory_store import Key, MemoryStore
 from gateway.state.sqlite import (
     Database,
     InUse,
+    LeftOut,
     StoreUnusable,
     check_version,
     explained,
     is_in_use,
     locked,
     set_version,
+    write_rows,
 )
 from gateway.state.write_behind import WriteBehind
 from gateway.transport.flow import FlowKey
@@ -101,7 +103,7 @@ class SqliteStore(MemoryStore):
         super().remove(aor, contact)
         self._behind.note((aor, contact), None)
 
-    def _write(self, notes: Notes) -> Deferred[None]:
+    def _write(self, notes: Notes) -> Deferred[LeftOut]:
         return self._database.run_interaction(lambda transaction: _store(transaction, notes))
 
     def _not_written(self, why: BaseException | None) -> None:
@@ -141,11 +143,10 @@ def _load(transaction: Transaction) -> list[Binding]:
     return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
 
 
-def _store(transaction: Transaction, notes: Notes) -> None:
+def _store(transaction: Transaction, notes: Notes) -> LeftOut:
     gone = [key for key, binding in notes.items() if binding is None]
     kept = [_row(binding) for binding in notes.values() if binding is not None]
-    transaction.executemany(_DELETE, gone)
-    transaction.executemany(_INSERT, kept)
+    return write_rows(transaction, _DELETE, gone) + write_rows(transaction, _INSERT, kept)
 
 
 def _row(binding: Binding) -> Row:

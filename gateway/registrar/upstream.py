@@ -16,6 +16,7 @@ import re
 
 import attrs
 
+from gateway.observe.clean_text import is_clean
 from gateway.registrar.request import LONGEST_INTERVAL, Asked, expires_of
 from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
@@ -120,7 +121,8 @@ def service_route(response: Response) -> str:
     """The Service-Route of a 2xx (RFC 3608 section 6.1), as one line; empty when there is none, or one of no use."""
     values = response.headers.values("Service-Route")[:MOST_ROUTES]
     routes = [NameAddress.parse(value) for value in values]
-    return ", ".join(values) if all(route.uri.is_sip for route in routes) else ""
+    is_usable = all(route.uri.is_sip for route in routes) and is_clean("".join(values))
+    return ", ".join(values) if is_usable else ""
 
 
 def is_rejection(request: Request, response: Response) -> bool:

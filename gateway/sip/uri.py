@@ -32,6 +32,8 @@ _SIP = re.compile(
 _PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::([1-5]?[0-9]{{1,4}}))?({_PARAMETERS})")
 PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[1-5]?[0-9]{{1,4}})?{_PARAMETERS}"
 _OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
+_SAFE_USER = re.compile(rf"{_SAFE}*")
+_ESCAPED_OCTET = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
 _LONGEST_KNOWN = 200  # characters, which bounds the memory of the known URIs
@@ -138,6 +140,15 @@ class Uri:
         """The same user at another host, without port, parameters and headers."""
         return Uri(self.scheme, self.user, self.password, host)
 
+    def address_of_record(self, domain: str) -> str:
+        """The key of this user's bindings in a domain: "sip:user@domain" (section 10.3 step 5).
+
+        Every spelling of a user gives the same key, and no two users share one: escapes are undone, and only what
+        would be read as something else, or cannot be kept as text, is written as an escape again. The case of the user
+        part counts, that of the host does not (19.1.4). Without scheme, password, port, parameters and headers.
+        """
+        return f"sip:{_unescaped_user(self.user or '')}@{domain.lower()}"
+
     def matches(self, other: Uri) -> bool:
         """Whether both are equivalent by RFC 3261 section 19.1.4."""
         if not self.host or not other.host:
@@ -181,6 +192,19 @@ def _identity(uri: Uri) -> tuple[object, ...]:
 
 def _canonical(text: str | None) -> str | None:
     return text and _ESCAPE.sub(lambda match: match.group().upper(), _unescape(text))
+
+
+def _unescaped_user(user: str) -> str:
+    if user.isascii() and _SAFE_USER.fullmatch(user):
+        return user
+    octets = _ESCAPED_OCTET.sub(lambda match: bytes([int(match[1], 16)]), user.encode("utf-8", "surrogateescape"))
+    return "".join(_safe_in_user(character) for character in octets.decode("utf-8", "surrogateescape"))
+
+
+def _safe_in_user(character: str) -> str:
+    if character.isprintable() and _SAFE_USER.fullmatch(character):
+        return character
+    return "".join(f"%{octet:02X}" for octet in character.encode("utf-8", "surrogateescape"))
 
 
 def _canonical_host(host: str) -> str:

@@ -1,7 +1,8 @@
 """The record of a call while it lives and after: its ladder, its chain of reasons, its outcome.
 
 A record holds no key, no credential and no body: the ladder has start lines only. It is bounded, so that a call
-with endless re-INVITEs cannot grow it. It decides nothing.
+with endless re-INVITEs cannot grow it. It decides nothing. Text of peers is made clean as it enters, for every file,
+page and table that a record is written to.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple
 import attrs
 
 from gateway.base.json_codec import Json
+from gateway.observe.clean_text import clean
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
@@ -70,7 +72,7 @@ class ChainLink:
 
     leg: str
     step: ChainStep
-    what: str
+    what: str = attrs.field(converter=clean)
     code: str = ""
 
 
@@ -81,8 +83,8 @@ class CallRecord:
     id: str
     direction: CallDirection
     domain: str
-    caller: str
-    callee: str
+    caller: str = attrs.field(converter=clean)
+    callee: str = attrs.field(converter=clean)
     started_at: float
     """Seconds since the epoch, as the two below."""
     answered_at: float | None = None
@@ -93,7 +95,7 @@ class CallRecord:
     verdict: str = ""
     reason: str = ""
     """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
-    ending: str = ""
+    ending: str = attrs.field(default="", converter=clean)
     """The cause or party that ended the call."""
     status: int | None = None
     """The final status that the caller was given."""
@@ -108,7 +110,7 @@ class CallRecord:
         if len(self.ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
             return
-        self.ladder.append(LadderStep(at, leg, passage, what))
+        self.ladder.append(LadderStep(at, leg, passage, clean(what)))
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
@@ -33,6 +33,12 @@ class InUse(StoreUnusable):
 
     in_use = True
 
+
+ROW_ERRORS = (UnicodeError, OverflowError, sqlite3.DataError, sqlite3.IntegrityError)
+"""Errors of one row's values: no other row suffers from them, and another try does not help."""
+
+LeftOut = list[tuple[object, Exception]]
+"""Rows that cannot be written: the key of each, and the reason."""
 
 Result = TypeVar("Result")
 Preparation = Callable[[sqlite3.Connection], None]
@@ -87,6 +93,27 @@ class PooledDatabase:
                 return succeed(work(cast(Transaction, connection.cursor())))
         except (sqlite3.Error, ValueError):
             return fail()
+
+
+def write_rows(transaction: Transaction, statement: str, rows: Sequence[tuple[object, ...]]) -> LeftOut:
+    """Run a statement with each row; those that cannot be written are left out, and given back.
+
+    The usual batch is one call. Where a row spoils it, every row is run by itself, so the statement must be one that
+    may run twice.
+    """
+    try:
+        transaction.executemany(statement, rows)
+    except ROW_ERRORS:
+        return [left for row in rows if (left := _left_out(transaction, statement, row)) is not None]
+    return []
+
+
+def _left_out(transaction: Transaction, statement: str, row: tuple[object, ...]) -> tuple[object, Exception] | None:
+    try:
+        transaction.execute(statement, row)
+    except ROW_ERRORS as error:
+        return row[0], error
+    return None
 
 
 def is_in_use(error: BaseException) -> bool:

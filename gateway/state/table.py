@@ -11,7 +11,6 @@ fails: then the oldest are dropped, for memory is needed more than history.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias, cast
 
@@ -22,8 +21,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.base.json_codec import Json, decode, encode
+from gateway.observe.clean_text import clean_json
 from gateway.observe.metrics import KeptFile
-from gateway.state.sqlite import Database, InUse, StoreUnusable, check_version, is_in_use, locked, set_version
+from gateway.state.sqlite import (
+    Database,
+    InUse,
+    LeftOut,
+    StoreUnusable,
+    check_version,
+    is_in_use,
+    locked,
+    set_version,
+    write_rows,
+)
 from gateway.state.write_behind import WriteBehind
 
 log = Logger()
@@ -94,7 +104,7 @@ class KeptTable:
         """Write the notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
-    def _write(self, notes: _Notes) -> Deferred[None]:
+    def _write(self, notes: _Notes) -> Deferred[LeftOut]:
         return self._database.run_interaction(lambda transaction: _write(transaction, notes))
 
     def _not_written(self, why: BaseException | None) -> None:
@@ -151,12 +161,14 @@ def _drop_beyond(transaction: Transaction, count: int) -> None:
     transaction.execute(f"DELETE FROM kept WHERE key IN ({newest})", (count,))  # noqa: S608 - our own words
 
 
-def _write(transaction: Transaction, notes: _Notes) -> None:
-    gone: Iterable[tuple[str]] = [(key,) for key, note in notes.items() if note is None]
+def _write(transaction: Transaction, notes: _Notes) -> LeftOut:
+    gone = [(key,) for key, note in notes.items() if note is None]
     kept = [(key, *note) for key, note in notes.items() if note is not None]
-    transaction.executemany("DELETE FROM kept WHERE key = ?", gone)
-    transaction.executemany("INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
+    left_out = write_rows(transaction, "DELETE FROM kept WHERE key = ?", gone)
+    return left_out + write_rows(transaction, "INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
 
 
 def _value(text: str) -> Value:
-    return cast("Value", decode(text))
+    """The value in a row. Earlier versions kept half surrogate pairs, as escapes, which no page can be encoded with."""
+    value = cast("Value", decode(text))
+    return cast("Value", clean_json(value)) if "\\u" in text else value

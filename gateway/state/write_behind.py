@@ -1,6 +1,7 @@
 """Writing behind: changes are noted, and all notes are written in one transaction a moment later.
 
     note(key, value) -> noted -> (delay) -> one transaction -> FILE        failed: noted again, tried again later
+                                                            `- a row that no file can hold: left out, told, counted
 
 A note is the latest state of one key, never a list of changes, so the notes are bounded by the number of keys. Here:
 the time of writing. Not here: the transaction, and reading.
@@ -15,6 +16,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
+from gateway.state.sqlite import LeftOut
+
 RETRY_DELAY: Final = 10.0
 """Seconds until a failed write is tried again."""
 
@@ -23,7 +26,8 @@ V = TypeVar("V")
 
 
 class WriteBehind(Generic[K, V]):
-    """The notes of one table. ``write`` writes them in a transaction; ``failed`` gets the reason when it cannot.
+    """The notes of one table. ``write`` writes them in a transaction, and gives the rows that it had to leave out;
+    ``failed`` gets the reason when it cannot, and that of the first row that was left out.
 
     With ``most`` notes waiting, which only a disk that fails lets happen, the oldest are dropped.
     """
@@ -32,7 +36,7 @@ class WriteBehind(Generic[K, V]):
         self,
         timers: IReactorTime,
         delay: float,
-        write: Callable[[dict[K, V | None]], Deferred[None]],
+        write: Callable[[dict[K, V | None]], Deferred[LeftOut]],
         failed: Callable[[BaseException | None], None],
         most: int | None = None,
     ) -> None:
@@ -45,11 +49,11 @@ class WriteBehind(Generic[K, V]):
         """Keys that are not written yet, with their values; None for a key that is to go."""
         self.stopped = False
         self.failures = 0
-        """Writes so far that failed."""
+        """Writes so far that failed, and rows that were left out."""
         self.is_failing = False
         """Whether the last one did."""
         self._timer: IDelayedCall | None = None
-        self._writing: Deferred[None] | None = None
+        self._writing: Deferred[LeftOut] | None = None
 
     def note(self, key: K, value: V | None) -> None:
         """Write a key's latest state a moment from now; None: that there is nothing under it."""
@@ -66,8 +70,9 @@ class WriteBehind(Generic[K, V]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        waited = self._writing if self._writing is not None else succeed(None)
-        return waited.addCallback(lambda _: self._write())
+        if self._writing is None:
+            return self._write()
+        return self._writing.addCallback(lambda _: self._write())
 
     def _write_expired(self) -> None:
         self._timer = None
@@ -80,7 +85,7 @@ class WriteBehind(Generic[K, V]):
         self._writing = self._do_write(notes)
         return self._writing.addBoth(self._written, notes)
 
-    def _written(self, result: Failure | None, notes: dict[K, V | None]) -> None:
+    def _written(self, result: Failure | LeftOut, notes: dict[K, V | None]) -> None:
         self._writing = None
         delay = self._delay
         self.is_failing = isinstance(result, Failure)
@@ -89,5 +94,8 @@ class WriteBehind(Generic[K, V]):
             self._failed(result.value)
             self.noted = notes | self.noted
             delay = RETRY_DELAY
+        elif result:
+            self.failures += len(result)
+            self._failed(result[0][1])
         if self.noted and not self.stopped:
             self._timer = self._timers.callLater(delay, self._write_expired)

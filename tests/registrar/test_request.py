@@ -57,3 +57,26 @@ def test_an_address_of_record_is_canonical_and_of_its_domain() -> None:
     for other in ("sip:alice@other.example", "sip:example.com", "tel:+1"):
         with pytest.raises(Refused):
             address_of_record(Uri.parse(other), "example.com")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        register("<sip:m\udcff@192.0.2.7>"),
+        register("<sip:m@192.0.2.7;x=\udcff>"),
+        register("<sip:m\u202e@192.0.2.7>"),
+        register(CONTACT + ';+sip.instance="\udcff"'),
+        register(CONTACT, call_id="abc\udcff"),
+        register(CONTACT, call_id="abc\x85"),
+    ],
+)
+def test_names_of_a_binding_that_nothing_can_keep_are_refused(request_: Request) -> None:
+    with pytest.raises(Refused) as refused:
+        read(request_)
+    assert refused.value.status == 400
+
+
+def test_a_user_agent_that_nothing_can_keep_is_kept_as_escapes() -> None:
+    request = register(CONTACT)
+    request.headers.add("User-Agent", "Phone \udcfc\0")
+    assert read(request).user_agent == r"Phone \xfc\x00"

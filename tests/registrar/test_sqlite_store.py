@@ -289,3 +289,14 @@ def test_a_file_of_the_first_version_is_taken_over(path: Path) -> None:
     assert {"service_route", "source"} <= {row[1] for row in connection.execute("PRAGMA table_info(binding)")}
     assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     connection.close()
+
+
+def test_binding_that_no_file_can_hold_is_left_out_and_every_other_is_written(path: Path) -> None:
+    opened = Opened(path)
+    for user in ("alice", "b\udcffb", "carol"):
+        opened.store.save(binding(aor=f"sip:{user}@example.com", token=f"{user}-1"))
+    opened.clock.advance(WRITE_DELAY)
+    opened.store.stop()
+    assert (opened.store.standing.failures, opened.store.standing.is_failing) == (1, False)
+    again = Opened(path)
+    assert sorted(item.token for item in again.store.all()) == ["alice-1", "carol-1"]

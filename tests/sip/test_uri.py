@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
@@ -142,3 +146,45 @@ def test_19_1_4_equivalent(one: str, other: str) -> None:
 def test_19_1_4_not_equivalent(one: str, other: str) -> None:
     assert not Uri.parse(one).matches(Uri.parse(other))
     assert not Uri.parse(other).matches(Uri.parse(one))
+
+
+@pytest.mark.parametrize(
+    ("uri", "key"),
+    [
+        ("sips:%61lice:secret@EXAMPLE.com:5061;user=phone?subject=x", "sip:alice@example.com"),
+        ("sip:Alice@example.com", "sip:Alice@example.com"),
+        ("sip:a%2fb%3Bc%3d@example.com", "sip:a/b;c=@example.com"),
+        ("sip:a/b;c=@example.com", "sip:a/b;c=@example.com"),
+        ("sip:*21%23@example.com", "sip:*21#@example.com"),
+        ("sip:M%c3%bcller@example.com", "sip:Müller@example.com"),
+        ("sip:Müller@example.com", "sip:Müller@example.com"),
+        # escapes that would be read as something else, or cannot be kept as text
+        ("sip:alice%40b.example@example.com", "sip:alice%40b.example@example.com"),
+        ("sip:alice%3asecret@example.com", "sip:alice%3Asecret@example.com"),
+        ("sip:a%2561@example.com", "sip:a%2561@example.com"),
+        ("sip:a%00%0d%20b@example.com", "sip:a%00%0D%20b@example.com"),
+        ("sip:a%ff@example.com", "sip:a%FF@example.com"),
+        ("sip:a\udcff@example.com", "sip:a%FF@example.com"),
+        ("sip:a%e2%80%aeb@example.com", "sip:a%E2%80%AEb@example.com"),
+        ("tel:alice@elsewhere.example", "sip:alice%40elsewhere.example@example.com"),
+    ],
+)
+def test_10_3_step_5_canonical_key(uri: str, key: str) -> None:
+    assert Uri.parse(uri).address_of_record("Example.COM") == key
+
+
+@given(st.binary(min_size=1, max_size=12), st.data())
+def test_10_3_step_5_every_spelling_of_a_user_has_one_key_and_no_other_user_has_it(
+    user: bytes, data: st.DataObject
+) -> None:
+    def spelled() -> Uri:
+        escaped = [data.draw(st.booleans()) or not chr(octet).isalnum() or octet > 127 for octet in user]
+        text = "".join(f"%{octet:02x}" if is_ else chr(octet) for octet, is_ in zip(user, escaped, strict=True))
+        return Uri.parse(f"sip:{text}@h")
+
+    key = spelled().address_of_record("h")
+    assert key == spelled().address_of_record("h")
+    key.encode()
+    again = Uri.parse(key)
+    assert (again.host, again.address_of_record("h")) == ("h", key)
+    assert unquote_to_bytes(again.user or "") == user

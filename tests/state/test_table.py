@@ -106,3 +106,24 @@ def test_the_memory_of_peers_is_kept_and_recalled(path: Path) -> None:
     assert list(recalled(Opened(path).all())) == [
         (main, Sightings(did_tls_at=3.0, failed_handshake_at=3.5, lacked_srtp_at=4.0))
     ]
+
+
+def test_row_that_no_file_can_hold_is_left_out_and_every_other_is_written(path: Path) -> None:
+    opened = Opened(path)
+    opened.table.put("a", 1.0, {"n": 1})
+    opened.table.put("b\udcff", 2.0, {"n": 2})
+    opened.table.put("c", 3.0, {"n": 3})
+    opened.table.drop("d\udcff")
+    opened.clock.advance(WRITE_DELAY)
+    assert opened.all() == [("a", {"n": 1}), ("c", {"n": 3})]
+    assert (opened.table.standing.failures, opened.table.standing.is_failing) == (2, False)
+    opened.table.put("e", 4.0, {"n": 4})
+    opened.clock.advance(WRITE_DELAY)
+    assert [key for key, _ in opened.all()] == ["a", "c", "e"]
+
+
+def test_half_surrogate_pairs_that_an_earlier_version_kept_are_read_as_text_that_can_be_shown(path: Path) -> None:
+    opened = Opened(path)
+    opened.table.put("a", 1.0, {"caller": "sip:a\udcff@example.com", "ladder": [{"what": "200 \udcfe"}]})
+    opened.clock.advance(WRITE_DELAY)
+    assert opened.all() == [("a", {"caller": "sip:a\\xff@example.com", "ladder": [{"what": "200 \\xfe"}]})]
