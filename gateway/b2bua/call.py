@@ -3,7 +3,7 @@
     ROUTING --the callee is reached--> ANSWERING --SDP from the relay--> ESTABLISHED
        any state --end()--> ENDED
 
-1. A call is the record that verbs take: ``setup/reach`` searches the callee, ``setup/responses`` takes the responses
+1. A call is the record that verbs take: ``setup/reach`` searches the callee, ``setup/outcome`` takes the responses
    of the callee back, ``across/relay_failover`` moves the media. Verbs know the call; the call knows that its search
    can be begun and abandoned.
 2. Each leg reports here, and knows nothing of the other leg. Here they are joined.

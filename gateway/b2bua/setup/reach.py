@@ -25,7 +25,7 @@ from gateway.b2bua.call import Call
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.leg import Fields
 from gateway.b2bua.legs.media import has_sdp
-from gateway.b2bua.setup import responses
+from gateway.b2bua.setup import outcome
 from gateway.b2bua.setup.first_request import Identity
 from gateway.b2bua.setup.invite import Invitation, invite_for, leg_for
 from gateway.b2bua.setup.plan import PhonePlan, Plan
@@ -101,7 +101,7 @@ class CalleeSearch:
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
         """Pass it back; of an early answer that is none to our offer, only that it rings: the 2xx is still to come."""
         self._progressed = leg
-        responses.progress(self._call, leg, without_unfit(self._offered_sdp, response))
+        outcome.progress(self._call, leg, without_unfit(self._offered_sdp, response))
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
         """Pass the answer back when its media may stand; else hang up and make the next attempt."""
@@ -118,7 +118,7 @@ class CalleeSearch:
         decision = self._plan.answered(encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
-            responses.accept(self._call, leg, response)
+            outcome.accept(self._call, leg, response)
             return
         self._turn_away(leg, response, decision.headers(self._call.services.name))
         self._try(self._plan.after(MediaFailure.ANSWERED_CLEAR), None)
@@ -164,7 +164,7 @@ class CalleeSearch:
             return
         if isinstance(decision, Refusal):
             self._over = True
-            responses.refuse(self._call, decision, response)
+            outcome.refuse(self._call, decision, response)
             return
         self._attempt = decision
         self._credentials = None
@@ -236,7 +236,7 @@ class CalleeSearch:
         request = invite_for(leg, self._invite, self._route, self._identity, invitation.sdp)
         if isinstance(request, Refusal):
             self._over = True
-            responses.refuse(self._call, request, None)
+            outcome.refuse(self._call, request, None)
             return
         if self._credentials is not None:
             request.headers.set(*self._credentials)

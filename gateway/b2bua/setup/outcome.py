@@ -1,4 +1,4 @@
-"""The callee's responses to the INVITE, on their way back to the caller: 18x, the 2xx, a refusal.
+"""The outcome of an INVITE for its caller: the callee's 18x, its 2xx, or a refusal, on their way back.
 
 SDP goes through the relay on the way, and responses stay in their order. Whether a 2xx may stand is decided before.
 """
@@ -19,6 +19,7 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 
 log = Logger()
+# Each line names its module. One with "response" in its name would have redaction search all lines from here.
 
 
 @guarded
