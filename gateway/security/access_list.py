@@ -9,7 +9,9 @@ answers in.
 A sender proves a name by a certificate that was verified for it (RFC 5922), or by coming from an address that the name
 leads to (NAPTR, SRV, A, AAAA). When DNS fails the last good answer counts for ``keep`` seconds more: an attacker that
 blocks DNS must not be able to shut the provider out at once, nor an address that was given away stay trusted for ever.
-Over UDP a source address can be forged, so the list decides on answers, and authenticates nobody.
+A name counts only on the word of an authority that this provider's configuration takes (``vouching``): another
+provider's own authority signs any name that its owner likes. Over UDP a source address can be forged, so the list
+decides on answers, and authenticates nobody.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,6 +24,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.security.vouching import Vouching
 from gateway.transport.flow import PeerIdentity, is_ip_address
 from gateway.transport.tls.identity import sip_domains
 
@@ -73,9 +76,11 @@ class _Entry:
 class AccessList:
     """The names of one domain and their addresses. An empty list proves nobody."""
 
-    def __init__(self, names: Iterable[str], keep: float = 86_400.0) -> None:
+    def __init__(self, names: Iterable[str], keep: float = 86_400.0, vouching: Vouching | None = None) -> None:
         self.keep = keep
         """Seconds beyond an answer's TTL that it counts while DNS fails."""
+        self.vouching = vouching or Vouching()
+        """The certificates whose names count."""
         self._entries = {name: _Entry(name) for name in dict.fromkeys(canonical_name(name) for name in names)}
 
     @property
@@ -109,7 +114,7 @@ class AccessList:
 
     def proof(self, address: str, identity: PeerIdentity | None, now: float) -> Proof | None:
         """How a sender at ``address``, with the names of its verified certificate, is one of the list; None: drop."""
-        proved = _names_of(identity)
+        proved = _names_of(identity) if self.vouching.covers(identity) else frozenset()
         source = _canonical_address(address)
         for name, entry in self._entries.items():
             if name in proved:

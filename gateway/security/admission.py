@@ -23,6 +23,7 @@ from gateway.config.model import Configuration, Domain, Provider
 from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
+from gateway.security.vouching import Vouching, vouching_for
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow
@@ -58,7 +59,8 @@ class DomainAdmission:
     def __init__(
         self, configuration: Configuration, authenticator: Authenticator, resolve: Resolve, now: Callable[[], float]
     ) -> None:
-        """Raises CredentialsError for a domain's file of passwords that cannot be used."""
+        """Raises CredentialsError for a domain's file of passwords that cannot be used, CertificateError for a
+        provider's file of authorities."""
         self._authenticator = authenticator
         self._wrong = RateLimit(WRONG_ANSWERS)
         self._resolve = resolve
@@ -69,13 +71,15 @@ class DomainAdmission:
         self.adopt(self.prepare(configuration))
 
     def prepare(self, configuration: Configuration) -> Prepared:
-        """The domains of another configuration for `adopt`, their passwords read; raises CredentialsError."""
+        """The domains of another configuration for `adopt`, their passwords and authorities read; raises
+        CredentialsError and CertificateError."""
         providers = {provider.name: provider for provider in configuration.providers}
         # Domains with the same list share it, and its addresses stay known.
         lists = {_key(guarded.access): guarded.access for guarded in self._domains.values()}
         domains: dict[str, _Guarded] = {}
         for item in configuration.domains:
-            guarded = _guarded(item, providers[item.provider])
+            provider = providers[item.provider]
+            guarded = _guarded(item, provider, vouching_for(provider, configuration.providers))
             access = lists.setdefault(_key(guarded.access), guarded.access)
             domains[item.name.lower()] = attrs.evolve(guarded, access=access)
         for item in configuration.domains:
@@ -144,14 +148,14 @@ class DomainAdmission:
 
 
 def _key(access: AccessList) -> tuple[object, ...]:
-    return access.names, access.keep
+    return access.names, access.keep, access.vouching
 
 
-def _guarded(domain: Domain, provider: Provider) -> _Guarded:
+def _guarded(domain: Domain, provider: Provider, vouching: Vouching) -> _Guarded:
     """A domain without Restricted Access Domains takes requests from its provider's own hosts."""
     uris = [uri for uri in (provider.uri, provider.fallback_uri) if uri]
     names = domain.restricted_access_domains or tuple(Uri.parse(uri).host for uri in uris)
-    access = AccessList(names, domain.restricted_access_keep_hours * HOUR)
+    access = AccessList(names, domain.restricted_access_keep_hours * HOUR, vouching)
     passwords = Passwords({}) if domain.credentials is None else Passwords.load(domain.credentials)
     challenged = frozenset(domain.challenge if domain.credentials is not None else ())
     exempt = frozenset(canonical_name(name) for name in domain.challenge_exempt)

@@ -98,9 +98,13 @@ class Answers:
         return names[1], str(credentials)
 
     def _is_verified(self, flow: Flow) -> bool:
-        if not flow.is_secure or flow.side is not Side.PROVIDER or flow.identity is None:
+        """Whether it is the provider by name, on the word of its own trust: no other authority's counts for it."""
+        identity = flow.identity
+        if not flow.is_secure or flow.side is not Side.PROVIDER or identity is None:
             return False
-        return mismatch(flow.identity, Uri.parse(self._provider.uri).host) is None
+        if identity.trust != self._provider.trust:
+            return False
+        return mismatch(identity, Uri.parse(self._provider.uri).host) is None
 
     def _answerable(self, request: Request, response: Response, asked: str) -> Challenge | None:
         """The first challenge that may be answered: the provider prefers it (RFC 8760 section 2.3)."""

@@ -151,11 +151,19 @@ class TransportFailure:
 
 @frozen
 class PeerIdentity:
-    """The subject alternative names of a certificate that was verified (RFC 5922): nothing in it is a mere claim."""
+    """The subject alternative names of a certificate that was verified (RFC 5922): nothing in it is a mere claim.
+
+    All the same it is an authority's word, which ``gateway.security.vouching`` takes for some providers and not for
+    others.
+    """
 
     uris: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    trust: str | Path | None = None
+    """The authorities that it was verified against: of our terms, or of the listener that the peer connected to."""
+    authority: str = ""
+    """The fingerprint of the one among them that its chain ends at, where the peer began the connection."""
 
 
 @frozen

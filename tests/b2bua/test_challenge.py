@@ -23,7 +23,7 @@ from tests.support.stories import ring
 PASSWORD = "s3cret-of-alice"
 TO_ALICE = "sip:alice-1@gw.example.com;transport=tls"
 WAITING = b"Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n"
-PROVIDER = PeerIdentity(names=("provider.example.com",))
+PROVIDER = PeerIdentity(trust="system", names=("provider.example.com",))
 
 
 class Challenged(Ladder):
@@ -313,7 +313,7 @@ def test_a_challenge_for_another_realm_is_not_ours(ladder: Challenged) -> None:
     passed_to_the_phone(ladder)
 
 
-@pytest.mark.parametrize("identity", [None, PeerIdentity(names=("other.example.com",))])
+@pytest.mark.parametrize("identity", [None, PeerIdentity(trust="system", names=("other.example.com",))])
 def test_a_peer_that_is_not_verified_is_not_answered(ladder: Challenged, identity: PeerIdentity | None) -> None:
     ladder.provider_flow.identity = identity
     refuse(ladder, calls_out(ladder), 407, challenge_of())

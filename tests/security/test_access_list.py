@@ -42,14 +42,14 @@ def test_an_address_of_a_name_is_a_proof_and_another_is_not() -> None:
 @pytest.mark.parametrize(
     ("identity", "expected"),
     [
-        (PeerIdentity(names=("voiceip.com",)), BY_CERTIFICATE),
-        (PeerIdentity(names=("VoiceIP.com",)), BY_CERTIFICATE),
-        (PeerIdentity(uris=("sip:voiceip.com",)), BY_CERTIFICATE),
-        (PeerIdentity(uris=("sip:other.example",), names=("voiceip.com",)), None),
-        (PeerIdentity(uris=("sip:bob@voiceip.com",), names=("other.example",)), None),
-        (PeerIdentity(uris=("https://voiceip.com",)), None),
-        (PeerIdentity(names=("*.com", "sip.voiceip.com", "voiceip.com.evil.example")), None),
-        (PeerIdentity(), None),
+        (PeerIdentity(trust="system", names=("voiceip.com",)), BY_CERTIFICATE),
+        (PeerIdentity(trust="system", names=("VoiceIP.com",)), BY_CERTIFICATE),
+        (PeerIdentity(trust="system", uris=("sip:voiceip.com",)), BY_CERTIFICATE),
+        (PeerIdentity(trust="system", uris=("sip:other.example",), names=("voiceip.com",)), None),
+        (PeerIdentity(trust="system", uris=("sip:bob@voiceip.com",), names=("other.example",)), None),
+        (PeerIdentity(trust="system", uris=("https://voiceip.com",)), None),
+        (PeerIdentity(trust="system", names=("*.com", "sip.voiceip.com", "voiceip.com.evil.example")), None),
+        (PeerIdentity(trust="system"), None),
         (None, None),
     ],
 )
@@ -62,12 +62,12 @@ def test_addresses_in_the_list_and_in_certificates() -> None:
     assert known.due(NOW) == ()
     assert known.proof("192.0.2.7", None, NOW) == Proof("192.0.2.7", ProofKind.ADDRESS)
     assert known.proof("2001:db8:0::7", None, NOW) == Proof("2001:db8::7", ProofKind.ADDRESS)
-    identity = PeerIdentity(addresses=("192.0.2.7",))
+    identity = PeerIdentity(trust="system", addresses=("192.0.2.7",))
     assert known.proof("10.0.0.1", identity, NOW) == Proof("192.0.2.7", ProofKind.CERTIFICATE)
 
 
 def test_nobody_is_proved_by_an_empty_list_or_before_the_first_answer() -> None:
-    assert AccessList(()).proof("192.0.2.1", PeerIdentity(names=("voiceip.com",)), NOW) is None
+    assert AccessList(()).proof("192.0.2.1", PeerIdentity(trust="system", names=("voiceip.com",)), NOW) is None
     assert access().proof("192.0.2.1", None, NOW) is None
 
 

@@ -111,8 +111,10 @@ def test_right_credentials_do_not_make_up_for_a_missing_proof(tmp_path: Path) ->
 
 def test_a_verified_certificate_is_a_proof(tmp_path: Path) -> None:
     unresolved = Gate(tmp_path, {})
-    assert unresolved.asks(make_request("NOTIFY"), identity=PeerIdentity(names=("voiceip1.com",)))
-    assert not unresolved.asks(make_request("NOTIFY"), identity=PeerIdentity(names=("trunk.example.net",)))
+    assert unresolved.asks(make_request("NOTIFY"), identity=PeerIdentity(trust="system", names=("voiceip1.com",)))
+    assert not unresolved.asks(
+        make_request("NOTIFY"), identity=PeerIdentity(trust="system", names=("trunk.example.net",))
+    )
 
 
 def test_a_domain_without_a_list_has_its_provider(tmp_path: Path) -> None:
@@ -252,7 +254,7 @@ def test_an_exempt_peer_is_not_challenged(tmp_path: Path) -> None:
     gate.admission.adopt(gate.admission.prepare(attrs.evolve(gate.configuration, domains=(exempting, rest))))
     assert gate.asks(make_request("INVITE"))
     with pytest.raises(Refused):
-        gate.asks(make_request("INVITE"), identity=PeerIdentity(names=("voiceip.com",)))
+        gate.asks(make_request("INVITE"), identity=PeerIdentity(trust="system", names=("voiceip.com",)))
 
 
 def test_algorithms_are_offered_in_the_domains_order(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ pyOpenSSL does the work over memory BIOs. Lives here: the order of a connection 
 the meaning of its errors. Not here: contexts and trust (contexts.py), names (identity.py), sockets (stream/).
 """
 
-from attrs import define
+from pathlib import Path
+
+from attrs import define, evolve
 from OpenSSL import SSL, crypto
 from OpenSSL._util import ffi, lib
 
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.tls import failures as causes
-from gateway.transport.tls.identity import identity_of, mismatch
+from gateway.transport.tls.identity import Authorities, fingerprint, identity_of, mismatch
 
 _RECORD = 16384
 """Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
@@ -58,6 +60,8 @@ class Verification:
     allow_wildcards: bool = False
     common_name: bool = False  # it counts where there are no subject alternative names
     needs_certificate: bool = False
+    trust: str | Path | None = None  # the authorities that the peer's certificate is verified against
+    authorities: Authorities | None = None  # a client's may be asked for again when its session is resumed
     is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
     problem: str | None = None
 
@@ -77,7 +81,7 @@ class Verification:
 
     def identity(self, certificate: crypto.X509) -> PeerIdentity:
         """The names that the certificate is for."""
-        return identity_of(certificate.to_cryptography(), self.common_name)
+        return evolve(identity_of(certificate.to_cryptography(), self.common_name), trust=self.trust)
 
     def _note(self, problem: str | None) -> None:
         if self.problem is None:
@@ -231,7 +235,17 @@ class TlsChannel:
     def identity(self) -> PeerIdentity | None:
         """The peer's names, all verified; None when it showed no certificate."""
         certificate = self._connection.get_peer_certificate() if self.is_open else None
-        return None if certificate is None else self._verification.identity(certificate)
+        if certificate is None:
+            return None
+        identity = self._verification.identity(certificate)
+        authorities = self._verification.authorities
+        return identity if authorities is None else evolve(identity, authority=self._root(certificate, authorities))
+
+    def _root(self, certificate: crypto.X509, authorities: Authorities) -> str:
+        """The fingerprint of the root of a client's verified chain; empty where it is not known any more."""
+        chain = self._connection.get_verified_chain()
+        shown = fingerprint(chain[-1].to_cryptography()) if chain else None
+        return authorities.of(fingerprint(certificate.to_cryptography()), shown)
 
     def _advance_handshake(self) -> bool:
         self._has_output = True

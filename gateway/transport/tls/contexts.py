@@ -18,6 +18,7 @@ from gateway.config.model import Listener
 from gateway.transport.flow import SYSTEM_TRUST, Address, TlsTerms, is_ip_address
 from gateway.transport.tls.certificates import CertificateError, CertificateReport, examine, read_key
 from gateway.transport.tls.channel import TlsChannel, TlsFailed, Verification
+from gateway.transport.tls.identity import Authorities
 
 CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:!aNULL:!eNULL:!MD5:!DSS"
 """Of TLS 1.2; all with forward secrecy. CBC suites come last, for phones that have no other."""
@@ -144,11 +145,17 @@ class ServerTls:
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
+        self._authorities = Authorities()
         self.adopt(self.prepare())
 
     def channel(self) -> TlsChannel:
         """For a connection just accepted."""
-        verification = Verification(needs_certificate=self._listener.require_client_certificate)
+        listener = self._listener
+        verification = Verification(
+            needs_certificate=listener.require_client_certificate,
+            trust=listener.client_trust,
+            authorities=self._authorities,
+        )
         return TlsChannel(_connection(self._context, verification, is_server=True), verification)
 
     def prepare(self) -> Prepared:
@@ -165,6 +172,7 @@ class ServerTls:
     def adopt(self, prepared: Prepared) -> None:
         """Use the prepared context for new connections."""
         self._context = prepared.context
+        self._authorities.forget()  # no session of the old context is resumed
         self.report = prepared.report
 
     @property
@@ -184,7 +192,7 @@ class ClientTls:
 
     def channel(self, terms: TlsTerms, name: str, address: Address) -> TlsChannel:
         """For a connection to address with a certificate for name. Raises CertificateError."""
-        verification = Verification(name, terms.allow_wildcards, terms.common_name, needs_certificate=True)
+        verification = Verification(name, terms.allow_wildcards, terms.common_name, True, trust=terms.trust)
         connection = _connection(self._context(terms), verification)
         server_name = _server_name(name)
         if server_name is not None:

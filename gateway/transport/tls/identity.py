@@ -8,6 +8,7 @@ trusted (contexts.py). The common name is looked at only where the peer's terms 
 import ipaddress
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from service_identity.exceptions import CertificateError as BadPattern
 from service_identity.hazmat import DNS_ID, DNSPattern
@@ -15,6 +16,9 @@ from service_identity.hazmat import DNS_ID, DNSPattern
 from gateway.transport.flow import PeerIdentity, is_ip_address
 
 _SIP = "sip:"
+
+MAX_AUTHORITIES = 4096
+"""Certificates of clients, with their roots remembered, for a listener."""
 
 
 def identity_of(certificate: x509.Certificate, common_name: bool = False) -> PeerIdentity:
@@ -40,6 +44,36 @@ def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     """The one common name, if it may be a DNS name."""
     found = [str(name.value).lower() for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return tuple(found) if len(found) == 1 and not is_ip_address(found[0]) else ()
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """A certificate's own name among all, for authorities to be told apart."""
+    return certificate.fingerprint(SHA256()).hex()
+
+
+class Authorities:
+    """By certificate of a client the root that its chain was verified up to, as fingerprints.
+
+    A resumed session has the certificate and not its chain; of a client that was forgotten meanwhile the authority is
+    unknown until its next full handshake.
+    """
+
+    def __init__(self) -> None:
+        self._by_certificate: dict[str, str] = {}
+
+    def of(self, certificate: str, root: str | None) -> str:
+        """The root, as the handshake has shown it, or as the one before has."""
+        if root is None:
+            return self._by_certificate.get(certificate, "")
+        self._by_certificate.pop(certificate, None)
+        while len(self._by_certificate) >= MAX_AUTHORITIES:
+            del self._by_certificate[next(iter(self._by_certificate))]
+        self._by_certificate[certificate] = root
+        return root
+
+    def forget(self) -> None:
+        """Know none any more."""
+        self._by_certificate.clear()
 
 
 def sip_domain(uri: str) -> str | None:

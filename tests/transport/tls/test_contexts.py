@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from gateway.transport.flow import FailureKind, PeerIdentity, TlsTerms
 from gateway.transport.tls.certificates import CertificateError
+from gateway.transport.tls.identity import MAX_AUTHORITIES, Authorities, fingerprint
 from tests.support.memory_network import MemoryNetwork, RawPeer
 from tests.support.tls_authority import DAY, Authority
 from tests.support.transport_gateways import LogLines, Site, options, trusting
@@ -48,7 +49,7 @@ def test_a_request_and_its_answer_over_a_verified_connection(network: MemoryNetw
     network.settle()
     assert far.call_ids == near.call_ids == ["over-tls"]
     assert way.flow.is_secure
-    assert way.flow.identity == PeerIdentity(uris=(f"sip:{NAME}",))
+    assert way.flow.identity == PeerIdentity(uris=(f"sip:{NAME}",), trust=authority.file)
     assert far.flows[0].identity is None
     assert near.count("tls_handshakes", side="provider", result="ok") == 1
     assert not way.failures
@@ -212,7 +213,38 @@ def test_a_client_certificate_that_verifies_gives_the_flow_an_identity(
     way = client(network, authority).to(far, NAME, trusting(authority.file, certificate=own[0], private_key=own[1]))
     way.flow.send(options())
     network.settle()
-    assert far.flows[0].identity == PeerIdentity(("sip:gateway.example.com",), ("gateway.example.com",), ("127.0.0.9",))
+    names = ("sip:gateway.example.com",), ("gateway.example.com",), ("127.0.0.9",)
+    assert far.flows[0].identity == PeerIdentity(*names, authority.file, fingerprint(authority.certificate))
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_rfc5922_a_client_whose_session_is_resumed_keeps_its_authority(
+    network: MemoryNetwork, authority: Authority, version: int
+) -> None:
+    far = server(network, authority.issue("good", NAME), client_trust=authority.file)
+    own = authority.issue("own", "gateway.example.com")
+    near = client(network, authority)
+    terms = trusting(authority.file, certificate=own[0], private_key=own[1])
+    near.layer._tls.clients._context(terms).set_max_proto_version(version)
+    for call_id in ("first", "again"):
+        way = near.to(far, NAME, terms)
+        way.flow.send(options(call_id))
+        network.settle()
+        way.flow.close()
+        network.settle()
+    authorities = [flow.identity.authority for flow in far.flows if flow.identity is not None]
+    assert authorities == [fingerprint(authority.certificate)] * 2
+
+
+def test_the_authorities_of_clients_are_bounded_and_forgotten() -> None:
+    authorities = Authorities()
+    assert authorities.of("resumed", None) == ""
+    for number in range(MAX_AUTHORITIES + 1):
+        authorities.of(f"client{number}", "root")
+    assert authorities.of("client0", None) == ""
+    assert authorities.of("client1", None) == "root"
+    authorities.forget()
+    assert authorities.of("client1", None) == ""
 
 
 def test_a_client_without_certificate_has_no_identity(network: MemoryNetwork, authority: Authority) -> None:
@@ -357,7 +389,7 @@ def test_a_second_connection_resumes_the_session(network: MemoryNetwork, authori
         way.flow.send(options("1"))
         network.settle()
         moved.append(sum(connection.moved for connection in network.connections))
-        assert way.flow.identity == PeerIdentity(names=(NAME,)), call_id
+        assert way.flow.identity == PeerIdentity(names=(NAME,), trust=authority.file), call_id
         way.flow.close()
         network.settle()
         if call_id == "resumed":
@@ -395,7 +427,7 @@ def test_reload_serves_new_connections_and_leaves_the_others(network: MemoryNetw
     network.settle()
     assert sorted(far.call_ids) == ["after", "before", "new"]
     assert not old.failures
-    assert renamed.flow.identity == PeerIdentity(names=("renamed.example.com",))
+    assert renamed.flow.identity == PeerIdentity(names=("renamed.example.com",), trust=authority.file)
     again = near.to(far, NAME, trusting(authority.file))
     network.settle()
     assert again.failure.kind is FailureKind.CERTIFICATE

@@ -75,7 +75,7 @@ def test_a_new_certificate_is_served_without_a_dropped_connection(network: Memor
     assert f"listener main: certificate for {NEW}, 88 days left" in lines(log)
     assert f"{authority.directory}/far.key, {authority.directory}/far.pem changed and is read again" in lines(log)
     after = scene.connect(NEW)
-    assert after.flow.identity == PeerIdentity(names=(NEW,))
+    assert after.flow.identity == PeerIdentity(names=(NEW,), trust=authority.file)
     before.flow.send(options("still"))
     network.settle()
     assert "still" in scene.far.call_ids

@@ -9,6 +9,7 @@ from OpenSSL import SSL
 from gateway.config.model import Provider
 from gateway.transport.flow import FailureKind, PeerIdentity, TlsTerms
 from gateway.transport.tls import contexts as tls
+from gateway.transport.tls.identity import fingerprint
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
 from tests.support.transport_gateways import LogLines, Site, Watched, options, trusting
@@ -155,7 +156,9 @@ def test_a_client_with_the_certificate_that_is_required_also_resumes(
     asked(near, far, terms).flow.close()
     network.settle()
     asked(near, far, terms)
-    assert [flow.identity for flow in far.flows] == [PeerIdentity(uris=("sip:gateway.example.com",))] * 2
+    root = fingerprint(authority.certificate)
+    identity = PeerIdentity(uris=("sip:gateway.example.com",), trust=authority.file, authority=root)
+    assert [flow.identity for flow in far.flows] == [identity] * 2
 
 
 # -- names
@@ -185,7 +188,7 @@ def test_the_common_name_counts_only_on_terms_that_say_so(
     way = asked(client(network, authority), far, trusting(authority.file, common_name=counts))
     assert [failure.kind for failure in way.failures] == ([] if accepted else [FailureKind.CERTIFICATE])
     if accepted:
-        assert way.flow.identity == PeerIdentity(names=(NAME,))
+        assert way.flow.identity == PeerIdentity(names=(NAME,), trust=authority.file)
 
 
 def test_an_address_is_never_a_common_name(network: MemoryNetwork, authority: Authority) -> None:
