@@ -17,6 +17,7 @@ from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.out_of_dialog import Passing
+from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.state.call_record import CallRecord
@@ -49,8 +50,9 @@ class CallsPart(GatewayPart):
             basis.metrics,
             self._keep,
         )
-        self.subscriptions = Subscriptions(services, peers.trunk, identities)
-        passing = Passing(peers.trunk, signalling.transactions, identities)
+        policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
+        self.subscriptions = Subscriptions(services, peers.trunk, identities, policy)
+        passing = Passing(services, peers.trunk, identities, policy)
         self.b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
         self._noting = LoopingCall(self._note_lasting)
 

@@ -15,7 +15,9 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.headers import crossing
 from gateway.b2bua.across.offer_answer import is_readable, passed_body
+from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.legs.media import has_sdp
+from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities, initial_request
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
@@ -24,7 +26,6 @@ from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
-from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
@@ -38,14 +39,17 @@ log = Logger()
 class Passing:
     """Passes requests that belong to no call."""
 
-    def __init__(self, trunk: Trunk, transactions: TransactionLayer, identities: Identities) -> None:
+    def __init__(self, services: LegServices, trunk: Trunk, identities: Identities, policy: OutsideCalls) -> None:
         self._trunk = trunk
-        self._transactions = transactions
+        self._transactions = services.transactions
         self._identities = identities
+        self._policy = policy
 
     def pass_on(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
-        """Send the request on along its route. Raises Refused 415."""
+        """Send the request on along its route. Raises Refused 415, and 503 by policy."""
         request = transaction.request
+        if phone_flow is not None:
+            self._policy.judge(transaction, route)
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
         if route.binding is None and request.content_type == QUALITY_REPORT:

@@ -112,12 +112,12 @@ class Protection:
     def inbound(self, flow: Flow, encrypted: bool | None, proof: Proof | None) -> Acceptance | Refusal:
         """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: of its sender."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
-        arrival = _arrival(flow, proof)
-        self._is_verified = arrival is not InboundSignalling.UNVERIFIED
-        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_CAME_OVER[arrival]}, {_media(encrypted)}")
-        decision = accepts_inbound(self.terms, arrival, encrypted, self._known)
+        came_over = arrival(flow, proof)
+        self._is_verified = came_over is not InboundSignalling.UNVERIFIED
+        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_CAME_OVER[came_over]}, {_media(encrypted)}")
+        decision = accepts_inbound(self.terms, came_over, encrypted, self._known)
         return self._accepted(
-            LegName.CALLER, decision, Feature.TLS if arrival is InboundSignalling.CLEAR else Feature.SRTP
+            LegName.CALLER, decision, Feature.TLS if came_over is InboundSignalling.CLEAR else Feature.SRTP
         )
 
     def offered_no_key(self, proof: Proof | None) -> Refusal:
@@ -242,7 +242,8 @@ def encryption_of(sdp: bytes) -> Encryption:
     return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP
 
 
-def _arrival(flow: Flow, proof: Proof | None) -> InboundSignalling:
+def arrival(flow: Flow, proof: Proof | None) -> InboundSignalling:
+    """How a provider's request came; ``proof``: of its sender."""
     if not flow.is_secure:
         return InboundSignalling.CLEAR
     is_proved = proof is not None and proof.kind is ProofKind.CERTIFICATE

@@ -24,6 +24,7 @@ from gateway.b2bua.across.request import Crossing
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.leg import Leg, LegOwner, LegServices, LegSpec
 from gateway.b2bua.legs.media import has_sdp
+from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
 from gateway.dialog.dialog import Dialog
 from gateway.media.relay import Encryption, SdpWish
@@ -52,10 +53,11 @@ GRACE_SECONDS: Final = 64.0
 class Subscriptions:
     """All subscriptions."""
 
-    def __init__(self, services: LegServices, trunk: Trunk, identities: Identities) -> None:
+    def __init__(self, services: LegServices, trunk: Trunk, identities: Identities, policy: OutsideCalls) -> None:
         self._services = services
         self._trunk = trunk
         self._identities = identities
+        self._policy = policy
         self._all: set[Subscription] = set()
 
     def __len__(self) -> int:
@@ -64,6 +66,8 @@ class Subscriptions:
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         """Begin the subscription that a SUBSCRIBE asks for. Raises Refused 415, 503 and MalformedMessage."""
         request = transaction.request
+        if phone_flow is not None:
+            self._policy.judge(transaction, route)
         if len(self._all) >= CEILING:
             raise Refused(503, "Too many subscriptions", (("Retry-After", "60"),))
         if has_sdp(request) or not is_readable(request):

@@ -211,6 +211,12 @@ class Metrics:
         "Peers found to do less than they did before, by feature (tls, srtp) and result (allowed, refused).",
         ("feature", "result"),
     )
+    weak_requests = Declared(
+        Counter,
+        "gateway_weak_requests",
+        "The provider's requests outside calls that came over less than verified TLS, by domain, result and reason.",
+        ("domain", "result", "reason"),
+    )
     tls_handshakes = Declared(
         Counter,
         "gateway_tls_handshakes",

@@ -1,0 +1,62 @@
+"""The policy for a provider's request outside calls: MESSAGE, NOTIFY, SUBSCRIBE, INFO, PUBLISH, OPTIONS.
+
+It is judged as an INVITE is, before any phone hears of it: under ``required`` one that came in clear, or over TLS of
+nobody in particular, is refused. Else a text, a status or the busy lamps of a phone would cross a clear hop, and so
+would the phone's answer, which goes back the way that the request came. No emergency number is an exception: those are
+of calls.
+
+A phone's request needs no judge here: the trunk takes it along the policy's ways (``routing.forward``).
+"""
+
+from __future__ import annotations
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.b2bua.protection import arrival
+from gateway.observe.metrics import Metrics
+from gateway.routing.router import Route
+from gateway.security.policy.decisions import accepts_inbound
+from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.security.policy.terms import CallTerms, InboundSignalling, Reason, Refusal
+from gateway.sip.errors import Refused
+from gateway.transaction.server import ServerTransaction
+
+log = Logger()
+
+
+@attrs.frozen
+class OutsideCalls:
+    """Judges a provider's requests outside calls."""
+
+    memory: PeerMemory
+    metrics: Metrics
+    name: str
+    """The gateway's name in Warning fields (RFC 3261 section 20.43)."""
+
+    def judge(self, transaction: ServerTransaction, route: Route) -> None:
+        """Let the provider's request go on to a phone, recorded where it is protected less than wanted; Refused 503
+        where the policy does not allow it."""
+        came_over = arrival(transaction.flow, route.proof)
+        peer = Peer.of(route.provider)
+        terms = CallTerms.of(route.domain, route.provider)
+        decision = accepts_inbound(terms, came_over, None, self.memory.known(peer))
+        is_refused = isinstance(decision, Refusal)
+        if decision.is_downgrade and came_over is InboundSignalling.CLEAR:
+            self.memory.report(peer, Feature.TLS, refused=is_refused)
+        if decision.reason not in (None, Reason.CLEAR_POLICY_OFF):
+            self._record(transaction, route, decision.reason, is_refused)
+        if isinstance(decision, Refusal):
+            raise Refused(decision.status, decision.text, decision.headers(self.name))
+
+    def _record(self, transaction: ServerTransaction, route: Route, reason: Reason | None, is_refused: bool) -> None:
+        result = "refused" if is_refused else "allowed"
+        self.metrics.weak_requests.labels(route.domain.name, result, str(reason)).inc()
+        log.info(
+            "a {method} of {source} for {domain} is {result}: {reason}",
+            method=transaction.request.method,
+            source=transaction.flow.remote,
+            domain=route.domain.name,
+            result=result,
+            reason=reason,
+        )

@@ -1,0 +1,79 @@
+"""The provider's requests outside calls are judged as its INVITE is (RFC 3261 section 26.1.5, the domain's policy)."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.config.model import Security
+from gateway.security.access_list import Proof, ProofKind
+from gateway.security.policy.peer_memory import Feature, Peer
+from gateway.sip.message import Request
+from tests.support.ladder import Ladder, Party
+from tests.support.stories import nothing_is_left
+
+METHODS = ("MESSAGE", "NOTIFY", "SUBSCRIBE", "INFO", "PUBLISH", "OPTIONS")
+
+
+def asks(party: Party, method: str) -> Request:
+    request = party.request(method, "sip:alice-1@gw.example.com")
+    request.headers.add("Event", "dialog")
+    party.sends(request)
+    return request
+
+
+class ByAddress:
+    """Admits a sender for its address alone."""
+
+    def admit(self, request: Request, flow: object, domain: str) -> Proof | None:
+        return Proof("provider.example.com", ProofKind.ADDRESS)
+
+    def admit_within(self, request: Request, flow: object, domain: str) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_required_refuses_in_clear_before_a_phone_hears_of_it(method: str) -> None:
+    ladder = Ladder(Security.REQUIRED)
+    asks(ladder.clear, method)
+    refused = ladder.clear.receives_response(503)
+    assert "REFUSED_POLICY" in (refused.headers.get("Reason") or "")
+    assert "REFUSED_POLICY" in (refused.headers.get("Warning") or "")
+    ladder.phone.receives_nothing()
+    labels = {"domain": "example.com", "result": "refused", "reason": "REFUSED_POLICY"}
+    assert ladder.metrics.value("gateway_weak_requests_total", labels) == 1
+    nothing_is_left(ladder)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_required_refuses_tls_of_nobody_in_particular(method: str) -> None:
+    ladder = Ladder(Security.REQUIRED)
+    ladder.admission.instead = ByAddress()
+    asks(ladder.provider, method)
+    ladder.provider.receives(503)
+    ladder.phone.receives_nothing()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_required_takes_verified_tls(method: str) -> None:
+    ladder = Ladder(Security.REQUIRED)
+    asks(ladder.provider, method)
+    ladder.phone.answers(ladder.phone.receives_request(method), 200)
+    ladder.provider.receives(200)
+    assert ladder.metrics.value("gateway_weak_requests_total") is None
+
+
+def test_preferred_takes_it_in_clear_and_records_why() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    ladder.memory.saw(Peer.of(ladder.configuration.providers[0]), Feature.TLS, did=True)
+    asks(ladder.clear, "MESSAGE")
+    ladder.phone.receives("MESSAGE")
+    labels = {"domain": "example.com", "result": "allowed", "reason": "CLEAR_PEER_NO_TLS"}
+    assert ladder.metrics.value("gateway_weak_requests_total", labels) == 1
+    assert ladder.metrics.value("gateway_downgrades_total", {"feature": "tls", "result": "allowed"}) == 1
+
+
+def test_off_has_nothing_to_record() -> None:
+    ladder = Ladder(Security.OFF)
+    asks(ladder.clear, "MESSAGE")
+    ladder.phone.receives("MESSAGE")
+    assert b"gateway_weak_requests_total{" not in ladder.metrics.exposition()
