@@ -15,6 +15,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from gateway.base.unreadable import become_unreadable
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.observe.log import LogOutput
@@ -43,6 +44,8 @@ class Options(UsageOptions):
 
 def make_service(options: Options) -> IService:
     """The gateway as a service that twist starts."""
+    # Nothing secret was read so far: the configuration names files of keys and passwords, the gateway opens them.
+    become_unreadable()
     replace_observer(options)
     from gateway.app.service import makeService
 

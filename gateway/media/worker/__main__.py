@@ -2,7 +2,8 @@
 
 It outlives the signalling process, so that a restarted one finds it, and its calls, at the same socket: it is a
 session leader and ignores SIGINT. It ends at SIGTERM as soon as it has no calls, and by itself when it has none and
-was asked nothing for `--idle` seconds. Its messages go to standard error and never hold keys.
+was asked nothing for `--idle` seconds. Its messages go to standard error and never hold keys; its memory does, and is
+closed to others before there is a socket that keys could come by.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TextIO, cast
 
+from gateway.base.unreadable import become_unreadable
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import GATHER_SECONDS, Loop, LoopClock
 from gateway.media.worker.ng.commands import CallTimeouts, Commands
@@ -103,6 +105,7 @@ class Worker:
 def main(arguments: list[str] | None = None) -> int:
     """Run a worker; 0 when it ended in order, 1 when it could not start."""
     options = _parser().parse_args(arguments)
+    become_unreadable()
     # The reader of standard error may stop reading, or be gone: packets do not wait for it.
     sys.stderr = cast(TextIO, LineOutput(sys.stderr))
     _raise_file_limit()

@@ -331,7 +331,9 @@ def _calls(ng: Ng) -> list[JSON]:
 
 
 def _descriptors(ng: Ng) -> int:
-    return len(list(Path(f"/proc/{ng.process.pid}/fd").iterdir()))
+    """Its sockets, counted by their address: its files are told to nobody but root."""
+    host = "".join(f"{int(byte):02X}" for byte in reversed(ng.address.split(".")))
+    return Path("/proc/net/udp").read_text().count(f" {host}:")
 
 
 def _resident(ng: Ng) -> int:
