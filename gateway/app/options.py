@@ -1,7 +1,7 @@
-"""What `twist gateway` does before there is a gateway.
+"""The work of `twist gateway` before there is a gateway.
 
-What lives here: the options of the command, reading the configuration so that its mistakes are lines and not a
-traceback, and putting our log observer in place of twist's. What does not: building the gateway (`service`), which is
+Here: the options of the command, reading the configuration so that its mistakes are lines and not a
+traceback, and putting our log observer in place of twist's. Not here: building the gateway (`service`), which is
 imported only when all that went well, since it brings in the reactor that twist's own options may still choose.
 
     twist -> Options -> make_service -> gateway.app.service.makeService(options) -> IService
@@ -22,7 +22,7 @@ from gateway.observe.log import LogOutput
 
 
 class Options(UsageOptions):
-    """The options of `twist gateway`; `configuration` is what `--config` holds."""
+    """The options of `twist gateway`; `configuration` is the contents of `--config`."""
 
     synopsis = "[options]"
     longdesc = "Runs the TLS/SRTP security gateway that FILE describes."
@@ -30,7 +30,7 @@ class Options(UsageOptions):
 
     configuration: Configuration
     log_output = LogOutput()
-    """What the log is written by; another once twist's options are known."""
+    """Writes the log; another once twist's options are known."""
 
     def postOptions(self) -> None:
         """Read the file, or end with one line for each mistake in it."""

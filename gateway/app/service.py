@@ -1,6 +1,6 @@
 """The gateway as a service of twist: built and started with the process, stopped with it, and told of its signals.
 
-    options -> GatewayService -> Gateway (assembly.py) -> start, reload at SIGHUP, stop
+    options -> GatewayService -> Gateway (gateway.py) -> start, reload at SIGHUP, stop
 
 The only file that names the reactor.
 """
@@ -41,11 +41,11 @@ OPERATORS_ERRORS = (
     CredentialsError,
     OSError,
 )
-"""What can go wrong at the start without a bug: each is one line for the operator."""
+"""Errors at the start that are no bugs: each is one line for the operator."""
 
 
 class Options(Protocol):
-    """What is used of the options of `twist gateway`."""
+    """The part that is used of the options of `twist gateway`."""
 
     configuration: Configuration
     log_output: LogOutput
@@ -73,7 +73,7 @@ class GatewayService(Service):
         started.addErrback(_give_up, self._log_output)
 
     def stopService(self) -> Deferred[None] | None:
-        """End what is up; fires when nothing is left."""
+        """End all that is up; fires when nothing is left."""
         Service.stopService(self)
         gateway, self._gateway = self._gateway, None
         return None if gateway is None else gateway.stop()
@@ -85,12 +85,12 @@ class GatewayService(Service):
 
 
 def _on_hangup(reload: Any) -> None:
-    """SIGHUP reads the configuration again, and whatever files it names."""
+    """SIGHUP reads the configuration again, and the files that it names."""
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
 
 
 def _give_up(failure: Failure, log_output: LogOutput) -> None:
-    """End the process with status 1: one line for what an operator can mend, a traceback for a bug of ours."""
+    """End the process with status 1: one line for an operator to mend it, a traceback for a bug of ours."""
     if failure.check(*OPERATORS_ERRORS) is not None:
         sys.stderr.write(f"the gateway cannot start: {failure.getErrorMessage()}\n")
     else:

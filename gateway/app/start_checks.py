@@ -1,6 +1,6 @@
-"""What a start looks at first: state that is damaged, limits of the system, listeners that media cannot follow.
+"""The first looks of a start: state that is damaged, limits of the system, listeners that media cannot follow.
 
-None of it keeps telephones from working: what is bad is put aside or told, and the start goes on.
+None of it keeps telephones from working: bad files are put aside or told, and the start goes on.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def put_aside_what_is_bad(state: Path) -> None:
 
 
 def go_on_without(failure: Failure) -> None:
-    """What is kept only helps: without it calls go on, and writing it is tried again and again."""
+    """Files that are kept only help: without it calls go on, and writing it is tried again and again."""
     error = failure.value
     if not isinstance(error, StoreUnusable) or error.in_use:
         failure.raiseException()

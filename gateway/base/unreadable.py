@@ -1,7 +1,7 @@
 """A process whose memory nobody but root can read.
 
 It leaves no core dump, and other processes of its user cannot trace it. The gateway's memory holds private keys,
-passwords and nonces, a media worker's the SRTP keys of its calls. Two limits, for neither is enough alone:
+passwords and nonces, a media worker has the SRTP keys of its calls. Two limits, for neither is enough alone:
 
 - RLIMIT_CORE 0: the kernel writes no core file. But where core_pattern begins with a pipe, the kernel hands the memory
   to a program all the same: for it a limit of 0 is no limit (core(5)).
