@@ -57,9 +57,11 @@ Result = TypeVar("Result")
 
 
 class KeptFlow(FakeFlow):
-    """Keeps the last datagram."""
+    """Keeps the last datagram, and no record of watchers: that would be measured too."""
 
     __slots__ = ("data",)
+
+    watch = Flow.watch
 
     def send(self, data: bytes) -> None:
         self.data = data
