@@ -1,7 +1,8 @@
 """The pages for people, from templates.
 
 Here: the templates, and the form of times and lengths. Not here: routes (`api`). Everything shown came from peers, so
-templates escape by default and no page runs a script.
+it is made clean first (control characters, directions of writing, bytes that are no UTF-8), templates escape by
+default, and no page runs a script.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from gateway.admin.inspection import Row
 from gateway.base.json_codec import Json
+from gateway.observe.clean_text import clean_json
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -28,11 +30,11 @@ class Pages:
 
     def calls(self, calls: Sequence[Row]) -> str:
         """The table of calls."""
-        return self._environment.get_template("calls.html").render(calls=calls)
+        return self._environment.get_template("calls.html").render(calls=clean_json([*calls]))
 
     def call(self, call: Row) -> str:
         """One call: its outcome, ladder and chain of reasons."""
-        return self._environment.get_template("call.html").render(call=call)
+        return self._environment.get_template("call.html").render(call=clean_json(call))
 
 
 def moment(seconds: Json) -> str:

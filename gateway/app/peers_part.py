@@ -13,7 +13,7 @@ from gateway.app.state_part import StatePart
 from gateway.base.tokens import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
 from gateway.config.settings import Settings
-from gateway.registrar.registrar import Forwarded, Registrar
+from gateway.registrar.registrar import Registrar
 from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
@@ -23,7 +23,6 @@ from gateway.security.admission import DomainAdmission
 from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
-from gateway.sip.message import Request
 from gateway.transport.flow import FlowKey
 
 EXPIRY_SECONDS = 5.0
@@ -89,15 +88,14 @@ class PeersPart(GatewayPart):
     def _is_bound(self, aor: str, flow: FlowKey) -> bool:
         return self.registrar.is_bound(aor, flow)
 
-    def _forward(self, request: Request, domain: Domain, user: Forwarded) -> None:
-        next_hop = NextHop(domain, self.router.provider_of(domain))
-        self.trunk.forward(request, next_hop, user, user.leaving)
+    def _next_hop(self, domain: Domain) -> NextHop:
+        return NextHop(domain, self.router.provider_of(domain))
 
     def _new_registrar(self, basis: Basis, settings: Settings) -> Registrar:
         state, secret = self._state, kept_secret(basis.configuration.gateway.state_directory / "secret")
         return Registrar(
             lambda host: self.router.domain_named(host),
-            self._forward,
+            lambda request, domain, user: self.trunk.forward(request, self._next_hop(domain), user, user.leaving),
             state.store,
             Rules(state.store, state.memory, basis.clock.now, secret, settings.changed_at),
             basis.random.token,

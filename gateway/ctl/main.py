@@ -104,7 +104,7 @@ def calls(config: Path | None, url: str | None, as_json: bool) -> None:
 @asking
 def call(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
     """One call: its outcome, its messages and the chain of reasons."""
-    _show(_ask(config, url, "/api/calls/" + urllib.parse.quote(call_id, safe="")), as_json, text.call)
+    _show(_ask(config, url, "/api/calls/" + _quoted(call_id)), as_json, text.call)
 
 
 @main.command()
@@ -131,7 +131,7 @@ def domains(config: Path | None, url: str | None, as_json: bool) -> None:
 @asking
 def domain(name: str, security: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
     """One domain: its policy and the audit of its changes; or set its security."""
-    path = "/api/domains/" + urllib.parse.quote(name, safe="")
+    path = "/api/domains/" + _quoted(name)
     if security is not None:
         _ask(config, url, path, {"security": security})
     _show(_ask(config, url, path), as_json, text.domain)
@@ -217,7 +217,7 @@ def _unusable_certificates(configuration: Configuration) -> tuple[str, ...]:
 
 
 def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:
-    click.echo(json.dumps(answer, indent=2) if as_json else layout(answer))
+    click.echo(text.as_json(answer, indent=2) if as_json else text.shown(answer, layout))
 
 
 def _loaded(file: Path) -> Configuration:
@@ -249,11 +249,16 @@ def _ask(config: Path | None, url: str | None, path: str, change: object = None)
             value: object = json.load(answer)
             return value
     except urllib.error.HTTPError as error:
-        raise click.ClickException(_error_text(error)) from None
+        raise click.ClickException(text.clean_lines(_error_text(error))) from None
     except urllib.error.URLError as error:
         raise click.ClickException(f"no gateway answers at {base}: {error.reason}") from None
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"the server at {base} is no gateway: {error}") from None
+        raise click.ClickException(text.clean_lines(f"the server at {base} is no gateway: {error}")) from None
+
+
+def _quoted(name: str) -> str:
+    """A segment of a path; bytes of a command line that are no UTF-8 stay those bytes."""
+    return urllib.parse.quote(name, safe="", errors="surrogateescape")
 
 
 def _error_text(error: urllib.error.HTTPError) -> str:

@@ -2,19 +2,40 @@
 
 Here: text from JSON values. Not here: asking for them (`main`). An answer may come from another
 version of the gateway, so a key that is missing is shown as a dash and one that is new gets a column of its own.
+
+Most of an answer is peers' text, which may hold escapes of a terminal, line breaks and characters that turn the
+direction of writing. `shown` and `as_json` are the only ways from an answer to a terminal, and neither lets them by.
 """
 
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from textwrap import shorten
+from typing import Any, cast
 
 from gateway.config.model import Configuration
+from gateway.observe.clean_text import clean, clean_json
 
 CALL_COLUMNS = ("id", "started_at", "direction", "caller", "callee", "state", "verdict", "reason")
+_BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones for spreadsheets in East Asia
 _LANE = 28  # characters between two lines of a ladder
+
+
+def shown(answer: object, layout: Callable[[object], str]) -> str:
+    """An answer for people, laid out by ``layout``. It is made clean before, so that no cell of it breaks a line."""
+    return layout(clean_json(cast(Any, answer)))
+
+
+def as_json(answer: object, indent: int | None = None) -> str:
+    r"""An answer for machines: the same values, in ASCII without control characters (JSON lets DEL stay as it is)."""
+    return json.dumps(answer, indent=indent).replace("\x7f", "\\u007f")
+
+
+def clean_lines(text: str) -> str:
+    """Clean text of several lines, such as an error."""
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def checked(configuration: Configuration) -> str:
@@ -84,7 +105,7 @@ def reloaded(answer: object) -> str:
 
 def json_lines(answer: object) -> str:
     """Rows as JSON, one a line."""
-    return "\n".join(json.dumps(row) for row in _rows(answer))
+    return "\n".join(as_json(row) for row in _rows(answer))
 
 
 def comma_separated(answer: object) -> str:
@@ -98,7 +119,7 @@ def comma_separated(answer: object) -> str:
 
 
 def _csv_cell(value: object) -> object:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(value, str) and value[:1] in _BEGIN_FORMULAS:
         return "'" + value
     return value
 
@@ -157,8 +178,7 @@ def _cell(key: str, value: object) -> str:
         case list():
             return ", ".join(str(item) for item in value) or "-"
         case _:
-            # A peer's text must not move the cursor of a terminal.
-            return "".join(character if character.isprintable() else "?" for character in str(value))
+            return str(value)
 
 
 def _time(at: object, since: float | None) -> str:

@@ -8,13 +8,12 @@ know nothing of this one.
 
 A line of JSON without any sign of a secret is written as it is: most have none, and one look is cheap.
 
-A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and control characters are
-shown as escapes, so that no peer forges a line of ours.
+A peer's text may hold line breaks and terminal escapes: continued lines begin with a tab and all other characters that
+are not printed are shown as escapes (`clean_text`), so that no peer forges a line of ours.
 """
 
 import atexit
 import json
-import re
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,10 +25,9 @@ import orjson
 from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 
 from gateway.base.json_codec import Json
+from gateway.observe.clean_text import clean
 from gateway.observe.lines import LineOutput
 from gateway.observe.redaction import REDACTED, is_harmless_json, is_secret, redacted
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class LogOutput:
@@ -88,8 +86,7 @@ def text_line(event: LogEvent) -> str:
         text = eventAsText(blanked, includeTimestamp=False, includeSystem=False)
     else:
         text = _message(blanked)
-    message = _printable(redacted(text)).replace("\n", "\n\t")
-    return f"{_time(event)} {_level(event):<5} {_namespace(event)}: {message}\n"
+    return f"{_time(event)} {_level(event):<5} {_namespace(event)}: {_printable(redacted(text))}\n"
 
 
 def json_line(event: LogEvent) -> str:
@@ -172,7 +169,7 @@ _to_json = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
 
 
 def _printable(text: str) -> str:
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+    return "\n\t".join(map(clean, text.replace("\r\n", "\n").split("\n")))
 
 
 def _time(event: LogEvent) -> str:

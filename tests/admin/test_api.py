@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from gateway.admin.api import _is_loopback, admin_resource
 from gateway.admin.inspection import NotChanged, Row
+from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
 
 T = TypeVar("T")
@@ -231,6 +232,36 @@ def test_pages_escape_what_peers_sent(client: Client) -> None:
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert "<script" not in answer.text
         assert "&lt;script&gt;" in answer.text
+
+
+class HostileInspection(FakeInspection):
+    """A gateway whose record holds a peer's bytes as they came."""
+
+    text = "\udcff\x1b[2J\x9b31m\u202e\u2028<b>"
+
+    def calls(self) -> list[Row]:
+        return [{**CALL, **dict.fromkeys(("id", "caller", "callee", "ending", "reason", "verdict"), self.text)}]
+
+    def call(self, call_id: str) -> Deferred[Row | None]:
+        steps: list[Json] = [{"at": 1.5, "leg": "caller", "direction": "sent", "what": self.text}]
+        chain: list[Json] = [{"leg": self.text, "step": "policy", "what": self.text, "code": self.text}]
+        return succeed({**self.calls()[0], "ladder": steps, "chain": chain})
+
+    def call_details(self) -> list[Row]:
+        return self.calls()
+
+    def phones(self) -> list[Row]:
+        return [{"aor": self.text, "user_agent": self.text}]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/calls/x", "/api/calls", "/api/calls/x", "/api/cdr", "/api/phones", "/calls/%1b%c2%9b", "/%e2%80%ae"]
+)
+def test_no_byte_of_a_peer_breaks_an_answer_or_reaches_a_page_as_it_is(path: str) -> None:
+    answer = Client(HostileInspection()).ask(path)
+    assert answer.status == (404 if path == "/%e2%80%ae" else 200)
+    assert not [line for line in answer.text.split("\n") if not line.isprintable()]
+    assert "<b>" not in answer.text or answer.headers["content-type"] == "application/json"
 
 
 def test_the_page_of_calls_leads_to_the_page_of_each(client: Client) -> None:

@@ -11,6 +11,7 @@ import pytest
 import trustme
 from click.testing import CliRunner, Result
 
+from gateway.ctl import text
 from gateway.ctl.main import main
 
 CALL = {
@@ -34,6 +35,9 @@ CALL = {
     "steps_left_out": 0,
     "chain": [{"leg": "callee", "step": "offer", "what": "RTP/SAVP", "code": "SRTP_OK"}],
 }
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x7f\u009b31m\u202etxt.exe\u2028\u200b\udcff\r\nforged"
+"""A peer's text: escapes of a terminal (C0 and C1), writing turned around, line breaks, a byte that is no UTF-8."""
+
 ANSWERS: dict[str, object] = {
     "/api/calls": [CALL],
     "/api/calls/a84b4c76e66710%40127.0.0.11": CALL,
@@ -58,6 +62,23 @@ ANSWERS: dict[str, object] = {
     "/healthz": {"status": "ok"},
 }
 
+ANSWERS |= {
+    "/api/calls/hostile": {
+        **CALL,
+        "id": HOSTILE,
+        "ending": HOSTILE,
+        "reason": HOSTILE,
+        "ladder": [{"at": 1700000000.25, "leg": "caller", "direction": "sent", "what": f"486 {HOSTILE}"}],
+        "chain": [{"leg": HOSTILE, "step": "answered", "what": HOSTILE, "code": HOSTILE}],
+    },
+    "/api/domains/hostile": {
+        HOSTILE: HOSTILE,
+        "changes": [{"at": HOSTILE, "who": HOSTILE, "what": "x", "to": HOSTILE}],
+    },
+    "/hostile/api/calls": [{**CALL, "callee": HOSTILE, HOSTILE: [HOSTILE]}],
+    "/hostile/api/phones": [{"user_agent": HOSTILE, HOSTILE: [HOSTILE]}],
+    "/hostile/api/cdr": [{"caller": HOSTILE, "callee": "\t=1+1", HOSTILE: HOSTILE}],
+}
 
 CHANGED: list[tuple[str, object, str]] = []
 
@@ -287,3 +308,32 @@ def test_call_details_are_json_lines_or_csv_that_no_spreadsheet_runs(port: int) 
         '1,\'=cmd|x,"a, b",',
         "2,sip:a@b,,1.5",
     ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("call", "hostile"), ("domain", "hostile"), ("calls",), ("phones",), ("cdr",), ("cdr", "--csv")],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_nothing_that_a_peer_says_reaches_the_terminal_as_it_is(
+    port: int, command: tuple[str, ...], form: tuple[str, ...]
+) -> None:
+    place = "" if command[-1] == "hostile" else "/hostile"
+    result = gatewayctl(*command, *form, "--url", f"http://127.0.0.1:{port}{place}")
+    assert result.exit_code == 0, result.output
+    assert "owned" in result.output
+    assert not [line for line in result.output.splitlines() if not line.isprintable()]
+    assert not [line for line in result.output.splitlines() if line.startswith("forged")]
+
+
+def test_an_error_with_a_peers_text_is_clean(port: int) -> None:
+    CHANGED.clear()
+    result = gatewayctl("call", "\udcff", "--url", f"http://127.0.0.1:{port}")
+    assert (result.exit_code, result.output) == (1, "Error: There is no call nobody.\n")
+
+
+def test_a_cell_of_csv_begins_no_formula(port: int) -> None:
+    rows = [{"a": begin + "1+1"} for begin in "=+-@\t\r＝＋－＠"]
+    cells = text.shown(rows, text.comma_separated).splitlines()[1:]
+    assert all(cell[0] in "'\\" for cell in cells), cells

@@ -118,6 +118,16 @@ def test_text_is_one_line_and_a_peer_cannot_forge_another() -> None:
     assert "\x1b" not in line
 
 
+@BOTH
+@pytest.mark.parametrize(
+    "odd", ["\x1b[2J", "\x9b31m", "\x7f", "\u202e", "\u2066", "\u2028", "\u200b", "\udcff", "\x08"]
+)
+def test_no_character_of_a_peer_moves_a_cursor_or_turns_the_line(make_observer: Observer, odd: str) -> None:
+    line = written(make_observer, "from {name}", name=f"a{odd}b").removesuffix("\n")
+    assert line.isprintable() or odd == "\x7f"
+    assert "from a\\" in line or make_observer is json_observer
+
+
 def test_json_holds_the_fields() -> None:
     entry = json.loads(written(json_observer, "call {call_id} answered", call_id="abc", seconds=1.5, legs=("caller",)))
     assert entry["message"] == "call abc answered"
