@@ -11,6 +11,7 @@ from gateway.app.signalling_part import SignallingPart
 from gateway.ingress.core import UasCore
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
+from gateway.ingress.own_identities import OwnIdentities
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.screening import Screening
 
@@ -23,15 +24,16 @@ class IngressPart(GatewayPart):
         self.core = UasCore(
             calls.b2bua,
             peers.registrar,
-            Screening(peers.router, peers.registrar, peers.admission, self.overload),
+            Screening(peers.router, peers.callers, peers.admission, self.overload),
             signalling.transport,
             basis.metrics,
             Refusals(basis.reactor.seconds),
         )
+        self.identities = OwnIdentities(peers.callers, signalling.transactions.receive)
         self.gate = Gate(
             peers.admission,
             calls.b2bua.is_in_dialog,
-            signalling.transactions.receive,
+            self.identities.receive,
             peers.registrar.flow_ended,
             basis.metrics,
         )

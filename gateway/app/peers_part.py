@@ -13,6 +13,7 @@ from gateway.app.state_part import StatePart
 from gateway.base.tokens import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
 from gateway.config.settings import Settings
+from gateway.registrar.callers import Callers
 from gateway.registrar.registrar import Registrar
 from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
@@ -23,7 +24,6 @@ from gateway.security.admission import DomainAdmission
 from gateway.security.answering import Answering
 from gateway.security.authenticator import Authenticator
 from gateway.security.nonces import Nonces
-from gateway.transport.flow import FlowKey
 
 EXPIRY_SECONDS = 5.0
 """Between two looks for bindings whose time is over."""
@@ -42,7 +42,9 @@ class PeersPart(GatewayPart):
         # A secret of this process: after a restart, which forgets the used ones, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
         self.admission = DomainAdmission(configuration, authenticator, resolver_of(signalling.locator), basis.clock.now)
-        answering = Answering(self.admission.password_of, self._is_bound, basis.random.token)
+        self.router = Router(configuration, state.store)
+        self.callers = Callers(state.store, self.router.domain_named)
+        answering = Answering(self.admission.password_of, self.callers.is_bound, basis.random.token)
         self.trunk = Trunk(
             basis.reactor,
             signalling.locator,
@@ -52,7 +54,6 @@ class PeersPart(GatewayPart):
             answering,
         )
         self.registrar = self._new_registrar(basis, settings)
-        self.router = Router(configuration, self.registrar.find)
         self._expiry = LoopingCall(self.registrar.expire)
         self._resolving = LoopingCall(self.admission.refresh)
 
@@ -85,16 +86,13 @@ class PeersPart(GatewayPart):
         self.router.adopt(configuration)
         self.trunk.health.start(configuration.providers)
 
-    def _is_bound(self, aor: str, flow: FlowKey) -> bool:
-        return self.registrar.is_bound(aor, flow)
-
     def _next_hop(self, domain: Domain) -> NextHop:
         return NextHop(domain, self.router.provider_of(domain))
 
     def _new_registrar(self, basis: Basis, settings: Settings) -> Registrar:
         state, secret = self._state, kept_secret(basis.configuration.gateway.state_directory / "secret")
         return Registrar(
-            lambda host: self.router.domain_named(host),
+            self.router.domain_named,
             lambda request, domain, user: self.trunk.forward(request, self._next_hop(domain), user, user.leaving),
             state.store,
             Rules(state.store, state.memory, basis.clock.now, secret, settings.changed_at),

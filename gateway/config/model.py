@@ -118,6 +118,8 @@ class Listener:
     """A second, once twice as many as may be up have come at once: the limit of a source's cost in TLS handshakes."""
     dscp: Annotated[int, number(0, 63)] = 24
     """Of packets sent from here and over its connections (RFC 4594: class selector 3)."""
+    trusted_identities: bool = False
+    """Whether a phone may name others than itself in the fields beside From (`ingress.own_identities`)."""
 
 
 @attrs.frozen

@@ -1,8 +1,14 @@
 """Which requests outside a dialog may go to the other side: routed, allowed to their sender, within our capacity.
 
-    request -> routed -+- from a phone    -> registered, where the domain wants that -> Route
-                       `- from a provider -> admitted: its peer, challenged where so told -> Route | dropped
+    request -+- from a phone    -> its caller, by its flow -> registered, where the domain wants that -> Route
+             `- from a provider -> its domain -> admitted: its peer, challenged where so told -> Route | dropped
                                                        new calls are refused while everything is late
+
+The order toward phones is a security order: domain, proof, challenge, and only then the look for a phone. The answer
+to a request for a phone that is registered differs from one for a phone that is not, by its status (480) or by its
+silence. A sender that is no peer of that phone's domain, or has not yet answered its challenge, gets neither: its
+answer, and the work it causes, must not depend on the bindings. For the same reason the domain itself is not taken from
+the bindings, except by a token, which only that domain's own peers were told.
 
 Phones are not admitted here: their requests go to their domain's provider, which challenges them.
 
@@ -19,7 +25,7 @@ import attrs
 
 from gateway.config.model import Side
 from gateway.ingress.overload import Overload
-from gateway.registrar.registrar import Registrar
+from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
 from gateway.security.access_list import Proof
 from gateway.sip.errors import Refused
@@ -29,6 +35,9 @@ from gateway.transport.flow import Flow
 
 class Admission(Protocol):
     """Decides which requests are admitted from the provider's side."""
+
+    def served_by(self, flow: Flow) -> tuple[str, ...]:
+        """The domains that the sender is proved to be a peer of, in lower case."""
 
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender proved to be a peer of the domain; None drops it without an answer. Raises Refused 401."""
@@ -40,42 +49,37 @@ class Admission(Protocol):
 class Screening:
     """Decides on each request that would reach the other side."""
 
-    def __init__(self, router: Router, registrar: Registrar, admission: Admission, overload: Overload) -> None:
+    def __init__(self, router: Router, callers: Callers, admission: Admission, overload: Overload) -> None:
         self._router = router
-        self._registrar = registrar
+        self._callers = callers
         self._admission = admission
         self._overload = overload
 
     def route(self, request: Request, flow: Flow) -> Route | None:
         """The way of a request that may go on; None drops it without an answer. Raises Refused."""
-        route = self._router.route(request, flow.side)
-        admitted = (
-            self._from_phone(request, route, flow) if flow.side is Side.PHONES else self._proved(request, route, flow)
-        )
-        if admitted is not None:
-            self._check_load(request, admitted)
-        return admitted
+        is_phone = flow.side is Side.PHONES
+        route = self._from_phone(request, flow) if is_phone else self._from_provider(request, flow)
+        if route is not None:
+            self._check_load(request, route)
+        return route
 
     def admits_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a dialog may go on; False drops it without an answer. Raises Refused."""
         return flow.side is not Side.PROVIDER or self._admission.admit_within(request, flow, domain)
 
-    def _from_phone(self, request: Request, route: Route, flow: Flow) -> Route:
-        aor = f"sip:{request.from_.uri.user or ''}@{route.domain.name.lower()}"
-        self._check_caller(route, aor, flow)
-        service_route = self._registrar.service_route_of(aor, flow.key)
-        return attrs.evolve(route, service_route=service_route) if service_route else route
-
-    def _proved(self, request: Request, route: Route, flow: Flow) -> Route | None:
-        proof = self._admission.admit(request, flow, route.domain.name)
-        return None if proof is None else attrs.evolve(route, proof=proof)
-
-    def _check_caller(self, route: Route, aor: str, flow: Flow) -> None:
-        """Where the provider takes the gateway's word for the caller, a name counts only from where it registered."""
-        if not route.domain.registered_callers_only or route.is_emergency:
-            return
-        if not self._registrar.is_bound(aor, flow.key):
+    def _from_phone(self, request: Request, flow: Flow) -> Route:
+        """Where the provider takes the gateway's word for the caller, it must be one that registered over this flow."""
+        route = self._router.outward(request, self._callers.caller_of(request, flow.key))
+        if route.domain.registered_callers_only and not route.is_emergency and route.caller is None:
             raise Refused(403, "Register First")
+        return route
+
+    def _from_provider(self, request: Request, flow: Flow) -> Route | None:
+        domain = self._router.called_domain(request, self._admission.served_by(flow))
+        if domain is None:
+            raise Refused(404, "Domain not served here")
+        proof = self._admission.admit(request, flow, domain.name)
+        return None if proof is None else attrs.evolve(self._router.inward(request, domain), proof=proof)
 
     def _check_load(self, request: Request, route: Route) -> None:
         """New calls wait for better times when everything is late already; emergency calls never do."""

@@ -43,6 +43,16 @@ class Binding:
     """Where its REGISTER came from, if not over ``flow``: some phones send from a port on which they do not listen."""
 
     @property
+    def domain(self) -> str:
+        """The domain of the address of record, in lower case."""
+        return self.aor.rpartition("@")[2]
+
+    @property
+    def user(self) -> str:
+        """The user part of the address of record."""
+        return self.aor.removeprefix("sip:").rpartition("@")[0]
+
+    @property
     def came_over(self) -> FlowKey:
         """Where its REGISTER came from: a request from there is this phone's, and from nowhere else."""
         return self.source or self.flow
@@ -76,6 +86,9 @@ class LocationStore(Protocol):
 
     def find(self, aor: str) -> list[Binding]:
         """The live bindings of ``aor``: reachable ones first, then by q, and of equal ones the latest saved first."""
+
+    def over(self, flow: FlowKey) -> list[Binding]:
+        """The live bindings that came over this flow, the latest saved last."""
 
     def find_token(self, token: str) -> Binding | None:
         """The live binding that the provider knows by ``token``."""

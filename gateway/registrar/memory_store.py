@@ -2,8 +2,9 @@
 
 Three indexes: address of record to its bindings, token to binding, and a heap of expiry times; its outdated entries
 are dropped when they surface (a refresh leaves one behind; the heap is rebuilt before they outnumber the bindings).
-Every operation is O(1) or O(log n) in the number of all bindings. Bindings that came over a connection are found by it
-too, so that its end is known to them at once (RFC 5626 section 5.3: nobody is reached over another's connection).
+Every operation is O(1) or O(log n) in the number of all bindings. Bindings are found by the flow that they came over
+too: a request from there is their phone's, and the end of a connection is known to them at once (RFC 5626 section 5.3:
+nobody is reached over another's connection).
 """
 
 import heapq
@@ -24,7 +25,7 @@ class MemoryStore:
         self._capacity = capacity
         self._by_aor: dict[str, tuple[Binding, ...]] = {}  # the latest saved last; few have more than one
         self._by_token: dict[str, Binding] = {}
-        self._tokens_of: dict[FlowKey, tuple[str, ...]] = {}  # of connections
+        self._tokens_over: dict[FlowKey, dict[str, None]] = {}  # in the order that they were saved in
         self._unreachable: set[str] = set()  # tokens
         self._expiries: list[tuple[float, str, str]] = []
         self._count = 0
@@ -45,8 +46,7 @@ class MemoryStore:
                 self.remove(previous.aor, previous.contact)
         self._by_aor[binding.aor] = (*self._by_aor.get(binding.aor, ()), binding)
         self._by_token[binding.token] = binding
-        if binding.flow.connection:
-            self._tokens_of[binding.flow] = (*self._tokens_of.get(binding.flow, ()), binding.token)
+        self._tokens_over.setdefault(binding.came_over, {})[binding.token] = None
         self._count += 1
         self._schedule(binding)
 
@@ -62,13 +62,12 @@ class MemoryStore:
             del self._by_aor[aor]
         del self._by_token[binding.token]
         self._unreachable.discard(binding.token)
-        if binding.flow.connection and binding.flow in self._tokens_of:
-            self._leave_flow(binding)
+        self._leave_flow(binding)
         self._count -= 1
 
     def remove_flow(self, flow: FlowKey) -> list[Binding]:
         """See LocationStore."""
-        tokens = self._tokens_of.pop(flow, ())
+        tokens = self._tokens_over.pop(flow, {}) if flow.connection else {}
         self._unreachable.update(tokens)
         return [self._by_token[token] for token in tokens]
 
@@ -87,6 +86,12 @@ class MemoryStore:
         latest_first = reversed(self._by_aor.get(aor, ()))
         live = [item for item in latest_first if item.expires_at > now]
         return live if len(live) < 2 else sorted(live, key=lambda item: (item.token in self._unreachable, -item.q))
+
+    def over(self, flow: FlowKey) -> list[Binding]:
+        """See LocationStore."""
+        now = self._now()
+        bound = (self._by_token[token] for token in self._tokens_over.get(flow, ()))
+        return [item for item in bound if item.expires_at > now]
 
     def find_token(self, token: str) -> Binding | None:
         """See LocationStore."""
@@ -117,7 +122,8 @@ class MemoryStore:
 
     def _is_refreshed(self, previous: Binding, binding: Binding) -> bool:
         """Whether no index has changed; an unreachable binding has to be found by its flow again."""
-        return previous.flow == binding.flow and binding.token not in self._unreachable
+        flows = (binding.flow, binding.came_over)
+        return (previous.flow, previous.came_over) == flows and binding.token not in self._unreachable
 
     def _others(self, binding: Binding) -> tuple[Binding, ...]:
         return tuple(other for other in self._by_aor[binding.aor] if other is not binding)
@@ -126,11 +132,10 @@ class MemoryStore:
         return next((binding for binding in self._by_aor.get(aor, ()) if binding.contact == contact), None)
 
     def _leave_flow(self, binding: Binding) -> None:
-        left = tuple(token for token in self._tokens_of[binding.flow] if token != binding.token)
-        if left:
-            self._tokens_of[binding.flow] = left
-        else:
-            del self._tokens_of[binding.flow]
+        tokens = self._tokens_over.get(binding.came_over, {})
+        tokens.pop(binding.token, None)
+        if not tokens:
+            self._tokens_over.pop(binding.came_over, None)
 
     def _schedule(self, binding: Binding) -> None:
         heapq.heappush(self._expiries, (binding.expires_at, binding.aor, binding.contact))

@@ -8,8 +8,8 @@
 Nobody is bound without the provider's 2xx to that very request: the password is the provider's judgement alone. A
 refresh is answered here only under the conditions of ``Rules.is_refresh``, which say why that is safe.
 
-Here: the life of a REGISTER, the bindings it makes, and finding them for inbound requests. Not here: the rules, reading
-and writing messages, the stores, the way to the provider (``forward``).
+Here: the life of a REGISTER, and the bindings it makes. Not here: the rules, reading and writing messages, the stores,
+bound phones as callers (callers.py) and as the called (routing), the way to the provider (``forward``).
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ from gateway.registrar.rules import Rules
 from gateway.registrar.upstream import call_id_for, dress, granted, is_rejection, provider_request, service_route
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.grammar import split_list
 from gateway.sip.message import Request, Response
-from gateway.sip.uri import Uri
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, FlowKey
@@ -82,22 +80,6 @@ class Registrar:
         interval, call_id = self._rules.terms.provider_interval, call_id_for(self._rules.secret, asked)
         outward = provider_request(request, asked, tokens, interval, call_id)
         self._forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
-
-    def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
-        """The Route values for requests of the phone that is bound to this address over this flow (RFC 3608)."""
-        bound = self._bound_over(aor, flow)
-        return tuple(split_list(bound.service_route)) if bound is not None and bound.service_route else ()
-
-    def is_bound(self, aor: str, flow: FlowKey) -> bool:
-        """Whether a live binding of an address of record came over this flow."""
-        return self._bound_over(aor, flow) is not None
-
-    def find(self, request_uri: Uri, to: Uri) -> list[Binding]:
-        """The live bindings that a provider's request is for: by the token we gave it, else by address of record."""
-        binding = self._store.find_token(request_uri.user) if request_uri.user else None
-        if binding is not None:
-            return [binding]
-        return self._find_user(request_uri) or self._find_user(to)
 
     def expire(self) -> int:
         """Forget bindings that have expired; their number. To be called every few seconds."""
@@ -212,13 +194,6 @@ class Registrar:
         if not self._rules.is_overtaken(asked, contact):
             log.info("{aor} unregistered", aor=asked.aor)
             self._store.remove(asked.aor, contact)
-
-    def _bound_over(self, aor: str, flow: FlowKey) -> Binding | None:
-        return next((binding for binding in self._store.find(aor) if binding.came_over == flow), None)
-
-    def _find_user(self, uri: Uri) -> list[Binding]:
-        domain = self._domain_named(uri.host) if uri.user and uri.is_sip else None
-        return [] if domain is None else self._store.find(f"sip:{uri.user}@{domain.name.lower()}")
 
     def _count(self) -> None:
         self._metrics.registrations.set(len(self._store))

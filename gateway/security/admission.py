@@ -106,6 +106,11 @@ class DomainAdmission:
         """Whether the sender is proved to be a peer of any domain."""
         return any(self._proof(flow, access) is not None for access in self._lists)
 
+    def served_by(self, flow: Flow) -> tuple[str, ...]:
+        """The domains that the sender is proved to be a peer of, in lower case."""
+        proofs = {id(access): self._proof(flow, access) for access in self._lists}
+        return tuple(name for name, one in self._domains.items() if proofs[id(one.access)] is not None)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender is a peer of the domain; None drops the request without an answer. Raises Refused 400, 401."""
         guarded = self._domains.get(domain.lower())

@@ -270,6 +270,19 @@ def test_the_providers_challenge_is_answered_for_a_registered_phone(
     assert PASSWORD not in repr(next(ladder.calls.records()))
 
 
+def test_rfc3323_the_challenge_of_a_phone_that_hides_its_name_is_answered_for_its_registration(
+    ladder: Challenged,
+) -> None:
+    invite = ladder.phone.invite()
+    invite.headers.set("From", "<sip:anonymous@anonymous.invalid>;tag=f1")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    refuse(ladder, ladder.provider.receives_request("INVITE"), 407, challenge_of())
+    answered = credentials_in(ladder.provider.receives_request("INVITE"))
+    assert answered is not None
+    assert answered.username == "alice"
+
+
 def test_the_first_challenge_that_can_be_answered_is(ladder: Challenged) -> None:
     offered = ('Digest realm="example.com", nonce="n", algorithm=SHA-1', "Basic x", challenge_of(nonce="good"))
     refuse(ladder, calls_out(ladder), 407, *offered)

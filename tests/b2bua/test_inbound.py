@@ -140,6 +140,9 @@ def test_phone_that_forwards_its_calls_names_the_domain() -> None:
 class ByAddress:
     """Admits whoever has the provider's address."""
 
+    def served_by(self, flow: Flow) -> tuple[str, ...]:
+        return ("example.com",)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from gateway.b2bua.setup.reach import HEARD_WITHIN
@@ -9,7 +10,7 @@ from gateway.config.model import Provider, Security
 from gateway.sip.message import Request
 from gateway.transport.flow import FailureKind, Flow
 from tests.support.flows import RecordingFlow
-from tests.support.ladder import AVP, SAVP, Ladder, drain
+from tests.support.ladder import AVP, BINDING, SAVP, Ladder, drain
 from tests.support.stories import ring, talk
 
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
@@ -565,7 +566,43 @@ def test_phone_calls_only_in_its_own_name_where_the_domain_says_so() -> None:
 
 def test_provider_that_gave_a_service_route_gets_it() -> None:
     ladder = Ladder()
-    ladder.service_route = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
+    routes = ["<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>"]
+    ladder.store.save(attrs.evolve(BINDING, service_route=", ".join(routes)))
     _, onward = ring(ladder)
-    assert onward.headers.values("Route") == [*ladder.service_route]
+    assert onward.headers.values("Route") == routes
     assert onward.uri == "sip:bob@example.com"
+
+
+HIDDEN = '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=f1'
+
+
+def test_rfc3323_registered_phone_that_hides_its_name_is_known_by_its_flow() -> None:
+    ladder = Ladder(registered_callers_only=True)
+    ladder.store.save(attrs.evolve(BINDING, service_route="<sip:edge.example.com;lr>"))
+    invite = ladder.phone.invite()
+    invite.headers.set("From", HIDDEN)
+    invite.headers.add("Privacy", "id")
+    invite.headers.add("P-Preferred-Identity", "<sip:alice@example.com>")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert str(onward.from_.without_tag()) == '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    assert onward.headers.get("P-Preferred-Identity") == "<sip:alice@example.com>"
+    assert onward.headers.get("Route") == "<sip:edge.example.com;lr>"
+    stranger = ladder.stranger()
+    hidden = stranger.invite(call_id="c2")
+    hidden.headers.set("From", HIDDEN)
+    hidden.headers.add("P-Preferred-Identity", "<sip:alice@example.com>")
+    stranger.sends(hidden)
+    stranger.receives(403)
+    ladder.provider.receives_nothing()
+
+
+@pytest.mark.parametrize("name", ["sip:boss@anonymous.invalid", "sip:boss@x.INVALID", "sips:boss@invalid.invalid"])
+def test_rfc3323_a_hidden_name_is_no_name_of_anybody(name: str) -> None:
+    ladder = Ladder(registered_callers_only=True)
+    invite = ladder.phone.invite()
+    invite.headers.set("From", f"<{name}>;tag=f1")
+    ladder.phone.sends(invite)
+    onward = ladder.provider.receives_request("INVITE")
+    assert str(onward.from_.uri) == "sip:anonymous@anonymous.invalid"

@@ -87,5 +87,5 @@ def test_a_binding_keeps_its_source_beside_the_way_to_it() -> None:
     site.answer()
     (binding,) = site.store.find("sip:alice@example.com")
     assert binding.came_over == phone.key
-    assert site.registrar.is_bound(binding.aor, phone.key)
-    assert not site.registrar.is_bound(binding.aor, a_flow(port=40002).key)
+    assert site.store.over(phone.key) == [binding]
+    assert site.store.over(a_flow(port=40002).key) == []

@@ -164,7 +164,7 @@ class StoreComparison(RuleBasedStateMachine):
         lost = [item for item in self.plain if self.is_lost(item)]
         assert self.store.unreachable == len(lost)
         assert all(self.store.is_reachable(item) is not self.is_lost(item) for item in self.plain)
-        assert len(self.store._tokens_of) <= len(self.plain)
+        assert len(self.store._tokens_over) <= len(self.plain)
         for token in "12345":
             assert self.store.find_token(token) == next((item for item in live if item.token == token), None)
 

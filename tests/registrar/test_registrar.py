@@ -15,20 +15,19 @@ from gateway.transport.flow import TransportFailure
 from tests.support.flows import a_flow
 from tests.support.registering import CONTACT, NOW, Registering, register
 
-ALICE = Uri.parse("sip:alice@example.com")
-NOBODY = Uri.parse("sip:nobody@elsewhere.example")
+ALICE = "sip:alice@example.com"
 OTHER = "<sip:alice@192.0.2.8:5060>"
 
 
 def bound(site: Registering) -> list[str]:
-    return [item.contact for item in site.registrar.find(ALICE, ALICE)]
+    return [item.contact for item in site.store.find(ALICE)]
 
 
 def test_a_phone_whose_connection_is_gone_is_out_of_reach_until_it_registers_again() -> None:
     site = Registering()
     site.flow = a_flow("tcp", connection=7)
     site.registered()
-    (bound_now,) = site.registrar.find(ALICE, ALICE)
+    (bound_now,) = site.store.find(ALICE)
     assert site.store.is_reachable(bound_now)
     site.registrar.flow_ended(site.flow.key)
     assert bound(site) == ["sip:alice@192.0.2.7:5060"]
@@ -74,18 +73,6 @@ def test_a_phone_registers_through_its_providers_challenge() -> None:
     assert binding.flow == site.flow.key
     assert (binding.expires_at, binding.provider_expires_at) == (NOW + 60, NOW + 3600)
     assert site.metrics.exposition().decode().count("gateway_registrations 1.0") == 1
-
-
-def test_inbound_requests_find_the_phone_by_token_or_by_address_of_record() -> None:
-    site = Registering()
-    site.registered()
-    (binding,) = site.store.all()
-    by_token = Uri.parse(f"sip:{binding.token}@127.0.0.20:5061;transport=tls")
-    assert site.registrar.find(by_token, NOBODY) == [binding]
-    assert site.registrar.find(ALICE, NOBODY) == [binding]
-    assert site.registrar.find(Uri.parse("sip:127.0.0.20"), ALICE) == [binding]
-    assert site.registrar.find(NOBODY, NOBODY) == []
-    assert site.registrar.find(Uri.parse("tel:alice"), Uri.parse("urn:service:sos")) == []
 
 
 def test_the_phone_is_granted_the_least_of_its_wish_and_the_providers() -> None:
@@ -481,7 +468,5 @@ def test_service_route_is_kept_with_the_binding() -> None:
     site.answer(200, ("Service-Route", route))
     told = site.told()
     assert "Service-Route" not in told.headers
-    wanted = ("<sip:orig@scscf.example.com;lr>", "<sip:edge.example.com;lr>")
-    assert site.registrar.service_route_of("sip:alice@example.com", site.flow.key) == wanted
-    assert site.registrar.service_route_of("sip:bob@example.com", site.flow.key) == ()
-    assert site.registrar.service_route_of("sip:alice@example.com", a_flow(port=9).key) == ()
+    (binding,) = site.store.find(ALICE)
+    assert binding.service_route == route

@@ -151,7 +151,7 @@ class Party:
 
     def sends(self, message: Message) -> None:
         """Let the gateway receive a message from here."""
-        self._ladder.transactions.receive(parse(message.to_bytes()), self.flow)
+        self._ladder.receive(parse(message.to_bytes()), self.flow)
 
     def receives(self, what: str | int) -> Message:
         """The next message here, which must be a request with this method or a response with this status."""
@@ -254,6 +254,9 @@ class Everybody:
     def __init__(self) -> None:
         self.instead: Admission | None = None
 
+    def served_by(self, flow: Flow) -> tuple[str, ...]:
+        return ("example.com",)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         if self.instead is not None:
             return self.instead.admit(request, flow, domain)
@@ -279,7 +282,6 @@ class Ladder:
         self.clock = clock or Clock()
         self.servers = 1
         """How many targets the provider's name leads to; all are reached over the same flow."""
-        self.service_route: tuple[str, ...] = ()
         self.relay = relay or TestRelay()
         self.phone_flow = RecordingFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
@@ -298,12 +300,15 @@ class Ladder:
         if registered_callers_only:
             (domain,) = configuration.domains
             configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))
-        peers = GivenPeers(self, Router(configuration, self._find), self.trunk, self.admission)
+        self.store = state.store
+        self.store.save(BINDING)
+        router = Router(configuration, self.store)
+        peers = GivenPeers(self, router, self.trunk, self.admission, self.store)
         parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
         self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
         self.relay.start(self.calls)
         ingress = IngressPart(basis, signalling, peers, parts)
-        self.overload = ingress.overload
+        self.overload, self.receive = ingress.overload, ingress.identities.receive
         self.transactions.start(ingress.core)
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
@@ -335,15 +340,6 @@ class Ladder:
 
     def flow_ended(self, key: FlowKey) -> None:
         """No binding depends on it."""
-
-    def service_route_of(self, aor: str, flow: FlowKey) -> tuple[str, ...]:
-        return self.service_route
-
-    def is_bound(self, aor: str, flow: FlowKey) -> bool:
-        return (aor, flow) == (BINDING.aor, BINDING.flow)
-
-    def _find(self, target: Uri, named: Uri) -> list[Binding]:
-        return [BINDING] if target.user in ("alice-1", "alice") else []
 
 
 def _configuration(

@@ -5,7 +5,7 @@ gateway's own parts, joined as it joins them.
 
     basis = basis_of(configuration, clock, Metrics(CollectorRegistry()))
     state, signalling = MemoryState(basis), GivenSignalling(transport, transactions, locator)
-    peers = GivenPeers(registrar, router, trunk, admission)
+    peers = GivenPeers(registrar, router, trunk, admission, state.store)
     calls = CallsPart(basis, state, GivenMedia(relay), signalling, peers)
     ingress = IngressPart(basis, signalling, peers, calls)
 """
@@ -27,6 +27,8 @@ from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.observe.metrics import Metrics
+from gateway.registrar.binding import LocationStore
+from gateway.registrar.callers import Callers
 from gateway.registrar.memory_store import MemoryStore
 from gateway.routing.router import Router
 from gateway.routing.trunk import Trunk
@@ -85,8 +87,9 @@ class GivenSignalling(SignallingPart):
 class GivenPeers(PeersPart):
     """A registrar and an admission of the test's."""
 
-    def __init__(self, registrar: Any, router: Router, trunk: Trunk, admission: Any) -> None:
+    def __init__(self, registrar: Any, router: Router, trunk: Trunk, admission: Any, store: LocationStore) -> None:
         self.registrar = registrar
         self.router = router
+        self.callers = Callers(store, router.domain_named)
         self.trunk = trunk
         self.admission = admission

@@ -102,8 +102,8 @@ class Signalling:
         self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
         self.registrar = self._new_registrar(configuration, state.memory, basis.random.token)
         self.relay = TestRelay()
-        router = Router(configuration, self.registrar.find)
-        peers = GivenPeers(self.registrar, router, self.trunk, self.admission)
+        router = Router(configuration, self.store)
+        peers = GivenPeers(self.registrar, router, self.trunk, self.admission, self.store)
         parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
         self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
         ingress = IngressPart(basis, signalling, peers, parts)

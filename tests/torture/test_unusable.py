@@ -33,7 +33,7 @@ def test_an_invite_without_contact_is_answered_400_and_makes_no_call() -> None:
     ladder.ends_clean()
 
 
-@pytest.mark.parametrize("name", ["Refer-To", "Referred-By", "Replaces"])
+@pytest.mark.parametrize("name", ["Refer-To", "Replaces"])
 def test_an_invite_with_a_dialog_or_target_that_cannot_be_read_is_answered_400(name: str) -> None:
     ladder = Ladder()
     invite = ladder.phone.invite()

@@ -20,6 +20,7 @@ from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
+from gateway.sip.uri import Uri
 from gateway.transport.flow import is_ip_address
 
 REMEMBERED: Final = 10_000
@@ -30,8 +31,8 @@ REMEMBERED_FOR: Final = 64.0
 
 MAX_FORWARDS: Final = 70
 
-ANONYMOUS: Final = "anonymous.invalid"
-"""The host of a caller that does not want to be named (RFC 3323 section 4.1.1.3): it stays."""
+ANONYMOUS: Final = Uri("sip", "anonymous", host="anonymous.invalid")
+"""A caller that does not want to be named (RFC 3323 section 4.1.1.3)."""
 
 
 @attrs.define
@@ -108,7 +109,10 @@ def _forwards_left(request: Request) -> int:
 
 
 def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
-    """The caller's address; toward the provider its host is the domain's, so that no phone's address shows."""
-    if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips") or caller.uri.host == ANONYMOUS:
+    """The caller's address; toward the provider its host is the domain's, so that no phone's address shows. A host that
+    is none (RFC 2606) hides the name, and a user there would be a name that nobody vouches for."""
+    if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips"):
         return caller
+    if caller.uri.host.lower().endswith(".invalid"):
+        return NameAddress(caller.display_name, ANONYMOUS)
     return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))

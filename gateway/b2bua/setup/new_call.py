@@ -55,8 +55,8 @@ class NewCalls:
             callee=_called(invite.to, route.binding),
             started_at=services.wall(),
         )
-        user = invite.from_.uri.user or ""
-        phone = Peer(f"sip:{user}@{route.domain.name}" if route.binding is None else route.binding.aor)
+        bound = route.binding or route.caller
+        phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory)
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route.provider)
         call = Call(record, protection, services, self._ended)

@@ -62,7 +62,7 @@ class CalleeSearch:
         self._phone_flow = phone_flow
         self._plan: Plan = call.protection if phone_flow is None else PhonePlan(call.protection, phone_flow)
         self._invite = call.caller.invite
-        user = self._invite.from_.uri.user or ""
+        user = "" if route.caller is None else route.caller.user
         self._answers = (
             trunk.answering.for_call(route.domain, route.provider, user, call.caller.flow)
             if phone_flow is None
