@@ -24,6 +24,9 @@ def asks(party: Party, method: str) -> Request:
 class ByAddress:
     """Admits a sender for its address alone."""
 
+    def served_by(self, flow: object) -> tuple[str, ...]:
+        return ("example.com",)
+
     def admit(self, request: Request, flow: object, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 
