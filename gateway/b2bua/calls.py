@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from gateway.b2bua.across import relay_failover
@@ -17,6 +17,7 @@ from gateway.b2bua.across.offer_answer import is_readable, is_understood
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.leg import LegServices
+from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.new_call import NewCalls, first_refusal
 from gateway.b2bua.setup.reach import CHALLENGES
@@ -144,24 +145,22 @@ class Calls:
         self._by_transaction.pop(call.caller.transaction, None)
         record = call.record
         is_kept = record.status not in CHALLENGES  # else the caller comes again with its answer: that is the call
-        if call.media_path.anchored:
-            released = self._release(record)
-            if is_kept:
-                released.addCallback(lambda _: self._keep(record))
-        elif is_kept:
-            self._keep(record)
         if is_kept:
-            self._tell(record)
+            self._ended.append(record)
+        released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)
+        if is_kept:
+            released.addCallback(lambda _: self._keep(record))
 
     def _keep(self, record: CallRecord) -> None:
-        """Hand on the record, which is to outlive the process. The guard of its receiver: calls go on without."""
+        """Count the call and hand on its record, which is to outlive the process: now that the relay's last word is in
+        its verdict. The guard of the receiver: calls go on without."""
+        self._tell(record)
         try:
             self._finished(record)
         except Exception:
             log.failure("call {call_id} is not kept", call_id=record.id)
 
     def _tell(self, record: CallRecord) -> None:
-        self._ended.append(record)
         self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         log.info(
             "call {call_id} ended: {ending} ({status}), {verdict} {reason}",
@@ -172,9 +171,10 @@ class Calls:
             reason=record.reason,
         )
 
-    def _release(self, record: CallRecord) -> Deferred[None]:
+    def _release(self, record: CallRecord, protection: Protection) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:
             record.media = media
+            protection.reported(media)
 
         releasing = self._services.relay.delete(record.id).addCallback(counted)
         releasing.addErrback(

@@ -1,17 +1,20 @@
 """How one call is protected: the policy's decisions as the call asks for them, its chain of reasons, its verdict.
 
 The rules are pure functions (gateway/security/policy); here stands the state of one call: the attempt under way, the
-protection of the provider's leg, and every step in the record. A verdict is made from the facts of the legs, never from
-an intention.
+protection of the provider's leg, and every step in the record. A verdict is made from the worst that the legs went
+through (gateway/security/policy/exposure.py), never from an intention.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from twisted.internet.interfaces import IReactorTime
+
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side, Signalling
-from gateway.media.relay import Encryption, SdpWish
+from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.media.reports import clear_control
 from gateway.routing.router import Route
 from gateway.sdp.negotiation import alternatives, media_security
 from gateway.security.access_list import Proof, ProofKind
@@ -24,6 +27,7 @@ from gateway.security.policy.decisions import (
     takes_clear,
     unanswerable,
 )
+from gateway.security.policy.exposure import Exposure, Phases
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.security.policy.terms import (
     LACKS_TLS,
@@ -35,9 +39,9 @@ from gateway.security.policy.terms import (
     Reason,
     Refusal,
 )
-from gateway.security.policy.verdict import LegFacts, Verdict, explanation, verdict
+from gateway.security.policy.verdict import Verdict, explanation, verdict
 from gateway.sip.uri import Uri
-from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
+from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
 
 _OFFERED: Final = {
@@ -61,7 +65,9 @@ _CAME_OVER: Final = {
 class Protection:
     """The security side of one call."""
 
-    def __init__(self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory) -> None:
+    def __init__(
+        self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory, clock: IReactorTime
+    ) -> None:
         is_sips = bool(dialled) and Uri.parse(route.request_uri).is_secure
         is_emergency = bool(dialled) and route.is_emergency
         self.terms = CallTerms.of(route.domain, route.provider, is_emergency=is_emergency, is_sips=is_sips)
@@ -78,6 +84,12 @@ class Protection:
         self._was_encrypted = False
         self._is_verified = True
         self._reported: set[Feature] = set()
+        self._caller_side = Side.PHONES if record.direction is CallDirection.OUTBOUND else Side.PROVIDER
+        self._clock = clock
+        self._began = clock.seconds()
+        self._exposed = dict.fromkeys(Side, Exposure())
+        self._media_now: dict[Side, bool | None] = {}
+        self._phases: dict[tuple[Side, str], ChainLink] = {}
 
     def first(self) -> Attempt | Refusal:
         """The first attempt toward the provider."""
@@ -139,9 +151,11 @@ class Protection:
         encrypted = leg.media.encrypted
         self._link(leg.spec.name, ChainStep.OUTCOME, f"{_signalling(leg)}, {_media(encrypted)}")
         if leg.spec.side is not Side.PROVIDER:
+            self._hear(leg, encrypted)
             self._learn_of_phone(leg)
             return None
         decision = accepts_change(self.terms, encrypted, self._was_encrypted)
+        self._hear(leg, encrypted, self.reason or decision.reason)
         self._learn_of_provider(leg)
         if isinstance(decision, Refusal):
             self._decided(decision, Feature.SRTP)
@@ -165,10 +179,48 @@ class Protection:
         elif phone is None or provider is None:
             self._record.verdict = Verdict.UNANSWERED
         else:
-            facts = LegFacts(self._is_secure(provider), provider.media.encrypted, self.reason)
-            phone_facts = LegFacts(phone.flow.is_secure, phone.media.encrypted)
-            self._record.verdict = verdict(phone_facts, facts)
-            self._record.reason = str(explanation(facts) or "")
+            for leg in (phone, provider):
+                self._hear(leg, None)
+                self._media_now[leg.spec.side] = leg.media.encrypted
+            self._weigh()
+
+    def reported(self, report: dict[str, JSON]) -> None:
+        """The relay's last report, which may tell of RTCP in clear: the verdict is made once more."""
+        for side in clear_control(report):
+            self._exposed[side] = self._exposed[side].reported(has_clear_control=True)
+            leg = LegName.CALLER if side is self._caller_side else LegName.CALLEE
+            self._link(leg, ChainStep.OUTCOME, "RTCP in clear beside SRTP")
+        if not self.refused and self._media_now:
+            self._weigh()
+
+    def _weigh(self) -> None:
+        """The verdict of an answered call."""
+        provider = self._exposed[Side.PROVIDER].facts(self._media_now[Side.PROVIDER], self.reason)
+        phone = self._exposed[Side.PHONES].facts(self._media_now[Side.PHONES])
+        self._record.verdict = verdict(phone, provider)
+        self._record.reason = str(explanation(provider) or "")
+
+    def _hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
+        """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
+        relay carries from now on, if any."""
+        side, at = leg.spec.side, self._clock.seconds() - self._began
+        is_secure = self._is_secure(leg) if side is Side.PROVIDER else not leg.was_in_clear
+        exposure = self._exposed[side].signalled(at, _signalling(leg), is_secure=is_secure)
+        if encrypted is not None:
+            exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
+        self._exposed[side] = exposure
+        self._tell_phases(leg, "media", exposure.media)
+        self._tell_phases(leg, "signalling", exposure.signalling)
+
+    def _tell_phases(self, leg: Leg, kind: str, phases: Phases) -> None:
+        """Write the phases into the chain, in the place of those told before."""
+        if not phases.has_changed:
+            return
+        former = self._phases.get((leg.spec.side, kind))
+        link = ChainLink(leg.spec.name, ChainStep.OUTCOME, str(phases))
+        if link != former:
+            self._record.put_reason(link, former)
+            self._phases[leg.spec.side, kind] = link
 
     def _decided(self, decision: Attempt | Refusal, about: Feature) -> Attempt | Refusal:
         self._report(decision, about)
@@ -205,7 +257,7 @@ class Protection:
     def _is_secure(self, provider: Leg) -> bool:
         """Whether the provider's signalling is TLS with the provider: we verify the provider that we call, but a caller
         may be anybody."""
-        return provider.flow.is_secure and self._is_verified
+        return provider.flow.is_secure and not provider.was_in_clear and self._is_verified
 
     def _learn_of_provider(self, leg: Leg) -> None:
         is_secure = self._is_secure(leg)

@@ -109,6 +109,19 @@ def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
                 yield _quality(direction, streams[0])
 
 
+def clear_control(report: JSON) -> frozenset[Side]:
+    """The sides that RTCP came from in clear beside SRTP, by a worker's count; rtpengine takes none."""
+    return frozenset(
+        side
+        for side in Side
+        for party in _values(report, "tags")
+        if _value(party, "side") == side.value
+        for media in _values(party, "medias")
+        for stream in _values(media, "streams")
+        if _number(stream, "in clear")
+    )
+
+
 def observe(report: JSON, metrics: Metrics) -> None:
     """Add an ended call's report to the metrics."""
     for quality in stream_qualities(report):

@@ -118,6 +118,13 @@ class CallRecord:
         if link not in self.chain[offers[-1] if offers else 0 :]:
             self.chain.append(link)
 
+    def put_reason(self, link: ChainLink, former: ChainLink | None) -> None:
+        """Add a link in the place of one that it goes on from, if there is one."""
+        if former in self.chain:
+            self.chain[self.chain.index(former)] = link
+        else:
+            self.chain.append(link)
+
     def summary(self) -> dict[str, Json]:
         """The call in a line, for lists."""
         return {

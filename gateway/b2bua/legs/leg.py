@@ -131,6 +131,8 @@ class Leg:
         self.record = owner.record
         self.dialog: Dialog | None = None
         self.ended = False
+        self.was_in_clear = False
+        """Whether any message of this leg has crossed in clear."""
         self.media = LegMedia(spec.wish)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
@@ -286,6 +288,7 @@ class Leg:
 
     def note(self, passage: Passage, message: Message) -> None:
         """Write a message into the ladder, and keep its description."""
+        self.was_in_clear = self.was_in_clear or not self.flow.is_secure
         if message.body:
             note = self.media.note_received if passage is Passage.RECEIVED else self.media.note_sent
             note(message)

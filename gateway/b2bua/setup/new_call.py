@@ -57,7 +57,7 @@ class NewCalls:
         )
         bound = route.binding or route.caller
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
-        protection = Protection(record, route, dialled, phone, self._trunk.memory)
+        protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route.provider)
         call = Call(record, protection, services, self._ended)
         call.caller = CallerLeg(caller_spec, transaction, services, call)

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     unknown."""
     CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
     CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
+    CLEAR_RTCP = "CLEAR_RTCP"
+    """All media are SRTP, but the peer's RTCP came in clear, which the configuration lets it."""
     REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
     REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
     """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""

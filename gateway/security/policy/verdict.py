@@ -1,13 +1,13 @@
 """The claim about a call's protection, made from facts about its two legs.
 
-Here: the Verdict of a call, and the code that explains it. Not here: collecting the facts (the legs know them), the
-chain of reasons and its record (gateway/state/call_record.py).
+Here: the Verdict of a call, and the code that explains it. Not here: the worst of what each leg went through
+(exposure.py), the chain of reasons and its record (gateway/state/call_record.py).
 
     LegFacts(phone), LegFacts(provider) -> verdict() -> Verdict       explanation() -> the stable code
 
 The names promise something about the way to the provider, so its leg decides; ENCRYPTED alone speaks of both legs and
-needs both. A leg is encrypted only when its signalling is TLS *and* its media is known to be SRTP: keys that crossed a
-clear hop do not count, and media nobody has agreed on yet is not called encrypted.
+needs both. A leg is encrypted only when its signalling was TLS *and* its media are known to have been SRTP, all the
+time: keys that crossed a clear hop do not count, and media nobody has agreed on yet is not called encrypted.
 """
 
 from enum import StrEnum
@@ -27,7 +27,7 @@ class Verdict(StrEnum):
     MEDIA_ONLY_WEAK = "MEDIA_ONLY_WEAK"
     """SRTP toward the provider, but its keys crossed a clear signalling hop."""
     SIGNALLING_ONLY = "SIGNALLING_ONLY"
-    """TLS toward the provider; its media in clear, or none."""
+    """TLS toward the provider; its media, or their RTCP, in clear, or none."""
     CLEAR = "CLEAR"
     """Neither toward the provider."""
     REFUSED = "REFUSED"
@@ -41,9 +41,9 @@ class LegFacts:
     """The facts about one leg."""
 
     signalling_secure: bool
-    """Whether every hop that the gateway can see, its own, is TLS."""
+    """Whether every hop that the gateway can see, its own, was TLS for every message."""
     media_encrypted: bool | None
-    """Whether all media that was agreed on is SRTP; None when none was."""
+    """Whether all media that was agreed on was SRTP, RTCP included; None when none was."""
     reason: Reason | None = None
     """Why the leg is weaker than TLS and SRTP, where policy or negotiation said so."""
 
