@@ -20,6 +20,7 @@ from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
+from gateway.routing.router import own_hosts
 from gateway.state.call_record import CallRecord
 
 NOTING_SECONDS = 2.0
@@ -40,7 +41,14 @@ class CallsPart(GatewayPart):
         name, new_tag = basis.configuration.gateway.name, basis.random.token
         self.dialogs: Dialogs[Leg] = Dialogs()
         services = LegServices(
-            signalling.transactions, media.relay, name, basis.reactor, basis.clock.wall, new_tag, self.dialogs
+            signalling.transactions,
+            media.relay,
+            name,
+            basis.reactor,
+            basis.clock.wall,
+            new_tag,
+            self.dialogs,
+            own_hosts(basis.configuration),
         )
         identities = Identities(basis.clock.now, new_tag)
         self.calls = Calls(

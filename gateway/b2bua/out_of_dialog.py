@@ -15,6 +15,8 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.headers import crossing
 from gateway.b2bua.across.offer_answer import is_readable, passed_body
+from gateway.b2bua.across.transfer import redirections, translate
+from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.outside_calls import OutsideCalls
@@ -41,7 +43,7 @@ class Passing:
 
     def __init__(self, services: LegServices, trunk: Trunk, identities: Identities, policy: OutsideCalls) -> None:
         self._trunk = trunk
-        self._transactions = services.transactions
+        self._services = services
         self._identities = identities
         self._policy = policy
 
@@ -54,13 +56,15 @@ class Passing:
             raise Refused(415)
         if route.binding is None and request.content_type == QUALITY_REPORT:
             raise Refused(415)
-        onward = initial_request(request, route, self._identities.identity_for(request), request.body)
-        passage = _Passage(transaction, request)
+        border, toward = self._services.border_on(route), transaction.flow.side.other
+        onward = initial_request(request, border, self._identities.identity_for(request), request.body)
+        translate(onward.headers, border, toward, self._services.dialogs)
+        passage = _Passage(transaction, request, border)
         if phone_flow is None:
             next_hop = NextHop(route.domain, route.provider)
             self._trunk.forward(onward, next_hop, passage, lambda request, flow: None)
         else:
-            self._transactions.send_request(onward, phone_flow, passage)
+            self._services.transactions.send_request(onward, phone_flow, passage)
 
 
 @attrs.define(eq=False)
@@ -69,6 +73,7 @@ class _Passage:
 
     transaction: ServerTransaction
     request: Request
+    border: Border
 
     def receive_response(self, response: Response) -> None:
         """Pass a final response back."""
@@ -83,7 +88,9 @@ class _Passage:
         back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
         if response is not None:
             back.body = passed_body(response)
-            back.headers.add_all(crossing(response.headers, self.transaction.flow.side, back.body))
+            toward = self.transaction.flow.side
+            back.headers.add_all(crossing(response.headers, toward, back.body))
+            back.headers.add_all(redirections(response, self.border, toward))
         back.headers.add("Server", SOFTWARE)
         self.transaction.respond(back)
 

@@ -46,6 +46,11 @@ class Side(StrEnum):
     PHONES = "phones"
     PROVIDER = "provider"
 
+    @property
+    def other(self) -> "Side":
+        """The side across the gateway."""
+        return Side.PROVIDER if self is Side.PHONES else Side.PHONES
+
 
 class Security(StrEnum):
     """A domain's demand on the provider leg of its calls."""
@@ -209,6 +214,8 @@ class Domain:
     """How long the last good addresses count while DNS fails."""
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
+    auto_answer: bool = False
+    """Whether callers on the provider's side may ask that a phone answer by itself."""
 
     def is_emergency(self, dialled: str) -> bool:
         """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.

@@ -26,7 +26,7 @@ from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route
 from gateway.sdp.description import MalformedDescription
-from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED
+from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED, extensions_of
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.server import ServerTransaction
@@ -36,8 +36,8 @@ from gateway.transport.layer import TransportLayer
 log = Logger()
 
 
-KNOWN_EXTENSIONS = frozenset(SUPPORTED)
-"""Option tags of Require that are understood (RFC 3261 section 8.2.2.3); any other is refused by name."""
+KNOWN_EXTENSIONS = {method: frozenset((*SUPPORTED, *extensions_of(method))) for method in METHODS}
+"""Option tags of Require that are understood (RFC 3261 section 8.2.2.3), by method; any other is refused by name."""
 
 
 COUNTED = frozenset({*METHODS, "REGISTER"})
@@ -165,6 +165,7 @@ class UasCore:
 
 
 def _check_extensions(request: Request) -> None:
-    unknown = [tag for tag in request.headers.values("Require") if tag not in KNOWN_EXTENSIONS]
+    known = KNOWN_EXTENSIONS.get(request.method, SUPPORTED)
+    unknown = [tag for tag in request.headers.values("Require") if tag not in known]
     if unknown:
         raise Refused(420, "", (("Unsupported", ", ".join(unknown)),))

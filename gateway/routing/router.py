@@ -36,6 +36,12 @@ class Bindings(Protocol):
         """The live binding that the provider knows by ``token``."""
 
 
+def own_hosts(configuration: Configuration) -> frozenset[str]:
+    """The names and addresses of the gateway itself, in lower case."""
+    hosts = (host for listener in configuration.listeners for host in (listener.address, listener.advertised_host))
+    return frozenset(host.lower() for host in hosts if host)
+
+
 @attrs.frozen
 class Route:
     """One way onward."""
@@ -64,12 +70,7 @@ class Router:
 
     def __init__(self, configuration: Configuration, bindings: Bindings) -> None:
         self._bindings = bindings
-        self._own_hosts = {
-            host.lower()
-            for listener in configuration.listeners
-            for host in (listener.address, listener.advertised_host)
-            if host
-        }
+        self._own_hosts = own_hosts(configuration)
         self.adopt(configuration)
 
     def adopt(self, configuration: Configuration) -> None:

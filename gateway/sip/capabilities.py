@@ -29,6 +29,13 @@ EXTENSIONS: Final = ("replaces", "norefersub")
 """Option tags (RFC 3261 section 19.2) that mean the same on both sides when they cross; all others are per leg."""
 
 
+EVENT_METHODS: Final = frozenset({"SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER"})
+"""Methods of event packages, which are between the two ends (RFC 6665 section 3): they carry option tags of their
+own."""
+
+EVENT_EXTENSIONS: Final = ("eventlist", "recipient-list-subscribe", "multiple-refer", "nosub", "explicitsub")
+"""Those tags: lists of resources (RFC 4662, RFC 5367, RFC 5368), subscriptions asked for or not (RFC 7614)."""
+
 SOFTWARE: Final = "gateway"
 """User-Agent and Server toward both sides: no phone's make or version reaches the provider."""
 
@@ -40,6 +47,11 @@ RELIABLE: Final = "100rel"
 """Reliable provisional responses (RFC 3262)."""
 
 SUPPORTED: Final = (*EXTENSIONS, TIMER, RELIABLE)
+
+
+def extensions_of(method: str) -> tuple[str, ...]:
+    """The option tags that cross in requests of this method, and in their responses."""
+    return (*EXTENSIONS, *EVENT_EXTENSIONS) if method in EVENT_METHODS else EXTENSIONS
 
 
 CAPABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", ", ".join(SUPPORTED)))

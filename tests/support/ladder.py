@@ -278,6 +278,7 @@ class Ladder:
         clock: Clock | None = None,
         registered_callers_only: bool = False,
         relay: TestRelay | None = None,
+        **rules: object,
     ) -> None:
         self.clock = clock or Clock()
         self.servers = 1
@@ -297,9 +298,9 @@ class Ladder:
         state, signalling = MemoryState(basis), GivenSignalling(self, self.transactions, self)
         self.memory = state.memory
         self.trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
-        if registered_callers_only:
-            (domain,) = configuration.domains
-            configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, registered_callers_only=True),))
+        (domain,) = configuration.domains
+        rules["registered_callers_only"] = registered_callers_only
+        configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, **rules),))  # type: ignore[arg-type]
         self.store = state.store
         self.store.save(BINDING)
         router = Router(configuration, self.store)

@@ -5,36 +5,54 @@ here. Everything that belongs to one dialog or one hop (Via, Route, Record-Route
 Max-Forwards, Supported, Require, User-Agent, Server) is made anew on the other side and is never copied: no address
 of a phone reaches the provider, and no header that a peer invented (``X-...``, a second identity) is passed on.
 
-Nothing here looks at bodies; those cross through the relay (``media_path``).
+Event packages (RFC 6665) are between the two ends: their option tags cross, and their Call-Info, which names the
+appearance of a shared line. A wish that a phone answer by itself would let a room be listened into from outside: none
+crosses to the phones, unless their domain allows it.
+
+Nothing here looks at bodies (``bodies``); descriptions cross through the relay (``media_path``).
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+import re
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Final
 
 from gateway.config.model import Side
-from gateway.sip.capabilities import EXTENSIONS, METHODS
+from gateway.sip.capabilities import EXTENSIONS, METHODS, extensions_of
 from gateway.sip.digest import CHALLENGES, without_auth_int
+from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import split_list
+from gateway.sip.header_values import cseq
 from gateway.sip.headers import Headers
+from gateway.sip.message import Request
 
 _EITHER_WAY: Final = frozenset(
     {
         "accept",
         "accept-language",
+        "allow-events",
         "answer-mode",
+        "call-info",
         "content-disposition",
         "content-encoding",
+        "content-id",
         "content-language",
         "content-type",
         "date",
         "event",
         "expires",
+        "geolocation",
+        "geolocation-error",
+        "geolocation-routing",
+        "info-package",
         "min-expires",
         "priority",
+        "priv-answer-mode",
         "privacy",
         "reason",
+        "recv-info",
         "refer-sub",
         "refer-to",
         "replaces",
@@ -44,6 +62,7 @@ _EITHER_WAY: Final = frozenset(
         "sip-if-match",
         "subject",
         "subscription-state",
+        "suppress-if-match",
         "unsupported",
         "user-to-user",
         "mime-version",
@@ -62,12 +81,12 @@ _TO_PHONES: Final = _EITHER_WAY | frozenset(
     {
         "alert-info",
         "authentication-info",
-        "call-info",
         "diversion",
         "error-info",
         "history-info",
         "identity",
         "p-asserted-identity",
+        "p-auto-answer",
         "p-called-party-id",
         "p-early-media",
         "proxy-authenticate",
@@ -80,37 +99,63 @@ _TO_PHONES: Final = _EITHER_WAY | frozenset(
 phone names itself or its own files by address (Warning's agent, Reply-To, Alert-Info, Error-Info) do not leave."""
 
 
-_OF_BODIES: Final = frozenset({"content-disposition", "content-encoding", "content-language", "content-type"})
+_OF_BODIES: Final = frozenset(
+    {"content-disposition", "content-encoding", "content-id", "content-language", "content-type"}
+)
 
 _CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
 
-_CAPABILITIES: Final = (("Allow", METHODS), ("Supported", EXTENSIONS), ("Require", EXTENSIONS))
-
 _BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
 
+_WISHES: Final = frozenset({"answer-mode", "priv-answer-mode", "p-auto-answer", "alert-info", "call-info"})
+"""Fields in which a caller can ask that the phone answer by itself: those of RFC 5373, and the makes' own."""
 
-def crossing(headers: Headers, toward: Side, body: bytes) -> Headers:
+_AUTO_ANSWER: Final = re.compile(r"answer|intercom|hands-?free|speaker|paging", re.IGNORECASE)
+"""The wish in words: ``answer-after=0`` (Cisco, Snom, Yealink), ``info=alert-autoanswer`` (Grandstream, Aastra),
+``Auto Answer`` and ``Ring Answer`` (Polycom), and their kin."""
+
+_APPEARANCE: Final = re.compile(r";\s*appearance-(?:index|state|uri)\s*=", re.IGNORECASE)
+"""A shared line's appearance; any other Call-Info of a phone names its own files by address."""
+
+
+def crossing(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool = False) -> Headers:
     """The fields of a message that the leg on side `toward` is given, in their order.
 
-    `body` is the body that goes with them: without one, the fields that describe it stay behind.
+    `body` is the body that goes with them: without one, the fields that describe it stay behind. `auto_answer` lets
+    wishes for an automatic answer through.
     """
     chosen = Headers()
     chosen.extend(headers, _CROSSING[toward] if body else _BODILESS[toward])
     if toward is Side.PHONES:
-        _suit_phones(chosen)
+        _suit_phones(chosen, auto_answer)
+    elif "call-info" in chosen:
+        _take_out(chosen, "call-info", _is_no_appearance)
     return chosen
 
 
-def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes) -> Headers:
+def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool = False) -> Headers:
     """The same for a message that begins or changes a dialog: with its sender's abilities (Allow, Supported, Require),
     as far as this user agent carries them across."""
-    chosen = crossing(headers, toward, body)
-    for name, carried in _CAPABILITIES:
+    chosen = crossing(headers, toward, body, auto_answer=auto_answer)
+    number = headers.parsed("cseq", cseq)
+    extensions = EXTENSIONS if number is None else extensions_of(number.method)
+    for name, carried in (("Allow", METHODS), ("Supported", extensions), ("Require", extensions)):
         if name in headers:
             passed = _carried(carried, tuple(headers.get_all(name)))
             if passed:
                 chosen.add(name, passed)
     return chosen
+
+
+def makes_phone_answer(request: Request) -> bool:
+    """Whether a request within a call makes a ringing phone answer by itself (Event: talk, of BroadSoft's making)."""
+    event = request.headers.get("event") or ""
+    return request.method == "NOTIFY" and event.partition(";")[0].strip().lower() == "talk"
+
+
+def is_auto_answer(text: str) -> bool:
+    """Whether a value asks for an automatic answer, however it is quoted."""
+    return _AUTO_ANSWER.search(text.replace("\\", "")) is not None
 
 
 @lru_cache(maxsize=256)
@@ -120,11 +165,16 @@ def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
     return ", ".join([one for one in carried if one in named])
 
 
-def _suit_phones(headers: Headers) -> None:
-    """Take out values that a phone must not see: auth-int, and an identity that is to stay among the trusted (RFC
-    3325)."""
+def _suit_phones(headers: Headers, auto_answer: bool) -> None:
+    """Take out values that a phone must not see: auth-int, an identity that is to stay among the trusted (RFC 3325), a
+    wish that it answer by itself, and an address to call for an announcement (Error-Info, RFC 3261 section 20.18)."""
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")
+    if not auto_answer:
+        for name in _WISHES.intersection(headers.keys()):
+            _take_out(headers, name, partial(_is_wish, name))
+    if "error-info" in headers:
+        _take_out(headers, "error-info", _is_place_to_call)
     for name in CHALLENGES:
         if name not in headers:
             continue
@@ -133,6 +183,37 @@ def _suit_phones(headers: Headers) -> None:
             headers.remove(name)
             for challenge in challenges:
                 headers.add(name, without_auth_int(challenge))
+
+
+def _is_wish(name: str, value: str) -> bool:
+    if name in ("answer-mode", "priv-answer-mode"):
+        return value.partition(";")[0].strip().lower() != "manual"
+    return name == "p-auto-answer" or is_auto_answer(value)
+
+
+def _is_place_to_call(value: str) -> bool:
+    return "sip" in value.lower()
+
+
+def _is_no_appearance(value: str) -> bool:
+    return _APPEARANCE.search(value) is None
+
+
+def _take_out(headers: Headers, name: str, is_unfit: Callable[[str], bool]) -> None:
+    """Remove the values of a field that are unfit; some makes write lines that are no lists, which are one value."""
+    values = [value for line in headers.get_all(name) for value in _values(line)]
+    kept = [value for value in values if not is_unfit(value)]
+    if not kept:
+        headers.remove(name)
+    elif len(kept) < len(values):
+        headers.set(name, ", ".join(kept))
+
+
+def _values(line: str) -> list[str]:
+    try:
+        return split_list(line)
+    except MalformedMessage:
+        return [line]
 
 
 def _privacy(headers: Headers) -> set[str]:

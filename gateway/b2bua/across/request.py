@@ -109,11 +109,11 @@ class Crossing:
             self._close()
             self._origin.respond(self._transaction, self._request.response(487))
             return
-        headers = self._request.headers
-        fields = crossing_with_capabilities(headers, self._peer.spec.side, body)
+        headers, peer = self._request.headers, self._peer.spec
+        fields = crossing_with_capabilities(headers, peer.side, body)
         try:
             request = self._peer.make_request(self._request.method, fields, body)
-            translate(request.headers, self._peer)
+            translate(request.headers, peer.border, peer.side, self._peer.services.dialogs)
         except (Refused, MalformedMessage) as refused:
             self._close()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))

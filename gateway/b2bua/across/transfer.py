@@ -6,26 +6,40 @@
 A dialog has other identifiers on each side of the gateway (RFC 3261 section 12), so a Replaces (RFC 3891) that crossed
 as it is would name nothing. The same holds for the Replaces field of an INVITE. A dialog that is none of ours is one
 between others at the provider, which asks a phone to take its place: that one crosses as it is, to the phone and back
-in the phone's INVITE, and its receiver in the end knows it or answers 481 (RFC 3891 section 3). Refer-To, Referred-By
-and the Contact of a redirection are also kept from naming a host of the phones' side: toward the provider it becomes
-the domain. So is P-Preferred-Identity.
+in the phone's INVITE, and its receiver in the end knows it or answers 481 (RFC 3891 section 3).
+
+People in Refer-To, Referred-By, Reply-To, P-Preferred-Identity, a shared line's Call-Info and the Contact of a
+redirection are named as each side knows them (``legs.border``).
 """
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote, unquote
 
 import attrs
 
+from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg
+from gateway.config.model import Security, Side
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
-from gateway.sip.uri import Uri
 
 _UNESCAPED = "!*'()-._~"
+
+_CALLED: Final = ("sip", "sips", "tel")
+"""Schemes of URIs that a call can go to."""
+
+_LISTS: Final = {Side.PROVIDER: ("P-Preferred-Identity", "Call-Info"), Side.PHONES: ("Reply-To",)}
+"""Fields of several people that cross to each side."""
+
+_REFERRERS: Final = frozenset(
+    {"replaces", "require", "referred-by", "b", "user-to-user", "subject", "priority", "reason", "privacy", "expires"}
+)
+"""Fields that a URI may ask for in the request to it."""
 
 
 @attrs.frozen
@@ -63,69 +77,68 @@ class Replaces:
         return Replaces(dialog.call_id, dialog.remote_tag, dialog.local_tag, self.rest)
 
 
-def translate(headers: Headers, leg: Leg) -> None:
-    """Rewrite Replaces, Refer-To, Referred-By and P-Preferred-Identity of a request that crosses to `leg`, in place.
+def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[Leg]) -> None:
+    """Rewrite the fields of a request that crosses that name dialogs and people, in place.
 
-    Toward the provider hosts become the domain of the call. Raises MalformedMessage, and Refused 481 for a phone's
-    REFER to a dialog that is not of a call here: each dialog of a phone is one through here.
+    Raises MalformedMessage, and Refused: 481 for a phone's REFER to a dialog that is not of a call here (each dialog of
+    a phone is one through here), 403 for a REFER to a place that is none of SIP's, where the domain requires
+    encryption.
     """
-    domain, dialogs = (leg.domain or None) if leg.is_toward_provider else None, leg.services.dialogs
     replaces = headers.get("Replaces")
     if replaces is not None:
         headers.set("Replaces", str(Replaces.parse(replaces).across(dialogs) or replaces))
-    preferred = headers.values("P-Preferred-Identity")
-    if preferred and domain is not None:
-        named = [str(_in_domain(NameAddress.parse(value), domain)) for value in preferred]
-        headers.set("P-Preferred-Identity", ", ".join(named))
+    for name in _LISTS[toward]:
+        if name in headers:
+            headers.set(name, ", ".join(str(border.addressed(one, toward)) for one in _addresses(headers, name)))
     for name in ("Refer-To", "Referred-By"):
         value = headers.get(name)
         if value is not None:
-            headers.set(name, str(_translated(NameAddress.parse(value), domain, dialogs)))
+            headers.set(name, str(_translated(NameAddress.parse(value), border, toward, dialogs)))
 
 
-def redirections(response: Response, domain: str | None) -> list[tuple[str, str]]:
-    """The Contact fields of a 3xx (RFC 3261 section 8.1.3.4) as the other side is to see them; none for other statuses.
-
-    A phone that forwards its calls names a number at the gateway's address or its own: toward the provider that becomes
-    the domain.
-    """
+def redirections(response: Response, border: Border, toward: Side) -> list[tuple[str, str]]:
+    """The Contact fields of a 3xx (RFC 3261 section 8.1.3.4) for the other side; none for other statuses."""
     if not 300 <= response.status < 400:
         return []
-    moved = [contact for contact in response.contacts if contact.uri.scheme in ("sip", "sips", "tel")]
-    return [("Contact", str(contact if domain is None else _in_domain(contact, domain))) for contact in moved]
+    moved = [contact for contact in response.contacts if contact.uri.scheme in _CALLED]
+    return [("Contact", str(border.addressed(_bare(contact), toward))) for contact in moved]
 
 
-def _in_domain(address: NameAddress, domain: str) -> NameAddress:
+def _addresses(headers: Headers, name: str) -> list[NameAddress]:
+    return [NameAddress.parse(value) for value in headers.values(name)]
+
+
+def _bare(address: NameAddress) -> NameAddress:
+    """The same without fields for the request that it leads to: nobody but a referrer needs them."""
+    return attrs.evolve(address, uri=attrs.evolve(address.uri, headers="")) if address.uri.headers else address
+
+
+def _translated(address: NameAddress, border: Border, toward: Side, dialogs: Dialogs[Leg]) -> NameAddress:
     uri = address.uri
-    if uri.scheme == "tel" or not _is_numeric_or_foreign(uri, domain):
+    if not uri.is_sip:
+        is_led_past = toward is Side.PHONES and border.domain.security is Security.REQUIRED
+        if is_led_past and uri.scheme not in (*_CALLED, "urn", "cid"):
+            raise Refused(403, "This domain's phones call through the gateway")
         return address
-    return attrs.evolve(address, uri=attrs.evolve(uri, host=domain, port=None, parameters=()))
-
-
-def _translated(address: NameAddress, domain: str | None, dialogs: Dialogs[Leg]) -> NameAddress:
-    uri = address.uri
-    if uri.scheme not in ("sip", "sips"):
-        return address
-    if domain is not None and _is_numeric_or_foreign(uri, domain):
-        uri = attrs.evolve(uri, host=domain, port=None, parameters=())
+    uri = border.named(uri, toward)
     if uri.headers:
-        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, domain is not None, dialogs))
+        uri = attrs.evolve(uri, headers=_translated_headers(uri.headers, border, toward, dialogs))
     return attrs.evolve(address, uri=uri)
 
 
-def _is_numeric_or_foreign(uri: Uri, domain: str) -> bool:
-    """A host that is no name tells where somebody is; a name other than the domain's is somebody's own choice."""
-    return uri.host.lower() != domain.lower() and (":" in uri.host or uri.host.replace(".", "").isdigit())
-
-
-def _translated_headers(text: str, is_phones: bool, dialogs: Dialogs[Leg]) -> str:
-    fields = [part.partition("=") for part in text.removeprefix("?").split("&")]
+def _translated_headers(text: str, border: Border, toward: Side, dialogs: Dialogs[Leg]) -> str:
+    """The fields in a URI, for the request that it leads to: those that a referrer may choose (RFC 3261 section
+    19.1.5). A Route would lead past the gateway, a body would bring SDP past the relay."""
     written = []
-    for name, equals, value in fields:
-        if name.lower() == "replaces":
+    for name, equals, value in (part.partition("=") for part in text.removeprefix("?").split("&")):
+        key = unquote(name).lower()
+        if key == "replaces":
             across = Replaces.parse(unquote(value)).across(dialogs)
-            if across is None and is_phones:
+            if across is None and toward is Side.PROVIDER:
                 raise Refused(481, "The dialog to replace is unknown")
             value = value if across is None else quote(str(across), safe=_UNESCAPED)
-        written.append(f"{name}{equals}{value}")
-    return ("?" if text.startswith("?") else "") + "&".join(written)
+        elif key in ("referred-by", "b"):
+            value = quote(str(border.addressed(NameAddress.parse(unquote(value)), toward)), safe=_UNESCAPED)
+        if key in _REFERRERS:
+            written.append(f"{name}{equals}{value}")
+    return "&".join(written)

@@ -14,6 +14,7 @@ import attrs
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.b2bua.legs import flows
+from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.flows import Reopen
 from gateway.b2bua.legs.media import LegMedia
@@ -22,6 +23,7 @@ from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.session_refresh import LegSession
 from gateway.media.relay import Relay, SdpWish
+from gateway.routing.router import Route
 from gateway.sip.capabilities import ALLOW, SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
@@ -53,6 +55,8 @@ class LegSpec:
     """The form of SDP toward this leg."""
     user: str
     """The user part of the Contact that this leg's peer sees."""
+    border: Border
+    """The rules for all that crosses to this leg."""
     reopen: Reopen = attrs.field(default=_never, eq=False)
     """Opens another flow to the peer when this leg's connection is gone."""
 
@@ -118,6 +122,12 @@ class LegServices:
     """A fresh random token for tags and Call-IDs (RFC 3261 section 19.3: at least 32 random bits)."""
     dialogs: Dialogs[Leg]
     """The leg of each dialog."""
+    own_hosts: frozenset[str]
+    """Names and addresses of the gateway's listeners, in lower case."""
+
+    def border_on(self, route: Route) -> Border:
+        """The border that a request crosses on this route."""
+        return Border(route, self.own_hosts)
 
 
 class Leg:

@@ -13,15 +13,16 @@ from typing import Final
 
 import attrs
 
-from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.headers import crossing_with_capabilities, is_auto_answer
+from gateway.b2bua.legs.border import Border
 from gateway.config.model import Side
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
+from gateway.sip.grammar import Parameters, format_parameters
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
-from gateway.transport.flow import is_ip_address
 
 REMEMBERED: Final = 10_000
 """Identities kept at most."""
@@ -80,32 +81,40 @@ class Identities:
             del self._kept[oldest]
 
 
-def initial_request(request: Request, route: Route, identity: Identity, body: bytes) -> Request:
+def initial_request(request: Request, border: Border, identity: Identity, body: bytes) -> Request:
     """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
+    route = border.route
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
     onward = Request(request.method, route.request_uri, Headers(), body)
     headers = onward.headers
     for value in route.service_route:
         headers.add("Route", value)
     headers.add("Max-Forwards", str(_forwards_left(request)))
-    headers.add("From", str(_in_domain(request.from_, route, toward).with_tag(identity.tag)))
-    headers.add("To", str(_in_domain(request.to, route, toward) if _is_numeric(request.to) else request.to))
+    headers.add("From", str(_in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag)))
+    headers.add("To", str(border.addressed(_calm(request.to, border, toward), toward)))
     headers.add("Call-ID", identity.call_id)
     headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
-    headers.add_all(crossing_with_capabilities(request.headers, toward, body))
+    headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
     headers.add("User-Agent", SOFTWARE)
     return onward
-
-
-def _is_numeric(address: NameAddress) -> bool:
-    """A phone that was given the gateway's address as its domain calls everybody there."""
-    return address.uri.is_sip and is_ip_address(address.uri.host)
 
 
 def _forwards_left(request: Request) -> int:
     """Max-Forwards goes down across the gateway as across a proxy, so that a loop through it ends (RFC 5393)."""
     given = request.max_forwards
     return MAX_FORWARDS if given is None else given - 1
+
+
+def _calm(address: NameAddress, border: Border, toward: Side) -> NameAddress:
+    """The address without parameters by which some phones answer by themselves (``intercom=true``)."""
+    if toward is Side.PROVIDER or border.domain.auto_answer or not is_auto_answer(str(address)):
+        return address
+    uri = attrs.evolve(address.uri, parameters=_calm_parameters(address.uri.parameters))
+    return NameAddress(address.display_name, uri, _calm_parameters(address.parameters))
+
+
+def _calm_parameters(parameters: Parameters) -> Parameters:
+    return tuple(pair for pair in parameters if pair[0] == "tag" or not is_auto_answer(format_parameters((pair,))))
 
 
 def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:

@@ -14,7 +14,6 @@ from gateway.b2bua.legs.leg import LegSpec
 from gateway.b2bua.setup.first_request import Identity, initial_request
 from gateway.media.relay import SdpWish
 from gateway.routing.attempts import Way
-from gateway.routing.router import Route
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
@@ -36,16 +35,17 @@ class Invitation:
 def leg_for(call: Call, inviter: Inviter, invitation: Invitation, flow: Flow) -> CalleeLeg:
     """A leg of the call over `flow`, which the way opens again; its responses go to `inviter`."""
     wish, user = invitation.wish, call.caller.invite.from_.uri.user or ""
-    spec = LegSpec(LegName.CALLEE, wish.side, wish, user, invitation.way)
+    spec = LegSpec(LegName.CALLEE, wish.side, wish, user, call.caller.spec.border, invitation.way)
     return CalleeLeg(spec, flow, call.services, call, inviter)
 
 
-def invite_for(leg: CalleeLeg, asked: Request, route: Route, identity: Identity, sdp: bytes) -> Request | Refusal:
+def invite_for(leg: CalleeLeg, asked: Request, identity: Identity, sdp: bytes) -> Request | Refusal:
     """The INVITE of this leg, made from the caller's; a Refusal where that names a dialog which is none of ours, or
     names one that cannot be read."""
-    request = initial_request(asked, route, identity, sdp)
+    border = leg.spec.border
+    request = initial_request(asked, border, identity, sdp)
     try:
-        translate(request.headers, leg)
+        translate(request.headers, border, leg.spec.side, leg.services.dialogs)
     except (Refused, MalformedMessage) as refused:
         return Refusal(refused.status, None, refused.reason)
     return request

@@ -16,7 +16,7 @@ from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.protection import Protection, encryption_of
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.reach import CalleeSearch
-from gateway.config.model import Provider, Side
+from gateway.config.model import Side
 from gateway.media.relay import Encryption
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
@@ -58,13 +58,13 @@ class NewCalls:
         bound = route.binding or route.caller
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
-        caller_spec = self._caller_spec(invite, transaction.flow, protection, route.provider)
+        caller_spec = self._caller_spec(invite, transaction.flow, protection, route)
         call = Call(record, protection, services, self._ended)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
         call.search = CalleeSearch(call, self._trunk, route, self._identities.identity_for(invite), phone_flow)
         return call
 
-    def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, provider: Provider) -> LegSpec:
+    def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, route: Route) -> LegSpec:
         """The caller's leg; later offers toward it take the form in which it offered itself."""
         encryption = Encryption.NONE
         if has_sdp(invite):
@@ -73,10 +73,10 @@ class NewCalls:
             encryption = protection.terms.offer
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.media
         user = invite.to.uri.user or ""
-        spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user)
+        spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user, self._services.border_on(route))
         if flow.side is Side.PHONES:
             return spec
-        return attrs.evolve(spec, reopen=lambda: self._trunk.reopened(provider, flow.is_secure))
+        return attrs.evolve(spec, reopen=lambda: self._trunk.reopened(route.provider, flow.is_secure))
 
 
 def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | None:

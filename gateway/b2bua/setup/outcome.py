@@ -46,9 +46,8 @@ def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
     if response is None or refusal.reason is not None:
         call.end_refused(refusal)
         return
-    domain = call.record.domain if call.caller.is_toward_provider else None
     fields = _back(call, response, b"")
-    fields.add_all(redirections(response, domain))
+    fields.add_all(redirections(response, call.caller.spec.border, call.caller.spec.side))
     call.caller.refuse(response.status, response.reason, fields)
     call.end(f"callee answered {response.status}", response.status)
 

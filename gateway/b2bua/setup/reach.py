@@ -233,7 +233,7 @@ class CalleeSearch:
         leg.session.preferences = self._preferences
         self._call.callee = leg
         self._sent = invitation
-        request = invite_for(leg, self._invite, self._route, self._identity, invitation.sdp)
+        request = invite_for(leg, self._invite, self._identity, invitation.sdp)
         if isinstance(request, Refusal):
             self._over = True
             outcome.refuse(self._call, request, None)

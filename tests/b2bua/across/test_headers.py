@@ -64,3 +64,87 @@ def test_call_that_the_provider_sends_back_here_counts_its_forwards() -> None:
     ladder.provider.sends(Request("INVITE", "sip:alice-1@gw.example.com", onward.headers.copy(), onward.body))
     ladder.provider.receives(100)
     assert ladder.phone.receives_request("INVITE").max_forwards == (onward.max_forwards or 0) - 1
+
+
+AUTO_ANSWER = [
+    ("Answer-Mode", "Auto;require"),
+    ("Priv-Answer-Mode", "Auto"),
+    ("P-Auto-Answer", "normal"),
+    ("Call-Info", "<sip:x>;answer-after=0"),
+    ("Call-Info", '<sip:x>;answer-after=0;x=">"'),
+    ("Call-Info", "<sip:x>; Answer-After = 0"),
+    ("Alert-Info", "<http://198.51.100.9/x>;info=alert-autoanswer"),
+    ("Alert-Info", '<http://198.51.100.9/x>;info="alert-auto\\answer";delay=0'),
+    ("Alert-Info", "Auto Answer"),
+    ("Alert-Info", "Ring Answer"),
+    ("Alert-Info", "<http://x>;info=Intercom"),
+    ("Alert-Info", '"auto answer'),
+    ("X-Auto-Answer", "true"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), AUTO_ANSWER)
+def test_wish_that_a_phone_answer_by_itself_does_not_cross(name: str, value: str) -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP)
+    invite.headers.add(name, value)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    assert name not in ladder.phone.receives_request("INVITE").headers
+
+
+def test_other_values_of_these_fields_cross() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP)
+    invite.headers.add("Alert-Info", "<http://127.0.0.1/Bellcore-dr2>, <http://x>;info=alert-autoanswer")
+    invite.headers.add("Call-Info", "<http://example.com/alice.jpg>;purpose=icon, <sip:x>;answer-after=0")
+    invite.headers.add("Answer-Mode", "Manual")
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    crossed = ladder.phone.receives_request("INVITE").headers
+    assert crossed.get("Alert-Info") == "<http://127.0.0.1/Bellcore-dr2>"
+    assert crossed.get("Call-Info") == "<http://example.com/alice.jpg>;purpose=icon"
+    assert crossed.get("Answer-Mode") == "Manual"
+
+
+@pytest.mark.parametrize("field", ["From", "To"])
+def test_wish_in_an_address_does_not_cross(field: str) -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP)
+    invite.headers.set(field, "<sip:alice@example.com;intercom=true;user=phone>;tag=f1")
+    if field == "To":
+        invite.headers.set(field, "<sip:alice@example.com;intercom=true;user=phone>;auto-answer")
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    crossed = ladder.phone.receives_request("INVITE").headers.get(field) or ""
+    assert crossed.partition(">")[0] == "<sip:alice@example.com;user=phone"
+    assert "auto-answer" not in crossed
+
+
+@pytest.mark.parametrize(("name", "value"), AUTO_ANSWER[:-1])
+def test_domain_may_allow_that_phones_answer_by_themselves(name: str, value: str) -> None:
+    ladder = Ladder(auto_answer=True)
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP)
+    invite.headers.add(name, value)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    assert ladder.phone.receives_request("INVITE").headers.get(name) == value
+
+
+def test_announcement_to_call_does_not_cross_to_a_phone() -> None:
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    fields = (("Error-Info", "<sip:sorry@198.51.100.7>, <http://example.com/sorry.wav>"),)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 404, fields=fields)
+    assert ladder.phone.receives_response(404).headers.get("Error-Info") == "<http://example.com/sorry.wav>"
+
+
+@pytest.mark.parametrize("name", ["Geolocation", "Geolocation-Routing"])
+def test_place_of_the_caller_crosses(name: str) -> None:
+    """RFC 6442 section 4."""
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    invite.headers.add(name, "<cid:place@example.com>")
+    ladder.phone.sends(invite)
+    assert ladder.provider.receives_request("INVITE").headers.get(name) == "<cid:place@example.com>"

@@ -1,0 +1,79 @@
+"""The border of a domain: the names by which each side knows its people, and the rules for all that passes between.
+
+    phone:    Refer-To: <sip:300@gw.office.test>     the gateway, as phones know it        -> <sip:300@example.com>
+    provider: Contact: <sip:bob@198.51.100.99:5099>  a host of the provider's own choice   -> <sip:bob@example.com>
+
+A host that is the gateway's own (listener addresses, ``advertised_host``), the provider's or any number means somebody
+of the domain, and only its own side can reach it: to the other side it is the domain. So a phone that follows a
+transfer or a redirection (RFC 3515, RFC 3261 section 8.1.3.4) asks the gateway, which asks the provider; no address
+that the provider picks leads it past both. Names of other domains are the writer's choice and stay, except toward the
+phones of a domain that requires encryption: they would call there in clear.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import attrs
+
+from gateway.config.model import Domain, Security, Side
+from gateway.routing.router import Route
+from gateway.sip.address import NameAddress
+from gateway.sip.uri import Uri
+
+NOBODY: Final = ".invalid"
+"""The end of a host that is none (RFC 2606 section 2): callers without a name have it (RFC 3323 section 4.1.1.3)."""
+
+_NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]+|[0-9]+)(?:\.(?:0x[0-9a-f]+|[0-9]+))*")
+"""An IPv4 address in any form that a resolver takes."""
+
+_OF_PERSONS: Final = frozenset({"user", "method", "cause", "target", "isub", "ext", "postd", "rn", "npdi", "cic"})
+"""URI parameters that say something about a person or a call. Others tell the way to a host."""
+
+
+@attrs.frozen
+class Border:
+    """The border that one request crosses, and all that follows from it."""
+
+    route: Route
+    own_hosts: frozenset[str] = frozenset()
+    """Names and addresses of the gateway, in lower case."""
+
+    @property
+    def domain(self) -> Domain:
+        """The configuration of the domain."""
+        return self.route.domain
+
+    def named(self, uri: Uri, toward: Side) -> Uri:
+        """A person's URI as that side is to read it."""
+        if not uri.is_sip:
+            return uri
+        host = uri.host.lower().rstrip(".")
+        is_at_home = host == self.domain.name.lower()
+        if is_at_home and toward is Side.PROVIDER:
+            return uri
+        if not is_at_home and not self._is_inside(host) and not self._leads_past(host, toward):
+            return uri
+        kept = tuple(pair for pair in uri.parameters if pair[0].lower() in _OF_PERSONS)
+        return attrs.evolve(uri, host=self.domain.name, port=None, parameters=kept)
+
+    def addressed(self, address: NameAddress, toward: Side) -> NameAddress:
+        """The same of an address with a display name."""
+        uri = self.named(address.uri, toward)
+        return address if uri is address.uri else attrs.evolve(address, uri=uri)
+
+    def _is_inside(self, host: str) -> bool:
+        """Whether one side alone can tell where this is."""
+        is_number = ":" in host or _NUMERIC.fullmatch(host) is not None
+        return is_number or host in self.own_hosts or host in self._providers_hosts
+
+    def _leads_past(self, host: str, toward: Side) -> bool:
+        is_required = self.domain.security is Security.REQUIRED
+        return toward is Side.PHONES and is_required and not host.endswith(NOBODY)
+
+    @property
+    def _providers_hosts(self) -> tuple[str, ...]:
+        provider = self.route.provider
+        uris = (Uri.parse(uri) for uri in (provider.uri, provider.fallback_uri) if uri)
+        return (*self.domain.restricted_access_domains, *(uri.host.lower() for uri in uris))

@@ -1,0 +1,154 @@
+"""Names of people as each side is to read them: transfers, redirections, To (RFC 3515, RFC 3261 section 8.1.3.4)."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from gateway.b2bua.legs.border import Border
+from gateway.config.model import Domain, Provider, Security, Side
+from gateway.routing.router import Route
+from gateway.sip.uri import Uri
+from tests.support.ladder import SAVP, Ladder, Party
+from tests.support.stories import talk
+
+DOMAIN = Domain("example.com", "main", restricted_access_domains=("sbc.provider.net",))
+BORDER = Border(
+    Route(DOMAIN, Provider("main", "sip:provider.example.com;transport=tls"), "sip:x@example.com", None),
+    frozenset({"gw.office.test", "192.0.2.1"}),
+)
+REQUIRED = attrs.evolve(
+    BORDER, route=attrs.evolve(BORDER.route, domain=attrs.evolve(DOMAIN, security=Security.REQUIRED))
+)
+
+INSIDE = [
+    "sip:300@gw.office.test",
+    "sip:300@GW.office.test.:5060;transport=udp",
+    "sip:300@192.0.2.1",
+    "sip:300@127.20.0.99:5099;lr",
+    "sip:300@[2001:db8::1]",
+    "sip:300@2130706433",
+    "sip:300@0x7f.1",
+    "sip:300@provider.example.com",
+    "sip:300@sbc.provider.net;maddr=127.20.0.99",
+]
+
+
+@pytest.mark.parametrize("toward", Side)
+@pytest.mark.parametrize("uri", INSIDE)
+def test_host_that_one_side_alone_can_tell_is_the_domain(uri: str, toward: Side) -> None:
+    assert str(BORDER.named(Uri.parse(uri), toward)) == "sip:300@example.com"
+
+
+@pytest.mark.parametrize("toward", Side)
+@pytest.mark.parametrize("uri", ["tel:+4930123", "urn:service:sos", "sip:carol@example.org", "sips:300@example.com"])
+def test_name_of_another_domain_stays(uri: str, toward: Side) -> None:
+    assert str(BORDER.named(Uri.parse(uri), toward)) == uri
+
+
+def test_phone_of_a_domain_that_requires_encryption_is_led_nowhere_else() -> None:
+    assert str(REQUIRED.named(Uri.parse("sip:carol@example.org"), Side.PHONES)) == "sip:carol@example.com"
+    assert str(REQUIRED.named(Uri.parse("sip:carol@example.org"), Side.PROVIDER)) == "sip:carol@example.org"
+    anonymous = "sip:anonymous@anonymous.invalid"
+    assert str(REQUIRED.named(Uri.parse(anonymous), Side.PHONES)) == anonymous
+
+
+def test_way_to_a_host_within_the_domain_is_not_the_providers_to_choose() -> None:
+    uri = Uri.parse("sip:300@example.com:5099;maddr=127.20.0.99;user=phone;transport=udp")
+    assert str(BORDER.named(uri, Side.PHONES)) == "sip:300@example.com;user=phone"
+    assert BORDER.named(uri, Side.PROVIDER) is uri
+
+
+@pytest.mark.parametrize("host", ["gw.example.com", "192.0.2.1", "192.0.2.99:5070"])
+def test_phone_that_calls_at_the_gateways_name_calls_the_domain(host: str) -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite("sip:200@example.com")
+    invite.headers.set("To", f"<sip:200@{host}>")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    assert ladder.provider.receives_request("INVITE").headers.get("To") == "<sip:200@example.com>"
+
+
+@pytest.mark.parametrize("host", ["gw.example.com", "192.0.2.1:5060", "198.51.100.1"])
+def test_redirection_of_a_phone_names_the_domain(host: str) -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP))
+    ladder.provider.receives(100)
+    response = ladder.phone.receives_request("INVITE").response(302, to_tag="t")
+    response.headers.add("Contact", f"<sip:400@{host}>;q=0.7")
+    ladder.phone.sends(response)
+    assert ladder.provider.receives_response(302).headers.get("Contact") == "<sip:400@example.com>;q=0.7"
+
+
+@pytest.mark.parametrize("host", ["gw.example.com", "127.20.0.99:5099"])
+@pytest.mark.parametrize("name", ["Refer-To", "Referred-By"])
+def test_transfer_names_the_domain_in_both_directions(name: str, host: str) -> None:
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    for sender, receiver, refer in (
+        (ladder.phone, ladder.provider, ladder.phone.within(answer, "REFER")),
+        (ladder.provider, ladder.phone, ladder.provider.within_answered(onward, "REFER")),
+    ):
+        refer.headers.add("Refer-To", "<sip:300@example.com>")
+        refer.headers.set(name, f"<sip:alice@{host}>")
+        sender.sends(refer)
+        assert receiver.receives_request("REFER").headers.get(name) == "<sip:alice@example.com>"
+
+
+def redirected(ladder: Ladder, contact: str) -> list[str]:
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    response = ladder.provider.receives_request("INVITE").response(302, to_tag="t")
+    response.headers.add("Contact", contact)
+    ladder.provider.sends(response)
+    return ladder.phone.receives_response(302).headers.get_all("Contact")
+
+
+@pytest.mark.parametrize("security", Security)
+def test_redirection_of_the_provider_leads_the_phone_back_here(security: Security) -> None:
+    ladder = Ladder(security)
+    contact = "<sip:bob@127.20.0.99:5099?Route=%3Csip:127.20.0.99%3Blr%3E>"
+    assert redirected(ladder, contact) == ["<sip:bob@example.com>"]
+
+
+def test_other_domain_is_the_domain_where_encryption_is_required() -> None:
+    assert redirected(Ladder(Security.REQUIRED), "<sip:bob@example.org>") == ["<sip:bob@example.com>"]
+    assert redirected(Ladder(Security.PREFERRED), "<sip:bob@example.org>") == ["<sip:bob@example.org>"]
+
+
+def test_redirection_of_a_message_is_told_as_well() -> None:
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.request("MESSAGE", "sip:bob@example.com"))
+    response = ladder.provider.receives_request("MESSAGE").response(302, to_tag="t")
+    response.headers.add("Contact", "<sip:bob@198.51.100.7>")
+    ladder.provider.sends(response)
+    assert ladder.phone.receives_response(302).headers.get("Contact") == "<sip:bob@example.com>"
+
+
+def refer_of(sender: Party, ladder: Ladder, refer_to: str, security: Security = Security.REQUIRED) -> None:
+    onward, answer = talk(ladder)
+    refer = sender.within(answer, "REFER") if sender is ladder.phone else sender.within_answered(onward, "REFER")
+    refer.headers.add("Refer-To", refer_to)
+    sender.sends(refer)
+
+
+def test_request_to_which_a_transfer_leads_has_no_route_and_no_body_of_the_referrers() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    wanted = "Require=replaces&Route=%3Csip:127.20.0.99%3Blr%3E&body=v%3D0&%52oute=x&Answer-Mode=Auto&Subject=hello"
+    refer_of(ladder.provider, ladder, f"<sip:carol@127.20.0.99?{wanted}>")
+    crossed = ladder.phone.receives_request("REFER").headers.get("Refer-To")
+    assert crossed == "<sip:carol@example.com?Require=replaces&Subject=hello>"
+
+
+def test_referrer_within_a_uri_is_named_as_everywhere() -> None:
+    ladder = Ladder()
+    refer_of(ladder.phone, ladder, "<sip:carol@example.com?Referred-By=%3Csip%3Aalice%40192.0.2.11%3E>")
+    crossed = ladder.provider.receives_request("REFER").headers.get("Refer-To") or ""
+    assert crossed == "<sip:carol@example.com?Referred-By=%3Csip%3Aalice%40example.com%3E>"
+
+
+def test_transfer_to_another_kind_of_place_is_refused_where_encryption_is_required() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    refer_of(ladder.provider, ladder, "<h323:carol@127.20.0.99>")
+    ladder.provider.receives(403)
+    ladder.phone.receives_nothing()
