@@ -20,6 +20,7 @@ from gateway.registrar.binding import LocationStore
 from gateway.security.credentials import CredentialsError
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sightings
 from gateway.state.audit import AuditLog
+from gateway.state.call_record import fit
 from gateway.state.cdr import detail_record
 from gateway.state.history import CallHistory
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
@@ -77,11 +78,11 @@ class Overview:
         return [
             {
                 "address_of_record": binding.aor,
-                "contact": binding.contact,
+                "contact": fit(binding.contact),
                 "flow": str(binding.flow),
                 "transport": str(binding.flow.transport),
                 "reachable": self.store.is_reachable(binding),
-                "user_agent": binding.user_agent,
+                "user_agent": fit(binding.user_agent),
                 "expires_in": round(binding.expires_at - now),
                 "provider_expires_in": round(binding.provider_expires_at - now),
             }

@@ -72,7 +72,7 @@ class Dialog:
         """The dialog, early yet, that a peer's INVITE makes with our tag (12.1.1). Raises MalformedMessage."""
         target = _contact_uri(request)
         if target is None:
-            raise MalformedMessage(f"no Contact in {request.method}")
+            raise MalformedMessage("no Contact in a request that makes a dialog")
         return cls(
             call_id=request.call_id,
             local=request.to.with_tag(local_tag),
@@ -181,7 +181,7 @@ def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
     values = message.headers.values("Record-Route")
     route = tuple(reversed(values)) if nearest_last else tuple(values)
     if route and not NameAddress.parse(route[0]).uri.is_sip:
-        raise MalformedMessage(f"not a SIP URI in Record-Route: {route[0][:60]!r}")
+        raise MalformedMessage("not a SIP URI in Record-Route")
     return route
 
 

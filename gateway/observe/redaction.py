@@ -28,7 +28,7 @@ _QUOTED = r"""b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|\\+"[^"]*"?"""
 _AFTER_NAME = r"""(?P<sign>\\*["']?\s*[=:]\s*)"""
 
 _CREDENTIALS = re.compile(
-    rf"""(?P<kept>\b(?:proxy-)?authorization\b\\*["']?\s*[:,]\s*)(?:(?!{_LINE_END}).)+""", re.IGNORECASE | re.DOTALL
+    rf"""(?P<kept>\b(?:proxy-)?authorization\b\\*["']?\s*[:,=]\s*)(?:(?!{_LINE_END}).)+""", re.IGNORECASE | re.DOTALL
 )
 _SECRET_VALUE = re.compile(
     r"(?P<name>(?<![A-Za-z])(?:c?nonce|nextnonce|rspauth|pass(?:word|wd|phrase)|pwd|secret|ha1))"
@@ -43,16 +43,23 @@ _OPTION = re.compile(r"(?P<kept>--(?:pwd|password)[ =])\S+")
 _INLINE_KEY = re.compile(r"(?P<kept>\binline:)[A-Za-z0-9+/=_-]+", re.IGNORECASE)
 _KEY_LINE = re.compile(r"(?P<kept>(?:^|\\n)k=)[^\r\n\\]+", re.MULTILINE)
 _KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
-# Matched to the end of the run whether or not a password is in it: were each place of the run a start of its own, a
-# long one would take the square of its length.
+# A URI may stand in a header of another one, escaped: `?Referred-By=sip%3Aalice%3A...%40`. An IPv6 host has colons of
+# its own. Matched to the end of the run whether or not a password is in it: were each place of the run a start of its
+# own, a long one would take the square of its length.
 _URI_PASSWORD = re.compile(
-    r"""(?P<kept>\b(?:sips?|https?)://?[^\s:@<>"'/]+:|\bsips?:[^\s:@<>"']+:)(?P<rest>[^\s@<>"']++)(?P<at>@?)""", re.I
+    r"""(?P<kept>(?:sips?(?::|%3a)(?://)?(?!\[[0-9a-f:.]*\])(?:(?!%3a|%40)[^\s:@<>"])*|\b[a-z][a-z0-9+.-]{1,20}://"""
+    r"""(?!\[)[^\s:@<>"/]*)(?::|%3a))(?P<rest>[^\s@<>"]++)(?P<at>@?)""",
+    re.IGNORECASE,
 )
+_PORT = re.compile(r"\d{1,5}(?![\w%+$&=*~!-])")
 _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
 
 # Each pattern above needs one of these. Most lines have none; then no pattern is tried. (Beyond ASCII a pattern that
 # ignores case finds more than lower() does.)
-_SIGNS = ("key", "auth", "nonce", "pass", "pwd", "secret", "@", "response", "opaque", "salt", "inline", "k=", "ha1")
+_SIGNS = (
+    *("key", "auth", "nonce", "pass", "pwd", "secret", "response", "opaque", "salt", "inline", "k=", "ha1"),
+    *("@", "sip:", "sips:", "%3a", "%40", "://"),  # of a URI, whose password may be cut off before the @
+)
 _NAME_SIGNS = tuple(name for name in SECRET_NAMES if not any(sign in name for sign in _SIGNS))
 
 
@@ -83,7 +90,9 @@ def redacted(text: str) -> str:
 
 
 def _without_password(found: re.Match[str]) -> str:
-    return f"{found['kept']}{REDACTED}@" if found["at"] else found[0]
+    """Without an @ it is a port, or a password that was cut off before its end."""
+    is_port = not found["at"] and "%40" not in found["rest"] and _PORT.match(found["rest"]) is not None
+    return found[0] if is_port else f"{found['kept']}{REDACTED}{found['at']}"
 
 
 def _has_one(text: str, signs: tuple[str, ...]) -> bool:

@@ -84,7 +84,7 @@ class NameAddress:
         else:
             match = _ADDR_SPEC.fullmatch(text)
             if match is None:
-                raise MalformedMessage(f"not an address: {text[:80]!r}")
+                raise MalformedMessage("not an address")
             name, (uri, parameters) = "", match.groups()
         return cls(name, Uri.parse(uri), parse_parameters(parameters) if parameters else ())
 

@@ -12,7 +12,8 @@ class MalformedMessage(Exception):
     """Bytes that RFC 3261 does not allow."""
 
     reason: str
-    """One line for people."""
+    """One line for people, in our words alone: it enters logs, records, pages and responses, and a peer's text may hold
+    a password. A text that cannot be read cannot be searched for one either, and less so where it is cut."""
     offset: int
     """Where it was seen: bytes or characters from the start of the parsed text, 0 when unknown."""
     status: int

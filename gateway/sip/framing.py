@@ -123,7 +123,7 @@ class StreamFramer:
             raise MalformedMessage(f"{len(values)} Content-Length headers")
         value = values[0].strip(b" \t")
         if not value.isdigit() or len(value) > 10 or int(value) > self._limits.message:
-            raise MalformedMessage(f"Content-Length {value[:40].decode('ascii', 'replace')!r}")
+            raise MalformedMessage("a Content-Length that is no number in range")
         return int(value)
 
 

@@ -41,7 +41,7 @@ def is_token(text: str) -> bool:
 def parse_number(text: str, name: str, largest: int) -> int:
     """The decimal number 0..largest in text; `name` is its name in the MalformedMessage."""
     if _NUMBER.fullmatch(text) is None or int(text) > largest:
-        raise MalformedMessage(f"{name} is not a number up to {largest}: {text[:40]!r}")
+        raise MalformedMessage(f"{name} is not a number up to {largest}")
     return int(text)
 
 
@@ -95,7 +95,7 @@ def parse_parameters(text: str) -> Parameters:
     while position < len(text):
         match = _PARAMETER.match(text, position)
         if match is None:
-            raise MalformedMessage(f"not a parameter: {text[position : position + 40]!r}", position)
+            raise MalformedMessage("not a parameter", position)
         parameters.append((match.group(1), match.group(2)))
         position = match.end()
     return tuple(parameters)

@@ -42,7 +42,7 @@ class CSeq:
         match = _CSEQ.fullmatch(text, start)
         number = 2**31 if match is None else _bounded(match[1])
         if match is None or number >= 2**31:
-            raise MalformedMessage(f"not a CSeq: {text[start : start + 60]!r}")
+            raise MalformedMessage("not a CSeq")
         return cls(number, match[2])
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ def call_id(line: str, start: int) -> str:
     """A Call-ID."""
     match = _CALL_ID.fullmatch(line, start)
     if match is None:
-        raise MalformedMessage(f"not a Call-ID: {line[start : start + 80]!r}")
+        raise MalformedMessage("not a Call-ID")
     return match[1]
 
 
@@ -102,14 +102,14 @@ def media_type(line: str, start: int) -> str:
     """type/subtype in lower case, without parameters."""
     match = _MEDIA_TYPE.fullmatch(line, start)
     if match is None:
-        raise MalformedMessage(f"not a media type: {line[start : start + 60]!r}")
+        raise MalformedMessage("not a media type")
     return f"{match[1]}/{match[2]}".lower()
 
 
 def _number(line: str, start: int) -> int:
     match = _NUMBER.fullmatch(line, start)
     if match is None:
-        raise MalformedMessage(f"not a number: {line[start : start + 60]!r}")
+        raise MalformedMessage("not a number")
     return _bounded(match[1])
 
 

@@ -152,7 +152,8 @@ def _parse_first_line(line: str, headers: Headers) -> Message:
     if match is not None:
         return Response(int(match[1]), match[2] or "", headers)
     is_other_version = _OTHER_VERSION.search(line) is not None
-    error = MalformedMessage(f"not a first line: {line[:80]!r}", status=505 if is_other_version else 400)
+    what, status = ("another version of SIP", 505) if is_other_version else ("not a first line", 400)
+    error = MalformedMessage(what, status=status)
     raise _with_request(error, _guess_request(line, headers))
 
 
@@ -183,7 +184,7 @@ def _cut_body(message: Message, last_line: str, data: bytes, start: int) -> byte
     if value is None:
         return data[start:]
     if len(value) > 10 or not (value.isascii() and value.isdigit()) or int(value) > len(data) - start:
-        raise _with_request(MalformedMessage(f"Content-Length {value[:40]!r} is wrong", start), message)
+        raise _with_request(MalformedMessage("Content-Length is wrong", start), message)
     return data[start : start + int(value)]
 
 

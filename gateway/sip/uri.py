@@ -75,7 +75,7 @@ class Uri:
             return cls._parse_other(text)
         scheme, user, password, host, port, parameters, headers = match.groups()
         if user == "":
-            raise MalformedMessage(f"an empty user in {text[:80]!r}")
+            raise MalformedMessage("a URI with an empty user")
         if "%" in text:
             user, password, parameters = [part and _unescape(part) for part in (user, password, parameters)]
         return cls(
@@ -92,7 +92,7 @@ class Uri:
     def _parse_other(cls, text: str) -> Uri:
         match = _OTHER.fullmatch(text)
         if match is None or match.group(1).lower() in ("sip", "sips"):
-            raise MalformedMessage(f"not a URI: {text[:80]!r}")
+            raise MalformedMessage("not a URI")
         return cls(match.group(1), match.group(2))
 
     def __str__(self) -> str:
@@ -171,7 +171,7 @@ def parse_host(text: str) -> str:
     try:
         IPv6Address(host)
     except AddressValueError:
-        raise MalformedMessage(f"not an IPv6 address: {text[:60]}") from None
+        raise MalformedMessage("not an IPv6 address") from None
     return host
 
 

@@ -75,7 +75,7 @@ class Via:
     def _parse_rare(cls, text: str) -> Via:
         match = _VIA.fullmatch(text)
         if match is None:
-            raise MalformedMessage(f"not a Via: {text[:80]!r}")
+            raise MalformedMessage("not a Via")
         transport, host, port, parameters = match.groups()
         return cls(
             transport.upper(),

@@ -1,8 +1,8 @@
 """The record of a call while it lives and after: its ladder, its chain of reasons, its outcome.
 
 A record holds no key, no credential and no body: the ladder has start lines only. It is bounded, so that a call
-with endless re-INVITEs cannot grow it. It decides nothing. Text of peers is made clean as it enters, for every file,
-page and table that a record is written to.
+with endless re-INVITEs cannot grow it. It decides nothing. Text of peers loses its secrets and is made clean as it
+enters (`fit`), for every file, page and table that a record is written to.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ import attrs
 
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean
+from gateway.observe.redaction import redacted
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
+
+
+def fit(text: str) -> str:
+    """A peer's text as a record keeps it. Secrets are taken out first: an escape in the middle would hide one."""
+    return clean(redacted(text))
 
 
 class LegName(StrEnum):
@@ -72,7 +78,7 @@ class ChainLink:
 
     leg: str
     step: ChainStep
-    what: str = attrs.field(converter=clean)
+    what: str = attrs.field(converter=fit)
     code: str = ""
 
 
@@ -83,8 +89,8 @@ class CallRecord:
     id: str
     direction: CallDirection
     domain: str
-    caller: str = attrs.field(converter=clean)
-    callee: str = attrs.field(converter=clean)
+    caller: str = attrs.field(converter=fit)
+    callee: str = attrs.field(converter=fit)
     started_at: float
     """Seconds since the epoch, as the two below."""
     answered_at: float | None = None
@@ -95,7 +101,7 @@ class CallRecord:
     verdict: str = ""
     reason: str = ""
     """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
-    ending: str = attrs.field(default="", converter=clean)
+    ending: str = attrs.field(default="", converter=fit)
     """The cause or party that ended the call."""
     status: int | None = None
     """The final status that the caller was given."""
@@ -110,7 +116,7 @@ class CallRecord:
         if len(self.ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
             return
-        self.ladder.append(LadderStep(at, leg, passage, clean(what)))
+        self.ladder.append(LadderStep(at, leg, passage, fit(what)))
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""

@@ -143,10 +143,12 @@ class FailureKind(StrEnum):
 
 @frozen
 class TransportFailure:
-    """A failure of a flow, with a reason for people."""
+    """A failure of a flow, with a reason for people in our words."""
 
     kind: FailureKind
     reason: str
+    found: str = ""
+    """The names of a peer's certificate, which are its words: for the log, as a field of its own."""
 
 
 @frozen

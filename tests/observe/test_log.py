@@ -180,7 +180,17 @@ def test_a_log_without_a_reader_or_room_is_nobodys_trouble() -> None:
 
 @pytest.mark.parametrize(
     "filler",
-    ["\\" * 20000, "nonce=" * 5000, "authorization:" * 2000, '"' * 20000, "sip:a" * 5000, "@ " + "sip:a:" * 10000],
+    [
+        "\\" * 20000,
+        "nonce=" * 5000,
+        "authorization:" * 2000,
+        '"' * 20000,
+        "sip:a" * 5000,
+        "@ " + "sip:a:" * 10000,
+        "sip%3a" * 9000,
+        "a://" * 9000,
+        "sip:" + "%4" * 20000,
+    ],
 )
 def test_redaction_takes_time_in_proportion_to_the_text(filler: str) -> None:
     # A pattern that backtracks far would not end within the life of the test run; one that looks at the rest of the
@@ -192,7 +202,49 @@ def test_redaction_takes_time_in_proportion_to_the_text(filler: str) -> None:
 
 def test_a_password_in_a_uri_is_taken_out_however_long_it_is() -> None:
     assert redacted(f"<sip:alice:{'x' * 5000}@example.com>") == "<sip:alice:[redacted]@example.com>"
-    assert redacted("sip:a:b sip:alice:x@example.com") == "sip:a:b sip:alice:[redacted]@example.com"
+    assert redacted("sip:a:5060 sip:alice:x@example.com") == "sip:a:5060 sip:alice:[redacted]@example.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<sip:alice:{}@example.com",
+        "<sip:alice:{}",
+        "'<sip:alice:{}'",
+        "sip:alice:5060{}",
+        "SIPS:alice:{}@example.com",
+        "sip::{}@example.com",
+        "sip://alice:{}@example.com",
+        "sip:o'neil:{}'x@example.com",
+        "sip:a/b;c=d:{}@example.com",
+        "sip:[alice:{}@example.com",
+        "\\r\\nsip:alice:{}@example.com",
+        "<sip:bob@example.com?Referred-By=%3Csip%3Aalice%3A{}%40example.com%3E>",
+        "<sip:bob@example.com?Refer-To=sip:alice:{}%40example.com>",
+        "<sip:bob@example.com?Referred-By=%3csip%3aalice%3a{}",
+        "<sip:bob@example.com?Authorization=Digest%20{}>",
+        "sip:alice%3A{}@example.com",
+        "turns://alice:{}@example.com",
+    ],
+)
+def test_a_password_in_a_uri_is_taken_out_in_any_position_and_where_it_is_cut(text: str) -> None:
+    assert PASSWORD not in redacted(text.format(PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sip:10.0.0.1:5060",
+        "<sip:[2001:db8::1]:5060;lr>",
+        "sip:alice@[2001:db8::1]:5060",
+        "no way to sip:gw1:5060.",
+        "http://[::1]:8080/a@b",
+        "https://example.com/a:b",
+        "administration on http://127.0.0.1:8080/",
+    ],
+)
+def test_ports_and_addresses_are_no_passwords(text: str) -> None:
+    assert redacted(text) == text
 
 
 @pytest.mark.parametrize(

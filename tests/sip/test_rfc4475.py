@@ -16,8 +16,8 @@ from tests.support.rfc4475 import MESSAGES
 # Name: (status, whether there is somebody to answer, a word of the reason).
 REFUSED = {
     "badinv01": (400, True, "empty value"),
-    "clerr": (400, True, "Content-Length '9999'"),
-    "ncl": (400, True, "Content-Length '-999'"),
+    "clerr": (400, True, "Content-Length is wrong"),
+    "ncl": (400, True, "Content-Length is wrong"),
     "scalar02": (400, True, "CSeq"),
     "scalarlg": (400, False, "CSeq"),
     "quotbal": (400, True, "not an address"),
@@ -28,7 +28,7 @@ REFUSED = {
     "escruri": (400, True, "headers in the Request-URI"),
     "regbadct": (400, True, "not an address"),
     "baddn": (400, True, "not an address"),
-    "badvers": (505, True, "SIP/7.0"),
+    "badvers": (505, True, "another version of SIP"),
     "mismatch01": (400, True, "method of CSeq"),
     "mismatch02": (400, True, "method of CSeq"),
     "bigcode": (400, False, "first line"),

@@ -58,7 +58,7 @@ class Replaces:
         call_id, *parameters = (part.strip() for part in text.split(";"))
         tags = dict(part.partition("=")[::2] for part in parameters)
         if not call_id or not tags.get("to-tag") or not tags.get("from-tag"):
-            raise MalformedMessage(f"not a Replaces: {text[:80]!r}")
+            raise MalformedMessage("not a Replaces")
         rest = "".join(f";{part}" for part in parameters if part.partition("=")[0] not in ("to-tag", "from-tag"))
         return cls(call_id, tags["to-tag"], tags["from-tag"], rest)
 

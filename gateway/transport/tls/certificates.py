@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL, crypto
 
 from gateway.transport.flow import PeerIdentity
-from gateway.transport.tls.identity import identity_of, mismatch
+from gateway.transport.tls.identity import identity_of, listed, mismatch
 
 RENEW_WITHIN_DAYS = 30
 """A certificate with fewer days left is warned about."""
@@ -90,8 +90,9 @@ def _is_issued_by(signed: x509.Certificate, signer: x509.Certificate) -> bool:
 
 
 def _warnings(key: Path, chain: list[x509.Certificate], advertised_host: str | None) -> tuple[str | None, ...]:
+    identity, host = identity_of(chain[0]), advertised_host
     return (
-        mismatch(identity_of(chain[0]), advertised_host) if advertised_host else None,
+        f"certificate is for {listed(identity)}, not for {host}" if host and mismatch(identity, host) else None,
         _chain_warning(chain),
         f"{key} can be read by others" if key.stat().st_mode & 0o077 else None,
     )

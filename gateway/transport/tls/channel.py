@@ -14,7 +14,7 @@ from OpenSSL._util import ffi, lib
 
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.tls import failures as causes
-from gateway.transport.tls.identity import Authorities, fingerprint, identity_of, mismatch
+from gateway.transport.tls.identity import Authorities, fingerprint, identity_of, listed, mismatch
 
 _RECORD = 16384
 """Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
@@ -64,6 +64,7 @@ class Verification:
     authorities: Authorities | None = None  # a client's may be asked for again when its session is resumed
     is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
     problem: str | None = None
+    found: str = ""  # the names of a certificate that is for another
 
     def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
         """Whether the handshake may go on; remembers the first problem."""
@@ -76,7 +77,10 @@ class Verification:
     def accepts_name(self, certificate: crypto.X509) -> bool:
         """Whether the certificate is for the right peer; remembers the problem."""
         if self.name is not None:
-            self._note(mismatch(self.identity(certificate), self.name, self.allow_wildcards))
+            identity = self.identity(certificate)
+            problem = mismatch(identity, self.name, self.allow_wildcards)
+            self.found = listed(identity) if problem and self.problem is None else self.found
+            self._note(problem)
         return self.problem is None
 
     def identity(self, certificate: crypto.X509) -> PeerIdentity:
@@ -274,7 +278,7 @@ class TlsChannel:
             verification.accepts_name(certificate)
         if verification.problem is not None:
             self.close()
-            raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem))
+            raise TlsFailed(TransportFailure(FailureKind.CERTIFICATE, verification.problem, verification.found))
 
     def _read(self, most: int | None = None) -> list[bytes]:
         """The readable plaintext; most is the number of records there can be. A message usually has one of its own, and
@@ -296,7 +300,7 @@ class TlsChannel:
     def _failed(self, error: SSL.Error) -> TlsFailed:
         problem = self._verification.problem
         if problem is not None:
-            return TlsFailed(TransportFailure(FailureKind.CERTIFICATE, problem))
+            return TlsFailed(TransportFailure(FailureKind.CERTIFICATE, problem, self._verification.found))
         return TlsFailed(causes.late_failure(_reason(error)) if self.is_open else self.ended(_reason(error)))
 
 

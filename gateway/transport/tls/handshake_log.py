@@ -51,7 +51,8 @@ class Handshakes:
         self._counter.labels(flow.side.value, failure.kind.value).inc()
         is_news = not flow.is_client or self._is_news(flow.peer, failure)
         if failure.kind is FailureKind.CERTIFICATE and is_news:
-            log.warn("certificate of {peer} refused: {reason}", peer=flow.peer, reason=failure.reason)
+            told = "certificate of {peer} refused: {reason}" + ("; it is for {found}" if failure.found else "")
+            log.warn(told, peer=flow.peer, reason=failure.reason, found=failure.found)
         elif flow.is_client and is_news:
             log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
         else:

@@ -104,7 +104,7 @@ def mismatch(identity: PeerIdentity, name: str, allow_wildcards: bool = False) -
         matches = any(_is_for(pattern, name, allow_wildcards) for pattern in found)
     if matches:
         return None
-    return f"certificate is for {_listed(found)}, not for {name}"
+    return f"certificate is not for {name}"
 
 
 def _is_for(pattern: str, domain: str, allow_wildcards: bool) -> bool:
@@ -116,6 +116,8 @@ def _is_for(pattern: str, domain: str, allow_wildcards: bool) -> bool:
         return False
 
 
-def _listed(found: tuple[str, ...]) -> str:
+def listed(identity: PeerIdentity) -> str:
+    """The names of a certificate, for people; not those of a long list."""
+    found = (*identity.uris, *identity.names, *identity.addresses)
     shown = ", ".join(name[:80] for name in found[:4])
     return f"{shown}, ..." if len(found) > 4 else shown or "no such name"
