@@ -95,7 +95,7 @@ class PeersPart(GatewayPart):
             self.router.domain_named,
             lambda request, domain, user: self.trunk.forward(request, self._next_hop(domain), user, user.leaving),
             state.store,
-            Rules(state.store, state.memory, basis.clock.now, secret, settings.changed_at),
+            Rules(state.store, state.memory, basis.clock, secret, settings.changed_at),
             basis.random.token,
             basis.metrics,
         )

@@ -123,6 +123,10 @@ class Listener:
     """A second, once twice as many as may be up have come at once: the limit of a source's cost in TLS handshakes."""
     dscp: Annotated[int, number(0, 63)] = 24
     """Of packets sent from here and over its connections (RFC 4594: class selector 3)."""
+    nat_interval: Annotated[int, number(0, 3600)] = 60
+    """Seconds that a phone is granted at most whose Contact is not where its packets come from; 0: as any other."""
+    answers_keepalives: bool = True
+    """Whether phones' NOTIFY with Event: keep-alive is answered here and goes no further."""
     trusted_identities: bool = False
     """Whether a phone may name others than itself in the fields beside From (`ingress.own_identities`)."""
 

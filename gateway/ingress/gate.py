@@ -1,7 +1,7 @@
 """The gate between transport and transactions: each message goes through, is answered at once, or is dropped.
 
     transport -> Gate.receive -+- a stranger's request -> dropped, counted
-                               +- a ping               -> 200
+                               +- a ping, a keep-alive -> 200
                                `- all else             -> transactions
 
 The order is a security order: a stranger on the provider's side makes neither a transaction nor a byte in response,
@@ -12,6 +12,9 @@ whether the gateway is there, which makes pings the most frequent message of a q
 each copy of one and changes nothing, so a transaction would serve nothing: section 8.2.7 lets such a server "process
 each message independently". An OPTIONS that needs judgement (a dialog, a Require, no hops left) is left to the core,
 which refuses it or answers in the same words.
+
+So is the NOTIFY with Event: keep-alive, by which Sipura's and others' phones keep their NAT's port open, several times
+a minute. No subscription of that name exists, and its only purpose is the answer, so the provider is not given one.
 
 Here: the proof that a message is worth a transaction. Not here: the access list (security), parsing (transport), the
 request's own rights (screening.py).
@@ -33,6 +36,7 @@ from gateway.transport.flow import Flow, FlowKey
 
 log = Logger()
 
+_KEEPALIVES = frozenset({"keep-alive", "keepalive"})
 _CAPABILITIES = Headers((*CAPABILITIES, ("Server", SOFTWARE)))
 
 
@@ -60,6 +64,7 @@ class Gate:
         self._connection_ended = connection_ended
         self._metrics = metrics
         self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
+        self._keepalives = metrics.requests.labels(str(Side.PHONES), "NOTIFY")
 
     def receive(self, message: Message, flow: Flow) -> None:
         """A message with its mandatory headers read. Raises nothing of its own.
@@ -75,6 +80,10 @@ class Gate:
             if message.method == "OPTIONS" and _is_ping(message):
                 self._pings[flow.side].inc()
                 way_back(message, flow).send(capabilities(message, stateless_tag(message)).to_bytes())
+                return
+            if message.method == "NOTIFY" and flow.side is Side.PHONES and _is_keepalive(message, flow):
+                self._keepalives.inc()
+                way_back(message, flow).send(_alive(message).to_bytes())
                 return
         self._receive(message, flow)
 
@@ -98,6 +107,17 @@ def capabilities(options: Request, to_tag: str | None = None) -> Response:
     answer = options.response(200, None, to_tag)
     answer.headers.add_all(_CAPABILITIES)
     return answer
+
+
+def _alive(notify: Request) -> Response:
+    answer = notify.response(200, None, stateless_tag(notify))
+    answer.headers.add("Server", SOFTWARE)
+    return answer
+
+
+def _is_keepalive(request: Request, flow: Flow) -> bool:
+    event = (request.headers.get("Event") or "").partition(";")[0].strip().lower()
+    return event in _KEEPALIVES and flow.listener.answers_keepalives
 
 
 def _is_ping(request: Request) -> bool:

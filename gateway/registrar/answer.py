@@ -9,6 +9,7 @@ Not here: the provider's REGISTER and reading its answers (upstream.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from email.utils import formatdate
 
 from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.message import Request, Response
@@ -28,9 +29,13 @@ _TO_PHONE = frozenset(
 _PROOF = frozenset({"authentication-info", "proxy-authentication-info"})
 
 
-def granting(request: Request, bound: Iterable[tuple[str, int]], to_tag: str) -> Response:
-    """A 200 that lists (contact, seconds)."""
+def granting(request: Request, bound: Iterable[tuple[str, int]], to_tag: str, at: float) -> Response:
+    """A 200 that lists (contact, seconds), sent ``at``, in seconds since the epoch.
+
+    Its Date (RFC 3261 sections 10.3 step 8 and 20.17) is the only clock that some phones have.
+    """
     answer = request.response(200, None, to_tag)
+    answer.headers.add("Date", formatdate(at, usegmt=True))
     for contact, seconds in bound:
         answer.headers.add("Contact", f"<{contact}>;expires={seconds}")
     return answer

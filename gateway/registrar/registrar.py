@@ -32,7 +32,7 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
-from gateway.transport.flow import Flow, FlowKey
+from gateway.transport.flow import Flow, FlowKey, is_ip_address
 
 log = Logger()
 
@@ -70,7 +70,7 @@ class Registrar:
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Answer a phone's REGISTER, now or when its provider has; raises Refused and MalformedMessage."""
         domain = self._domain_of(request)
-        asked = Asked.read(request, domain.name)
+        asked = Asked.read(request, domain.name, lambda host: is_ip_address(host) or self._domain_named(host) is domain)
         self._rules.check(asked, domain, transaction.flow.is_secure)
         if self._rules.is_refresh(asked, transaction.flow):
             self._refresh(asked, transaction, request)
@@ -107,7 +107,7 @@ class Registrar:
         if asked.is_query:
             now = self._rules.now()
             bound = [(item.contact, int(item.expires_at - now)) for item in self._store.find(asked.aor)]
-        answer = granting(pending.request, bound, self._new_tag())
+        answer = granting(pending.request, bound, self._new_tag(), self._rules.wall())
         authentication_info(answer, response)
         pending.transaction.respond(answer)
 
@@ -143,11 +143,12 @@ class Registrar:
         answers = []
         for contact in asked.contacts:
             binding = bound[contact.uri]
-            seconds = min(contact.interval, int(self._rules.provider_remaining(binding)))
+            remaining = int(self._rules.provider_remaining(binding))
+            seconds = self._rules.granted(contact, transaction.flow, remaining)
             expires_at = self._rules.now() + seconds
             self._store.save(attrs.evolve(binding, expires_at=expires_at, cseq=asked.cseq, q=contact.q))
             answers.append((contact.uri, seconds))
-        _respond(transaction, granting(request, answers, self._new_tag()))
+        _respond(transaction, granting(request, answers, self._new_tag(), self._rules.wall()))
 
     def _bind(self, pending: _Pending, contact: AskedContact, response: Response) -> int:
         """Bind or unbind one contact as the provider's 2xx says; the seconds that the phone is granted."""
@@ -157,7 +158,7 @@ class Registrar:
         if provider_seconds == 0:
             self._unbind(asked, contact.uri)
             return 0
-        seconds = min(contact.interval, provider_seconds)
+        seconds = self._rules.granted(contact, pending.transaction.flow, provider_seconds)
         if not self._rules.is_overtaken(asked, contact.uri):
             now = self._rules.now()
             self._keep(

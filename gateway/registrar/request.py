@@ -6,6 +6,7 @@ Here: values and their checks. Not here: the provider's REGISTER (upstream.py), 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import attrs
 
@@ -55,15 +56,18 @@ class Asked:
     user_agent: str
 
     @classmethod
-    def read(cls, request: Request, domain: str) -> Asked:
-        """Reads a REGISTER to ``domain``. Raises MalformedMessage, or Refused 400 or 404 (section 10.3)."""
+    def read(cls, request: Request, domain: str, is_ours: Callable[[str], bool] = is_ip_address) -> Asked:
+        """Reads a REGISTER to ``domain``; ``is_ours`` tells of a host that is not that name whether it stands for it.
+
+        Raises MalformedMessage, or Refused 400 or 404 (section 10.3).
+        """
         is_wildcard = request.is_wildcard_contact
         if not is_clean(request.call_id):
             raise Refused(400, "Call-ID Is No Text")
         if is_wildcard and request.expires != 0:
             raise Refused(400, "Contact * Needs Expires 0")
         return cls(
-            address_of_record(request.to.uri, domain),
+            address_of_record(request.to.uri, domain, is_ours),
             domain,
             tuple(_contact(contact, request.expires) for contact in request.contacts),
             is_wildcard,
@@ -83,12 +87,12 @@ class Asked:
         return not self.contacts and not self.is_wildcard
 
 
-def address_of_record(uri: Uri, domain: str) -> str:
+def address_of_record(uri: Uri, domain: str, is_ours: Callable[[str], bool] = is_ip_address) -> str:
     """``sip:user@domain`` (section 10.3, step 5: canonical); Refused 404 when ``uri`` is no user of ``domain``.
 
     A numeric host is the gateway's own, given to the phone in place of a name: it counts as the domain.
     """
-    if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ip_address(uri.host)):
+    if not uri.is_sip or not uri.user or not (uri.host.lower() == domain.lower() or is_ours(uri.host)):
         raise Refused(404, "No Such User In This Domain")
     return uri.address_of_record(domain)
 

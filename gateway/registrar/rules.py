@@ -12,6 +12,7 @@ REGISTER (registrar.py), reading one (request.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 
@@ -21,7 +22,8 @@ from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import keyed, token_for
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.sip.errors import Refused
-from gateway.transport.flow import Flow
+from gateway.sip.uri import Uri
+from gateway.transport.flow import Flow, is_ip_address
 
 
 @attrs.frozen
@@ -34,6 +36,16 @@ class RegistrarTerms:
     """Seconds that the provider is asked for at least, however often the phone refreshes."""
     contacts_per_aor: int = 10
     bindings: int = 100_000
+
+
+class Times(Protocol):
+    """The two times of a registration."""
+
+    wall: Callable[[], float]
+    """Gives seconds since the epoch as people's clocks say."""
+
+    def now(self) -> float:
+        """Seconds since the epoch by which all lifetimes are reckoned, for it never jumps."""
 
 
 class ProviderFlows:
@@ -64,8 +76,19 @@ class ProviderFlows:
         return flow is not None and flow.is_open
 
 
+def is_behind_nat(contact: Uri, flow: Flow) -> bool:
+    """Whether a phone does not know the address that its packets come from.
+
+    Over TCP and TLS the port tells nothing, nor does a name: there the Contact is where the phone listens.
+    """
+    same_host = contact.host.lower() == flow.remote.host.lower()
+    if flow.is_reliable:
+        return not same_host and is_ip_address(contact.host)
+    return not same_host or (contact.port or flow.transport.default_port) != flow.remote.port
+
+
 class Rules:
-    """Decides on each REGISTER. ``now`` gives seconds since the epoch, by which all lifetimes are reckoned.
+    """Decides on each REGISTER.
 
     ``secret`` keys tokens and waiting times. It should outlive restarts, or the provider sees every phone as a new one.
     ``changed_at`` tells when the way to a domain's provider last changed, in seconds since the epoch.
@@ -75,12 +98,13 @@ class Rules:
         self,
         store: LocationStore,
         memory: PeerMemory,
-        now: Callable[[], float],
+        times: Times,
         secret: bytes,
         changed_at: Callable[[str], float] = lambda domain: 0.0,
         terms: RegistrarTerms | None = None,
     ) -> None:
-        self.now = now
+        self.now = times.now
+        self.wall = times.wall
         self.secret = secret
         self.terms = terms or RegistrarTerms()
         self.flows = ProviderFlows(store)
@@ -140,6 +164,16 @@ class Rules:
     def provider_interval(self, contact: AskedContact) -> int:
         """Seconds that the provider is asked for; 0 asks for removal."""
         return max(contact.interval, self.terms.provider_interval) if contact.interval else 0
+
+    def granted(self, contact: AskedContact, flow: Flow, most: int) -> int:
+        """Seconds that a phone is granted of ``most``: its wish, and less behind NAT.
+
+        A NAT forgets the port of a phone that is silent, many within a minute, and no call reaches it from then on. A
+        phone that must register again in time keeps its port open. Most of these refreshes are answered here.
+        """
+        wished = min(contact.interval, most)
+        shorter = flow.listener.nat_interval
+        return min(wished, shorter) if shorter and is_behind_nat(Uri.parse(contact.uri), flow) else wished
 
     def token(self, asked: Asked, contact: AskedContact) -> str:
         """The token of this place; in the rare case that another's has the same, the next that is free."""

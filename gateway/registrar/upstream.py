@@ -45,8 +45,9 @@ def provider_request(request: Request, asked: Asked, tokens: dict[str, str], int
     """
     headers = Headers()
     headers.add("Max-Forwards", "70")
-    headers.add("From", str(in_domain(request.from_, asked.domain)))
-    headers.add("To", str(in_domain(request.to, asked.domain)))
+    ours = request.to.uri.host  # the domain, or a name or number of ours that stands for it
+    headers.add("From", str(in_domain(request.from_, asked.domain, ours)))
+    headers.add("To", str(in_domain(request.to, asked.domain, ours)))
     headers.add("Call-ID", call_id)
     headers.add("CSeq", str(CSeq(asked.cseq, "REGISTER")))
     if asked.is_wildcard:
@@ -61,9 +62,11 @@ def provider_request(request: Request, asked: Asked, tokens: dict[str, str], int
     return Request("REGISTER", _request_uri(request, asked.domain), headers)
 
 
-def in_domain(address: NameAddress, domain: str) -> NameAddress:
-    """The address with the domain in place of a numeric host, which would tell the provider where the phone is."""
-    if not address.uri.is_sip or not is_ip_address(address.uri.host):
+def in_domain(address: NameAddress, domain: str, ours: str) -> NameAddress:
+    """The address with the domain in place of ``ours`` and of a numeric host, which would tell the provider where the
+    phone is."""
+    host = address.uri.host.lower()
+    if not address.uri.is_sip or host == domain.lower() or not (host == ours.lower() or is_ip_address(host)):
         return address
     return attrs.evolve(address, uri=attrs.evolve(address.uri, host=domain, port=None, parameters=()))
 

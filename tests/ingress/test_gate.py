@@ -1,5 +1,6 @@
 """OPTIONS for the gateway itself: answered at once and without a transaction (RFC 3261 sections 8.2.7 and 11.2)."""
 
+import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -9,7 +10,7 @@ from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check
 from gateway.transport.flow import Flow
-from tests.support.flows import a_flow
+from tests.support.flows import RecordingFlow, a_flow
 from tests.support.transactions import make_request
 
 
@@ -95,3 +96,37 @@ def test_all_else_is_for_the_transactions(site: Site, message: Message) -> None:
     assert site.receive(message) == []
     assert site.passed == [message]
     assert site.counted() == 0
+
+
+def keepalive(event: str) -> Request:
+    request = make_request("NOTIFY")
+    request.headers.add("Event", event)
+    return request
+
+
+@pytest.mark.parametrize("event", ["keep-alive", "Keep-Alive ;x=1", "keepalive"])
+@pytest.mark.parametrize("to", ["<sip:example.com>", "<sip:example.com>;tag=some"])
+def test_a_keepalive_notify_is_answered_and_goes_no_further(site: Site, event: str, to: str) -> None:
+    request = keepalive(event)
+    request.headers.set("To", to)
+    (answer,) = site.receive(request)
+    assert isinstance(answer, Response)
+    check(answer)
+    assert (answer.status, answer.cseq.method) == (200, "NOTIFY")
+    assert site.passed == []
+    labels = {"side": str(Side.PHONES), "method": "NOTIFY"}
+    assert site.registry.get_sample_value("gateway_requests_total", labels) == 1
+
+
+@pytest.mark.parametrize("event", ["message-summary", "keep-alive-x", "", "x;keep-alive"])
+def test_any_other_notify_goes_through(site: Site, event: str) -> None:
+    request = keepalive(event)
+    assert site.receive(request) == []
+    assert site.passed == [request]
+
+
+def test_a_keepalive_notify_goes_through_where_the_listener_says_so(site: Site) -> None:
+    site.flow = RecordingFlow(attrs.evolve(site.flow.listener, answers_keepalives=False), site.flow.remote)
+    request = keepalive("keep-alive")
+    assert site.receive(request) == []
+    assert site.passed == [request]

@@ -86,5 +86,5 @@ def test_a_registration_that_is_rejected_says_so_in_the_log(
     site.send(register(CONTACT, authorization=authorization))
     with capturedLogs() as events:
         site.answer(status, *([("WWW-Authenticate", challenge)] if challenge else []))
-    line = f"sip:alice@example.com from 127.0.0.11:5060 is not registered: the provider answers {status}"
+    line = f"sip:alice@example.com from 192.0.2.7:5060 is not registered: the provider answers {status}"
     assert told(events, "not registered") == ([line] if is_told else [])

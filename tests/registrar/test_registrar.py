@@ -1,5 +1,6 @@
 """Registrations read as scripts: the phone sends, the provider answers, the phone is told, and who is bound."""
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,9 +11,9 @@ from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
+from gateway.transport.flow import Address, TransportFailure
 from gateway.transport.flow import FailureKind as Broken
-from gateway.transport.flow import TransportFailure
-from tests.support.flows import a_flow
+from tests.support.flows import RecordingFlow, a_flow, listener_of
 from tests.support.registering import CONTACT, NOW, Registering, register
 
 ALICE = "sip:alice@example.com"
@@ -470,3 +471,82 @@ def test_service_route_is_kept_with_the_binding() -> None:
     assert "Service-Route" not in told.headers
     (binding,) = site.store.find(ALICE)
     assert binding.service_route == route
+
+
+def test_rfc3261_10_3_step_8_every_200_tells_the_date_of_peoples_clocks() -> None:
+    site = Registering()
+    date = "Fri, 12 Nov 2010 00:00:00 GMT"
+    assert site.registered(register(CONTACT, expires="60")).headers.get_all("Date") == [date]
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert site.told().headers.get_all("Date") == [date], "a refresh that is answered here"
+    for again in (register(cseq=3), register("*", cseq=4, expires="0")):
+        assert site.registered(again).headers.get_all("Date") == [date]
+
+
+@pytest.mark.parametrize(
+    ("transport", "contact", "is_behind"),
+    [
+        ("udp", "<sip:alice@192.0.2.7:5060>", False),
+        ("udp", "<sip:alice@192.0.2.7>", False),
+        ("udp", "<sip:alice@192.0.2.7:5062>", True),
+        ("udp", "<sip:alice@10.0.0.5:5060>", True),
+        ("udp", "<sip:alice@phone.local>", True),
+        ("udp", "<sip:alice@[2001:db8::7]>", True),
+        ("tcp", "<sip:alice@192.0.2.7:5062;transport=tcp>", False),
+        ("tcp", "<sip:alice@phone.local;transport=tcp>", False),
+        ("tls", "<sip:alice@10.0.0.5:5061;transport=tls>", True),
+    ],
+)
+def test_a_phone_behind_nat_is_granted_a_short_time_and_its_provider_asked_for_the_usual(
+    transport: str, contact: str, is_behind: bool
+) -> None:
+    site = Registering()
+    site.flow = a_flow(transport, host="192.0.2.7", connection=0 if transport == "udp" else 3)
+    seconds = 60 if is_behind else 3600
+    for cseq in range(1, 4):
+        site.send(register(contact, cseq=cseq, expires="3600"))
+        if cseq == 1:
+            assert site.answer().contacts[0].parameter("expires") == "3600"
+        assert site.told().contacts[0].parameter("expires") == str(seconds), "refreshes too"
+        (item,) = site.store.find(ALICE)
+        assert item.expires_at - site.now() == seconds
+        site.clock.advance(30 if is_behind else 0)
+
+
+def test_nat_interval_0_grants_a_phone_behind_nat_its_wish() -> None:
+    site = Registering()
+    listener = attrs.evolve(listener_of("udp"), nat_interval=0)
+    site.flow = RecordingFlow(listener, Address("192.0.2.99", 1024))
+    assert site.registered(register(CONTACT, expires="3600")).contacts[0].parameter("expires") == "3600"
+
+
+def test_a_query_behind_nat_is_told_what_is_left() -> None:
+    site = Registering()
+    site.flow = a_flow()
+    site.registered(register(CONTACT, expires="3600"))
+    site.clock.advance(20)
+    assert site.registered(register(cseq=2)).contacts[0].parameter("expires") == "40"
+
+
+def test_a_name_of_the_gateways_own_is_its_domain() -> None:
+    site = Registering()
+    request = register(CONTACT, expires="60")
+    request.headers.set("To", "<sip:%61lice@gw.example.net:5060>")
+    request.headers.set("From", "<sip:alice@gw.example.net>;tag=f")
+    site.send(request)
+    asked = site.answer()
+    assert str(asked.to) == "<sip:alice@example.com>"
+    assert str(asked.from_) == "<sip:alice@example.com>;tag=f"
+    assert bound(site) == ["sip:alice@192.0.2.7:5060"]
+
+
+def test_10_3_step_5_all_spellings_of_a_user_share_their_bindings() -> None:
+    site = Registering()
+    for number, user in enumerate(("a/lice", "a%2flice", "%61%2Flice"), 1):
+        request = register(CONTACT, cseq=number, expires="60")
+        request.headers.set("To", f"<sip:{user}@EXAMPLE.COM;user=phone>")
+        site.send(request)
+        if number == 1:
+            site.answer()
+        assert site.told().status == 200
+    assert [item.aor for item in site.store.all()] == ["sip:a/lice@example.com"]

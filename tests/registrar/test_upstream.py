@@ -146,7 +146,9 @@ def test_what_a_provider_grants(response: Response, seconds: int) -> None:
 
 def test_numeric_host_counts_as_the_domain_and_does_not_reach_the_provider() -> None:
     named = NameAddress.parse('"Alice" <sip:alice@192.0.2.1:5060;user=phone>;tag=f1')
-    assert str(in_domain(named, "example.com")) == '"Alice" <sip:alice@example.com>;tag=f1'
+    assert str(in_domain(named, "example.com", "example.com")) == '"Alice" <sip:alice@example.com>;tag=f1'
     assert address_of_record(named.uri, "example.com") == "sip:alice@example.com"
     other = NameAddress.parse("<sip:alice@elsewhere.example>")
-    assert in_domain(other, "example.com") == other
+    assert in_domain(other, "example.com", "gw.example.net") == other
+    own = NameAddress.parse("<sip:alice@GW.example.net:5060>")
+    assert str(in_domain(own, "example.com", "gw.example.net")) == "<sip:alice@example.com>"

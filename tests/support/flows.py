@@ -90,9 +90,11 @@ class RecordingFlow(FakeFlow):
         return sent
 
 
-def a_flow(transport: str = "udp", side: Side = Side.PHONES, port: int = 5060, connection: int = 0) -> RecordingFlow:
-    """A flow of a listener on one side; `port` is the peer's."""
-    return RecordingFlow(listener_of(transport, side), Address("127.0.0.11", port), connection)
+def a_flow(
+    transport: str = "udp", side: Side = Side.PHONES, port: int = 5060, connection: int = 0, host: str = "127.0.0.11"
+) -> RecordingFlow:
+    """A flow of a listener on one side; `host` and `port` are the peer's."""
+    return RecordingFlow(listener_of(transport, side), Address(host, port), connection)
 
 
 def listener_of(transport: str, side: Side = Side.PHONES) -> Listener:

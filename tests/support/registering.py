@@ -22,6 +22,8 @@ from tests.support.flows import a_flow
 from tests.support.transactions import RecordingCore
 
 NOW = 1_700_000_000.0
+WALL = 1_289_520_000.0
+"""The time of people's clocks, which is another: Fri, 12 Nov 2010 00:00:00 GMT."""
 CONTACT = "<sip:alice@192.0.2.7:5060>"
 
 
@@ -77,16 +79,18 @@ class Registering:
         self, terms: RegistrarTerms | None = None, capacity: int = 100, downgrade: Downgrade = Downgrade.ALERT
     ) -> None:
         self.clock = Clock()
-        self.flow = a_flow()
+        self.flow = a_flow(host="192.0.2.7")
         self.trunk = a_flow(port=5061)  # what REGISTERs leave by
         self.store = MemoryStore(self.now, capacity)
         self.metrics = Metrics(CollectorRegistry())
         self.asked: list[tuple[Request, TransactionUser]] = []
         self.changed_at = 0.0
+        self.wall = lambda: WALL
         core = _Core()
         self.memory = PeerMemory(self.now, self.metrics)
         domains = {name: Domain(name, "main", downgrade=downgrade) for name in ("example.com", "example.org")}
-        self.rules = Rules(self.store, self.memory, self.now, b"s" * 32, lambda domain: self.changed_at, terms)
+        domains["gw.example.net"] = domains["example.com"]  # the gateway's own name
+        self.rules = Rules(self.store, self.memory, self, b"s" * 32, lambda domain: self.changed_at, terms)
         core.registrar = self.registrar = Registrar(
             lambda host: domains.get(host.lower()), self._forward, self.store, self.rules, lambda: "tag", self.metrics
         )

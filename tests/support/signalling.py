@@ -12,7 +12,6 @@ The provider is plain UDP at a numeric address, and answers when the test says s
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -22,6 +21,7 @@ from zope.interface import implementer
 
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
+from gateway.app.parts import Basis
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Forwarded, Registrar
@@ -100,7 +100,7 @@ class Signalling:
         self.trunk = Trunk(network, signalling.locator, self.transport, self.transactions, state.memory, Answering())
         authenticator = Authenticator(Nonces(b"s" * 32, random.Random(8).randbytes))
         self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
-        self.registrar = self._new_registrar(configuration, state.memory, basis.random.token)
+        self.registrar = self._new_registrar(basis, state.memory)
         self.relay = TestRelay()
         router = Router(configuration, self.store)
         peers = GivenPeers(self.registrar, router, self.trunk, self.admission, self.store)
@@ -146,16 +146,15 @@ class Signalling:
         left = (self.transactions.counts_alive(), len(self.calls), len(self.dialogs), len(self.subscriptions))
         return not any(left)
 
-    def _new_registrar(
-        self, configuration: Configuration, memory: PeerMemory, new_token: Callable[[], str]
-    ) -> Registrar:
-        domains = {domain.name: domain for domain in configuration.domains}
-        provider = configuration.providers[0]
+    def _new_registrar(self, basis: Basis, memory: PeerMemory) -> Registrar:
+        domains = {domain.name: domain for domain in basis.configuration.domains}
+        provider = basis.configuration.providers[0]
 
         def forward(request: Request, domain: Domain, user: Forwarded) -> None:
             self.trunk.forward(request, NextHop(domain, provider), user, user.leaving)
 
-        rules = Rules(self.store, memory, self.network.seconds, b"s" * 32)
+        rules = Rules(self.store, memory, basis.clock, b"s" * 32)
+        new_token = basis.random.token
         return Registrar(lambda host: domains.get(host.lower()), forward, self.store, rules, new_token, self.metrics)
 
 
