@@ -26,6 +26,7 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.b2bua.across import reoffer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.request import Crossing, is_own_srtp
@@ -35,6 +36,7 @@ from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import Fields, Leg, LegServices
 from gateway.b2bua.protection import Protection
+from gateway.dialog.session_refresh import RenewalUser
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
@@ -134,9 +136,13 @@ class Call:
             log.info("call {call_id}: x-sipura SRTP is declined; s-descriptor is understood", call_id=self.id)
             leg.respond(transaction, request.response(415))
             return
-        if request.method == "UPDATE" and not request.body and not peer.session.takes_update:
-            in_dialog.refreshed(leg, transaction, request)
-            return
+        if request.method in ("UPDATE", "PRACK") and not peer.session.takes_update:
+            if not request.body:
+                in_dialog.refreshed(leg, transaction, request)
+                return
+            if request.method == "PRACK":
+                leg.respond(transaction, request.response(488))
+                return
         try:
             Crossing(self.media_path, (leg, peer), transaction).begin()
         except MalformedMessage as error:
@@ -160,6 +166,25 @@ class Call:
             self.end_refused(refusal)
         elif self.state is CallState.ESTABLISHED:
             self.conclude()
+
+    @guarded
+    def leg_renews(self, leg: Leg, user: RenewalUser) -> None:
+        """A leg's session is to be refreshed by a re-INVITE."""
+        other = self.other_leg(leg)
+        if other is None:
+            user.postponed()
+        else:
+            reoffer.renew(self.media_path, (leg, other), user)
+
+    def judge(self, leg: Leg, encrypted: bool | None) -> Refusal | None:
+        """The policy's refusal of media on the provider's leg, before the relay is asked for anything."""
+        return self.protection.judge(leg, encrypted)
+
+    @guarded
+    def media_barred(self, refusal: Refusal) -> None:
+        """A peer's answer brings media that the policy forbids."""
+        self.protection.barred(refusal)
+        self.end_refused(refusal)
 
     @guarded
     def lost(self, why: str) -> None:

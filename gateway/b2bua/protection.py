@@ -16,7 +16,6 @@ from gateway.config.model import Side, Signalling
 from gateway.media.relay import JSON, Encryption, SdpWish
 from gateway.media.reports import clear_control
 from gateway.routing.router import Route
-from gateway.sdp.negotiation import alternatives, media_security
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.decisions import (
     accepts_answer,
@@ -145,6 +144,21 @@ class Protection:
     def declined(self, leg: LegName) -> None:
         """One side asked for SRTP of Sipura's own kind, which is between the phones and nobody else's to vouch for."""
         self._link(leg, ChainStep.POLICY, "proprietary SRTP (x-sipura) declined: set SRTP Method to s-descriptor")
+
+    def judge(self, leg: Leg, encrypted: bool | None) -> Refusal | None:
+        """A Refusal of an offer or answer that would leave the provider's leg less protected than the policy allows.
+
+        It is asked before the relay is, so that the call can go on as it was."""
+        decision = accepts_change(self.terms, encrypted, self._was_encrypted)
+        if not isinstance(decision, Refusal):
+            return None
+        self._report(decision, Feature.SRTP)
+        self._link(leg.spec.name, ChainStep.POLICY, decision.text, decision.reason)
+        return decision
+
+    def barred(self, refusal: Refusal) -> None:
+        """The peer took it as agreed: the call ends by that refusal."""
+        self.reason, self.refused = refusal.reason, refusal.reason is not None
 
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
@@ -279,19 +293,6 @@ class Protection:
 
     def _link(self, leg: LegName, step: ChainStep, text: str, code: Reason | None = None) -> None:
         self._record.add_reason(ChainLink(leg, step, text, str(code or "")))
-
-
-def encryption_of(sdp: bytes) -> Encryption:
-    """The form in which a peer offers its media, to offer it the same way later; raises MalformedDescription.
-
-    A peer that offers the same media twice, encrypted and in clear, is offered the encrypted form.
-    """
-    lines = media_security(sdp)
-    refused = alternatives(lines)
-    active = [line for index, line in enumerate(lines) if line.port and index not in refused]
-    if not active or not all(media.is_encrypted for media in active):
-        return Encryption.NONE
-    return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP
 
 
 def arrival(flow: Flow, proof: Proof | None) -> InboundSignalling:

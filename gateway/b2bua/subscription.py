@@ -23,7 +23,7 @@ from gateway.b2bua.across.request import Crossing
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.border import Border
-from gateway.b2bua.legs.leg import Leg, LegOwner, LegServices, LegSpec
+from gateway.b2bua.legs.leg import Leg, LegOwner, LegServices, LegSpec, WithoutMedia
 from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.setup.first_request import Identity
 from gateway.dialog.dialog import Dialog
@@ -43,7 +43,7 @@ GRACE_SECONDS: Final = 64.0
 """How much later than announced a subscription is forgotten."""
 
 
-class Subscription:
+class Subscription(WithoutMedia):
     """One subscription: the leg of the subscriber, and the leg of the notifier."""
 
     def __init__(
@@ -132,9 +132,6 @@ class Subscription:
     def leg_broke(self, leg: Leg, why: str) -> None:
         """One side knows nothing of it any more."""
         self.end(why)
-
-    def media_settled(self, leg: Leg) -> None:
-        """There are no media."""
 
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""

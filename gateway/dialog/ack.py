@@ -67,6 +67,11 @@ class Acknowledgements:
         return ack
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether a 2xx of ours has no ACK yet."""
+        return bool(self._answers)
+
+    @property
     def count(self) -> int:
         """How many ACKs are kept."""
         return len(self._acks)

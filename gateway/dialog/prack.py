@@ -3,9 +3,9 @@
     as UAS (caller's leg):  18x with RSeq --again until--> PRACK         then the next one, and at last the 2xx
     as UAC (callee's leg):  18x with RSeq --> PRACK with its RAck        once for each, in order
 
-The gateway sends provisional responses reliably only to a caller that requires it, since nothing is gained by more; to
-a callee it says that it supports them, except where the 2xx is to make the offer: a reliable 18x could make it first,
-and its answer would have to be in the PRACK before the caller has seen anything.
+The gateway sends provisional responses reliably to a caller that requires it, and to one that supports it those that
+came reliably; to a callee it says that it supports them, except where the 2xx is to make the offer and the caller does
+not support them: a reliable 18x could make it first, and the answer in its PRACK is the caller's to give.
 """
 
 from __future__ import annotations
@@ -24,9 +24,17 @@ from gateway.sip.message import Request, Response
 Action = Callable[[], None]
 
 
+Acknowledged = Callable[[Request], None]
+
+
 def is_required(message: Request | Response) -> bool:
     """Whether Require names 100rel."""
     return RELIABLE in message.headers.values("Require")
+
+
+def is_supported(request: Request) -> bool:
+    """Whether Supported or Require names 100rel."""
+    return RELIABLE in request.headers.values("Supported") or is_required(request)
 
 
 class ReliableProvisionals:
@@ -38,11 +46,17 @@ class ReliableProvisionals:
         self._expired = expired
         self._number = first
         self._outstanding: AnswerRetransmission | None = None
+        self._answered: Acknowledged | None = None
         self._waiting: deque[Action] = deque()
 
-    def send(self, response: Response) -> None:
-        """Send a response when all before it are acknowledged."""
-        self._waiting.append(lambda: self._transmit(response))
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the PRACK that is due answers an offer."""
+        return self._answered is not None
+
+    def send(self, response: Response, answered: Acknowledged | None = None) -> None:
+        """Send a response when all before it are acknowledged. With an offer in it, `answered` is given its PRACK."""
+        self._waiting.append(lambda: self._transmit(response, answered))
         self._go_on()
 
     def then(self, action: Action) -> None:
@@ -57,12 +71,16 @@ class ReliableProvisionals:
         self._outstanding.acknowledged()
         self._outstanding = None
         self._number += 1
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(prack)
         self._go_on()
         return True
 
     def stop(self) -> None:
         """Send nothing more."""
         self._waiting.clear()
+        self._answered = None
         if self._outstanding is not None:
             self._outstanding.stop()
             self._outstanding = None
@@ -71,7 +89,8 @@ class ReliableProvisionals:
         while self._waiting and self._outstanding is None:
             self._waiting.popleft()()
 
-    def _transmit(self, response: Response) -> None:
+    def _transmit(self, response: Response, answered: Acknowledged | None) -> None:
+        self._answered = answered
         response.headers.set("Require", RELIABLE)
         response.headers.set("RSeq", str(self._number))
         self._send(response)

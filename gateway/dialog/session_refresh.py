@@ -1,19 +1,30 @@
-"""The session timer of one leg (RFC 4028): a call ends when its peer has vanished, and goes on while the peer lives.
+"""The session timer of one leg (RFC 4028): a call that lost its peer ends, and one that lives is kept.
 
 Each leg agrees with its own peer; nothing of it crosses. A refresh of ours is an UPDATE without SDP where the peer
-takes UPDATE, else a re-INVITE that offers the last SDP again, so that its answer changes nothing. The rules and the
-timer itself are session_timer.py's.
+takes UPDATE, else a re-INVITE, which is an exchange like any other: it offers the descriptions in force, and its answer
+counts. A refresh that fails is tried again while the session lasts:
+
+    491                      again, after 2.1 to 4 s where the Call-ID is ours, else within 2 s  (RFC 3261 section 14.1)
+    405, 501 to UPDATE       by re-INVITE, from then on
+    422                      with the peer's larger interval (RFC 4028 section 7.4)
+    others                   after their Retry-After, or when half of the time that is left is over
+    481, 408, no answer      the dialog is gone: the call ends (RFC 4028 section 10)
+
+The rules and the timer itself are session_timer.py's.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from secrets import randbelow
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from gateway.dialog.ack import AcknowledgingLeg, InviteClient
+from gateway.dialog.ack import AcknowledgingLeg
+from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_timer import (
     Agreement,
     Headers,
@@ -24,6 +35,7 @@ from gateway.dialog.session_timer import (
     offer,
 )
 from gateway.sip.capabilities import TIMER
+from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 
@@ -31,27 +43,33 @@ log = Logger()
 
 _PREFERENCES: Final = Preferences()
 
+POSTPONED_SECONDS: Final = 2.0
+"""After which a refresh that met another change is tried again."""
+
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+
 METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
 
 
-class RefreshedMedia(Protocol):
-    """The offers and answers of that leg."""
+class RenewalUser(Protocol):
+    """The user of a re-INVITE that offers the media in force."""
 
-    our_sdp: bytes
-    """The description that the peer was given last; empty before there was one."""
-    pending_invite: bool
-    """True while an INVITE of either direction has no final response."""
+    def answered(self, response: Response) -> None:
+        """Its final response, of which note was taken; a 2xx is acknowledged."""
+
+    def failed(self, failure: TransactionFailure) -> None:
+        """There is no final response."""
+
+    def postponed(self) -> None:
+        """It was not sent: another change is open, or nothing is in force."""
 
 
 class RefreshedLeg(AcknowledgingLeg, Protocol):
     """The leg of the session."""
 
     ended: bool
-
-    @property
-    def media(self) -> RefreshedMedia:
-        """The state of its offers and answers."""
+    dialog: Dialog | None
 
     @property
     def clock(self) -> IReactorTime:
@@ -63,8 +81,8 @@ class RefreshedLeg(AcknowledgingLeg, Protocol):
     def send(self, request: Request, user: TransactionUser) -> object:
         """Send a request of this leg; its responses go to `user`."""
 
-    def acknowledge(self, cseq: int) -> None:
-        """Send the ACK of a 2xx, and keep it."""
+    def renew(self, user: RenewalUser) -> None:
+        """Offer the media in force again, by a re-INVITE."""
 
     def break_off(self, why: str) -> None:
         """The peer is gone."""
@@ -134,14 +152,38 @@ class LegSession:
         self._timer.agree(agreement)
 
     def _refresh(self, leg: RefreshedLeg) -> None:
-        if leg.ended or leg.media.pending_invite:
-            return  # the INVITE under way refreshes too
+        if leg.ended:
+            return
+        refresh = _Refresh(leg, self)
         if self._takes_update:
-            leg.send(leg.make_request("UPDATE"), _Refresh(leg))
-        elif leg.media.our_sdp:
-            leg.media.pending_invite = True
-            invite = leg.make_request("INVITE", (("Content-Type", "application/sdp"),), leg.media.our_sdp)
-            leg.send(invite, InviteClient(leg, _Refresh(leg)))
+            leg.send(leg.make_request("UPDATE"), refresh)
+        else:
+            leg.renew(refresh)
+
+    def refused(self, leg: RefreshedLeg, response: Response) -> None:
+        """A refresh of ours got this final response, which is no success and does not end the call."""
+        status, wait = response.status, _retry_after(response)
+        if status == 491:
+            wait = glare_seconds(leg.dialog)
+        elif status in (405, 501) and response.cseq.method == "UPDATE":
+            self._takes_update, wait = False, 0.0
+        elif status == 422:
+            wait = self._raise_interval(response)
+        self.again(wait)
+
+    def again(self, wait: float | None) -> None:
+        """Refresh again after so many seconds, or half of those that are left, as long as the session lasts."""
+        if self._timer is not None:
+            self._timer.again(wait)
+
+    def _raise_interval(self, response: Response) -> float | None:
+        try:
+            raised = self.preferences.raised_by(response)
+        except MalformedMessage:
+            return None
+        wait = None if raised == self.preferences else 0.0
+        self.preferences = raised
+        return wait
 
     def _note_abilities(self, message: Request | Response) -> None:
         if "Allow" in message.headers:
@@ -149,26 +191,49 @@ class LegSession:
 
 
 class _Refresh:
-    """Waits for the answer to a refresh. Only a dialog that the peer does not know ends the call; anything else leaves
-    it to the timer (RFC 4028 section 10)."""
+    """Waits for the outcome of one refresh."""
 
-    def __init__(self, leg: RefreshedLeg) -> None:
+    def __init__(self, leg: RefreshedLeg, session: LegSession) -> None:
         self._leg = leg
+        self._session = session
 
     def receive_response(self, response: Response) -> None:
-        """A 2xx to a re-INVITE is acknowledged."""
-        leg = self._leg
-        leg.note_received(response)
-        if response.status < 200:
-            return
-        if response.cseq.method == "INVITE":
-            leg.media.pending_invite = False
-            if response.status < 300:
-                leg.acknowledge(response.cseq.number)
-        if response.status in (408, 481):
-            leg.break_off(f"{response.status} to a session refresh")
+        """A response to an UPDATE."""
+        self._leg.note_received(response)
+        if response.status >= 200:
+            self.answered(response)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
-        """No answer at all: the peer is gone."""
-        self._leg.media.pending_invite = False
-        self._leg.break_off("no answer to a session refresh")
+        """No response to an UPDATE."""
+        self.failed(failure)
+
+    def answered(self, response: Response) -> None:
+        """Only a dialog that the peer does not know ends the call."""
+        if response.status in (408, 481):
+            self._leg.break_off(f"{response.status} to a session refresh")
+        elif response.status >= 300:
+            self._session.refused(self._leg, response)
+
+    def failed(self, failure: TransactionFailure) -> None:
+        """A peer that does not answer is gone (RFC 3261 section 12.2.1.2); a connection may come back."""
+        if failure.timed_out:
+            self._leg.break_off("no answer to a session refresh")
+        else:
+            self._session.again(None)
+
+    def postponed(self) -> None:
+        """The change under way refreshes too, if it succeeds."""
+        self._session.again(POSTPONED_SECONDS)
+
+
+def glare_seconds(dialog: Dialog | None) -> float:
+    """Seconds to wait after 491 (RFC 3261 section 14.1), in units of 10 ms."""
+    if dialog is not None and dialog.is_initiator:
+        return (210 + randbelow(191)) / 100
+    return randbelow(201) / 100
+
+
+def _retry_after(response: Response) -> float | None:
+    """The seconds of a Retry-After field (RFC 3261 section 20.33), if there are any."""
+    found = _SECONDS.match(response.headers.get("Retry-After") or "")
+    return None if found is None else float(found[0])

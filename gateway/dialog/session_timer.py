@@ -26,6 +26,8 @@ from gateway.sip.message import Message, Request, Response
 SMALLEST = 90
 """Seconds: the smallest session interval that anybody may ask for (section 5)."""
 _LARGEST = 2**32 - 1
+LAST_SECONDS = 1.0
+"""Before its end a session is not refreshed any more."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -174,6 +176,7 @@ class SessionTimer:
         self._expired = expired
         self._agreement: Agreement | None = None
         self._call: IDelayedCall | None = None
+        self._again: IDelayedCall | None = None
 
     @property
     def agreement(self) -> Agreement | None:
@@ -191,19 +194,33 @@ class SessionTimer:
         else:
             self._call = self._clock.callLater(agreement.expires_after, self._session_expired)
 
+    def again(self, wait: float | None) -> None:
+        """Call refresh again after so many seconds, or half of those that are left, if the session lasts so long."""
+        if self._call is None or self._again is not None:
+            return
+        left = self._call.getTime() - self._clock.seconds()
+        seconds = left / 2 if wait is None else wait
+        if left > LAST_SECONDS and seconds < left:
+            self._again = self._clock.callLater(seconds, self._refresh_again)
+
     def stop(self) -> None:
         """End; call nobody any more."""
         self._agreement = None
-        if self._call is not None:
-            self._call.cancel()
-            self._call = None
+        for call in (self._call, self._again):
+            if call is not None:
+                call.cancel()
+        self._call = self._again = None
 
     def _refresh_due(self, agreement: Agreement) -> None:
         left = agreement.expires_after - agreement.refresh_after
         self._call = self._clock.callLater(left, self._session_expired)
         self._refresh()
 
+    def _refresh_again(self) -> None:
+        self._again = None
+        self._refresh()
+
     def _session_expired(self) -> None:
         self._call = None
-        self._agreement = None
+        self.stop()
         self._expired()

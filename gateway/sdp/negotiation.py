@@ -52,6 +52,11 @@ class MediaSecurity:
         return bool(self.suites) and self.protocol.upper() in _PLAIN
 
     @property
+    def is_rtp(self) -> bool:
+        """Any RTP profile."""
+        return "RTP" in self.protocol.upper().split("/")
+
+    @property
     def is_plain(self) -> bool:
         """RTP/AVP(F), keys or not."""
         return self.protocol.upper() in _SECURED

@@ -293,6 +293,8 @@ def test_reinvite_that_is_cancelled_while_the_relay_is_asked_does_not_leave() ->
     ladder.relay.release()
     assert came(ladder.phone) == ["100 INVITE", "200 CANCEL", "487 INVITE"]
     ladder.provider.receives_nothing()
+    for _ in ("offer", "answer"):  # of before: the relay had taken the new one
+        ladder.relay.release()
     ladder.relay.held = False
     ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP, cseq=3))
     ladder.provider.receives("INVITE")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.b2bua.protection import encryption_of
+from gateway.b2bua.legs.media import encryption_of
 from gateway.config.model import Security
 from gateway.media.relay import Encryption
 from gateway.security.access_list import Proof, ProofKind

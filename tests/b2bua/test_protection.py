@@ -25,13 +25,46 @@ def test_media_that_are_switched_off_for_a_while_are_no_downgrade(security: Secu
     assert (record.state, record.verdict, record.reason) == ("established", "ENCRYPTED_TO_PROVIDER", "")
 
 
-def test_srtp_dropped_by_the_providers_reinvite_is_never_answered_with_200_when_required() -> None:
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_srtp_dropped_by_the_provider_is_refused_before_the_relay_hears_of_it(method: str) -> None:
     ladder = Ladder(Security.REQUIRED)
-    onward, _ = talk(ladder)
-    ladder.provider.sends(ladder.provider.within_answered(onward, "INVITE", sdp=AVP))
-    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
-    assert came(ladder.provider) == ["100 INVITE", "487 INVITE", "BYE"]
-    assert next(ladder.calls.records()).verdict == "REFUSED"
+    onward, answer = talk(ladder)
+    asked = len(ladder.relay.asked)
+    ladder.provider.sends(ladder.provider.within_answered(onward, method, sdp=AVP))
+    assert came(ladder.provider)[-1] == f"488 {method}"
+    assert came(ladder.phone) == []
+    assert len(ladder.relay.asked) == asked
+    record = next(ladder.calls.records())
+    assert (record.state, record.verdict) == ("established", "ENCRYPTED_TO_PROVIDER")
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.provider.receives("INVITE")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_fax_of_the_phone_is_refused_where_all_must_be_encrypted_and_the_call_goes_on(method: str) -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, answer = talk(ladder)
+    asked = len(ladder.relay.asked)
+    ladder.phone.sends(ladder.phone.within(answer, method, sdp=FAX))
+    assert came(ladder.phone)[-1] == f"488 {method}"
+    assert came(ladder.provider) == []
+    assert len(ladder.relay.asked) == asked
+    assert next(ladder.calls.records()).verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+@pytest.mark.parametrize("security", [Security.PREFERRED, Security.OFF])
+def test_fax_goes_on_in_clear_where_it_may(security: Security) -> None:
+    ladder = Ladder(security)
+    invite, onward = ring(ladder)
+    ladder.provider.answers(onward, 200, sdp=onward.body)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(invite, answer)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=FAX))
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=FAX)
+    assert came(ladder.phone) == ["100 INVITE", "200 INVITE"]
+    record = next(ladder.calls.records())
+    assert (record.state, record.verdict) == ("established", "SIGNALLING_ONLY")
 
 
 def test_fax_in_clear_ends_a_call_that_must_be_encrypted() -> None:
@@ -43,12 +76,15 @@ def test_fax_in_clear_ends_a_call_that_must_be_encrypted() -> None:
     assert next(ladder.calls.records()).verdict == "REFUSED"
 
 
-def test_early_media_in_clear_ends_a_call_that_must_be_encrypted() -> None:
+def test_early_media_in_clear_are_not_heard_of_where_all_must_be_encrypted() -> None:
     ladder = Ladder(Security.REQUIRED)
     _, onward = ring(ladder)
     ladder.provider.answers(onward, 183, sdp=AVP)
+    assert ladder.phone.receives_response(183).body == b""
+    ladder.provider.answers(onward, 200, sdp=AVP)
+    assert came(ladder.provider) == ["ACK", "BYE"]
     ladder.phone.receives(488)
-    ladder.provider.receives("CANCEL")
+    assert [what for what, _, _ in ladder.relay.asked] == ["offer"]
 
 
 def test_late_offer_that_is_answered_in_clear_ends_a_call_that_must_be_encrypted() -> None:

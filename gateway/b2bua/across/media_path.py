@@ -5,8 +5,9 @@ it must not overtake it (a 180 behind a 183, a 200 behind a 183): everything tha
 queue. The message at its head is let through once it is ready; the end of the call closes the path, and nothing that
 was waiting is let through after that.
 
-Which of offer or answer a body is follows from the message that carries it (RFC 3264 section 4, RFC 6337): the
-caller of `offer` and `answer` knows.
+Each leg's peer sees one session with versions that go up (Versions), even where another relay wrote the description.
+Whether a body is offer or answer, whether the policy lets it pass, and its fate is known to the one caller of `offer`
+and `answer`: exchange.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.b2bua.legs.media import Relayed
 from gateway.media.relay import Relay, RelayFailure, RelayRefusal, SdpWish
+from gateway.sdp.versions import Versions
 
 log = Logger()
 
@@ -36,15 +39,6 @@ def _nothing_to_pass(_sdp: bytes) -> None:
 
 def _call_is_over(_why: str, _status: int) -> None:
     """Nothing more can end."""
-
-
-@attrs.frozen
-class _Offer:
-    """An offer as its sender made it."""
-
-    sender: str
-    sdp: bytes = attrs.field(repr=False)
-    wish: SdpWish
 
 
 @attrs.define(eq=False)
@@ -70,31 +64,36 @@ class MediaPath:
     """Ends the call."""
     _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
     _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
-    _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False)
-    _offered: _Offer | None = attrs.field(default=None, init=False)
-    _agreed: tuple[_Offer, str, bytes] | None = attrs.field(default=None, init=False, repr=False)
+    _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False, repr=False)
+    _offered: tuple[str, bytes, SdpWish] | None = attrs.field(default=None, init=False, repr=False)
+    _versions: dict[str, Versions] = attrs.field(factory=dict, init=False, repr=False)
+    agreed: Relayed | None = attrs.field(default=None, init=False)
+    """The exchange that the relay carried out last."""
     _closed: bool = attrs.field(default=False, init=False)
     anchored: bool = attrs.field(default=False, init=False)
     """True once the relay was asked anything: then it must hear of the call's end."""
 
     def offer(
         self,
-        between: tuple[str, str | None],
+        between: tuple[str, str],
         sdp: bytes,
         wish: SdpWish,
         passed: Passed,
-        refused: Failed | None = None,
+        refused: Failed,
+        is_known: bool = True,
     ) -> None:
-        """Take an offer from one leg to the other: `between` is their tags, the second None before it has one.
-
-        `refused` is called instead of `failed` when the call can go on without this offer.
-        """
+        """Take an offer from one leg to the other: `between` is their tags, the second told the relay if it is known
+        there."""
         self._answers.clear()
         sender, receiver = between
-        self._offered = _Offer(sender, sdp, wish)
-        self._ask(lambda: self.relay.offer(self.call, sender, sdp, wish, receiver), passed, refused or self.failed)
+        self._offered = sender, sdp, wish
+        self._ask(
+            lambda: self.relay.offer(self.call, sender, sdp, wish, receiver if is_known else None),
+            lambda rewritten: passed(self._stamped(receiver, rewritten)),
+            refused,
+        )
 
-    def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed) -> None:
+    def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
         """Take an answer back; `between` is the tags of the offerer and the answerer.
 
         The same answer again (183, then 200) does not ask the relay again.
@@ -106,20 +105,24 @@ class MediaPath:
             return
 
         def remembered(rewritten: bytes) -> None:
-            self._answers[answerer] = (sdp, rewritten)
+            stamped = self._stamped(offerer, rewritten)
+            self._answers[answerer] = (sdp, stamped)
             if self._offered is not None:
-                self._agreed = (self._offered, answerer, sdp)
-            passed(rewritten)
+                sender, offered, wish = self._offered
+                self.agreed = Relayed(sender, offered, wish, answerer, sdp)
+            passed(stamped)
 
-        self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, self.failed)
+        self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, refused or self.failed)
 
-    def restore(self) -> None:
-        """An offer was refused: the relay goes back to the agreement before it (RFC 3261 section 14.1)."""
-        if self._agreed is None:
-            return
-        offer, answerer, answer = self._agreed
-        self.offer((offer.sender, answerer), offer.sdp, offer.wish, _nothing_to_pass)
-        self.answer((offer.sender, answerer), answer, _nothing_to_pass)
+    def begin_session(self, tag: str) -> None:
+        """A new peer under this tag: another attempt at the callee."""
+        self._versions.pop(tag, None)
+
+    def restore(self, relayed: Relayed) -> None:
+        """Let the relay go back to an earlier exchange (RFC 3261 section 14.1)."""
+        tags = (relayed.offerer, relayed.answerer)
+        self.offer(tags, relayed.offer, relayed.wish, _nothing_to_pass, self.failed)
+        self.answer(tags, relayed.answer, _nothing_to_pass)
 
     def follow(self, passed: Callable[[], None]) -> None:
         """Let a message without SDP through, behind all that came before it."""
@@ -140,6 +143,9 @@ class MediaPath:
         self._queue.clear()
         for deferred in tuple(self._pending):
             deferred.cancel()
+
+    def _stamped(self, tag: str, sdp: bytes) -> bytes:
+        return self._versions.setdefault(tag, Versions()).stamped(sdp)
 
     def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Failed) -> None:
         if self._closed:

@@ -4,7 +4,7 @@
     late offer:   INVITE is empty, the 2xx offers, the ACK answers: the asked leg's ACK waits for the asking leg's
 
 A session description in an unreliable 18x of a late offer is neither (RFC 3261 section 13.2.1) and is left out.
-Which SDP was the answer on a leg also tells whether that leg's media are encrypted: the leg is told each time.
+Which message carries which is said here; each offer and answer itself goes through the one door, exchange.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ from collections.abc import Callable
 
 import attrs
 
+from gateway.b2bua.across.exchange import MediaExchange, agree, refusal_of_answer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.legs.leg import Leg
-from gateway.b2bua.legs.media import SDP, has_sdp
+from gateway.b2bua.legs.media import SDP, Agreed, has_sdp
+from gateway.dialog.prack import is_required
 from gateway.sdp.description import MalformedDescription
-from gateway.sdp.negotiation import fits, media_encrypted
+from gateway.sdp.negotiation import fits, offer_encrypted
+from gateway.sdp.settlement import settles
+from gateway.security.policy.terms import Refusal
 from gateway.sip.message import Request, Response
 
 Carried = Callable[[bytes], None]
@@ -47,88 +51,165 @@ def is_understood(invite: Request) -> bool:
     return "handling=optional" in disposition.split(";")
 
 
+@attrs.frozen
+class FinalAnswer:
+    """A 2xx by its SDP."""
+
+    encrypted: bool | None
+    """Whether it encrypts the media: the answer to our offer, or without one an offer of its own; None where no media
+    flow. An answer that an early response gave counts where the 2xx has none."""
+    is_fit: bool
+    """Whether it is an answer to our offer."""
+    fault: str = ""
+    """Why it cannot be read."""
+
+    @classmethod
+    def read(cls, leg: Leg, offer: bytes, response: Response) -> FinalAnswer:
+        """The 2xx to an INVITE with this offer, if it had one."""
+        try:
+            return cls(_encrypts(leg, offer, response), fits_offer(offer, response))
+        except MalformedDescription as error:
+            return cls(False, False, error.reason)
+
+
 def fits_offer(offer: bytes, response: Response) -> bool:
     """Whether the SDP of a response is an answer to `offer`; without the one or the other it is none. Raises
     MalformedDescription."""
     return not offer or not has_sdp(response) or fits(offer, response.body)
 
 
-def without_unfit(offer: bytes, response: Response) -> Response:
-    """An early response, less an answer that does not fit: it says that the callee rings, and the 2xx is to come."""
+def presentable(leg: Leg, offer: bytes, response: Response) -> Response:
+    """An early response, less an answer that does not fit our offer or that the policy would refuse: it says that the
+    callee rings, and the 2xx is to come, and decides."""
     try:
-        if fits_offer(offer, response):
-            return response
+        is_fit = fits_offer(offer, response)
     except MalformedDescription:
-        pass
+        is_fit = False
+    is_answer = bool(offer) and has_sdp(response)
+    if is_fit and not (is_answer and refusal_of_answer(leg, offer, response.body)):
+        return response
     headers = response.headers.copy()
     headers.remove("Content-Type")
     return attrs.evolve(response, headers=headers, body=b"")
 
 
-def encrypts(leg: Leg, response: Response, *, is_answer: bool) -> bool | None:
-    """Whether the SDP of a 2xx on this leg encrypts the media: an answer, or an offer of its own (a late one); None
-    where no media flow. Raises MalformedDescription."""
-    if not has_sdp(response):
-        return None
-    return leg.media.is_encrypted_by(response.body) if is_answer else media_encrypted(response.body)
+def _encrypts(leg: Leg, offer: bytes, response: Response) -> bool | None:
+    if has_sdp(response):
+        return settles(offer, response.body) if offer else offer_encrypted(response.body)
+    given = leg.media.forks.get(response.to.tag or "")
+    return None if given is None else given.here.encrypted
 
 
-@attrs.define(eq=False)
 class OfferAnswer:
-    """Carries the bodies of one INVITE's responses and ACK."""
+    """Carries the bodies of one request's responses, and of their acknowledgements."""
 
-    path: MediaPath
-    asking: Leg
-    asked: Leg
-    offered: bool
-    """True when the request made the offer."""
-    only_sdp: bool = True
-    """True for the methods that set up media: any other body of theirs stays behind, since it could hide keys."""
+    def __init__(
+        self, path: MediaPath, legs: tuple[Leg, Leg], offer: MediaExchange | None, *, sets_up_media: bool = True
+    ) -> None:
+        """`legs` are the asking one and the asked one; `offer` is the exchange that the request began, if any.
+
+        Any body but SDP stays behind where media are set up, since it could hide keys.
+        """
+        self._path = path
+        self._asking, self._asked = legs
+        self._offer = offer
+        self._late: MediaExchange | None = None
+        self._sets_up_media = sets_up_media
+
+    @property
+    def asked(self) -> Leg:
+        """The leg that the request went to."""
+        return self._asked
 
     def carry_response(self, response: Response, carried: Carried) -> None:
         """Give `carried` the body as the asking leg is to see it."""
-        if not self.only_sdp:
-            self.path.follow(lambda: carried(passed_body(response)))
-        elif not has_sdp(response):
-            self.path.follow(lambda: carried(b""))
-        elif self.offered:
-            self._carry_answer(response.body, carried)
-        elif response.status >= 200:
-            self._carry_offer(response.body, carried)
+        if not self._sets_up_media:
+            self._path.follow(lambda: carried(passed_body(response)))
+        elif response.status >= 300:
+            self._path.follow(lambda: carried(b""))
+        elif self._offer is not None:
+            self._carry_answer(self._offer, response, carried)
+        elif has_sdp(response) and response.status >= 200:
+            self.carry_offer(response.body, carried)
         else:
-            self.path.follow(lambda: carried(b""))
+            self._path.follow(lambda: carried(b""))
+
+    def carry_offer(self, sdp: bytes, carried: Carried) -> None:
+        """Take the asked leg's offer to the asking leg: a 2xx makes it, or a reliable provisional response."""
+        self._late = late = MediaExchange(self._path, self._asked, self._asking)
+        late.offer(sdp, carried, self._asked.owner.media_barred, self._path.failed)
 
     def acknowledge(self, response: Response) -> None:
         """A 2xx came: acknowledge it at once unless its ACK must answer an offer."""
-        if self.offered or not has_sdp(response):
-            self.asked.acknowledge(response.cseq.number)
+        if self._is_complete(response):
+            self._asked.acknowledge(response.cseq.number)
 
     def acknowledged(self, response: Response, ack: Request) -> None:
         """The asking leg's ACK came: its answer goes into the asked leg's ACK."""
-        if self.offered or not has_sdp(response):
+        if self._is_complete(response):
             return
         number = response.cseq.number
-        if not has_sdp(ack):
-            self.asked.acknowledge(number)
-            return
-        self.asking.note_their_answer(ack.body)
 
         def passed(sdp: bytes) -> None:
-            self.asked.note_answer(sdp)
-            if not self.path.is_closed:
-                self.asked.acknowledge(number, (("Content-Type", SDP),), sdp)
+            self._asked.acknowledge(number, (("Content-Type", SDP),) if sdp else (), sdp)
 
-        self.path.answer((self.asked.media_tag, self.asking.media_tag), ack.body, passed)
+        self.carry_late_answer(ack, passed)
 
-    def _carry_answer(self, sdp: bytes, carried: Carried) -> None:
-        self.asked.note_their_answer(sdp)
+    def carry_late_answer(self, message: Request, passed: Carried) -> None:
+        """Take the answer in an ACK or PRACK to the asked leg; `passed` is given no SDP when it may not have any."""
+        late = self._late
+        if late is None or not has_sdp(message):
+            self.fail()
+            passed(b"")
+            return
 
-        def passed(rewritten: bytes) -> None:
-            self.asking.note_answer(rewritten)
-            if not self.path.is_closed:  # the answer may end the call
-                carried(rewritten)
+        def barred(refusal: Refusal) -> None:
+            passed(b"")
+            self._asking.owner.media_barred(refusal)
 
-        self.path.answer((self.asking.media_tag, self.asked.media_tag), sdp, passed)
+        late.is_lasting = True
+        late.answer(message.body, passed, barred)
 
-    def _carry_offer(self, sdp: bytes, carried: Carried) -> None:
-        self.path.offer((self.asked.media_tag, self.asking.media_tag), sdp, self.asking.media.wish, carried)
+    def fail(self) -> None:
+        """No answer will stand."""
+        exchange = self._offer or self._late
+        if exchange is not None:
+            exchange.fail()
+
+    def _is_complete(self, response: Response) -> bool:
+        return self._offer is not None or not has_sdp(response)
+
+    def _carry_answer(self, offer: MediaExchange, response: Response, carried: Carried) -> None:
+        """The first answer of a fork counts, and those that repeat it. Where another exchange has followed it within
+        the fork (an UPDATE), a 2xx that leaves it out or repeats it changes nothing (RFC 6337 section 3.1)."""
+        tag = response.to.tag or ""
+        given = self._asked.media.forks.get(tag)
+        if given is not None and (given.relayed.offer != offer.offered or not has_sdp(response)):
+            self._carry_given(given, response, carried)
+        elif has_sdp(response):
+            offer.is_lasting = offer.is_lasting or response.status >= 200 or is_required(response)
+            refused = (lambda why, status: carried(b"")) if response.status < 200 else None  # it rings all the same
+            offer.answer(response.body, carried, self._asked.owner.media_barred, refused, tag)
+        elif response.status < 200 or not offer.is_answered:
+            if response.status >= 200:
+                offer.fail()
+            self._path.follow(lambda: carried(b""))
+        else:
+            in_force = self._asking.media.in_force
+            self._path.follow(lambda: carried(b"" if in_force is None else in_force.ours))
+
+    def _carry_given(self, given: Agreed, response: Response, carried: Carried) -> None:
+        """The answer was given before; a 2xx puts its fork's agreement in force."""
+        if response.status < 200:
+            self._path.follow(lambda: carried(b""))
+            return
+        if self._path.agreed != given.relayed:
+            self._path.restore(given.relayed)
+
+        def resumed() -> None:
+            agree(self._asked, given.here)
+            agree(self._asking, given.there)
+            if not self._path.is_closed:
+                carried(given.there.ours)
+
+        self._path.follow(resumed)

@@ -5,34 +5,44 @@
     response                     <- SDP answered --          response
     ACK (to re-INVITE)           -- late answer ->           ACK
 
+    PRACK with an offer          -- SDP offered ->           UPDATE: the provisional response was acknowledged there
+
 BYE does not cross: it ends the call. Refused here: a change of the media while another one is open on either
-leg (491, RFC 3261 section 14.1), a body that the relay would not see or not understand (415), and an offer that the
-relay cannot use (488; the call goes on as it was, section 14.2).
+leg (491, or 500 with Retry-After where its sender has the other one open: RFC 3261 section 14.2, RFC 3311 section 5.2),
+or while the other leg has not acknowledged its 2xx; a body that the relay would not see or not understand (415), and an
+offer that the policy or the relay refuses (488; the call goes on as it was, section 14.2).
 """
 
 from __future__ import annotations
 
 import re
+from secrets import randbelow
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer, is_readable, is_understood
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.in_dialog import may_cancel
-from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
+from gateway.dialog.dialog import DialogState
+from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()
+
+RETRY_AFTER: Final = 10
+"""Seconds that a second change is put off at most (RFC 3261 section 14.2)."""
 
 
 _MOST: Final = 4096
@@ -52,29 +62,28 @@ class Crossing:
         self._origin, self._peer = legs
         self._transaction = transaction
         self._request = transaction.request
-        self._is_invite = self._request.method == "INVITE"
-        self._sets_up_media = self._request.method in ("INVITE", "UPDATE")
-        self._offers = has_sdp(self._request)
-        self._exchange = OfferAnswer(path, self._origin, self._peer, self._offers, only_sdp=self._sets_up_media)
+        self._method = "UPDATE" if self._request.method == "PRACK" else self._request.method
+        self._is_invite = self._method == "INVITE"
+        self._sets_up_media = self._method in ("INVITE", "UPDATE")
+        self._offer = MediaExchange(path, self._origin, self._peer) if has_sdp(self._request) else None
+        self._bodies = OfferAnswer(path, legs, self._offer, sets_up_media=self._sets_up_media)
         self._sent: ClientTransaction | None = None
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
         """Send the request to the peer, its SDP through the relay first."""
         if not self._is_of_use():
-            self._origin.respond(self._transaction, self._request.response(415))
+            self._refuse(415)
             return
         if self._is_too_early():
-            self._origin.respond(self._transaction, self._request.response(491))
             return
         self._open(True)
         if self._is_invite:
             may_cancel(self._origin, self._transaction, self._cancelled)
             self._origin.respond(self._transaction, self._request.response(100))
         path, body = self._path, self._request.body
-        if self._offers:
-            tags = (self._origin.media_tag, self._peer.media_tag)
-            path.offer(tags, body, self._peer.media.wish, self._send, self._unusable)
+        if self._offer is not None:
+            self._offer.offer(body, self._send, self._barred, self._unusable)
         else:
             path.follow(lambda: self._send(b"" if self._sets_up_media else body))
 
@@ -86,18 +95,21 @@ class Crossing:
         if self._is_invite and 200 <= response.status < 300:
             self._success(response)
         else:
-            self._exchange.carry_response(response, lambda body: self._respond(response, body))
+            self._bodies.carry_response(response, lambda body: self._respond(response, body))
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
-        self._close()
-        self._origin.respond(self._transaction, self._request.response(408))
+        self._fail()
+        self._refuse(408)
         self._peer.break_off("no answer to " + self._request.method)
 
-    def _unusable(self, why: str, status: int) -> None:
+    def _barred(self, refusal: Refusal) -> None:
+        self._unusable(refusal.text, refusal.status, refusal.headers(self._origin.services.name))
+
+    def _unusable(self, why: str, status: int, fields: Fields = ()) -> None:
         log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
         self._close()
-        self._origin.respond(self._transaction, self._request.response(status))
+        self._refuse(status, fields)
 
     def _cancelled(self) -> None:
         """The origin gave its INVITE up. The peer's final response goes back: 487, or one that was faster."""
@@ -106,16 +118,16 @@ class Crossing:
 
     def _send(self, body: bytes) -> None:
         if self._transaction.is_cancelled:
-            self._close()
-            self._origin.respond(self._transaction, self._request.response(487))
+            self._fail()
+            self._refuse(487)
             return
         headers, peer = self._request.headers, self._peer.spec
         fields = crossing_with_capabilities(headers, peer.side, body)
         try:
-            request = self._peer.make_request(self._request.method, fields, body)
+            request = self._peer.make_request(self._method, fields, body)
             translate(request.headers, peer.border, peer.side, self._peer.services.dialogs)
         except (Refused, MalformedMessage) as refused:
-            self._close()
+            self._fail()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
             return
         user = InviteClient(self._peer, self) if self._is_invite else self
@@ -126,20 +138,20 @@ class Crossing:
             self._ringing = self._peer.clock.callLater(TIMER_C, sent.cancel, (), self._peer.note_cancel)
 
     def _respond(self, response: Response, body: bytes) -> None:
-        if response.status >= 200:
+        if response.status >= 300:
+            self._fail()
+        elif response.status >= 200:
             self._close()
         if response.status // 100 == 2 and self._request.method == "UPDATE":
             self._refresh(response)
-        if response.status >= 300 and self._offers:
-            self._path.restore()
         self._origin.respond(self._transaction, self._back(response, body))
         if response.status in (408, 481):
             self._peer.break_off(f"{response.status} to {self._request.method}")
 
     def _success(self, response: Response) -> None:
         self._refresh(response)
-        self._exchange.acknowledge(response)
-        self._exchange.carry_response(response, lambda sdp: self._accept(response, sdp))
+        self._bodies.acknowledge(response)
+        self._bodies.carry_response(response, lambda sdp: self._accept(response, sdp))
 
     def _refresh(self, response: Response) -> None:
         """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too. One
@@ -155,7 +167,7 @@ class Crossing:
     def _accept(self, response: Response, sdp: bytes) -> None:
         self._close()
         self._origin.answer(
-            self._transaction, self._back(response, sdp), lambda ack: self._exchange.acknowledged(response, ack)
+            self._transaction, self._back(response, sdp), lambda ack: self._bodies.acknowledged(response, ack)
         )
 
     def _back(self, response: Response, body: bytes) -> Response:
@@ -169,22 +181,50 @@ class Crossing:
         where keys and addresses could hide in it."""
         if not is_readable(self._request):
             return False
-        return is_understood(self._request) if self._sets_up_media else not self._offers
+        return is_understood(self._request) if self._sets_up_media else self._offer is None
 
     def _is_too_early(self) -> bool:
-        """Whether another change of the media is open on either leg (RFC 3261 section 14.2, RFC 3311 section 5.2)."""
-        legs = (self._origin, self._peer)
-        if self._is_invite:
-            return any(leg.media.pending_invite or leg.media.pending_update for leg in legs)
-        return self._offers and any(leg.media.pending_update or leg.is_reinvited for leg in legs)
+        """Whether another change of the media is open; it was answered then (RFC 3261 section 14.2, RFC 3311 section
+        5.2)."""
+        origin, peer = self._origin, self._peer
+        if self._is_invite or self._offer is not None:
+            if (self._is_invite and self._is_second()) or origin.media.pending_offer:
+                self._refuse(500, (("Retry-After", str(randbelow(RETRY_AFTER + 1))),))
+                return True
+            if any(map(self._is_changing, (origin, peer))) or (self._is_invite and peer.acknowledgements.is_waiting):
+                self._refuse(491)
+                return True
+        return False
+
+    def _is_second(self) -> bool:
+        """Whether the origin has another INVITE without final response."""
+        dialog = self._origin.dialog
+        if dialog is not None and dialog.state is DialogState.EARLY and not dialog.is_initiator:
+            return True
+        others = (one for one in self._origin.open_requests if one is not self._transaction)
+        return any(one.is_invite and not one.is_answered for one in others)
+
+    def _is_changing(self, leg: Leg) -> bool:
+        """Whether a change is open on one leg that this one must not meet."""
+        if leg.media.pending_offer is not None:
+            return True
+        return leg.media.pending_invite if self._is_invite else leg.is_reinvited
+
+    def _refuse(self, status: int, fields: Fields = ()) -> None:
+        response = self._request.response(status)
+        response.headers.add_all(fields)
+        self._origin.respond(self._transaction, response)
 
     def _open(self, is_open: bool) -> None:
-        """Note on both legs that a change of the media is open, or no longer."""
+        """Note on both legs that an INVITE is open, or no longer."""
         for leg in (self._origin, self._peer):
             if self._is_invite:
                 leg.media.pending_invite = is_open
-            elif self._offers:
-                leg.media.pending_update = is_open
+
+    def _fail(self) -> None:
+        """The request changes nothing."""
+        self._close()
+        self._bodies.fail()
 
     def _close(self) -> None:
         self._open(False)

@@ -27,6 +27,14 @@ from gateway.transport.flow import Flow
 TIMER_C: Final = 185.0
 """Seconds that an INVITE may ring on without another provisional response: more than three minutes."""
 
+RINGING_AT_MOST: Final = 900.0
+"""Seconds that an INVITE may ring on in all: a queue may hold a caller for long, but each
+of its responses would start timer C anew, without end."""
+
+MOST_FORKS: Final = 8
+"""Early dialogs of one INVITE: each keeps a description, and any callee can make as many as To tags. A fork
+beyond these rings unheard; its 2xx still counts."""
+
 
 class Inviter(Protocol):
     """The sender of the INVITE."""
@@ -52,12 +60,15 @@ class CalleeLeg(Leg):
         self.request: Request | None = None
         self.has_heard = False
         """Whether any response came."""
+        self.takes_early_offers = False
+        """Whether a late offer may come in a reliable provisional response (RFC 3262 section 5)."""
         self._inviter = inviter
         self._transaction: ClientTransaction | None = None
         self._early: dict[str, Dialog] = {}
         self._received: dict[str, reliable.Received] = {}
         self._described: dict[str, bytes] = {}
         self._ringing: IDelayedCall | None = None
+        self._rings_until = 0.0
         self._winner: str | None = None
         self._abandoned = False
         self._finished = False
@@ -65,11 +76,13 @@ class CalleeLeg(Leg):
     def invite(self, request: Request) -> None:
         """Send the INVITE."""
         request.headers.set("Contact", self.contact)
-        if request.body:
+        if request.body or self.takes_early_offers:
             supported = [*request.headers.values("Supported"), RELIABLE]
             request.headers.set("Supported", ", ".join(supported))
         self.request = request
+        self._rings_until = self.clock.seconds() + RINGING_AT_MOST
         self.media.pending_invite = True
+        self.media.pending_offer = False if request.body else None
         self._transaction = self.send(request, self)
 
     def abandon(self, fields: Fields = ()) -> None:
@@ -98,6 +111,16 @@ class CalleeLeg(Leg):
             heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self.services.transactions)
             self._transaction.release(heir)
         super().close()
+
+    @property
+    def fork(self) -> str | None:
+        """The tag of the early dialog that was heard of last; None once one has won."""
+        return None if self.dialog is None or self._winner is not None else self.dialog.remote_tag
+
+    def is_late(self, response: Response) -> bool:
+        """Whether a provisional response makes the offer that the INVITE did not, to be answered in its PRACK."""
+        is_ours = self.request is not None and not self.request.body and self.takes_early_offers
+        return is_ours and has_sdp(response) and reliable.is_required(response)
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog with the fork that a request came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
@@ -138,7 +161,8 @@ class CalleeLeg(Leg):
 
     def _restart_ringing_timer(self) -> None:
         self._stop_ringing_timer()
-        self._ringing = self.clock.callLater(TIMER_C, self._ringing_expired)
+        left = self._rings_until - self.clock.seconds()
+        self._ringing = self.clock.callLater(max(min(TIMER_C, left), 0.0), self._ringing_expired)
 
     def _stop_ringing_timer(self) -> None:
         if self._ringing is not None:
@@ -149,23 +173,40 @@ class CalleeLeg(Leg):
         if response.status == 100 or self._abandoned or self._winner is not None:
             return
         tag = response.to.tag
-        if tag is not None and tag not in self._early:
-            self._begin(tag, response)
-        if reliable.is_required(response) and not self._acknowledge_provisional(tag or "", response):
+        if tag is not None and not self._is_known_fork(tag, response):
             return
+        if reliable.is_required(response) and not self._is_next(tag or "", response):
+            return
+        if reliable.is_required(response) and not self.is_late(response):
+            self.acknowledge_provisional(response)
         if has_sdp(response):
             self._described[tag or ""] = response.body
         self._inviter.callee_progressed(self, response)
 
-    def _acknowledge_provisional(self, tag: str, response: Response) -> bool:
-        """Send the PRACK of a reliable response; False for a copy, or one that is out of order."""
-        dialog = self._early.get(tag)
-        if dialog is None or not self._received.setdefault(tag, reliable.Received()).is_next(response):
-            return False
+    def acknowledge_provisional(self, response: Response, sdp: bytes = b"") -> None:
+        """Send the PRACK of a reliable response, with the answer to its offer if it made one."""
+        dialog = self._early.get(response.to.tag or "", self.dialog)
+        if dialog is None or self.ended:
+            return
         prack = dialog.make_request("PRACK")
         prack.headers.add("RAck", f"{response.headers.get('RSeq')} {response.cseq}")
+        if sdp:
+            prack.headers.add("Content-Type", SDP)
+            prack.body = sdp
         self.send(prack, Unheeded())
+
+    def _is_known_fork(self, tag: str, response: Response) -> bool:
+        """Let the fork with this tag be the one that is spoken with; False for one too many."""
+        if tag not in self._early:
+            if len(self._early) >= MOST_FORKS:
+                return False
+            self._begin(tag, response)
+        self.dialog = self._early[tag]
         return True
+
+    def _is_next(self, tag: str, response: Response) -> bool:
+        """Whether a reliable response is due; False for a copy, or one that is out of order."""
+        return tag in self._early and self._received.setdefault(tag, reliable.Received()).is_next(response)
 
     def _success(self, response: Response) -> None:
         tag = response.to.tag or ""
@@ -188,14 +229,17 @@ class CalleeLeg(Leg):
         self._inviter.callee_answered(self, response)
 
     def _complete(self, tag: str, response: Response) -> None:
-        """Put the answer into a 2xx that leaves it out since a reliable 18x had it (RFC 3262 section 5): the caller may
-        have got that one unreliably, and has no answer before the 2xx's (RFC 3261 section 13.2.1)."""
+        """Put the answer into a 2xx that leaves it out since an 18x had it (RFC 3262 section 5): the caller may have
+        got that one unreliably, and has no answer before the 2xx's (RFC 3261 section 13.2.1). Where an UPDATE has
+        changed the media since, that answer is no longer in force."""
         sdp = self._described.get(tag)
-        if sdp is not None and not response.body and self.request is not None and has_sdp(self.request):
+        given = self.media.forks.get(tag)
+        is_changed = given is not None and (self.request is None or given.here.ours != self.request.body)
+        if sdp is None:
+            self.media.encrypted = None  # an early answer settled it, which is another fork's
+        elif not response.body and not is_changed and self.request is not None and has_sdp(self.request):
             response.headers.set("Content-Type", SDP)
             response.body = sdp
-        elif sdp is None:
-            self.media.encrypted = None  # an early answer settled it, which is another fork's
 
     def _begin(self, tag: str, response: Response) -> Dialog:
         if self.request is None:

@@ -12,7 +12,7 @@ from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, Lines
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.dialog import Dialog
-from gateway.dialog.prack import ReliableProvisionals, is_required
+from gateway.dialog.prack import ReliableProvisionals, is_required, is_supported
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import Passage
 from gateway.transaction.server import ServerTransaction
@@ -32,8 +32,10 @@ class CallerLeg(Leg):
         self.transaction = transaction
         self._tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
+        self.has_answer = False
+        """Whether a reliable provisional response has given the answer to its offer (RFC 3262 section 5)."""
         self._reliable: ReliableProvisionals | None = None
-        if is_required(self.invite):
+        if is_supported(self.invite):
             send = partial(self.respond, transaction)
             self._reliable = ReliableProvisionals(services.clock, send, self._unacknowledged_provisional, first=1)
         self.note(Passage.RECEIVED, self.invite)
@@ -49,21 +51,37 @@ class CallerLeg(Leg):
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 
-    def progress(self, status: int, reason: str, fields: Lines, body: bytes) -> None:
-        """Pass on a provisional response."""
+    @property
+    def is_reliable(self) -> bool:
+        """Whether provisional responses can be sent reliably."""
+        return self._reliable is not None
+
+    def progress(self, status: int, reason: str, fields: Lines, body: bytes, *, is_reliable: bool = False) -> None:
+        """Pass on a provisional response, reliably where the caller requires it, or supports it and `is_reliable`."""
         if self._accepted or self.ended:
             return
+        response = self._response(status, reason, fields, body)
         if self._reliable is None:
-            self._send(status, reason, fields, body)
+            self.respond(self.transaction, response)
+        elif is_reliable or is_required(self.invite):
+            self.has_answer = self.has_answer or (bool(body) and has_sdp(self.invite))
+            self._reliable.send(response)
         else:
-            self._reliable.send(self._response(status, reason, fields, body))
+            self._reliable.then(lambda: self.respond(self.transaction, response))
+
+    def offer_early(self, status: int, fields: Lines, sdp: bytes, answered: Callable[[Request], None]) -> None:
+        """Pass on a provisional response that makes the offer; `answered` is given its PRACK."""
+        if self._reliable is not None and not self._accepted and not self.ended:
+            self._reliable.send(self._response(status, None, fields, sdp), answered)
 
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
-        """The acknowledgement of a provisional response. It makes no offer here: SDP in it is refused."""
-        if has_sdp(request):
-            self.respond(transaction, request.response(488))
-        elif self._reliable is None or not self._reliable.receive_prack(request):
+        """The acknowledgement of a provisional response. SDP in it answers that one's offer, or else is an offer, which
+        crosses as one in an UPDATE."""
+        answers = self._reliable is not None and self._reliable.awaits_answer
+        if self._reliable is None or not self._reliable.receive_prack(request):
             self.respond(transaction, request.response(481))
+        elif has_sdp(request) and not answers:
+            self.owner.leg_received(self, transaction, request)
         else:
             self.respond(transaction, request.response(200))
 

@@ -8,7 +8,7 @@ requests and hangs up, ``caller`` is the gateway as UAS of an initial INVITE, ``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TypeAlias
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -17,18 +17,19 @@ from gateway.b2bua.legs import flows
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.flows import Reopen
-from gateway.b2bua.legs.media import LegMedia
+from gateway.b2bua.legs.media import LegMedia, has_sdp
+from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog, DialogState
-from gateway.dialog.session_refresh import LegSession
+from gateway.dialog.session_refresh import LegSession, RenewalUser
 from gateway.media.relay import Relay, SdpWish
 from gateway.routing.router import Route
 from gateway.sip.capabilities import ALLOW, SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
-from gateway.state.call_record import CallRecord, LegName, Passage
+from gateway.state.call_record import LegName, Passage
 from gateway.transaction.client import ClientTransaction, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
@@ -61,50 +62,11 @@ class LegSpec:
     """Opens another flow to the peer when this leg's connection is gone."""
 
 
-class LegOwner(Protocol):
-    """The call or subscription that a leg is of."""
+LegOwner: TypeAlias = Owner["Leg"]
+"""The call or subscription that a leg is of."""
 
-    @property
-    def record(self) -> CallRecord:
-        """The record with the leg's ladder."""
-
-    def other_leg(self, leg: Leg) -> Leg | None:
-        """The leg on the other side, once there is one."""
-
-    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
-        """A request inside the dialog is to cross to the other leg."""
-
-    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
-        """The peer sent BYE, and was answered."""
-
-    def leg_broke(self, leg: Leg, why: str) -> None:
-        """The peer is gone: no ACK, no answer, or the dialog is unknown to it."""
-
-    def media_settled(self, leg: Leg) -> None:
-        """An answer settled whether this leg's media are encrypted."""
-
-
-@attrs.frozen
-class Nobody:
-    """Takes the owner's place when a leg has ended: the ladder goes on, and nothing else follows from anything."""
-
-    record: CallRecord
-
-    def other_leg(self, leg: Leg) -> Leg | None:
-        """There is none any more."""
-        return None
-
-    def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
-        """Nothing crosses."""
-
-    def leg_hung_up(self, leg: Leg, bye: Request) -> None:
-        """It is over."""
-
-    def leg_broke(self, leg: Leg, why: str) -> None:
-        """It is over."""
-
-    def media_settled(self, leg: Leg) -> None:
-        """No verdict changes any more."""
+WithoutMedia: TypeAlias = WithoutMediaOf["Leg"]
+"""The part of an owner that sets up no media."""
 
 
 @attrs.frozen
@@ -165,6 +127,11 @@ class Leg:
     def is_reinvited(self) -> bool:
         """Whether a re-INVITE has no final response on this leg."""
         return self.media.pending_invite and self.dialog is not None and self.dialog.state is DialogState.CONFIRMED
+
+    @property
+    def fork(self) -> str | None:
+        """The tag of the peer that is spoken with, while several may be: a call of ours rings."""
+        return None
 
     @property
     def media_tag(self) -> str:
@@ -230,16 +197,6 @@ class Leg:
             self._send_ack(ack)
         return ack is not None
 
-    def note_answer(self, sdp: bytes) -> None:
-        """The answer that we gave on this leg."""
-        if self.media.take_our_answer(sdp):
-            self.owner.media_settled(self)
-
-    def note_their_answer(self, sdp: bytes) -> None:
-        """The answer that the peer gave on this leg."""
-        if self.media.take_their_answer(sdp):
-            self.owner.media_settled(self)
-
     def make_request(self, method: str, fields: Lines = (), body: bytes = b"") -> Request:
         """A request inside the dialog, with the next CSeq."""
         if self.dialog is None:
@@ -269,6 +226,10 @@ class Leg:
         self.session.response_came(self, response)
         self.note(Passage.RECEIVED, response)
 
+    def renew(self, user: RenewalUser) -> None:
+        """Offer the media in force again, by a re-INVITE."""
+        self.owner.leg_renews(self, user)
+
     def break_off(self, why: str) -> None:
         """The peer is gone: tell the owner."""
         if not self.ended:
@@ -297,9 +258,7 @@ class Leg:
         return self.flow
 
     def note(self, passage: Passage, message: Message) -> None:
-        """Write a message into the ladder, and keep its description."""
+        """Write a message into the ladder. Raises MalformedMessage for one with a body of an unreadable type."""
+        has_sdp(message)
         self.was_in_clear = self.was_in_clear or not self.flow.is_secure
-        if message.body:
-            note = self.media.note_received if passage is Passage.RECEIVED else self.media.note_sent
-            note(message)
         self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)

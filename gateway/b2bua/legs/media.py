@@ -1,17 +1,19 @@
 """The session descriptions of one leg: the form that its peer is to see, and the state that offers and answers made.
 
-Here: the peer's last description, whether the media are encrypted, and whether an offer is open. Not here: the relay's
-rewriting, and the order of offers and answers across a call.
+Here: the descriptions in force, whether the media are encrypted, and whether a change is open. Not here: the relay's
+rewriting, the policy, and the order of offers and answers across a call (exchange).
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import attrs
+
 from gateway.media.relay import Encryption, SdpWish
-from gateway.sdp.description import MalformedDescription
-from gateway.sdp.negotiation import media_encrypted
-from gateway.sip.message import Message, Response
+from gateway.sdp.negotiation import alternatives, media_security
+from gateway.sdp.settlement import SettledLine, Settlement
+from gateway.sip.message import Message
 
 SDP: Final = "application/sdp"
 
@@ -21,61 +23,74 @@ def has_sdp(message: Message) -> bool:
     return bool(message.body) and message.content_type == SDP
 
 
+@attrs.frozen
+class Relayed:
+    """An offer and its answer as their makers wrote them, for the relay to be told again; names are legs' tags."""
+
+    offerer: str
+    offer: bytes = attrs.field(repr=False)
+    wish: SdpWish
+    answerer: str
+    answer: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Agreed:
+    """The outcome of one exchange for both legs."""
+
+    relayed: Relayed
+    here: Settlement
+    there: Settlement
+    """The other leg's."""
+
+
 class LegMedia:
     """The media that one leg has come to."""
 
     def __init__(self, wish: SdpWish) -> None:
         self.wish = wish
         """The form of SDP toward the peer."""
-        self.their_sdp = b""
-        """The peer's last session description."""
+        self.in_force: Settlement | None = None
+        """The descriptions that both sides agreed on last; None before there was an answer."""
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
-        self.our_sdp = b""
-        """The session description that the peer was given last in an INVITE, an UPDATE or their 2xx."""
+        self.forks: dict[str, Agreed] = {}
+        """While forks ring: the agreement of each, by its tag."""
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
-        self.pending_update = False
-        """True while an offer in an UPDATE of either direction has no response on this leg (RFC 3311 section 5)."""
+        self.pending_offer: bool | None = None
+        """While an offer has no answer on this leg: whether the peer made it (RFC 3264 section 4)."""
 
-    def note_received(self, message: Message) -> None:
-        """Keep the description that a message of the peer brings."""
-        if has_sdp(message):
-            self.their_sdp = message.body
+    @property
+    def lines(self) -> tuple[SettledLine, ...]:
+        """The active m-lines that are in force, each with its profile and suite."""
+        return () if self.in_force is None else self.in_force.lines
 
-    def note_sent(self, message: Message) -> None:
-        """Keep the description that a message of ours brings, if it may be repeated to refresh the session."""
-        is_agreed = not isinstance(message, Response) or 200 <= message.status < 300
-        if is_agreed and message.cseq.method in ("INVITE", "UPDATE") and has_sdp(message):
-            self.our_sdp = message.body
+    @property
+    def may_rtcp_be_clear(self) -> bool:
+        """Whether RTCP of any active m-line may be in clear."""
+        return any(line.may_rtcp_be_clear for line in self.lines)
 
-    def is_encrypted_by(self, sdp: bytes) -> bool | None:
-        """Whether the peer's answer encrypts all media; None as for media_encrypted. MalformedDescription.
+    def agree(self, settlement: Settlement) -> bool:
+        """Put an exchange's outcome in force; True when it settles whether the media are encrypted.
 
-        Keys in the answer to an offer without any encrypt nothing.
+        One that refuses or switches off all media says nothing new. One that cannot be read is not called encrypted.
         """
-        encrypted = media_encrypted(sdp)
-        return encrypted and self.wish.encryption is not Encryption.NONE
-
-    def take_our_answer(self, sdp: bytes) -> bool:
-        """True when the answer that we gave settles whether the media are encrypted."""
-        try:
-            return self._settle(media_encrypted(sdp))
-        except MalformedDescription:
-            return self._settle(False)
-
-    def take_their_answer(self, sdp: bytes) -> bool:
-        """True when the peer's answer settles whether the media are encrypted.
-
-        One that refuses or switches off all media says nothing new. One that cannot be read is not called encrypted,
-        and the relay will not have it either.
-        """
-        try:
-            return self._settle(self.is_encrypted_by(sdp))
-        except MalformedDescription:
-            return self._settle(False)
-
-    def _settle(self, encrypted: bool | None) -> bool:
+        self.in_force = settlement
+        encrypted = settlement.encrypted
         if encrypted is not None:
             self.encrypted = encrypted
         return encrypted is not None
+
+
+def encryption_of(sdp: bytes) -> Encryption:
+    """The form in which a peer offers its media, to offer it the same way later; raises MalformedDescription.
+
+    A peer that offers the same media twice, encrypted and in clear, is offered the encrypted form.
+    """
+    lines = media_security(sdp)
+    refused = alternatives(lines)
+    active = [line for index, line in enumerate(lines) if line.port and index not in refused]
+    if not active or not all(media.is_encrypted for media in active):
+        return Encryption.NONE
+    return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP

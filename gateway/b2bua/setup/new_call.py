@@ -12,8 +12,8 @@ import attrs
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import LegServices, LegSpec
-from gateway.b2bua.legs.media import has_sdp
-from gateway.b2bua.protection import Protection, encryption_of
+from gateway.b2bua.legs.media import encryption_of, has_sdp
+from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.reach import CalleeSearch
 from gateway.config.model import Side

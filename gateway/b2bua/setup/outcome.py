@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
+from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.transfer import redirections
@@ -14,6 +15,7 @@ from gateway.b2bua.call import Call, CallState
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.media import has_sdp
+from gateway.dialog.prack import is_required
 from gateway.security.policy.terms import Refusal
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -25,19 +27,32 @@ log = Logger()
 @guarded
 def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a provisional response other than 100 back."""
-    _exchange_with(call, leg).carry_response(
-        response,
-        lambda sdp: call.caller.progress(response.status, response.reason, _back(call, response, sdp), sdp),
-    )
+    bodies = _bodies_with(call, leg)
+    is_reliable = is_required(response)
+
+    def carried(sdp: bytes) -> None:
+        fields = _back(call, response, sdp)
+        call.caller.progress(response.status, response.reason, fields, sdp, is_reliable=is_reliable)
+
+    def offered(sdp: bytes) -> None:
+        call.caller.offer_early(response.status, _back(call, response, sdp), sdp, pracked)
+
+    def pracked(prack: Request) -> None:
+        bodies.carry_late_answer(prack, lambda sdp: leg.acknowledge_provisional(response, sdp))
+
+    if leg.is_late(response):
+        bodies.carry_offer(response.body, offered)
+    else:
+        bodies.carry_response(response, carried)
 
 
 @guarded
 def accept(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a 2xx back that may stand; its ACK is still to be sent."""
     call.enter(CallState.ANSWERING)
-    exchange = _exchange_with(call, leg)
-    exchange.acknowledge(response)
-    exchange.carry_response(response, lambda sdp: _settle(call, response, sdp))
+    bodies = _bodies_with(call, leg)
+    bodies.acknowledge(response)
+    bodies.carry_response(response, lambda sdp: _settle(call, response, sdp))
 
 
 @guarded
@@ -53,6 +68,10 @@ def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
 
 
 def _settle(call: Call, response: Response, sdp: bytes) -> None:
+    if call.caller.has_answer:
+        sdp = b""  # a second one means nothing (RFC 6337 section 3.1)
+    if call.callee is not None:
+        call.callee.media.forks.clear()
     call.establish()
     fields = _back(call, response, sdp)
     call.caller.accept(response.reason, fields, sdp, lambda ack: _acknowledged(call, response, ack))
@@ -73,10 +92,19 @@ def _acknowledged(call: Call, response: Response, ack: Request) -> None:
         call.exchange.acknowledged(response, ack)
 
 
-def _exchange_with(call: Call, leg: CalleeLeg) -> OfferAnswer:
+def _bodies_with(call: Call, leg: CalleeLeg) -> OfferAnswer:
+    """The bodies of this attempt; those of the one before it have come to nothing."""
     if call.exchange is None or call.exchange.asked is not leg:
-        call.exchange = OfferAnswer(call.media_path, call.caller, leg, has_sdp(call.caller.invite))
+        if call.exchange is not None:
+            call.exchange.fail()
+        call.exchange = OfferAnswer(call.media_path, (call.caller, leg), _offer_of(call, leg))
     return call.exchange
+
+
+def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
+    if not has_sdp(call.caller.invite) or leg.request is None:
+        return None
+    return MediaExchange(call.media_path, call.caller, leg, call.caller.invite.body, leg.request.body)
 
 
 def _back(call: Call, response: Response, body: bytes) -> Headers:

@@ -20,7 +20,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from gateway.b2bua.across.offer_answer import encrypts, fits_offer, without_unfit
+from gateway.b2bua.across.exchange import first_offer
+from gateway.b2bua.across.offer_answer import FinalAnswer, presentable
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.leg import Fields
@@ -35,7 +36,6 @@ from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
-from gateway.sdp.description import MalformedDescription
 from gateway.security.policy.terms import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
@@ -99,23 +99,21 @@ class CalleeSearch:
             self._call.callee.abandon(fields)
 
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
-        """Pass it back; of an early answer that is none to our offer, only that it rings: the 2xx is still to come."""
+        """Pass it back, as far as it can be."""
         self._progressed = leg
-        outcome.progress(self._call, leg, without_unfit(self._offered_sdp, response))
+        outcome.progress(self._call, leg, presentable(leg, self._offered_sdp, response))
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
         """Pass the answer back when its media may stand; else hang up and make the next attempt."""
-        try:
-            encrypted = encrypts(leg, response, is_answer=has_sdp(self._invite))
-            is_fit = fits_offer(self._offered_sdp, response)
-        except MalformedDescription as error:
-            self._call.leg_broke(leg, f"its SDP cannot be read: {error.reason}")
+        answered = FinalAnswer.read(leg, self._offered_sdp, response)
+        if answered.fault:
+            self._call.leg_broke(leg, f"its SDP cannot be read: {answered.fault}")
             return
-        if not is_fit:
+        if not answered.is_fit:
             self._turn_away(leg, response, _UNFIT)
             self._try(self._plan.after(MediaFailure.UNFIT), None)
             return
-        decision = self._plan.answered(encrypted)
+        decision = self._plan.answered(answered.encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
             outcome.accept(self._call, leg, response)
@@ -209,9 +207,8 @@ class CalleeSearch:
             sdp = self._rewritten[1]
             path.follow(lambda: self._send(Invitation(way, wish, sdp)))
         else:
-            path.offer(
-                (self._call.caller.media_tag, None), self._invite.body, wish, lambda sdp: self._offered(way, wish, sdp)
-            )
+            body = self._invite.body
+            first_offer(path, self._call.caller, wish, body, lambda sdp: self._offered(way, wish, sdp))
 
     @property
     def _offered_sdp(self) -> bytes:
@@ -231,6 +228,7 @@ class CalleeSearch:
             return
         leg = leg_for(self._call, self, invitation, self._ways.open(invitation.way))
         leg.session.preferences = self._preferences
+        leg.takes_early_offers = self._call.caller.is_reliable
         self._call.callee = leg
         self._sent = invitation
         request = invite_for(leg, self._invite, self._identity, invitation.sdp)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.ladder import AVP, SAVP, Ladder
+from gateway.sip.message import Response
+from tests.support.ladder import AVP, SAVP, Ladder, drain
 from tests.support.stories import came, ring, talk
 
 
@@ -13,12 +14,16 @@ from tests.support.stories import came, ring, talk
 def test_changes_of_the_media_that_cross_get_491(first: str, second: str) -> None:
     ladder = Ladder()
     onward, answer = talk(ladder)
-    ladder.phone.sends(ladder.phone.within(answer, first, sdp=AVP))
+    asked = ladder.phone.within(answer, first, sdp=AVP)
+    ladder.phone.sends(asked)
     change = ladder.provider.receives_request(first)
     ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP))
     assert came(ladder.provider) == [f"491 {second}"]
     ladder.provider.answers(change, 200, sdp=SAVP)
     came(ladder.provider)
+    if first == "INVITE":
+        changed = [one for one in drain(ladder.phone) if isinstance(one, Response) and one.status == 200]
+        ladder.phone.acknowledges(asked, changed[0])
     ladder.provider.sends(ladder.provider.within_answered(onward, second, sdp=SAVP, cseq=2))
     assert second in came(ladder.phone)
 

@@ -1,0 +1,187 @@
+"""The one door of offers and answers (RFC 3264): each passes here, whichever message carries it.
+
+    offerer leg                      relay                        answerer leg
+    their offer  -- judged, then -> rewritten -> our offer          INVITE, UPDATE, PRACK, 2xx or reliable 18x (late)
+    our answer   <- rewritten    <- then judged - their answer      18x, 2xx, ACK or PRACK (late)
+                        both legs agree
+
+The policy judges before the relay is asked, so that no packet leaves by a way that it does not allow. An answer puts
+both legs' descriptions in force, and their owner hears of it. An offer that fails (a refusal, 491, a time-out, CANCEL)
+leaves the descriptions of before in force, at the relay too (RFC 3261 section 14.1, RFC 6141 section 3.3). A change
+that an answer in a reliable response has carried out stays (RFC 6141 section 3.4). Bodies of 3xx to 6xx are no answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from gateway.b2bua.across.media_path import Failed, MediaPath
+from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.media import Agreed, Relayed
+from gateway.media.relay import Encryption, SdpWish
+from gateway.sdp.description import MalformedDescription
+from gateway.sdp.negotiation import media_security, offer_encrypted
+from gateway.sdp.settlement import Settlement, settles
+from gateway.security.policy.terms import Refusal
+from gateway.state.call_record import LegName
+
+Passed = Callable[[bytes], None]
+
+Barred = Callable[[Refusal], None]
+"""Called with the policy's refusal; the relay was not asked."""
+
+
+def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
+    """The policy's refusal of an offer, for the media that it would bring on the provider's leg.
+
+    An offer that cannot be read is refused with 488 like one that the relay cannot use.
+    """
+    try:
+        if offerer.is_toward_provider:
+            return offerer.owner.judge(offerer, offer_encrypted(sdp))
+        if answerer.is_toward_provider:
+            return answerer.owner.judge(answerer, _can_be_encrypted(answerer, sdp))
+    except MalformedDescription as error:
+        return Refusal(488, None, f"The offer cannot be read: {error.reason}")
+    return None
+
+
+def refusal_of_answer(answerer: Leg, offer: bytes, answer: bytes) -> Refusal | None:
+    """The policy's refusal of the peer's answer to an offer of ours. The answer to an offer of the provider's has that
+    offer's profiles, and was judged with it."""
+    if not answerer.is_toward_provider:
+        return None
+    try:
+        return answerer.owner.judge(answerer, settles(offer, answer))
+    except MalformedDescription as error:
+        return Refusal(488, None, f"The answer cannot be read: {error.reason}")
+
+
+def agree(leg: Leg, settlement: Settlement) -> None:
+    """Put an exchange's outcome in force on a leg, and let its owner hear of it."""
+    if leg.media.agree(settlement):
+        leg.owner.media_settled(leg)
+
+
+def first_offer(path: MediaPath, caller: Leg, wish: SdpWish, sdp: bytes, passed: Passed) -> None:
+    """Take the offer of a call's first INVITE across, for a leg that is to be made. The plan of attempts has judged it,
+    and judges its answers (plan)."""
+    caller.media.pending_offer = True
+    path.begin_session(str(LegName.CALLEE))
+    path.offer((caller.media_tag, str(LegName.CALLEE)), sdp, wish, passed, path.failed, is_known=False)
+
+
+@attrs.define(eq=False)
+class MediaExchange:
+    """An offer, the legs between which it goes, and its answers: several where an INVITE forks."""
+
+    path: MediaPath
+    offerer: Leg
+    answerer: Leg
+    offered: bytes = attrs.field(default=b"", repr=False)
+    """The offer as its maker wrote it."""
+    shown: bytes = attrs.field(default=b"", repr=False)
+    """The offer as the answerer was shown it; empty before the relay has rewritten it."""
+    is_lasting: bool = False
+    """Whether the answer came in a message that makes it final."""
+    is_answered: bool = attrs.field(default=False, init=False)
+    _before: tuple[Settlement | None, Settlement | None, Relayed | None] = attrs.field(init=False, repr=False)
+    _fork: str | None = attrs.field(init=False)
+    _is_asked: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._before = self.offerer.media.in_force, self.answerer.media.in_force, self.path.agreed
+        self._fork = self.offerer.fork
+
+    def offer(self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed, wish: SdpWish | None = None) -> None:
+        """Take an offer across, in the form of the answerer's leg or another. `barred` hears of the policy's refusal,
+        `refused` of the relay's; neither leaves anything open."""
+        refusal = refusal_of_offer(self.offerer, self.answerer, sdp)
+        if refusal is not None:
+            barred(refusal)
+            return
+        self.offered = sdp
+        self._open()
+
+        def rewritten(shown: bytes) -> None:
+            self._is_asked = True
+            self.shown = shown
+            passed(shown)
+
+        def failed(why: str, status: int) -> None:
+            self._close()
+            refused(why, status)
+
+        self.path.offer(self._tags, sdp, wish or self.answerer.media.wish, rewritten, failed)
+
+    def answer(
+        self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed | None = None, tag: str | None = None
+    ) -> None:
+        """Take an answer back, of the fork with that tag; on its way both legs agree. `passed` is not called when that
+        ended the call."""
+        refusal = refusal_of_answer(self.answerer, self.shown, sdp)
+        if refusal is not None:
+            self._close()
+            barred(refusal)
+            return
+        fork = self._fork or (tag if self.answerer.fork is not None else None)
+
+        def rewritten(shown: bytes) -> None:
+            self._agree(fork, sdp, shown)
+            if not self.path.is_closed:
+                passed(shown)
+
+        self.path.answer(self._tags, sdp, rewritten, refused)
+
+    def fail(self) -> None:
+        """No answer will stand: legs and relay go back to the exchange before."""
+        self._close()
+        offerer, answerer, relayed = self._before
+        if self.is_lasting:
+            return
+        for leg, settlement in ((self.offerer, offerer), (self.answerer, answerer)):
+            if settlement is not None and self.is_answered:
+                agree(leg, settlement)  # an early answer had taken it out of force: the owner hears of the way back
+            else:
+                leg.media.in_force = settlement
+        if relayed is None:
+            self.path.agreed = None
+        elif self._is_asked:
+            self.path.restore(relayed)
+
+    @property
+    def _tags(self) -> tuple[str, str]:
+        return self.offerer.media_tag, self.answerer.media_tag
+
+    def _agree(self, fork: str | None, answer: bytes, shown: bytes) -> None:
+        self._close()
+        self.is_answered = True
+        theirs = Settlement(self.shown, answer, we_offered=True)
+        ours = Settlement(shown, self.offered, we_offered=False)
+        relayed = self.path.agreed
+        if fork is not None and relayed is not None:
+            self._note_fork(fork, relayed, ours, theirs)
+        agree(self.answerer, theirs)
+        agree(self.offerer, ours)
+
+    def _note_fork(self, fork: str, relayed: Relayed, ours: Settlement, theirs: Settlement) -> None:
+        if self._fork is None:
+            self.answerer.media.forks[fork] = Agreed(relayed, theirs, ours)
+        else:
+            self.offerer.media.forks[fork] = Agreed(relayed, ours, theirs)
+
+    def _open(self) -> None:
+        self.offerer.media.pending_offer, self.answerer.media.pending_offer = True, False
+
+    def _close(self) -> None:
+        self.offerer.media.pending_offer = self.answerer.media.pending_offer = None
+
+
+def _can_be_encrypted(leg: Leg, sdp: bytes) -> bool | None:
+    """Whether an offer can go on to this leg with all its media encrypted; None as for offer_encrypted."""
+    active = [line for line in media_security(sdp) if line.port]
+    if not active:
+        return None
+    return leg.media.wish.encryption is not Encryption.NONE and all(line.is_rtp for line in active)
