@@ -2,8 +2,8 @@
 
 They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
 RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are
-ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual` and
-`takes-clear` are our workers'.
+ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear` and
+`urgent` are our workers'.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, wish: SdpWis
         fields["OSRTP"] = ["offer"]
     if wish.encryption is Encryption.DUAL:
         fields["dual"] = True
+    if wish.is_urgent:
+        fields["urgent"] = True
     return fields
 
 

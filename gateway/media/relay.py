@@ -42,6 +42,8 @@ class SdpWish:
     """SRTP suites to offer, best first; unused for Encryption.NONE."""
     takes_clear: bool = False
     """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
+    is_urgent: bool = False
+    """Whether the call may use the last ports. Workers only."""
 
 
 @attrs.frozen

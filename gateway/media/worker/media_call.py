@@ -44,6 +44,8 @@ class OfferWish:
     suites: tuple[str, ...] = SUITE_NAMES
     takes_clear: bool = False
     """Whether an answer without keys may stand where keys were offered."""
+    is_urgent: bool = False
+    """Whether the call may use the last ports."""
 
 
 class MediaCall:
@@ -70,6 +72,7 @@ class MediaCall:
         """Packets of its that the worker's statistics have already, by direction."""
         self._offerer: int | None = None
         self._takes_clear = False
+        self._is_urgent = False
 
     def side_of(self, tag: str, other: str | None) -> int:
         """The party that `tag` names, opposite to `other`'s; a new tag is remembered."""
@@ -83,7 +86,7 @@ class MediaCall:
 
     def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
-        before, other = len(self.streams), self.parties[1 - side]
+        before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
         kept = [stream.offered for stream in self.streams], list(other.lines)
         try:
             lines = self._read_offer(self.parties[side], description)
@@ -159,7 +162,7 @@ class MediaCall:
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
         if media.port and not is_alternate and profile is not Profile.UNUSABLE:
             if stream is None:
-                stream = MediaStream(self._services, self.parties)
+                stream = MediaStream(self._services, self.parties, is_urgent=self._is_urgent)
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
             stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))

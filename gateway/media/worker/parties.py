@@ -21,10 +21,10 @@ from gateway.sdp.crypto import CryptoAttribute, generate
 class MediaStream:
     """Two joined endpoints, by party; `offered` is the latest offerer's description, until and after its answer."""
 
-    def __init__(self, services: StreamServices, parties: Sequence[CallParty]) -> None:
-        first = _endpoint(services, parties[0])
+    def __init__(self, services: StreamServices, parties: Sequence[CallParty], *, is_urgent: bool = False) -> None:
+        first = _endpoint(services, parties[0], is_urgent)
         try:
-            second = _endpoint(services, parties[1])
+            second = _endpoint(services, parties[1], is_urgent)
         except Exception:
             first.close()
             raise
@@ -94,5 +94,5 @@ class CallParty:
     written: bytes = attrs.field(default=b"", repr=False)
 
 
-def _endpoint(services: StreamServices, party: CallParty) -> Endpoint:
-    return Endpoint(services, party.interface.ports, party.name)
+def _endpoint(services: StreamServices, party: CallParty, is_urgent: bool) -> Endpoint:
+    return Endpoint(services, party.interface.ports, party.name, is_urgent=is_urgent)

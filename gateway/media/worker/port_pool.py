@@ -6,6 +6,14 @@ next turn: on a busy worker, that saves making them anew for each call. Pairs ar
 holds is passed over.
 
     take --call--> give_back --silent--> quarantine over --free, bound--> take, or closed after a while
+                       `--carried nothing--> free, bound
+
+A pair that carried nothing has no quarantine: its call was never answered and not a packet came, so that there is no
+stream whose end could be late. A callee that was offered the pair and begins to send all the same is noticed like late
+media: `take` passes over a free pair to which anything came. Else whoever makes calls that fail could keep every port.
+
+The last free pairs, RESERVE of all, are for urgent calls, to emergency numbers. When none is left, those may break a
+quarantine: a packet of an older call, which the latch keeps out, harms less than no call.
 
 Sockets stay watched while they are bound: with no call, by a function that notes that a packet came. Not here: the
 sources that may send to a port (latch) and the way of packets (paths).
@@ -31,6 +39,10 @@ MAXIMUM_QUARANTINES: Final = 10
 
 PAIRS_A_JOB: Final = 4
 """Looked at in one go: packets wait for a few microseconds at most."""
+RESERVE: Final = 0.04
+"""Of the pairs of a range, kept free for urgent calls; none of a range of less than 25 pairs."""
+MOST_RESERVED: Final = 64
+"""Pairs: thirty calls at once."""
 BOUND_SECONDS: Final = 60.0
 """How long a free pair stays bound."""
 
@@ -99,6 +111,7 @@ class PortPool:
         self._bound: dict[int, PortPair] = {}
         """Those of the free pairs that are bound still, by port, the longest free first."""
         self._silent: deque[PortPair] = deque()
+        self._reserved = min(MOST_RESERVED, int(len(self._free) * RESERVE))
         self.used = 0
 
     @property
@@ -109,9 +122,9 @@ class PortPool:
     def silent(self) -> int:
         return len(self._silent)
 
-    def take(self) -> PortPair:
+    def take(self, is_urgent: bool = False) -> PortPair:
         """A bound pair with nothing in its queues; `watch` replaces its receivers, if any. Raises NoPorts."""
-        for _ in range(len(self._free)):
+        for _ in range(len(self._free) - (0 if is_urgent else self._reserved)):
             port = self._free.popleft()
             pair = self._bound.pop(port, None)
             if pair is not None and not self._is_quiet(pair):
@@ -122,14 +135,16 @@ class PortPool:
                 continue
             pair = pair or self._made(port)
             if pair is not None:
-                self.used += 1
-                self._resize(pair, is_small=False)
-                return pair
+                return self._taken(pair)
             self._free.append(port)
+        if is_urgent and self._silent:
+            pair = self._silent.popleft()
+            self._is_quiet(pair)
+            return self._taken(pair)
         raise NoPorts
 
-    def give_back(self, pair: PortPair, now: float) -> None:
-        """Keep the pair bound and silent until its quarantine ends."""
+    def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
+        """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
         self.used -= 1
         pair.quarantines, pair.due = 0, now + self.range.quarantine
         if self.range.quarantine <= 0:
@@ -137,7 +152,10 @@ class PortPool:
             self._close(pair)
             return
         self._listen(pair)
-        self._silent.append(pair)
+        if has_carried:
+            self._silent.append(pair)
+        else:
+            self._wait_free(pair, now)
 
     def expire(self, now: float) -> None:
         """Free pairs that were silent for their quarantine, prolong it for the others, and close those free for long:
@@ -182,6 +200,18 @@ class PortPool:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         return second
+
+    def _taken(self, pair: PortPair) -> PortPair:
+        """A call has it from now on."""
+        self.used += 1
+        self._resize(pair, is_small=False)
+        return pair
+
+    def _wait_free(self, pair: PortPair, now: float) -> None:
+        """Let the next call have it, with its sockets for a while."""
+        pair.due = now + BOUND_SECONDS
+        self._free.append(pair.port)
+        self._bound[pair.port] = pair
 
     def _made(self, port: int) -> PortPair | None:
         """None when another program has one of the two, or the system gives no more sockets."""
@@ -240,9 +270,7 @@ class PortPool:
         """The quarantine is over."""
         pair.quarantines += 1
         if not pair.is_heard:
-            pair.due = now + BOUND_SECONDS
-            self._free.append(pair.port)
-            self._bound[pair.port] = pair
+            self._wait_free(pair, now)
         elif pair.quarantines < MAXIMUM_QUARANTINES:
             pair.due = now + self.range.quarantine
             self._listen(pair)

@@ -339,3 +339,22 @@ def _descriptors(ng: Ng) -> int:
 def _resident(ng: Ng) -> int:
     pages = int(Path(f"/proc/{ng.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def silent(ng: Ng) -> int:
+    """Ports in quarantine."""
+    return int(ng.request({"command": "statistics"})["statistics"]["interfaces"][0]["ports"]["silent"])  # type: ignore[index,call-overload,arg-type]
+
+
+def test_a_call_that_was_offered_and_came_to_nothing_leaves_no_port_in_quarantine(
+    tmp_path: Path, phone: Party, provider: Party
+) -> None:
+    with worker(tmp_path, "--quarantine=10") as ng:
+        for number in range(3):
+            ng.offer(f"c{number}", phone.sdp(), Encryption.SAVP)
+            ng.delete(f"c{number}")
+        assert silent(ng) == 0
+        offer = ng.offer("spoken", phone.sdp(), Encryption.NONE)
+        ng.answer("spoken", provider.answer(offer))
+        ng.delete("spoken")
+        assert silent(ng) == 4

@@ -270,3 +270,66 @@ def test_kernel_drops_are_told() -> None:
             flood.sendto(bytes(1_000), pair.rtp.getsockname())
     assert kernel_drops(pair.rtp) > 1_000
     pair.close()
+
+
+def test_a_pair_that_carried_nothing_has_no_quarantine_and_stays_bound() -> None:
+    ports = pool()
+    pair = ports.take()
+    ports.give_back(pair, 0.0, has_carried=False)
+    assert (ports.used, ports.silent, ports.free) == (0, 0, 4)
+    pairs = [ports.take() for _ in range(4)]
+    assert pairs[3] is pair
+    for one in pairs:
+        one.close()
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_media_of_a_callee_that_was_only_offered_the_pair_keep_it_from_the_next_call(is_told: bool) -> None:
+    watcher = Watcher()
+    ports = pool(last=32_003, watcher=watcher)
+    pair, other = ports.take(), ports.take()
+    ports.give_back(pair, 0.0, has_carried=False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as callee:
+        callee.sendto(b"early", pair.rtp.getsockname())
+    if is_told:
+        watcher.poll()
+    with pytest.raises(NoPorts):
+        ports.take()
+    assert ports.silent == 1
+    other.close()
+    ports.close()
+
+
+def test_the_last_pairs_are_for_urgent_calls() -> None:
+    ports = pool(last=32_199)
+    pairs = [ports.take() for _ in range(96)]
+    with pytest.raises(NoPorts):
+        ports.take()
+    assert ports.free == 4
+    pairs += [ports.take(is_urgent=True) for _ in range(4)]
+    with pytest.raises(NoPorts):
+        ports.take(is_urgent=True)
+    for pair in pairs:
+        pair.close()
+
+
+@pytest.mark.parametrize("is_sprayed", [True, False])
+def test_an_urgent_call_breaks_a_quarantine_rather_than_have_no_ports(is_sprayed: bool) -> None:
+    watcher = Watcher()
+    ports = pool(last=32_003, watcher=watcher)
+    pairs = [ports.take(), ports.take()]
+    for pair in pairs:
+        ports.give_back(pair, 0.0)
+    if is_sprayed:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.sendto(b"junk", pairs[0].rtp.getsockname())
+        watcher.poll()
+    with pytest.raises(NoPorts):
+        ports.take()
+    taken = ports.take(is_urgent=True)
+    assert taken is pairs[0]
+    assert (ports.used, ports.silent) == (1, 1)
+    with pytest.raises(BlockingIOError):
+        taken.rtp.recv(1)
+    taken.close()
+    ports.close()

@@ -256,7 +256,8 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 
 def _wish(fields: Fields) -> OfferWish:
-    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`: ours."""
+    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`:
+    ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
@@ -264,7 +265,8 @@ def _wish(fields: Fields) -> OfferWish:
     suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
     if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
-    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear=fields.get("takes-clear") is True)
+    takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
+    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent)
 
 
 @lru_cache(maxsize=64)

@@ -107,14 +107,14 @@ class RtcpEnd:
 class Endpoint:
     """One party's end of a stream. It is joined to its `peer` before it is opened, and lets go of it when closed."""
 
-    def __init__(self, services: StreamServices, ports: PortPool, side: str = "") -> None:
+    def __init__(self, services: StreamServices, ports: PortPool, side: str = "", *, is_urgent: bool = False) -> None:
         """`side` is the gateway's that the party is on. Raises NoPorts."""
         self.services = services
         self.ports = ports
         self.side = side
         self.steady = services.quirks.steady(side)
         self.rebuild = Rebuild()
-        self.pair: PortPair = ports.take()
+        self.pair: PortPair = ports.take(is_urgent)
         self.peer: Endpoint | None = None
         self.remote = UNDESCRIBED
         self.is_described = self.is_open = False
@@ -147,7 +147,8 @@ class Endpoint:
     def close(self) -> None:
         """Stop, and give the ports back. The peer is let go of: nobody collects cycles in a worker."""
         self.shut()
-        self.ports.give_back(self.pair, self.services.clock.now)
+        has_carried = self.is_described or self.counters.failed() > 0
+        self.ports.give_back(self.pair, self.services.clock.now, has_carried=has_carried)
         self.peer = None
         self.sessions.close()
 
