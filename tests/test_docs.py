@@ -7,7 +7,7 @@ import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.config.model import Admin, Domain, GatewaySection, Listener, Media, Provider
+from gateway.config.model import Admin, Domain, GatewaySection, Listener, Media, Provider, SourceLimits
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
 from gateway.security.policy.terms import Reason
@@ -24,6 +24,7 @@ TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
     ("[[provider]]", Provider),
     ("[[domain]]", Domain),
     ("[admin]", Admin),
+    ("[limits]", SourceLimits),
 )
 
 

@@ -20,8 +20,10 @@ from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
+from gateway.b2bua.unanswered import UnansweredCalls
 from gateway.routing.router import own_hosts
 from gateway.state.call_record import CallRecord
+from gateway.state.ended_calls import EndedCalls
 
 NOTING_SECONDS = 2.0
 """Between two looks for calls that last."""
@@ -51,12 +53,13 @@ class CallsPart(GatewayPart):
             own_hosts(basis.configuration),
         )
         identities = Identities(basis.clock.now, new_tag)
+        self._ended = EndedCalls(basis.metrics, self._keep, basis.reactor.seconds, new_tag)
         self.calls = Calls(
             services,
             peers.trunk,
             identities,
-            basis.metrics,
-            self._keep,
+            UnansweredCalls(basis.configuration.limits),
+            self._ended,
         )
         policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
         self.subscriptions = Subscriptions(services, peers.trunk, identities, policy)
@@ -73,13 +76,17 @@ class CallsPart(GatewayPart):
         if self._noting.running:
             self._noting.stop()
         self.calls.end_all("The gateway is being stopped")
+        self._ended.sum_up(is_last=True)
         return self.calls.released()
 
     def _keep(self, record: CallRecord) -> None:
         self._history.ended(record.as_json())
 
     def _note_lasting(self) -> None:
+        """Note calls that last. One that nobody vouches for may come to nothing, and then many have no record."""
+        self._ended.sum_up()
         now = self._clock.wall()
         for record in takewhile(lambda record: record.ended_at is None, self.calls.records()):
-            if now - record.started_at > LASTING_SECONDS and not self._history.is_noted(record.id):
+            is_lasting = now - record.started_at > LASTING_SECONDS and record.is_vouched
+            if is_lasting and not self._history.is_noted(record.id):
                 self._history.goes_on(record.as_json())

@@ -1,14 +1,13 @@
-"""All calls: begun here, found here by transaction, counted, and remembered for a while after their end.
+"""All calls: begun here, found here by transaction, and counted. Their records go to ``ended_calls``.
 
 The relay is asked for its counters once, when a call ends, and then told to let go.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
 
+import attrs
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
@@ -21,27 +20,19 @@ from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.new_call import NewCalls, first_refusal
 from gateway.b2bua.setup.reach import CHALLENGES
+from gateway.b2bua.unanswered import CEILING, RESERVE, CallSource, UnansweredCalls, check_media
 from gateway.dialog.dialog import key_of
 from gateway.media.relay import JSON
-from gateway.observe.metrics import Metrics
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord
+from gateway.state.ended_calls import EndedCalls
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
 log = Logger()
-
-REMEMBERED: Final = 1000
-"""Ended calls whose record is kept in memory."""
-
-CEILING: Final = 20_000
-"""Calls at once; above it new ones are refused with 503 (RFC 3261 section 21.5.4)."""
-
-Finished = Callable[[CallRecord], None]
-"""Takes the record of a call that is over, once its media counters are known."""
 
 
 class Calls:
@@ -52,18 +43,17 @@ class Calls:
         services: LegServices,
         trunk: Trunk,
         identities: Identities,
-        metrics: Metrics,
-        finished: Finished,
+        unanswered: UnansweredCalls,
+        ended: EndedCalls,
     ) -> None:
         self._services = services
         self._new = NewCalls(services, trunk, identities, self.call_ended)
-        self._metrics = metrics
+        self._unanswered = unanswered
+        self._ended = ended
         self._active: dict[str, Call] = {}
         self._by_transaction: dict[ServerTransaction, Call] = {}
         self._releasing: set[Deferred[None]] = set()
-        self._ended: deque[CallRecord] = deque(maxlen=REMEMBERED)
-        self._finished = finished
-        metrics.active_calls.set_function(lambda: len(self._active))
+        ended.metrics.active_calls.set_function(lambda: len(self._active))
 
     def __len__(self) -> int:
         return len(self._active)
@@ -81,15 +71,23 @@ class Calls:
     def start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         """Begin the call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound.
 
-        Raises Refused 415 or 503.
+        Raises Refused 415, 488 or 503.
         """
-        invite = transaction.request
-        if len(self._active) >= CEILING:
+        invite, is_outbound = transaction.request, phone_flow is None
+        source = CallSource.of(route, transaction.flow)
+        is_urgent = is_outbound and self._unanswered.is_urgent(source, route)
+        if len(self._active) >= CEILING + (RESERVE if is_urgent else 0):
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
+        if is_outbound and not is_urgent:
+            self._unanswered.check(source)
         if not is_readable(invite) or not is_understood(invite):
             raise Refused(415, "", (("Accept", "application/sdp"),))
-        call = self._new.call(transaction, route, phone_flow)
+        if is_outbound:
+            check_media(source, invite)
+        call = self._new.call(transaction, attrs.evolve(route, is_urgent=is_urgent), phone_flow)
         self._active[call.id] = call
+        if is_outbound:
+            self._unanswered.add(source, call.record, is_urgent=is_urgent)
         self._by_transaction[transaction] = call
         refusal = first_refusal(call, route, is_inbound=phone_flow is not None)
         if refusal is not None:
@@ -133,7 +131,7 @@ class Calls:
     def records(self) -> Iterator[CallRecord]:
         """The records of all calls that are up, then of those that ended, latest first."""
         yield from (call.record for call in self._active.values())
-        yield from reversed(self._ended)
+        yield from self._ended
 
     def record(self, call_id: str) -> CallRecord | None:
         """The record of one call, up or ended not long ago."""
@@ -144,32 +142,12 @@ class Calls:
         self._active.pop(call.id, None)
         self._by_transaction.pop(call.caller.transaction, None)
         record = call.record
-        is_kept = record.status not in CHALLENGES  # else the caller comes again with its answer: that is the call
-        if is_kept:
-            self._ended.append(record)
+        self._unanswered.remove(call.id)
+        is_challenge = record.status in CHALLENGES  # the caller comes again with its answer: that is the call
+        is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
         released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)
-        if is_kept:
-            released.addCallback(lambda _: self._keep(record))
-
-    def _keep(self, record: CallRecord) -> None:
-        """Count the call and hand on its record, which is to outlive the process: now that the relay's last word is in
-        its verdict. The guard of the receiver: calls go on without."""
-        self._tell(record)
-        try:
-            self._finished(record)
-        except Exception:
-            log.failure("call {call_id} is not kept", call_id=record.id)
-
-    def _tell(self, record: CallRecord) -> None:
-        self._metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
-        log.info(
-            "call {call_id} ended: {ending} ({status}), {verdict} {reason}",
-            call_id=record.id,
-            ending=record.ending,
-            status=record.status,
-            verdict=record.verdict,
-            reason=record.reason,
-        )
+        if is_kept:  # now that the relay's last word is in its verdict
+            released.addCallback(lambda _: self._ended.keep(record))
 
     def _release(self, record: CallRecord, protection: Protection) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:

@@ -75,6 +75,7 @@ class Protection:
         """Why the provider's leg is weaker than wanted."""
         self.refused = False
         self._suites = route.provider.suites
+        self._is_urgent = route.is_urgent
         self._record = record
         self._memory = memory
         self._provider = Peer.of(route.provider)
@@ -180,11 +181,11 @@ class Protection:
 
     def media(self, encryption: Encryption) -> SdpWish:
         """The form of SDP toward the provider."""
-        return SdpWish(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known))
+        return SdpWish(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known), self._is_urgent)
 
     def phone_media(self, encryption: Encryption) -> SdpWish:
         """The form of SDP toward a phone."""
-        return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True)
+        return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True, is_urgent=self._is_urgent)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:
         """Write the verdict down, from the facts of the legs."""

@@ -6,6 +6,7 @@ sender with many addresses does not get a burst for each, and sources in the tab
 """
 
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import attrs
@@ -71,6 +72,7 @@ class RateLimit:
             self._buckets.popitem(last=False)
 
 
+@lru_cache(maxsize=4096)
 def source_of(host: str) -> str:
     """The source that an address belongs to: an IPv4 address, or the /64 that one IPv6 subscriber has for itself."""
     try:

@@ -22,6 +22,7 @@ from gateway.config.model import (
     Listener,
     Media,
     Provider,
+    SourceLimits,
 )
 from gateway.config.structuring import Mistake, Reader
 
@@ -86,6 +87,7 @@ def load(path: Path) -> Configuration:
     providers = tables.many("provider", Provider)
     domains = tables.many("domain", Domain)
     admin = tables.one("admin", Admin, Admin())
+    limits = tables.one("limits", SourceLimits, SourceLimits())
     mistakes = [
         *tables.mistakes,
         *tables.unknown(),
@@ -95,7 +97,7 @@ def load(path: Path) -> Configuration:
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
         *domain_mistakes(domains, {name for (name,) in tables.pairs("provider", "name")}),
     ]
-    if mistakes or gateway is None or media is None or admin is None:
+    if mistakes or gateway is None or media is None or admin is None or limits is None:
         raise ConfigurationError(tuple(f"{path}: {mistake}" for mistake in mistakes))
     return Configuration(
         gateway=gateway,
@@ -105,6 +107,7 @@ def load(path: Path) -> Configuration:
         domains=tuple(entry for _, entry in domains),
         admin=admin,
         source=path.absolute(),
+        limits=limits,
     )
 
 

@@ -241,6 +241,21 @@ class Admin:
 
 
 @attrs.frozen
+class SourceLimits:
+    """[limits]: the share of one source in all that waits for others. Emergency calls have a reserve beyond it."""
+
+    unanswered_calls_per_source: Annotated[int, number(1, 20_000)] = 200
+    """Calls that nobody has answered yet, of one address (IPv6: one /64) on the phones' side, whose callers are not
+    registered here; an office behind NAT is one address."""
+    unanswered_calls_per_phone: Annotated[int, number(1, 20_000)] = 500
+    """The same of one registered address of record over its own flow, which may be a telephone system's."""
+    waiting_mib_per_source: Annotated[int, number(1, 4096)] = 48
+    """MiB of requests that wait, and of answers kept for copies of requests, of one address on the phones' side."""
+    waiting_mib: Annotated[int, number(1, 65_536)] = 256
+    """The same of all together."""
+
+
+@attrs.frozen
 class Configuration:
     """A whole configuration; its parts fit each other. `source` is the file it came from."""
 
@@ -251,6 +266,7 @@ class Configuration:
     domains: tuple[Domain, ...]
     admin: Admin
     source: Path
+    limits: SourceLimits = SourceLimits()
 
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")

@@ -32,7 +32,7 @@ from gateway.state.audit import AuditLog
 
 log = Logger()
 
-FIXED: Final = ("gateway", "listeners", "media", "admin")
+FIXED: Final = ("gateway", "listeners", "media", "admin", "limits")
 """Parts of a configuration that only a restart changes."""
 
 

@@ -55,6 +55,8 @@ class Route:
     """Whether the user part of the request's URI is an emergency number of the domain."""
     caller: Binding | None = None
     """The registered phone that asks, known by its flow."""
+    is_urgent: bool = False
+    """Whether the call may use what is kept free for emergency numbers."""
     proof: Proof | None = None
     """How the sender of a request from the provider's side proved its identity."""
 

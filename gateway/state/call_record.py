@@ -18,11 +18,15 @@ from gateway.observe.redaction import redacted
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
+LONGEST: Final = 300
+"""Characters of a text that a peer wrote: a URI or a reason phrase may have thousands."""
+LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603"})
+"""Statuses of a callee that was reached: it rings, or does not want to."""
 
 
 def fit(text: str) -> str:
-    """A peer's text as a record keeps it. Secrets are taken out first: an escape in the middle would hide one."""
-    return clean(redacted(text))
+    """A peer's text as a record keeps it, cut. Secrets are taken out first: an escape in the middle would hide one."""
+    return clean(redacted(text)[:LONGEST])
 
 
 class LegName(StrEnum):
@@ -110,6 +114,17 @@ class CallRecord:
     chain: list[ChainLink] = attrs.Factory(list)
     media: dict[str, Json] | None = None
     """The relay's counters at the end of the call."""
+    is_caller_known: bool = False
+    """Whether the caller is registered, or a proved peer of the provider's."""
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether somebody who is known let the call in: its caller is known, or its callee was reached."""
+        return (
+            self.is_caller_known
+            or self.answered_at is not None
+            or any(step.leg is LegName.CALLEE and step.what[:3] in LET_IN for step in self.ladder)
+        )
 
     def add_step(self, at: float, leg: LegName, passage: Passage, what: str) -> None:
         """Note that a message went by: a method, or a status and its reason."""

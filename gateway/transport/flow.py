@@ -19,6 +19,7 @@ from typing import Literal, Self
 from attrs import field, frozen
 from twisted.logger import Logger
 
+from gateway.base.rate import source_of
 from gateway.config.model import Listener, Provider, Side
 
 log = Logger()
@@ -245,6 +246,11 @@ class Flow(ABC):
         self.advertised = advertised  # for Via sent-by and Contact
         self.identity: PeerIdentity | None = None  # only a verified one
         self._watchers: Watchers | None = None
+
+    @property
+    def source(self) -> str:
+        """The sender, as far as limits for one sender go: an address, or the /64 that one subscriber has (IPv6)."""
+        return source_of(self.remote.host)
 
     @property
     def is_reliable(self) -> bool:

@@ -54,6 +54,7 @@ class NewCalls:
             caller=_named(invite.from_),
             callee=_called(invite.to, route.binding),
             started_at=services.wall(),
+            is_caller_known=not outbound or route.caller is not None,
         )
         bound = route.binding or route.caller
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
