@@ -21,6 +21,7 @@ from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.b2bua.unanswered import UnansweredCalls
+from gateway.registrar.phones import Phones
 from gateway.routing.router import own_hosts
 from gateway.state.call_record import CallRecord
 from gateway.state.ended_calls import EndedCalls
@@ -42,6 +43,7 @@ class CallsPart(GatewayPart):
         self._clock = basis.clock
         name, new_tag = basis.configuration.gateway.name, basis.random.token
         self.dialogs: Dialogs[Leg] = Dialogs()
+        phones = Phones(state.store, signalling.transport.flow)
         services = LegServices(
             signalling.transactions,
             media.relay,
@@ -50,6 +52,7 @@ class CallsPart(GatewayPart):
             basis.clock.wall,
             new_tag,
             self.dialogs,
+            phones,
             own_hosts(basis.configuration),
         )
         identities = Identities(basis.clock.now, new_tag)

@@ -42,6 +42,7 @@ from gateway.security.policy.verdict import Verdict, explanation, verdict
 from gateway.sip.uri import Uri
 from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
+from gateway.transport.way import Strength
 
 _OFFERED: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -219,7 +220,7 @@ class Protection:
         """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
         relay carries from now on, if any."""
         side, at = leg.spec.side, self._clock.seconds() - self._began
-        is_secure = self._is_secure(leg) if side is Side.PROVIDER else not leg.was_in_clear
+        is_secure = self._is_secure(leg) if side is Side.PROVIDER else leg.way.weakest > Strength.CLEAR
         exposure = self._exposed[side].signalled(at, _signalling(leg), is_secure=is_secure)
         if encrypted is not None:
             exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
@@ -272,7 +273,7 @@ class Protection:
     def _is_secure(self, provider: Leg) -> bool:
         """Whether the provider's signalling is TLS with the provider: we verify the provider that we call, but a caller
         may be anybody."""
-        return provider.flow.is_secure and not provider.was_in_clear and self._is_verified
+        return provider.way.weakest > Strength.CLEAR and self._is_verified
 
     def _learn_of_provider(self, leg: Leg) -> None:
         is_secure = self._is_secure(leg)

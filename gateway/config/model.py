@@ -67,6 +67,13 @@ class Downgrade(StrEnum):
     REFUSE = "refuse"
 
 
+class MovedPhones(StrEnum):
+    """The proof that a phone in a call is the same as before when it comes from another host."""
+
+    REGISTERED = "registered"
+    TAGS = "tags"
+
+
 class SrtpOffer(StrEnum):
     """How SRTP is offered: RTP/SAVP, RTP/AVP with a=crypto (RFC 8643), or both m-lines."""
 
@@ -121,6 +128,8 @@ class Listener:
     """Of those, from one address (IPv6: one /64); a whole office may share one."""
     new_connections_per_source: Annotated[int, number(1, 100_000)] = 50
     """A second, once twice as many as may be up have come at once: the limit of a source's cost in TLS handshakes."""
+    moved_phones: MovedPhones = MovedPhones.REGISTERED
+    """The phones that are followed to another host in mid-call; `tags`: all that know the dialog."""
     dscp: Annotated[int, number(0, 63)] = 24
     """Of packets sent from here and over its connections (RFC 4594: class selector 3)."""
     nat_interval: Annotated[int, number(0, 3600)] = 60

@@ -4,9 +4,9 @@
             -> REGISTER          -> registrar (phones only)
             -> screened, routed  -> a new call, or passed on
 
-The order is a security order. A request within a dialog is matched first, by tags of which one is ours and random: its
-sender was in the dialog. Everything else from the provider's side must be admitted before anything of it but its
-headers is looked at, and before it can make the gateway send anything but a challenge.
+The order is a security order. A request within a dialog is matched first, by tags of which one is ours and random, and
+by its way: its sender was in the dialog. Everything else from the provider's side must be admitted before anything of
+it but its headers is looked at, and before it can make the gateway send anything but a challenge.
 
 Here: the form of a request, and refusals. Not here: its sender's rights (screening.py), calls and subscriptions.
 """
@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.legs import in_dialog
-from gateway.b2bua.legs.flows import may_come_over, protects_as
+from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
@@ -87,7 +87,7 @@ class UasCore:
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._b2bua.leg_of(request)
-        if leg is not None and leg.flow.side is flow.side:
+        if leg is not None and self._is_way_of(leg, request, flow):
             in_dialog.receive_ack(leg, request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -119,26 +119,27 @@ class UasCore:
 
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
         leg = self._b2bua.leg_of(request)
-        if leg is None or leg.flow.side is not transaction.flow.side:
-            raise Refused(481)
-        if not may_come_over(leg.flow, transaction.flow):
-            log.warn(
-                "a {method} within a dialog of {leg} from {source}",
-                method=request.method,
-                leg=leg.flow.remote,
-                source=transaction.flow.remote,
-            )
-            raise Refused(481)
+        if leg is None or not self._is_way_of(leg, request, transaction.flow):
+            is_clear = leg is not None and leg.flow.is_secure and not transaction.flow.is_secure
+            raise Refused(403, "This dialog is on TLS") if is_clear else Refused(481)
         if request.method not in METHODS:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
             _check_extensions(request)
-            if not protects_as(leg.flow, transaction.flow):
-                raise Refused(403, "This dialog is on TLS")  # the answer would tell keys to everybody on the way
         if not self._screening.admits_within(request, transaction.flow, leg.domain):
             transaction.stop()
             return
         in_dialog.receive_request(leg, transaction, request)
+
+    def _is_way_of(self, leg: Leg, request: Request, flow: Flow) -> bool:
+        """Whether a request of a leg may come over a flow. Its tags alone do not say so: flows.py has the reasons."""
+        if leg.flow.side is not flow.side:
+            return False
+        if self._screening.is_way_of(leg, flow):
+            return True
+        said = {"method": request.method, "leg": leg.flow.remote, "source": flow.remote, "transport": flow.transport}
+        log.warn("a {method} within a dialog of {leg} from {source} over {transport} is not taken", **said)
+        return False
 
     def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
         if flow.side is not Side.PHONES:

@@ -23,6 +23,7 @@ from typing import Protocol
 
 import attrs
 
+from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.ingress.overload import Overload
 from gateway.registrar.callers import Callers
@@ -38,6 +39,9 @@ class Admission(Protocol):
 
     def served_by(self, flow: Flow) -> tuple[str, ...]:
         """The domains that the sender is proved to be a peer of, in lower case."""
+
+    def proof_of(self, flow: Flow, domain: str) -> Proof | None:
+        """How the sender is a peer of the domain; None: it is none."""
 
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender proved to be a peer of the domain; None drops it without an answer. Raises Refused 401."""
@@ -62,6 +66,11 @@ class Screening:
         if route is not None:
             self._check_load(request, route)
         return route
+
+    def is_way_of(self, leg: Leg, flow: Flow) -> bool:
+        """Whether a message of this leg's peer may come over a flow."""
+        domain = leg.spec.border.domain.name
+        return leg.way.takes(flow, leg.services.phones, lambda other: self._admission.proof_of(other, domain))
 
     def admits_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a dialog may go on; False drops it without an answer. Raises Refused."""

@@ -111,10 +111,14 @@ class DomainAdmission:
         proofs = {id(access): self._proof(flow, access) for access in self._lists}
         return tuple(name for name, one in self._domains.items() if proofs[id(one.access)] is not None)
 
+    def proof_of(self, flow: Flow, domain: str) -> Proof | None:
+        """How the sender is a peer of the domain; None: it is none."""
+        guarded = self._domains.get(domain.lower())
+        return None if guarded is None else self._proof(flow, guarded.access)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         """How the sender is a peer of the domain; None drops the request without an answer. Raises Refused 400, 401."""
-        guarded = self._domains.get(domain.lower())
-        proof = None if guarded is None else self._proof(flow, guarded.access)
+        guarded, proof = self._domains.get(domain.lower()), self.proof_of(flow, domain)
         if guarded is None or proof is None:
             said = {"method": request.method, "source": flow.remote, "domain": domain}
             log.info("a {method} from {source} is dropped: no peer of {domain}", **said)

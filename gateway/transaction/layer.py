@@ -39,6 +39,7 @@ from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
+from gateway.transport.way import may_answer, may_ask
 
 log = Logger()
 
@@ -79,7 +80,7 @@ class TransactionLayer:
         self._census = {machine.name: dict.fromkeys(State, 0) for machine in MACHINES}
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.refused: Counter[int] = Counter()  # by status: answers without a transaction
-        self.dropped = 0  # responses and ACKs that could not be read, or are somebody else's
+        self.dropped = 0  # messages that could not be read, or are somebody else's
         self._invite_client = self._services(client.INVITE_PROGRAMS)
         self._other_client = self._services(client.NON_INVITE_PROGRAMS)
         self._invite_server = self._services(server.INVITE_PROGRAMS)
@@ -208,7 +209,7 @@ class TransactionLayer:
             self.dropped += 1  # it is somebody else's (8.1.3.3)
             return
         transaction = self._clients.get(client_key(response))
-        if transaction is None or transaction.flow.side is not flow.side:
+        if transaction is None or not may_answer(transaction.flow, flow):
             self.pass_stray_response(response, flow)
         else:
             transaction.receive(response)
@@ -216,7 +217,9 @@ class TransactionLayer:
     def _receive_request(self, request: Request, flow: Flow) -> None:
         key = server_key(request, flow.side)
         transaction = self._servers.get(key)
-        if request.method == "ACK":
+        if transaction is not None and not may_ask(transaction.flow, flow):
+            self.dropped += 1  # its branch is another's: neither a copy nor an ACK of that one's request
+        elif request.method == "ACK":
             self._receive_ack(request, flow, transaction)
         elif transaction is not None:
             transaction.happen(Event.RECEIVE_REQUEST, request)
@@ -232,7 +235,8 @@ class TransactionLayer:
             transaction.happen(Event.RECEIVE_ACK, ack)
 
     def _receive_cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
-        """A transaction for a CANCEL that finds its INVITE, else 481 (9.2).
+        """A transaction for a CANCEL that finds its INVITE, else 481 (9.2). One that comes another way finds none: it
+        cannot be challenged (22.1), so its way is all that speaks for it.
 
         There are no more of them than INVITEs, so they need no ceiling; those that find nothing leave nothing behind.
         """
@@ -244,7 +248,8 @@ class TransactionLayer:
         transaction.happen(Event.RECEIVE_REQUEST, cancel)
 
     def _cancelled_by(self, cancel: Request, flow: Flow) -> ServerTransaction | None:
-        return self._servers.get(server_key(cancel, flow.side, "INVITE"))
+        invite = self._servers.get(server_key(cancel, flow.side, "INVITE"))
+        return None if invite is None or not may_ask(invite.flow, flow) else invite
 
     def _cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """Answer the CANCEL; an INVITE that has its final response stays as it is (9.2)."""

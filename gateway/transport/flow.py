@@ -231,6 +231,7 @@ class Flow(ABC):
         "identity",
         "listener",
         "local",
+        "name",
         "remote",
         "side",
         "transport",
@@ -245,6 +246,7 @@ class Flow(ABC):
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
         self.identity: PeerIdentity | None = None  # only a verified one
+        self.name: str | None = None  # the peer that was meant; None for a connection that the peer began, and for UDP
         self._watchers: Watchers | None = None
 
     @property

@@ -77,8 +77,7 @@ def test_key_that_crossed_a_clear_hop_stays_exposed_when_the_signalling_goes_on_
     answer = clear.receives_response(200)
     clear.acknowledges(invite, answer)
     assert claim(ladder) == ("MEDIA_ONLY_WEAK", "CLEAR_PEER_NO_TLS")
-    (call,) = ladder.calls.active
-    call.caller.flow = ladder.provider_flow
+    clear.flow.fail()
     ladder.provider.sends(ladder.provider.within(answer, "BYE"))
     ladder.provider.receives(200)
     assert claim(ladder) == ("MEDIA_ONLY_WEAK", "CLEAR_PEER_NO_TLS")

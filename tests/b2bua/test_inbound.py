@@ -143,6 +143,9 @@ class ByAddress:
     def served_by(self, flow: Flow) -> tuple[str, ...]:
         return ("example.com",)
 
+    def proof_of(self, flow: Flow, domain: str) -> Proof | None:
+        return Proof("provider.example.com", ProofKind.ADDRESS)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 

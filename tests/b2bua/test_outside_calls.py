@@ -8,6 +8,7 @@ from gateway.config.model import Security
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.peer_memory import Feature, Peer
 from gateway.sip.message import Request
+from gateway.transport.flow import Flow
 from tests.support.ladder import Ladder, Party
 from tests.support.stories import nothing_is_left
 
@@ -23,6 +24,9 @@ def asks(party: Party, method: str) -> Request:
 
 class ByAddress:
     """Admits a sender for its address alone."""
+
+    def proof_of(self, flow: Flow, domain: str) -> Proof | None:
+        return Proof("provider.example.com", ProofKind.ADDRESS)
 
     def served_by(self, flow: object) -> tuple[str, ...]:
         return ("example.com",)

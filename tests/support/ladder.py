@@ -257,6 +257,9 @@ class Everybody:
     def served_by(self, flow: Flow) -> tuple[str, ...]:
         return ("example.com",)
 
+    def proof_of(self, flow: Flow, domain: str) -> Proof | None:
+        return None if self.instead is None else self.instead.proof_of(flow, domain)
+
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         if self.instead is not None:
             return self.instead.admit(request, flow, domain)

@@ -18,6 +18,7 @@ from typing import Final
 import attrs
 
 from gateway.config.model import Domain, Security, Side
+from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.uri import Uri
@@ -44,6 +45,10 @@ class Border:
     def domain(self) -> Domain:
         """The configuration of the domain."""
         return self.route.domain
+
+    def phone_on(self, side: Side) -> Binding | None:
+        """The binding of the phone on that side, where it has registered over its flow."""
+        return None if side is Side.PROVIDER else self.route.binding or self.route.caller
 
     def named(self, uri: Uri, toward: Side) -> Uri:
         """A person's URI as that side is to read it."""

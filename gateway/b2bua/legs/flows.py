@@ -1,54 +1,101 @@
-"""The flow of a leg: when another one may take its place, and over which a request of the peer may come.
+"""The way of a leg: the flow that its peer is reached over, and the proof that a message is of this peer.
 
-The tags of a dialog let a peer in (RFC 3261 section 12.2.2). Behind TLS they are secret; in clear everybody on the way
-knows them. So a dialog never moves from a flow on TLS to one in clear, and on the phones' side one in clear stays with
-its host.
+The tags of a dialog let its peer in (RFC 3261 section 12.2.2), and are known to everybody that a message in clear has
+passed. So a message of a leg is taken only over a way that proves at least as much as the leg's own: its flow, or one
+that may ask in its place (gateway/transport/way.py), or else one where the peer shows otherwise that it is the same:
+
+    toward the provider  by a name of the domain's peers: by certificate, where the leg's own flow is verified
+    toward a phone       by a binding of the same instance and address of record, which came over that very flow: the
+                         provider has accepted the phone's digest for it (RFC 3261 section 10.3, RFC 5626 section 4.1)
+
+A leg on TLS takes nothing in clear. A phone that has changed its network and not registered yet is not followed, unless
+its listener is told to take the tags for proof (``moved_phones``): in clear a stranger on the way could be that phone.
+
+Requests of ours follow the same proofs: over the leg's flow, or where that leads nowhere over the one in its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.config.model import Side
+from gateway.config.model import MovedPhones, Side
+from gateway.registrar.binding import Binding
+from gateway.registrar.phones import Phones as Phones
+from gateway.security.access_list import Proof, ProofKind
+from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
+from gateway.transport.way import Strength, may_ask
 
 Reopen = Callable[[], Flow | None]
 """Opens another flow to a peer; None where there is no other way."""
 
 
-def kept_open(own: Flow, reopen: Reopen) -> Flow:
-    """The leg's flow, or one in its place when its connection is gone; never one that protects less."""
-    if own.is_open:
-        return own
-    other = reopen()
-    return own if other is None or not protects_as(own, other) else other
+class LegWay:
+    """The way of one leg."""
+
+    def __init__(self, flow: Flow, phone: Binding | None) -> None:
+        self.flow = flow
+        """Where requests of ours go."""
+        self.phone = phone
+        """The phone, where it was registered over that flow when the leg began."""
+        self._proved = flow
+        """The flow that has proved most: one that is opened again and not up yet has proved nothing."""
+        self._weakest = Strength.VERIFIED
+
+    @property
+    def weakest(self) -> Strength:
+        """The least of all flows that the leg's messages came and went over, from its first message on."""
+        return min(self._weakest, Strength.of(self.flow))
+
+    def takes(self, other: Flow, phones: Phones, proof: Callable[[Flow], Proof | None]) -> bool:
+        """Whether a message of the peer may come over a flow; ``proof`` is of a peer of the leg's domain."""
+        own = self._proved
+        if other is own or other is self.flow or may_ask(own, other):
+            return True
+        if other.side is not own.side or (own.is_secure and not other.is_secure):
+            return False
+        if other.side is Side.PROVIDER:
+            return _is_proof_enough(proof(other), Strength.of(own))
+        is_registered = self.phone is not None and phones.is_same(self.phone, other.key)
+        return is_registered or other.listener.moved_phones is MovedPhones.TAGS
+
+    def follow(self, transaction: ServerTransaction) -> None:
+        """A request was taken: go to its sender from now on, where the old flow leads nowhere.
+
+        Its connection is gone, or a phone has come to another host, or the NAT before it has given it another port.
+        """
+        other = transaction.back
+        self._weakest = min(self.weakest, Strength.of(transaction.flow))
+        if not self.flow.is_open or _has_moved(self.flow, other):
+            self._replace(other)
+
+    def opened(self, reopen: Reopen) -> Flow:
+        """The flow for a request of ours: another only where the old one is gone, or a phone has registered elsewhere;
+        never one that protects less."""
+        own = self.flow
+        if own.is_open and (own.is_reliable or self.phone is None):
+            return own
+        other = reopen()
+        if other is not None and other is not own and (other.is_secure or not own.is_secure):
+            self._replace(other)
+        return self.flow
+
+    def _replace(self, other: Flow) -> None:
+        self._weakest = self.weakest
+        self.flow = other
+        if Strength.of(other) >= Strength.of(self._proved):
+            self._proved = other
 
 
-def after_request(own: Flow, other: Flow) -> Flow:
-    """The leg's flow once a request of its dialog has come over ``other``: that one, where the old one leads nowhere.
-
-    Its connection is gone, or the NAT before a phone has forgotten the port and given another.
-    """
-    replaces = not own.is_open and protects_as(own, other)
-    return other if replaces or _is_rebound(own, other) else own
+def _is_proof_enough(proof: Proof | None, own: Strength) -> bool:
+    if proof is None:
+        return False
+    return own is not Strength.VERIFIED or proof.kind is ProofKind.CERTIFICATE
 
 
-def may_come_over(own: Flow, other: Flow) -> bool:
-    """Whether a request may come over another flow than its dialog's own.
-
-    The tags of a dialog in clear are known to everybody on the way, so on the phones' side its host must be the same (a
-    NAT may change the port). Behind TLS the tags are secret, and a phone may come from another network.
-    """
-    return own.side is Side.PROVIDER or own.is_secure or own.remote.host == other.remote.host
-
-
-def protects_as(own: Flow, other: Flow) -> bool:
-    """Whether another flow protects no less than the dialog's own: an answer over one that does would tell its keys to
-    everybody on the way."""
-    return other.is_secure or not own.is_secure
-
-
-def _is_rebound(own: Flow, other: Flow) -> bool:
-    """Whether a phone comes over UDP from another port of its host."""
-    same_way = other.listener == own.listener and other.remote.host == own.remote.host
-    return other.side is Side.PHONES and not other.is_reliable and same_way and other.remote != own.remote
+def _has_moved(own: Flow, other: Flow) -> bool:
+    """Whether a phone has come to another host, or over UDP to another port."""
+    if other.side is not Side.PHONES:
+        return False
+    is_elsewhere = other.remote.host != own.remote.host
+    return is_elsewhere or (not other.is_reliable and other.listener == own.listener and other.remote != own.remote)

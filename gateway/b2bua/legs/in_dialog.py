@@ -11,7 +11,6 @@ from collections.abc import Callable
 import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.legs import flows
 from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
@@ -25,7 +24,7 @@ log = Logger()
 def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
     leg.note(Passage.RECEIVED, request)
-    leg.flow = flows.after_request(leg.flow, transaction.back)
+    leg.way.follow(transaction)
     dialog = leg.dialog_of(request)
     if dialog is None or leg.ended:
         leg.respond(transaction, request.response(481))

@@ -8,15 +8,15 @@ requests and hangs up, ``caller`` is the gateway as UAS of an initial INVITE, ``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeAlias
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.b2bua.legs import flows
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.flows import Reopen
+from gateway.b2bua.legs.flows import LegWay, Phones, Reopen
 from gateway.b2bua.legs.media import LegMedia, has_sdp
 from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
 from gateway.config.model import Side
@@ -84,6 +84,8 @@ class LegServices:
     """A fresh random token for tags and Call-IDs (RFC 3261 section 19.3: at least 32 random bits)."""
     dialogs: Dialogs[Leg]
     """The leg of each dialog."""
+    phones: Phones
+    """The phones that are registered."""
     own_hosts: frozenset[str]
     """Names and addresses of the gateway's listeners, in lower case."""
 
@@ -97,14 +99,12 @@ class Leg:
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner) -> None:
         self.spec = spec
-        self.flow = flow
+        self.way = LegWay(flow, spec.border.phone_on(spec.side))
         self.services = services
         self.owner: LegOwner = owner
         self.record = owner.record
         self.dialog: Dialog | None = None
         self.ended = False
-        self.was_in_clear = False
-        """Whether any message of this leg has crossed in clear."""
         self.media = LegMedia(spec.wish)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
@@ -112,6 +112,11 @@ class Leg:
         """The peer's requests that went to the owner; the last one may be answered."""
         self.cancels: dict[ServerTransaction, Callable[[], None]] = {}
         """The peer's INVITEs within the dialog, each with the call that its CANCEL leads to."""
+
+    @property
+    def flow(self) -> Flow:
+        """The flow that requests of ours go over."""
+        return self.way.flow
 
     @property
     def domain(self) -> str:
@@ -254,11 +259,10 @@ class Leg:
         self.services.transactions.send_ack(ack, self._opened_flow())
 
     def _opened_flow(self) -> Flow:
-        self.flow = flows.kept_open(self.flow, self.spec.reopen)
-        return self.flow
+        phone = self.way.phone
+        return self.way.opened(self.spec.reopen if phone is None else partial(self.services.phones.flow_of, phone))
 
     def note(self, passage: Passage, message: Message) -> None:
         """Write a message into the ladder. Raises MalformedMessage for one with a body of an unreadable type."""
         has_sdp(message)
-        self.was_in_clear = self.was_in_clear or not self.flow.is_secure
         self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)

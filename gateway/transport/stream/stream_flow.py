@@ -43,7 +43,6 @@ class StreamFlow(Flow):
         "_queued",
         "_state",
         "failure",
-        "name",
         "number",
         "was_connected",
         "wire",
