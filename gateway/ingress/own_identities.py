@@ -19,14 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Final
+from urllib.parse import unquote
 
+import attrs
 from twisted.logger import Logger
 
 from gateway.config.model import Side
 from gateway.registrar.callers import Callers
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.headers import Headers
+from gateway.sip.grammar import split_list
+from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message
 from gateway.transport.flow import Flow, FlowKey
 
@@ -58,6 +61,8 @@ class OwnIdentities:
         if flow.side is Side.PHONES and not flow.listener.trusted_identities:
             for name in SECOND_IDENTITIES.intersection(message.headers.keys()):
                 self._judge(message.headers, name, flow)
+            if "?" in (message.headers.get("Refer-To") or ""):
+                self._judge_referred(message.headers, flow)
         self._receive(message, flow)
 
     def _judge(self, headers: Headers, name: str, flow: Flow) -> None:
@@ -72,6 +77,28 @@ class OwnIdentities:
         for value in own:
             headers.add(name, value)
         log.debug("{name} of {source}: {count} of its own are left", name=name, source=flow.remote, count=len(own))
+
+    def _judge_referred(self, headers: Headers, flow: Flow) -> None:
+        """A Refer-To says which fields the request has that it leads to (RFC 3261 section 19.1.1): the same holds for
+        them. One that cannot be read is refused by its reader."""
+        try:
+            target = NameAddress.parse(headers.get("Refer-To") or "")
+        except MalformedMessage:
+            return
+        fields = target.uri.headers.split("&")
+        own = "&".join(field for field in fields if self._may_lead_to(field, flow.key))
+        if own != target.uri.headers:
+            headers.set("Refer-To", str(attrs.evolve(target, uri=attrs.evolve(target.uri, headers=own))))
+
+    def _may_lead_to(self, field: str, flow: FlowKey) -> bool:
+        name, _, value = (unquote(part, errors="surrogateescape") for part in field.partition("="))
+        if KEYS[name.strip()] not in SECOND_IDENTITIES:
+            return True
+        try:
+            values = split_list(value)
+            return values == list(self._own(values, flow))
+        except MalformedMessage:
+            return False
 
     def _own(self, values: list[str], flow: FlowKey) -> Iterator[str]:
         """The values that name the phone itself."""

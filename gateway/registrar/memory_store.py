@@ -39,6 +39,7 @@ class MemoryStore:
         if replaced is not None and replaced is same_token and self._is_refreshed(replaced, binding):
             self._by_aor[binding.aor] = (*self._others(replaced), binding)
             self._by_token[binding.token] = binding
+            self._note_flow(binding)
             self._schedule(binding)
             return
         for previous in (same_token, replaced if replaced is not same_token else None):
@@ -46,7 +47,7 @@ class MemoryStore:
                 self.remove(previous.aor, previous.contact)
         self._by_aor[binding.aor] = (*self._by_aor.get(binding.aor, ()), binding)
         self._by_token[binding.token] = binding
-        self._tokens_over.setdefault(binding.came_over, {})[binding.token] = None
+        self._note_flow(binding)
         self._count += 1
         self._schedule(binding)
 
@@ -130,6 +131,11 @@ class MemoryStore:
 
     def _binding_of(self, aor: str, contact: str) -> Binding | None:
         return next((binding for binding in self._by_aor.get(aor, ()) if binding.contact == contact), None)
+
+    def _note_flow(self, binding: Binding) -> None:
+        tokens = self._tokens_over.setdefault(binding.came_over, {})
+        tokens.pop(binding.token, None)
+        tokens[binding.token] = None
 
     def _leave_flow(self, binding: Binding) -> None:
         tokens = self._tokens_over.get(binding.came_over, {})

@@ -71,7 +71,7 @@ class Registrar:
         """Answer a phone's REGISTER, now or when its provider has; raises Refused and MalformedMessage."""
         domain = self._domain_of(request)
         asked = Asked.read(request, domain.name, lambda host: is_ip_address(host) or self._domain_named(host) is domain)
-        self._rules.check(asked, domain, transaction.flow.is_secure)
+        self._rules.check(asked, domain, transaction.flow)
         if self._rules.is_refresh(asked, transaction.flow):
             self._refresh(asked, transaction, request)
             return

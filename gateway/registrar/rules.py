@@ -22,7 +22,7 @@ from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import keyed, token_for
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.sip.errors import Refused
-from gateway.sip.uri import Uri
+from gateway.sip.uri import Uri, canonical_host
 from gateway.transport.flow import Flow, is_ip_address
 
 
@@ -81,7 +81,7 @@ def is_behind_nat(contact: Uri, flow: Flow) -> bool:
 
     Over TCP and TLS the port tells nothing, nor does a name: there the Contact is where the phone listens.
     """
-    same_host = contact.host.lower() == flow.remote.host.lower()
+    same_host = canonical_host(contact.host) == canonical_host(flow.remote.host)
     if flow.is_reliable:
         return not same_host and is_ip_address(contact.host)
     return not same_host or (contact.port or flow.transport.default_port) != flow.remote.port
@@ -112,11 +112,11 @@ class Rules:
         self._memory = memory
         self._changed_at = changed_at
 
-    def check(self, asked: Asked, domain: Domain, is_secure: bool) -> None:
+    def check(self, asked: Asked, domain: Domain, flow: Flow) -> None:
         """Raises Refused 403, 423 or 500 for a REGISTER that is out of order, too brief, or a downgrade."""
         self._check_order(asked)
-        self._check_intervals(asked)
-        self._check_transport(asked, domain, is_secure)
+        self._check_intervals(asked, flow.listener.nat_interval)
+        self._check_transport(asked, domain, flow.is_secure)
 
     def check_room(self, asked: Asked) -> None:
         """Before anything is sent: contacts without room here must not be registered there. Raises Refused 403, 503."""
@@ -204,9 +204,10 @@ class Rules:
         if any(binding.call_id == asked.call_id and binding.cseq >= asked.cseq for binding in self._touched(asked)):
             raise Refused(500, "CSeq Out Of Order")
 
-    def _check_intervals(self, asked: Asked) -> None:
-        if any(0 < contact.interval < self.terms.floor for contact in asked.contacts):
-            raise Refused(423, "", (("Min-Expires", str(self.terms.floor)),))
+    def _check_intervals(self, asked: Asked, nat_interval: int) -> None:
+        floor = min(self.terms.floor, nat_interval or self.terms.floor)  # a phone may ask for the grant it was given
+        if any(0 < contact.interval < floor for contact in asked.contacts):
+            raise Refused(423, "", (("Min-Expires", str(floor)),))
 
     def _check_transport(self, asked: Asked, domain: Domain, is_secure: bool) -> None:
         """A phone that registered over TLS before and does not now is a probable downgrade, refused where so told."""

@@ -96,7 +96,11 @@ class Router:
         return named
 
     def outward(self, request: Request, caller: Binding | None) -> Route:
-        """The way of a request of a phone, known to be ``caller``; raises Refused 403 or 416."""
+        """The way of a request of a phone, known to be ``caller``; raises Refused 403 or 416.
+
+        A binding of a domain that is served no more says nothing about any other.
+        """
+        caller = None if caller is None or self.domain_named(caller.domain) is None else caller
         target = Uri.parse(request.uri)
         if target.scheme not in ("sip", "sips", "tel", "urn"):
             raise Refused(416, "Unsupported URI Scheme")

@@ -187,7 +187,7 @@ def _split(text: str) -> Parameters:
 
 def _identity(uri: Uri) -> tuple[object, ...]:
     headers = sorted(_unescape(header).lower() for header in uri.headers.split("&") if header)
-    return uri.scheme, _canonical(uri.user), _canonical(uri.password), _canonical_host(uri.host), uri.port, headers
+    return uri.scheme, _canonical(uri.user), _canonical(uri.password), canonical_host(uri.host), uri.port, headers
 
 
 def _canonical(text: str | None) -> str | None:
@@ -207,7 +207,8 @@ def _safe_in_user(character: str) -> str:
     return "".join(f"%{octet:02X}" for octet in character.encode("utf-8", "surrogateescape"))
 
 
-def _canonical_host(host: str) -> str:
+def canonical_host(host: str) -> str:
+    """The one spelling of a host that compares equal: names in lower case, IPv6 compressed."""
     return IPv6Address(host).compressed if ":" in host else host.lower()
 
 

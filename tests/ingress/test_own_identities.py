@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import attrs
 import pytest
 
 from gateway.ingress.own_identities import SECOND_IDENTITIES, OwnIdentities
 from gateway.registrar.callers import Callers
 from gateway.registrar.memory_store import MemoryStore
+from gateway.sip.address import NameAddress
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.transport.flow import Flow
@@ -86,6 +89,28 @@ def test_second_identities_within_a_dialog_are_judged_alike() -> None:
     refer.headers.add("Referred-By", BOSS)
     ladder.phone.sends(refer)
     assert b"boss" not in ladder.provider.receives_request("REFER").to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ("Referred-By=%3Csip%3Aboss%40example.com%3E", ""),
+        ("b=sip%3Aboss@example.com&Subject=x", "Subject=x"),
+        ("%52eferred-%42y=%22%3C", ""),
+        ("Subject=x&P-Preferred-Identity=%3Csip:boss%40example.com%3E", "Subject=x"),
+        ("Subject=x&Referred-By=%3Csip:alice%40example.com%3E", "Subject=x&Referred-By=%3Csip:alice%40example.com%3E"),
+    ],
+)
+def test_rfc3261_19_1_1_second_identities_of_the_request_that_a_transfer_leads_to_are_judged_alike(
+    fields: str, left: str
+) -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    refer = ladder.phone.within(answer, "REFER")
+    refer.headers.add("r", f"<sip:carol@example.com?{fields}>")
+    ladder.phone.sends(refer)
+    crossed = NameAddress.parse(ladder.provider.receives_request("REFER").headers.get("Refer-To") or "")
+    assert unquote(crossed.uri.headers) == unquote(left)
 
 
 def test_second_identities_of_responses_are_judged_alike() -> None:

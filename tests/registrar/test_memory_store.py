@@ -165,6 +165,9 @@ class StoreComparison(RuleBasedStateMachine):
         assert self.store.unreachable == len(lost)
         assert all(self.store.is_reachable(item) is not self.is_lost(item) for item in self.plain)
         assert len(self.store._tokens_over) <= len(self.plain)
+        for flow in {item.came_over for item in self.plain}:
+            over = [item for item in live if item.came_over == flow and not self.is_lost(item)]
+            assert self.store.over(flow) == over
         for token in "12345":
             assert self.store.find_token(token) == next((item for item in live if item.token == token), None)
 

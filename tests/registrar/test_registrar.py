@@ -492,6 +492,7 @@ def test_rfc3261_10_3_step_8_every_200_tells_the_date_of_peoples_clocks() -> Non
         ("udp", "<sip:alice@10.0.0.5:5060>", True),
         ("udp", "<sip:alice@phone.local>", True),
         ("udp", "<sip:alice@[2001:db8::7]>", True),
+        ("tls", "<sip:alice@[2001:DB8:0::7]>", True),
         ("tcp", "<sip:alice@192.0.2.7:5062;transport=tcp>", False),
         ("tcp", "<sip:alice@phone.local;transport=tcp>", False),
         ("tls", "<sip:alice@10.0.0.5:5061;transport=tls>", True),
@@ -513,11 +514,28 @@ def test_a_phone_behind_nat_is_granted_a_short_time_and_its_provider_asked_for_t
         site.clock.advance(30 if is_behind else 0)
 
 
+def test_an_ipv6_address_is_the_same_in_every_spelling() -> None:
+    site = Registering()
+    site.flow = a_flow(host="2001:db8::7")
+    told = site.registered(register("<sip:alice@[2001:DB8:0:0::7]>", expires="3600"))
+    assert told.contacts[0].parameter("expires") == "3600"
+
+
 def test_nat_interval_0_grants_a_phone_behind_nat_its_wish() -> None:
     site = Registering()
     listener = attrs.evolve(listener_of("udp"), nat_interval=0)
     site.flow = RecordingFlow(listener, Address("192.0.2.99", 1024))
     assert site.registered(register(CONTACT, expires="3600")).contacts[0].parameter("expires") == "3600"
+
+
+def test_a_phone_behind_nat_may_ask_for_the_grant_that_it_was_given() -> None:
+    site = Registering()
+    site.flow = RecordingFlow(attrs.evolve(listener_of("udp"), nat_interval=30), Address("192.0.2.99", 1024))
+    assert site.registered(register(CONTACT, expires="3600")).contacts[0].parameter("expires") == "30"
+    site.send(register(CONTACT, cseq=2, expires="30"))
+    assert site.told().contacts[0].parameter("expires") == "30"
+    site.send(register(CONTACT, cseq=3, expires="29"))
+    assert site.told().headers.get("Min-Expires") == "30"
 
 
 def test_a_query_behind_nat_is_told_what_is_left() -> None:

@@ -63,6 +63,11 @@ def test_rfc3323_a_caller_without_a_name_is_of_the_domain_that_it_registered_in(
     assert (route.domain.name, route.caller) == ("a.example", ALICE)
 
 
+def test_a_registration_in_a_domain_that_is_served_no_more_counts_in_no_other() -> None:
+    route = router("b.example").outward(request("sip:bob@b.example", "sip:anonymous@anonymous.invalid"), ALICE)
+    assert (route.domain.name, route.caller) == ("b.example", None)
+
+
 @pytest.mark.parametrize(
     ("uri", "caller", "status"),
     [
