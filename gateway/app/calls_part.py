@@ -57,15 +57,16 @@ class CallsPart(GatewayPart):
         )
         identities = Identities(basis.clock.now, new_tag)
         self._ended = EndedCalls(basis.metrics, self._keep, basis.reactor.seconds, new_tag)
+        policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
+        self.subscriptions = Subscriptions(services, peers.trunk, identities, policy)
         self.calls = Calls(
             services,
             peers.trunk,
             identities,
             UnansweredCalls(basis.configuration.limits),
             self._ended,
+            self.subscriptions,
         )
-        policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
-        self.subscriptions = Subscriptions(services, peers.trunk, identities, policy)
         passing = Passing(services, peers.trunk, identities, policy)
         self.b2bua = B2bua(self.dialogs, self.calls, self.subscriptions, passing)
         self._noting = LoopingCall(self._note_lasting)

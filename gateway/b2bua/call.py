@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from gateway.b2bua.across import reoffer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
+from gateway.b2bua.across.plain_request import PlainRequest
 from gateway.b2bua.across.request import Crossing, is_own_srtp
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs import in_dialog
@@ -37,6 +38,7 @@ from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import Fields, Leg, LegServices
 from gateway.b2bua.protection import Protection
 from gateway.dialog.session_refresh import RenewalUser
+from gateway.dialog.usages import Usage, Usages, usage_of
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
@@ -85,7 +87,11 @@ class Call:
     _answered: float | None = attrs.field(default=None, init=False)
     """Seconds of the timers' clock."""
 
+    usages: Usages = attrs.field(init=False)
+    """The subscriptions that were begun within it."""
+
     def __attrs_post_init__(self) -> None:
+        self.usages = Usages(self.services.clock.seconds)
         self.media_path = MediaPath(self.record.id, self.services.relay, self.end)
 
     @property
@@ -143,6 +149,9 @@ class Call:
             if request.method == "PRACK":
                 leg.respond(transaction, request.response(488))
                 return
+        if usage_of(request.method) is not Usage.CALL:
+            PlainRequest((leg, peer), transaction, self.usages).begin()
+            return
         try:
             Crossing(self.media_path, (leg, peer), transaction).begin()
         except MalformedMessage as error:
@@ -219,8 +228,8 @@ class Call:
         if self.search is not None:
             self.search.abandon(fields)
         self.conclude()
-        self._let_go()
         self._ended(self)
+        self._let_go()
 
     def end_refused(self, refusal: Refusal) -> None:
         """End the call as the policy says."""

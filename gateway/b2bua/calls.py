@@ -6,6 +6,7 @@ The relay is asked for its counters once, when a call ends, and then told to let
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, DeferredList, succeed
@@ -35,6 +36,13 @@ from gateway.transport.flow import Flow
 log = Logger()
 
 
+class Heirs(Protocol):
+    """The subscriptions that calls leave behind."""
+
+    def outlive(self, call: Call) -> None:
+        """Let the subscriptions that were begun in a call go on after it, as long as there is room."""
+
+
 class Calls:
     """Every call of this gateway."""
 
@@ -45,6 +53,7 @@ class Calls:
         identities: Identities,
         unanswered: UnansweredCalls,
         ended: EndedCalls,
+        heirs: Heirs,
     ) -> None:
         self._services = services
         self._new = NewCalls(services, trunk, identities, self.call_ended)
@@ -53,6 +62,7 @@ class Calls:
         self._active: dict[str, Call] = {}
         self._by_transaction: dict[ServerTransaction, Call] = {}
         self._releasing: set[Deferred[None]] = set()
+        self._heirs = heirs
         ended.metrics.active_calls.set_function(lambda: len(self._active))
 
     def __len__(self) -> int:
@@ -143,6 +153,7 @@ class Calls:
         self._by_transaction.pop(call.caller.transaction, None)
         record = call.record
         self._unanswered.remove(call.id)
+        self._heirs.outlive(call)
         is_challenge = record.status in CHALLENGES  # the caller comes again with its answer: that is the call
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
         released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)

@@ -56,7 +56,7 @@ class Passing:
             raise Refused(415)
         if route.binding is None and request.content_type == QUALITY_REPORT:
             raise Refused(415)
-        border, toward = self._services.border_on(route), transaction.flow.side.other
+        border, toward = Border(route, self._services.own_hosts), transaction.flow.side.other
         onward = initial_request(request, border, self._identities.identity_for(request), request.body)
         translate(onward.headers, border, toward, self._services.dialogs)
         passage = _Passage(transaction, request, border)

@@ -1,6 +1,7 @@
 """All subscriptions (RFC 6665): message waiting, dialog state, presence, all else that phones watch at their provider.
 
-Each ends by itself when nobody refreshes it, so the table is bounded by its subscribers, and by CEILING.
+Those that began in a call are here once it is over. Each ends by itself when nobody refreshes it, so the table is
+bounded by its subscribers, and by CEILING.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.offer_answer import is_readable
 from gateway.b2bua.across.transfer import translate
+from gateway.b2bua.call import Call
+from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities, initial_request
-from gateway.b2bua.subscription import Subscription
+from gateway.b2bua.subscription import AskedSubscription, Subscription
+from gateway.dialog.dialog import DialogState
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
+from gateway.state.call_record import CallDirection, CallRecord
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
@@ -52,8 +57,8 @@ class Subscriptions:
         if has_sdp(request) or not is_readable(request):
             raise Refused(415)
         identity = self._identities.identity_for(request)
-        border = self._services.border_on(route)
-        subscription = Subscription(transaction, border, identity, self._services, self._all.discard)
+        border = Border(route, self._services.own_hosts)
+        subscription = AskedSubscription(transaction, border, identity, self._services, self._all.discard)
         self._all.add(subscription)
         onward = initial_request(request, border, identity, request.body)
         translate(onward.headers, border, transaction.flow.side.other, self._services.dialogs)
@@ -63,3 +68,16 @@ class Subscriptions:
         else:
             subscription.reach(onward, phone_flow)
             self._services.transactions.send_request(onward, phone_flow, subscription)
+
+    def outlive(self, call: Call) -> None:
+        """Let the subscriptions that were begun in a call go on after it, as long as there is room."""
+        caller, callee = call.caller, call.callee
+        if call.usages.until is None or len(self._all) >= CEILING:
+            return
+        if callee is None or callee.dialog is None or callee.dialog.state is not DialogState.CONFIRMED:
+            return
+        names = (call.record.caller, call.record.callee)
+        record = CallRecord(call.id, CallDirection.INTERNAL, "", *names, self._services.wall())
+        subscription = Subscription(record, self._services, self._all.discard)
+        self._all.add(subscription)
+        subscription.outlive(call.usages, caller, callee)

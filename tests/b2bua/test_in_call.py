@@ -112,8 +112,8 @@ def test_provider_hangs_up() -> None:
 def test_dialog_that_the_other_side_forgot_ends_the_call() -> None:
     ladder = Ladder()
     _, answer = talk(ladder)
-    ladder.phone.sends(ladder.phone.within(answer, "INFO"))
-    ladder.provider.answers(ladder.provider.receives_request("INFO"), 481)
+    ladder.phone.sends(ladder.phone.within(answer, "UPDATE", sdp=AVP))
+    ladder.provider.answers(ladder.provider.receives_request("UPDATE"), 481)
     ladder.phone.receives(481)
     ladder.phone.answers(ladder.phone.receives_request("BYE"), 200)
     ladder.ends_clean()

@@ -28,9 +28,10 @@ class Dialogs(Generic[L]):
         """Requests of this dialog go to this leg."""
         self._legs[dialog.key] = leg
 
-    def ended(self, dialog: Dialog) -> None:
-        """They no longer do."""
-        self._legs.pop(dialog.key, None)
+    def ended(self, leg: L, dialog: Dialog) -> None:
+        """They no longer do, unless another leg goes on with the dialog."""
+        if self._legs.get(dialog.key) is leg:
+            del self._legs[dialog.key]
 
     def expect(self, leg: L, call_id: str, local_tag: str) -> None:
         """Let the first request with this Call-ID and local tag go to this leg, with any tag of its sender."""

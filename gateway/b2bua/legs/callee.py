@@ -266,7 +266,7 @@ class CalleeLeg(Leg):
     def _close_early(self) -> None:
         """Forget the early dialogs that did not win."""
         for dialog in self._early.values():
-            self.services.dialogs.ended(dialog)
+            self.services.dialogs.ended(self, dialog)
         self._early.clear()
         if self._winner is None:
             self.close()

@@ -23,8 +23,8 @@ from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.dialog.session_refresh import LegSession, RenewalUser
+from gateway.dialog.usages import Usage, usage_of
 from gateway.media.relay import Relay, SdpWish
-from gateway.routing.router import Route
 from gateway.sip.capabilities import ALLOW, SOFTWARE
 from gateway.sip.errors import Refused
 from gateway.sip.headers import Headers
@@ -88,10 +88,6 @@ class LegServices:
     """The phones that are registered."""
     own_hosts: frozenset[str]
     """Names and addresses of the gateway's listeners, in lower case."""
-
-    def border_on(self, route: Route) -> Border:
-        """The border that a request crosses on this route."""
-        return Border(route, self.own_hosts)
 
 
 class Leg:
@@ -241,9 +237,13 @@ class Leg:
             self.owner.leg_broke(self, why)
 
     def close(self) -> None:
-        """Expect nothing more on this leg: stop every timer, and answer open requests (RFC 3261 section 15.1.2)."""
+        """Expect nothing more on this leg: stop every timer, and answer open requests (RFC 3261 section 15.1.2).
+
+        Those of a subscription are not the call's to answer: their crossing does (RFC 5057 section 3.1).
+        """
         self.ended = True
-        unanswered = [one for one in self.open_requests if not one.is_answered]
+        open_ones = [one for one in self.open_requests if not one.is_answered]
+        unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
         self.open_requests.clear()
         self.cancels.clear()
         for transaction in unanswered:
@@ -251,7 +251,7 @@ class Leg:
         self.session.stop()
         self.acknowledgements.stop()
         if self.dialog is not None:
-            self.services.dialogs.ended(self.dialog)
+            self.services.dialogs.ended(self, self.dialog)
         self.owner = Nobody(self.record)
 
     def _send_ack(self, ack: Request) -> None:

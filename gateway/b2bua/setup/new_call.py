@@ -10,6 +10,7 @@ from collections.abc import Callable
 import attrs
 
 from gateway.b2bua.call import Call
+from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import LegServices, LegSpec
 from gateway.b2bua.legs.media import encryption_of, has_sdp
@@ -18,7 +19,6 @@ from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.reach import CalleeSearch
 from gateway.config.model import Side
 from gateway.media.relay import Encryption
-from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sdp.negotiation import lacks_keys, offer_encrypted
@@ -52,7 +52,7 @@ class NewCalls:
             direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
             domain=route.domain.name,
             caller=_named(invite.from_),
-            callee=_called(invite.to, route.binding),
+            callee=_called(invite.to, route),
             started_at=services.wall(),
             is_caller_known=not outbound or route.caller is not None,
         )
@@ -74,7 +74,7 @@ class NewCalls:
             encryption = protection.terms.offer
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.media
         user = invite.to.uri.user or ""
-        spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user, self._services.border_on(route))
+        spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user, Border(route, self._services.own_hosts))
         if flow.side is Side.PHONES:
             return spec
         return attrs.evolve(spec, reopen=lambda: self._trunk.reopened(route.provider, flow.is_secure))
@@ -93,9 +93,10 @@ def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | No
     return decision if isinstance(decision, Refusal) else None
 
 
-def _called(party: NameAddress, binding: Binding | None) -> str:
+def _called(party: NameAddress, route: Route) -> str:
     """The callee. A provider that repeats the Contact it was given in To names our token, which tells nobody
     anything."""
+    binding = route.binding
     is_token = binding is not None and party.uri.user == binding.token
     return binding.aor if binding is not None and is_token else _named(party)
 
