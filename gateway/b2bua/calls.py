@@ -165,7 +165,9 @@ class Calls:
             record.media = media
             protection.reported(media)
 
-        releasing = self._services.relay.delete(record.id).addCallback(counted)
+        # Media that the policy forbids must not flow for another moment.
+        at_once = protection.refused
+        releasing = self._services.relay.delete(record.id, at_once=at_once).addCallback(counted)
         releasing.addErrback(
             lambda failure: log.failure("media of call {call_id} was not released", failure, call_id=record.id)
         )

@@ -31,6 +31,7 @@ class Acknowledgements:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._answers: dict[int, tuple[AnswerRetransmission, Acknowledged]] = {}
+        self._afterwards: dict[int, Callable[[], None]] = {}
         self._acks: dict[int, Request] = {}
         self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
 
@@ -42,6 +43,7 @@ class Acknowledgements:
         def unacknowledged() -> None:
             del self._answers[cseq]
             expired()
+            self._go_on(cseq)
 
         self._answers[cseq] = (AnswerRetransmission(self._clock, send, unacknowledged), acknowledged)
 
@@ -52,6 +54,15 @@ class Acknowledgements:
             retransmission, acknowledged = waiting
             retransmission.acknowledged()
             acknowledged(ack)
+            self._go_on(ack.cseq.number)
+
+    def awaits(self, cseq: int) -> bool:
+        """Whether the 2xx of this INVITE has no ACK yet."""
+        return cseq in self._answers
+
+    def afterwards(self, cseq: int, action: Callable[[], None]) -> None:
+        """Do this once the ACK of that 2xx has come, or will not come any more."""
+        self._afterwards[cseq] = action
 
     def invite_leaves(self, invite: Request) -> None:
         """An INVITE of ours is about to be sent."""
@@ -85,6 +96,12 @@ class Acknowledgements:
         for retransmission, _ in self._answers.values():
             retransmission.acknowledged()
         self._answers.clear()
+        self._afterwards.clear()
+
+    def _go_on(self, cseq: int) -> None:
+        action = self._afterwards.pop(cseq, None)
+        if action is not None:
+            action()
 
 
 def _credentials(request: Request) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ requests. The same client speaks UNIX datagrams (our workers) and UDP (rtpengine
     request(fields) --datagram--> relay --reply--> Deferred fires: a dictionary, or RelayFailure (refused, no answer)
 
 A datagram costs more than most requests: both sides wake up for it. So our workers take several requests in one, with a
-NUL between, which JSON cannot have, and answer them likewise. A delete, which is not urgent, waits for the next one.
+NUL between, which JSON cannot have, and answer them likewise. A delete, which is seldom urgent, waits for the next one.
 """
 
 from __future__ import annotations
@@ -108,8 +108,10 @@ class NgClient(DatagramProtocol):
         for cookie in list(self._requests):
             self._end(cookie).waiting.errback(RelayFailure("the relay's client was stopped"))
 
-    def request(self, fields: Mapping[str, JSON]) -> Deferred[Reply]:
-        """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer in three seconds."""
+    def request(self, fields: Mapping[str, JSON], *, at_once: bool = False) -> Deferred[Reply]:
+        """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer in three seconds.
+
+        `at_once` is for a command that would wait for others."""
         self._number += 1
         cookie, command = f"{self._prefix}_{self._number}", str(fields.get("command"))
         if self._port is None:
@@ -119,7 +121,7 @@ class NgClient(DatagramProtocol):
         due = self._clock.seconds() + PATIENCE_SECONDS
         self._requests[cookie] = request = _Request(datagram, command, waiting, due)
         self._patient.append(cookie)
-        if command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
+        if at_once or command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
             self._hurry()
         self._wake(request.due)
         return waiting

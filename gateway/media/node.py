@@ -139,10 +139,12 @@ class Node:
         sides = self._sides.get(call)
         return waiting if sides is None else waiting.addCallback(from_rtpengine, sides)
 
-    def end(self, call: str) -> Deferred[Reply]:
+    def end(self, call: str, *, at_once: bool = False) -> Deferred[Reply]:
         """End the call; its last report. An rtpengine tells it only before the end, and may have ended the call."""
         if self._worker is not None:
-            return self.client.request(ng_commands.delete(call))
+            return self.client.request(ng_commands.delete(call), at_once=at_once)
+        if at_once:
+            return self._delete({}, call)
         return self.query(call).addErrback(_ignore).addCallback(self._delete, call)
 
     def _delete(self, report: Reply | None, call: str) -> Deferred[Reply]:

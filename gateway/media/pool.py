@@ -117,10 +117,10 @@ class RelayPool:
             return fail(RelayFailure("answer: the call has no media"))
         return node.rewrite(call, ng_commands.answer(call, from_tag, to_tag, sdp))
 
-    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+    def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         """End the call's media, and give its last report. Never fails: a relay that is silent drops the call itself."""
         node = self._calls.get(call)
-        waiting = node.end(call) if node is not None and node.is_up else succeed({})
+        waiting = node.end(call, at_once=at_once) if node is not None and node.is_up else succeed({})
         self._forget(call)
         return waiting.addCallbacks(self._observe, lambda failure: _log_failure(failure, call))
 

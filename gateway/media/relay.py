@@ -90,8 +90,9 @@ class Relay(Protocol):
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         """The answerer's (`to_tag`) SDP, rewritten for the offerer (`from_tag`): its profiles mirror the offer's."""
 
-    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
-        """End the call's media, and give its last report in the form of `query`; empty for an unknown call."""
+    def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
+        """End the call's media, and give its last report in the form of `query`; empty for an unknown call. A call may
+        wait for others to be deleted with, unless its media must stop at once."""
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
         """The report on the call's streams so far, in the form of the reply to NG's `query`."""

@@ -91,7 +91,7 @@ class _TellingRelay(TestRelay):
         super().__init__()
         self._side = side
 
-    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+    def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         super().delete(call)
         streams: list[JSON] = [{"stats": {}}, {"in clear": 2}]
         return succeed({"tags": {"x": {"side": self._side, "medias": [{"streams": streams}]}}})

@@ -238,7 +238,8 @@ def answer_in_clear(ladder: Ladder) -> None:
     assert onward.body == AVP
     ladder.clear.answers(onward, 200, sdp=AVP)
     ladder.clear.receives("ACK")
-    ladder.phone.receives(200)
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(answer, answer)
 
 
 def test_a_failed_handshake_under_required_is_refused_with_its_cause() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gateway.config.model import Security
 from gateway.sip.message import Request, Response
 from tests.support.ladder import AVP, SAVP, Ladder, drain
-from tests.support.stories import ring
+from tests.support.stories import came, ring
 
 
 def talk(ladder: Ladder, expires: str, allow: str = "INVITE, UPDATE") -> tuple[Request, Response]:
@@ -117,3 +120,185 @@ def test_inbound_peer_refreshes_as_agreed() -> None:
     assert ladder.provider.receives_response(200).headers.get("Session-Expires") == "300;refresher=uac"
     ladder.clock.advance(250)
     assert len(ladder.calls) == 1
+
+
+HELD = SAVP.replace(b"c=IN IP4 198.51.100.21", b"c=IN IP4 0.0.0.0")
+NO_UPDATE = "INVITE, ACK, BYE, CANCEL"
+AGREED = (("Session-Expires", "200;refresher=uac"), ("Require", "timer"))
+
+
+def refresh(ladder: Ladder, allow: str = NO_UPDATE) -> Request:
+    """A call whose provider had the gateway refresh it: the first refresh."""
+    talk(ladder, "200;refresher=uac", allow=allow)
+    ladder.clock.advance(100)
+    (request,) = drain(ladder.provider)
+    assert isinstance(request, Request)
+    return request
+
+
+def test_answer_to_our_refresh_goes_to_the_relay_and_into_force() -> None:
+    ladder = Ladder()
+    again = refresh(ladder)
+    moved = SAVP.replace(b"6000", b"6100").replace(b"WVNf", b"AAAA")
+    ladder.provider.answers(again, 200, sdp=moved, fields=AGREED)
+    ladder.provider.receives("ACK")
+    assert ladder.relay.asked[-2:] == [("offer", "caller", "callee"), ("answer", "caller", "callee")]
+    assert ladder.callee.media.in_force is not None
+    assert ladder.callee.media.in_force.theirs == moved
+    ladder.clock.pump([1.0] * 20)
+    ladder.phone.receives_nothing()
+
+
+@pytest.mark.parametrize("changed", [SAVP + b"a=sendonly\r\n", SAVP.replace(b"SAVP 0", b"SAVP 8"), HELD])
+def test_change_that_the_phone_hears_is_offered_to_it(changed: bytes) -> None:
+    ladder = Ladder()
+    ladder.provider.answers(refresh(ladder), 200, sdp=changed, fields=AGREED)
+    ladder.provider.receives("ACK")
+    told = ladder.phone.receives_request("INVITE")
+    assert ladder.relay.asked[-1] == ("offer", "callee", "caller")
+    ladder.phone.answers(told, 491)
+    ladder.phone.receives("ACK")
+    ladder.clock.advance(4.0)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    ladder.clock.pump([1.0] * 60)
+    assert (len(ladder.calls), came(ladder.phone)) == (1, [])
+
+
+def test_refresh_without_an_answer_in_its_2xx_leaves_all_as_it_was() -> None:
+    ladder = Ladder()
+    ladder.provider.answers(refresh(ladder), 200, fields=AGREED)
+    ladder.provider.receives("ACK")
+    assert ladder.callee.media.in_force is not None
+    assert ladder.callee.media.in_force.theirs == SAVP
+    ladder.clock.advance(100)
+    assert ladder.provider.receives_request("INVITE").body == SAVP
+
+
+def test_refused_offer_is_never_what_a_refresh_repeats() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder, "200;refresher=uac", allow=NO_UPDATE)
+    fax = AVP.replace(b"m=audio 4000 RTP/AVP 0", b"m=image 4000 udptl t38")
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=fax))
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488)
+    ladder.provider.receives("ACK")
+    ladder.clock.advance(100)
+    ladder.provider.receives("INVITE")
+    assert ladder.relay.asked[-1] == ("offer", "caller", "callee")
+    assert ladder.caller.media.in_force is not None
+    assert ladder.caller.media.in_force.theirs == AVP
+
+
+@pytest.mark.parametrize(("allow", "method"), [(NO_UPDATE, "INVITE"), ("INVITE, UPDATE", "UPDATE")])
+def test_rfc_3261_section_14_1_refresh_that_meets_491_is_tried_again(allow: str, method: str) -> None:
+    ladder = Ladder()
+    ladder.provider.answers(refresh(ladder, allow), 491)
+    ladder.clock.advance(2.09)
+    assert method not in came(ladder.provider)
+    ladder.clock.advance(1.92)
+    again = ladder.provider.receives_request(method)
+    ladder.provider.answers(again, 200, sdp=SAVP if method == "INVITE" else b"", fields=AGREED)
+    came(ladder.provider)
+    ladder.clock.advance(99)
+    assert (len(ladder.calls), came(ladder.provider)) == (1, [])
+
+
+@pytest.mark.parametrize("status", [405, 501])
+def test_peer_that_takes_no_update_after_all_is_refreshed_by_reinvite(status: int) -> None:
+    ladder = Ladder()
+    ladder.provider.answers(refresh(ladder, "INVITE, UPDATE"), status)
+    ladder.clock.advance(0)
+    again = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(again, 200, sdp=SAVP, fields=AGREED)
+    ladder.provider.receives("ACK")
+    ladder.clock.advance(100)
+    ladder.provider.receives("INVITE")
+
+
+def test_rfc_4028_section_7_4_refresh_that_is_too_short_is_sent_with_a_longer_interval() -> None:
+    ladder = Ladder()
+    ladder.provider.answers(refresh(ladder, "INVITE, UPDATE"), 422, fields=(("Min-SE", "400"),))
+    ladder.clock.advance(0)
+    again = ladder.provider.receives_request("UPDATE")
+    assert (again.headers.get("Session-Expires"), again.headers.get("Min-SE")) == ("400;refresher=uac", "400")
+    ladder.provider.answers(again, 422, fields=(("Min-SE", "400"),))
+    ladder.clock.advance(0)
+    ladder.provider.receives_nothing()
+
+
+@pytest.mark.parametrize(("status", "wait"), [(500, 7), (503, 20), (488, None), (403, None)])
+def test_refused_refresh_is_tried_again_while_the_session_lasts(status: int, wait: int | None) -> None:
+    ladder = Ladder()
+    fields = () if wait is None else (("Retry-After", f"{wait} (busy);duration=5"),)
+    ladder.provider.answers(refresh(ladder), status, fields=fields)
+    ladder.provider.receives("ACK")
+    due = wait or 34  # 168 s the session lasts, 100 are over
+    ladder.clock.advance(due - 0.1)
+    ladder.provider.receives_nothing()
+    ladder.clock.advance(0.1)
+    again = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(again, 200, sdp=SAVP, fields=AGREED)
+    ladder.provider.receives("ACK")
+    ladder.clock.advance(99)
+    assert (len(ladder.calls), came(ladder.phone)) == (1, [])
+
+
+def test_session_that_no_refresh_renews_ends() -> None:
+    ladder = Ladder()
+    request = refresh(ladder)
+    for _ in range(20):
+        ladder.provider.answers(request, 500)
+        ladder.clock.advance(34)
+        asked = [one for one in drain(ladder.provider) if isinstance(one, Request) and one.method != "ACK"]
+        if not asked:
+            continue
+        request = asked[-1]
+        if request.method == "BYE":
+            break
+    assert request.method == "BYE"
+    ladder.phone.receives("BYE")
+    ladder.ends_clean()
+
+
+def test_refresh_waits_for_a_change_that_is_open_and_is_not_lost() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder, "200;refresher=uac", allow=NO_UPDATE)
+    ladder.clock.advance(99)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    change = ladder.provider.receives_request("INVITE")
+    ladder.clock.advance(1)
+    ladder.provider.receives_nothing()
+    ladder.provider.answers(change, 488)
+    ladder.provider.receives("ACK")
+    ladder.clock.advance(2)
+    ladder.provider.receives("INVITE")
+
+
+def test_call_that_began_without_an_offer_is_refreshed() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", b"")
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 200, sdp=AVP, fields=(*AGREED, ("Allow", NO_UPDATE)))
+    answer = ladder.provider.receives_response(200)
+    ladder.provider.acknowledges(invite, answer, SAVP)
+    assert ladder.phone.receives_request("ACK").body == AVP
+    ladder.clock.advance(100)
+    again = ladder.phone.receives_request("INVITE")
+    assert again.body == AVP
+    ladder.phone.answers(again, 200, sdp=AVP, fields=AGREED)
+    ladder.phone.receives("ACK")
+    ladder.clock.advance(99)
+    assert len(ladder.calls) == 1
+
+
+def test_refresh_that_is_answered_in_clear_ends_a_call_that_must_be_encrypted() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    again = refresh(ladder)
+    asked = len(ladder.relay.asked)
+    ladder.provider.answers(again, 200, sdp=AVP, fields=AGREED)
+    assert came(ladder.provider) == ["ACK", "BYE"]
+    assert came(ladder.phone) == ["BYE"]
+    assert len(ladder.relay.asked) == asked, "the relay never heard of it"
+    assert ladder.relay.deleted_at_once == ladder.relay.deleted

@@ -24,6 +24,7 @@ from twisted.internet.task import Clock
 
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
+from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import (
     Admin,
     Configuration,
@@ -89,6 +90,7 @@ class TestRelay:
         self.refuses = False
         self.asked: list[tuple[str, str, str | None]] = []
         self.deleted: list[str] = []
+        self.deleted_at_once: list[str] = []
         self._offered: dict[str, bool] = {}
         self._waiting: deque[tuple[Deferred[bytes], bytes]] = deque()
 
@@ -118,8 +120,10 @@ class TestRelay:
         self.asked.append(("answer", from_tag, to_tag))
         return self._reply(SAVP if self._offered[call] else AVP)
 
-    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+    def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         self.deleted.append(call)
+        if at_once:
+            self.deleted_at_once.append(call)
         return succeed({})
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
@@ -229,7 +233,7 @@ class Party:
         self.sends(response)
         return response
 
-    def acknowledges(self, invite: Request, response: Response, sdp: bytes = b"") -> None:
+    def acknowledges(self, invite: Message, response: Response, sdp: bytes = b"") -> None:
         """Send the ACK of a 2xx."""
         tags = (invite.from_.tag or "", response.to.tag or "")
         ack = self.request("ACK", "sip:gw", sdp=sdp, call_id=invite.call_id, cseq=invite.cseq.number, tags=tags)
@@ -329,6 +333,19 @@ class Ladder:
     def stranger(self) -> Party:
         """Somebody else on the phones' side."""
         return Party(self, RecordingFlow(PHONES, Address("192.0.2.66", 5060)), "192.0.2.66:5060")
+
+    @property
+    def caller(self) -> Leg:
+        """The caller's leg of the one call that is up."""
+        (call,) = self.calls.active
+        return call.caller
+
+    @property
+    def callee(self) -> Leg:
+        """The callee's leg of the one call that is up."""
+        (call,) = self.calls.active
+        assert call.callee is not None
+        return call.callee
 
     def reconnect_provider(self) -> None:
         """The provider's side has a new connection, in place of the one that was lost."""

@@ -45,7 +45,7 @@ class WorkerRelay(TestRelay):
     def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
         return self._ask(ng_commands.answer(call, from_tag, to_tag, sdp))
 
-    def delete(self, call: str) -> Deferred[dict[str, JSON]]:
+    def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         return succeed(self._worker.request(ng_commands.delete(call)))
 
     def _ask(self, command: dict[str, JSON]) -> Deferred[bytes]:

@@ -20,6 +20,8 @@ import attrs
 from gateway.b2bua.across.media_path import Failed, MediaPath
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.legs.media import Agreed, Relayed
+from gateway.b2bua.unanswered import MOST_MEDIA
+from gateway.dialog.dialog import DialogState
 from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import media_security, offer_encrypted
@@ -39,6 +41,8 @@ def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
     An offer that cannot be read is refused with 488 like one that the relay cannot use.
     """
     try:
+        if _is_unproved(offerer) and sum(line.port > 0 for line in media_security(sdp)) > MOST_MEDIA:
+            return Refusal(488, None, "The offer has too many m-lines")
         if offerer.is_toward_provider:
             return offerer.owner.judge(offerer, offer_encrypted(sdp))
         if answerer.is_toward_provider:
@@ -177,6 +181,12 @@ class MediaExchange:
 
     def _close(self) -> None:
         self.offerer.media.pending_offer = self.answerer.media.pending_offer = None
+
+
+def _is_unproved(leg: Leg) -> bool:
+    """Whether this is a stranger that calls, and was not answered yet: the provider may still ask for its password."""
+    is_early = leg.dialog is not None and leg.dialog.state is DialogState.EARLY
+    return is_early and not leg.is_toward_provider and not leg.record.is_caller_known
 
 
 def _can_be_encrypted(leg: Leg, sdp: bytes) -> bool | None:

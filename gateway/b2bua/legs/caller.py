@@ -109,7 +109,7 @@ class CallerLeg(Leg):
     def leave(self, status: int, fields: Fields = ()) -> None:
         """End the leg, in any state: a final response before the answer, BYE after it."""
         if self.answered:
-            hang_up(self, fields)
+            hang_up(self, fields, self.invite.cseq.number)
         else:
             self.refuse(status, None, fields)
 

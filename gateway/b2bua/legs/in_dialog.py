@@ -7,6 +7,7 @@ from there to the other leg. How a dialog begins is in ``caller`` (the gateway a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 from twisted.logger import Logger
@@ -26,7 +27,7 @@ def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) 
     leg.note(Passage.RECEIVED, request)
     leg.way.follow(transaction)
     dialog = leg.dialog_of(request)
-    if dialog is None or leg.ended:
+    if dialog is None or leg.ended or (leg.is_leaving and request.method != "BYE"):
         leg.respond(transaction, request.response(481))
         return
     try:
@@ -83,10 +84,19 @@ def refreshed(leg: Leg, transaction: ServerTransaction, request: Request) -> Non
     leg.respond(transaction, request.response(200))
 
 
-def hang_up(leg: Leg, fields: Fields = ()) -> None:
-    """End the dialog with BYE."""
-    if leg.ended or leg.dialog is None:
+def hang_up(leg: Leg, fields: Fields = (), answered: int = 0) -> None:
+    """End the dialog with BYE. Where we `answered` the INVITE of that CSeq number, BYE waits for the ACK of the 2xx, or
+    64*T1 without one (RFC 3261 section 15): until then the leg knows of that ACK alone, and of the peer's own BYE."""
+    if leg.ended or leg.is_leaving or leg.dialog is None:
         return
+    if leg.acknowledgements.awaits(answered):
+        leg.leave_owner()
+        leg.acknowledgements.afterwards(answered, partial(_say_goodbye, leg, fields))
+    else:
+        _say_goodbye(leg, fields)
+
+
+def _say_goodbye(leg: Leg, fields: Fields) -> None:
     bye = leg.make_request("BYE", fields)
     leg.close()
     leg.send(bye, _Goodbye(leg))

@@ -101,6 +101,8 @@ class Leg:
         self.record = owner.record
         self.dialog: Dialog | None = None
         self.ended = False
+        self.is_leaving = False
+        """Whether only an ACK is waited for, and then BYE is said."""
         self.media = LegMedia(spec.wish)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
@@ -242,6 +244,14 @@ class Leg:
         Those of a subscription are not the call's to answer: their crossing does (RFC 5057 section 3.1).
         """
         self.ended = True
+        self.leave_owner()
+        self.acknowledgements.stop()
+        if self.dialog is not None:
+            self.services.dialogs.ended(self, self.dialog)
+
+    def leave_owner(self) -> None:
+        """Belong to no call any more: nothing crosses, and open requests are answered."""
+        self.is_leaving = True
         open_ones = [one for one in self.open_requests if not one.is_answered]
         unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
         self.open_requests.clear()
@@ -249,9 +259,6 @@ class Leg:
         for transaction in unanswered:
             self.respond(transaction, transaction.request.response(487))
         self.session.stop()
-        self.acknowledgements.stop()
-        if self.dialog is not None:
-            self.services.dialogs.ended(self, self.dialog)
         self.owner = Nobody(self.record)
 
     def _send_ack(self, ack: Request) -> None:

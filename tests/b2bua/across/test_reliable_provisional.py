@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.sip.message import Request
+from gateway.config.model import Security
+from gateway.sip.message import Request, Response
 from tests.support.ladder import AVP, SAVP, Ladder, drain
-from tests.support.stories import ring
+from tests.support.stories import came, ring
 
 RELIABLY = (("Require", "100rel"), ("RSeq", "41"))
 
@@ -38,7 +39,7 @@ def test_copy_and_gap_of_a_reliable_response_are_ignored() -> None:
     ladder.phone.receives(180)
 
 
-def test_late_offer_does_not_invite_reliable_responses() -> None:
+def test_late_offer_does_not_invite_reliable_responses_that_the_caller_does_not_know() -> None:
     ladder = Ladder()
     ladder.phone.sends(ladder.phone.invite(sdp=b""))
     ladder.phone.receives(100)
@@ -104,3 +105,121 @@ def test_caller_that_never_acknowledges_loses_the_call() -> None:
     assert [one.method for one in drain(ladder.provider) if isinstance(one, Request)] == ["CANCEL"]
     ladder.provider.answers(onward, 487)
     ladder.ends_clean()
+
+
+def supporting(ladder: Ladder, sdp: bytes = AVP) -> tuple[Request, Request]:
+    """A caller that supports reliable responses: (its INVITE, the provider's)."""
+    invite = ladder.phone.invite(sdp=sdp)
+    invite.headers.add("Supported", "100rel")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    return invite, ladder.provider.receives_request("INVITE")
+
+
+def acknowledge(ladder: Ladder, early: Response, sdp: bytes = b"", cseq: int = 2) -> None:
+    prack = ladder.phone.within(early, "PRACK", sdp=sdp, cseq=cseq)
+    prack.headers.add("RAck", f"{early.headers.get('RSeq')} 1 INVITE")
+    ladder.phone.sends(prack)
+
+
+def test_caller_that_supports_it_gets_reliably_what_came_reliably() -> None:
+    ladder = Ladder()
+    _, onward = supporting(ladder)
+    ladder.provider.answers(onward, 180)
+    assert "RSeq" not in ladder.phone.receives_response(180).headers
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY)
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
+    early = ladder.phone.receives_response(183)
+    assert (early.headers.get("RSeq"), early.body) == ("1", AVP)
+    acknowledge(ladder, early)
+    assert came(ladder.phone) == ["200 PRACK"]
+
+
+def test_rfc_6337_section_3_1_200_after_a_reliable_answer_and_an_update_has_no_sdp() -> None:
+    ladder = Ladder()
+    _, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY)
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
+    acknowledge(ladder, ladder.phone.receives_response(183))
+    ladder.phone.receives(200)
+    moved = SAVP.replace(b"6000", b"6100")
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=moved))
+    ladder.phone.answers(ladder.phone.receives_request("UPDATE"), 200, sdp=AVP)
+    ladder.provider.receives(200)
+    asked = len(ladder.relay.asked)
+    ladder.provider.answers(onward, 200)
+    assert ladder.phone.receives_response(200).body == b""
+    assert len(ladder.relay.asked) == asked
+    assert ladder.callee.media.in_force is not None
+    assert ladder.callee.media.in_force.theirs == moved
+    assert next(ladder.calls.records()).verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_200_after_an_early_update_has_the_descriptions_in_force_for_a_caller_without_reliable_responses() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY)
+    ladder.provider.receives("PRACK")
+    ladder.phone.receives(183)
+    moved = SAVP.replace(b"6000", b"6100")
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=moved))
+    ladder.phone.answers(ladder.phone.receives_request("UPDATE"), 200, sdp=AVP)
+    ladder.provider.receives(200)
+    ladder.provider.answers(onward, 200)
+    assert ladder.phone.receives_response(200).body == AVP
+    assert ladder.callee.media.in_force is not None
+    assert ladder.callee.media.in_force.theirs == moved
+
+
+def test_rfc_3262_section_5_late_offer_in_a_reliable_183_is_answered_in_its_prack() -> None:
+    ladder = Ladder()
+    invite, onward = supporting(ladder, sdp=b"")
+    assert "100rel" in onward.headers.values("Supported")
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY)
+    ladder.provider.receives_nothing()
+    early = ladder.phone.receives_response(183)
+    assert (early.body, early.headers.get("Require")) == (AVP, "100rel")
+    acknowledge(ladder, early, sdp=AVP)
+    ladder.phone.receives(200)
+    prack = ladder.provider.receives_request("PRACK")
+    assert (prack.body, prack.headers.get("RAck")) == (SAVP, f"41 {onward.cseq.number} INVITE")
+    ladder.provider.answers(prack, 200)
+    ladder.provider.answers(onward, 200)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    assert answer.body == b""
+    ladder.phone.acknowledges(invite, answer)
+    assert next(ladder.calls.records()).verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_late_offer_in_clear_is_refused_where_all_must_be_encrypted() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, onward = supporting(ladder, sdp=b"")
+    ladder.provider.answers(onward, 183, sdp=AVP, fields=RELIABLY)
+    assert came(ladder.phone) == ["488 INVITE"]
+    assert came(ladder.provider) == ["CANCEL"]
+    assert ladder.relay.asked == []
+
+
+def test_rfc_3262_section_5_offer_in_a_prack_crosses_as_an_update() -> None:
+    ladder = Ladder()
+    _, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=(*RELIABLY, ("Allow", "INVITE, UPDATE, PRACK")))
+    ladder.provider.receives("PRACK")
+    acknowledge(ladder, ladder.phone.receives_response(183), sdp=AVP)
+    update = ladder.provider.receives_request("UPDATE")
+    assert update.body == SAVP
+    ladder.provider.answers(update, 200, sdp=SAVP)
+    answer = ladder.phone.receives_response(200)
+    assert (answer.cseq.method, answer.body) == ("PRACK", AVP)
+
+
+def test_offer_in_a_prack_to_a_peer_without_update_is_refused_and_the_prack_counts() -> None:
+    ladder = Ladder()
+    _, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=(*RELIABLY, ("Allow", "INVITE")))
+    ladder.provider.receives("PRACK")
+    acknowledge(ladder, ladder.phone.receives_response(183), sdp=AVP)
+    assert came(ladder.phone) == ["488 PRACK"]
+    ladder.clock.pump([1.0] * 40)
+    assert (len(ladder.calls), came(ladder.phone)) == (1, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
 from gateway.transport.flow import Address
 from tests.support.flows import RecordingFlow
 from tests.support.ladder import PHONES, SAVP, Ladder, Party, drain
@@ -36,7 +36,9 @@ def test_odd_contact_of_a_phone_is_where_its_bye_goes() -> None:
     ladder.phone.sends(invite)
     onward = ladder.provider.receives_request("INVITE")
     ladder.provider.answers(onward, 200, sdp=SAVP)
-    came(ladder.phone)
+    _, answer = drain(ladder.phone)
+    assert isinstance(answer, Response)
+    ladder.phone.acknowledges(invite, answer)
     ladder.provider.sends(ladder.provider.within_answered(onward, "BYE"))
     byes = [message for message in drain(ladder.phone) if isinstance(message, Request)]
     assert [bye.uri for bye in byes] == [contact]
