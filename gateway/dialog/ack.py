@@ -116,7 +116,7 @@ def ack_and_bye(invite: Request, response: Response) -> tuple[Request, Request]:
     In place of the INVITE its ACK will do: it has the same Call-ID, From and CSeq number.
     """
     dialog = Dialog.from_response(invite, response)
-    return dialog.make_ack(response.cseq.number), dialog.make_request("BYE")
+    return dialog.make_ack(response.cseq.number, tuple(_credentials(invite))), dialog.make_request("BYE")
 
 
 class AcknowledgingLeg(Protocol):

@@ -128,8 +128,12 @@ class Dialog:
 
     def make_request(self, method: str) -> Request:
         """A request within the dialog with the next CSeq number (12.2.1.1). Not for ACK and CANCEL."""
+        return self._make(method, self.next_cseq())
+
+    def next_cseq(self) -> int:
+        """The number of our next request."""
         self.local_cseq += 1
-        return self._make(method, self.local_cseq)
+        return self.local_cseq
 
     def make_ack(self, cseq: int, headers: Iterable[tuple[str, str]] = ()) -> Request:
         """The ACK of a 2xx (13.2.2.4): cseq is the number of its INVITE; headers are added, such as its credentials."""

@@ -126,7 +126,7 @@ class UasCore:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
             _check_extensions(request)
-        if not self._screening.admits_within(request, transaction.flow, leg.domain):
+        if not self._screening.admits_within(request, transaction.flow, leg.record.domain):
             transaction.stop()
             return
         in_dialog.receive_request(leg, transaction, request)

@@ -15,6 +15,16 @@ hold, or the challenge is somebody else's to answer:
 - The request bears no credentials, neither the phone's nor ours: a provider that has let us pass asks no more, so a
   second challenge is a callee's, or the password is wrong. Its nonce was new, so "stale" changes nothing.
 - No more than CAP answers a call, one an attempt: new nonces without end lead nowhere.
+
+Within the dialog of a call that was answered so, each request of ours bears credentials for the same realm, with the
+next count (RFC 3261 section 22.3), and a challenge to one is answered once: a nonce may have grown old. There the order
+of ringing and challenge is no guard any more, so these stand in its place:
+- It comes from the same verified provider, by the flow of the request.
+- It is for the realm and the field that were answered for the INVITE, which the provider has shown to be its own. A BYE
+  or an UPDATE is answered without that too: its digest is good for nothing but to end or refresh this call. Nothing
+  later bears credentials for such a challenge.
+- Its nonce is another than the one that was answered: else the password is wrong, or it is somebody else's question.
+
 A provider that never challenges calls itself, and passes on challenges of callees, should be given no password here.
 """
 
@@ -42,6 +52,9 @@ CAP: Final = 3
 
 FIELDS: Final = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
 
+_HARMLESS: Final = ("BYE", "UPDATE")
+"""Methods whose digest does nothing outside of its dialog."""
+
 Field = tuple[str, str]
 
 
@@ -59,7 +72,21 @@ class Answering:
     def for_call(self, domain: Domain, provider: Provider, user: str, asker: Flow) -> Answers:
         """The answers that may be given in a call of ``user``, whose request came over ``asker``."""
         is_known = asker.side is Side.PHONES and self.is_bound(f"sip:{user}@{domain.name.lower()}", asker.key)
-        return Answers(self, domain, provider, user if is_known else "")
+        return self.for_called(domain, provider, user if is_known else "")
+
+    def for_called(self, domain: Domain, provider: Provider, user: str) -> Answers:
+        """The answers that may be given in a call to the registered phone of ``user``."""
+        return Answers(self, domain, provider, user)
+
+
+@attrs.define
+class _Answered:
+    """A challenge that was answered, and may be again with a higher count (RFC 7616 section 3.4.5)."""
+
+    challenge: Challenge
+    field: str
+    cnonce: str
+    count: int = 0
 
 
 @attrs.define(eq=False)
@@ -72,30 +99,56 @@ class Answers:
     _user: str
     """The user in whose name the answers are; empty when there is none."""
     _given: int = 0
+    _last: _Answered | None = None
 
     def answer(self, request: Request, response: Response, flow: Flow, is_early: bool) -> Field | None:
         """The field that answers the challenges in ``response`` to ``request``; None: not ours to answer.
 
         ``is_early`` says that no provisional response but 100 came before.
         """
-        names = FIELDS.get(response.status)
-        password = self._around.password_of(self._domain.name, self._user) if self._user else None
-        if names is None or password is None or not is_early or self._given >= CAP or not self._is_verified(flow):
+        if not is_early or self._given >= CAP or has_credentials(request):
             return None
-        challenge = self._answerable(request, response, names[0])
-        if challenge is None:
+        answered = self._answerable(response, flow)
+        if answered is None:
             return None
         self._given += 1
-        log.debug("a challenge of {provider} is answered for {user}", provider=self._provider.name, user=self._user)
+        self._last = answered
+        return self._credentials(request, answered)
+
+    def within(self, request: Request, flow: Flow) -> Field | None:
+        """The field for a request of ours in the call's dialog, of the realm that was answered for its INVITE (RFC 3261
+        section 22.3); None where none was, or where the flow does not lead to the provider."""
+        last = self._last
+        return None if last is None or not self._is_verified(flow) else self._credentials(request, last)
+
+    def answer_within(self, request: Request, response: Response, flow: Flow) -> Field | None:
+        """The field that answers the challenges to a request of ours in the call's dialog; None: not ours to answer."""
+        answered, last = self._answerable(response, flow), self._last
+        if answered is None:
+            return None
+        if last is None or (last.challenge.realm, last.field) != (answered.challenge.realm, answered.field):
+            return self._credentials(request, answered) if request.method in _HARMLESS else None
+        if last.challenge.nonce == answered.challenge.nonce:
+            return None
+        self._last = answered
+        return self._credentials(request, answered)
+
+    def _credentials(self, request: Request, answered: _Answered) -> Field | None:
+        password = self._around.password_of(self._domain.name, self._user)
+        if password is None:
+            return None
+        answered.count += 1
+        log.debug("{provider} is given credentials of {user}", provider=self._provider.name, user=self._user)
         credentials = digest.answer(
-            challenge,
+            answered.challenge,
             username=self._user,
             password=password,
             method=request.method,
             uri=request.uri,
-            cnonce=self._around.random(),
+            cnonce=answered.cnonce,
+            nc=answered.count,
         )
-        return names[1], str(credentials)
+        return answered.field, str(credentials)
 
     def _is_verified(self, flow: Flow) -> bool:
         """Whether it is the provider by name, on the word of its own trust: no other authority's counts for it."""
@@ -106,21 +159,28 @@ class Answers:
             return False
         return mismatch(identity, Uri.parse(self._provider.uri).host) is None
 
-    def _answerable(self, request: Request, response: Response, asked: str) -> Challenge | None:
+    def _answerable(self, response: Response, flow: Flow) -> _Answered | None:
         """The first challenge that may be answered: the provider prefers it (RFC 8760 section 2.3)."""
-        if any(field in request.headers for _, field in FIELDS.values()):
+        names = FIELDS.get(response.status)
+        password = self._around.password_of(self._domain.name, self._user) if self._user else None
+        if names is None or password is None or not self._is_verified(flow):
             return None
-        for text in response.headers.get_all(asked):
+        for text in response.headers.get_all(names[0]):
             try:
                 challenge = Challenge.parse(text)
             except MalformedMessage:
                 continue
             if challenge.is_answerable and self._is_realm(challenge.realm) and _signs_no_body(challenge):
-                return challenge
+                return _Answered(challenge, names[1], self._around.random())
         return None
 
     def _is_realm(self, realm: str) -> bool:
         return realm.lower() in (self._domain.name.lower(), Uri.parse(self._provider.uri).host.lower())
+
+
+def has_credentials(request: Request) -> bool:
+    """Whether a request bears credentials, a phone's or ours."""
+    return any(field in request.headers for _, field in FIELDS.values())
 
 
 def _signs_no_body(challenge: Challenge) -> bool:

@@ -94,6 +94,7 @@ class ClientTransaction(Transaction):
         "_failure",
         "_narrow",
         "_request",
+        "_successor",
         "_unwatch",
         "_user",
         "branch",
@@ -117,6 +118,7 @@ class ClientTransaction(Transaction):
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._cancel_leaves: Callable[[Request], None] | None = None
         self._failure = FLOW_CLOSED
+        self._successor: ClientTransaction | None = None
         self._narrow: tuple[TransactionServices[Clients], Flow] | None = None
         self._unwatch: Callable[[], None] | None = None
 
@@ -156,6 +158,15 @@ class ClientTransaction(Transaction):
         if self._state is State.ACCEPTED:
             self._request = None
 
+    def followed_by(self, successor: ClientTransaction) -> None:
+        """The request was refused, and another took its place, with an answer to a challenge: cancel() is for that."""
+        self._successor = successor
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether cancel() was called."""
+        return self._cancel_headers is not None
+
     def cancel(self, headers: Iterable[tuple[str, str]] = (), leaves: Callable[[Request], None] | None = None) -> None:
         """Cancel an INVITE that has no final response: with a CANCEL as soon as there is a provisional one (9.1).
 
@@ -163,7 +174,9 @@ class ClientTransaction(Transaction):
         CANCEL. headers are added to the CANCEL, and leaves is called with it when it is sent, if it ever is. Nothing
         happens to other requests, or the second time.
         """
-        if self._cancel_headers is None:
+        if self._successor is not None:
+            self._successor.cancel(headers, leaves)
+        elif self._cancel_headers is None:
             self._cancel_headers, self._cancel_leaves = tuple(headers), leaves
             self.happen(Event.CANCEL)
 

@@ -16,9 +16,10 @@ from gateway.security.nonces import Nonces
 from gateway.sip import digest
 from gateway.sip.digest import Challenge, Credentials
 from gateway.sip.message import Request, Response
-from gateway.transport.flow import PeerIdentity
+from gateway.transaction.client import make_cancel
+from gateway.transport.flow import FailureKind, PeerIdentity
 from tests.support.ladder import AVP, BINDING, SAVP, Ladder
-from tests.support.stories import ring
+from tests.support.stories import came, ring
 
 PASSWORD = "s3cret-of-alice"
 TO_ALICE = "sip:alice-1@gw.example.com;transport=tls"
@@ -407,3 +408,172 @@ def test_challenge_to_the_encrypted_offer_is_answered_with_one() -> None:
     ladder.provider.receives("ACK")
     ladder.phone.sends(ladder.phone.invite(cseq=2))
     assert ladder.provider.receives_request("INVITE").body == SAVP
+
+
+# -- requests of ours in the dialog of a call (RFC 3261 section 22.3)
+
+
+def answered_call(ladder: Challenged, fields: tuple[tuple[str, str], ...] = ()) -> tuple[Request, Response]:
+    """A call whose INVITE was challenged and answered: (that INVITE, the 200 that the phone got)."""
+    refuse(ladder, calls_out(ladder), 407, challenge_of(nonce="n1"))
+    invite = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(invite, 200, sdp=SAVP, fields=fields)
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(ladder.phone.invite(), answer)
+    ack = ladder.provider.receives_request("ACK")
+    assert ack.headers.get("Proxy-Authorization") == invite.headers.get("Proxy-Authorization")  # section 22.1
+    return invite, answer
+
+
+def is_right(request: Request, nonce: str, count: int) -> bool:
+    """Whether a request bears right credentials for this nonce, the next of their count."""
+    found = credentials_in(request)
+    assert found is not None
+    assert (found.nonce, found.nc, found.uri, found.username) == (nonce, count, request.uri, "alice")
+    return digest.is_right(found, password=PASSWORD, method=request.method)
+
+
+def crosses(ladder: Challenged, answer: Response, method: str, cseq: int = 2) -> Request:
+    """A request of the phone within the call, as the provider gets it."""
+    sdp = AVP if method in ("INVITE", "UPDATE") else b""
+    ladder.phone.sends(ladder.phone.within(answer, method, sdp=sdp, cseq=cseq))
+    if method == "INVITE":
+        ladder.phone.receives(100)
+    return ladder.provider.receives_request(method)
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO"])
+def test_rfc3261_22_3_a_request_in_the_dialog_bears_the_credentials_of_its_invite(
+    ladder: Challenged, method: str
+) -> None:
+    _, answer = answered_call(ladder)
+    assert is_right(crosses(ladder, answer, method), "n1", 2)
+
+
+def test_rfc7616_3_4_5_credentials_are_counted(ladder: Challenged) -> None:
+    _, answer = answered_call(ladder)
+    for count in (2, 3, 4):
+        info = crosses(ladder, answer, "INFO", count)
+        assert is_right(info, "n1", count)
+        ladder.provider.answers(info, 200)
+        ladder.phone.receives(200)
+
+
+@pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE"])
+def test_rfc3261_22_2_a_challenge_in_the_dialog_is_answered_once(ladder: Challenged, method: str) -> None:
+    _, answer = answered_call(ladder)
+    first = crosses(ladder, answer, method)
+    refuse_within(ladder, first, challenge_of(nonce="n2", stale=True))
+    again = ladder.provider.receives_request(method)
+    assert again.cseq.number == first.cseq.number + 1
+    assert (again.body, again.call_id, again.from_.tag) == (first.body, first.call_id, first.from_.tag)
+    assert is_right(again, "n2", 1)
+    refuse_within(ladder, again, challenge_of(nonce="n3", stale=True))
+    ladder.provider.receives_nothing()
+    assert came(ladder.phone)[-1] == ("200 BYE" if method == "BYE" else f"407 {method}")
+
+
+def test_rfc3261_22_3_later_requests_bear_the_newer_nonce(ladder: Challenged) -> None:
+    _, answer = answered_call(ladder)
+    refuse_within(ladder, crosses(ladder, answer, "UPDATE"), challenge_of(nonce="n2"))
+    update = ladder.provider.receives_request("UPDATE")
+    ladder.provider.answers(update, 200, sdp=SAVP)
+    ladder.phone.receives(200)
+    assert is_right(crosses(ladder, answer, "BYE", 3), "n2", 2)
+
+
+def test_rfc3261_22_2_the_re_invite_that_was_answered_again_is_acknowledged_with_its_credentials(
+    ladder: Challenged,
+) -> None:
+    _, answer = answered_call(ladder)
+    refuse_within(ladder, crosses(ladder, answer, "INVITE"), challenge_of(nonce="n2"))
+    again = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(again, 200, sdp=SAVP)
+    ack = ladder.provider.receives_request("ACK")
+    assert ack.cseq.number == again.cseq.number
+    assert ack.headers.get("Proxy-Authorization") == again.headers.get("Proxy-Authorization")
+
+
+def test_rfc3261_9_1_the_re_invite_that_was_answered_again_is_the_one_that_is_cancelled(ladder: Challenged) -> None:
+    _, answer = answered_call(ladder)
+    hold = ladder.phone.within(answer, "INVITE", sdp=AVP)
+    ladder.phone.sends(hold)
+    ladder.phone.receives(100)
+    refuse_within(ladder, ladder.provider.receives_request("INVITE"), challenge_of(nonce="n2"))
+    again = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(again, 100)
+    ladder.phone.sends(make_cancel(hold))
+    assert ladder.provider.receives_request("CANCEL").cseq.number == again.cseq.number
+
+
+@pytest.mark.parametrize("method", ["BYE", "UPDATE"])
+def test_rfc3261_22_2_a_first_challenge_in_the_dialog_is_answered_where_its_digest_does_nothing_else(
+    ladder: Challenged, method: str
+) -> None:
+    invite = calls_out(ladder)
+    ladder.provider.answers(invite, 200, sdp=SAVP)
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(ladder.phone.invite(), answer)
+    ladder.provider.receives("ACK")
+    first = crosses(ladder, answer, method)
+    assert credentials_in(first) is None
+    refuse_within(ladder, first, challenge_of())
+    assert credentials_in(ladder.provider.receives_request(method)) is not None
+
+
+def test_a_first_challenge_to_a_re_invite_is_the_callees(ladder: Challenged) -> None:
+    ladder.provider.answers(calls_out(ladder), 200, sdp=SAVP)
+    answer = ladder.phone.receives_response(200)
+    ladder.phone.acknowledges(ladder.phone.invite(), answer)
+    ladder.provider.receives("ACK")
+    refuse_within(ladder, crosses(ladder, answer, "INVITE"), challenge_of())
+    ladder.provider.receives_nothing()
+    ladder.phone.receives(407)
+
+
+@pytest.mark.parametrize(
+    "challenge", [challenge_of("elsewhere.example"), challenge_of(nonce="n1"), challenge_of("provider.example.com")]
+)
+def test_a_challenge_in_the_dialog_for_another_realm_or_of_a_used_nonce_is_not_ours(
+    ladder: Challenged, challenge: str
+) -> None:
+    _, answer = answered_call(ladder)
+    refuse_within(ladder, crosses(ladder, answer, "INVITE"), challenge)
+    ladder.provider.receives_nothing()
+    ladder.phone.receives(407)
+
+
+def test_rfc3261_22_3_a_peer_that_is_not_verified_gets_no_credentials(ladder: Challenged) -> None:
+    _, answer = answered_call(ladder)
+    ladder.provider_flow.fail(FailureKind.CLOSED)
+    ladder.reconnect_provider()
+    assert credentials_in(crosses(ladder, answer, "BYE")) is None
+
+
+def test_rfc3261_22_3_an_early_dialog_bears_credentials_too(ladder: Challenged) -> None:
+    refuse(ladder, calls_out(ladder), 407, challenge_of(nonce="n1"))
+    invite = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(invite, 183, sdp=SAVP, fields=(("Require", "100rel"), ("RSeq", "1")))
+    assert is_right(ladder.provider.receives_request("PRACK"), "n1", 2)
+
+
+def test_rfc3261_22_2_the_bye_of_a_call_that_came_in_is_answered_for_its_phone(ladder: Challenged) -> None:
+    ladder.admission.instead = None
+    ladder.provider.sends(ladder.provider.invite(TO_ALICE, SAVP))
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 200, sdp=AVP)
+    ladder.provider.acknowledges(ladder.provider.invite(), ladder.provider.receives_response(200))
+    ladder.phone.receives("ACK")
+    ladder.phone.sends(ladder.phone.within_answered(onward, "BYE"))
+    refuse_within(ladder, ladder.provider.receives_request("BYE"), challenge_of())
+    assert is_right(ladder.provider.receives_request("BYE"), "n1", 1)
+
+
+def refuse_within(ladder: Challenged, request: Request, challenge: str) -> None:
+    """The provider challenges a request within the call."""
+    response = request.response(407)
+    response.headers.add("Proxy-Authenticate", challenge)
+    ladder.provider.sends(response)
+    if request.method == "INVITE":
+        ladder.provider.receives("ACK")

@@ -7,17 +7,20 @@ requests and hangs up, ``caller`` is the gateway as UAS of an initial INVITE, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.b2bua.legs.authorization import LegCredentials
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.flows import LegWay, Phones, Reopen
 from gateway.b2bua.legs.media import LegMedia, has_sdp
+from gateway.b2bua.legs.owner import Fields as Fields
+from gateway.b2bua.legs.owner import Lines as Lines
 from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
@@ -27,18 +30,12 @@ from gateway.dialog.usages import Usage, usage_of
 from gateway.media.relay import Relay, SdpWish
 from gateway.sip.capabilities import ALLOW, SOFTWARE
 from gateway.sip.errors import Refused
-from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.state.call_record import LegName, Passage
 from gateway.transaction.client import ClientTransaction, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
-
-Fields = Iterable[tuple[str, str]]
-
-Lines = Headers | Fields
-"""Fields that the other leg's message had, as they stood, or some of our own."""
 
 
 def _never() -> Flow | None:
@@ -106,6 +103,7 @@ class Leg:
         self.media = LegMedia(spec.wish)
         self.session = LegSession()
         self.acknowledgements = Acknowledgements(services.clock)
+        self.credentials = LegCredentials()
         self.open_requests: list[ServerTransaction] = []
         """The peer's requests that went to the owner; the last one may be answered."""
         self.cancels: dict[ServerTransaction, Callable[[], None]] = {}
@@ -115,11 +113,6 @@ class Leg:
     def flow(self) -> Flow:
         """The flow that requests of ours go over."""
         return self.way.flow
-
-    @property
-    def domain(self) -> str:
-        """The domain that the call is of; empty for a subscription."""
-        return self.record.domain
 
     @property
     def is_toward_provider(self) -> bool:
@@ -213,12 +206,16 @@ class Leg:
         return request
 
     def send(self, request: Request, user: TransactionUser) -> ClientTransaction:
-        """Send a request of this leg; its responses go to `user`."""
+        """Send a request of this leg, with its credentials; its responses go to `user`."""
         self.session.request_leaves(request)
+        return self.credentials.send(self, request, user)
+
+    def transmit(self, request: Request, user: TransactionUser) -> ClientTransaction:
+        """Send a request as it is."""
         if request.method == "INVITE":
             self.acknowledgements.invite_leaves(request)
         self.note(Passage.SENT, request)
-        return self.services.transactions.send_request(request, self._opened_flow(), user)
+        return self.services.transactions.send_request(request, self.opened_flow(), user)
 
     def note_cancel(self, cancel: Request) -> None:
         """Write a CANCEL that leaves into the ladder."""
@@ -263,9 +260,10 @@ class Leg:
 
     def _send_ack(self, ack: Request) -> None:
         self.note(Passage.SENT, ack)
-        self.services.transactions.send_ack(ack, self._opened_flow())
+        self.services.transactions.send_ack(ack, self.opened_flow())
 
-    def _opened_flow(self) -> Flow:
+    def opened_flow(self) -> Flow:
+        """The flow that requests leave by, opened again if need be."""
         phone = self.way.phone
         return self.way.opened(self.spec.reopen if phone is None else partial(self.services.phones.flow_of, phone))
 

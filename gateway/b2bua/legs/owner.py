@@ -5,17 +5,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
 import attrs
 
 from gateway.dialog.session_refresh import RenewalUser
 from gateway.security.policy.terms import Refusal
+from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord
 from gateway.transaction.server import ServerTransaction
 
 L = TypeVar("L")
+
+Fields = Iterable[tuple[str, str]]
+
+Lines = Headers | Fields
+"""Fields that the other leg's message had, as they stood, or some of our own."""
 
 
 class Owner(Protocol[L]):

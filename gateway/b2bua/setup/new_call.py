@@ -62,6 +62,9 @@ class NewCalls:
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route)
         call = Call(record, protection, services, self._ended)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
+        if route.binding is not None:
+            called = self._trunk.answering.for_called(route.domain, route.provider, route.binding.user)
+            call.caller.credentials.answers = called
         call.search = CalleeSearch(call, self._trunk, route, self._identities.identity_for(invite), phone_flow)
         return call
 

@@ -236,6 +236,7 @@ class CalleeSearch:
             self._over = True
             outcome.refuse(self._call, request, None)
             return
+        leg.credentials.answers = self._answers
         if self._credentials is not None:
             request.headers.set(*self._credentials)
         self._listen(leg)
