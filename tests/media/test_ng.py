@@ -113,6 +113,13 @@ def test_many_patient_requests_are_sent_with_as_many_in_a_datagram_as_there_is_r
     assert len(gathering.sent) == 3
 
 
+def test_a_request_that_is_urgent_takes_those_that_wait_with_it(gathering: Wire) -> None:
+    outcome(gathering.client.request({"command": "delete", "call-id": "one"}))
+    outcome(gathering.client.request({"command": "delete", "call-id": "two"}, at_once=True))
+    (datagram,) = gathering.sent
+    assert [gathering.fields(request)["call-id"] for request in datagram.split(BETWEEN)] == ["one", "two"]
+
+
 def test_a_cancelled_patient_request_is_not_sent(gathering: Wire, clock: Clock) -> None:
     waiting = gathering.client.request({"command": "delete"})
     outcome(waiting)

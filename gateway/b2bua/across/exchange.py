@@ -90,6 +90,8 @@ class MediaExchange:
     """The offer as the answerer was shown it; empty before the relay has rewritten it."""
     is_lasting: bool = False
     """Whether the answer came in a message that makes it final."""
+    is_ours: bool = False
+    """Whether the offerer's peer has not sent this offer now: it has an earlier one of its own repeated."""
     is_answered: bool = attrs.field(default=False, init=False)
     _before: tuple[Settlement | None, Settlement | None, Relayed | None] = attrs.field(init=False, repr=False)
     _fork: str | None = attrs.field(init=False)
@@ -177,7 +179,7 @@ class MediaExchange:
             self.offerer.media.forks[fork] = Agreed(relayed, ours, theirs)
 
     def _open(self) -> None:
-        self.offerer.media.pending_offer, self.answerer.media.pending_offer = True, False
+        self.offerer.media.pending_offer, self.answerer.media.pending_offer = not self.is_ours, False
 
     def _close(self) -> None:
         self.offerer.media.pending_offer = self.answerer.media.pending_offer = None

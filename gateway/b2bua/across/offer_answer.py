@@ -130,14 +130,21 @@ class OfferAnswer:
         elif self._offer is not None:
             self._carry_answer(self._offer, response, carried)
         elif has_sdp(response) and response.status >= 200:
-            self.carry_offer(response.body, carried)
+            self.carry_offer(response.body, carried, response.cseq.number)
         else:
             self._path.follow(lambda: carried(b""))
 
-    def carry_offer(self, sdp: bytes, carried: Carried) -> None:
-        """Take the asked leg's offer to the asking leg: a 2xx makes it, or a reliable provisional response."""
+    def carry_offer(self, sdp: bytes, carried: Carried, number: int | None = None) -> None:
+        """Take the asked leg's offer to the asking leg: the 2xx to the INVITE of that number makes it, or a reliable
+        provisional response."""
         self._late = late = MediaExchange(self._path, self._asked, self._asking)
-        late.offer(sdp, carried, self._asked.owner.media_barred, self._path.failed)
+
+        def barred(refusal: Refusal) -> None:
+            if number is not None:
+                self._asked.acknowledge(number)
+            self._asked.owner.media_barred(refusal)
+
+        late.offer(sdp, carried, barred, self._path.failed)
 
     def acknowledge(self, response: Response) -> None:
         """A 2xx came: acknowledge it at once unless its ACK must answer an offer."""

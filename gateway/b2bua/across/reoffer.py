@@ -51,7 +51,7 @@ class Reoffer:
         self._user = user
         self._settled = settled
         self._before = self._leg.media.in_force
-        self._exchange = MediaExchange(path, self._other, self._leg)
+        self._exchange = MediaExchange(path, self._other, self._leg, is_ours=True)
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
