@@ -196,7 +196,8 @@ class Protection:
             self._record.verdict = Verdict.UNANSWERED
         else:
             for leg in (phone, provider):
-                self._hear(leg, None)
+                # Media that the relay may have opened in clear count, and those that it may have encrypted do not.
+                self._hear(leg, False if leg.media.opening is False else None, self.reason)
                 self._media_now[leg.spec.side] = leg.media.encrypted
             self._weigh()
 

@@ -5,10 +5,12 @@
     our answer   <- rewritten    <- then judged - their answer      18x, 2xx, ACK or PRACK (late)
                         both legs agree
 
-The policy judges before the relay is asked, so that no packet leaves by a way that it does not allow. An answer puts
-both legs' descriptions in force, and their owner hears of it. An offer that fails (a refusal, 491, a time-out, CANCEL)
-leaves the descriptions of before in force, at the relay too (RFC 3261 section 14.1, RFC 6141 section 3.3). A change
-that an answer in a reliable response has carried out stays (RFC 6141 section 3.4). Bodies of 3xx to 6xx are no answers.
+The policy judges before the relay is asked, so that no packet leaves by a way that it does not allow. The relay acts
+as it is asked: until it replies, a leg's media are what they will be then. An answer puts both legs' descriptions in
+force, and their owner hears of it, whatever has become of a leg in between. An offer that fails (a refusal, 491, a
+time-out, CANCEL) leaves the descriptions of before in force, at the relay too (RFC 3261 section 14.1, RFC 6141
+section 3.3). A change that an answer in a reliable response has carried out stays (RFC 6141 section 3.4). Bodies of
+3xx to 6xx are no answers.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from collections.abc import Callable
 import attrs
 
 from gateway.b2bua.across.media_path import Failed, MediaPath
-from gateway.b2bua.legs.leg import Leg
+from gateway.b2bua.legs.leg import Leg, LegOwner
 from gateway.b2bua.legs.media import Agreed, Relayed
 from gateway.b2bua.unanswered import MOST_MEDIA
 from gateway.dialog.dialog import DialogState
 from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.description import MalformedDescription
-from gateway.sdp.negotiation import media_security, offer_encrypted
+from gateway.sdp.negotiation import alternatives, media_security, offer_encrypted
 from gateway.sdp.settlement import Settlement, settles
 from gateway.security.policy.terms import Refusal
 from gateway.state.call_record import LegName
@@ -63,10 +65,24 @@ def refusal_of_answer(answerer: Leg, offer: bytes, answer: bytes) -> Refusal | N
         return Refusal(488, None, f"The answer cannot be read: {error.reason}")
 
 
-def agree(leg: Leg, settlement: Settlement) -> None:
-    """Put an exchange's outcome in force on a leg, and let its owner hear of it."""
+def agree(leg: Leg, settlement: Settlement, owner: LegOwner) -> None:
+    """Put an exchange's outcome in force on a leg, and let its owner hear of it, even if the leg has ended since."""
     if leg.media.agree(settlement):
-        leg.owner.media_settled(leg)
+        owner.media_settled(leg)
+
+
+def opens(offer: bytes, answer: bytes) -> bool | None:
+    """Whether an offer's maker has all the media encrypted that another's answer takes, before the relay has written
+    its own answer; None when it takes none."""
+    try:
+        offered, taken = media_security(offer), media_security(answer)
+        if not any(line.port for line in taken):
+            return None
+        if alternatives(offered) or len(offered) != len(taken):
+            return offer_encrypted(offer)
+    except MalformedDescription:
+        return False
+    return all(mine.is_encrypted for mine, other in zip(offered, taken, strict=True) if mine.port and other.port)
 
 
 def first_offer(path: MediaPath, caller: Leg, wish: SdpWish, sdp: bytes, passed: Passed) -> None:
@@ -95,11 +111,17 @@ class MediaExchange:
     is_answered: bool = attrs.field(default=False, init=False)
     _before: tuple[Settlement | None, Settlement | None, Relayed | None] = attrs.field(init=False, repr=False)
     _fork: str | None = attrs.field(init=False)
+    _replies_due: int = attrs.field(default=0, init=False)
+    """Answers that the relay has not replied to."""
+    _owner: LegOwner = attrs.field(init=False, repr=False)
+    _wish: SdpWish = attrs.field(init=False)
     _is_asked: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._before = self.offerer.media.in_force, self.answerer.media.in_force, self.path.agreed
         self._fork = self.offerer.fork
+        self._owner = self.offerer.owner
+        self._wish = self.answerer.media.wish
 
     def offer(self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed, wish: SdpWish | None = None) -> None:
         """Take an offer across, in the form of the answerer's leg or another. `barred` hears of the policy's refusal,
@@ -108,7 +130,7 @@ class MediaExchange:
         if refusal is not None:
             barred(refusal)
             return
-        self.offered = sdp
+        self.offered, self._wish = sdp, wish or self._wish
         self._open()
 
         def rewritten(shown: bytes) -> None:
@@ -120,7 +142,7 @@ class MediaExchange:
             self._close()
             refused(why, status)
 
-        self.path.offer(self._tags, sdp, wish or self.answerer.media.wish, rewritten, failed)
+        self.path.offer(self._tags, sdp, self._wish, rewritten, failed)
 
     def answer(
         self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed | None = None, tag: str | None = None
@@ -132,14 +154,26 @@ class MediaExchange:
             self._close()
             barred(refusal)
             return
+        self._open()  # again, when another fork has answered before: no other change meets this one
         fork = self._fork or (tag if self.answerer.fork is not None else None)
 
         def rewritten(shown: bytes) -> None:
+            self._replied()
             self._agree(fork, sdp, shown)
             if not self.path.is_closed:
                 passed(shown)
 
-        self.path.answer(self._tags, sdp, rewritten, refused)
+        def unusable(why: str, status: int) -> None:
+            self._replied()
+            (refused or self.path.failed)(why, status)
+
+        if self.path.offered != (self.offerer.media_tag, self.offered, self._wish):
+            # Within another fork one more offer was made, which dies with it: an answer to that one this is not.
+            self.path.offer(self._tags, self.offered, self._wish, lambda shown: None, self.path.failed)
+        self._replies_due += 1
+        self.offerer.media.open(opens(self.offered, sdp))
+        self.answerer.media.open(Settlement(self.shown, sdp, we_offered=True).encrypted)
+        self.path.answer(self._tags, sdp, rewritten, unusable)
 
     def fail(self) -> None:
         """No answer will stand: legs and relay go back to the exchange before."""
@@ -149,7 +183,8 @@ class MediaExchange:
             return
         for leg, settlement in ((self.offerer, offerer), (self.answerer, answerer)):
             if settlement is not None and self.is_answered:
-                agree(leg, settlement)  # an early answer had taken it out of force: the owner hears of the way back
+                # An early answer had taken it out of force: the owner hears of the way back.
+                agree(leg, settlement, self._owner)
             else:
                 leg.media.in_force = settlement
         if relayed is None:
@@ -162,21 +197,28 @@ class MediaExchange:
         return self.offerer.media_tag, self.answerer.media_tag
 
     def _agree(self, fork: str | None, answer: bytes, shown: bytes) -> None:
-        self._close()
+        if not self._replies_due:
+            self._close()
         self.is_answered = True
         theirs = Settlement(self.shown, answer, we_offered=True)
         ours = Settlement(shown, self.offered, we_offered=False)
         relayed = self.path.agreed
         if fork is not None and relayed is not None:
             self._note_fork(fork, relayed, ours, theirs)
-        agree(self.answerer, theirs)
-        agree(self.offerer, ours)
+        agree(self.answerer, theirs, self._owner)
+        agree(self.offerer, ours, self._owner)
 
     def _note_fork(self, fork: str, relayed: Relayed, ours: Settlement, theirs: Settlement) -> None:
         if self._fork is None:
             self.answerer.media.forks[fork] = Agreed(relayed, theirs, ours)
         else:
             self.offerer.media.forks[fork] = Agreed(relayed, ours, theirs)
+
+    def _replied(self) -> None:
+        """The relay has replied to an answer; others of this exchange may wait there."""
+        self._replies_due -= 1
+        if not self._replies_due:
+            self.offerer.media.opening = self.answerer.media.opening = None
 
     def _open(self) -> None:
         self.offerer.media.pending_offer, self.answerer.media.pending_offer = not self.is_ours, False

@@ -114,6 +114,11 @@ class MediaPath:
 
         self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, refused or self.failed)
 
+    @property
+    def offered(self) -> tuple[str, bytes, SdpWish] | None:
+        """The offer that the relay was told last: its maker's tag and words, and the form that it took."""
+        return self._offered
+
     def begin_session(self, tag: str) -> None:
         """A new peer under this tag: another attempt at the callee."""
         self._versions.pop(tag, None)

@@ -214,8 +214,8 @@ class OfferAnswer:
             self._path.restore(given.relayed)
 
         def resumed() -> None:
-            agree(self._asked, given.here)
-            agree(self._asking, given.there)
+            agree(self._asked, given.here, self._asked.owner)
+            agree(self._asking, given.there, self._asking.owner)
             if not self._path.is_closed:
                 carried(given.there.ours)
 

@@ -32,7 +32,7 @@ from gateway.b2bua.legs.in_dialog import may_cancel
 from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
-from gateway.dialog.dialog import DialogState
+from gateway.dialog.dialog import Dialog, DialogState
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
@@ -68,6 +68,7 @@ class Crossing:
         self._offer = MediaExchange(path, self._origin, self._peer) if has_sdp(self._request) else None
         self._bodies = OfferAnswer(path, legs, self._offer, sets_up_media=self._sets_up_media)
         self._sent: ClientTransaction | None = None
+        self._dialogs: tuple[Dialog | None, Dialog | None] = (None, None)
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
@@ -92,13 +93,20 @@ class Crossing:
         self._peer.note_received(response)
         if response.status == 100:
             return
-        if self._is_invite and 200 <= response.status < 300:
+        if self._is_of_lost_fork():
+            self._close()
+            self._put_off()
+        elif self._is_invite and 200 <= response.status < 300:
             self._success(response)
         else:
             self._bodies.carry_response(response, lambda body: self._respond(response, body))
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
+        if self._is_of_lost_fork():
+            self._close()
+            self._put_off()
+            return
         self._fail()
         self._refuse(408)
         self._peer.break_off("no answer to " + self._request.method)
@@ -131,6 +139,7 @@ class Crossing:
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
             return
         user = InviteClient(self._peer, self) if self._is_invite else self
+        self._dialogs = self._origin.dialog, self._peer.dialog
         self._sent = sent = self._peer.send(request, user)
         if self._is_invite:
             # Timer C (RFC 3261 section 16.6 item 11): a provisional response must not hold an INVITE for ever. The
@@ -189,7 +198,7 @@ class Crossing:
         origin, peer = self._origin, self._peer
         if self._is_invite or self._offer is not None:
             if (self._is_invite and self._is_second()) or origin.media.pending_offer:
-                self._refuse(500, (("Retry-After", str(randbelow(RETRY_AFTER + 1))),))
+                self._put_off()
                 return True
             if any(map(self._is_changing, (origin, peer))) or (self._is_invite and peer.acknowledgements.is_waiting):
                 self._refuse(491)
@@ -209,6 +218,15 @@ class Crossing:
         if leg.media.pending_offer is not None:
             return True
         return leg.media.pending_invite if self._is_invite else leg.is_reinvited
+
+    def _is_of_lost_fork(self) -> bool:
+        """Whether another fork has answered the call since this request left: it changes nothing any more."""
+        now = (self._origin.dialog, self._peer.dialog)
+        return now != self._dialogs and self._origin.fork is None and self._peer.fork is None
+
+    def _put_off(self) -> None:
+        """Let the origin try again: what is in force stays."""
+        self._refuse(500, (("Retry-After", str(randbelow(RETRY_AFTER + 1))),))
 
     def _refuse(self, status: int, fields: Fields = ()) -> None:
         response = self._request.response(status)

@@ -236,7 +236,7 @@ class CalleeLeg(Leg):
         given = self.media.forks.get(tag)
         is_changed = given is not None and (self.request is None or given.here.ours != self.request.body)
         if sdp is None:
-            self.media.encrypted = None  # an early answer settled it, which is another fork's
+            self.media.encrypted = None if given is None else given.here.encrypted  # not by what another fork said
         elif not response.body and not is_changed and self.request is not None and has_sdp(self.request):
             response.headers.set("Content-Type", SDP)
             response.body = sdp

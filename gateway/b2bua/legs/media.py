@@ -54,6 +54,8 @@ class LegMedia:
         """The descriptions that both sides agreed on last; None before there was an answer."""
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
+        self.opening: bool | None = None
+        """While the relay acts on answers and has not replied: whether they encrypt the media."""
         self.forks: dict[str, Agreed] = {}
         """While forks ring: the agreement of each, by its tag."""
         self.pending_invite = False
@@ -70,6 +72,11 @@ class LegMedia:
     def may_rtcp_be_clear(self) -> bool:
         """Whether RTCP of any active m-line may be in clear."""
         return any(line.may_rtcp_be_clear for line in self.lines)
+
+    def open(self, encrypted: bool | None) -> None:
+        """The relay is about to act on an answer: the worst of all that it has not replied to counts."""
+        if encrypted is not None:
+            self.opening = encrypted and self.opening is not False
 
     def agree(self, settlement: Settlement) -> bool:
         """Put an exchange's outcome in force; True when it settles whether the media are encrypted.
