@@ -92,7 +92,7 @@ class _TellingRelay(TestRelay):
         self._side = side
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
-        super().delete(call)
+        super().delete(call, at_once=at_once)
         streams: list[JSON] = [{"stats": {}}, {"in clear": 2}]
         return succeed({"tags": {"x": {"side": self._side, "medias": [{"streams": streams}]}}})
 

@@ -1,0 +1,1 @@
+"""A call played by chances, and an oracle that reads its bytes."""
