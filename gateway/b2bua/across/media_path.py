@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -67,6 +68,7 @@ class MediaPath:
     _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False, repr=False)
     _offered: tuple[str, bytes, SdpWish] | None = attrs.field(default=None, init=False, repr=False)
     _versions: dict[str, Versions] = attrs.field(factory=dict, init=False, repr=False)
+    _delayed: IDelayedCall | None = attrs.field(default=None, init=False)
     agreed: Relayed | None = attrs.field(default=None, init=False)
     """The exchange that the relay carried out last."""
     _closed: bool = attrs.field(default=False, init=False)
@@ -141,13 +143,24 @@ class MediaPath:
         """Whether the call has ended."""
         return self._closed
 
+    def later(self, delayed: IDelayedCall) -> None:
+        """Cancel this when the call ends; it replaces the one before."""
+        self._cancel_delayed()
+        self._delayed = delayed
+
     def close(self) -> None:
         """Let nothing more through, and end nothing."""
         self._closed = True
+        self._cancel_delayed()
         self.failed = _call_is_over
         self._queue.clear()
         for deferred in tuple(self._pending):
             deferred.cancel()
+
+    def _cancel_delayed(self) -> None:
+        if self._delayed is not None and self._delayed.active():
+            self._delayed.cancel()
+        self._delayed = None
 
     def _stamped(self, tag: str, sdp: bytes) -> bytes:
         return self._versions.setdefault(tag, Versions()).stamped(sdp)

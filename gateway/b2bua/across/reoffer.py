@@ -157,7 +157,7 @@ class Telling:
         """The leg's own answer is in force at the relay; a change in it is not told back, or it would not end."""
 
     def _again(self, seconds: float) -> None:
-        self._legs[0].clock.callLater(seconds, self.begin)
+        self._path.later(self._legs[0].clock.callLater(seconds, self.begin))
 
 
 def renew(path: MediaPath, legs: tuple[Leg, Leg], user: RenewalUser) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.b2bua.across.reoffer import wish_in_force
+from gateway.media.relay import Encryption
+from gateway.sdp.settlement import Settlement
 from gateway.sip.message import Response
 from tests.support.ladder import AVP, SAVP, Ladder, drain
 from tests.support.stories import came, ring, talk
@@ -49,3 +52,44 @@ def test_each_fork_answers_with_its_own_description() -> None:
     ladder.provider.answers(onward, 200, tag="t1")
     assert [what for what, _, _ in ladder.relay.asked] == ["offer", "answer", "answer", "answer"]
     assert came(ladder.phone) == ["183 INVITE", "183 INVITE", "200 INVITE"]
+
+
+def test_fork_that_answers_after_an_update_of_another_fork_answers_the_invite() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, tag="t1")
+    ladder.provider.answers(onward, 183, sdp=SAVP.replace(b"6000", b"6002"), tag="t2")
+    came(ladder.phone)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=SAVP, tag="t2"))
+    ladder.phone.answers(ladder.phone.receives_request("UPDATE"), 200, sdp=AVP)
+    asked = len(ladder.relay.asked)
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="t1")
+    assert ladder.relay.asked[asked:] == [("offer", "caller", "callee"), ("answer", "caller", "callee")]
+    assert ladder.phone.receives_response(200).body == AVP
+    assert ladder.callee.media.in_force == Settlement(SAVP, SAVP, we_offered=True)
+
+
+def test_200_that_repeats_an_answer_which_an_update_has_replaced_changes_nothing() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP)
+    ladder.phone.receives(183)
+    moved = SAVP.replace(b"6000", b"6100")
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=moved))
+    ladder.phone.answers(ladder.phone.receives_request("UPDATE"), 200, sdp=AVP)
+    asked = len(ladder.relay.asked)
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    assert len(ladder.relay.asked) == asked
+    assert ladder.callee.media.in_force == Settlement(SAVP, moved, we_offered=False)
+
+
+def test_refresh_of_a_call_that_the_provider_offered_repeats_its_profile_and_suite() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", SAVP)
+    ladder.provider.sends(invite)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    wish = wish_in_force(ladder.caller)
+    assert (wish.encryption, wish.suites) == (Encryption.SAVP, ("AES_CM_128_HMAC_SHA1_80",))
+    ladder.caller.media.in_force = Settlement(AVP, AVP, we_offered=False)
+    assert wish_in_force(ladder.caller).encryption is Encryption.NONE
+    assert wish_in_force(ladder.callee) == ladder.callee.media.wish
