@@ -23,7 +23,8 @@ from gateway.config.model import Listener, Side
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check, parse
 from gateway.transaction.client import TransactionFailure
-from gateway.transaction.layer import Ceiling, TransactionLayer
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.room import Ceiling
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import Event
 from gateway.transaction.timers import TimerQueues
@@ -73,10 +74,13 @@ class Peer:
     def __init__(self, clock: EPollReactor) -> None:
         listener = Listener("phones", Side.PHONES, "udp", "127.0.0.20", 5060, None, None, None, None)
         self.flow = KeptFlow(listener, Address("127.0.0.11", 5060))
-        self.layer = TransactionLayer(clock, Ceiling(10**9))
+        self.layer = TransactionLayer(clock, Ceiling(10**9, held=10**12, held_per_source=10**12))
         self.layer.start(self)
         self.transaction: ServerTransaction | None = None
         self.responses = 0
+
+    def may_exceed(self, request: Request, flow: Flow) -> bool:
+        return False
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         self.transaction = transaction

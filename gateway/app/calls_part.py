@@ -63,7 +63,7 @@ class CallsPart(GatewayPart):
             services,
             peers.trunk,
             identities,
-            UnansweredCalls(basis.configuration.limits),
+            UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports)),
             self._ended,
             self.subscriptions,
         )

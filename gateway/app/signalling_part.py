@@ -11,12 +11,13 @@ from twisted.names.client import Resolver
 
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.start_checks import allow_connections
-from gateway.config.model import Configuration, Nameserver
+from gateway.config.model import Configuration, Nameserver, SourceLimits
 from gateway.ingress.core import UasCore
 from gateway.ingress.gate import Gate
 from gateway.routing.locate import Locator
 from gateway.routing.names import Names
 from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.room import MIB, Ceiling
 from gateway.transport.flow import TlsTerms
 from gateway.transport.layer import TransportLayer
 
@@ -30,7 +31,7 @@ class SignallingPart(GatewayPart):
         self._configuration = basis.configuration
         reactor = basis.reactor
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
-        self.transactions = TransactionLayer(reactor, random=basis.random.take)
+        self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.take)
         self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
 
     @inlineCallbacks
@@ -60,6 +61,14 @@ class SignallingPart(GatewayPart):
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read certificates, keys and trust again. Raises CertificateError."""
         return self.transport.prepare(map(TlsTerms.of, configuration.providers))
+
+
+def _ceiling(limits: SourceLimits) -> Ceiling:
+    return Ceiling(
+        held=limits.waiting_mib * MIB,
+        held_per_source=limits.waiting_mib_per_source * MIB,
+        longest_request=limits.longest_request_kib * 1024,
+    )
 
 
 def _resolver(nameservers: Sequence[Nameserver], reactor: Any) -> Resolver:

@@ -89,7 +89,7 @@ class Calls:
         if len(self._active) >= CEILING + (RESERVE if is_urgent else 0):
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
         if is_outbound and not is_urgent:
-            self._unanswered.check(source)
+            self._unanswered.check(source, invite)
         if not is_readable(invite) or not is_understood(invite):
             raise Refused(415, "", (("Accept", "application/sdp"),))
         if is_outbound:
@@ -97,7 +97,7 @@ class Calls:
         call = self._new.call(transaction, attrs.evolve(route, is_urgent=is_urgent), phone_flow)
         self._active[call.id] = call
         if is_outbound:
-            self._unanswered.add(source, call.record, is_urgent=is_urgent)
+            self._unanswered.add(source, call.record, invite, is_urgent=is_urgent)
         self._by_transaction[transaction] = call
         refusal = first_refusal(call, route, is_inbound=phone_flow is not None)
         if refusal is not None:

@@ -255,11 +255,13 @@ class SourceLimits:
 
     unanswered_calls_per_source: Annotated[int, number(1, 20_000)] = 200
     """Calls that nobody has answered yet, of one address (IPv6: one /64) on the phones' side, whose callers are not
-    registered here; an office behind NAT is one address."""
+    registered here; an office behind NAT is one address. They have a quarter of the media ports, too."""
     unanswered_calls_per_phone: Annotated[int, number(1, 20_000)] = 500
     """The same of one registered address of record over its own flow, which may be a telephone system's."""
     waiting_mib_per_source: Annotated[int, number(1, 4096)] = 48
     """MiB of requests that wait, and of answers kept for copies of requests, of one address on the phones' side."""
+    longest_request_kib: Annotated[int, number(4, 64)] = 32
+    """KiB of one request of a phone."""
     waiting_mib: Annotated[int, number(1, 65_536)] = 256
     """The same of all together."""
 

@@ -84,6 +84,15 @@ class UasCore:
         except MalformedDescription as error:
             self._answer(transaction, 488, f"Unusable SDP: {error.reason}")
 
+    def may_exceed(self, request: Request, flow: Flow) -> bool:
+        """Whether a new request may have the last room: the provider's, one within a dialog that is up (any To tag
+        looks like one), and a call to an emergency number."""
+        if flow.side is Side.PROVIDER:
+            return True
+        if request.to.tag is not None:
+            return self._b2bua.is_in_dialog(request)
+        return request.method == "INVITE" and self._screening.is_emergency(request, flow)
+
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._b2bua.leg_of(request)

@@ -29,7 +29,7 @@ from gateway.ingress.overload import Overload
 from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
 from gateway.security.access_list import Proof
-from gateway.sip.errors import Refused
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 
@@ -71,6 +71,13 @@ class Screening:
         """Whether a message of this leg's peer may come over a flow."""
         domain = leg.spec.border.domain.name
         return leg.way.takes(flow, leg.services.phones, lambda other: self._admission.proof_of(other, domain))
+
+    def is_emergency(self, request: Request, flow: Flow) -> bool:
+        """Whether a phone's request is for an emergency number."""
+        try:
+            return self._router.outward(request, self._callers.caller_of(request, flow.key)).is_emergency
+        except (Refused, MalformedMessage):
+            return False
 
     def admits_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a dialog may go on; False drops it without an answer. Raises Refused."""

@@ -260,6 +260,11 @@ class Headers:
         self.known.pop(key, None)
 
 
+def length_of(headers: Headers) -> int:
+    """Characters of all lines."""
+    return sum(map(len, headers._lines))
+
+
 def value_of(line: str) -> str:
     """The value of a line: the text after the colon, trimmed."""
     return line[line.index(":") + 1 :].strip(WHITE)

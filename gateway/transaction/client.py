@@ -16,6 +16,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.machine import Step, Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key, via_value
+from gateway.transaction.room import OVERHEAD, Room
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
 from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
@@ -69,6 +70,8 @@ class Unheeded:
 class Clients(Protocol):
     """The layer, as its client transactions see it."""
 
+    room: Room
+
     def start_cancel(self, cancel: Request, flow: Flow, branch: str) -> None:
         """Send a CANCEL, complete with its Via, in a transaction of its own."""
 
@@ -99,10 +102,13 @@ class ClientTransaction(Transaction):
         "_user",
         "branch",
         "flow",
+        "held",
         "key",
     )
 
     _services: TransactionServices[Clients]
+    payer = ""
+    """Requests of ours count to nobody in particular."""
 
     def __init__(
         self, services: TransactionServices[Clients], request: Request, flow: Flow, user: TransactionUser, branch: str
@@ -111,6 +117,7 @@ class ClientTransaction(Transaction):
         self.flow = flow
         self.branch = branch
         self.key: Key = (branch, request.method)
+        self.held = 0
         self._request: Request | None = request
         self._user: TransactionUser | None = user
         self._data = request.to_bytes()
@@ -188,6 +195,8 @@ class ClientTransaction(Transaction):
         self.happen(Event.RECEIVE_2XX if response.status < 300 else Event.RECEIVE_3XX_6XX, response)
         self._stop_watching()
         self._data = b""
+        if not self.ended:
+            self._services.directory.room.hold(self, OVERHEAD)
         if self._state is State.COMPLETED:
             self._user = self._request = self._cancel_leaves = None
 

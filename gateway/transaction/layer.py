@@ -5,9 +5,9 @@
                                     +-> ACK of a 2xx, stray response -> core
     user, core --request--> send_request -> new client transaction -> flow
 
-Four requests are answered here without keeping state: one over the ceiling (503), a merged one (482, section 8.2.2.2),
-a CANCEL of nothing (481), one that cannot be read (400). No exception of the core or of a user leaves this layer: it is
-logged and ends one transaction.
+Five requests are answered here without keeping state: one that there is no room for (503) or that is too large (513,
+both room.py), a merged one (482, section 8.2.2.2), a CANCEL of nothing (481), one that cannot be read (400). No
+exception of the core or of a user leaves this layer: it is logged and ends one transaction.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from attrs import frozen
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -34,6 +33,7 @@ from gateway.transaction.matching import (
     server_key,
     via_value,
 )
+from gateway.transaction.room import COPIES, OVERHEAD, Ceiling, Room, size_of
 from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
@@ -42,22 +42,6 @@ from gateway.transport.flow import Flow
 from gateway.transport.way import may_answer, may_ask
 
 log = Logger()
-
-
-@frozen
-class Ceiling:
-    """The number of server transactions at a time, and the seconds of Retry-After for those above it.
-
-    Requests within dialogs may fill another quarter, so that calls can end while new ones are refused.
-    """
-
-    server_transactions: int = 100_000
-    retry_after: int = 10  # seconds
-
-    def is_reached(self, count: int, is_within_dialog: bool) -> bool:
-        """Whether a further request is too many."""
-        limit = self.server_transactions
-        return count >= (limit + limit // 4 if is_within_dialog else limit)
 
 
 class TransactionLayer:
@@ -71,7 +55,7 @@ class TransactionLayer:
         ceiling: Ceiling | None = None,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self._ceiling = Ceiling() if ceiling is None else ceiling
+        self.room = Room(Ceiling() if ceiling is None else ceiling)
         self._random = random
         self._timers = TimerQueues(clock)
         self._clients: dict[Key, ClientTransaction] = {}
@@ -181,10 +165,12 @@ class TransactionLayer:
     def forget_client(self, transaction: ClientTransaction) -> None:
         """The transaction has ended."""
         self._clients.pop(transaction.key, None)
+        self.room.hold(transaction, 0)
 
     def forget_server(self, transaction: ServerTransaction) -> None:
         """The transaction has ended."""
         self._servers.pop(transaction.key, None)
+        self.room.hold(transaction, 0)
         if transaction.merge_key is not None:
             self._merged.pop(transaction.merge_key, None)
 
@@ -201,6 +187,7 @@ class TransactionLayer:
         if wider is not None:
             transaction.widen(kinds[wider.is_reliable], wider)
         self._clients[transaction.key] = transaction
+        self.room.hold(transaction, OVERHEAD + transaction.size)
         transaction.start()
         return transaction
 
@@ -223,6 +210,8 @@ class TransactionLayer:
             self._receive_ack(request, flow, transaction)
         elif transaction is not None:
             transaction.happen(Event.RECEIVE_REQUEST, request)
+        elif self.room.is_oversized(request, flow):
+            self._refuse(request, flow, 513)
         elif request.method == "CANCEL":
             self._receive_cancel(request, flow, key)
         else:
@@ -267,14 +256,15 @@ class TransactionLayer:
 
     def _receive_new_request(self, request: Request, flow: Flow, key: Key) -> None:
         merged = merge_key(request, flow.side)
-        if self._ceiling.is_reached(len(self._servers), merged is None):
-            self._refuse(request, flow, 503, (("Retry-After", str(self._ceiling.retry_after)),))
+        if not self.room.has_room(request, flow, len(self._servers), self._core.may_exceed):
+            self._refuse(request, flow, 503, (("Retry-After", str(self.room.ceiling.retry_after)),))
         elif merged in self._merged:
             self._refuse(request, flow, 482)
         else:
             kinds = self._invite_server if request.method == "INVITE" else self._other_server
             transaction = ServerTransaction(kinds[flow.is_reliable], request, flow, key)
             self._servers[key] = transaction
+            self.room.hold(transaction, OVERHEAD + COPIES * size_of(request))
             if merged is not None:
                 self._merged[merged] = transaction
                 transaction.merge_key = merged

@@ -18,6 +18,7 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key
+from gateway.transaction.room import OVERHEAD, Room, payer_of
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
@@ -27,6 +28,8 @@ log = Logger()
 
 class Servers(Protocol):
     """The layer, as its server transactions see it."""
+
+    room: Room
 
     def pass_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Give the core a new request. Raises as the core does."""
@@ -44,7 +47,19 @@ class ServerTransaction(Transaction):
     It outlives its final response by up to 32 s, but not with the request: that is let go of.
     """
 
-    __slots__ = ("_data", "_request", "_to", "back", "flow", "is_cancelled", "is_invite", "key", "merge_key")
+    __slots__ = (
+        "_data",
+        "_request",
+        "_to",
+        "back",
+        "flow",
+        "held",
+        "is_cancelled",
+        "is_invite",
+        "key",
+        "merge_key",
+        "payer",
+    )
 
     _services: TransactionServices[Servers]
 
@@ -55,6 +70,8 @@ class ServerTransaction(Transaction):
         self.back = way_back(request, flow)
         """Where responses go, and requests to the same peer: over UDP perhaps to a port that only its Via names."""
         self.key = key
+        self.held = 0
+        self.payer = payer_of(flow)
         self.merge_key: Key | None = None
         self.is_invite = request.method == "INVITE"
         self.is_cancelled = False
@@ -85,10 +102,12 @@ class ServerTransaction(Transaction):
             if response.status > 100:
                 self._to = response.headers.get("To")
         self.happen(event, response)
-        if self.is_answered:
-            self._request = None
         if self._state is State.ACCEPTED:
             self._data = b""  # the core has it
+        if self.is_answered:
+            self._request = None
+            if not self.ended:
+                self._services.directory.room.hold(self, OVERHEAD + len(self._data))
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
         """Send a final response with the To tag of earlier ones, or a new one; nothing when there was a final
@@ -176,6 +195,9 @@ NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_SERVER, _ACTS)
 
 class Core(Protocol):
     """The UAS core, which answers requests (RFC 3261 section 8.2)."""
+
+    def may_exceed(self, request: Request, flow: Flow) -> bool:
+        """Whether a new request may have the last room. Raises nothing but MalformedMessage."""
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """A new request, to be answered by transaction.respond, now or later. May raise Refused or MalformedMessage."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from gateway.b2bua import unanswered
 from gateway.b2bua.unanswered import MOST_MEDIA, URGENT_PER_SOURCE, CallSource, UnansweredCalls
 from gateway.config.model import SourceLimits
 from gateway.sip.errors import Refused
+from gateway.sip.message import Request
 from gateway.state.call_record import CallDirection, CallRecord
 from tests.support.ladder import AVP, Ladder, Party, drain
 
@@ -88,30 +88,62 @@ def record(number: int) -> CallRecord:
     return CallRecord(str(number), CallDirection.OUTBOUND, "example.com", "a", "b", 0.0)
 
 
-def test_strangers_together_leave_room_for_the_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unanswered, "STRANGERS", 3)
-    waiting = UnansweredCalls(LIMITS)
-    for number in range(3):
-        source = CallSource(f"192.0.2.{number}", False)
-        waiting.check(source)
-        waiting.add(source, record(number), is_urgent=False)
-    with pytest.raises(Refused):
-        waiting.check(CallSource("192.0.2.4", False))
-    waiting.check(CallSource("sip:alice@example.com", True))
-    waiting.remove("0")
-    waiting.check(CallSource("192.0.2.4", False))
+def invite(streams: int = 1) -> Request:
+    return Request("INVITE", "sip:bob@example.com", body=AVP + VIDEO * (streams - 1))
+
+
+PORTS = 256
+"""For 64 media: a quarter for one source, half for all that are not registered."""
+
+
+def fill(waiting: UnansweredCalls, source: CallSource, streams: int = 1) -> list[CallRecord]:
+    """Calls of this source until it is full."""
+    records: list[CallRecord] = []
+    while True:
+        try:
+            waiting.check(source, invite(streams))
+        except Refused:
+            return records
+        records.append(CallRecord(f"{source.name}{len(records)}", CallDirection.OUTBOUND, "example.com", "a", "b", 0.0))
+        waiting.add(source, records[-1], invite(streams), is_urgent=False)
+
+
+def strangers() -> Iterator[CallSource]:
+    return (CallSource(f"192.0.2.{number}", False) for number in range(1, 100))
+
+
+@pytest.mark.parametrize("streams", [1, 2, 4])
+def test_a_source_that_is_not_registered_has_a_quarter_of_the_ports(streams: int) -> None:
+    waiting = UnansweredCalls(LIMITS, PORTS)
+    assert len(fill(waiting, next(strangers()), streams)) == 16 // streams
+
+
+def test_strangers_together_leave_half_of_the_ports_to_the_registered() -> None:
+    waiting = UnansweredCalls(LIMITS, PORTS)
+    filled = [fill(waiting, source) for source in strangers()]
+    assert list(map(len, filled)) == [16, 16] + [0] * 97
+    assert len(fill(waiting, CallSource("sip:alice@example.com", True))) == LIMITS.unanswered_calls_per_phone
+    waiting.remove(filled[0][0].id)
+    waiting.check(CallSource("192.0.2.4", False), invite())
+
+
+def test_calls_that_were_answered_count_no_more() -> None:
+    waiting = UnansweredCalls(LIMITS, PORTS)
+    source = next(strangers())
+    for one in fill(waiting, source)[:5]:
+        one.answered_at = 1.0
+    assert len(fill(waiting, source)) == 5
 
 
 def test_nothing_is_remembered_of_a_source_without_calls() -> None:
-    waiting = UnansweredCalls(attrs.evolve(LIMITS, unanswered_calls_per_source=2))
-    source = CallSource("192.0.2.1", False)
+    waiting = UnansweredCalls(attrs.evolve(LIMITS, unanswered_calls_per_source=2), PORTS)
+    source = next(strangers())
     records = [record(number) for number in range(4)]
     for number, one in enumerate(records):
-        waiting.check(source)
-        waiting.add(source, one, is_urgent=number == 3)
+        waiting.check(source, invite())
+        waiting.add(source, one, invite(), is_urgent=number == 3)
         one.answered_at = 1.0
     for one in records:
         waiting.remove(one.id)
-    assert len(waiting) == 0
-    assert not waiting._strangers
-    assert not waiting._places
+    assert len(waiting) == len(waiting._strangers) == len(waiting._places) == 0
+    assert waiting._strangers._taken == 0

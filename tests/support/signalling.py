@@ -38,7 +38,8 @@ from gateway.security.nonces import Nonces
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
-from gateway.transaction.layer import Ceiling, TransactionLayer
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.room import Ceiling
 from gateway.transport.layer import TransportLayer
 from gateway.transport.stream.accept import LIMITS, ConnectionLimits
 from tests.support.ladder import TestRelay

@@ -7,7 +7,8 @@ from twisted.internet.task import Clock
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import TransactionFailure
-from gateway.transaction.layer import Ceiling, TransactionLayer
+from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.room import Ceiling
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from tests.support.flows import a_flow
@@ -40,6 +41,9 @@ class RecordingCore:
         self.acks: list[Request] = []
         self.cancelled: list[tuple[ServerTransaction, Request]] = []
         self.strays: list[Response] = []
+
+    def may_exceed(self, request: Request, flow: Flow) -> bool:
+        return request.to.tag is not None
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         assert transaction.request is request

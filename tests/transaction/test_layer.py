@@ -10,7 +10,7 @@ import pytest
 from gateway.config.model import Side
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
-from gateway.transaction.layer import Ceiling
+from gateway.transaction.room import Ceiling
 from gateway.transaction.tables import State
 from gateway.transport import flow as transport
 from tests.support.flows import a_flow

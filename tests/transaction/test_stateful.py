@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
-from gateway.transaction.layer import Ceiling
+from gateway.transaction.room import Ceiling
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.timers import T1
 from gateway.transport.flow import FailureKind

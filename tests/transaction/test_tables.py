@@ -16,6 +16,7 @@ from gateway.sip.message import Message, Request, Response
 from gateway.transaction import client, server
 from gateway.transaction.client import ClientTransaction
 from gateway.transaction.machine import Program, TransactionServices
+from gateway.transaction.room import Ceiling, Room
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import (
     INVITE_CLIENT,
@@ -154,6 +155,7 @@ class Outside:
         self.census = dict.fromkeys(State, 0)
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.forgotten = 0
+        self.room = Room(Ceiling())
         self.services = TransactionServices(program, TimerQueues(self.clock), self.census, self.absorbed, self)
 
     def pass_request(self, transaction: ServerTransaction, request: Request) -> None:

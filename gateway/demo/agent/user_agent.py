@@ -138,6 +138,10 @@ class UserAgent:
         else:
             conversation.receive_ack(request)
 
+    def may_exceed(self, request: Request, flow: Flow) -> bool:
+        """Not as few transactions as these."""
+        return False
+
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The transaction layer has answered the CANCEL; the INVITE ends with 487 unless it has its answer already."""
         cancelled = self._cancellations.pop(transaction, None)

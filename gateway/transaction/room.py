@@ -1,0 +1,124 @@
+"""Room for server transactions: how many there may be, and how many bytes they and their requests may hold.
+
+    new request -> is_oversized: 513 -> has_room, else 503 -> hold(...) notes its bytes until they are let go of
+
+A request costs its sender one packet and us 32 seconds: the request until its final response, and a copy of it on the
+way to a provider that is silent; then the response for copies of the request. On the phones' side nothing is proved by
+then. So bytes are counted, of one source (an address) and of all together, and requests beyond are answered without
+state (RFC 3261 section 8.2.7). The order: the size first, since it depends on the request alone; then room, which the
+requests of others fill.
+
+A response repeats Via, From, To, Call-ID and CSeq as they came, so that it cannot be cut; a request with more of them
+than LONGEST_IDENTITY is no phone's.
+
+A quarter more is for requests within dialogs that are up, so that calls can end, for emergency calls, and for the
+provider's side, where a stranger's request does not come as far as this (ingress/gate.py). The requests that the
+gateway itself sends are held, too: they count to the bytes of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from gateway.config.model import Side
+from gateway.sip.headers import length_of
+from gateway.sip.message import Request
+from gateway.transport.flow import Flow
+
+MIB: Final = 1024 * 1024
+LONGEST_IDENTITY: Final = 4096
+"""Characters of the lines that a response repeats, on the phones' side."""
+IDENTITY: Final = frozenset({"via", "from", "to", "call-id", "cseq"})
+OVERHEAD: Final = 1500
+"""Bytes of a transaction by itself, with its keys and timers."""
+COPIES: Final = 2
+"""A request is held as it came and as it goes on."""
+
+
+@frozen
+class Ceiling:
+    """The number of server transactions at a time, the bytes that they hold, of all and of one source, and the seconds
+    of Retry-After for those above it."""
+
+    server_transactions: int = 100_000
+    retry_after: int = 10  # seconds
+    held: int = 256 * MIB
+    held_per_source: int = 48 * MIB
+    longest_request: int = 32 * 1024
+    """On the phones' side, bytes."""
+
+
+class Holder(Protocol):
+    """A transaction, as far as its bytes go."""
+
+    held: int
+
+    @property
+    def payer(self) -> str:
+        """The source that they count to; empty for none."""
+
+
+class Room:
+    """The bytes that transactions hold."""
+
+    def __init__(self, ceiling: Ceiling) -> None:
+        self.ceiling = ceiling
+        self.held = 0
+        self._by_source: dict[str, int] = {}
+
+    def is_oversized(self, request: Request, flow: Flow) -> bool:
+        """Whether a request is too large for one of a phone, as a whole or in the lines that its response repeats."""
+        size = size_of(request)
+        if flow.side is not Side.PHONES or size <= LONGEST_IDENTITY:
+            return False
+        return size > self.ceiling.longest_request or length_of(request.headers.select(IDENTITY)) > LONGEST_IDENTITY
+
+    def has_room(
+        self, request: Request, flow: Flow, transactions: int, may_exceed: Callable[[Request, Flow], bool]
+    ) -> bool:
+        """Whether a new request may begin a transaction while there are so many. `may_exceed` says whether it may have
+        the last quarter, and is asked where it needs that."""
+        size, payer = size_of(request), payer_of(flow)
+        if self._fits(size, payer, transactions, 4):
+            return True
+        return self._fits(size, payer, transactions, 5) and may_exceed(request, flow)
+
+    def hold(self, holder: Holder, size: int) -> None:
+        """A transaction holds so many bytes from now on, 0 at its end."""
+        change, holder.held = size - holder.held, size
+        self.held += change
+        source = holder.payer
+        if not source:
+            return
+        left = self._by_source.get(source, 0) + change
+        if left > 0:
+            self._by_source[source] = left
+        else:
+            self._by_source.pop(source, None)
+
+    @property
+    def sources(self) -> int:
+        """Sources that hold anything: no others are remembered."""
+        return len(self._by_source)
+
+    def _fits(self, size: int, payer: str, transactions: int, quarters: int) -> bool:
+        """Whether there is room in so many quarters of the ceiling."""
+        ceiling, wanted = self.ceiling, OVERHEAD + COPIES * size
+        return (
+            4 * transactions < quarters * ceiling.server_transactions
+            and 4 * (self.held + wanted) <= quarters * ceiling.held
+            and 4 * (self._by_source.get(payer, 0) + wanted) <= quarters * ceiling.held_per_source
+        )
+
+
+def size_of(request: Request) -> int:
+    """Bytes of a request, nearly."""
+    return len(request.uri) + length_of(request.headers) + len(request.body)
+
+
+def payer_of(flow: Flow) -> str:
+    """The source that the requests of a flow count to; empty on the provider's side."""
+    return flow.source if flow.side is Side.PHONES else ""
