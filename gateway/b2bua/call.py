@@ -143,7 +143,7 @@ class Call:
             leg.respond(transaction, request.response(415))
             return
         if request.method in ("UPDATE", "PRACK") and not peer.session.takes_update:
-            if not request.body:
+            if not request.body and not request.beside:
                 in_dialog.refreshed(leg, transaction, request)
                 return
             if request.method == "PRACK":

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.logger import Logger
 
 from gateway.b2bua.across import relay_failover
-from gateway.b2bua.across.offer_answer import is_readable, is_understood
+from gateway.b2bua.across.bodies import admit
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.leg import LegServices
@@ -90,8 +90,7 @@ class Calls:
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
         if is_outbound and not is_urgent:
             self._unanswered.check(source, invite)
-        if not is_readable(invite) or not is_understood(invite):
-            raise Refused(415, "", (("Accept", "application/sdp"),))
+        admit(invite, route)
         if is_outbound:
             check_media(source, invite)
         call = self._new.call(transaction, attrs.evolve(route, is_urgent=is_urgent), phone_flow)

@@ -1,9 +1,6 @@
 """A request outside any call, passed to the other side, and its response back: MESSAGE, NOTIFY, PUBLISH, INFO.
 
-One transaction on each side and no dialog: a request that would make one (SUBSCRIBE, REFER) is not passed here. A
-session description has no business in these methods and is refused: its keys would cross unseen. In a response (phones
-describe themselves in theirs to OPTIONS, RFC 3261 section 11.2) it stays behind: it would tell where the phone is. So
-would a phone's report of a call's quality (RFC 6035), which is of its own leg besides: the provider is given none.
+One transaction on each side and no dialog: a request that would make one (SUBSCRIBE, REFER) is not passed here.
 """
 
 from __future__ import annotations
@@ -13,27 +10,23 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing
-from gateway.b2bua.across.offer_answer import is_readable, passed_body
 from gateway.b2bua.across.transfer import redirections, translate
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
-from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities, initial_request
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.capabilities import SOFTWARE
-from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
 METHODS: Final = frozenset({"MESSAGE", "NOTIFY", "PUBLISH", "INFO", "OPTIONS"})
-
-QUALITY_REPORT: Final = "application/vq-rtcpxr"
 
 log = Logger()
 
@@ -52,12 +45,9 @@ class Passing:
         request = transaction.request
         if phone_flow is not None:
             self._policy.judge(transaction, route)
-        if has_sdp(request) or not is_readable(request):
-            raise Refused(415)
-        if route.binding is None and request.content_type == QUALITY_REPORT:
-            raise Refused(415)
         border, toward = Border(route, self._services.own_hosts), transaction.flow.side.other
-        onward = initial_request(request, border, self._identities.identity_for(request), request.body)
+        body = Customs.at(border, toward).body_of(request)
+        onward = initial_request(request, border, self._identities.identity_for(request), body)
         translate(onward.headers, border, toward, self._services.dialogs)
         passage = _Passage(transaction, request, border)
         if phone_flow is None:
@@ -87,8 +77,8 @@ class _Passage:
     def _answer(self, status: int, response: Response | None) -> None:
         back = self.request.response(status, response.reason if response else None, to_tag=_tag(response))
         if response is not None:
-            back.body = passed_body(response)
             toward = self.transaction.flow.side
+            back.body = Customs.at(self.border, toward).body_back(response)
             back.headers.add_all(crossing(response.headers, toward, back.body))
             back.headers.add_all(redirections(response, self.border, toward))
         back.headers.add("Server", SOFTWARE)

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterable
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities
-from gateway.b2bua.across.offer_answer import passed_body
 from gateway.b2bua.across.plain_request import PlainRequest
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
@@ -158,8 +158,8 @@ class AskedSubscription(Subscription):
         leg = self._caller
         tag = None if leg is None or leg.dialog is None else leg.dialog.local_tag
         back = self._request.response(response.status, response.reason, to_tag=tag)
-        back.body = passed_body(response)
         toward = self._transaction.flow.side
+        back.body = Customs.at(self._border, toward).body_back(response)
         back.headers.add_all(crossing_with_capabilities(response.headers, toward, back.body))
         back.headers.add_all(redirections(response, self._border, toward))
         if response.status < 300:

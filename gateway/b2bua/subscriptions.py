@@ -10,12 +10,11 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from gateway.b2bua.across.offer_answer import is_readable
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.call import Call
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
-from gateway.b2bua.legs.media import has_sdp
 from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities, initial_request
 from gateway.b2bua.subscription import AskedSubscription, Subscription
@@ -54,14 +53,13 @@ class Subscriptions:
             self._policy.judge(transaction, route)
         if len(self._all) >= CEILING:
             raise Refused(503, "Too many subscriptions", (("Retry-After", "60"),))
-        if has_sdp(request) or not is_readable(request):
-            raise Refused(415)
+        border, toward = Border(route, self._services.own_hosts), transaction.flow.side.other
+        body = Customs.at(border, toward).body_of(request)
         identity = self._identities.identity_for(request)
-        border = Border(route, self._services.own_hosts)
         subscription = AskedSubscription(transaction, border, identity, self._services, self._all.discard)
         self._all.add(subscription)
-        onward = initial_request(request, border, identity, request.body)
-        translate(onward.headers, border, transaction.flow.side.other, self._services.dialogs)
+        onward = initial_request(request, border, identity, body)
+        translate(onward.headers, border, toward, self._services.dialogs)
         if phone_flow is None:
             next_hop = NextHop(route.domain, route.provider)
             self._trunk.forward(onward, next_hop, subscription, subscription.reach)

@@ -20,6 +20,8 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 
+_BODY_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 """Ciphers that do not encrypt, do not authenticate the peer, or have been broken."""
 
@@ -91,6 +93,16 @@ def sip_uri(value: object) -> str:
     if uri.is_secure and uri.transport == "udp":
         raise Unacceptable(value, "a sips URI over tcp or tls (RFC 5630 section 3.1.3: never over UDP)")
     return value
+
+
+def body_type(value: object) -> str:
+    """A media type, in lower case, of which no body holds another whole message."""
+    kind = value.strip().lower() if isinstance(value, str) else ""
+    if not _BODY_TYPE.fullmatch(kind) or kind.startswith(("multipart/", "message/sip", "message/external")):
+        raise Unacceptable(value, "a media type such as application/x-example+xml, no multipart and no message")
+    if kind == "application/sdp":
+        raise Unacceptable(value, "a media type that is no session description")
+    return kind
 
 
 def _server(value: object) -> Uri | None:

@@ -227,6 +227,8 @@ class Domain:
     """How long the last good addresses count while DNS fails."""
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
+    more_bodies: tuple[Annotated[str, fields.body_type], ...] = ()
+    """Types of bodies that cross besides those of the list (`b2bua.across.bodies`)."""
     auto_answer: bool = False
     """Whether callers on the provider's side may ask that a phone answer by itself."""
 

@@ -13,6 +13,7 @@ import attrs
 
 from gateway.sip import header_values as fields
 from gateway.sip.address import NameAddress
+from gateway.sip.bodies.multipart import BodyPart, fresh_boundary, join
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.header_values import CSeq
 from gateway.sip.headers import Headers
@@ -22,6 +23,16 @@ __all__ = ["REASONS", "CSeq", "Message", "Request", "Response", "stateless_tag",
 
 Value = TypeVar("Value")
 
+_OF_PARTS = frozenset(
+    {
+        "content-type",
+        "content-disposition",
+        "content-encoding",
+        "content-id",
+        "content-language",
+        "content-transfer-encoding",
+    }
+)
 _RECORDS_ROUTE = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 _IDENTIFIES = frozenset({"via", "from", "to", "call-id", "cseq"})
 _IDENTIFIES_ROUTE = _IDENTIFIES | {"record-route"}
@@ -60,6 +71,8 @@ class _Message:
     __slots__ = ()
     headers: Headers
     body: bytes
+    beside: tuple[BodyPart, ...]
+    """Parts that travel with the body in a multipart (`bodies.session_part`)."""
 
     top_via = _Mandatory("via", fields.first_via)
     """The first value of the first Via line."""
@@ -89,8 +102,12 @@ class _Message:
         return self.headers.get("contact") == "*"
 
     def _to_bytes(self, first_line: str) -> bytes:
-        self.headers.set("Content-Length", str(len(self.body)))
-        return b"%s\r\n%s" % (self.headers.to_bytes(first_line), self.body)
+        if self.beside:
+            headers, body = _together(self)
+        else:
+            headers, body = self.headers, self.body
+        headers.set("Content-Length", str(len(body)))
+        return b"%s\r\n%s" % (headers.to_bytes(first_line), body)
 
 
 @attrs.define(eq=False)
@@ -101,6 +118,7 @@ class Request(_Message):
     uri: str
     headers: Headers = attrs.field(factory=Headers)
     body: bytes = b""
+    beside: tuple[BodyPart, ...] = ()
 
     @property
     def title(self) -> str:
@@ -137,6 +155,7 @@ class Response(_Message):
     reason: str = ""
     headers: Headers = attrs.field(factory=Headers)
     body: bytes = b""
+    beside: tuple[BodyPart, ...] = ()
 
     @property
     def title(self) -> str:
@@ -169,6 +188,25 @@ def tag_for(*identity: Hashable) -> str:
 def stateless_tag(request: Request) -> str:
     """The To tag of a response without transaction."""
     return tag_for(request.headers.get("Via"), request.headers.get("Call-ID"))
+
+
+def _together(message: _Message) -> tuple[Headers, bytes]:
+    """Header fields and body of a message with parts beside its body: one of them goes as it is, several as a
+    multipart."""
+    headers = message.headers.copy()
+    parts = message.beside
+    if message.body:
+        parts = (BodyPart(headers.select(_OF_PARTS), message.body), *parts)
+    for name in (*_OF_PARTS, "mime-version", "content-length"):
+        headers.remove(name)
+    if len(parts) == 1:
+        headers.extend(parts[0].headers, _OF_PARTS)
+        return headers, parts[0].body
+    boundary = fresh_boundary(part.body for part in parts)
+    headers.add("MIME-Version", "1.0")
+    headers.add("Content-Type", f"multipart/mixed;boundary={boundary}")
+    described = [BodyPart(part.headers.select(_OF_PARTS), part.body) for part in parts]
+    return headers, join(described, boundary)
 
 
 def _copied(status: int, method: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ import re
 
 import attrs
 
+from gateway.sip.bodies.session_part import set_apart
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.header_values import MANDATORY, OPTIONAL
@@ -121,6 +122,8 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     if len(data) > limits.line or len(lines) > limits.vias or len(set(keys)) != len(keys):
         _check_numbers(keys, lines, len(data), limits, message)
     message.body = _cut_body(message, lines[-1] if lines else "", data, end + 4)
+    if message.body:
+        set_apart(message)
     return message
 
 

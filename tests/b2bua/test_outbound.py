@@ -350,16 +350,6 @@ def test_relay_that_refuses_ends_the_call() -> None:
     ladder.ends_clean()
 
 
-def test_multipart_body_is_refused() -> None:
-    ladder = Ladder()
-    invite = ladder.phone.invite(sdp=b"--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--\r\n")
-    invite.headers.set("Content-Type", "multipart/mixed;boundary=b")
-    ladder.phone.sends(invite)
-    ladder.phone.receives(415)
-    ladder.provider.receives_nothing()
-    ladder.ends_clean()
-
-
 def test_unknown_extension_is_refused_by_name() -> None:
     ladder = Ladder()
     invite = ladder.phone.invite()

@@ -27,30 +27,6 @@ from gateway.sip.message import Request, Response
 Carried = Callable[[bytes], None]
 
 
-def is_readable(message: Request | Response) -> bool:
-    """False for a body that can hold a session description out of the relay's sight: SRTP keys would cross with it.
-
-    One without Content-Type (RFC 3261 section 20.15 wants it) may be anything, and be taken for SDP.
-    """
-    if not message.body:
-        return True
-    content_type = message.content_type or "multipart/"
-    return not (content_type.startswith("multipart/") or message.headers.get("Content-Encoding"))
-
-
-def passed_body(response: Response) -> bytes:
-    """The body of a response, as it crosses where no media are set up: nothing of one that holds or may hold SDP."""
-    return b"" if has_sdp(response) or not is_readable(response) else response.body
-
-
-def is_understood(invite: Request) -> bool:
-    """False for a body of another type than a session description that must be understood (RFC 3261 section 8.2.3)."""
-    if not invite.body or has_sdp(invite):
-        return True
-    disposition = (invite.headers.get("Content-Disposition") or "").lower().replace(" ", "")
-    return "handling=optional" in disposition.split(";")
-
-
 @attrs.frozen
 class FinalAnswer:
     """A 2xx by its SDP."""
@@ -103,9 +79,7 @@ def _encrypts(leg: Leg, offer: bytes, response: Response) -> bool | None:
 class OfferAnswer:
     """Carries the bodies of one request's responses, and of their acknowledgements."""
 
-    def __init__(
-        self, path: MediaPath, legs: tuple[Leg, Leg], offer: MediaExchange | None, *, sets_up_media: bool = True
-    ) -> None:
+    def __init__(self, path: MediaPath, legs: tuple[Leg, Leg], offer: MediaExchange | None) -> None:
         """`legs` are the asking one and the asked one; `offer` is the exchange that the request began, if any.
 
         Any body but SDP stays behind where media are set up, since it could hide keys.
@@ -114,7 +88,6 @@ class OfferAnswer:
         self._asking, self._asked = legs
         self._offer = offer
         self._late: MediaExchange | None = None
-        self._sets_up_media = sets_up_media
 
     @property
     def asked(self) -> Leg:
@@ -123,9 +96,7 @@ class OfferAnswer:
 
     def carry_response(self, response: Response, carried: Carried) -> None:
         """Give `carried` the body as the asking leg is to see it."""
-        if not self._sets_up_media:
-            self._path.follow(lambda: carried(passed_body(response)))
-        elif response.status >= 300:
+        if response.status >= 300:
             self._path.follow(lambda: carried(b""))
         elif self._offer is not None:
             self._carry_answer(self._offer, response, carried)

@@ -12,11 +12,10 @@ INVITE and UPDATE are in ``request``.
 
 from __future__ import annotations
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities, makes_phone_answer
-from gateway.b2bua.across.offer_answer import is_readable, passed_body
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.leg import Leg
-from gateway.b2bua.legs.media import has_sdp
 from gateway.config.model import Side
 from gateway.dialog.usages import Usage, Usages, is_ended_by, usage_of
 from gateway.sip.errors import MalformedMessage, Refused
@@ -49,8 +48,9 @@ class PlainRequest:
         if response.status < 200 or self._transaction.is_answered:
             return
         back = self._request.response(response.status, response.reason)
-        back.body = passed_body(response)
-        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.spec.side, back.body))
+        origin = self._origin.spec
+        back.body = Customs.at(origin.border, origin.side).body_back(response)
+        back.headers.add_all(crossing_with_capabilities(response.headers, origin.side, back.body))
         self._origin.respond(self._transaction, back)
         self._end_usage(response.status, response)
 
@@ -63,12 +63,11 @@ class PlainRequest:
     def _made(self) -> Request:
         """The request for the peer. Raises Refused and MalformedMessage."""
         asked, peer = self._request, self._peer.spec
-        if has_sdp(asked) or not is_readable(asked):
-            raise Refused(415)
         if peer.side is Side.PHONES and not peer.border.domain.auto_answer and makes_phone_answer(asked):
             raise Refused(489, "Phones here answer when somebody picks up")
-        fields = crossing_with_capabilities(asked.headers, peer.side, asked.body)
-        request = self._peer.make_request(asked.method, fields, asked.body)
+        body = Customs.at(peer.border, peer.side).body_of(asked)
+        fields = crossing_with_capabilities(asked.headers, peer.side, body)
+        request = self._peer.make_request(asked.method, fields, body)
         translate(request.headers, peer.border, peer.side, self._peer.services.dialogs)
         self._usages.leaves(self._origin.spec.name, asked, request)
         return request

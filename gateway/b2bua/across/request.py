@@ -22,10 +22,11 @@ from typing import Final
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
-from gateway.b2bua.across.offer_answer import OfferAnswer, is_readable, is_understood
+from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.in_dialog import may_cancel
@@ -64,17 +65,19 @@ class Crossing:
         self._request = transaction.request
         self._method = "UPDATE" if self._request.method == "PRACK" else self._request.method
         self._is_invite = self._method == "INVITE"
-        self._sets_up_media = self._method in ("INVITE", "UPDATE")
         self._offer = MediaExchange(path, self._origin, self._peer) if has_sdp(self._request) else None
-        self._bodies = OfferAnswer(path, legs, self._offer, sets_up_media=self._sets_up_media)
+        self._bodies = OfferAnswer(path, legs, self._offer)
+        self._customs = Customs.at(self._peer.spec.border, self._peer.spec.side)
         self._sent: ClientTransaction | None = None
         self._dialogs: tuple[Dialog | None, Dialog | None] = (None, None)
         self._ringing: IDelayedCall | None = None
 
     def begin(self) -> None:
         """Send the request to the peer, its SDP through the relay first."""
-        if not self._is_of_use():
-            self._refuse(415)
+        try:
+            self._customs.check(self._request)
+        except Refused as refused:
+            self._refuse(refused.status, refused.headers)
             return
         if self._is_too_early():
             return
@@ -86,7 +89,7 @@ class Crossing:
         if self._offer is not None:
             self._offer.offer(body, self._send, self._barred, self._unusable)
         else:
-            path.follow(lambda: self._send(b"" if self._sets_up_media else body))
+            path.follow(lambda: self._send(b""))
 
     def receive_response(self, response: Response) -> None:
         """Take the peer's response back to the origin."""
@@ -134,6 +137,7 @@ class Crossing:
         try:
             request = self._peer.make_request(self._method, fields, body)
             translate(request.headers, peer.border, peer.side, self._peer.services.dialogs)
+            request.beside = self._customs.beside(self._request)
         except (Refused, MalformedMessage) as refused:
             self._fail()
             self._origin.respond(self._transaction, self._request.response(refused.status, refused.reason))
@@ -183,14 +187,9 @@ class Crossing:
         back = self._request.response(response.status, response.reason)
         back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.spec.side, body))
         back.body = body
+        origin = self._origin.spec
+        back.beside = Customs.at(origin.border, origin.side).beside(response)
         return back
-
-    def _is_of_use(self) -> bool:
-        """Whether the body is one for its method: no SDP goes where the relay would take it for an offer, nothing else
-        where keys and addresses could hide in it."""
-        if not is_readable(self._request):
-            return False
-        return is_understood(self._request) if self._sets_up_media else self._offer is None
 
     def _is_too_early(self) -> bool:
         """Whether another change of the media is open; it was answered then (RFC 3261 section 14.2, RFC 3311 section

@@ -13,6 +13,7 @@ from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, 
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.prack import ReliableProvisionals, is_required, is_supported
+from gateway.sip.bodies.multipart import BodyPart
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import Passage
 from gateway.transaction.server import ServerTransaction
@@ -32,6 +33,8 @@ class CallerLeg(Leg):
         self.transaction = transaction
         self._tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
+        self.beside: tuple[BodyPart, ...] = ()
+        """Parts that go beside the body of the next response."""
         self.has_answer = False
         """Whether a reliable provisional response has given the answer to its offer (RFC 3262 section 5)."""
         self._reliable: ReliableProvisionals | None = None
@@ -148,4 +151,5 @@ class CallerLeg(Leg):
         response = self.invite.response(status, reason, to_tag=self._tag)
         response.headers.add_all(fields)
         response.body = body
+        response.beside, self.beside = self.beside, ()
         return response

@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities, is_auto_answer
 from gateway.b2bua.legs.border import Border
 from gateway.config.model import Side
@@ -96,6 +97,7 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
     headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
     headers.add("User-Agent", SOFTWARE)
+    onward.beside = Customs.at(border, toward).beside(request)
     return onward
 
 

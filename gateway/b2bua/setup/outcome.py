@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
+from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_with_capabilities
 from gateway.b2bua.across.offer_answer import OfferAnswer
@@ -108,4 +109,6 @@ def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
 
 
 def _back(call: Call, response: Response, body: bytes) -> Headers:
-    return crossing_with_capabilities(response.headers, call.caller.spec.side, body)
+    caller = call.caller.spec
+    call.caller.beside = Customs.at(caller.border, caller.side).beside(response)
+    return crossing_with_capabilities(response.headers, caller.side, body)

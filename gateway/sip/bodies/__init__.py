@@ -1,0 +1,1 @@
+"""Bodies of messages: parts of a multipart, and session descriptions under other names."""

@@ -1,0 +1,94 @@
+"""Session descriptions under other names: found, and taken out of bodies that can do without (RFC 4235, RFC 3420).
+
+A description that crosses outside the relay's sight brings keys and addresses of one side to the other. So a body of
+any type is looked at: one that holds the lines of a description does not cross. Of a dialog's state the
+``session-description`` is taken out, of a fragment of a message everything but its status line.
+
+A body that can be read in two ways does not cross either: one that declares its own entities, or a character set in
+which the lines of a description would not look like them.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Final
+
+from gateway.sip.grammar import find_parameter, parse_parameters
+
+_LINES: Final = re.compile(
+    rb"(?:\A|[\r\n>])[ \t]*(?:v=0[ \t]*(?=[\r\n]|\Z)|m=[a-z]+[ \t]+[0-9]+|a=crypto[ \t]*:|a=(?:fingerprint|key-mgmt):)"
+    rb"|inline:[A-Za-z0-9+/]{36,}",
+    re.IGNORECASE,
+)
+
+_ELEMENT: Final = re.compile(
+    rb"<((?:[\w.-]+:)?)session-description\b[^<>]*(?:/>|>.*?</\1session-description\s*>)", re.DOTALL
+)
+_ELEMENT_NAME: Final = b"session-description"
+_MOST_ELEMENTS: Final = 64
+"""Descriptions in a body; a body with more has another purpose than to tell the state of dialogs."""
+
+_XML_ENCODING: Final = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
+_XML_CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1"})
+_UNLIKE_ASCII: Final = re.compile(r"utf-?(?:7|16|32)|ucs|ebcdic|cp037|iso-10646", re.IGNORECASE)
+
+_STATUS_LINE: Final = re.compile(rb"SIP/2\.0 [1-6][0-9][0-9](?: [^\r\n]*)?")
+_OF_FRAGMENTS: Final = (b"reason:", b"retry-after:")
+
+
+def holds_description(body: bytes) -> bool:
+    """Whether a body has lines of a session description, as they are or as XML writes them."""
+    return any(_LINES.search(text) for text in {body, _unescaped(body)})
+
+
+def without_descriptions(type_line: str, body: bytes) -> bytes | None:
+    """A body of XML or text without session descriptions: itself when it has none; None when it cannot be told."""
+    charset = _charset(type_line)
+    if _UNLIKE_ASCII.search(charset):
+        return None
+    if _is_xml(type_line):
+        if not _is_plain_xml(body, charset):
+            return None
+        if body.count(_ELEMENT_NAME) > _MOST_ELEMENTS:
+            return None
+        body = _ELEMENT.sub(b"", body)
+        if _ELEMENT_NAME in _unescaped(body).lower():
+            return None
+    return None if holds_description(body) else body
+
+
+def status_line(fragment: bytes) -> bytes | None:
+    """A fragment of a response (RFC 3420): its status line with the reason, no other field, no body; None for another
+    fragment. A transfer's events begin with that line (RFC 3515 section 2.4.5)."""
+    first, *lines = re.split(rb"\r?\n", fragment)
+    if _STATUS_LINE.fullmatch(first) is None:
+        return None
+    if not any(lines):
+        return fragment
+    head = lines[: lines.index(b"")] if b"" in lines else lines
+    kept = [first, *(line for line in head if line.lower().startswith(_OF_FRAGMENTS))]
+    return b"".join(line + b"\r\n" for line in kept)
+
+
+def _unescaped(body: bytes) -> bytes:
+    """The characters that references of XML stand for."""
+    if b"&" not in body:
+        return body
+    return html.unescape(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogatepass")
+
+
+def _charset(type_line: str) -> str:
+    _, semicolon, rest = type_line.partition(";")
+    return (find_parameter(parse_parameters(semicolon + rest), "charset") or "") if rest.strip() else ""
+
+
+def _is_xml(type_line: str) -> bool:
+    bare = type_line.partition(";")[0].strip().lower()
+    return bare.endswith(("+xml", "/xml"))
+
+
+def _is_plain_xml(body: bytes, charset: str) -> bool:
+    declared = _XML_ENCODING.search(body[:256])
+    charsets = {charset.lower() or "utf-8", declared[1].decode("latin-1").lower() if declared else "utf-8"}
+    return b"\0" not in body and charsets <= _XML_CHARSETS and b"<!DOCTYPE" not in body and b"<!ENTITY" not in body

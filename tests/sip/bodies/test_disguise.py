@@ -1,0 +1,100 @@
+"""Session descriptions under other names are found, and taken out where the body can do without."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
+
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nm=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
+DIALOG = (
+    b'<?xml version="1.0"?><dialog-info version="0"><dialog id="x"><local>%s</local><state>confirmed</state>'
+    b"</dialog></dialog-info>"
+)
+XML = "application/dialog-info+xml"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        SDP,
+        b"hello\r\n" + SDP,
+        b"m=audio 4000 RTP/AVP 0",
+        b"x\nM=Video 4000 RTP/AVP 0",
+        b"\ra=crypto :1 x",
+        b"key inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz",
+        b"<a>v=0\r\n</a>",
+        b"<a>&#118;=0\r\n</a>",
+        b"<a>m&#x3d;audio 9 RTP/AVP 0</a>".replace(b"<a>", b"<a>\n"),
+        b"a=fingerprint:sha-256 00",
+    ],
+)
+def test_lines_of_a_description_are_found(body: bytes) -> None:
+    assert holds_description(body)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"hello", b"Signal=5\r\nDuration=160\r\n", b"v=01", b"Voice-Message: 2/0\r\n", b"a=b"]
+)
+def test_other_lines_are_none(body: bytes) -> None:
+    assert not holds_description(body)
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        b'<session-description type="application/sdp">' + SDP + b"</session-description>",
+        b"<d:session-description>%s</d:session-description >" % SDP,
+        b"<session-description/>",
+    ],
+)
+def test_rfc_4235_description_of_a_dialog_is_taken_out(element: bytes) -> None:
+    assert without_descriptions(XML, DIALOG % element) == DIALOG % b""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        DIALOG % (b"<session-description>" + SDP),
+        DIALOG % (b"&lt;session-description>"),
+        DIALOG % b"<!-- --><Session-Description/>",
+        b'<!DOCTYPE x [<!ENTITY s "v=0">]>' + DIALOG % b"&s;",
+        b'<?xml version="1.0" encoding="utf-7"?><x/>',
+        "<?xml version='1.0'?><x/>".encode("utf-16"),
+        DIALOG % (b"<session-description></session-description>" * 100),
+    ],
+)
+def test_xml_that_can_be_read_in_two_ways_does_not_cross(body: bytes) -> None:
+    assert without_descriptions(XML, body) is None
+
+
+def test_many_elements_take_no_time() -> None:
+    begun = time.monotonic()
+    without_descriptions(XML, b"<session-description>" * 64 + b"x" * 60_000)
+    assert time.monotonic() - begun < 0.5
+
+
+def test_text_in_a_character_set_that_hides_lines_does_not_cross() -> None:
+    assert without_descriptions("text/plain;charset=utf-16", b"hello") is None
+    assert without_descriptions("text/plain;charset=UTF-8", b"hello") == b"hello"
+
+
+@pytest.mark.parametrize(
+    ("fragment", "crosses"),
+    [
+        (b"SIP/2.0 200 OK\r\n", b"SIP/2.0 200 OK\r\n"),
+        (b"SIP/2.0 100 Trying", b"SIP/2.0 100 Trying"),
+        (b"SIP/2.0 180\r\n\r\n", b"SIP/2.0 180\r\n\r\n"),
+        (
+            b"SIP/2.0 200 OK\r\nContact: <sip:a@b>\r\nReason: X\r\n\r\n" + SDP,
+            b"SIP/2.0 200 OK\r\nReason: X\r\n",
+        ),
+        (b"INVITE sip:x SIP/2.0\r\n", None),
+        (b"Subject: hello\r\n", None),
+        (SDP, None),
+    ],
+)
+def test_rfc_3515_fragment_is_its_status_line(fragment: bytes, crosses: bytes | None) -> None:
+    assert status_line(fragment) == crosses
