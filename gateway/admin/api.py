@@ -1,65 +1,42 @@
 """The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
 
 Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
-(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), the user at the other end
-(`local_user`).
+(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), the user
+at the other end (`permission`).
 
     HTTP -> Front (Host, headers) -> GET route  -> Inspection -> JSON | page
-                                     POST route -> from this machine, as JSON? -> Control -> JSON
+                                     POST route -> of an operator, as JSON? -> Control -> JSON
 
-A POST changes the gateway, so it is taken from loopback only, and never from a web page: a page cannot send
-application/json to another origin without asking first, which is not answered, and its Origin shows it anyway.
+A POST changes the gateway, so it is taken from loopback only, there from few users, and never from a web page.
 """
 
 import json
-from ipaddress import ip_address
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.web.http import Request as HttpRequest
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
-from twisted.web.server import Site
 
-from gateway.admin.hardening import Front
-from gateway.admin.inspection import Control, Inspection, Row
-from gateway.admin.local_user import owner_of
+from gateway.admin.hardening import BODY_BYTES, Front, NotPermitted, Rejected, judge_change
+from gateway.admin.inspection import Control, Inspection, Permission, Row
 from gateway.admin.pages import STYLE, Pages
-from gateway.admin.routes import HttpRoute, HttpRoutes, Rejected
+from gateway.admin.routes import HttpRoute, HttpRoutes
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
-log = Logger()
 
-MAXIMUM_BYTES = 65_536
-"""Of the body of a POST."""
-
-
-def admin_site(inspection: Inspection, control: Control, metrics: Metrics) -> Site:
-    """The protocol factory to listen with."""
-    return QuietSite(admin_resource(inspection, control, metrics))  # type: ignore[no-untyped-call]
-
-
-def admin_resource(inspection: Inspection, control: Control, metrics: Metrics) -> IResource:
+def admin_resource(inspection: Inspection, control: Control, metrics: Metrics, permission: Permission) -> IResource:
     """All of the administration interface as one web resource."""
-    return Front(HttpRoutes(Api(inspection, control, metrics).routes()))
-
-
-class QuietSite(Site):
-    """Health checks and Prometheus ask several times a minute: that is no news. Changes are in the audit log."""
-
-    def log(self, request: HttpRequest) -> None:
-        """One line at level debug."""
-        log.debug("{method} {path}: {code}", method=request.method, path=request.path, code=request.code)
+    return Front(HttpRoutes(Api(inspection, control, metrics, permission).routes()))
 
 
 class Api:
     """The answers, and the routes that lead to them."""
 
-    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics) -> None:
+    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics, permission: Permission) -> None:
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
+        self._permission = permission
         self._pages = Pages()
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -122,22 +99,22 @@ class Api:
 
     def switch_domain(self, request: IRequest, name: str) -> bytes:
         """Set a domain's security: {"security": "required" | "preferred" | "off" | "configured"}."""
-        asked, who = _change(request)
+        asked, who = self._change(request, "switch", name)
         return _json(request, self._control.switch_domain(name, _text(asked, "security"), who))
 
     def reload(self, request: IRequest) -> bytes:
         """Read the configuration again: {}."""
-        _, who = _change(request)
+        _, who = self._change(request, "reload")
         return _json(request, self._control.reload(who))
 
     def forget_peer(self, request: IRequest) -> bytes:
         """Forget the features that a peer was seen to have: {"name": ...}."""
-        asked, who = _change(request)
+        asked, who = self._change(request, "forget")
         return _json(request, self._control.forget_peer(_text(asked, "name"), who))
 
     def learn_peer(self, request: IRequest) -> bytes:
         """Expect something of a peer: {"name": ..., "features": ["tls", "srtp"]}."""
-        asked, who = _change(request)
+        asked, who = self._change(request, "learn")
         features = asked.get("features")
         if not isinstance(features, list) or not all(isinstance(feature, str) for feature in features):
             raise Rejected(400, "features is missing: a list of texts.")
@@ -167,6 +144,15 @@ class Api:
         """The pages' style sheet."""
         return _typed(request, b"text/css; charset=utf-8", STYLE)
 
+    def _change(self, request: IRequest, change: str, domain: str | None = None) -> tuple[Row, str]:
+        """The change that a POST asks for, and its author. Raises Rejected; an author without the right is noted."""
+        try:
+            author = judge_change(request, self._permission)
+        except NotPermitted as refused:
+            self._control.refused(change, refused.author, domain)
+            raise
+        return _asked(request), author
+
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:
             if call is None:
@@ -176,24 +162,15 @@ class Api:
         return self._inspection.call(call_id).addCallback(found)
 
 
-def _change(request: IRequest) -> tuple[Row, str]:
-    """The change that a POST asks for, and its author; refused unless it comes from this machine and no web page."""
-    client, server = request.getClientAddress(), request.getHost()
-    host = getattr(client, "host", "")
-    if not _is_loopback(host):
-        raise Rejected(403, "Changes are made from the gateway's own machine only.")
-    if request.getHeader(b"origin") is not None:
-        raise Rejected(403, "Changes are not made from web pages.")
-    if (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() != b"application/json":
-        raise Rejected(415, "A change is asked for with a JSON object.")
+def _asked(request: IRequest) -> Row:
+    """The change that a POST asks for."""
     try:
-        asked = json.loads(request.content.read(MAXIMUM_BYTES))
-    except ValueError:
+        asked = json.loads(request.content.read(BODY_BYTES))
+    except (ValueError, RecursionError):
         raise Rejected(400, "This is no JSON.") from None
     if not isinstance(asked, dict):
         raise Rejected(400, "A change is asked for with a JSON object.")
-    owner = owner_of((host, getattr(client, "port", 0)), (getattr(server, "host", ""), getattr(server, "port", 0)))
-    return asked, owner or f"somebody at {host}"
+    return asked
 
 
 def _text(asked: Row, key: str) -> str:
@@ -201,13 +178,6 @@ def _text(asked: Row, key: str) -> str:
     if not isinstance(value, str):
         raise Rejected(400, f"{key} is missing: a text.")
     return value
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _json(request: IRequest, value: Json) -> bytes:

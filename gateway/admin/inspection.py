@@ -1,13 +1,14 @@
 """Questions and orders of the administration interface to the running gateway.
 
-Here: the questions (`Inspection`) and the changes (`Control`), as Protocols. Not here: HTTP (`api`), pages (`pages`),
-and the answers (`overview`). Answers are JSON values that hold no
-secret; they are copies, which nobody changes afterwards.
+Here: the questions (`Inspection`), the changes (`Control`) and the right to them (`Permission`), as Protocols. Not
+here: HTTP (`api`), pages (`pages`), and the answers (`overview`). Answers are JSON values that hold no secret; they are
+copies, which nobody changes afterwards.
 """
 
 from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
+from twisted.web.iweb import IRequest
 
 from gateway.base.json_codec import Json
 
@@ -55,7 +56,7 @@ class NotChanged(Exception):
 
 
 class Control(Protocol):
-    """Changes to the running gateway; each raises NotChanged. `who` is the author in the audit."""
+    """Changes to the running gateway; each but `refused` raises NotChanged. `who` is the author in the audit."""
 
     def switch_domain(self, name: str, security: str, who: str) -> Row:
         """Set the security of a domain ("configured": as in the file); the domain as it is now."""
@@ -63,8 +64,18 @@ class Control(Protocol):
     def reload(self, who: str) -> Row:
         """Read the configuration, certificates and passwords again; gives the changes."""
 
+    def refused(self, change: str, who: str, domain: str | None = None) -> None:
+        """Note that a change ("switch", "reload", "forget", "learn") was refused for its author."""
+
     def forget_peer(self, name: str, who: str) -> Row:
         """Forget the features that a provider or phone was seen to have."""
 
     def learn_peer(self, name: str, features: list[str], who: str) -> Row:
         """Expect these features ("tls", "srtp") of a provider or phone from now on."""
+
+
+class Permission(Protocol):
+    """Knows authors of changes."""
+
+    def author_of(self, request: IRequest) -> str:
+        """The user that a change comes from, for the audit. Raises Rejected for one that may not change anything."""

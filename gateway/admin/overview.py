@@ -11,9 +11,11 @@ from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from gateway.admin.inspection import NotChanged, Row
 from gateway.b2bua.calls import Calls
+from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import ConfigurationError, Domain, Security
 from gateway.config.settings import NoSuchDomain, Settings
 from gateway.registrar.binding import LocationStore
@@ -25,11 +27,16 @@ from gateway.state.cdr import detail_record
 from gateway.state.history import CallHistory
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
 
+log = Logger()
+
 MOST_CALLS: Final = 500
 """Calls in one list."""
 
 MOST_PEERS: Final = 5_000
 """Peers in one list."""
+
+REFUSALS: Final = Rate(per_second=1 / 60, burst=20)
+"""Refused changes that the audit and the log take: no user of this machine fills its disk with them."""
 
 CONFIGURED: Final = "configured"
 """Asks for the security that the file says."""
@@ -55,6 +62,7 @@ class Overview:
     certificate_reports: Callable[[], Mapping[str, CertificateReport]]
     """How the certificate that each TLS listener serves stands, by listener."""
     counts_now: Callable[[], Row]
+    refusals: RateLimit = attrs.field(factory=lambda: RateLimit(REFUSALS), init=False)
 
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first."""
@@ -150,6 +158,13 @@ class Overview:
             raise NotChanged(*error.errors) from None
         except (CertificateError, CredentialsError, OSError) as error:
             raise NotChanged(str(error)) from None
+
+    def refused(self, change: str, who: str, domain: str | None = None) -> None:
+        """Note that a change was refused for its author: by the name of a domain, if there is one of that name."""
+        if self.refusals.allows("all", self.now()):
+            known = [one.name for one in self.settings.current.domains if domain and one.name.lower() == domain.lower()]
+            log.warn("{who} asks for a change and has no right to it: {change}", who=who, change=change)
+            self.audit.write(who, "refused", change=change, **({"domain": known[0]} if known else {}))
 
     def forget_peer(self, name: str, who: str) -> Row:
         """Forget the features that a provider or phone was seen to have."""

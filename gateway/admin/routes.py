@@ -20,21 +20,12 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from gateway.admin.hardening import error_body
+from gateway.admin.hardening import Rejected, error_body
 from gateway.admin.inspection import NotChanged
 
 log = Logger()
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(:path)?\}")
-
-
-class Rejected(Exception):
-    """A request that is answered with an error of HTTP."""
-
-    def __init__(self, status: int, text: str, allow: str = "") -> None:
-        super().__init__(text)
-        self.status = status
-        self.allow = allow
 
 
 @attrs.frozen

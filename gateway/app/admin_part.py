@@ -7,9 +7,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 
-from gateway.admin.api import admin_site
+from gateway.admin.api import admin_resource
 from gateway.admin.counts import Counts
 from gateway.admin.overview import Overview
+from gateway.admin.permission import Operators
+from gateway.admin.site import BoundedSite
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
 from gateway.app.parts import Basis, GatewayPart
@@ -60,8 +62,9 @@ class AdminPart(GatewayPart):
     def start(self) -> None:
         """Listen. Raises CannotListenError."""
         admin = self._basis.configuration.admin
-        site = admin_site(self.overview, self.overview, self._basis.metrics)
-        self._port = self._basis.reactor.listenTCP(admin.port, site, interface=admin.address)
+        reactor, operators = self._basis.reactor, Operators.named(admin.operators)
+        resource = admin_resource(self.overview, self.overview, self._basis.metrics, operators)
+        self._port = reactor.listenTCP(admin.port, BoundedSite(resource, operators, reactor), interface=admin.address)
         port = self._port.getHost().port
         log.info("administration on http://{address}:{port}/", address=admin.address, port=port)
 

@@ -16,6 +16,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}|[0-9]{1,10}")
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
@@ -44,6 +45,13 @@ def name(value: object) -> str:
     """A name of ours: it appears in logs, metrics and commands."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise Unacceptable(value, "a name of letters, digits, '.', '_' and '-', 63 at most")
+    return value
+
+
+def user(value: object) -> str:
+    """A user of this machine, by name or by number."""
+    if not isinstance(value, str) or not _USER.fullmatch(value):
+        raise Unacceptable(value, "a user's name or number, as a text")
     return value
 
 

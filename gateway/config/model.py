@@ -245,10 +245,12 @@ class Domain:
 
 @attrs.frozen
 class Admin:
-    """[admin]: where the administration interface listens."""
+    """[admin]: where the administration interface listens, and the users that may change the gateway."""
 
     address: Annotated[str, fields.address] = "127.0.0.1"
     port: Annotated[int, number(0, 65535)] = 8080
+    operators: tuple[Annotated[str, fields.user], ...] = ()
+    """Users of this machine, by name or number, who may change the gateway; root and its own user may anyway."""
 
 
 @attrs.frozen

@@ -17,12 +17,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from gateway.admin.api import admin_site
+from gateway.admin.api import admin_resource
+from gateway.admin.site import BoundedSite
 from gateway.media.ng import Reply
 from gateway.media.worker.__main__ import Worker, _parser
 from gateway.media.worker.ng.listener import REMEMBERED
 from gateway.observe.metrics import Metrics
-from tests.admin.test_api import FakeControl, FakeInspection
+from tests.admin.test_api import FakeControl, FakeInspection, FakePermission
 from tests.fuzz.generation import inputs
 from tests.support.ladder import AVP, SAVP
 from tests.support.media_nodes import TARGET, Wire
@@ -152,14 +153,17 @@ class Admin:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.site = admin_site(FakeInspection(), FakeControl(), Metrics(CollectorRegistry()))
+        permission = FakePermission()
+        resource = admin_resource(FakeInspection(), FakeControl(), Metrics(CollectorRegistry()), permission)
+        self.site = BoundedSite(resource, permission, self.clock)
         self.site.startFactory()
 
     def connect(self) -> tuple[object, StringTransport]:
         """A connection, and where what it is answered goes."""
         protocol = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 40000))
         transport = StringTransport(peerAddress=IPv4Address("TCP", "127.0.0.1", 40000))
-        protocol.makeConnection(transport)
+        assert protocol is not None
+        protocol.makeConnection(transport)  # type: ignore[no-untyped-call]
         return protocol, transport
 
 
