@@ -56,6 +56,7 @@ class CallsPart(GatewayPart):
             own_hosts(basis.configuration),
         )
         identities = Identities(basis.clock.now, new_tag)
+        self.unanswered = UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports))
         self._ended = EndedCalls(basis.metrics, self._keep, basis.reactor.seconds, new_tag)
         policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
         self.subscriptions = Subscriptions(services, peers.trunk, identities, policy)
@@ -63,7 +64,7 @@ class CallsPart(GatewayPart):
             services,
             peers.trunk,
             identities,
-            UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports)),
+            self.unanswered,
             self._ended,
             self.subscriptions,
         )

@@ -117,6 +117,9 @@ class Gateway:
             self._peers.trunk.health.targets(),
             self.media.nodes,
             self._state.files,
+            self.signalling.transactions.room.held,
+            self.signalling.transactions.refused,
+            self._calls.unanswered.refused,
         )
 
 

@@ -108,6 +108,8 @@ class UnansweredCalls:
     """The calls of each source that wait for an answer; ``ports`` is the number that all calls have."""
 
     def __init__(self, limits: SourceLimits, ports: int) -> None:
+        self.refused = 0
+        """Calls so far that were too many of their source."""
         self._limits = limits
         self._streams = max(LEAST_STREAMS, ports // PORTS_A_STREAM // 4)
         self._strangers = Share(CEILING // 2, 2 * self._streams)
@@ -124,6 +126,7 @@ class UnansweredCalls:
         streams = streams_of(invite)
         is_full = source in self._ordinary and not self._ordinary[source].has_room(streams)
         if is_full or not (source.is_registered or self._strangers.has_room(streams)):
+            self.refused += 1
             raise Refused(503, "Too many calls wait for an answer", _BUSY)
 
     def add(self, source: CallSource, record: CallRecord, invite: Request, *, is_urgent: bool) -> None:

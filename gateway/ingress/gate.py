@@ -64,6 +64,9 @@ class Gate:
         self._connection_ended = connection_ended
         self._metrics = metrics
         self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
+        self._responses = {
+            (side, kind): metrics.responses.labels(str(side), f"{kind}xx") for side in Side for kind in range(1, 7)
+        }
         self._keepalives = metrics.requests.labels(str(Side.PHONES), "NOTIFY")
 
     def receive(self, message: Message, flow: Flow) -> None:
@@ -85,6 +88,8 @@ class Gate:
                 self._keepalives.inc()
                 way_back(message, flow).send(_alive(message).to_bytes())
                 return
+        else:
+            self._responses[flow.side, message.status // 100].inc()
         self._receive(message, flow)
 
     def may_answer(self, flow: Flow) -> bool:

@@ -93,6 +93,12 @@ class Figures:
     relays: Mapping[bool, int] = Factory(dict)
     """How many media relays are up (True) and down."""
     files: tuple[KeptFile, ...] = ()
+    waiting_bytes: int = 0
+    """Held by requests without an answer yet, and by answers kept for their copies."""
+    stateless: Mapping[int, int] = Factory(dict)
+    """How many requests were answered without a transaction, by status."""
+    calls_over_limit: int = 0
+    """Calls refused since too many of their source had no answer yet."""
 
 
 class FigureCollector:
@@ -137,6 +143,26 @@ class FigureCollector:
             failures.add_metric([file.name], file.failures)
             unwritten.add_metric([file.name], file.is_failing)
         yield from (targets, relays, failures, unwritten)
+        yield from _limits(figures)
+
+
+def _limits(figures: Figures) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "gateway_waiting_bytes",
+        "Bytes of requests without an answer yet, and of answers kept for copies of requests.",
+        figures.waiting_bytes,
+    )
+    stateless = CounterMetricFamily(
+        "gateway_stateless_refusals", "Requests refused without a transaction, by status.", labels=["status"]
+    )
+    for status, count in figures.stateless.items():
+        stateless.add_metric([str(status)], count)
+    yield stateless
+    yield CounterMetricFamily(
+        "gateway_calls_over_limit",
+        "Calls refused since too many calls of their source had no answer yet.",
+        figures.calls_over_limit,
+    )
 
 
 M = TypeVar("M", bound=MetricWrapperBase)

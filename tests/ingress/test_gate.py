@@ -130,3 +130,11 @@ def test_a_keepalive_notify_goes_through_where_the_listener_says_so(site: Site) 
     request = keepalive("keep-alive")
     assert site.receive(request) == []
     assert site.passed == [request]
+
+
+@pytest.mark.parametrize("status", [100, 183, 200, 302, 407, 503, 603])
+def test_every_response_that_is_received_is_counted_by_its_class(site: Site, status: int) -> None:
+    site.receive(make_request("INVITE").response(status, "Said"))
+    labels = {"side": "phones", "status_class": f"{status // 100}xx"}
+    assert site.registry.get_sample_value("gateway_responses_total", labels) == 1
+    assert len(site.passed) == 1
