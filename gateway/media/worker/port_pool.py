@@ -39,10 +39,10 @@ MAXIMUM_QUARANTINES: Final = 10
 
 PAIRS_A_JOB: Final = 4
 """Looked at in one go: packets wait for a few microseconds at most."""
-RESERVE: Final = 0.04
-"""Of the pairs of a range, kept free for urgent calls; none of a range of less than 25 pairs."""
-MOST_RESERVED: Final = 64
-"""Pairs: thirty calls at once."""
+RESERVE: Final = 0.1
+"""Of the pairs of a range, kept free for urgent calls; none of a range of less than ten pairs."""
+MOST_RESERVED: Final = 100
+"""Pairs: fifty calls at once."""
 BOUND_SECONDS: Final = 60.0
 """How long a free pair stays bound."""
 

@@ -67,6 +67,10 @@ class Phone:
         self._words.dialog = dialog.remembered
         return self.ask(self._words.within("bye"), seconds)
 
+    def throw(self, data: bytes) -> None:
+        """Send it once, and wait for nothing."""
+        self._socket.sendto(data, self.proxy)
+
     def ask(self, data: bytes, seconds: float) -> SipMessage | None:
         """Send until the final answer comes, as timers A and E do, but more often."""
         asked = SipMessage.parse(*self.proxy, data)

@@ -16,6 +16,8 @@ class Provider:
         self.host = host
         self.port = port
         self.is_silent = False
+        self.ignores = ""
+        """A user whose calls and messages get no answer."""
         self.requests: list[SipMessage] = []
         self.media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.media.bind((host, 0))
@@ -59,7 +61,8 @@ class Provider:
             if message.status:
                 continue
             self.requests.append(message)
-            if not self.is_silent and message.method != "ACK":
+            is_ignored = self.is_silent or (self.ignores and f"sip:{self.ignores}@" in message.header("from"))
+            if not is_ignored and message.method != "ACK":
                 self._socket.sendto(self._answer(message), source)
 
     @property
