@@ -91,7 +91,7 @@ class MediaPath:
         self._offered = sender, sdp, wish
         self._ask(
             lambda: self.relay.offer(self.call, sender, sdp, wish, receiver if is_known else None),
-            lambda rewritten: passed(self._stamped(receiver, rewritten)),
+            lambda rewritten: passed(self.stamped(receiver, rewritten)),
             refused,
         )
 
@@ -107,7 +107,7 @@ class MediaPath:
             return
 
         def remembered(rewritten: bytes) -> None:
-            stamped = self._stamped(offerer, rewritten)
+            stamped = self.stamped(offerer, rewritten)
             self._answers[answerer] = (sdp, stamped)
             if self._offered is not None:
                 sender, offered, wish = self._offered
@@ -162,7 +162,8 @@ class MediaPath:
             self._delayed.cancel()
         self._delayed = None
 
-    def _stamped(self, tag: str, sdp: bytes) -> bytes:
+    def stamped(self, tag: str, sdp: bytes) -> bytes:
+        """A description as it is given to the leg with that tag now, perhaps again after others."""
         return self._versions.setdefault(tag, Versions()).stamped(sdp)
 
     def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Failed) -> None:

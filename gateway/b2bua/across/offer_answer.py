@@ -188,6 +188,6 @@ class OfferAnswer:
             agree(self._asked, given.here, self._asked.owner)
             agree(self._asking, given.there, self._asking.owner)
             if not self._path.is_closed:
-                carried(given.there.ours)
+                carried(self._path.stamped(self._asking.media_tag, given.there.ours))
 
         self._path.follow(resumed)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
 from gateway.b2bua.across.reoffer import wish_in_force
-from gateway.media.relay import Encryption
+from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.settlement import Settlement
 from gateway.sip.message import Response
-from tests.support.ladder import AVP, SAVP, Ladder, drain
+from tests.support.ladder import AVP, SAVP, Ladder, TestRelay, drain
 from tests.support.stories import came, ring, talk
 
 
@@ -93,3 +96,42 @@ def test_refresh_of_a_call_that_the_provider_offered_repeats_its_profile_and_sui
     ladder.caller.media.in_force = Settlement(AVP, AVP, we_offered=False)
     assert wish_in_force(ladder.caller).encryption is Encryption.NONE
     assert wish_in_force(ladder.callee) == ladder.callee.media.wish
+
+
+class PortsRelay(TestRelay):
+    """Shows each description with the port that it came with."""
+
+    def _shown(self, form: bytes, sdp: bytes) -> Deferred[bytes]:
+        came, was = (re.search(rb"m=audio (\d+)", one) for one in (sdp, form))
+        assert came is not None
+        assert was is not None
+        return succeed(form.replace(was[0], came[0]))
+
+    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+        return super().offer(call, from_tag, sdp, wish, to_tag).addCallback(self._shown, sdp)
+
+    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+        return super().answer(call, from_tag, to_tag, sdp).addCallback(self._shown, sdp)
+
+
+def test_rfc_3264_section_8_versions_go_up_toward_the_caller_whichever_fork_speaks() -> None:
+    ladder = Ladder(relay=PortsRelay())
+    _, onward = ring(ladder)
+    given = []
+    ladder.provider.answers(onward, 183, sdp=SAVP, tag="t1")
+    given.append(ladder.phone.receives_response(183).body)
+    ladder.provider.sends(
+        ladder.provider.within_answered(onward, "UPDATE", sdp=SAVP.replace(b"6000", b"6100"), tag="t1")
+    )
+    update = ladder.phone.receives_request("UPDATE")
+    given.append(update.body)
+    ladder.phone.answers(update, 200, sdp=AVP)
+    ladder.provider.answers(onward, 183, sdp=SAVP.replace(b"6000", b"6200"), tag="t2")
+    given.append(ladder.phone.receives_response(183).body)
+    ladder.provider.answers(onward, 200, tag="t1")
+    given.append(ladder.phone.receives_response(200).body)
+    lines = [re.search(rb"o=- (\d+) (\d+)[^m]*m=audio (\d+)", sdp) for sdp in given]
+    found = [line.groups() for line in lines if line is not None]
+    assert [port for _, _, port in found] == [b"6000", b"6100", b"6200", b"6100"]
+    assert {session for session, _, _ in found} == {b"1"}
+    assert [int(version) for _, version, _ in found] == [1, 2, 3, 4]
