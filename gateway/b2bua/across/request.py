@@ -96,9 +96,8 @@ class Crossing:
         self._peer.note_received(response)
         if response.status == 100:
             return
-        if self._is_of_lost_fork():
-            self._close()
-            self._put_off()
+        if self._is_void():
+            self._end_void()
         elif self._is_invite and 200 <= response.status < 300:
             self._success(response)
         else:
@@ -106,9 +105,8 @@ class Crossing:
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No response: 408 to the origin, and the dialog of the peer is over (RFC 3261 section 12.2.1.2)."""
-        if self._is_of_lost_fork():
-            self._close()
-            self._put_off()
+        if self._is_void():
+            self._end_void()
             return
         self._fail()
         self._refuse(408)
@@ -218,10 +216,19 @@ class Crossing:
             return True
         return leg.media.pending_invite if self._is_invite else leg.is_reinvited
 
-    def _is_of_lost_fork(self) -> bool:
-        """Whether another fork has answered the call since this request left: it changes nothing any more."""
+    def _is_void(self) -> bool:
+        """Whether another fork or attempt has the call since this request left: it changes nothing any more. Within a
+        call that was answered there is no such thing."""
+        if self._is_invite:
+            return False
         now = (self._origin.dialog, self._peer.dialog)
-        return now != self._dialogs and self._origin.fork is None and self._peer.fork is None
+        is_lost = now != self._dialogs and self._origin.fork is None and self._peer.fork is None
+        return is_lost or self._origin.ended or self._peer.ended
+
+    def _end_void(self) -> None:
+        self._close()
+        if not self._transaction.is_answered:
+            self._put_off()
 
     def _put_off(self) -> None:
         """Let the origin try again: what is in force stays."""
