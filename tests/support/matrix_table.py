@@ -11,6 +11,7 @@ import attrs
 
 from gateway.config.model import Downgrade, Security
 from tests.support.ladder import AVP, SAVP
+from tests.support.matrix_midcall import COURSES, MidCall
 from tests.support.matrix_world import PROVIDERS, Behaviour, World
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security-matrix.md"
@@ -50,10 +51,13 @@ class Cell:
     in_clear: bytes
     is_readable: bool
     downgrades: float = 0.0
+    change: str = ""
+    """The status that a change of the call was answered with."""
 
     def __str__(self) -> str:
         what = self.verdict if self.status == 200 else f"{self.verdict} {self.status}"
-        return f"{what}<br>{self.reason}" if self.reason else what
+        change = f", the change {self.change}" if self.change and self.status == 200 else ""
+        return f"{what}{change}<br>{self.reason}" if self.reason else what + change
 
 
 def outward(directory: Path, provider: str, security: Security, phone: str, uri: str) -> Cell:
@@ -81,6 +85,16 @@ def attacked(directory: Path, attack: str, security: Security, downgrade: Downgr
     world.network.streams.clear()
     world.call_out("sip:bob@example.com")
     return _cell(world, security, is_emergency=False)
+
+
+def changed(directory: Path, course: str, security: Security) -> Cell:
+    """A call from the phone that changes while it is up, or rings."""
+    world = MidCall(directory, security)
+    COURSES[course](world)
+    cell = attrs.evolve(_cell(world, security, is_emergency=False), change=world.changed)
+    if cell.verdict != "REFUSED" or cell.status != 200:
+        return cell
+    return attrs.evolve(cell, status=int(world.changed), seen="")  # it was answered, and ended by the change
 
 
 def _cell(world: World, security: Security, is_emergency: bool) -> Cell:
@@ -114,6 +128,11 @@ def _lines(directory: Path, judge: Callable[[str, Cell], None]) -> Iterator[str]
             return inward(directory, row, security, phone)
 
         yield from _table(f"The provider calls a phone with {has}", "the provider's INVITE", ARRIVALS, calls, judge)
+
+    def changes(row: str, security: Security) -> Cell:
+        return changed(directory, row, security)
+
+    yield from _table("A call that changes, from a phone with UDP and RTP", "then", COURSES, changes, judge)
     for downgrade in Downgrade:
 
         def after(row: str, security: Security, downgrade: Downgrade = downgrade) -> Cell:
@@ -146,6 +165,9 @@ In each cell stands what the gateway says of the call: the verdict, with the sta
 was refused, and the reason. The test also compares each verdict with taps on every wire and with what the two parties
 were sent: **what the gateway claims is what is on the wire.** The words are explained in
 [architecture.md](architecture.md#security-policy).
+
+"The change 488" says that a change was refused with that status, and the call went on as it was. Of a call that
+changes, the worst that was in force counts, whatever followed it.
 
 The provider here has a `uri` with `transport=tls` and a `fallback_uri` with `transport=udp`. Without a fallback, what
 is CLEAR below is refused (503), except to emergency numbers.

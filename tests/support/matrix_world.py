@@ -249,7 +249,7 @@ class World:
         if over == "udp":
             self.network.send(FAR_UDP, OWN_CLEAR, invite)
         elif over == "unverified":
-            self._connect_from_provider(invite)
+            self.own_connection()(invite)
         else:
             self.ladder.trunk.flow(self.ladder.configuration.providers[0], self._target(Transport.TLS)).send(
                 b"\r\n\r\n"
@@ -324,7 +324,7 @@ class World:
         listeners = (
             PHONES,
             Listener("secure phones", Side.PHONES, "tls", PHONES.address, 5061, None, *files),
-            attrs.evolve(PROVIDER, certificate=files[0], private_key=files[1]),
+            attrs.evolve(PROVIDER, certificate=files[0], private_key=files[1], client_trust=authority.file),
             CLEAR,
         )
         self.layer = TransportLayer(network, listeners, ladder.metrics)
@@ -387,27 +387,34 @@ class World:
         elif method == b"INVITE":
             self._provider_is_called(over, data, reply)
         elif method not in (b"ACK", b"CANCEL"):
-            reply(_answer(data, 200, b""))
+            reply(answer_to(data, 200, b""))
 
     def _provider_is_called(self, over: str, invite: bytes, reply: Reply) -> None:
-        offer = _body(invite)
+        offer = body_of(invite)
         is_secure = b"RTP/SAVP" in offer
         status = self.behaviour.answer if is_secure else 488 if self.behaviour.refuses_rtp else 200
         answer = SAVP if is_secure and not self.behaviour.answers_rtp else AVP
         self.provider_exchange = Exchange(over, offer, answer if status == 200 else b"", status)
-        reply(_answer(invite, status, answer if status == 200 else b""))
+        reply(answer_to(invite, status, answer if status == 200 else b""))
 
     def _open_to_provider(self) -> None:
         """Let the gateway open its connection, and learn to talk over it."""
         self.ladder.trunk.flow(self.ladder.configuration.providers[0], self._target(Transport.TLS))
         self.network.settle()
 
-    def _connect_from_provider(self, invite: bytes) -> None:
-        def began(protocol: SipStream) -> None:
-            protocol.say(invite)
-
-        factory = self._tls(self._client_context(), True, partial(self._provider_receives, "unverified"), began)
+    def own_connection(self, certificate: str | None = None) -> Reply:
+        """The way over a connection that the provider begins, with a certificate or none."""
+        began: list[SipStream] = []
+        context = self._client_context()
+        if certificate is not None:
+            file = self.authority.directory / certificate
+            context.use_certificate_chain_file(str(file.with_suffix(".pem")))
+            context.use_privatekey_file(str(file.with_suffix(".key")))
+        over = "unverified" if certificate is None else "tls"
+        factory = self._tls(context, True, partial(self._provider_receives, over), began.append)
         self.network.connectTCP(PROVIDER.address, 5061, factory, bindAddress=(FAR_TLS[0], 0))  # type: ignore[arg-type]
+        self.network.settle()
+        return began[0].say
 
     # -- the phone
 
@@ -436,12 +443,12 @@ class World:
         if method == b"SIP/2.0":
             self._hears_answer(self.phone_exchange, data, reply, PHONE)
         elif method == b"INVITE":
-            offer = _body(data)
+            offer = body_of(data)
             answer = SAVP if b"RTP/SAVP" in offer else AVP
             self.phone_exchange = Exchange(self._phone_over, offer, answer, 200)
-            reply(_answer(data, 200, answer))
+            reply(answer_to(data, 200, answer))
         elif method not in (b"ACK", b"CANCEL"):
-            reply(_answer(data, 200, b""))
+            reply(answer_to(data, 200, b""))
 
     # -- what both have in common
 
@@ -449,8 +456,8 @@ class World:
         status = int(data.split(b" ", 2)[1])
         if exchange is None or status < 200 or not re.search(rb"^CSeq: 1 INVITE", data, re.MULTILINE):
             return
-        exchange.status, exchange.sent_to_it = status, _body(data)
-        reply(_acknowledgement(data, place))
+        exchange.status, exchange.sent_to_it = status, body_of(data)
+        reply(acknowledgement_of(data, place))
 
     def _request(self, method: str, uri: str, place: Place, transport: str, body: bytes) -> bytes:
         number = next(self._numbers)
@@ -535,29 +542,33 @@ def _authority(directory: Path) -> Authority:
     return _AUTHORITIES[directory]
 
 
-def _body(message: bytes) -> bytes:
+def body_of(message: bytes) -> bytes:
     return message.partition(b"\r\n\r\n")[2]
 
 
-def _fields(message: bytes, *names: str) -> bytes:
+def fields_of(message: bytes, *names: str) -> bytes:
     wanted = "|".join(names).encode()
     found = re.findall(rb"^(?:" + wanted + rb"):[^\r]*\r\n", message.partition(b"\r\n\r\n")[0] + b"\r\n", re.MULTILINE)
     return b"".join(found)
 
 
-def _answer(request: bytes, status: int, body: bytes) -> bytes:
-    to = _fields(request, "To")
+def answer_to(request: bytes, status: int, body: bytes, tag: str = "") -> bytes:
+    to = fields_of(request, "To")
     if b";tag=" not in to:
-        to = to.replace(b"\r\n", b";tag=far" + str(status).encode() + b"\r\n")
+        to = to.replace(b"\r\n", b";tag=" + (tag or f"far{status}").encode() + b"\r\n")
     kind = b"Content-Type: application/sdp\r\n" if body else b""
-    head = b"SIP/2.0 %d Said\r\n" % status + _fields(request, "Via", "From") + to + _fields(request, "Call-ID", "CSeq")
+    head = (
+        b"SIP/2.0 %d Said\r\n" % status + fields_of(request, "Via", "From") + to + fields_of(request, "Call-ID", "CSeq")
+    )
     return head + b"Contact: <sip:far@198.51.100.21>\r\n" + kind + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
-def _acknowledgement(response: bytes, place: Place) -> bytes:
+def acknowledgement_of(response: bytes, place: Place) -> bytes:
     """The ACK of a final response; for a refusal on the INVITE's own branch."""
-    via = _fields(response, "Via").split(b"\r\n")[0] + b"\r\n"
+    via = fields_of(response, "Via").split(b"\r\n")[0] + b"\r\n"
     if response.startswith(b"SIP/2.0 200"):
         via = via.replace(b"branch=z9hG4bKm", b"branch=z9hG4bKa")
-    rest = _fields(response, "From", "To", "Call-ID") + b"CSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    rest = (
+        fields_of(response, "From", "To", "Call-ID") + b"CSeq: 1 ACK\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
     return b"ACK sip:gw.example.com SIP/2.0\r\n" + via + rest

@@ -52,6 +52,11 @@ class Tapped:
         return found[1] if found else b""
 
     @property
+    def is_first_invite(self) -> bool:
+        """Whether it begins a dialog."""
+        return self.data.startswith(b"INVITE ") and not re.search(rb"^To:[^\n]*;tag=", self.data, re.M)
+
+    @property
     def is_response(self) -> bool:
         return self.data.startswith(b"SIP/2.0")
 
@@ -88,9 +93,15 @@ class Oracle:
     def _claims_by(self, exchanges: list[Exchange]) -> Iterator[str]:
         provider, phone = self._heard(Side.PROVIDER, exchanges), self._heard(Side.PHONES, exchanges)
         yield _claim(provider, phone)
-        if exchanges and media_of(exchanges[-1], Side.PROVIDER) is None:
+        if self._has_no_media(exchanges):
             yield _claim(attrs.evolve(provider, media=provider.media and None), phone)
             yield _claim(provider, attrs.evolve(phone, media=phone.media and None))
+
+    def _has_no_media(self, exchanges: list[Exchange]) -> bool:
+        """Whether none flow at the end: by the last exchange, or as the last attempt has none."""
+        attempt = max(index for index, tap in enumerate(self._taps) if tap.is_first_invite)
+        last = [one for one in exchanges if one.messages > attempt]
+        return bool(exchanges) and (not last or media_of(last[-1], Side.PROVIDER) is None)
 
     def _heard(self, side: Side, exchanges: list[Exchange]) -> Heard:
         media = [state for one in exchanges if (state := media_of(one, side)) is not None]

@@ -51,8 +51,8 @@ class Peer:
     dialogs: dict[tuple[str, str], Dialog] = attrs.Factory(dict)
     has_ended: bool = False
     is_confirmed: bool = False
-    described: set[str] = attrs.Factory(set)
-    """Own tags that have given an answer to the first INVITE."""
+    described: set[tuple[str, int]] = attrs.Factory(set)
+    """Own tags that have given an answer to an INVITE with this CSeq."""
     _rseq: dict[str, int] = attrs.Factory(dict)
     _branches: itertools.count[int] = attrs.field(factory=lambda: itertools.count(1))
 
@@ -101,7 +101,7 @@ class Peer:
             dialog = Dialog(request.call_id, tag, request.from_.tag or "", 0)
             self.dialogs.setdefault((dialog.call_id, tag), dialog)
             if sdp:
-                self.described.add(tag)
+                self.described.add((tag, request.cseq.number))
         if status >= 200:
             self.pending.remove(request)
             if 200 <= status < 300 and request.method == "INVITE":

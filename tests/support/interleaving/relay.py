@@ -26,6 +26,8 @@ class Exchange:
     toward: Side
     """The side that the offer went to."""
     at: float
+    messages: int
+    """Those that had crossed the wires before."""
     offered: bytes
     shown: bytes
     answered: bytes
@@ -48,8 +50,10 @@ class _Offered:
 class WrittenRelay:
     """The relay of one call."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], messages: Callable[[], int]) -> None:
+        """`messages` counts those that crossed any wire so far."""
         self._now = now
+        self._messages = messages
         self._made = Descriptions("203.0.113.1", _PORTS.start)
         self._offered: _Offered | None = None
         self._waiting: list[tuple[Deferred[bytes], bytes | RelayRefusal, Exchange | None]] = []
@@ -89,7 +93,9 @@ class WrittenRelay:
         line = lines_of(offered.sdp)[offered.chosen] if offered.chosen >= 0 else None
         form = "NONE" if line is None or not answer.port else _form_of(line)
         returned = self._made.mirror(offered.sdp, offered.chosen, form)
-        exchange = Exchange(offered.wish.side, self._now(), offered.sdp, offered.shown, sdp, returned, is_of_use)
+        exchange = Exchange(
+            offered.wish.side, self._now(), self._messages(), offered.sdp, offered.shown, sdp, returned, is_of_use
+        )
         self.exchanges.append(exchange)
         return self._reply(returned if is_of_use else RelayRefusal("no such answer"), exchange)
 

@@ -120,7 +120,7 @@ class World:
             srtp_offer=setting.offer,
         )
         clock = Clock()
-        self.relay = WrittenRelay(clock.seconds)
+        self.relay = WrittenRelay(clock.seconds, lambda: len(self.taps))
         self.ladder = ladder = Ladder(setting.security, provider=provider, clock=clock, relay=self.relay)  # type: ignore[arg-type]
         self._flows = 0
         ladder.admission.instead = ByCertificate()
@@ -207,7 +207,7 @@ class World:
         """A provisional response, or the final one."""
         tag = TAGS[self.chances.below(3)] if request.to.tag is None else "t1"
         status = 200 if request.method == "UPDATE" else (200, 183, 180, 200)[self.chances.below(4)]
-        is_described = request.to.tag is None and tag in peer.described
+        is_described = request.to.tag is None and (tag, request.cseq.number) in peer.described
         sdp = b""
         if lines_of(request.body):
             omits = status == 180 or (is_described and self.chances.below(2) == 0)
