@@ -15,6 +15,7 @@ from gateway.security.policy.verdict import Verdict
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+SECURITY = (ROOT / "SECURITY.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
@@ -51,3 +52,28 @@ def test_every_path_that_a_document_names_is_there() -> None:
     for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} leads to {target}"
+
+
+def test_every_promise_of_the_threat_model_names_its_tests() -> None:
+    promises = SECURITY.split("\n## Promises", 1)[1].split("\n## ", 1)[0]
+    rows = [row for row in re.findall(r"^\| (.*) \| (.*) \|$", promises, re.M) if row != ("promise", "shown in")]
+    assert len(rows) > 20
+    for promise, shown in rows:
+        files = re.findall(r"`(tests/[\w/]+\.py)`", shown)
+        assert files, f"nothing shows: {promise}"
+        for file in files:
+            assert re.search(r"^ *def test_", (ROOT / file).read_text(), re.M), f"{file} has no tests"
+
+
+def test_the_threat_model_is_complete() -> None:
+    for heading in ("Reporting a weakness", "Worth protecting", "Trust, party by party", "Promises", "Not protected"):
+        assert f"\n## {heading}" in SECURITY
+    for party in (
+        "provider",
+        "phones' network",
+        "DNS",
+        "certificate authorities",
+        "other users of the machine",
+        "root",
+    ):
+        assert re.search(rf"^\| {party}", SECURITY, re.M), party
