@@ -58,8 +58,17 @@ class WorkerRelay(TestRelay):
 class Estate:
     """One phone, configured as `form` says (a name of FORMS), over "UDP" or "TLS"."""
 
-    def __init__(self, worker: Ng, form: str, transport: str, security: Security = Security.PREFERRED) -> None:
-        self.ladder = ladder = Ladder(security, FALLBACK, Downgrade.ALERT, relay=WorkerRelay(worker))
+    def __init__(
+        self,
+        worker: Ng,
+        form: str,
+        transport: str,
+        security: Security = Security.PREFERRED,
+        *,
+        auto_answer: bool = False,
+    ) -> None:
+        relay = WorkerRelay(worker)
+        self.ladder = ladder = Ladder(security, FALLBACK, Downgrade.ALERT, relay=relay, auto_answer=auto_answer)
         listener, port = (SECURE_PHONES, 5071) if transport == "TLS" else (PHONES, 5070)
         self.flow = RecordingFlow(listener, Address(PHONE, port))
         ladder.phone_flow = ladder.phone.flow = self.flow
