@@ -146,8 +146,12 @@ class UasCore:
             return False
         if self._screening.is_way_of(leg, flow):
             return True
-        said = {"method": request.method, "leg": leg.flow.remote, "source": flow.remote, "transport": flow.transport}
-        log.warn("a {method} within a dialog of {leg} from {source} over {transport} is not taken", **said)
+        more = self._refusals.more(flow)
+        if more is not None:
+            said = {"method": request.method, "leg": leg.flow.remote, "source": flow.remote, "over": flow.transport}
+            log.warn(
+                "a {method} within a dialog of {leg} from {source} over {over} is not taken{more}", more=more, **said
+            )
         return False
 
     def _register(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:

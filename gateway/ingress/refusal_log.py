@@ -11,15 +11,13 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from gateway.base.rate import Rate, RateLimit
+from gateway.observe.line_limit import LineLimit
 from gateway.observe.redaction import redacted
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 
 log = Logger()
 
-LINES: Final = Rate(per_second=0.2, burst=10)
-"""For each source."""
 LONGEST_URI: Final = 100
 ORDINARY: Final = frozenset({401, 407, 423, 481})
 """Statuses that belong to the ordinary course of things: challenges, an interval too brief, a BYE that comes late."""
@@ -29,18 +27,15 @@ class Refusals:
     """Writes a line for a refused request, unless its source had enough of them."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._limit = RateLimit(LINES, capacity=1000)
-        self._left_out = 0
+        self._lines = LineLimit(seconds)
 
     def tell(self, request: Request, flow: Flow, status: int, reason: str) -> None:
         """A request that came over `flow` is answered `status` by us."""
         if status in ORDINARY:
             return
-        if not self._limit.allows(flow.remote.host, self._seconds()):
-            self._left_out += 1
+        more = self.more(flow)
+        if more is None:
             return
-        left_out, self._left_out = self._left_out, 0
         log.info(
             "{method} {uri} from {source} is refused: {status} {reason}{more}",
             method=request.method[:20],
@@ -48,5 +43,9 @@ class Refusals:
             source=flow.remote,
             status=status,
             reason=reason,
-            more=f" (and {left_out} others, not told)" if left_out else "",
+            more=more,
         )
+
+    def more(self, flow: Flow) -> str | None:
+        """The end of another line about the sender; None when it has had enough of them."""
+        return self._lines.more(flow.source)

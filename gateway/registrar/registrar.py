@@ -21,6 +21,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.config.model import Domain
+from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
 from gateway.registrar.answer import authentication_info, granting, passed_back, try_later
 from gateway.registrar.binding import Binding, LocationStore, StoreFull
@@ -66,6 +67,7 @@ class Registrar:
         self._rules = rules
         self._new_tag = new_tag
         self._metrics = metrics
+        self._lines = LineLimit(rules.now)
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Answer a phone's REGISTER, now or when its provider has; raises Refused and MalformedMessage."""
@@ -113,16 +115,20 @@ class Registrar:
 
     def pass_back(self, pending: _Pending, response: Response) -> None:
         """Any other final answer of the provider. All bindings stay: the asker may be somebody else."""
-        said = {"aor": pending.asked.aor, "source": pending.transaction.flow.remote, "status": response.status}
-        if is_rejection(pending.request, response):
-            log.info("{aor} from {source} is not registered: the provider answers {status}", **said)
+        flow, status = pending.transaction.flow, response.status
+        if is_rejection(pending.request, response) and (more := self._lines.more(flow.source)) is not None:
+            said = {"aor": pending.asked.aor, "source": flow.remote, "status": status, "more": more}
+            log.info("{aor} from {source} is not registered: the provider answers {status}{more}", **said)
         _respond(pending.transaction, passed_back(pending.request, response, self._new_tag()))
 
     def give_up(self, pending: _Pending, failure: TransactionFailure) -> None:
         """No answer came: 504, or 503 when there was no way to the provider."""
         said = failure.transport.kind.value if failure.transport is not None else "timeout"
         why = failure.transport.reason if failure.transport is not None else "no answer"
-        log.warn("{aor} cannot be registered: {reason} ({why})", aor=pending.asked.aor, reason=said, why=why)
+        more = self._lines.more(pending.transaction.flow.source)
+        if more is not None:
+            words = {"aor": pending.asked.aor, "reason": said, "why": why, "more": more}
+            log.warn("{aor} cannot be registered: {reason} ({why}){more}", **words)
         status = 504 if failure.timed_out else 503
         self.refuse(pending, status, f"the provider cannot be reached: {said}")
 

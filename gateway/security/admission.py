@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import Configuration, Domain, Provider
+from gateway.observe.line_limit import LineLimit
 from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, canonical_name
 from gateway.security.authenticator import Authenticator, WrongCredentials
 from gateway.security.credentials import Passwords
@@ -63,6 +64,7 @@ class DomainAdmission:
         provider's file of authorities."""
         self._authenticator = authenticator
         self._wrong = RateLimit(WRONG_ANSWERS)
+        self._lines = LineLimit(now)
         self._resolve = resolve
         self._now = now
         self._domains: dict[str, _Guarded] = {}
@@ -120,8 +122,9 @@ class DomainAdmission:
         """How the sender is a peer of the domain; None drops the request without an answer. Raises Refused 400, 401."""
         guarded, proof = self._domains.get(domain.lower()), self.proof_of(flow, domain)
         if guarded is None or proof is None:
-            said = {"method": request.method, "source": flow.remote, "domain": domain}
-            log.info("a {method} from {source} is dropped: no peer of {domain}", **said)
+            if (more := self._lines.more(flow.source)) is not None:
+                said = {"method": request.method, "source": flow.remote, "domain": domain, "more": more}
+                log.info("a {method} from {source} is dropped: no peer of {domain}{more}", **said)
             return None
         log.debug("{source} is {name} by {kind}", source=flow.remote, name=proof.name, kind=proof.kind)
         is_challenged = request.method in guarded.challenged and proof.name not in guarded.exempt
@@ -150,7 +153,9 @@ class DomainAdmission:
             self._authenticator.authenticate(request, domain, guarded.passwords.of, self._now(), guarded.algorithms)
         except WrongCredentials:
             if not self._wrong.allows(flow.remote.host, self._now()):
-                log.warn("{source} keeps sending wrong passwords for {domain}", source=flow.remote, domain=domain)
+                if (more := self._lines.more(flow.source)) is not None:
+                    said = {"source": flow.remote, "domain": domain, "more": more}
+                    log.warn("{source} keeps sending wrong passwords for {domain}{more}", **said)
                 return False
             raise
         return True

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 from twisted.logger import LogEvent, capturedLogs, formatEvent
 
-from gateway.ingress.refusal_log import LINES, Refusals
+from gateway.ingress.refusal_log import Refusals
+from gateway.observe.line_limit import LINES
 from gateway.sip.message import Request
 from gateway.sip.parser import parse
 from tests.support.flows import a_flow
