@@ -2,8 +2,12 @@
 
     LineLimit.more(source) -> "" | " (and 12 others, not told)" | None: write no line
 
-For lines about requests of senders that have proved nothing, else anybody could fill a disk. The last word of a line
-that is written says how many were left out before it, of whatever source.
+For lines about requests of senders that have proved nothing, else anybody could fill a disk. So that an operator still
+sees a phone with a wrong password, the first ones are written, and then one now and then as long as it goes on. The
+last words of a line that is written say how many were left out before it, of whatever source.
+
+Not here: lines about calls. One that came to nothing is told, or left out, with its record (state/ended_calls.py); one
+that was let in has a line for each milestone, however many calls there are.
 """
 
 from __future__ import annotations
