@@ -3,9 +3,9 @@
     as UAS (caller's leg):  18x with RSeq --again until--> PRACK         then the next one, and at last the 2xx
     as UAC (callee's leg):  18x with RSeq --> PRACK with its RAck        once for each, in order
 
-The gateway sends provisional responses reliably to a caller that requires it, and to one that supports it those that
-came reliably; to a callee it says that it supports them, except where the 2xx is to make the offer and the caller does
-not support them: a reliable 18x could make it first, and the answer in its PRACK is the caller's to give.
+The gateway sends provisional responses reliably to a caller that requires it, and to one that supports it those with
+SDP that came reliably; to a callee it says that it supports them, except where the 2xx is to make the offer and the
+caller does not support them: a reliable 18x could make it first, and the answer in its PRACK is the caller's to give.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ log = Logger()
 def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a provisional response other than 100 back."""
     bodies = _bodies_with(call, leg)
-    is_reliable = is_required(response)
+    # An answer that the caller got reliably lets the callee's UPDATE cross (RFC 3311 section 5.1); ringing needs none.
+    is_reliable = is_required(response) and has_sdp(response)
 
     def carried(sdp: bytes) -> None:
         fields = _back(call, response, sdp)

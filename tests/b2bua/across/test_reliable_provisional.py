@@ -122,12 +122,13 @@ def acknowledge(ladder: Ladder, early: Response, sdp: bytes = b"", cseq: int = 2
     ladder.phone.sends(prack)
 
 
-def test_caller_that_supports_it_gets_reliably_what_came_reliably() -> None:
+def test_caller_that_supports_it_gets_an_answer_reliably_that_came_so_and_no_ringing() -> None:
     ladder = Ladder()
     _, onward = supporting(ladder)
-    ladder.provider.answers(onward, 180)
+    ladder.provider.answers(onward, 180, fields=RELIABLY)
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
     assert "RSeq" not in ladder.phone.receives_response(180).headers
-    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=(("Require", "100rel"), ("RSeq", "42")))
     ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
     early = ladder.phone.receives_response(183)
     assert (early.headers.get("RSeq"), early.body) == ("1", AVP)
