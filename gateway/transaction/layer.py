@@ -33,7 +33,7 @@ from gateway.transaction.matching import (
     server_key,
     via_value,
 )
-from gateway.transaction.room import COPIES, OVERHEAD, Ceiling, Room, size_of
+from gateway.transaction.room import COPIES, Ceiling, Room, overhead_of, size_of
 from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
@@ -187,7 +187,7 @@ class TransactionLayer:
         if wider is not None:
             transaction.widen(kinds[wider.is_reliable], wider)
         self._clients[transaction.key] = transaction
-        self.room.hold(transaction, OVERHEAD + transaction.size)
+        self.room.hold(transaction, overhead_of(request) + transaction.size)
         transaction.start()
         return transaction
 
@@ -264,7 +264,7 @@ class TransactionLayer:
             kinds = self._invite_server if request.method == "INVITE" else self._other_server
             transaction = ServerTransaction(kinds[flow.is_reliable], request, flow, key)
             self._servers[key] = transaction
-            self.room.hold(transaction, OVERHEAD + COPIES * size_of(request))
+            self.room.hold(transaction, overhead_of(request) + COPIES * size_of(request))
             if merged is not None:
                 self._merged[merged] = transaction
                 transaction.merge_key = merged

@@ -34,6 +34,8 @@ LONGEST_IDENTITY: Final = 4096
 IDENTITY: Final = frozenset({"via", "from", "to", "call-id", "cseq"})
 OVERHEAD: Final = 1500
 """Bytes of a transaction by itself, with its keys and timers."""
+INVITE_OVERHEAD: Final = 8000
+"""The same of an INVITE that waits, with its leg."""
 COPIES: Final = 2
 """A request is held as it came and as it goes on."""
 
@@ -112,6 +114,11 @@ class Room:
             and 4 * (self.held + wanted) <= quarters * ceiling.held
             and 4 * (self._by_source.get(payer, 0) + wanted) <= quarters * ceiling.held_per_source
         )
+
+
+def overhead_of(request: Request) -> int:
+    """Bytes besides a request's own while it waits for its answer."""
+    return INVITE_OVERHEAD if request.method == "INVITE" else OVERHEAD
 
 
 def size_of(request: Request) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from gateway.transaction.client import make_cancel
 from tests.support.ladder import SAVP, Ladder
 from tests.support.stories import ring, talk
 
@@ -87,3 +88,22 @@ def test_call_is_freed(story: Story) -> None:
     ladder.ends_clean()
     assert len(parts) == 5
     assert [part() for part in parts] == [None] * 5
+
+
+def test_a_call_that_is_cancelled_is_freed_while_its_invite_waits_for_a_silent_provider() -> None:
+    """RFC 3261 section 9.1: nothing can be cancelled before a provisional response, and none comes for 32 s."""
+    ladder = Ladder()
+    invite = ladder.phone.invite()
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")
+    (call,) = ladder.calls.active
+    parts = [weakref.ref(part) for part in (call, call.caller, call.search, call.caller.invite)]
+    del call
+    ladder.phone.sends(make_cancel(invite))
+    ladder.phone.receives(200)
+    ladder.phone.receives(487)
+    ladder.phone.acknowledges(invite, invite.response(487, to_tag="x"))
+    ladder.clock.advance(6)
+    assert [part() for part in parts] == [None] * 4
+    assert ladder.transactions.alive()["INVITE client"] == {"Calling": 1}

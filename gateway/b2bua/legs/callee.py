@@ -52,6 +52,20 @@ class Inviter(Protocol):
         """No final response, or no way to the peer."""
 
 
+class _Nobody:
+    """The inviter of a leg that was given up. Its INVITE waits for its end, half a minute with a peer that is silent,
+    and must not keep the search and the caller's INVITE for as long: to send a CANCEL after each INVITE costs little.
+    """
+
+    def _unheard(self, leg: CalleeLeg, said: object) -> None:
+        """Nobody waits for it."""
+
+    callee_progressed = callee_answered = callee_refused = callee_failed = _unheard
+
+
+_NOBODY: Final = _Nobody()
+
+
 class CalleeLeg(Leg):
     """The leg that the gateway calls."""
 
@@ -93,6 +107,7 @@ class CalleeLeg(Leg):
             hang_up(self, fields)
             return
         self._abandoned = True
+        self._inviter = _NOBODY
         if self._transaction is not None and not self._finished:
             self._transaction.cancel(fields, self.note_cancel)
         self._close_early()
@@ -156,8 +171,9 @@ class CalleeLeg(Leg):
         """Timer C (RFC 3261 section 16.6 item 11): nobody answers, and nobody says that it goes on."""
         self._ringing = None
         if not self._finished and not self._abandoned:
+            inviter = self._inviter
             self.abandon()
-            self._inviter.callee_failed(self, TransactionFailure())
+            inviter.callee_failed(self, TransactionFailure())
 
     def _restart_ringing_timer(self) -> None:
         self._stop_ringing_timer()
