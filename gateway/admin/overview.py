@@ -17,7 +17,7 @@ from gateway.admin.inspection import NotChanged, Row
 from gateway.b2bua.calls import Calls
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import ConfigurationError, Domain, Security
-from gateway.config.settings import NoSuchDomain, Settings
+from gateway.config.switches import NoSuchDomain, Settings
 from gateway.registrar.binding import LocationStore
 from gateway.security.credentials import CredentialsError
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sightings

@@ -17,7 +17,7 @@ from gateway.app.media_part import MediaPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
-from gateway.config.settings import Settings
+from gateway.config.switches import Settings
 
 log = Logger()
 

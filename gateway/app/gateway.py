@@ -29,7 +29,7 @@ from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
-from gateway.config.settings import Settings
+from gateway.config.switches import Settings
 from gateway.observe.log import LogOutput
 from gateway.observe.metrics import Figures, Metrics
 from gateway.state.audit import AuditLog

@@ -13,7 +13,7 @@ from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.ingress.own_identities import OwnIdentities
 from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.screening import Screening
+from gateway.ingress.sender_rights import Screening
 
 
 class IngressPart(GatewayPart):

@@ -12,10 +12,10 @@ from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.base.tokens import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
-from gateway.config.settings import Settings
+from gateway.config.switches import Settings
+from gateway.registrar.acceptance import Rules
 from gateway.registrar.callers import Callers
 from gateway.registrar.registrar import Registrar
-from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
 from gateway.routing.router import Router

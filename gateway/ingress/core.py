@@ -8,7 +8,7 @@ The order is a security order. A request within a dialog is matched first, by ta
 by its way: its sender was in the dialog. Everything else from the provider's side must be admitted before anything of
 it but its headers is looked at, and before it can make the gateway send anything but a challenge.
 
-Here: the form of a request, and refusals. Not here: its sender's rights (screening.py), calls and subscriptions.
+Here: the form of a request, and refusals. Not here: its sender's rights (sender_rights.py), calls and subscriptions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.screening import Screening
+from gateway.ingress.sender_rights import Screening
 from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route

@@ -17,7 +17,7 @@ So is the NOTIFY with Event: keep-alive, by which Sipura's and others' phones ke
 a minute. No subscription of that name exists, and its only purpose is the answer, so the provider is not given one.
 
 Here: the proof that a message is worth a transaction. Not here: the access list (security), parsing (transport), the
-request's own rights (screening.py).
+request's own rights (sender_rights.py).
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ RFC 3892 lets Referred-By name the party that asked for a transfer. Unsigned, it
 party itself may make it. RFC 3325 gives P-Asserted-Identity to the provider; Diversion (RFC 5806) and History-Info (RFC
 7044) name the party that forwards a call, Remote-Party-ID is the predecessor of all of these.
 
-Not here: which names are a phone's own (registrar/callers.py), From (screening.py), the provider's fields.
+Not here: which names are a phone's own (registrar/callers.py), From (sender_rights.py), the provider's fields.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ RFC 3892). The flow is none: the provider has seen the password of the phone tha
 where a live binding came over the same flow, and nowhere else. Where a flow has several lines, and nothing of its own
 tells which one hides its name, it is none of them: a guess would let one line call with the password of another.
 
-Here: these questions. Not here: the permission that follows (ingress/screening.py), the fields that cross
+Here: these questions. Not here: the permission that follows (ingress/sender_rights.py), the fields that cross
 (ingress/own_identities.py).
 """
 

@@ -23,10 +23,10 @@ from twisted.logger import Logger
 from gateway.config.model import Domain
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
+from gateway.registrar.acceptance import Rules
 from gateway.registrar.answer import authentication_info, granting, passed_back, try_later
 from gateway.registrar.binding import Binding, LocationStore, StoreFull
 from gateway.registrar.request import Asked, AskedContact
-from gateway.registrar.rules import Rules
 from gateway.registrar.upstream import call_id_for, dress, granted, is_rejection, provider_request, service_route
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import MalformedMessage, Refused

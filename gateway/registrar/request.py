@@ -1,6 +1,6 @@
 """A phone's REGISTER, read: its address of record, its contacts and how long it asks for them (RFC 3261 section 10.3).
 
-Here: values and their checks. Not here: the provider's REGISTER (upstream.py), the rules for bindings (rules.py).
+Here: values and their checks. Not here: the provider's REGISTER (upstream.py), acceptance (acceptance.py).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the Request-URI the phone wrote (its digest is computed over that). The domain i
 tells it; else the one that From names, or, of a caller that names none (anonymous, RFC 3323), the one that is called.
 
 From the provider a request goes to the phone that its Request-URI names. Its domain is found first, by itself, and
-bindings are looked up within it afterwards (screening.py says why).
+bindings are looked up within it afterwards (sender_rights.py says why).
 
 Nothing here does I/O. Not here: a provider's addresses (trunk.py), bindings and callers (registrar).
 """

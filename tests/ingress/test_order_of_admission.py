@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
 from gateway.ingress.overload import Overload
-from gateway.ingress.screening import Screening
+from gateway.ingress.sender_rights import Screening
 from gateway.registrar.callers import Callers
 from gateway.registrar.memory_store import MemoryStore
 from gateway.routing.router import Router

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import Downgrade
-from gateway.registrar.rules import RegistrarTerms
+from gateway.registrar.acceptance import RegistrarTerms
 from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
@@ -368,7 +368,7 @@ def test_bindings_expire_and_are_counted() -> None:
 def test_two_places_never_share_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Registering()
     monkeypatch.setattr(
-        "gateway.registrar.rules.token_for", lambda secret, user, aor, place, attempt=0: f"same-{attempt}"
+        "gateway.registrar.acceptance.token_for", lambda secret, user, aor, place, attempt=0: f"same-{attempt}"
     )
     site.registered(register(CONTACT, expires="60"))
     site.registered(register("<sip:bob@h>", expires="60", user="bob"))

@@ -37,7 +37,7 @@ from gateway.config.model import (
     Security,
     Side,
 )
-from gateway.ingress.screening import Admission
+from gateway.ingress.sender_rights import Admission
 from gateway.media.relay import JSON, Encryption, RelayListener, RelayRefusal, SdpWish
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding

@@ -7,9 +7,9 @@ from twisted.internet.task import Clock
 
 from gateway.config.model import Domain, Downgrade
 from gateway.observe.metrics import Metrics
+from gateway.registrar.acceptance import RegistrarTerms, Rules
 from gateway.registrar.memory_store import MemoryStore
 from gateway.registrar.registrar import Forwarded, Registrar
-from gateway.registrar.rules import RegistrarTerms, Rules
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers

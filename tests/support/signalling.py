@@ -24,8 +24,8 @@ from gateway.app.ingress_part import IngressPart
 from gateway.app.parts import Basis
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.observe.metrics import Metrics
+from gateway.registrar.acceptance import Rules
 from gateway.registrar.registrar import Forwarded, Registrar
-from gateway.registrar.rules import Rules
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator
 from gateway.routing.router import Router

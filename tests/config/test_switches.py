@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError, Security
-from gateway.config.settings import NoSuchDomain, Settings
+from gateway.config.switches import NoSuchDomain, Settings
 from gateway.security.credentials import CredentialsError
 from gateway.state.audit import AuditLog
 from tests.support.clocks import clock_at
