@@ -1,1 +1,1 @@
-"""Each message's entry: gate, screening, the UAS core, overload."""
+"""Each message's entry: gate, sender's rights, the UAS core, overload."""
