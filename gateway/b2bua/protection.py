@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side, Signalling
 from gateway.media.relay import JSON, Encryption, SdpWish
-from gateway.media.reports import clear_control
+from gateway.media.reports import clear_control, remarks
 from gateway.routing.router import Route
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.decisions import (
@@ -205,8 +205,9 @@ class Protection:
         """The relay's last report, which may tell of RTCP in clear: the verdict is made once more."""
         for side in clear_control(report):
             self._exposed[side] = self._exposed[side].reported(has_clear_control=True)
+        for side, text in remarks(report):
             leg = LegName.CALLER if side is self._caller_side else LegName.CALLEE
-            self._link(leg, ChainStep.OUTCOME, "RTCP in clear beside SRTP")
+            self._link(leg, ChainStep.OUTCOME, text)
         if not self.refused and self._media_now:
             self._weigh()
 

@@ -80,6 +80,8 @@ def _workers_only_mistakes(media: Media) -> Iterator[Mistake]:
     for key, is_set in (
         ("plain_rtcp", media.plain_rtcp),
         ("constant_ssrc", media.constant_ssrc),
+        ("follow_port", media.follow_port),
+        ("sequence_restarts", media.sequence_restarts),
         ("ng_listen", media.ng_listen),
         ("gather_us", media.gather_us != GATHER_US),
         ("silence_seconds", media.silence_seconds != SILENCE_SECONDS),

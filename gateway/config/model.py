@@ -162,6 +162,12 @@ class Media:
     """Sides with parties that may send RTCP in clear beside SRTP."""
     constant_ssrc: tuple[Side, ...] = ()
     """Sides with parties that get one SSRC for the whole call."""
+    rtp_from_anywhere: tuple[Side, ...] = ()
+    """Sides with parties whose RTP in clear may come from another host than SDP or signalling name."""
+    follow_port: tuple[Side, ...] = ()
+    """Sides with parties that are sent media where theirs come from though the host is the one in their SDP."""
+    sequence_restarts: tuple[Side, ...] = ()
+    """Sides with parties that begin their sequence again, under the same SSRC and key, after a re-INVITE."""
     gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
     """Microseconds that a busy worker waits for more packets to take at once."""
     silence_seconds: Annotated[int, number(0, 86_400)] = SILENCE_SECONDS

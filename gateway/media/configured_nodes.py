@@ -11,6 +11,7 @@ import secrets
 import socket
 import stat
 import tempfile
+from collections.abc import Collection
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -45,7 +46,7 @@ class NodeServices:
 def nodes_for(services: NodeServices, media: Media, state_directory: Path) -> tuple[Node, ...]:
     """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets, or an address is not ours."""
     if media.relay == "rtpengine":
-        return tuple(_rtpengine(services, node) for node in media.rtpengine)
+        return tuple(_rtpengine(services, node, media.rtp_from_anywhere) for node in media.rtpengine)
     _check_addresses(media)
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
@@ -97,6 +98,9 @@ def _worker(services: NodeServices, directory: Path, media: Media, ports: PortRa
         media.dscp,
         plain_rtcp=media.plain_rtcp,
         constant_ssrc=media.constant_ssrc,
+        rtp_from_anywhere=media.rtp_from_anywhere,
+        follow_port=media.follow_port,
+        sequence_restarts=media.sequence_restarts,
         gather_us=media.gather_us,
         media_timeout=float(media.silence_seconds),
         ng=_ng_address(media.ng_listen, index),
@@ -120,12 +124,12 @@ def _ng_address(first: str | None, index: int) -> str | None:
     return f"{host}:{int(port) + index}"
 
 
-def _rtpengine(services: NodeServices, written: str) -> Node:
+def _rtpengine(services: NodeServices, written: str, heard_from_anywhere: Collection[str]) -> Node:
     """From HOST:PORT or HOST:PORT=WEIGHT."""
     address, _, weight = written.partition("=")
     host, _, port = address.rpartition(":")
     client = udp_client(services.clock, services.udp, host.strip("[]"), int(port))
-    return Node(f"rtpengine {address}", client, weight=int(weight or 1))
+    return Node(f"rtpengine {address}", client, None, int(weight or 1), heard_from_anywhere)
 
 
 def _is_read_only(directory: Path) -> bool:

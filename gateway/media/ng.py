@@ -39,7 +39,7 @@ GATHERED_BYTES: Final = 50_000
 """A datagram that is larger gets no more requests."""
 BETWEEN: Final = b"\0"
 """Stands between requests, or replies, in one datagram."""
-PATIENT: Final = frozenset({"delete"})
+PATIENT: Final = frozenset({"delete", "confirm"})
 """Commands that are not urgent."""
 PATIENCE_SECONDS: Final = 0.05
 """How long they wait for the next request, to go before it in the same datagram."""

@@ -8,10 +8,11 @@ ignored by the other: `suites` (in order of preference; rtpengine keeps an order
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from gateway.config.model import Side
-from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, SdpSource, SdpWish
 from gateway.sdp.crypto import SUITE_NAMES
 
 OTHER_SUITES: Final = (
@@ -26,6 +27,12 @@ OTHER_SUITES: Final = (
 )
 """Suites that rtpengine offers beyond ours, two of them without any encryption."""
 
+PADDED: Final = "pad"
+"""Keys end in = where base64 does (RFC 4648 section 4): an rtpengine leaves it out, and baresip 1.0 then reads a key of
+AEAD_AES_256_GCM as too short."""
+
+_CONNECTIONS: Final = re.compile(r"^c=IN IP[46] (\S+)", re.MULTILINE)
+
 _PROFILES: Final = {
     Encryption.NONE: "RTP/AVP",
     Encryption.SAVP: "RTP/SAVP",
@@ -34,12 +41,19 @@ _PROFILES: Final = {
 }
 
 
-def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, wish: SdpWish) -> dict[str, JSON]:
+def offer(
+    call: str,
+    from_tag: str,
+    to_tag: str | None,
+    sdp: bytes,
+    wish: SdpWish,
+    source: SdpSource = UNKNOWN_SOURCE,
+) -> dict[str, JSON]:
     """The `offer` command."""
     suites = [suite for suite in wish.suites if suite in SUITE_NAMES]
-    fields = _common("offer", call, from_tag, to_tag, sdp)
+    fields = _common("offer", call, from_tag, to_tag, sdp, source)
     fields["transport-protocol"] = _PROFILES[wish.encryption]
-    fields["SDES"] = [f"no-{suite}" for suite in _refused(wish, suites)]
+    fields["SDES"] = [PADDED, *(f"no-{suite}" for suite in _refused(wish, suites))]
     fields["direction"] = [str(_opposite(wish.side)), str(wish.side)]
     if wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
@@ -53,9 +67,33 @@ def offer(call: str, from_tag: str, to_tag: str | None, sdp: bytes, wish: SdpWis
     return fields
 
 
-def answer(call: str, from_tag: str, to_tag: str, sdp: bytes) -> dict[str, JSON]:
+def answer(call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE) -> dict[str, JSON]:
     """The `answer` command: from the answerer (`to_tag`) to the offerer (`from_tag`)."""
-    return _common("answer", call, from_tag, to_tag, sdp)
+    fields = _common("answer", call, from_tag, to_tag, sdp, source)
+    if source.is_early:
+        fields["early"] = True
+    return fields
+
+
+def held_to_sdp(asked: dict[str, JSON]) -> dict[str, JSON]:
+    """An `offer` or `answer` with an rtpengine's flags for a party that is not to be heard from anywhere: the nearest
+    to a worker's latch.
+
+    Without NAT, as the host in the SDP is where the signalling comes from, media go where the SDP says and nowhere
+    else; without keys, they come from there alone. Else it learns the address, and keeps to it once learned.
+    """
+    sdp, source = str(asked["sdp"]), asked.get("received-from")
+    host = source[1] if isinstance(source, list) else None
+    if set(_CONNECTIONS.findall(sdp)) != {host}:
+        return {**asked, "flags": ["strict-source", "endpoint-learning-heuristic"]}
+    if "a=crypto:" in sdp:
+        return {**asked, "flags": ["endpoint-learning-off"]}
+    return {**asked, "flags": ["endpoint-learning-off", "strict-source"]}
+
+
+def confirm(call: str) -> dict[str, JSON]:
+    """The `confirm` command of our workers: the call was answered, as an `early` answer said."""
+    return {"command": "confirm", "call-id": call}
 
 
 def delete(call: str) -> dict[str, JSON]:
@@ -63,7 +101,9 @@ def delete(call: str) -> dict[str, JSON]:
     return {"command": "delete", "call-id": call, "delete-delay": 0}
 
 
-def _common(command: str, call: str, from_tag: str, to_tag: str | None, sdp: bytes) -> dict[str, JSON]:
+def _common(
+    command: str, call: str, from_tag: str, to_tag: str | None, sdp: bytes, source: SdpSource
+) -> dict[str, JSON]:
     fields: dict[str, JSON] = {
         "command": command,
         "call-id": call,
@@ -73,9 +113,12 @@ def _common(command: str, call: str, from_tag: str, to_tag: str | None, sdp: byt
         "ICE": "remove",
         "DTLS": "off",
         "rtcp-mux": ["demux", "accept"],
+        "SDES": [PADDED],
     }
     if to_tag is not None:
         fields["to-tag"] = to_tag
+    if source.host:
+        fields["received-from"] = ["IP6" if ":" in source.host else "IP4", source.host]
     return fields
 
 

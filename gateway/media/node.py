@@ -6,7 +6,7 @@ media. Not here: which node a call goes to (pool), how a process is kept alive (
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -47,9 +47,19 @@ class NodeListener(Protocol):
 
 
 class Node:
-    """`client` asks it; `worker` is its process, None for rtpengine. A higher `weight` takes more calls."""
+    """`client` asks it; `worker` is its process, None for rtpengine. A higher `weight` takes more calls.
 
-    def __init__(self, name: str, client: NgClient, worker: WorkerProcess | None = None, weight: int = 1) -> None:
+    `heard_from_anywhere` are sides of which an rtpengine is not to be strict; a worker has them in its command line.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        client: NgClient,
+        worker: WorkerProcess | None = None,
+        weight: int = 1,
+        heard_from_anywhere: Collection[str] = (),
+    ) -> None:
         self.name = name
         self.client = client
         self.weight = weight
@@ -58,6 +68,7 @@ class Node:
         self.restarts = 0
         self._listener: NodeListener | None = None
         self._worker = worker
+        self._heard_from_anywhere = frozenset(heard_from_anywhere)
         self._confirmed: set[str] = set()
         self._sides: dict[str, PartySides] = {}
         self._unlisted: list[str] = []
@@ -125,7 +136,16 @@ class Node:
 
     def rewrite(self, call: str, fields: dict[str, JSON]) -> Deferred[bytes]:
         """The `sdp` of the reply to an offer or answer."""
+        sides = self._sides.get(call)
+        if sides is not None and sides.sender(fields) not in self._heard_from_anywhere:
+            fields = ng_commands.held_to_sdp(fields)
         return self.client.request(fields).addCallback(self._rewritten, call)
+
+    def confirm(self, call: str) -> None:
+        """The call was answered, as an early answer said. An rtpengine cannot be told, nor a worker from before
+        an upgrade: they count silence from the early answer on."""
+        if self._worker is not None:
+            self.client.request(ng_commands.confirm(call)).addErrback(_ignore)
 
     def begin(self, call: str, asked: dict[str, JSON]) -> None:
         """A new call goes here, with that offer."""
@@ -243,7 +263,7 @@ class Node:
 
 
 def _ignore(failure: Failure) -> None:
-    """A poll without an answer: pings decide whether the node is down."""
+    """A question without an answer: pings decide whether the node is down."""
     failure.trap(RelayFailure)
 
 

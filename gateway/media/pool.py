@@ -23,7 +23,16 @@ from twisted.python.failure import Failure
 
 from gateway.media import ng_commands
 from gateway.media.node import Node
-from gateway.media.relay import JSON, Encryption, RelayFailure, RelayListener, RelayRefusal, SdpWish
+from gateway.media.relay import (
+    JSON,
+    UNKNOWN_SOURCE,
+    Encryption,
+    RelayFailure,
+    RelayListener,
+    RelayRefusal,
+    SdpSource,
+    SdpWish,
+)
 from gateway.media.reports import observe
 from gateway.observe.metrics import Metrics
 
@@ -81,11 +90,19 @@ class RelayPool:
             node.stop()
         return succeed(None)
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
         """The offerer's SDP, rewritten for the other side as wished. A new call tries one node after the other."""
         if any(not node.offers_dual for node in self.nodes) and wish.encryption is Encryption.DUAL:
             return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
-        asked = ng_commands.offer(call, from_tag, to_tag, sdp, wish)
+        asked = ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)
         node = self._calls.get(call)
         return self._begin(call, asked, ()) if node is None else node.rewrite(call, asked)
 
@@ -110,12 +127,20 @@ class RelayPool:
         log.info("{node} did not take call {call_id}: another is asked", node=tried[-1].name, call_id=call)
         return self._begin(call, asked, tried)
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
         """The answerer's SDP, rewritten for the offerer."""
         node = self._calls.get(call)
         if node is None:
             return fail(RelayFailure("answer: the call has no media"))
-        return node.rewrite(call, ng_commands.answer(call, from_tag, to_tag, sdp))
+        return node.rewrite(call, ng_commands.answer(call, from_tag, to_tag, sdp, source))
+
+    def confirm(self, call: str) -> None:
+        """The call was answered, as an early answer said."""
+        node = self._calls.get(call)
+        if node is not None:
+            node.confirm(call)
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         """End the call's media, and give its last report. Never fails: a relay that is silent drops the call itself."""

@@ -8,7 +8,7 @@ for the other; an *answer* is the reply to it, rewritten back (RFC 3264). Nothin
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -44,6 +44,19 @@ class SdpWish:
     """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
     is_urgent: bool = False
     """Whether the call may use the last ports. Workers only."""
+
+
+@attrs.frozen
+class SdpSource:
+    """How an SDP came to the gateway."""
+
+    host: str = ""
+    """The address that its message came from: RTP in clear may come from there. Empty where that is not known."""
+    is_early: bool = False
+    """Whether it is an answer in a message that does not answer the call: media may flow, or not, while it rings."""
+
+
+UNKNOWN_SOURCE: Final = SdpSource()
 
 
 @attrs.frozen
@@ -84,11 +97,24 @@ class Relay(Protocol):
     def stop(self) -> Deferred[None]:
         """Let go of the nodes; the media of running calls goes on."""
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
         """The offerer's SDP, rewritten for the other side as wished."""
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
         """The answerer's (`to_tag`) SDP, rewritten for the offerer (`from_tag`): its profiles mirror the offer's."""
+
+    def confirm(self, call: str) -> None:
+        """The call was answered, as an early answer said: from now on its silence counts."""
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         """End the call's media, and give its last report in the form of `query`; empty for an unknown call. A call may

@@ -51,6 +51,11 @@ class PartySides:
         sides = _values(asked, "direction") or [None, None]
         return cls(str(asked["from-tag"]), sides[0], sides[1])
 
+    def sender(self, asked: dict[str, JSON]) -> JSON:
+        """The side that the SDP of an `offer` or `answer` comes from."""
+        tag = asked["from-tag"] if asked["command"] == "offer" else asked["to-tag"]
+        return self.offerer if tag == self.tag else self.answerer
+
 
 def from_rtpengine(report: dict[str, JSON], sides: PartySides) -> dict[str, JSON]:
     """The report with a worker's words added: `side` of each party, MOS, `loss`, `jitter` and `round trip`.
@@ -111,6 +116,18 @@ def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
 
 def clear_control(report: JSON) -> frozenset[Side]:
     """The sides that RTCP came from in clear beside SRTP, by a worker's count; rtpengine takes none."""
+    return _sides_with("in clear", report)
+
+
+def remarks(report: JSON) -> Iterator[tuple[Side, str]]:
+    """Things about a side's media that the reasons of a call are to tell, as far as a worker noticed them."""
+    for side in _sides_with("in clear", report):
+        yield side, "RTCP in clear beside SRTP"
+    for side in _sides_with("elsewhere", report):
+        yield side, "RTP in clear from a host that neither SDP nor signalling names: media.rtp_from_anywhere"
+
+
+def _sides_with(key: str, report: JSON) -> frozenset[Side]:
     return frozenset(
         side
         for side in Side
@@ -118,7 +135,7 @@ def clear_control(report: JSON) -> frozenset[Side]:
         if _value(party, "side") == side.value
         for media in _values(party, "medias")
         for stream in _values(media, "streams")
-        if _number(stream, "in clear")
+        if _value(stream, key)
     )
 
 

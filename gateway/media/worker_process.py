@@ -50,6 +50,9 @@ class WorkerOptions:
     dscp: int = 46
     plain_rtcp: tuple[str, ...] = ()
     constant_ssrc: tuple[str, ...] = ()
+    rtp_from_anywhere: tuple[str, ...] = ()
+    follow_port: tuple[str, ...] = ()
+    sequence_restarts: tuple[str, ...] = ()
     """Sides that need these quirks."""
     ng: str | None = None
     """HOST:PORT where it answers others, too."""
@@ -71,6 +74,9 @@ class WorkerOptions:
             f"--dscp={self.dscp}",
             *(f"--plain-rtcp={side}" for side in self.plain_rtcp),
             *(f"--constant-ssrc={side}" for side in self.constant_ssrc),
+            *(f"--rtp-from-anywhere={side}" for side in self.rtp_from_anywhere),
+            *(f"--follow-port={side}" for side in self.follow_port),
+            *(f"--sequence-restarts={side}" for side in self.sequence_restarts),
             *([f"--ng={self.ng}"] if self.ng is not None else []),
             f"--gather={self.gather_us}",
             f"--quarantine={self.quarantine}",

@@ -67,6 +67,9 @@ plain_rtcp = ["phones"]
 gather_us = 0
 silence_seconds = 0
 constant_ssrc = ["phones", "provider"]
+rtp_from_anywhere = ["phones"]
+follow_port = ["provider"]
+sequence_restarts = ["phones"]
 
 [[provider]]
 name = "main"
@@ -167,6 +170,9 @@ def test_every_key_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) ->
             ng_listen="127.0.0.1:2223",
             plain_rtcp=(Side.PHONES,),
             constant_ssrc=(Side.PHONES, Side.PROVIDER),
+            rtp_from_anywhere=(Side.PHONES,),
+            follow_port=(Side.PROVIDER,),
+            sequence_restarts=(Side.PHONES,),
         ),
         providers=(
             Provider(
@@ -331,6 +337,8 @@ def test_a_wrong_value_is_one_line(tmp_path: Path, old: str, new: str, mistake: 
     [
         ("plain_rtcp", '["phones"]'),
         ("constant_ssrc", '["provider"]'),
+        ("follow_port", '["provider"]'),
+        ("sequence_restarts", '["phones"]'),
         ("ng_listen", '"127.0.0.1:2223"'),
         ("gather_us", "0"),
         ("silence_seconds", "0"),

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.model import Provider, Side
 from gateway.media import ng_commands
-from gateway.media.relay import Encryption, SdpWish
+from gateway.media.relay import Encryption, SdpSource, SdpWish
 
 
 def test_our_suites_are_those_of_the_configuration() -> None:
@@ -49,6 +49,35 @@ def test_no_other_suite_is_ever_asked_for(encryption: Encryption) -> None:
     assert {f"no-{suite}" for suite in ng_commands.OTHER_SUITES} <= set(map(str, refused))
     assert "no-AES_CM_128_HMAC_SHA1_80" not in refused
     assert found.get("suites", ["AES_CM_128_HMAC_SHA1_80"]) == ["AES_CM_128_HMAC_SHA1_80"]
+
+
+@pytest.mark.parametrize(("host", "family"), [("192.0.2.11", "IP4"), ("2001:db8::11", "IP6")])
+def test_address_of_the_signalling_is_told_in_rtpengines_words(host: str, family: str) -> None:
+    wish = SdpWish(Side.PROVIDER, Encryption.NONE)
+    assert ng_commands.offer("c", "a", None, b"", wish, SdpSource(host))["received-from"] == [family, host]
+    assert ng_commands.answer("c", "a", "b", b"", SdpSource(host))["received-from"] == [family, host]
+    assert "received-from" not in ng_commands.answer("c", "a", "b", b"")
+
+
+@pytest.mark.parametrize(
+    ("sdp", "flags"),
+    [
+        (b"c=IN IP4 192.0.2.11\r\nm=audio 4 RTP/AVP 0\r\n", ["endpoint-learning-off", "strict-source"]),
+        (b"c=IN IP4 192.0.2.11\r\na=crypto:1 x\r\n", ["endpoint-learning-off"]),
+        (b"c=IN IP4 10.0.0.1\r\n", ["strict-source", "endpoint-learning-heuristic"]),
+        (b"c=IN IP4 192.0.2.11\r\nc=IN IP4 10.0.0.1\r\n", ["strict-source", "endpoint-learning-heuristic"]),
+        (b"", ["strict-source", "endpoint-learning-heuristic"]),
+    ],
+)
+def test_an_rtpengine_is_held_to_the_sdp_where_there_is_no_nat(sdp: bytes, flags: list[str]) -> None:
+    asked = ng_commands.answer("c", "a", "b", sdp, SdpSource("192.0.2.11"))
+    assert ng_commands.held_to_sdp(asked) == {**asked, "flags": flags}
+
+
+def test_an_early_answer_is_told_and_confirmed() -> None:
+    assert ng_commands.answer("c", "a", "b", b"", SdpSource(is_early=True))["early"] is True
+    assert "early" not in ng_commands.answer("c", "a", "b", b"")
+    assert ng_commands.confirm("c") == {"command": "confirm", "call-id": "c"}
 
 
 def test_answer_names_both_tags() -> None:

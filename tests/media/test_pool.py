@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.config.model import Side
+from gateway.media import ng_commands
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
 from gateway.media.relay import JSON, Encryption, RelayFailure, SdpWish
@@ -438,3 +439,35 @@ def test_stop_closes_the_sockets_and_leaves_no_timer() -> None:
     assert not scene.clock.getDelayedCalls()
     with pytest.raises(RelayFailure, match="no media relay answers"):
         result(scene.pool.offer("c1", "caller", SDP, TERMS))
+
+
+@pytest.mark.parametrize("are_workers", [True, False])
+def test_an_answer_of_the_call_is_told_to_workers_alone(are_workers: bool) -> None:
+    scene = Scene(are_workers).started()
+    scene.offered("c0")
+    scene.pool.confirm("c0")
+    scene.pool.confirm("unknown")
+    assert ("confirm" in scene.wires[0].commands()) is are_workers
+    assert "confirm" not in scene.wires[1].commands()
+    if are_workers:
+        (datagram,) = (one for one in scene.wires[0].sent if b"confirm" in one)
+        scene.wires[0].reply(datagram, result="error", **{"error-reason": "Unrecognized command"})
+    assert scene.pool.calls == ("c0",), "a worker from before an upgrade does not know it"
+
+
+def test_an_rtpengine_is_asked_to_keep_to_the_sdp_but_for_sides_that_are_heard_from_anywhere() -> None:
+    clock = Clock()
+    wire = Wire(clock)
+    node = Node("n", wire.client, heard_from_anywhere=("phones",))
+    wire.client.start()
+    learning = ["strict-source", "endpoint-learning-heuristic"]
+    asked = ng_commands.offer("c", "a", None, b"", TERMS)
+    node.begin("c", asked)
+    node.rewrite("c", asked)
+    assert "flags" not in wire.answer("offer", sdp="")
+    node.rewrite("c", ng_commands.answer("c", "a", "b", b""))
+    assert wire.answer("answer", sdp="")["flags"] == learning
+    node.rewrite("c", ng_commands.offer("c", "b", "a", b"", TERMS))
+    assert wire.answer("offer", sdp="")["flags"] == learning
+    node.rewrite("c", ng_commands.answer("c", "b", "a", b""))
+    assert "flags" not in wire.answer("answer", sdp="")

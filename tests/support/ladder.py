@@ -38,7 +38,7 @@ from gateway.config.model import (
     Side,
 )
 from gateway.ingress.sender_rights import Admission
-from gateway.media.relay import JSON, Encryption, RelayListener, RelayRefusal, SdpWish
+from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, RelayListener, RelayRefusal, SdpSource, SdpWish
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Router
@@ -89,6 +89,8 @@ class TestRelay:
         self.held = False
         self.refuses = False
         self.asked: list[tuple[str, str, str | None]] = []
+        self.sources: list[SdpSource] = []
+        self.confirmed: list[str] = []
         self.deleted: list[str] = []
         self.deleted_at_once: list[str] = []
         self._offered: dict[str, bool] = {}
@@ -111,12 +113,27 @@ class TestRelay:
     def stop(self) -> Deferred[None]:
         return succeed(None)
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
+        self.sources.append(source)
         self.asked.append(("offer", from_tag, to_tag))
         self._offered[call] = b"RTP/SAVP" in sdp
         return self._reply(SAVP if wish.encryption is Encryption.SAVP else AVP)
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+    def confirm(self, call: str) -> None:
+        self.confirmed.append(call)
+
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
+        self.sources.append(source)
         self.asked.append(("answer", from_tag, to_tag))
         return self._reply(SAVP if self._offered[call] else AVP)
 

@@ -20,7 +20,7 @@ import pytest
 
 from gateway.config.model import Side
 from gateway.media import ng_commands
-from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, SdpSource, SdpWish
 from gateway.sdp.crypto import SUITE_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -82,12 +82,20 @@ class Ng:
         from_tag: str = "caller",
         to_tag: str | None = None,
         takes_clear: bool = False,
+        source: SdpSource = UNKNOWN_SOURCE,
     ) -> bytes:
         wish = SdpWish(side, encryption, suites, takes_clear)
-        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish)))
+        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)))
 
-    def answer(self, call: str, sdp: bytes, from_tag: str = "caller", to_tag: str = "callee") -> bytes:
-        return _sdp(self.request(ng_commands.answer(call, from_tag, to_tag, sdp)))
+    def answer(
+        self,
+        call: str,
+        sdp: bytes,
+        from_tag: str = "caller",
+        to_tag: str = "callee",
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> bytes:
+        return _sdp(self.request(ng_commands.answer(call, from_tag, to_tag, sdp, source)))
 
     def delete(self, call: str) -> dict[str, JSON]:
         return self.request(ng_commands.delete(call))

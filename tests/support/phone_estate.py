@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Downgrade, Listener, Security, Side
 from gateway.media import ng_commands
-from gateway.media.relay import JSON, RelayRefusal, SdpWish
+from gateway.media.relay import JSON, UNKNOWN_SOURCE, RelayRefusal, SdpSource, SdpWish
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
 from gateway.transport.flow import Address
@@ -39,11 +39,21 @@ class WorkerRelay(TestRelay):
         super().__init__()
         self._worker = worker
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
-        return self._ask(ng_commands.offer(call, from_tag, to_tag, sdp, wish))
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
+        return self._ask(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source))
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
-        return self._ask(ng_commands.answer(call, from_tag, to_tag, sdp))
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
+        return self._ask(ng_commands.answer(call, from_tag, to_tag, sdp, source))
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         return succeed(self._worker.request(ng_commands.delete(call)))

@@ -90,6 +90,7 @@ def first_offer(path: MediaPath, caller: Leg, wish: SdpWish, sdp: bytes, passed:
     and judges its answers (plan)."""
     caller.media.pending_offer = True
     path.begin_session(str(LegName.CALLEE))
+    path.heard_from(caller.media_tag, caller.flow.remote.host)
     path.offer((caller.media_tag, str(LegName.CALLEE)), sdp, wish, passed, path.failed, is_known=False)
 
 
@@ -142,6 +143,7 @@ class MediaExchange:
             self._close()
             refused(why, status)
 
+        self.path.heard_from(self.offerer.media_tag, self.offerer.flow.remote.host)
         self.path.offer(self._tags, sdp, self._wish, rewritten, failed)
 
     def answer(
@@ -173,6 +175,7 @@ class MediaExchange:
         self._replies_due += 1
         self.offerer.media.open(opens(self.offered, sdp))
         self.answerer.media.open(Settlement(self.shown, sdp, we_offered=True).encrypted)
+        self.path.heard_from(self.answerer.media_tag, self.answerer.flow.remote.host)
         self.path.answer(self._tags, sdp, rewritten, unusable)
 
     def fail(self) -> None:

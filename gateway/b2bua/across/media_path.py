@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.b2bua.legs.media import Relayed
-from gateway.media.relay import Relay, RelayFailure, RelayRefusal, SdpWish
+from gateway.media.relay import Relay, RelayFailure, RelayRefusal, SdpSource, SdpWish
 from gateway.sdp.versions import Versions
 
 log = Logger()
@@ -71,9 +71,17 @@ class MediaPath:
     _delayed: IDelayedCall | None = attrs.field(default=None, init=False)
     agreed: Relayed | None = attrs.field(default=None, init=False)
     """The exchange that the relay carried out last."""
+    _hosts: dict[str, str] = attrs.field(factory=dict, init=False)
+    _is_answered: bool = attrs.field(default=False, init=False)
+    _has_early: bool = attrs.field(default=False, init=False)
+    """Whether the relay has an answer that may yet be none of the call's."""
     _closed: bool = attrs.field(default=False, init=False)
     anchored: bool = attrs.field(default=False, init=False)
     """True once the relay was asked anything: then it must hear of the call's end."""
+
+    def heard_from(self, tag: str, host: str) -> None:
+        """The peer with that tag is at this address now, and so comes the next description from there."""
+        self._hosts[tag] = host
 
     def offer(
         self,
@@ -89,8 +97,9 @@ class MediaPath:
         self._answers.clear()
         sender, receiver = between
         self._offered = sender, sdp, wish
+        known, source = receiver if is_known else None, SdpSource(self._hosts.get(sender, ""))
         self._ask(
-            lambda: self.relay.offer(self.call, sender, sdp, wish, receiver if is_known else None),
+            lambda: self.relay.offer(self.call, sender, sdp, wish, known, source),
             lambda rewritten: passed(self.stamped(receiver, rewritten)),
             refused,
         )
@@ -114,7 +123,17 @@ class MediaPath:
                 self.agreed = Relayed(sender, offered, wish, answerer, sdp)
             passed(stamped)
 
-        self._ask(lambda: self.relay.answer(self.call, offerer, answerer, sdp), remembered, refused or self.failed)
+        source = SdpSource(self._hosts.get(answerer, ""), is_early=not self._is_answered)
+        self._has_early = self._has_early or source.is_early
+        self._ask(
+            lambda: self.relay.answer(self.call, offerer, answerer, sdp, source), remembered, refused or self.failed
+        )
+
+    def confirm(self) -> None:
+        """The call is answered. Until then it may ring without a packet from anybody (RFC 3261 section 16.6)."""
+        if self._has_early and not self._is_answered and not self._closed:
+            self.relay.confirm(self.call)
+        self._is_answered = True
 
     @property
     def offered(self) -> tuple[str, bytes, SdpWish] | None:

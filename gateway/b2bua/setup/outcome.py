@@ -52,6 +52,7 @@ def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
 def accept(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a 2xx back that may stand; its ACK is still to be sent."""
     call.enter(CallState.ANSWERING)
+    call.media_path.confirm()
     bodies = _bodies_with(call, leg)
     bodies.acknowledge(response)
     bodies.carry_response(response, lambda sdp: _settle(call, response, sdp))

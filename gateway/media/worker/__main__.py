@@ -42,7 +42,13 @@ class Worker:
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
         self._interfaces = Interfaces(options.interfaces, ports, self.loop)
-        quirks = Quirks(frozenset(options.plain_rtcp), frozenset(options.constant_ssrc))
+        quirks = Quirks(
+            frozenset(options.plain_rtcp),
+            frozenset(options.constant_ssrc),
+            anywhere=frozenset(options.rtp_from_anywhere),
+            follow_port=frozenset(options.follow_port),
+            restarts=frozenset(options.sequence_restarts),
+        )
         services = StreamServices(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
         timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket
@@ -152,6 +158,9 @@ def _parser() -> argparse.ArgumentParser:
     for quirk, what in (
         ("--plain-rtcp", "take RTCP in clear beside SRTP from parties on that interface"),
         ("--constant-ssrc", "send parties on that interface one SSRC"),
+        ("--rtp-from-anywhere", "take RTP in clear of parties on that interface from any host"),
+        ("--follow-port", "send to the port that media come from, even where the host is the SDP's"),
+        ("--sequence-restarts", "let parties on that interface begin their sequence again after a re-INVITE"),
     ):
         parser.add_argument(quirk, action="append", default=[], metavar="NAME", help=what)
     parser.add_argument("--ng", metavar="HOST:PORT", help="answer NG over UDP there, in JSON or bencoding, too")

@@ -102,8 +102,9 @@ class MediaCall:
         self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
         return result
 
-    def answer(self, side: int, description: Description) -> bytes:
-        """The answer of party `side` to the latest offer, written for the offerer."""
+    def answer(self, side: int, description: Description, *, is_early: bool = False) -> bytes:
+        """The answer of party `side` to the latest offer, written for the offerer. An early one, in a 18x, lets media
+        flow while the call still rings."""
         if self._offerer != 1 - side:
             raise NgRefusal("There is no offer to answer")
         taken = self._read_answer(self.parties[side], description)
@@ -115,7 +116,7 @@ class MediaCall:
                 stream.open()
             else:
                 stream.shut()
-        self.is_answered = True
+        self.is_answered = self.is_answered or not is_early
         return self._finish(offerer, description, [self._write_answer(offerer, line, taken) for line in offerer.lines])
 
     def close(self) -> None:
@@ -268,6 +269,7 @@ class MediaCall:
             codec=rewriting.codec_of(media),
             theirs=keys[0],
             ours=keys[1],
+            source=party.source,
         )
 
 

@@ -89,6 +89,8 @@ class CallParty:
     """Where it meets us."""
     name: str = ""
     """The side of the gateway it is on: phones or provider."""
+    source: str | None = None
+    """The host that its signalling came from last; None when nobody told."""
     lines: list[Line] = attrs.field(factory=list)
     version: int = 0
     written: bytes = attrs.field(default=b"", repr=False)

@@ -205,6 +205,17 @@ def is_unspecified(host: str | None) -> bool:
 
 
 @lru_cache(maxsize=1_024)
+def numeric_host(written: str) -> str:
+    """An address as sources of packets are written; empty for anything else."""
+    try:
+        address = ipaddress.ip_address(written.strip("[]"))
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+@lru_cache(maxsize=1_024)
 def _reachable(host: str, family: int) -> str | None:
     """As sources of packets are written, or None when nothing can be sent there from an address of that family."""
     try:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from gateway.b2bua.across.reoffer import wish_in_force
-from gateway.media.relay import Encryption, SdpWish
+from gateway.media.relay import UNKNOWN_SOURCE, Encryption, SdpSource, SdpWish
 from gateway.sdp.settlement import Settlement
 from gateway.sip.message import Response
 from tests.support.ladder import AVP, SAVP, Ladder, TestRelay, drain
@@ -107,10 +107,20 @@ class PortsRelay(TestRelay):
         assert was is not None
         return succeed(form.replace(was[0], came[0]))
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
         return super().offer(call, from_tag, sdp, wish, to_tag).addCallback(self._shown, sdp)
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
         return super().answer(call, from_tag, to_tag, sdp).addCallback(self._shown, sdp)
 
 

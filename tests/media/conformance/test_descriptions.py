@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gateway.media.relay import Encryption
@@ -28,6 +30,17 @@ def test_offer_has_the_profile_and_keys_asked_for(
     assert port % 2 == 0
     assert [suite for _, suite, _ in cryptos(offer)] == (list(SUITES) if has_keys else [])
     assert f"a=rtcp:{port + 1}".encode() in offer
+
+
+def test_rfc4568_6_1_keys_are_written_whole_with_their_padding(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """44 bytes of AEAD_AES_256_GCM are 60 characters, the last of them =."""
+    suite = SUITES[0]
+    offer = ng.offer(call, phone.sdp("RTP/SAVP", [(1, suite, phone.key(suite))]), Encryption.SAVP)
+    answer = ng.answer(call, provider.answer(offer, suite))
+    for written in re.findall(rb"inline:(\S+)", offer + answer):
+        assert len(written) % 4 == 0
 
 
 def test_suites_are_those_asked_for_and_their_keys_differ(ng: Ng, call: str, phone: Party) -> None:

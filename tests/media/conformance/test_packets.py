@@ -6,9 +6,11 @@ import time
 
 import pytest
 
-from gateway.media.relay import Encryption
+from gateway.config.model import Side
+from gateway.media import ng_commands
+from gateway.media.relay import Encryption, SdpSource, SdpWish
 from tests.support.media_party import SUITES, Crypto, Party, cryptos, rtcp, rtp
-from tests.support.media_relays import Ng
+from tests.support.media_relays import Ng, own_address
 
 WINDOW = 32
 """Packets on the way at once: the sockets' buffers hold more."""
@@ -135,6 +137,25 @@ def test_a_phone_behind_nat_is_heard_and_answered_where_it_is(ng: Ng, call: str,
     phone.hear_answer(ng.answer(call, provider.answer(offer, SUITES[2])))
     crosses(phone, provider, 1, 5)
     crosses(provider, phone, 1, 5)
+
+
+def test_a_stranger_does_not_take_the_place_of_the_host_in_the_sdp(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """Neither one that was first nor one that comes later."""
+    stranger, wish = Party(own_address()), SdpWish(Side.PROVIDER, Encryption.SAVP, SUITES)
+    source = SdpSource(phone.address)
+    asked = ng_commands.held_to_sdp(ng_commands.offer(call, "caller", None, phone.sdp(), wish, source))
+    phone.hear_answer(ng.answer(call, provider.answer(str(ng.request(asked)["sdp"]).encode(), SUITES[2])))
+    stranger.rtp.sendto(rtp(1, ssrc=666), phone.target)
+    assert provider.hears_nothing()
+    crosses(provider, phone, 10, 5)
+    crosses(phone, provider, 1, 5)
+    stranger.rtp.sendto(rtp(2, ssrc=666), phone.target)
+    assert provider.hears_nothing()
+    crosses(provider, phone, 1, 5)
+    assert stranger.hears_nothing()
+    stranger.close()
 
 
 def test_keys_change_when_the_sdp_says_so(ng: Ng, call: str, phone: Party, provider: Party) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.model import Side
-from gateway.media.relay import JSON, Encryption
+from gateway.media import ng_commands
+from gateway.media.relay import JSON, Encryption, SdpSource
 from gateway.media.worker.ng.commands import CALLS_A_JOB
 from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import ROOT, Ng, NgError, worker
@@ -308,6 +309,27 @@ def test_packets_of_many_calls_are_all_counted_in_the_end(tmp_path: Path, phone:
                 ng.delete(name)
         totals = ng.request({"command": "statistics"})["statistics"]["totalstatistics"]["relayed"]  # type: ignore[index,call-overload]
         assert totals == {"to_provider": 20, "to_phone": 0, "errors": 0}
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_rfc3261_16_6_silence_counts_from_the_answer_of_the_call_and_not_while_it_rings(
+    tmp_path: Path, phone: Party, provider: Party, confirmed: bool
+) -> None:
+    with worker(tmp_path, "--media-timeout=0.3") as ng:
+        offer = ng.offer("c", phone.sdp(), Encryption.SAVP)
+        phone.hear_answer(ng.answer("c", provider.answer(offer, SUITES[2]), source=SdpSource(is_early=True)))
+        crosses(phone, provider, 1)
+        time.sleep(1)
+        assert _calls(ng) == ["c"]
+        if confirmed:
+            ng.request(ng_commands.confirm("c"))
+        else:
+            ng.answer("c", provider.answer(offer, SUITES[2]))
+        assert _calls(ng) == ["c"]
+        time.sleep(1)
+        assert _calls(ng) == []
+        with pytest.raises(NgError):
+            ng.request(ng_commands.confirm("c"))
 
 
 def test_loss_age_and_source_are_told(ng: Ng, call: str, phone: Party, provider: Party) -> None:

@@ -48,6 +48,7 @@ relay = "{relay}"
 address = "{address}"
 ports = "{first}-{last}"
 workers = {workers}
+rtp_from_anywhere = ["phones", "provider"]  # baresip's and linphone's RTP leaves from an address that nothing names
 {rtpengine}
 {phone_media}
 

@@ -12,7 +12,7 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Side
-from gateway.media.relay import JSON, Encryption, RelayListener, RelayRefusal, SdpWish
+from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, RelayListener, RelayRefusal, SdpSource, SdpWish
 from tests.support.interleaving.descriptions import Descriptions, Line, lines_of
 
 _PORTS: Final = range(30_000, 60_000)
@@ -71,7 +71,18 @@ class WrittenRelay:
     def stop(self) -> Deferred[None]:
         return succeed(None)
 
-    def offer(self, call: str, from_tag: str, sdp: bytes, wish: SdpWish, to_tag: str | None = None) -> Deferred[bytes]:
+    def confirm(self, call: str) -> None:
+        """Silence is not counted here."""
+
+    def offer(
+        self,
+        call: str,
+        from_tag: str,
+        sdp: bytes,
+        wish: SdpWish,
+        to_tag: str | None = None,
+        source: SdpSource = UNKNOWN_SOURCE,
+    ) -> Deferred[bytes]:
         self.read.append(sdp)
         chosen = _chosen(lines_of(sdp))
         if chosen is not None and _lacks_keys(lines_of(sdp)[chosen]):
@@ -83,7 +94,9 @@ class WrittenRelay:
         self._offered = _Offered(wish, from_tag, sdp, -1 if chosen is None else chosen, shown)
         return self._reply(shown)
 
-    def answer(self, call: str, from_tag: str, to_tag: str, sdp: bytes) -> Deferred[bytes]:
+    def answer(
+        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
+    ) -> Deferred[bytes]:
         self.read.append(sdp)
         offered = self._offered
         if offered is None or offered.sender != from_tag:

@@ -4,7 +4,8 @@ Each stream of a party reports the packets received from it. Beyond rtpengine's:
 share of the packets sent, 0 to 1), `jitter` (ms), `round trip` (ms between the relay and the party, from RTCP), `MOS`
 (1 to 4.4, of this party as the other hears it), `one way` (nothing comes while the other party talks), `idle` (seconds
 since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets beside
-SRTP), `errors by cause` (of causes that occurred). A figure that is not known is null. Keys never appear.
+SRTP), `elsewhere` (RTP in clear came from a host that neither SDP nor signalling names), `errors by cause` (of causes
+that occurred). A figure that is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ def _streams(stream: MediaStream, side: int, now: float, epoch: float, is_audio:
         "endpoint": _endpoint(end.latch.target),
         "advertised endpoint": _endpoint(end.remote.address),
         "latched": end.latch.source is not None,
+        "elsewhere": end.was_elsewhere,
         "last packet": int(epoch + counters.heard),
         "idle": round(now - counters.heard, 3),
         "SSRC": counters.ssrc,

@@ -1,7 +1,7 @@
 """The NG commands (a subset of rtpengine's): dictionaries in, dictionaries out.
 
-offer, answer, delete, query, ping, list, statistics; all others are refused. Calls live here, by call-id. Unknown keys
-are ignored, as rtpengine does. Not here: sockets, cookies and JSON (listener), SDP (media_call).
+offer, answer, confirm (ours alone), delete, query, ping, list, statistics; all others are refused. Calls live here, by
+call-id. Unknown keys are ignored, as rtpengine does. Not here: sockets, cookies and JSON (listener), SDP (media_call).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferWish
 from gateway.media.worker.ng.call_report import call_report, count_packets, interface_report
 from gateway.media.worker.port_pool import NoPorts
-from gateway.media.worker.rewriting import Profile
+from gateway.media.worker.rewriting import Profile, numeric_host
 from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.sdp.crypto import SUITE_NAMES, suite_named
 from gateway.sdp.description import Description, MalformedDescription
@@ -44,7 +44,7 @@ class CallTimeouts:
     media_timeout: float = 60.0
     """An answered call on which nothing arrives from either party."""
     offer_timeout: float = 3_600.0
-    """A call that is offered and never answered."""
+    """A call that is offered, with early media or without, and never answered: it may ring in silence for long."""
 
 
 class Commands:
@@ -68,6 +68,7 @@ class Commands:
             "ping": lambda _: {"result": "pong"},
             "offer": self.offer,
             "answer": self.answer,
+            "confirm": self.confirm,
             "delete": self.delete,
             "query": self.query,
             "list": self.list_calls,
@@ -93,7 +94,9 @@ class Commands:
         name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
         description, wish, sides = _description(fields), _wish(fields), _sides(fields)
         call = self.calls.get(name) or MediaCall(self._services, self._random, sides)
-        result = call.offer(call.side_of(tag, _optional(fields, "to-tag")), description, wish)
+        side = call.side_of(tag, _optional(fields, "to-tag"))
+        _hear_from(call, side, fields)
+        result = call.offer(side, description, wish)
         if name not in self.calls:
             self._timed_out.pop(name, None)
             self.calls[name] = call
@@ -107,9 +110,17 @@ class Commands:
         offerer, answerer = _text(fields, "from-tag"), _text(fields, "to-tag")
         if offerer not in call.tags:
             raise NgRefusal("Unknown from-tag")
-        result = call.answer(call.side_of(answerer, offerer), _description(fields))
+        side = call.side_of(answerer, offerer)
+        _hear_from(call, side, fields)
+        result = call.answer(side, _description(fields), is_early=fields.get("early") is True)
         call.signalled = self._services.clock.now
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
+
+    def confirm(self, fields: Fields) -> Result:
+        """The call was answered, as an `early` answer said."""
+        call = self._call(fields)
+        call.is_answered, call.signalled = True, self._services.clock.now
+        return {"result": "ok"}
 
     def delete(self, fields: Fields) -> Result:
         name = _text(fields, "call-id")
@@ -209,6 +220,13 @@ def _name_sides(call: MediaCall, tag: str, names: tuple[str, str]) -> None:
     side = call.tags[tag]
     for party, name in ((side, names[0]), (1 - side, names[1])):
         call.parties[party].name = name or call.parties[party].name
+
+
+def _hear_from(call: MediaCall, side: int, fields: Fields) -> None:
+    """`received-from`, rtpengine's: the IP version and the address that the party's signalling came from."""
+    source = _strings(fields, "received-from")
+    if len(source) == 2:
+        call.parties[side].source = numeric_host(source[1])
 
 
 def _error(reason: str) -> Result:

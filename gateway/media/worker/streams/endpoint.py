@@ -65,6 +65,8 @@ class Remote:
     """The key it sends with; None for plain RTP."""
     ours: CryptoAttribute | None = None
     """The key we send to it with."""
+    source: str | None = None
+    """The host that its signalling comes from; None when nobody told."""
 
     @property
     def flows(self) -> bool:
@@ -92,15 +94,17 @@ class RtcpEnd:
 
     __slots__ = ("latch", "reported", "send", "target")
 
-    def __init__(self) -> None:
-        self.latch = Latch()
+    def __init__(self, follows_port: bool) -> None:
+        self.latch = Latch(follows_port=follows_port)
         self.reported = RtcpReports()
         self.send: Send = drop
         self.target: object = None
 
-    def expect(self, address: SocketAddress | None, is_moved: bool) -> None:
+    def expect(self, address: SocketAddress | None, hosts: frozenset[str] | None, is_moved: bool) -> None:
         """Take the SDP's address of RTCP; `is_moved`: media go elsewhere, so that the lock is off here, too."""
-        if self.latch.expect(address) or is_moved:
+        if hosts is not None and address is not None:
+            hosts |= {address[0]}
+        if self.latch.expect(address, hosts) or is_moved:
             self.latch.source = None
 
 
@@ -118,9 +122,12 @@ class Endpoint:
         self.peer: Endpoint | None = None
         self.remote = UNDESCRIBED
         self.is_described = self.is_open = False
+        self.was_elsewhere = False
+        """Whether RTP or RTCP in clear came from a host that neither the SDP nor signalling names."""
         self.counters = Counters(services.clock.now)
-        self.latch = Latch()
-        self.control = RtcpEnd()
+        follows_port = side in services.quirks.follow_port
+        self.latch = Latch(follows_port=follows_port)
+        self.control = RtcpEnd(follows_port)
         self.linked: socket.socket | None = None
         """Hears the locked source alone; None until there is one."""
         self.sessions = Sessions(services.buffer)
@@ -129,14 +136,23 @@ class Endpoint:
 
     def apply(self, remote: Remote) -> None:
         """Take the party's description. Sessions and the latch are kept where it changes nothing about them."""
-        if self.sessions.apply(remote.theirs, remote.ours):
+        if self.sessions.apply(remote.theirs, remote.ours) and self.side in self.services.quirks.restarts:
             self.rebuild.arm(self.counters)
         self.is_described = True
-        moved = self.latch.expect(remote.address)
-        self.control.expect(remote.control, moved)
+        hosts = self._hosts(remote)
+        moved = self.latch.expect(remote.address, hosts)
+        self.control.expect(remote.control, hosts, moved)
         if moved or not remote.is_rtp:
             self.unlink()
         self.remote = remote
+
+    def _hosts(self, remote: Remote) -> frozenset[str] | None:
+        """Where the party's packets may come from (latch). Not known without a word on its signalling: its SDP alone
+        would shut out every party behind NAT."""
+        is_proved = remote.theirs is not None
+        if is_proved or remote.source is None or self.side in self.services.quirks.anywhere:
+            return None
+        return frozenset({remote.source} if remote.address is None else {remote.source, remote.address[0]})
 
     def shut(self) -> None:
         """Let nothing through; ports stay."""
@@ -177,6 +193,13 @@ class Endpoint:
             return False
         return True
 
+    def lock(self, latch: Latch, source: SocketAddress) -> bool:
+        """Lock to the `source` of a good packet; whether that is a change."""
+        named = (self.remote.source, self.remote.address and self.remote.address[0])
+        if self.remote.theirs is None and self.remote.source is not None and source[0] not in named:
+            self.was_elsewhere = True
+        return latch.lock(source)
+
     def deliver(self, length: int, protect: Transform | None, send: Send, target: object) -> None:
         """Send `length` bytes of the buffer to this endpoint's party; failures are counted."""
         if protect is not None:
@@ -205,7 +228,7 @@ class Endpoint:
         self.send = drop
         if self.remote.is_held:
             pass
-        elif self.linked is not None:
+        elif self.linked is not None and self.latch.target == self.latch.source:
             self.send, self.target = os.write, self.linked.fileno()
         elif self.latch.target is not None:
             self.send, self.target = send_to, (self.pair.rtp, self.latch.target)

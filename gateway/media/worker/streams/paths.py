@@ -76,7 +76,7 @@ def _receive_linked(endpoint: Endpoint) -> None:
 def _consider(endpoint: Endpoint, length: int, source: SocketAddress) -> bool:
     """Relay the packet in the buffer if the latch admits its source; whether that moved the latch."""
     latch = endpoint.latch
-    return endpoint.admitted(latch, source) and _pass(endpoint, length, source) and latch.lock(source)
+    return endpoint.admitted(latch, source) and _pass(endpoint, length, source) and endpoint.lock(latch, source)
 
 
 def _pass(endpoint: Endpoint, length: int, source: SocketAddress | None = None) -> bool:

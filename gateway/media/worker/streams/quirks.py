@@ -1,5 +1,10 @@
 """Needs of some parties that no standard asks for. All off unless configured, by side (phones, provider).
 
+anywhere        RTP in clear is taken from any host, for parties with media that leave NAT by another address than their
+                signalling, and not by the one in their SDP: the first that sends gets the call's audio (latch)
+follow port     a party behind NAT that writes its own public address, and a wrong port: packets go where its come from
+                though the host is the SDP's (latch)
+restarts        a party that begins its sequence again under the same SSRC and key after a re-INVITE (Rebuild)
 plain control   a party that sends SRTP may send RTCP in clear (Cisco SPA): taken from where its media comes from
                 alone, its BYE left out, counted; it goes on protected as ever
 constant SSRC   a party gets one SSRC and a continuous sequence for the whole call (rtp/constant_ssrc.py); its packets
@@ -28,6 +33,9 @@ class Quirks:
 
     plain_control: frozenset[str] = frozenset()
     constant_ssrc: frozenset[str] = frozenset()
+    anywhere: frozenset[str] = frozenset()
+    follow_port: frozenset[str] = frozenset()
+    restarts: frozenset[str] = frozenset()
 
     def steady(self, side: str) -> SteadyStream | None:
         """A stream of its own for an endpoint on that side, if it needs one."""
@@ -38,8 +46,9 @@ class Rebuild:
     """Whether a receiving session has to be made anew after a re-INVITE.
 
     A party that begins its sequence again under the same key and SSRC is taken for a replay (RFC 3711 section 3.3.2)
-    until the session is new. That forgets which packets came before: so only when signalling has just spoken, when
-    nothing good has come since, and once for each time that it spoke.
+    until the session is new. That forgets which packets came before, and one that recorded them may play them again: so
+    it is off unless configured, and then only when signalling has just spoken, when nothing good has come since, and
+    once for each time that it spoke. A new SSRC or key needs none of this.
     """
 
     __slots__ = ("_failures", "_packets", "count", "is_armed")

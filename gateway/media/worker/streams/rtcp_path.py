@@ -27,7 +27,7 @@ def receive(endpoint: Endpoint) -> bool:
         return False
     length, source = taken
     latch = endpoint.control.latch
-    return endpoint.admitted(latch, source) and relay(endpoint, length, source) and latch.lock(source)
+    return endpoint.admitted(latch, source) and relay(endpoint, length, source) and endpoint.lock(latch, source)
 
 
 def relay(endpoint: Endpoint, length: int, source: SocketAddress | None = None) -> bool:

@@ -1,14 +1,24 @@
 """The SRTP sessions of one endpoint: one opens packets from its party, one seals packets to it (RFC 3711).
 
 A session lives as long as its key and suite do, through every other change of a description: it holds the rollover
-counters (RFC 3711 section 3.3.1). Before a party is described, and after the end, everything is refused: there is no
-state in which a party that is to be secure is sent plaintext.
+counters (RFC 3711 section 3.3.1), the replay list (section 3.3.2) and the SRTCP index (section 3.2.1). A key that is
+left may come back in the same call, with another fork's answer or after a change that failed. Then its session goes on,
+since one made anew would take recorded packets again, or repeat a keystream (section 9.1). Before a party is described,
+and after the end, everything is refused: there is no state in which a party that is to be secure is sent plaintext.
 """
 
 from __future__ import annotations
 
+from typing import Final, TypeAlias, TypeVar
+
 from gateway.rtp.srtp import PacketBuffer, Receiver, Sender, Transform
 from gateway.sdp.crypto import CryptoAttribute
+
+REMEMBERED_KEYS: Final = 16
+"""Of each direction; the one that was used first is forgotten. A key of ours comes back within one offer, if at all."""
+
+_Key: TypeAlias = tuple[str, bytes]
+_Session = TypeVar("_Session", Sender, Receiver)
 
 
 def _refuse(_length: int) -> int:
@@ -22,6 +32,8 @@ class Sessions:
     __slots__ = (
         "_buffer",
         "_keys",
+        "_receivers",
+        "_senders",
         "protect",
         "protect_control",
         "receiver",
@@ -37,6 +49,8 @@ class Sessions:
     def close(self) -> None:
         """Let go of the keys."""
         self._keys: tuple[CryptoAttribute | None, CryptoAttribute | None] = (None, None)
+        self._senders: dict[_Key, Sender] = {}
+        self._receivers: dict[_Key, Receiver] = {}
         self.sender: Sender | None = None
         self.receiver: Receiver | None = None
         self.unprotect: Transform | None = _refuse
@@ -53,9 +67,12 @@ class Sessions:
             return False
         is_kept = self.receiver is not None and _is_same_key(theirs, before[0])
         if not is_kept:
-            self.renew()
+            known = self._receivers.get((theirs.suite, theirs.key))
+            self._receive(theirs, known or Receiver(theirs.suite, theirs.key, self._buffer))
         if self.sender is None or not _is_same_key(ours, before[1]):
-            self.sender = Sender(ours.suite, ours.key, self._buffer)
+            known_sender = self._senders.get((ours.suite, ours.key))
+            self.sender = known_sender or Sender(ours.suite, ours.key, self._buffer)
+            _remember(self._senders, ours, self.sender)
             self.protect, self.protect_control = self.sender.protect, self.sender.protect_control
         return is_kept
 
@@ -63,8 +80,18 @@ class Sessions:
         """Make the receiving session anew: it forgets which packets came."""
         theirs = self._keys[0]
         if theirs is not None:
-            self.receiver = Receiver(theirs.suite, theirs.key, self._buffer)
-            self.unprotect, self.unprotect_control = self.receiver.unprotect, self.receiver.unprotect_control
+            self._receive(theirs, Receiver(theirs.suite, theirs.key, self._buffer))
+
+    def _receive(self, theirs: CryptoAttribute, receiver: Receiver) -> None:
+        _remember(self._receivers, theirs, receiver)
+        self.receiver = receiver
+        self.unprotect, self.unprotect_control = receiver.unprotect, receiver.unprotect_control
+
+
+def _remember(sessions: dict[_Key, _Session], of: CryptoAttribute, session: _Session) -> None:
+    sessions[of.suite, of.key] = session
+    if len(sessions) > REMEMBERED_KEYS:
+        del sessions[next(iter(sessions))]
 
 
 def _is_same_key(one: CryptoAttribute, other: CryptoAttribute | None) -> bool:

@@ -23,6 +23,7 @@ def quirky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng]:
         directory,
         "--plain-rtcp=phones",
         "--constant-ssrc=provider",
+        "--sequence-restarts=provider",
         interfaces=(f"phones/{address}", f"provider/{address}"),
     ) as running:
         yield running
@@ -128,8 +129,9 @@ def begin_again(provider: Party) -> None:
 
 
 def test_a_party_that_begins_its_sequence_again_is_heard_after_a_re_invite(
-    ng: Ng, call: str, phone: Party, provider: Party
+    quirky: Ng, phone: Party, provider: Party
 ) -> None:
+    ng, call = quirky, "again"
     phone.hear_answer(ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITE)))
     for number in range(20_000, 20_100):
         provider.send(rtp(number))
@@ -153,9 +155,79 @@ def test_a_party_that_begins_its_sequence_again_is_heard_after_a_re_invite(
     assert phone.hears_nothing(), "once for each time that signalling spoke"
 
 
-def test_without_a_re_invite_or_with_good_packets_replays_stay_replays(
+def test_rfc3711_3_3_2_a_re_invite_that_keeps_the_key_brings_no_recorded_packet_back(
     ng: Ng, call: str, phone: Party, provider: Party
 ) -> None:
+    """Not even where nothing else comes: a session is made anew for a new key alone."""
+    phone.hear_answer(ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITE)))
+    recorded = [provider.send(rtp(number)) for number in range(1, 201)]
+    for number in range(1, 201):
+        assert phone.receive() == rtp(number)
+    again(ng, call, phone, provider)
+    for wire in recorded[:100]:
+        provider.rtp.sendto(wire, provider.target)
+    time.sleep(0.6)
+    for wire in recorded[100:]:
+        provider.rtp.sendto(wire, provider.target)
+    assert phone.hears_nothing()
+    assert ng.stream(call, "callee")["rebuilt"] == 0
+    provider.send(rtp(201))
+    assert phone.receive() == rtp(201)
+
+
+def test_rfc3711_3_3_2_a_key_that_comes_back_brings_no_recorded_packet_back(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """A fork's answer, or a change that failed, leads to a key of before: its session goes on, ours as well."""
+    phone.hear_answer(ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITE)))
+    first = provider.key(SUITE), provider.sender, provider.receiver
+    recorded = provider.send(rtp(1))
+    assert phone.receive() == rtp(1)
+    provider.send_control(rtcp())
+    phone.receive_control()
+    phone.send_control(rtcp())
+    before = provider.receive_wire(provider.rtcp)
+    provider.keys.clear()
+    again(ng, call, phone, provider)
+    begin_again(provider)
+    provider.send(rtp(1))
+    assert phone.receive() == rtp(1)
+    provider.keys[SUITE], provider.sender, provider.receiver = first
+    again(ng, call, phone, provider)
+    provider.rtp.sendto(recorded, provider.target)
+    assert phone.hears_nothing()
+    provider.send(rtp(2))
+    assert phone.receive() == rtp(2)
+    phone.send_control(rtcp())
+    after = provider.receive_wire(provider.rtcp)
+    assert srtcp_index(after) > srtcp_index(before), "RFC 3711 section 9.1"
+
+
+def srtcp_index(wire: bytes) -> int:
+    """Of SRTCP with a tag of 80 bits."""
+    return int.from_bytes(wire[-14:-10], "big") & 0x7FFFFFFF
+
+
+def test_rfc3711_9_1_our_key_that_comes_back_goes_on_with_its_index(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """Two forks answer one offer with different suites; the first one then answers again."""
+    offer = ng.offer(call, phone.sdp(), Encryption.SAVP)
+    indexes = []
+    for suite in (SUITE, SUITES[3], SUITE):
+        phone.hear_answer(ng.answer(call, provider.answer(offer, suite)))
+        for _ in range(3):
+            phone.send_control(rtcp())
+            wire = provider.receive_wire(provider.rtcp)
+            if suite == SUITE:
+                indexes.append(srtcp_index(wire))
+    assert len(set(indexes)) == len(indexes) == 6
+
+
+def test_without_a_re_invite_or_with_good_packets_replays_stay_replays(
+    quirky: Ng, phone: Party, provider: Party
+) -> None:
+    ng, call = quirky, "replays"
     phone.hear_answer(ng.answer(call, provider.answer(ng.offer(call, phone.sdp(), Encryption.SAVP), SUITE)))
     old = [provider.send(rtp(number)) for number in range(100, 160)]
     for number in range(100, 160):
