@@ -72,6 +72,22 @@ def suite_named(name: str) -> Suite | None:
     return _BY_NAME.get(_ALIASES.get(upper, upper))
 
 
+_LINE = re.compile(
+    rb"^a=[ \t]*crypto[ \t]*:[ \t]*(?:[0-9]+[ \t]+)?([^ \t\r\n]*)[^\r\n]*(?:\r\n?|\n|\Z)", re.MULTILINE | re.IGNORECASE
+)
+
+
+def only_suites(sdp: bytes, suites: Iterable[str]) -> bytes:
+    """A description without the keys of other suites than these: its writer might as well not have offered them."""
+    allowed = frozenset(suites)
+
+    def kept(line: re.Match[bytes]) -> bytes:
+        suite = suite_named(line[1].decode("ascii", "replace"))
+        return line[0] if suite is not None and suite.name in allowed else b""
+
+    return _LINE.sub(kept, sdp)
+
+
 @attrs.frozen
 class CryptoAttribute:
     """One ``a=crypto`` line. ``suite`` is our name of it, ``spelling`` the peer's, which an answer echoes."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sdp.crypto import MAXIMUM_TAG, SUITES, CryptoAttribute, generate, suite_named, usable
+from gateway.sdp.crypto import MAXIMUM_TAG, SUITES, CryptoAttribute, generate, only_suites, suite_named, usable
 from gateway.sdp.description import MalformedDescription
 
 KEY_80 = base64.b64encode(bytes(range(30))).decode()
@@ -174,3 +174,21 @@ def test_any_text_parses_or_is_malformed(value: str) -> None:
 def test_suites_are_found_in_any_case() -> None:
     assert suite_named("aead_aes_128_gcm") == SUITES[1]
     assert suite_named("F8_128_HMAC_SHA1_80") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:x\r\n",
+        b"a=crypto:1 aes_cm_128_hmac_sha1_32 inline:x\r\n",
+        b"A=crypto : 1 AES_128_CM_SHA1_32 inline:x\n",
+        b"a=crypto:1 NULL_HMAC_SHA1_80 inline:x\r\n",
+        b"a=crypto:1\r\n",
+        b"a=crypto:\r\n",
+    ],
+)
+def test_keys_of_other_suites_are_taken_out(line: bytes) -> None:
+    kept = b"a=crypto:2 AES_128_CM_SHA1_80 inline:x\r\n"
+    sdp = b"v=0\r\nm=audio 1 RTP/SAVP 0\r\n"
+    rest = kept + b"a=sendrecv\r\n"
+    assert only_suites(sdp + line + rest, ("AES_CM_128_HMAC_SHA1_80",)) == sdp + rest

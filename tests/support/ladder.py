@@ -90,6 +90,7 @@ class TestRelay:
         self.refuses = False
         self.asked: list[tuple[str, str, str | None]] = []
         self.sources: list[SdpSource] = []
+        self.offers: list[bytes] = []
         self.confirmed: list[str] = []
         self.deleted: list[str] = []
         self.deleted_at_once: list[str] = []
@@ -123,6 +124,7 @@ class TestRelay:
         source: SdpSource = UNKNOWN_SOURCE,
     ) -> Deferred[bytes]:
         self.sources.append(source)
+        self.offers.append(sdp)
         self.asked.append(("offer", from_tag, to_tag))
         self._offered[call] = b"RTP/SAVP" in sdp
         return self._reply(SAVP if wish.encryption is Encryption.SAVP else AVP)

@@ -20,6 +20,7 @@ import attrs
 from gateway.b2bua.legs.border import Border
 from gateway.config.model import Side
 from gateway.routing.router import Route
+from gateway.sdp.crypto import only_suites
 from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
 from gateway.sip.bodies.multipart import BodyPart, boundary_of, fresh_boundary, is_optional, join, split
 from gateway.sip.bodies.session_part import METHODS as MEDIA_METHODS
@@ -221,7 +222,10 @@ class Customs:
 
 
 def admit(invite: Request, route: Route) -> None:
-    """Refused 415 for an INVITE with a body that may not cross. A call to an emergency number completes without it."""
+    """Refused 415 for an INVITE with a body that may not cross. A call to an emergency number completes without it.
+
+    Of a provider's offer the keys of suites that its configuration does not have are taken out, before it is judged.
+    """
     try:
         Customs(Side.PROVIDER if route.binding is None else Side.PHONES, route.domain.more_bodies).check(invite)
     except Refused:
@@ -229,3 +233,5 @@ def admit(invite: Request, route: Route) -> None:
             raise
         if invite.content_type != SDP or invite.headers.get("Content-Encoding"):
             invite.body = b""
+    if route.binding is not None and invite.body:
+        invite.body = only_suites(invite.body, route.provider.suites)

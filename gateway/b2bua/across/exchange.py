@@ -25,6 +25,7 @@ from gateway.b2bua.legs.media import Agreed, Relayed
 from gateway.b2bua.unanswered import MOST_MEDIA
 from gateway.dialog.dialog import DialogState
 from gateway.media.relay import Encryption, SdpWish
+from gateway.sdp.crypto import only_suites
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import alternatives, media_security, offer_encrypted
 from gateway.sdp.settlement import Settlement, settles
@@ -126,7 +127,10 @@ class MediaExchange:
 
     def offer(self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed, wish: SdpWish | None = None) -> None:
         """Take an offer across, in the form of the answerer's leg or another. `barred` hears of the policy's refusal,
-        `refused` of the relay's; neither leaves anything open."""
+        `refused` of the relay's; neither leaves anything open. The provider's offer counts with the suites that its
+        configuration has."""
+        if self.offerer.is_toward_provider:
+            sdp = only_suites(sdp, self.offerer.spec.border.route.provider.suites)
         refusal = refusal_of_offer(self.offerer, self.answerer, sdp)
         if refusal is not None:
             barred(refusal)
