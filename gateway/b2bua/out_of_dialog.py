@@ -11,7 +11,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import crossing
+from gateway.b2bua.across.headers import crossing_back
 from gateway.b2bua.across.transfer import redirections, translate
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
@@ -79,7 +79,7 @@ class _Passage:
         if response is not None:
             toward = self.transaction.flow.side
             back.body = Customs.at(self.border, toward).body_back(response)
-            back.headers.add_all(crossing(response.headers, toward, back.body))
+            back.headers.add_all(crossing_back(response.headers, toward, back.body))
             back.headers.add_all(redirections(response, self.border, toward))
         back.headers.add("Server", SOFTWARE)
         self.transaction.respond(back)

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.headers import crossing_back
 from gateway.b2bua.across.plain_request import PlainRequest
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
@@ -160,7 +160,7 @@ class AskedSubscription(Subscription):
         back = self._request.response(response.status, response.reason, to_tag=tag)
         toward = self._transaction.flow.side
         back.body = Customs.at(self._border, toward).body_back(response)
-        back.headers.add_all(crossing_with_capabilities(response.headers, toward, back.body))
+        back.headers.add_all(crossing_back(response.headers, toward, back.body))
         back.headers.add_all(redirections(response, self._border, toward))
         if response.status < 300:
             self._accepted(response)

@@ -107,6 +107,9 @@ _CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
 
 _BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
 
+_OF_REQUESTS: Final = ("refer-to", "referred-by", "replaces", "reply-to", "p-preferred-identity")
+"""Fields of requests, which name people and dialogs as each side knows them (``transfer``)."""
+
 _WISHES: Final = frozenset({"answer-mode", "priv-answer-mode", "p-auto-answer", "alert-info", "call-info"})
 """Fields in which a caller can ask that the phone answer by itself: those of RFC 5373, and the makes' own."""
 
@@ -144,6 +147,16 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
             passed = _carried(carried, tuple(headers.get_all(name)))
             if passed:
                 chosen.add(name, passed)
+    return chosen
+
+
+def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
+    """The same for a response, in which nobody is referred to and no line is seized."""
+    chosen = crossing_with_capabilities(headers, toward, body)
+    for name in _OF_REQUESTS:
+        chosen.remove(name)
+    if toward is Side.PROVIDER:
+        chosen.remove("call-info")
     return chosen
 
 

@@ -13,7 +13,7 @@ INVITE and UPDATE are in ``request``.
 from __future__ import annotations
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import crossing_with_capabilities, makes_phone_answer
+from gateway.b2bua.across.headers import crossing_back, crossing_with_capabilities, makes_phone_answer
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
@@ -50,7 +50,7 @@ class PlainRequest:
         back = self._request.response(response.status, response.reason)
         origin = self._origin.spec
         back.body = Customs.at(origin.border, origin.side).body_back(response)
-        back.headers.add_all(crossing_with_capabilities(response.headers, origin.side, back.body))
+        back.headers.add_all(crossing_back(response.headers, origin.side, back.body))
         self._origin.respond(self._transaction, back)
         self._end_usage(response.status, response)
 

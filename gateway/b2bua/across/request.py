@@ -24,7 +24,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
-from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.headers import crossing_back, crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.transfer import translate
@@ -183,7 +183,7 @@ class Crossing:
 
     def _back(self, response: Response, body: bytes) -> Response:
         back = self._request.response(response.status, response.reason)
-        back.headers.add_all(crossing_with_capabilities(response.headers, self._origin.spec.side, body))
+        back.headers.add_all(crossing_back(response.headers, self._origin.spec.side, body))
         back.body = body
         origin = self._origin.spec
         back.beside = Customs.at(origin.border, origin.side).beside(response)

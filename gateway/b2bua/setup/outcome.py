@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
-from gateway.b2bua.across.headers import crossing_with_capabilities
+from gateway.b2bua.across.headers import crossing_back
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.call import Call, CallState
@@ -113,4 +113,4 @@ def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
 def _back(call: Call, response: Response, body: bytes) -> Headers:
     caller = call.caller.spec
     call.caller.beside = Customs.at(caller.border, caller.side).beside(response)
-    return crossing_with_capabilities(response.headers, caller.side, body)
+    return crossing_back(response.headers, caller.side, body)

@@ -148,3 +148,16 @@ def test_place_of_the_caller_crosses(name: str) -> None:
     invite.headers.add(name, "<cid:place@example.com>")
     ladder.phone.sends(invite)
     assert ladder.provider.receives_request("INVITE").headers.get(name) == "<cid:place@example.com>"
+
+
+def test_response_refers_to_nobody() -> None:
+    ladder = Ladder()
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP))
+    ladder.provider.receives(100)
+    fields = (
+        ("Referred-By", "<sip:alice@192.0.2.11>"),
+        ("Refer-To", "<sip:alice@192.0.2.11>"),
+        ("Call-Info", "<sip:192.0.2.11>;appearance-index=1"),
+    )
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 486, fields=fields)
+    assert b"192.0.2.11" not in ladder.provider.receives_response(486).to_bytes()
