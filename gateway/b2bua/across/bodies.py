@@ -22,11 +22,10 @@ from gateway.config.model import Side
 from gateway.routing.router import Route
 from gateway.sdp.crypto import only_suites
 from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
-from gateway.sip.bodies.multipart import BodyPart, boundary_of, fresh_boundary, is_optional, join, split
+from gateway.sip.bodies.multipart import BodyPart, boundary_of, fresh_boundary, is_encoded, is_optional, join, split
 from gateway.sip.bodies.session_part import METHODS as MEDIA_METHODS
-from gateway.sip.bodies.session_part import OF_BODIES, SDP
+from gateway.sip.bodies.session_part import SDP, fields_of_body
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 
 DEEPEST: Final = 3
@@ -155,14 +154,13 @@ class Customs:
         """A body that is no session description was set apart; one that could not be read was not."""
         if request.body and request.content_type != SDP:
             raise self._refusal(request.method)
-        if request.headers.get("Content-Encoding"):
+        if is_encoded(request.headers):
             raise self._refusal(request.method)
 
     def _crossing(self, message: Message) -> bytes | None:
         if message.headers.get("Content-Type") is None:
             return None  # it may be anything, and be taken for SDP (RFC 3261 section 20.15 wants it)
-        fields = [(name, value) for name in OF_BODIES if (value := message.headers.get(name)) is not None]
-        judged = self._judged(BodyPart(Headers(fields), message.body), message.cseq.method, 0)
+        judged = self._judged(BodyPart(fields_of_body(message), message.body), message.cseq.method, 0)
         return None if judged is None else judged.body
 
     def _judged(self, part: BodyPart, method: str, depth: int) -> BodyPart | None:
@@ -208,8 +206,11 @@ class Customs:
         return join(left, boundary_of(part.type_line)) if left else None
 
     def _wrapped(self, part: BodyPart, method: str, depth: int) -> bytes | None:
-        """A message in CPIM's envelope (RFC 3862): its content stands behind a head of its own."""
-        _, gap, wrapped = part.body.partition(b"\r\n\r\n")
+        """A message in CPIM's envelope (RFC 3862): its content stands behind a head of its own. A head with other line
+        breaks than section 2.1 allows could end elsewhere for another reader."""
+        head, gap, wrapped = part.body.partition(b"\r\n\r\n")
+        if holds_description(part.body) or set(b"\r\n") & set(head.replace(b"\r\n", b"")):
+            return None
         boundary = fresh_boundary((wrapped,))
         alone = b"--%s\r\n%s\r\n--%s--" % (boundary.encode(), wrapped, boundary.encode())
         inner = split(f"multipart/mixed;boundary={boundary}", alone) if gap else ()
@@ -231,7 +232,7 @@ def admit(invite: Request, route: Route) -> None:
     except Refused:
         if not route.is_emergency:
             raise
-        if invite.content_type != SDP or invite.headers.get("Content-Encoding"):
+        if invite.content_type != SDP or is_encoded(invite.headers):
             invite.body = b""
     if route.binding is not None and invite.body:
         invite.body = only_suites(invite.body, route.provider.suites)

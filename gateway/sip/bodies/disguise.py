@@ -14,7 +14,7 @@ import html
 import re
 from typing import Final
 
-from gateway.sip.grammar import find_parameter, parse_parameters
+from gateway.sip.bodies.multipart import type_parameter
 
 _LINES: Final = re.compile(
     rb"(?:\A|[\r\n>])[ \t]*(?:v=0[ \t]*(?=[\r\n]|\Z)|m=[a-z]+[ \t]+[0-9]+|a=crypto[ \t]*:|a=(?:fingerprint|key-mgmt):)"
@@ -31,21 +31,28 @@ _MOST_ELEMENTS: Final = 64
 
 _XML_ENCODING: Final = re.compile(rb"<\?xml[^>]*?encoding\s*=\s*[\"']([^\"']*)[\"']", re.IGNORECASE)
 _XML_CHARSETS: Final = frozenset({"utf-8", "us-ascii", "ascii", "iso-8859-1"})
-_UNLIKE_ASCII: Final = re.compile(r"utf-?(?:7|16|32)|ucs|ebcdic|cp037|iso-10646", re.IGNORECASE)
+_LIKE_ASCII: Final = re.compile(
+    r"utf-?8|(?:us-)?ascii|iso-8859-[0-9]{1,2}|(?:windows-|cp)125[0-8]|koi8-[ru]|tis-620"
+    r"|gb2312|gbk|gb18030|big5|shift_jis|euc-(?:jp|kr)",
+    re.IGNORECASE,
+)
+"""Character sets in which the lines of a description look like themselves."""
 
 _STATUS_LINE: Final = re.compile(rb"SIP/2\.0 [1-6][0-9][0-9](?: [^\r\n]*)?")
 _OF_FRAGMENTS: Final = (b"reason:", b"retry-after:")
 
 
 def holds_description(body: bytes) -> bool:
-    """Whether a body has lines of a session description, as they are or as XML writes them."""
-    return any(_LINES.search(text) for text in {body, _unescaped(body)})
+    """Whether a body has lines of a session description: as they are, as XML writes them, or in UTF-16 or UTF-32, which
+    readers guess from a body's first bytes."""
+    return any(_LINES.search(text) for text in {body, _unescaped(body), body.replace(b"\0", b"")})
 
 
 def without_descriptions(type_line: str, body: bytes) -> bytes | None:
-    """A body of XML or text without session descriptions: itself when it has none; None when it cannot be told."""
-    charset = _charset(type_line)
-    if _UNLIKE_ASCII.search(charset):
+    """A body of XML or text without session descriptions: itself when it has none; None when it cannot be told. Raises
+    MalformedMessage."""
+    charset = type_parameter(type_line, "charset") or ""
+    if charset and _LIKE_ASCII.fullmatch(charset) is None:
         return None
     if _is_xml(type_line):
         if not _is_plain_xml(body, charset):
@@ -76,11 +83,6 @@ def _unescaped(body: bytes) -> bytes:
     if b"&" not in body:
         return body
     return html.unescape(body.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogatepass")
-
-
-def _charset(type_line: str) -> str:
-    _, semicolon, rest = type_line.partition(";")
-    return (find_parameter(parse_parameters(semicolon + rest), "charset") or "") if rest.strip() else ""
 
 
 def _is_xml(type_line: str) -> bool:

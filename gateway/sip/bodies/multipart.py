@@ -24,7 +24,7 @@ MOST_PARTS: Final = 32
 _BOUNDARY: Final = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{0,69}[A-Za-z0-9'()+_,\-./:=?]")
 _LINE: Final = re.compile(rf"({TOKEN})[ \t]*:[ \t]*(.*)", re.DOTALL)
 _FOLD: Final = re.compile(rb"\r\n[ \t]+")
-_PLAIN_ENCODINGS: Final = ("", "7bit", "8bit", "binary")
+_PLAIN_ENCODINGS: Final = frozenset({"", "7bit", "8bit", "binary"})
 
 
 @attrs.frozen
@@ -47,8 +47,7 @@ class BodyPart:
     @property
     def is_encoded(self) -> bool:
         """Whether its content has to be decoded before it can be read."""
-        encoding = (self.headers.get("Content-Transfer-Encoding") or "").strip().lower()
-        return encoding not in _PLAIN_ENCODINGS or bool(self.headers.get("Content-Encoding"))
+        return is_encoded(self.headers)
 
     @property
     def disposition(self) -> str:
@@ -59,6 +58,12 @@ class BodyPart:
     def is_optional(self) -> bool:
         """Whether it may be left out (``handling=optional``)."""
         return is_optional(self.headers)
+
+
+def is_encoded(headers: Headers) -> bool:
+    """Whether a body with these fields has to be decoded before it can be read: any line of them may say so."""
+    transfer = {value.strip().lower() for value in headers.get_all("Content-Transfer-Encoding")}
+    return not transfer <= _PLAIN_ENCODINGS or any(headers.get_all("Content-Encoding"))
 
 
 def is_optional(headers: Headers) -> bool:
@@ -72,10 +77,20 @@ def bare_type(type_line: str) -> str:
     return "".join(type_line.partition(";")[0].split()).lower()
 
 
+def type_parameter(type_line: str, name: str) -> str | None:
+    """A parameter of a Content-Type, None when absent. Raises MalformedMessage for one that stands there twice, or in
+    the pieces of RFC 2231 section 3: another reader could take another value for it."""
+    _, semicolon, rest = type_line.partition(";")
+    parameters = parse_parameters(semicolon + rest) if rest.strip() else ()
+    same = [key for key, _ in parameters if key.lower().partition("*")[0] == name]
+    if len(same) > 1 or any("*" in key for key in same):
+        raise MalformedMessage(f"more than one {name}")
+    return find_parameter(parameters, name)
+
+
 def boundary_of(type_line: str) -> str:
     """The boundary that a Content-Type names. Raises MalformedMessage."""
-    _, semicolon, rest = type_line.partition(";")
-    boundary = find_parameter(parse_parameters(semicolon + rest), "boundary") if rest else None
+    boundary = type_parameter(type_line, "boundary")
     if boundary is None or _BOUNDARY.fullmatch(boundary) is None:
         raise MalformedMessage("a multipart without a boundary")
     return boundary

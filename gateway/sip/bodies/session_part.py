@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.sip.bodies.multipart import BodyPart, split
+from gateway.sip.bodies.multipart import BodyPart, is_encoded, split
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Response
@@ -30,6 +30,8 @@ OF_BODIES: Final = (
     "Content-Transfer-Encoding",
 )
 """Fields that describe a body."""
+
+_KEYS: Final = frozenset(name.lower() for name in OF_BODIES)
 
 
 def set_apart(message: Message) -> None:
@@ -56,13 +58,17 @@ def set_apart(message: Message) -> None:
             message.headers.add("Content-Disposition", session.headers.get("Content-Disposition") or "")
 
 
+def fields_of_body(message: Message) -> Headers:
+    """The fields that describe the body of a message, every line of them."""
+    return message.headers.select(_KEYS)
+
+
 def _parts(message: Message, content_type: str) -> tuple[BodyPart, ...]:
     if content_type in ("multipart/mixed", "multipart/alternative"):
-        if message.headers.get("Content-Encoding"):
+        if is_encoded(message.headers):
             raise MalformedMessage("a body that is encoded")
         return split(message.headers.get("Content-Type") or "", message.body)
-    fields = [(name, value) for name in OF_BODIES if (value := message.headers.get(name)) is not None]
-    return (BodyPart(Headers(fields), message.body),)
+    return (BodyPart(fields_of_body(message), message.body),)
 
 
 def _is_session(part: BodyPart) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from gateway.config.model import Security
@@ -303,6 +305,32 @@ def test_bodies_of_the_list_cross_as_they_are(method: str, kind: str, body: byte
     request = passed(Ladder(), method, kind, body)
     assert request is not None
     assert (request.body, request.headers.get("Content-Type")) == (body, kind)
+
+
+@pytest.mark.parametrize("empty", ["Content-Encoding", "e"])
+@pytest.mark.parametrize("from_provider", [True, False])
+def test_rfc3261_20_12_body_is_encoded_if_any_line_says_so(empty: str, from_provider: bool) -> None:
+    ladder = Ladder()
+    party, there = (ladder.provider, ladder.phone) if from_provider else (ladder.phone, ladder.provider)
+    request = party.request("MESSAGE", "sip:alice-1@gw.example.com" if from_provider else "sip:bob@example.com")
+    for name, value in (("Content-Type", "text/plain"), (empty, ""), ("Content-Encoding", "gzip")):
+        request.headers.add(name, value)
+    request.body = gzip.compress(SAVP)
+    party.sends(request)
+    party.receives(415)
+    there.receives_nothing()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"From: <sip:a@b>\n\nContent-Type: application/x-own\n\nx\r\n\r\nContent-Type: text/plain\r\n\r\nhello",
+        b"Subject: inline:" + KEY.encode() + b"\r\n\r\nContent-Type: text/plain\r\n\r\nhello",
+        b"From: <sip:a@b>\r\n\r\nContent-Type: text/plain\r\nContent-Encoding:\r\nContent-Encoding: gzip\r\n\r\nx",
+    ],
+)
+def test_rfc3862_2_1_envelope_that_hides_its_content_does_not_cross(body: bytes) -> None:
+    assert passed(Ladder(), "MESSAGE", "message/cpim", body) is None
 
 
 def test_domain_may_let_more_types_cross() -> None:

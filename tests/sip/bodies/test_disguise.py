@@ -7,6 +7,7 @@ import time
 import pytest
 
 from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
+from gateway.sip.errors import MalformedMessage
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\nm=audio 4000 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
 DIALOG = (
@@ -79,6 +80,32 @@ def test_many_elements_take_no_time() -> None:
 def test_text_in_a_character_set_that_hides_lines_does_not_cross() -> None:
     assert without_descriptions("text/plain;charset=utf-16", b"hello") is None
     assert without_descriptions("text/plain;charset=UTF-8", b"hello") == b"hello"
+
+
+@pytest.mark.parametrize("charset", ["cp500", "unicode", "utf_16", "UnicodeLittle", "x-own", "hz-gb-2312"])
+def test_rfc_2046_section_4_1_2_text_in_an_unknown_character_set_does_not_cross(charset: str) -> None:
+    assert without_descriptions(f"text/plain;charset={charset}", b"hello") is None
+
+
+@pytest.mark.parametrize("charset", ["utf-8", '"UTF8"', "us-ascii", "ISO-8859-15", "windows-1252", "gb18030"])
+def test_rfc_2046_section_4_1_2_text_in_a_set_like_ascii_crosses(charset: str) -> None:
+    assert without_descriptions(f"text/plain; charset={charset}", b"hello") == b"hello"
+    assert without_descriptions(f"text/plain; charset={charset}", SDP) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_rfc_2781_section_3_3_description_in_wide_characters_is_found(encoding: str) -> None:
+    assert holds_description(SDP.decode().encode(encoding))
+    assert not holds_description("hello".encode(encoding))
+
+
+@pytest.mark.parametrize(
+    "type_line",
+    ["text/plain;charset=utf-8;charset=utf-16", "text/plain;charset*=utf-16", "text/plain;CHARSET*0=utf-;charset*1=16"],
+)
+def test_rfc_2231_section_3_a_character_set_that_is_named_twice_is_none(type_line: str) -> None:
+    with pytest.raises(MalformedMessage):
+        without_descriptions(type_line, b"hello")
 
 
 @pytest.mark.parametrize(

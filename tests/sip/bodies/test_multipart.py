@@ -52,6 +52,8 @@ def test_what_is_written_is_read_again() -> None:
         ("multipart/mixed", TWO),
         ("multipart/mixed;boundary=", TWO),
         ("multipart/mixed;boundary=b2", TWO),
+        ("multipart/mixed;boundary=b1;boundary=b2", TWO),
+        ("multipart/mixed;boundary=b1;boundary*=b2", TWO),
         (MIXED, b""),
         (MIXED, b"v=0\r\n" + TWO),
         (MIXED, TWO + b"v=0\r\n"),
@@ -77,6 +79,8 @@ def test_body_that_could_be_cut_otherwise_is_none(type_line: str, body: bytes) -
         ((("Content-Transfer-Encoding", "BASE64"),), True),
         ((("Content-Transfer-Encoding", "x"),), True),
         ((("Content-Encoding", "gzip"),), True),
+        ((("Content-Encoding", ""), ("Content-Encoding", "gzip")), True),
+        ((("Content-Transfer-Encoding", "8bit"), ("content-transfer-encoding", "base64")), True),
     ],
 )
 def test_content_that_must_be_decoded_first(fields: tuple[tuple[str, str], ...], is_encoded: bool) -> None:
