@@ -11,7 +11,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import crossing_back
+from gateway.b2bua.across.headers import check_answering, crossing_back
 from gateway.b2bua.across.transfer import redirections, translate
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.leg import LegServices
@@ -41,11 +41,12 @@ class Passing:
         self._policy = policy
 
     def pass_on(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
-        """Send the request on along its route. Raises Refused 415, and 503 by policy."""
+        """Send the request on along its route. Raises Refused 415 and 489, and 503 by policy."""
         request = transaction.request
         if phone_flow is not None:
             self._policy.judge(transaction, route)
         border, toward = Border(route, self._services.own_hosts), transaction.flow.side.other
+        check_answering(request, toward, auto_answer=border.domain.auto_answer)
         body = Customs.at(border, toward).body_of(request)
         onward = initial_request(request, border, self._identities.identity_for(request), body)
         translate(onward.headers, border, toward, self._services.dialogs)

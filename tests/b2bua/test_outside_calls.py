@@ -84,3 +84,16 @@ def test_off_has_nothing_to_record() -> None:
     asks(ladder.clear, "MESSAGE")
     ladder.phone.receives("MESSAGE")
     assert b"gateway_weak_requests_total{" not in ladder.metrics.exposition()
+
+
+@pytest.mark.parametrize("auto_answer", [True, False])
+def test_rfc6665_8_3_2_phone_is_not_made_to_answer_from_outside_its_call(auto_answer: bool) -> None:
+    ladder = Ladder(auto_answer=auto_answer)
+    request = ladder.provider.request("NOTIFY", "sip:alice-1@gw.example.com")
+    request.headers.add("Event", "talk")
+    ladder.provider.sends(request)
+    if auto_answer:
+        ladder.phone.receives("NOTIFY")
+    else:
+        ladder.provider.receives(489)
+        ladder.phone.receives_nothing()

@@ -22,7 +22,7 @@ from typing import Final
 from gateway.config.model import Side
 from gateway.sip.capabilities import EXTENSIONS, METHODS, extensions_of
 from gateway.sip.digest import CHALLENGES, without_auth_int
-from gateway.sip.errors import MalformedMessage
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.header_values import cseq
 from gateway.sip.headers import Headers
@@ -160,10 +160,13 @@ def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
     return chosen
 
 
-def makes_phone_answer(request: Request) -> bool:
-    """Whether a request within a call makes a ringing phone answer by itself (Event: talk, of BroadSoft's making)."""
+def check_answering(request: Request, toward: Side, *, auto_answer: bool) -> None:
+    """Refused 489 for a request to a phone that makes it answer by itself while it rings (Event: talk, of BroadSoft's
+    making), unless `auto_answer`. It is one within the call, but a phone may obey it outside, too."""
     event = request.headers.get("event") or ""
-    return request.method == "NOTIFY" and event.partition(";")[0].strip().lower() == "talk"
+    is_talk = request.method == "NOTIFY" and event.partition(";")[0].strip().lower() == "talk"
+    if is_talk and toward is Side.PHONES and not auto_answer:
+        raise Refused(489, "Phones here answer when somebody picks up")
 
 
 def is_auto_answer(text: str) -> bool:

@@ -13,10 +13,9 @@ INVITE and UPDATE are in ``request``.
 from __future__ import annotations
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import crossing_back, crossing_with_capabilities, makes_phone_answer
+from gateway.b2bua.across.headers import check_answering, crossing_back, crossing_with_capabilities
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side
 from gateway.dialog.usages import Usage, Usages, is_ended_by, usage_of
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
@@ -63,8 +62,7 @@ class PlainRequest:
     def _made(self) -> Request:
         """The request for the peer. Raises Refused and MalformedMessage."""
         asked, peer = self._request, self._peer.spec
-        if peer.side is Side.PHONES and not peer.border.domain.auto_answer and makes_phone_answer(asked):
-            raise Refused(489, "Phones here answer when somebody picks up")
+        check_answering(asked, peer.side, auto_answer=peer.border.domain.auto_answer)
         body = Customs.at(peer.border, peer.side).body_of(asked)
         fields = crossing_with_capabilities(asked.headers, peer.side, body)
         request = self._peer.make_request(asked.method, fields, body)
