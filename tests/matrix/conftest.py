@@ -11,8 +11,10 @@ import attrs
 import pytest
 
 from tests.support.calls.hosts import Hosts
+from tests.support.matrix import changes
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import cells
+from tests.support.matrix.changes import Changed, play_changes
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.table import DOCUMENT, Place, expected
@@ -34,6 +36,14 @@ class Struck:
     attacked: dict[int, Attacked]
     log: str
     metrics: str
+
+
+@attrs.frozen
+class Altered:
+    """The scene after the last call that changed, and what came of each."""
+
+    scene: Scene
+    changed: dict[int, Changed]
 
 
 @cache
@@ -66,5 +76,15 @@ def struck(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         attacked = asyncio.run(play_attacks(scene, [*cases()]))
         log, metrics = scene.gateway.program.text(), scene.gateway.metrics()
         yield Struck(scene, {one.case.index: one for one in attacked}, log, metrics)
+    finally:
+        scene.gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def altered(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Altered]:
+    scene = Scene(hosts, tmp_path_factory.mktemp("changes"), "changes")
+    try:
+        changed = asyncio.run(play_changes(scene, [*changes.cases()]))
+        yield Altered(scene, {one.case.index: one for one in changed})
     finally:
         scene.gateway.stop()

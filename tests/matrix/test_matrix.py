@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from gateway.security.policy.verdict import Verdict
-from tests.matrix.conftest import Played, Struck, documented
+from tests.matrix.conftest import Altered, Played, Struck, documented
 from tests.support.matrix.cells import Cell, cells
 from tests.support.matrix.table import DOCUMENT, document, expected, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
@@ -36,8 +36,9 @@ def test_a_false_claim_would_be_found(played: Played) -> None:
             assert [*objections(attrs.evolve(outcome, claim={**outcome.claim, "verdict": str(other)}))]
 
 
-def test_the_document_has_these_cells_and_no_others(played: Played, struck: Struck) -> None:
-    assert document(played.outcomes.values(), struck.attacked.values()) == DOCUMENT.read_text(encoding="utf-8")
+def test_the_document_has_these_cells_and_no_others(played: Played, struck: Struck, altered: Altered) -> None:
+    made = document(played.outcomes.values(), struck.attacked.values(), altered.changed.values())
+    assert made == DOCUMENT.read_text(encoding="utf-8")
 
 
 def test_both_documents_say_the_same() -> None:

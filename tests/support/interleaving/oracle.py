@@ -57,6 +57,11 @@ class Tapped:
         return self.data.startswith(b"INVITE ") and not re.search(rb"^To:[^\n]*;tag=", self.data, re.M)
 
     @property
+    def is_answer(self) -> bool:
+        """Whether it is the 2xx to an INVITE."""
+        return self.data.startswith(b"SIP/2.0 2") and re.search(rb"^CSeq: \d+ INVITE", self.data, re.M) is not None
+
+    @property
     def is_response(self) -> bool:
         return self.data.startswith(b"SIP/2.0")
 
@@ -98,9 +103,11 @@ class Oracle:
             yield _claim(provider, attrs.evolve(phone, media=phone.media and None))
 
     def _has_no_media(self, exchanges: list[Exchange]) -> bool:
-        """Whether none flow at the end: by the last exchange, or as the last attempt has none."""
+        """Whether none may flow at the end: by the last exchange, or as none has come since the callee's answer."""
         attempt = max(index for index, tap in enumerate(self._taps) if tap.is_first_invite)
-        last = [one for one in exchanges if one.messages > attempt]
+        answers = (index for index, tap in enumerate(self._taps) if index > attempt and tap.is_answer)
+        since = next(answers, attempt)
+        last = [one for one in exchanges if one.messages > since]
         return bool(exchanges) and (not last or media_of(last[-1], Side.PROVIDER) is None)
 
     def _heard(self, side: Side, exchanges: list[Exchange]) -> Heard:

@@ -93,6 +93,8 @@ class Setting:
     arrival: str
     """Of an inbound INVITE: "verified", "unverified" or "clear"."""
     offer: SrtpOffer
+    clear_control: Side | None
+    """The side whose RTCP comes in clear beside its SRTP."""
 
     @classmethod
     def by(cls, chances: Chances) -> Setting:
@@ -103,6 +105,7 @@ class Setting:
             chances.below(2) == 0,
             chances.one_of("verified", "verified", "unverified", "clear"),
             (SrtpOffer.SAVP, SrtpOffer.OSRTP)[chances.below(2)],
+            (None, None, None, None, None, None, Side.PROVIDER, Side.PHONES)[chances.below(8)],
         )
 
 
@@ -122,6 +125,7 @@ class World:
         clock = Clock()
         self.relay = WrittenRelay(clock.seconds, lambda: len(self.taps))
         self.ladder = ladder = Ladder(setting.security, provider=provider, clock=clock, relay=self.relay)  # type: ignore[arg-type]
+        self.relay.clear_control = setting.clear_control
         self._flows = 0
         ladder.admission.instead = ByCertificate()
         ladder.phone_flow = self._flow(PHONES_TLS if setting.phone_on_tls else PHONES, PHONE)
@@ -148,7 +152,6 @@ class World:
         while self.relay.is_waiting:
             self.relay.release()
         self._settle()
-        self.relay.clear_control = (None, None, None, Side.PROVIDER, Side.PHONES)[self.chances.below(5)]
         self.ladder.calls.end_all("the test is over")
 
     def record(self) -> CallRecord | None:
@@ -187,7 +190,7 @@ class World:
             yield from self._acknowledgements(peer)
             yield from self._requests(peer)
         yield lambda: self.ladder.clock.advance((0.1, 0.6, 2.0, 9.0, 33.0)[self.chances.below(5)])
-        yield self._hold
+        yield from [self._hold] * 2
         if self.relay.is_waiting:
             yield from [self.relay.release] * 4
         yield from self._moves()
@@ -264,7 +267,7 @@ class World:
                     yield lambda one=dialog: peer.send(  # type: ignore[misc]
                         peer.request(one, "INVITE", self._offer_or_none(peer))
                     )
-                if self.chances.below(6) == 0:
+                if self.relay.is_waiting or self.chances.below(6) == 0:
                     yield lambda one=dialog: self._hang_up(peer, one)  # type: ignore[misc]
             yield lambda one=dialog: peer.send(peer.request(one, "UPDATE", self._offer_or_none(peer)))  # type: ignore[misc]
 

@@ -34,10 +34,17 @@ class Answer:
     body: bytes
     domain: str
     """Of the cell that the call belongs to."""
+    early: bytes = b""
+    """The SDP of a fork that rings before."""
 
 
 Answering = Callable[[str, Audio | None, int], Answer]
 """(Request-URI, what is offered, our media port) -> what to say."""
+
+
+def fork_mark(domain: str) -> str:
+    """What the media of a fork that rings say."""
+    return f"a fork of {domain} "
 
 
 class Agent:
@@ -51,6 +58,8 @@ class Agent:
         """By Call-ID."""
         self.requests: list[tuple[SipMessage, Wire]] = []
         """Every request outside a dialog that came, once."""
+        self.refusing: set[str] = set()
+        """Domains of calls in which it takes no change."""
         self._answering = answering
         self._waiting: dict[tuple[str, str], asyncio.Future[SipMessage]] = {}
         self._said: dict[tuple[str, str], bytes] = {}
@@ -84,6 +93,40 @@ class Agent:
         wire.send(self._acks[exchange.call_id])
         await self._talk(exchange)
         return exchange
+
+    async def change(self, exchange: Exchange, wire: Wire, offer: Callable[[int], bytes], number: int) -> Exchange:
+        """A re-INVITE of the call, over its wire or another, and the media that come of it."""
+        from_, to, target = exchange.dialog
+        changed = Exchange(wire, exchange.call_id, is_caller=True, domain=exchange.domain)
+        changed.dialog = from_, to, target or exchange.target
+        self.exchanges[f"{exchange.call_id}, {number} of our own"] = changed
+        changed.sound = await self._open_sound(exchange.domain)
+        changed.own = offer(changed.sound.port)
+        line, peers = f"INVITE {changed.dialog[2]}", (from_, to)
+        invite = self._request(wire, line, peers, exchange.call_id, f"{number} INVITE", changed.own)
+        final = await self.ask(wire, invite, ANSWER_WITHIN)
+        if final is not None:
+            changed.status, changed.theirs = final.status, final.body
+            is_ok = final.status == 200
+            ack = self._in_dialog(changed, "ACK", f"{number} ACK") if is_ok else messages.refusal_ack(invite, final)
+            self._acks[exchange.call_id] = ack
+            wire.send(ack)
+        if changed.status == 200:
+            await self._talk(changed)
+        return changed
+
+    async def talk_again(self, exchange: Exchange) -> None:
+        """More of the same media."""
+        await self._talk(exchange)
+
+    async def ask_within(self, exchange: Exchange, method: str, number: int, *more: str) -> SipMessage | None:
+        """A request inside the call, with more header lines."""
+        dialog = exchange.dialog[0], exchange.dialog[1], exchange.dialog[2] or exchange.target
+        request = self._request(
+            exchange.wire, f"{method} {dialog[2]}", dialog[:2], exchange.call_id, f"{number} {method}"
+        )
+        head, _, rest = request.partition(b"\r\n")
+        return await self.ask(exchange.wire, b"\r\n".join([head, *(line.encode() for line in more), rest]), 5)
 
     async def hang_up(self, exchange: Exchange) -> None:
         """Say BYE, and wait for its answer."""
@@ -158,18 +201,36 @@ class Agent:
         uri = invite.first_line.split(" ")[1]
         exchange = Exchange(wire, invite.call_id, is_caller=False, theirs=invite.body)
         earlier = self.exchanges.get(invite.call_id)
-        if earlier is not None and earlier.wire is not wire:
+        is_within = ";tag=" in invite.header("to")
+        if is_within and earlier is not None:
+            uri = earlier.uri
+            self.exchanges[f"{invite.call_id} before {invite.cseq}"] = earlier
+        elif earlier is not None and earlier.wire is not wire:
             # The call comes over another way, or did: who holds up the first INVITE lets it come last.
             self.exchanges[f"{invite.call_id} over {earlier.wire.transport}"] = earlier
         self.exchanges[invite.call_id] = exchange
-        domain = self._answering(uri, None, 0).domain
+        exchange.uri, exchange.target = uri, messages.uri_in(invite.header("contact"))
+        domain = earlier.domain if is_within and earlier is not None else self._answering(uri, None, 0).domain
         exchange.domain, exchange.sound = domain, await self._open_sound(domain)
-        answer = self._answering(uri, invite.audio, exchange.sound.port)
+        if is_within and domain in self.refusing:
+            answer = Answer(488, b"", domain)
+        else:
+            answer = self._answering(uri, invite.audio, exchange.sound.port)
+        if answer.early and not is_within:
+            await self._ring(exchange, invite, answer.early)
         exchange.status, exchange.own = answer.status, answer.body
         self._say(invite, wire, exchange.status, exchange.tag, exchange.own)
         if exchange.status == 200:
             said = self._said[invite.call_id, invite.cseq]
             await self._repeat(wire, said, lambda: bool(exchange.dialog[0]) or exchange.ended.is_set())
+
+    async def _ring(self, exchange: Exchange, invite: SipMessage, sdp: bytes) -> None:
+        """A fork that rings, and talks to whoever would listen where it wants no SRTP."""
+        wire, audio = exchange.wire, Audio.parse(exchange.theirs)
+        wire.send(messages.response(invite, 183, self.contact(wire), secrets.token_hex(4), sdp))
+        await asyncio.sleep(0.1)
+        if exchange.sound is not None and audio is not None and b"a=crypto" not in sdp:
+            await exchange.sound.talk(audio, None, fork_mark(exchange.domain))
 
     async def _repeat(self, wire: Wire, said: bytes, is_heard: Callable[[], bool]) -> None:
         """Say it again over UDP until it is heard: a full buffer loses datagrams on loopback, too."""

@@ -27,6 +27,10 @@ class Exchange:
     domain: str = ""
     dialog: tuple[str, str, str] = ("", "", "")
     """From, To and target of its own requests."""
+    uri: str = ""
+    """The address that the call came to."""
+    target: str = ""
+    """Of its own requests, where it was called."""
     tag: str = attrs.field(factory=lambda: secrets.token_hex(6))
     ended: asyncio.Event = attrs.field(factory=asyncio.Event)
 

@@ -80,7 +80,7 @@ async def _played(scene: Scene, cell: Cell, room: asyncio.Semaphore) -> Outcome:
 async def play_out(scene: Scene, outcome: Outcome) -> None:
     """The phone calls."""
     cell = outcome.cell
-    wire = scene.phone_wire(cell.phone)
+    wire = scene.phone_wire(cell.phone, cell.index)
     uri = f"sip:{cell.number}@{cell.domain}"
     peers = f"<sip:alice@{cell.domain}>", f"<{uri}>"
     offer = partial(messages.offer, scene.hosts.phone, srtp=cell.phone == "tls")
@@ -129,7 +129,7 @@ def _count(exchange: Exchange) -> int:
 
 async def _register(scene: Scene, cell: Cell) -> str:
     """Register the phone under ``off``, switch, register again; the Contact that the provider was given last."""
-    wire, user = scene.phone_wire(cell.phone), cell.domain.partition(".")[0]
+    wire, user = scene.phone_wire(cell.phone, cell.index), cell.domain.partition(".")[0]
     for number in (1, 2):
         register = scene.phone.register(wire, f"sip:{user}@{cell.domain}", user, number, f"reg-{cell.domain}")
         answer = await scene.phone.ask(wire, register, 15)

@@ -1,7 +1,7 @@
 """Everybody on the stage: the gateway, one scripted provider of every kind, and the phones.
 
 The provider listens on a TLS port for each kind and on one UDP port for all. Phones share one UDP socket and one TLS
-connection. Which cell a message belongs to, its Request-URI says.
+connection from each host. Which cell a message belongs to, its Request-URI says.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from tests.support.matrix.configuration import Ports, Served, Site
 from tests.support.matrix.gateway import MatrixGateway
 from tests.support.matrix.wires import TlsStream, UdpSocket, Wire
 
-MEDIA_PORTS: Final = {"matrix": (61_000, 63_199), "attacks": (63_200, 65_399)}
+MEDIA_PORTS: Final = {"matrix": (61_000, 63_199), "attacks": (63_200, 64_999), "changes": (65_000, 65_499)}
 """Four for each call, since a port rests after one; beyond what the kernel gives to outgoing sockets."""
+
+
+PHONE_HOSTS: Final = range(140, 155)
 
 
 class Scene:
@@ -39,6 +42,8 @@ class Scene:
         self.udp_port = hosts.port(hosts.provider)
         self.kinds: dict[str, str] = {}
         """Which provider stands behind a domain."""
+        self.ringing: dict[str, bool] = {}
+        """Domains of calls in which a fork rings before the provider answers: with SRTP, or with RTP."""
         self.provider = Agent("provider", hosts.provider, self.udp_port, self._provider_answers)
         self.phone = Agent("phone", hosts.phone, hosts.port(hosts.phone), self._phone_answers)
         self.servers: list[TlsStream] = []
@@ -46,7 +51,7 @@ class Scene:
         self._connections: list[TlsStream] = []
         self.gateway: MatrixGateway
         self.provider_udp: UdpSocket
-        self._phone_wires: dict[str, Wire] = {}
+        self._phone_wires: dict[str, list[Wire]] = {}
 
     async def begin(self, domains: Iterable[Served]) -> None:
         """Let the providers take their places, start the gateway (it asks them at once), let the phones come."""
@@ -83,14 +88,17 @@ class Scene:
         )
 
     async def _open_phones(self) -> None:
+        """Phones come from several hosts: of callers from one that nobody knows, the gateway keeps few records."""
         loop = asyncio.get_running_loop()
-        place = self.hosts.phone, self.phone.port
-        _, phone_udp = await loop.create_datagram_endpoint(lambda: UdpSocket(self.phone.receive), local_addr=place)
-        phone_tls = await self.connect(self.phone, self.site.ports.phones_tls, None)
-        self._phone_wires = {
-            "udp": phone_udp.wire_to((self.hosts.gateway, self.site.ports.phones_udp)),
-            "tls": phone_tls.wire,
-        }
+        gateway, ports = self.hosts.gateway, self.site.ports
+        udp, tls = [], []
+        for host in (self.hosts.phone, *map(self.hosts.host, PHONE_HOSTS)):
+            _, socket = await loop.create_datagram_endpoint(
+                lambda: UdpSocket(self.phone.receive), local_addr=(host, self.phone.port)
+            )
+            udp.append(socket.wire_to((gateway, ports.phones_udp)))
+            tls.append((await self.connect(self.phone, ports.phones_tls, None, host=host)).wire)
+        self._phone_wires = {"udp": udp, "tls": tls}
 
     def close(self) -> None:
         """Let everybody leave."""
@@ -101,22 +109,25 @@ class Scene:
         for server in self._listening:
             server.close()
 
-    def phone_wire(self, phone: str) -> Wire:
-        """What a phone speaks over."""
-        return self._phone_wires[phone]
+    def phone_wire(self, phone: str, number: int) -> Wire:
+        """The way of the phone with that number."""
+        wires = self._phone_wires[phone]
+        return wires[number % len(wires)]
 
     def wire_from_provider(self) -> Wire:
         """The provider's UDP to the gateway."""
         return self.provider_udp.wire_to((self.hosts.gateway, self.site.ports.provider_udp))
 
-    async def connect(self, agent: Agent, port: int, certificate: str | None, kind: str = "TLS and SRTP") -> TlsStream:
-        """A TLS connection that a party begins to one of the gateway's ports."""
+    async def connect(
+        self, agent: Agent, port: int, certificate: str | None, kind: str = "TLS and SRTP", host: str = ""
+    ) -> TlsStream:
+        """A TLS connection that a party begins to one of the gateway's ports, from its own host or another."""
         context = self.identities.client(certificate, KINDS[kind])
         _, stream = await asyncio.get_running_loop().create_connection(
             lambda: TlsStream(context, agent.receive, is_server=False),
             self.hosts.gateway,
             port,
-            local_addr=(agent.address, 0),
+            local_addr=(host or agent.address, 0),
         )
         self._connections.append(stream)
         return stream
@@ -131,7 +142,11 @@ class Scene:
             key = messages.crypto_line(1, messages.SUITES[0])
             return Answer(200, messages.session(address, port, offered.profile, key), name)
         if not offered.cryptos or media is Media.SRTP:
-            return Answer(200, messages.answer(address, port, offered), name)
+            answer = messages.answer(address, port, offered)
+            early = b"" if name not in self.ringing else answer
+            if early and not self.ringing[name]:
+                early = messages.session(address, port, "RTP/AVP")
+            return Answer(200, answer, name, early)
         if media in (Media.REFUSED, Media.FOREIGN_KEY):
             return Answer(488, b"", name)
         profile = "RTP/SAVP" if media is Media.STRIPPED else "RTP/AVP"

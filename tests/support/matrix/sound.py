@@ -6,6 +6,7 @@ They are judged afterwards from the bytes and from the keys of the two SDPs that
 from __future__ import annotations
 
 import asyncio
+import secrets
 import struct
 from collections.abc import Sequence
 from enum import StrEnum
@@ -57,6 +58,7 @@ class Sound(asyncio.DatagramProtocol):
         self.port = 0
         self._mark = mark.encode()
         self._number = 1000
+        self._source = secrets.randbits(32)
         self._socket: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -70,13 +72,13 @@ class Sound(asyncio.DatagramProtocol):
         if self._socket is not None:
             self._socket.close()
 
-    async def talk(self, to: Audio, key: Key | None) -> None:
-        """Send PACKETS packets, one each PERIOD."""
+    async def talk(self, to: Audio, key: Key | None, mark: str = "") -> None:
+        """Send PACKETS packets, one each PERIOD, with its own mark or another."""
         session = None if key is None else _session(key, Policy.SSRC_ANY_OUTBOUND)
-        payload = (self._mark * 160)[:160]
+        payload = ((mark.encode() or self._mark) * 160)[:160]
         for _ in range(PACKETS):  # on from where it was: a number twice under one key is a replay
             self._number += 1
-            packet = struct.pack("!BBHII", 0x80, 0, self._number, 160 * self._number, 0x1234) + payload
+            packet = struct.pack("!BBHII", 0x80, 0, self._number, 160 * self._number, self._source) + payload
             self.send(packet if session is None else session.protect(packet), (to.address, to.port))
             await asyncio.sleep(PERIOD)
 

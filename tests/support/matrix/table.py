@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.calls.hosts import Hosts
-from tests.support.matrix import attacks
+from tests.support.matrix import attacks, changes
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import POLICIES, cells
+from tests.support.matrix.changes import Changed, play_changes
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.verdict import objections, status
@@ -41,6 +42,9 @@ Every provider has a `uri` with `transport=tls` and a `fallback_uri` with `trans
 phone has registered while the policy was `off`, and the domain was switched to its policy at run time; so "the
 gateway's connection" is UDP under `off`. An emergency number as the caller proves nothing: such a call is like others.
 
+A call that changes has media in every phase, each description with ports and keys of its own, and the worst phase
+counts. "The change 488" says that a change was refused with that status, and the media went on as they were.
+
 The last tables have somebody between gateway and provider, who can do everything but show the provider's certificate.
 Who knows the provider (from an encrypted call before) tells the operator of every call that is weaker now; who never
 met it cannot know better than what it sees.
@@ -66,10 +70,16 @@ def attacked_places(attacked: Iterable[Attacked]) -> dict[Place, str]:
     return {(one.case.title, one.case.row, one.case.column): shown(one.outcome) for one in attacked}
 
 
-def document(outcomes: Iterable[Outcome], attacked: Iterable[Attacked]) -> str:
+def changed_places(changed: Iterable[Changed]) -> dict[Place, str]:
+    """The cells of the calls that change."""
+    return {(changes.TITLE, one.case.row, one.case.policy): changes.shown(one) for one in changed}
+
+
+def document(outcomes: Iterable[Outcome], attacked: Iterable[Attacked], changed: Iterable[Changed]) -> str:
     """The whole text."""
     lines = [
         *_tables(places(outcomes), "the provider", POLICIES),
+        *_tables(changed_places(changed), "then", POLICIES),
         *_tables(attacked_places(attacked), "what somebody in between does", attacks.COLUMNS),
     ]
     return INTRODUCTION + "\n".join(lines).rstrip("\n") + "\n"
@@ -100,10 +110,11 @@ def _tables(cells: Mapping[Place, str], rows_are: str, columns: tuple[str, ...])
 
 def _write() -> None:
     hosts = Hosts.claim()
-    scenes = [Scene(hosts, Path(tempfile.mkdtemp()), plays) for plays in ("matrix", "attacks")]
+    scenes = [Scene(hosts, Path(tempfile.mkdtemp()), plays) for plays in ("matrix", "attacks", "changes")]
     try:
         outcomes = asyncio.run(play_all(scenes[0], [*cells()]))
         attacked = asyncio.run(play_attacks(scenes[1], [*cases()]))
+        changed = asyncio.run(play_changes(scenes[2], [*changes.cases()]))
     finally:
         for scene in scenes:
             scene.gateway.stop()
@@ -111,7 +122,7 @@ def _write() -> None:
     for one in (*outcomes, *(played.outcome for played in attacked)):
         for objection in objections(one):
             print(f"{one.cell}: {objection}")
-    DOCUMENT.write_text(document(outcomes, attacked), encoding="utf-8")
+    DOCUMENT.write_text(document(outcomes, attacked, changed), encoding="utf-8")
 
 
 if __name__ == "__main__":
