@@ -2,8 +2,8 @@
 
 They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
 RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are
-ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear` and
-`urgent` are our workers'.
+ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear`,
+`urgent` and `repeated` are our workers'.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def offer(
         fields["dual"] = True
     if wish.is_urgent:
         fields["urgent"] = True
+    if wish.is_repeated:
+        fields["repeated"] = True
     return fields
 
 

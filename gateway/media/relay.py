@@ -44,6 +44,8 @@ class SdpWish:
     """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
     is_urgent: bool = False
     """Whether the call may use the last ports. Workers only."""
+    is_repeated: bool = False
+    """Whether the peer was shown this offer before: it is for the relay alone, under the keys of then. Workers only."""
 
 
 @attrs.frozen

@@ -82,9 +82,10 @@ class Ng:
         from_tag: str = "caller",
         to_tag: str | None = None,
         takes_clear: bool = False,
+        is_repeated: bool = False,
         source: SdpSource = UNKNOWN_SOURCE,
     ) -> bytes:
-        wish = SdpWish(side, encryption, suites, takes_clear)
+        wish = SdpWish(side, encryption, suites, takes_clear, is_repeated=is_repeated)
         return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)))
 
     def answer(

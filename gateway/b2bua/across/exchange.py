@@ -175,7 +175,7 @@ class MediaExchange:
 
         if self.path.offered != (self.offerer.media_tag, self.offered, self._wish):
             # Within another fork one more offer was made, which dies with it: an answer to that one this is not.
-            self.path.offer(self._tags, self.offered, self._wish, lambda shown: None, self.path.failed)
+            self.path.repeat(self._tags, self.offered, self._wish)
         self._replies_due += 1
         self.offerer.media.open(opens(self.offered, sdp))
         self.answerer.media.open(Settlement(self.shown, sdp, we_offered=True).encrypted)

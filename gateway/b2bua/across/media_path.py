@@ -104,6 +104,16 @@ class MediaPath:
             refused,
         )
 
+    def repeat(self, between: tuple[str, str], sdp: bytes, wish: SdpWish) -> None:
+        """Tell the relay alone of an offer that its receiver was shown before, and has the keys and version of."""
+        sender, receiver = between
+        self._answers.clear()
+        self._offered = sender, sdp, wish
+        again, source = attrs.evolve(wish, is_repeated=True), SdpSource(self._hosts.get(sender, ""))
+        self._ask(
+            lambda: self.relay.offer(self.call, sender, sdp, again, receiver, source), _nothing_to_pass, self.failed
+        )
+
     def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
         """Take an answer back; `between` is the tags of the offerer and the answerer.
 
@@ -112,16 +122,19 @@ class MediaPath:
         offerer, answerer = between
         known = self._answers.get(answerer)
         if known is not None and known[0] == sdp:
-            self.follow(lambda: passed(known[1]))
-            return
+            self.follow(lambda: passed(self.stamped(offerer, known[1])))
+        else:
+            self._answer(between, sdp, lambda rewritten: passed(self.stamped(offerer, rewritten)), refused)
+
+    def _answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
+        offerer, answerer = between
 
         def remembered(rewritten: bytes) -> None:
-            stamped = self.stamped(offerer, rewritten)
-            self._answers[answerer] = (sdp, stamped)
+            self._answers[answerer] = (sdp, rewritten)
             if self._offered is not None:
                 sender, offered, wish = self._offered
                 self.agreed = Relayed(sender, offered, wish, answerer, sdp)
-            passed(stamped)
+            passed(rewritten)
 
         source = SdpSource(self._hosts.get(answerer, ""), is_early=not self._is_answered)
         self._has_early = self._has_early or source.is_early
@@ -147,8 +160,8 @@ class MediaPath:
     def restore(self, relayed: Relayed) -> None:
         """Let the relay go back to an earlier exchange (RFC 3261 section 14.1)."""
         tags = (relayed.offerer, relayed.answerer)
-        self.offer(tags, relayed.offer, relayed.wish, _nothing_to_pass, self.failed)
-        self.answer(tags, relayed.answer, _nothing_to_pass)
+        self.repeat(tags, relayed.offer, relayed.wish)
+        self._answer(tags, relayed.answer, _nothing_to_pass)
 
     def follow(self, passed: Callable[[], None]) -> None:
         """Let a message without SDP through, behind all that came before it."""

@@ -13,6 +13,7 @@ the latest answer wins. Not here: parties and streams (parties), the lines of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Final, TypeAlias
 
 import attrs
@@ -46,6 +47,8 @@ class OfferWish:
     """Whether an answer without keys may stand where keys were offered."""
     is_urgent: bool = False
     """Whether the call may use the last ports."""
+    is_repeated: bool = False
+    """Whether its reader was shown this offer before, and is not shown it again."""
 
 
 class MediaCall:
@@ -87,7 +90,10 @@ class MediaCall:
     def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
         before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
-        kept = [stream.offered for stream in self.streams], list(other.lines)
+        kept, name = ([stream.offered for stream in self.streams], list(other.lines)), _digest(side, description, wish)
+        if wish.is_repeated:
+            for stream in self.streams:
+                stream.recall(name)
         try:
             lines = self._read_offer(self.parties[side], description)
             result = self._write_offer(other, description, lines, wish)
@@ -100,6 +106,8 @@ class MediaCall:
             other.lines = kept[1]
             raise
         self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
+        for stream in self.streams:
+            stream.remember(name)
         return result
 
     def answer(self, side: int, description: Description, *, is_early: bool = False) -> bytes:
@@ -171,9 +179,13 @@ class MediaCall:
 
     def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], wish: OfferWish) -> bytes:
         known = {line.stream for line in other.lines}
-        for line in lines:
+        is_new = len(self.parties[1 - other.side].lines)
+        for index, line in enumerate(lines):
             if line.stream is not None and line.stream not in known:
                 other.lines += self._new_lines(line, wish)
+            elif index >= is_new and source.media[index].port == 0:
+                # Its reader may have seen it before, from another relay: lines stay (RFC 3264 section 8).
+                other.lines.append(line)
         medias = {
             line.stream: media for line, media in zip(lines, source.media, strict=True) if line.stream is not None
         }
@@ -273,6 +285,11 @@ class MediaCall:
         )
 
 
+def _digest(side: int, offer: Description, wish: OfferWish) -> bytes:
+    form = wish.profile, wish.is_dual, wish.suites
+    return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
+
+
 def _alternates(medias: Sequence[Media]) -> set[int]:
     """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
     found: set[int] = set()
@@ -303,4 +320,7 @@ def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute]
     pair = accepted(line.keys, keys)
     if pair is None:
         raise NgRefusal("The answer has no a=crypto that fits the offer's")
+    if pair[0].key == pair[1].key:
+        # One keystream both ways, wherever the SSRCs are the same (RFC 3711 section 9.1).
+        raise NgRefusal("The answer has the key that was offered")
     return pair

@@ -2,12 +2,14 @@
 
 Keys are one a suite, party and stream: they live as long as the call uses the suite, so that an offer without changes
 makes no new key; a suite that is left takes its key with it (a session made anew with an old key would repeat its
-keystream). Not here: how offers and answers change all this (media_call).
+keystream). Only an offer that is told again, since a later exchange came to nothing or another fork has answered,
+has the keys that its reader was shown. Not here: how offers and answers change all this (media_call).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
@@ -16,6 +18,9 @@ from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams import paths
 from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices, join
 from gateway.sdp.crypto import CryptoAttribute, generate
+
+MOST_REMEMBERED: Final = 8
+"""Offers whose keys are kept for the case that they are told again; forks can each make one."""
 
 
 class MediaStream:
@@ -34,6 +39,7 @@ class MediaStream:
             paths.watch(end)
         self.offered: Remote | None = None
         self._keys: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
+        self._shown: dict[bytes, tuple[dict[str, bytes], dict[str, bytes]]] = {}
 
     def key(self, side: int, suite: str, random: Callable[[int], bytes]) -> bytes:
         """The key that protects packets to that party under that suite."""
@@ -41,6 +47,18 @@ class MediaStream:
         if suite not in keys:
             keys[suite] = generate(suite, 1, random).key
         return keys[suite]
+
+    def remember(self, offer: bytes) -> None:
+        """Keep the keys that an offer was written with, by its digest."""
+        self._shown.pop(offer, None)
+        self._shown[offer] = self._keys[0].copy(), self._keys[1].copy()
+        if len(self._shown) > MOST_REMEMBERED:
+            del self._shown[next(iter(self._shown))]
+
+    def recall(self, offer: bytes) -> None:
+        """Let the keys be those that this offer was written with before: its reader has no others."""
+        for keys, then in zip(self._keys, self._shown.get(offer, ({}, {})), strict=True):
+            keys.update(then)
 
     def apply(self, side: int, remote: Remote) -> None:
         """Take one party's description, and forget the key of a suite that is left by it."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from gateway.config.model import Security
 from gateway.sdp.settlement import Settlement
@@ -149,3 +151,22 @@ def test_change_while_a_refresh_of_ours_is_open_gets_491(method: str) -> None:
     assert came(ladder.phone) == [f"491 {method}"]
     ladder.provider.sends(ladder.provider.within_answered(onward, method, sdp=MOVED))
     assert came(ladder.provider) == [f"491 {method}"]
+
+
+def test_rfc_4568_section_7_1_4_relay_is_told_that_an_offer_is_an_earlier_one() -> None:
+    """The provider has the keys of then, and is shown no others: 183 with another suite, and then a refusal."""
+    ladder = Ladder()
+    told = []
+    relay_offer = ladder.relay.offer
+
+    def offer(*said: Any) -> Deferred[bytes]:
+        told.append((said[2], said[3].is_repeated))
+        return relay_offer(*said)
+
+    ladder.relay.offer = offer  # type: ignore[assignment, method-assign]
+    _, answer = talk(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=HELD))
+    onward = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(onward, 183, sdp=MOVED)
+    ladder.provider.answers(onward, 488)
+    assert told == [(AVP, False), (HELD, False), (AVP, True)]

@@ -274,8 +274,8 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 
 def _wish(fields: Fields) -> OfferWish:
-    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`:
-    ours."""
+    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`,
+    `repeated`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
@@ -284,7 +284,8 @@ def _wish(fields: Fields) -> OfferWish:
     if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
     takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
-    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent)
+    is_repeated = fields.get("repeated") is True
+    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated)
 
 
 @lru_cache(maxsize=64)

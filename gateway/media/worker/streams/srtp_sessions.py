@@ -68,6 +68,7 @@ class Sessions:
         is_kept = self.receiver is not None and _is_same_key(theirs, before[0])
         if not is_kept:
             known = self._receivers.get((theirs.suite, theirs.key))
+            is_kept = known is not None  # a party that comes back to its key may have begun to count anew
             self._receive(theirs, known or Receiver(theirs.suite, theirs.key, self._buffer))
         if self.sender is None or not _is_same_key(ours, before[1]):
             known_sender = self._senders.get((ours.suite, ours.key))
