@@ -24,7 +24,7 @@ from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check, parse
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.room import Ceiling
+from gateway.transaction.room import Ceiling, Claim
 from gateway.transaction.server import ServerTransaction
 from gateway.transaction.tables import Event
 from gateway.transaction.timers import TimerQueues
@@ -79,8 +79,8 @@ class Peer:
         self.transaction: ServerTransaction | None = None
         self.responses = 0
 
-    def may_exceed(self, request: Request, flow: Flow) -> bool:
-        return False
+    def claim_of(self, request: Request, flow: Flow) -> Claim:
+        return Claim.NONE
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         self.transaction = transaction

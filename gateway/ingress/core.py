@@ -29,6 +29,7 @@ from gateway.sdp.description import MalformedDescription
 from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED, extensions_of
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
+from gateway.transaction.room import Claim
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from gateway.transport.layer import TransportLayer
@@ -84,14 +85,16 @@ class UasCore:
         except MalformedDescription as error:
             self._answer(transaction, 488, f"Unusable SDP: {error.reason}")
 
-    def may_exceed(self, request: Request, flow: Flow) -> bool:
-        """Whether a new request may have the last room: the provider's, one within a dialog that is up (any To tag
-        looks like one), and a call to an emergency number."""
+    def claim_of(self, request: Request, flow: Flow) -> Claim:
+        """The claim of a new request to the last room: urgent are the provider's, one within a dialog that is up (any
+        To tag looks like one), and a call to an emergency number."""
         if flow.side is Side.PROVIDER:
-            return True
+            return Claim.URGENT
         if request.to.tag is not None:
-            return self._b2bua.is_in_dialog(request)
-        return request.method == "INVITE" and self._screening.is_emergency(request, flow)
+            return Claim.URGENT if self._b2bua.is_in_dialog(request) else Claim.NONE
+        if request.method == "INVITE" and self._screening.is_emergency(request, flow):
+            return Claim.URGENT
+        return Claim.REGISTERED if self._screening.is_registered(request, flow) else Claim.NONE
 
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""

@@ -79,6 +79,10 @@ class Screening:
         except (Refused, MalformedMessage):
             return False
 
+    def is_registered(self, request: Request, flow: Flow) -> bool:
+        """Whether a phone's request is of a caller that registered over its flow. Raises MalformedMessage."""
+        return self._callers.caller_of(request, flow.key) is not None
+
     def admits_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a dialog may go on; False drops it without an answer. Raises Refused."""
         return flow.side is not Side.PROVIDER or self._admission.admit_within(request, flow, domain)

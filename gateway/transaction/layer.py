@@ -256,7 +256,7 @@ class TransactionLayer:
 
     def _receive_new_request(self, request: Request, flow: Flow, key: Key) -> None:
         merged = merge_key(request, flow.side)
-        if not self.room.has_room(request, flow, len(self._servers), self._core.may_exceed):
+        if not self.room.has_room(request, flow, len(self._servers), self._core.claim_of):
             self._refuse(request, flow, 503, (("Retry-After", str(self.room.ceiling.retry_after)),))
         elif merged in self._merged:
             self._refuse(request, flow, 482)

@@ -12,13 +12,16 @@ A response repeats Via, From, To, Call-ID and CSeq as they came, so that it cann
 than LONGEST_IDENTITY is no phone's.
 
 A quarter more is for requests within dialogs that are up, so that calls can end, for emergency calls, and for the
-provider's side, where a stranger's request does not come as far as this (ingress/gate.py). The requests that the
+provider's side, where a stranger's request does not come as far as this (ingress/gate.py). Of that quarter, half may go
+to phones that are registered: a source is an address, and an office behind NAT has one, so that whoever is there could
+fill its share. The other half is never theirs, or one of them could keep an emergency call out. The requests that the
 gateway itself sends are held, too: they count to the bytes of all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import IntEnum
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -38,6 +41,17 @@ INVITE_OVERHEAD: Final = 8000
 """The same of an INVITE that waits, with its leg."""
 COPIES: Final = 2
 """A request is held as it came and as it goes on."""
+
+
+class Claim(IntEnum):
+    """The part of the room beyond the ceiling that a request may have, in eighths of the ceiling."""
+
+    NONE = 0
+    REGISTERED = 1
+    URGENT = 2
+
+
+ClaimOf = Callable[[Request, Flow], Claim]
 
 
 @frozen
@@ -78,15 +92,15 @@ class Room:
             return False
         return size > self.ceiling.longest_request or length_of(request.headers.select(IDENTITY)) > LONGEST_IDENTITY
 
-    def has_room(
-        self, request: Request, flow: Flow, transactions: int, may_exceed: Callable[[Request, Flow], bool]
-    ) -> bool:
-        """Whether a new request may begin a transaction while there are so many. `may_exceed` says whether it may have
-        the last quarter, and is asked where it needs that."""
+    def has_room(self, request: Request, flow: Flow, transactions: int, claim_of: ClaimOf) -> bool:
+        """Whether a new request may begin a transaction while there are so many. `claim_of` is asked where it needs
+        more than the ceiling."""
         size, payer = size_of(request), payer_of(flow)
-        if self._fits(size, payer, transactions, 4):
+        if self._fits(size, payer, transactions, Claim.NONE):
             return True
-        return self._fits(size, payer, transactions, 5) and may_exceed(request, flow)
+        return self._fits(size, payer, transactions, Claim.URGENT) and self._fits(
+            size, payer, transactions, claim_of(request, flow)
+        )
 
     def hold(self, holder: Holder, size: int) -> None:
         """A transaction holds so many bytes from now on, 0 at its end."""
@@ -106,13 +120,13 @@ class Room:
         """Sources that hold anything: no others are remembered."""
         return len(self._by_source)
 
-    def _fits(self, size: int, payer: str, transactions: int, quarters: int) -> bool:
-        """Whether there is room in so many quarters of the ceiling."""
-        ceiling, wanted = self.ceiling, OVERHEAD + COPIES * size
+    def _fits(self, size: int, payer: str, transactions: int, claim: Claim) -> bool:
+        """Whether there is room for a request of that claim."""
+        ceiling, wanted, eighths = self.ceiling, OVERHEAD + COPIES * size, 8 + claim
         return (
-            4 * transactions < quarters * ceiling.server_transactions
-            and 4 * (self.held + wanted) <= quarters * ceiling.held
-            and 4 * (self._by_source.get(payer, 0) + wanted) <= quarters * ceiling.held_per_source
+            8 * transactions < eighths * ceiling.server_transactions
+            and 8 * (self.held + wanted) <= eighths * ceiling.held
+            and 8 * (self._by_source.get(payer, 0) + wanted) <= eighths * ceiling.held_per_source
         )
 
 

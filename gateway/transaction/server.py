@@ -18,7 +18,7 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key
-from gateway.transaction.room import OVERHEAD, Room, payer_of
+from gateway.transaction.room import OVERHEAD, Claim, Room, payer_of
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
@@ -196,8 +196,8 @@ NON_INVITE_PROGRAMS = compile_machine(NON_INVITE_SERVER, _ACTS)
 class Core(Protocol):
     """The UAS core, which answers requests (RFC 3261 section 8.2)."""
 
-    def may_exceed(self, request: Request, flow: Flow) -> bool:
-        """Whether a new request may have the last room. Raises nothing but MalformedMessage."""
+    def claim_of(self, request: Request, flow: Flow) -> Claim:
+        """The claim of a new request to the last room. Raises nothing but MalformedMessage."""
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """A new request, to be answered by transaction.respond, now or later. May raise Refused or MalformedMessage."""

@@ -8,7 +8,7 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
-from gateway.transaction.room import Ceiling
+from gateway.transaction.room import Ceiling, Claim
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from tests.support.flows import a_flow
@@ -41,9 +41,10 @@ class RecordingCore:
         self.acks: list[Request] = []
         self.cancelled: list[tuple[ServerTransaction, Request]] = []
         self.strays: list[Response] = []
+        self.claim = Claim.NONE
 
-    def may_exceed(self, request: Request, flow: Flow) -> bool:
-        return request.to.tag is not None
+    def claim_of(self, request: Request, flow: Flow) -> Claim:
+        return Claim.URGENT if request.to.tag is not None else self.claim
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         assert transaction.request is request

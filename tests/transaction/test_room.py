@@ -6,7 +6,7 @@ import pytest
 
 from gateway.config.model import Side
 from gateway.sip.message import Request
-from gateway.transaction.room import COPIES, LONGEST_IDENTITY, MIB, OVERHEAD, Ceiling, size_of
+from gateway.transaction.room import COPIES, LONGEST_IDENTITY, MIB, OVERHEAD, Ceiling, Claim, size_of
 from tests.support.flows import a_flow
 from tests.support.transactions import Bench, make_request
 
@@ -56,6 +56,23 @@ def test_beyond_the_bytes_requests_get_503_and_leave_nothing(held: Ceiling) -> N
     assert bench.layer.room.held <= MIB
     asks(bench, 1000, b"x" * 8 * KIB, method="INFO", to_tag="of-a-dialog")
     assert len(bench.core.transactions) == count + 1
+
+
+@pytest.mark.parametrize(
+    "held", [Ceiling(held=MIB), Ceiling(held_per_source=MIB), Ceiling(server_transactions=60, held=8 * MIB)]
+)
+def test_rfc3261_8_2_7_registered_phones_have_an_eighth_and_leave_another_to_emergencies(held: Ceiling) -> None:
+    bench = Bench(ceiling=held)
+    counts = []
+    for claim in Claim:
+        bench.core.claim = claim
+        for number in range(100):
+            asks(bench, 1000 * claim + number, b"x" * 8 * KIB)
+        counts.append(len(bench.core.transactions))
+    none, registered, urgent = counts
+    assert 0 < none < registered < urgent <= none * 5 // 4 + 1
+    assert registered - none >= 6
+    assert urgent - registered >= 6
 
 
 def test_one_source_leaves_room_for_others_and_for_the_provider() -> None:

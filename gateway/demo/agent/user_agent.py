@@ -29,6 +29,7 @@ from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.room import Claim
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, FlowKey
 from gateway.transport.layer import TransportLayer
@@ -138,9 +139,9 @@ class UserAgent:
         else:
             conversation.receive_ack(request)
 
-    def may_exceed(self, request: Request, flow: Flow) -> bool:
-        """Not as few transactions as these."""
-        return False
+    def claim_of(self, request: Request, flow: Flow) -> Claim:
+        """None with as few transactions as these."""
+        return Claim.NONE
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         """The transaction layer has answered the CANCEL; the INVITE ends with 487 unless it has its answer already."""
