@@ -34,22 +34,27 @@ _CRYPTO: Final = re.compile(r"^a=[^\S\r\n]*crypto[^\S\r\n]*(?::([^\r\n]*))?(?=\r
 
 @attrs.frozen
 class MediaSecurity:
-    """The encryption of one m-line; ``suites`` are the usable ones, the writer's favourite first."""
+    """The encryption of one m-line; ``keys`` are the usable ones, the writer's favourite first."""
 
     kind: str
     port: int
     protocol: str
-    suites: tuple[str, ...]
+    keys: tuple[CryptoAttribute, ...]
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Those of the keys."""
+        return tuple(key.suite for key in self.keys)
 
     @property
     def is_encrypted(self) -> bool:
         """RTP/SAVP(F), or RTP/AVP(F) as OSRTP, with at least one usable key."""
-        return bool(self.suites) and self.protocol.upper() in {*_SECURED, *_PLAIN}
+        return bool(self.keys) and self.protocol.upper() in {*_SECURED, *_PLAIN}
 
     @property
     def is_keyed(self) -> bool:
         """RTP/SAVP(F) with at least one usable key."""
-        return bool(self.suites) and self.protocol.upper() in _PLAIN
+        return bool(self.keys) and self.protocol.upper() in _PLAIN
 
     @property
     def is_rtp(self) -> bool:
@@ -114,8 +119,7 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     """The encryption of each m-line, in order; raises MalformedDescription."""
     return tuple(
-        MediaSecurity(media.kind, media.port, media.protocol, tuple(line.suite for line in crypto_lines(media)))
-        for media in _keyed_media(sdp)
+        MediaSecurity(media.kind, media.port, media.protocol, crypto_lines(media)) for media in _keyed_media(sdp)
     )
 
 
@@ -165,7 +169,7 @@ def lacks_keys(sdp: bytes) -> bool:
     be heard. Keys of unknown suites, of the wrong length, with an MKI, or agreed on by DTLS are such.
     """
     active = [line for line in media_security(sdp) if line.port]
-    return bool(active) and all("SAVP" in line.protocol.upper() and not line.suites for line in active)
+    return bool(active) and all("SAVP" in line.protocol.upper() and not line.keys for line in active)
 
 
 def alternatives(lines: Sequence[MediaSecurity]) -> frozenset[int]:

@@ -11,7 +11,7 @@ from functools import cached_property
 import attrs
 
 from gateway.sdp.description import Description, Direction, MalformedDescription, Media
-from gateway.sdp.negotiation import accepted, crypto_lines, media_security
+from gateway.sdp.negotiation import MediaSecurity, accepted, crypto_lines, media_security
 
 _UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104  (an address of RFC 2543's hold, nothing is bound)
 
@@ -19,11 +19,16 @@ _UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104  (an address of RFC 2543's hold, 
 def settles(offer: bytes, answer: bytes) -> bool | None:
     """Whether this answer to this offer encrypts all media; None when it takes none. Raises MalformedDescription.
 
-    Keys in the answer to an offer without any encrypt nothing.
+    A key in the answer that takes none of the offer's encrypts nothing (RFC 4568 section 5.1.3).
     """
     lines = zip(media_security(offer), media_security(answer), strict=False)
     taken = [(offered, answered) for offered, answered in lines if offered.port and answered.port]
-    return all(offered.is_encrypted and answered.is_encrypted for offered, answered in taken) if taken else None
+    return all(_is_encrypted(offered, answered) for offered, answered in taken) if taken else None
+
+
+def _is_encrypted(offered: MediaSecurity, answered: MediaSecurity) -> bool:
+    is_meant = offered.is_encrypted and answered.is_encrypted
+    return is_meant and accepted(offered.keys, answered.keys) is not None
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ import pytest
 from gateway.config.model import Downgrade, Security
 from gateway.security.policy.peer_memory import LACK_SECONDS, Peer
 from gateway.security.policy.terms import Capability
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
 from gateway.transport.flow import FailureKind
 from tests.support.ladder import AVP, SAVP, Ladder
 
@@ -146,3 +146,38 @@ def test_media_that_is_put_to_rest_is_no_media_in_clear() -> None:
     ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=resting.partition(b"a=crypto")[0])
     record = next(ladder.calls.records())
     assert (record.state, record.verdict) == ("established", "ENCRYPTED_TO_PROVIDER")
+
+
+def answered_by_phone(ladder: Ladder, offer: bytes, answer: bytes) -> tuple[Request, Response]:
+    """A call from the provider that is up: (INVITE as the phone got it, 200 as the provider got it)."""
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com;transport=tls", offer)
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    ladder.phone.answers(onward, 200, sdp=answer)
+    ladder.phone.receives("ACK")
+    settled = ladder.provider.receives_response(200)
+    ladder.provider.acknowledges(invite, settled)
+    return onward, settled
+
+
+def test_rfc_3264_section_8_provider_that_has_come_to_srtp_is_offered_no_less() -> None:
+    """The phone's hold would else take the call back to RTP, by an act of the gateway's own."""
+    ladder = Ladder()
+    onward, settled = answered_by_phone(ladder, AVP, AVP)
+    change = ladder.provider.within(settled, "INVITE", sdp=SAVP)
+    ladder.provider.sends(change)
+    ladder.provider.receives(100)
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    ladder.provider.acknowledges(change, ladder.provider.receives_response(200))
+    ladder.phone.sends(ladder.phone.within_answered(onward, "INVITE", sdp=AVP + b"a=sendonly\r\n"))
+    assert b"RTP/SAVP" in ladder.provider.receives_request("INVITE").body
+
+
+def test_rfc_3264_section_5_1_call_that_began_without_streams_gets_encrypted_ones() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    without = [sdp.replace(b"audio 4000", b"audio 0").replace(b"audio 6000", b"audio 0") for sdp in (SAVP, AVP)]
+    onward, _ = answered_by_phone(ladder, *without)
+    ladder.phone.sends(ladder.phone.within_answered(onward, "INVITE", sdp=AVP))
+    assert b"RTP/SAVP" in ladder.provider.receives_request("INVITE").body

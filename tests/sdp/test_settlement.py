@@ -24,12 +24,17 @@ def sdp(*lines: str) -> bytes:
         (sdp(AUDIO), sdp(AUDIO), True),
         (sdp("m=audio 4000 RTP/AVP 0\r\n"), sdp("m=audio 4000 RTP/AVP 0\r\n", CRYPTO), False),
         (sdp(AUDIO), sdp("m=audio 4000 RTP/AVP 0\r\n"), False),
+        (sdp(AUDIO), sdp(AUDIO.replace("crypto:1", "crypto:9")), False),
+        (sdp(AUDIO), sdp(AUDIO.replace("SHA1_80", "SHA1_32")), False),
+        (sdp(AUDIO), sdp(AUDIO, CRYPTO.replace("crypto:1", "crypto:2")), False),
         (sdp(AUDIO), sdp("m=audio 0 RTP/SAVP 0\r\n"), None),
         (sdp(AUDIO, "m=image 5000 udptl t38\r\n"), sdp(AUDIO, "m=image 5000 udptl t38\r\n"), False),
         (sdp(AUDIO, "m=image 5000 udptl t38\r\n"), sdp(AUDIO), True),
     ],
 )
-def test_an_answer_encrypts_what_both_sides_key(offer: bytes, answer: bytes, encrypted: bool | None) -> None:
+def test_rfc_4568_section_5_1_3_answer_encrypts_by_a_key_that_it_takes(
+    offer: bytes, answer: bytes, encrypted: bool | None
+) -> None:
     assert settles(offer, answer) is encrypted
     assert Settlement(offer, answer, we_offered=True).encrypted is encrypted
     assert Settlement(answer, offer, we_offered=False).encrypted is encrypted

@@ -87,6 +87,9 @@ class LegMedia:
         encrypted = settlement.encrypted
         if encrypted is not None:
             self.encrypted = encrypted
+        if encrypted and not settlement.we_offered and self.wish.encryption is Encryption.NONE:
+            # A peer that has offered SRTP since is not offered less: that would be a downgrade of our own.
+            self.wish = attrs.evolve(self.wish, encryption=encryption_of(settlement.theirs))
         return encrypted is not None
 
 

@@ -71,7 +71,7 @@ class NewCalls:
     def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, route: Route) -> LegSpec:
         """The caller's leg; later offers toward it take the form in which it offered itself."""
         encryption = Encryption.NONE
-        if has_sdp(invite):
+        if has_sdp(invite) and offer_encrypted(invite.body) is not None:
             encryption = encryption_of(invite.body)
         elif flow.is_secure and flow.side is Side.PROVIDER:
             encryption = protection.terms.offer
