@@ -192,8 +192,8 @@ class TransactionLayer:
         return transaction
 
     def _receive_response(self, response: Response, flow: Flow) -> None:
-        if response.headers.count("Via") > 1:
-            self.dropped += 1  # it is somebody else's (8.1.3.3)
+        if len(response.headers.values("Via")) > 1:
+            self.dropped += 1  # it is somebody else's, be it on one line or on two (8.1.3.3)
             return
         transaction = self._clients.get(client_key(response))
         if transaction is None or not may_answer(transaction.flow, flow):

@@ -241,6 +241,19 @@ def test_responses_and_acks_that_cannot_be_read_are_dropped(bench: Bench) -> Non
     assert (bench.flow.sent, bench.core.strays, bench.core.acks) == ([], [], [])
 
 
+@pytest.mark.parametrize("one_line", [True, False])
+def test_rfc3261_8_1_3_3_response_with_two_vias_is_somebody_elses(bench: Bench, one_line: bool) -> None:
+    bench.layer.send_request(outgoing("OPTIONS"), bench.flow, bench.user)
+    (request,) = bench.flow.requests("OPTIONS")
+    response, other = request.response(200, to_tag="x"), "SIP/2.0/UDP 127.0.0.99;branch=z9hG4bKother"
+    if one_line:
+        response.headers.set("Via", f"{response.headers.get('Via')}, {other}")
+    else:
+        response.headers.add("Via", other)
+    bench.layer.receive(response, bench.flow)
+    assert (bench.user.responses, bench.core.strays, bench.layer.dropped) == ([], [], 1)
+
+
 def test_nobody_reaches_a_transaction_from_the_other_side(bench: Bench) -> None:
     provider = a_flow("tls", Side.PROVIDER)
     bench.layer.send_request(outgoing("INVITE"), bench.flow, bench.user)
