@@ -101,16 +101,11 @@ def redirections(response: Response, border: Border, toward: Side) -> list[tuple
     if not 300 <= response.status < 400:
         return []
     moved = [contact for contact in response.contacts if contact.uri.scheme in _CALLED]
-    return [("Contact", str(border.addressed(_bare(contact), toward))) for contact in moved]
+    return [("Contact", str(border.addressed(contact, toward))) for contact in moved]
 
 
 def _addresses(headers: Headers, name: str) -> list[NameAddress]:
     return [NameAddress.parse(value) for value in headers.values(name)]
-
-
-def _bare(address: NameAddress) -> NameAddress:
-    """The same without fields for the request that it leads to: nobody but a referrer needs them."""
-    return attrs.evolve(address, uri=attrs.evolve(address.uri, headers="")) if address.uri.headers else address
 
 
 def _translated(address: NameAddress, border: Border, toward: Side, dialogs: Dialogs[Leg]) -> NameAddress:

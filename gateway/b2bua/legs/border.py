@@ -64,8 +64,9 @@ class Border:
         return attrs.evolve(uri, host=self.domain.name, port=None, parameters=kept)
 
     def addressed(self, address: NameAddress, toward: Side) -> NameAddress:
-        """The same of an address with a display name."""
-        uri = self.named(address.uri, toward)
+        """The same of an address with a display name; without the fields of a request to it, which nobody but a
+        referrer may choose (RFC 3261 section 19.1.1, table 1)."""
+        uri = self.named(bare(address.uri), toward)
         return address if uri is address.uri else attrs.evolve(address, uri=uri)
 
     def _is_inside(self, host: str) -> bool:
@@ -82,3 +83,8 @@ class Border:
         provider = self.route.provider
         uris = (Uri.parse(uri) for uri in (provider.uri, provider.fallback_uri) if uri)
         return (*self.domain.restricted_access_domains, *(uri.host.lower() for uri in uris))
+
+
+def bare(uri: Uri) -> Uri:
+    """The URI without the fields that a request to it would have."""
+    return attrs.evolve(uri, headers="") if uri.headers else uri

@@ -15,7 +15,7 @@ import attrs
 
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities, is_auto_answer
-from gateway.b2bua.legs.border import Border
+from gateway.b2bua.legs.border import Border, bare
 from gateway.config.model import Side
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
@@ -123,7 +123,7 @@ def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
     """The caller's address; toward the provider its host is the domain's, so that no phone's address shows. A host that
     is none (RFC 2606) hides the name, and a user there would be a name that nobody vouches for."""
     if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips"):
-        return caller
+        return attrs.evolve(caller, uri=bare(caller.uri)) if caller.uri.headers else caller
     if caller.uri.host.lower().endswith(".invalid"):
         return NameAddress(caller.display_name, ANONYMOUS)
     return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))

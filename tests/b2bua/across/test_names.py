@@ -9,7 +9,7 @@ from gateway.b2bua.legs.border import Border
 from gateway.config.model import Domain, Provider, Security, Side
 from gateway.routing.router import Route
 from gateway.sip.uri import Uri
-from tests.support.ladder import SAVP, Ladder, Party
+from tests.support.ladder import KEY, SAVP, Ladder, Party
 from tests.support.stories import talk
 
 DOMAIN = Domain("example.com", "main", restricted_access_domains=("sbc.provider.net",))
@@ -152,3 +152,17 @@ def test_transfer_to_another_kind_of_place_is_refused_where_encryption_is_requir
     refer_of(ladder.provider, ladder, "<h323:carol@127.20.0.99>")
     ladder.provider.receives(403)
     ladder.phone.receives_nothing()
+
+
+@pytest.mark.parametrize("name", ["From", "To", "Reply-To"])
+@pytest.mark.parametrize("from_provider", [True, False])
+def test_rfc3261_19_1_1_addresses_lead_to_no_request_with_fields(name: str, from_provider: bool) -> None:
+    ladder = Ladder()
+    sender, receiver = (ladder.provider, ladder.phone) if from_provider else (ladder.phone, ladder.provider)
+    invite = sender.invite("sip:alice-1@gw.example.com" if from_provider else "sip:bob@example.com")
+    tag = ";tag=f1" if name == "From" else ""
+    invite.headers.set(name, f"<sip:bob@example.com?Route=%3Csip:192.0.2.99%3E&body=inline:{KEY}>{tag}")
+    sender.sends(invite)
+    onward = receiver.receives_request("INVITE").to_bytes()
+    assert b"Route=" not in onward
+    assert b"body=" not in onward
