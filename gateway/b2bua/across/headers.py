@@ -120,6 +120,9 @@ _AUTO_ANSWER: Final = re.compile(r"answer|intercom|hands-?free|speaker|paging", 
 _APPEARANCE: Final = re.compile(r";\s*appearance-(?:index|state|uri)\s*=", re.IGNORECASE)
 """A shared line's appearance; any other Call-Info of a phone names its own files by address."""
 
+_OF_A_LINE: Final = re.compile(r"[ \t]*<[ \t]*sips?:", re.IGNORECASE)
+"""The begin of its value (RFC 3261 section 20.9 wants the brackets)."""
+
 
 def crossing(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool = False) -> Headers:
     """The fields of a message that the leg on side `toward` is given, in their order.
@@ -212,7 +215,8 @@ def _is_place_to_call(value: str) -> bool:
 
 
 def _is_no_appearance(value: str) -> bool:
-    return _APPEARANCE.search(value) is None
+    """A line has an address of SIP's, which is named as that side knows it; another URI is a place on the phone."""
+    return _APPEARANCE.search(value) is None or _OF_A_LINE.match(value) is None
 
 
 def _take_out(headers: Headers, name: str, is_unfit: Callable[[str], bool]) -> None:

@@ -38,6 +38,12 @@ def test_call_knows_nothing_of_lists() -> None:
     assert ladder.phone.receives_response(420).headers.get("Unsupported") == "eventlist"
 
 
+@pytest.mark.parametrize("place", ["<http://192.0.2.11/me.jpg>", " <HTTP://192.0.2.11/>", "http://192.0.2.11/"])
+def test_rfc3261_20_9_file_of_a_phone_is_no_shared_line(place: str) -> None:
+    onward = subscribed(Ladder(), "line-seize", ("Call-Info", f"{place};appearance-index=1"))
+    assert onward.headers.get("Call-Info") is None
+
+
 @pytest.mark.parametrize("event", ["call-info", "line-seize"])
 def test_appearance_of_a_shared_line_crosses_both_ways(event: str) -> None:
     ladder = Ladder()
