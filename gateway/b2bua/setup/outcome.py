@@ -11,6 +11,7 @@ from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_back
 from gateway.b2bua.across.offer_answer import OfferAnswer
+from gateway.b2bua.across.reoffer import Telling
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.call import Call, CallState
 from gateway.b2bua.guard import guarded
@@ -71,13 +72,15 @@ def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
 
 
 def _settle(call: Call, response: Response, sdp: bytes) -> None:
+    is_untold = False
     if call.caller.has_answer:
         sdp = b""  # a second one means nothing (RFC 6337 section 3.1)
+        is_untold = _has_another_answer(call)
     if call.callee is not None:
         call.callee.media.forks.clear()
     call.establish()
     fields = _back(call, response, sdp)
-    call.caller.accept(response.reason, fields, sdp, lambda ack: _acknowledged(call, response, ack))
+    call.caller.accept(response.reason, fields, sdp, lambda ack: _acknowledged(call, response, ack, is_untold))
     call.conclude()
     record = call.record
     log.info(
@@ -90,9 +93,20 @@ def _settle(call: Call, response: Response, sdp: bytes) -> None:
 
 
 @guarded
-def _acknowledged(call: Call, response: Response, ack: Request) -> None:
+def _acknowledged(call: Call, response: Response, ack: Request, is_untold: bool) -> None:
     if call.exchange is not None:
         call.exchange.acknowledged(response, ack)
+    if is_untold and call.callee is not None:
+        Telling(call.media_path, (call.caller, call.callee)).begin()
+
+
+def _has_another_answer(call: Call) -> bool:
+    """Whether a fork that did not win has given an answer that the caller hears the difference of. The caller has one
+    dialog and got that answer reliably: only a re-INVITE can bring the winner's."""
+    if call.callee is None or call.callee.media.in_force is None:
+        return False
+    in_force = call.callee.media.in_force
+    return any(not given.here.sounds_like(in_force) for given in call.callee.media.forks.values())
 
 
 def _bodies_with(call: Call, leg: CalleeLeg) -> OfferAnswer:

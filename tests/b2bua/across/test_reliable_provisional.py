@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gateway.config.model import Security
 from gateway.sip.message import Request, Response
 from tests.support.ladder import AVP, SAVP, Ladder, drain
@@ -224,3 +226,23 @@ def test_offer_in_a_prack_to_a_peer_without_update_is_refused_and_the_prack_coun
     assert came(ladder.phone) == ["488 PRACK"]
     ladder.clock.pump([1.0] * 40)
     assert (len(ladder.calls), came(ladder.phone)) == (1, [])
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_rfc_6337_section_3_1_caller_that_has_a_forks_answer_is_told_the_winners_by_a_reinvite(is_other: bool) -> None:
+    """A server plays an announcement reliably, another one answers: the caller's one dialog has the first's answer."""
+    ladder = Ladder()
+    invite, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY, tag="t1")
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200, tag="t1")
+    acknowledge(ladder, ladder.phone.receives_response(183))
+    ladder.phone.receives(200)
+    answer = SAVP.replace(b"SAVP 0", b"SAVP 8") if is_other else SAVP.replace(b"6000", b"6002")
+    ladder.provider.answers(onward, 200, sdp=answer, tag="t2")
+    ladder.provider.receives("ACK")
+    settled = ladder.phone.receives_response(200)
+    assert not settled.body
+    ladder.phone.acknowledges(invite, settled)
+    ladder.clock.pump([1.0] * 4)
+    assert set(came(ladder.phone)) == ({"INVITE"} if is_other else set())
+    assert came(ladder.provider) == []
