@@ -27,6 +27,7 @@ from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_back, crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
+from gateway.b2bua.across.reoffer import Telling
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.in_dialog import may_cancel
@@ -98,6 +99,9 @@ class Crossing:
             return
         if self._is_void():
             self._end_void()
+            if self._offer is not None and response.status // 100 == 2:
+                # The peer took the media of a fork that has lost: it is to hear of those of the call.
+                Telling(self._path, (self._peer, self._origin)).begin()
         elif self._is_invite and 200 <= response.status < 300:
             self._success(response)
         else:

@@ -246,3 +246,22 @@ def test_rfc_6337_section_3_1_caller_that_has_a_forks_answer_is_told_the_winners
     ladder.clock.pump([1.0] * 4)
     assert set(came(ladder.phone)) == ({"INVITE"} if is_other else set())
     assert came(ladder.provider) == []
+
+
+def test_rfc_3311_section_5_2_caller_that_took_a_lost_forks_update_is_told_of_the_winners_media() -> None:
+    ladder = Ladder()
+    invite, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=RELIABLY, tag="t1")
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200, tag="t1")
+    acknowledge(ladder, ladder.phone.receives_response(183))
+    ladder.phone.receives(200)
+    held = SAVP + b"a=sendonly\r\n"
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=held, tag="t1"))
+    update = ladder.phone.receives_request("UPDATE")
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="t2")
+    ladder.provider.receives("ACK")
+    ladder.phone.acknowledges(invite, ladder.phone.receives_response(200))
+    ladder.phone.answers(update, 200, sdp=AVP)
+    ladder.provider.receives(500)
+    ladder.clock.pump([1.0] * 4)
+    assert set(came(ladder.phone)) == {"INVITE"}
