@@ -15,11 +15,12 @@ IMAGE ?= sip-security-gateway
 TESTS ?= tests
 FUZZ_SECONDS ?= 300
 CALLS ?= 50000
+MINUTES ?= 10
 
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian check check-locks fuzz interleavings lint format bench bench-packages lock packages image changelog clean distclean
+.PHONY: help venv certs run test test-debian check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -64,6 +65,9 @@ fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=
 
 interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict with an oracle that reads the bytes (CALLS=50000)
 	INTERLEAVINGS=$(CALLS) $(BIN)/python -m pytest -q tests/b2bua/test_interleavings.py -k bytes_bear_out --durations=1
+
+soak-refreshes: packages ## let four calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
+	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
 
 lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house
 	$(BIN)/ruff check .

@@ -120,6 +120,16 @@ class Baresip(Telephone):
     def resume(self) -> None:
         self._order("resume")
 
+    def transfer(self, uri: str, call: int = -1) -> None:
+        assert call == -1
+        self._order("transfer", uri)
+
+    def wait_transferred(self, seconds: float = 8) -> int:
+        """It hangs up by itself when it is told of a success; of a failure it tells."""
+        ends = ("CALL_CLOSED", "TRANSFER_FAILED", "CALL_TRANSFER_FAILED")
+        told = self.events.wait("told of the transfer", lambda event: event.get("type") in ends, seconds)
+        return 200 if told["type"] == "CALL_CLOSED" else 500
+
     def wait_mwi(self, seconds: float = 5) -> str:
         return str(self._wait("MWI_NOTIFY", seconds)["param"])
 

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -176,9 +177,14 @@ class Gateway:
 
     def verdicts(self) -> dict[str, str]:
         """What it claims of each call, by its direction: there is one of each at most."""
-        calls = json.loads(self.fetch("/api/calls") or "[]")
+        calls = self.calls()
         assert len({call["direction"] for call in calls}) == len(calls)
         return {call["direction"]: call["verdict"] for call in calls}
+
+    def calls(self) -> list[dict[str, Any]]:
+        """All that it tells of each call that it knows."""
+        known = json.loads(self.fetch("/api/calls") or "[]")
+        return [json.loads(self.fetch(f"/api/calls/{call['id']}") or "{}") for call in known]
 
     def counts(self) -> Counts:
         """How much of everything it holds at this moment."""

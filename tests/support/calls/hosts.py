@@ -74,7 +74,7 @@ class Hosts:
     @property
     def all(self) -> tuple[str, ...]:
         """Every address a capture should watch."""
-        return tuple(self.host(number) for number in (11, 12, 20, 21, 31, 32))
+        return tuple(self.host(number) for number in (11, 12, 13, 14, 20, 21, 31, 32, 33, 34))
 
     def port(self, address: str, block: int = 1) -> int:
         """The first of `block` ports free for UDP and TCP at every address of this kind; an even number."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support.calls.audio import encode_ulaw, read_wav
+from tests.support.calls.audio import RATE, encode_ulaw, read_wav
 from tests.support.calls.hosts import is_bound
 from tests.support.calls.processes import Program, find_program
 from tests.support.calls.telephone import Line, Telephone
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 TALK_SECONDS = 2.4
+SECONDS = 20  # of the tone, more than any scenario plays
 
 
 class Sipp(Telephone):
@@ -27,7 +28,7 @@ class Sipp(Telephone):
         line.directory.mkdir(parents=True, exist_ok=True)
         self.line = line
         self._tone = line.directory / "tone.ulaw"
-        self._tone.write_bytes(encode_ulaw(read_wav(line.tone)))
+        self._tone.write_bytes(encode_ulaw(read_wav(line.tone)[: RATE * SECONDS]))
         self._started: list[Program] = []
 
     def register(self) -> None:

@@ -2,9 +2,10 @@
 
     alice (phone) --UDP, RTP--> gateway --TLS, SRTP--> Kamailio <--TLS, SRTP--> bob (far end)
     dave  (phone) --UDP, RTP-->                                 <--TLS, SRTP--> carol (far end)
+    erin, frank                                                                 grace, heidi
 
-alice plays 440 Hz, bob 880 Hz, carol 620 Hz, dave 1000 Hz. Everything started here is ended by `close`, in
-reverse order.
+Others stand beside them where many talk at once. Each plays a tone of its own: alice 440 Hz, bob 880 Hz (HERTZ).
+Everything started here is ended by `close`, in reverse order.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from tests.support.calls.linphone import Linphone
 from tests.support.calls.nameserver import Nameserver, Server
 from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
+from tests.support.calls.rekeying import Rekeying
+from tests.support.calls.rekeying_agent import Manners
 from tests.support.calls.rtpengine import Rtpengine
 from tests.support.calls.sipp import Sipp
 from tests.support.calls.telephone import USUAL, Habits, Line, Telephone
@@ -42,11 +45,17 @@ PASSWORDS = {
     "bob": "Builder-8642",
     "carol": "Christmas-9753",
     "dave": "Hal-9000-2001",
+    "erin": "Rookie-3141",
+    "frank": "Tulip-2718",
+    "grace": "Hopper-1906",
+    "heidi": "Meadow-1881",
 }
-ALICE, BOB, CAROL, DAVE = (f"sip:{user}@{DOMAIN}" for user in PASSWORDS)
+ALICE, BOB, CAROL, DAVE, ERIN, FRANK, GRACE, HEIDI = (f"sip:{user}@{DOMAIN}" for user in PASSWORDS)
 PHONE_HERTZ, FAR_HERTZ = 440, 880
 HERTZ = {"alice": PHONE_HERTZ, "bob": FAR_HERTZ, "carol": 620, "dave": 1000}
-HOSTS = {"alice": 11, "dave": 12, "bob": 31, "carol": 32}
+HERTZ |= {"erin": 1140, "frank": 1260, "grace": 1380, "heidi": 1520}
+HOSTS = {"alice": 11, "dave": 12, "erin": 13, "frank": 14, "bob": 31, "carol": 32, "grace": 33, "heidi": 34}
+FAR_ENDS = ("bob", "carol", "grace", "heidi")
 TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "pjsua2": Pjsua,
     "baresip": Baresip,
@@ -54,6 +63,7 @@ TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "linphonec": Linphone,
     "twinkle": Twinkle,
 }
+TONE_SECONDS = 90  # baresip hangs up at the end of the file, the others begin again
 LOOSE_HOST = "127.0.0.1"  # where RTP and TLS of baresip and of linphonec really come from
 
 
@@ -82,7 +92,9 @@ class Scenery:
             "gateway": authority.issue("gateway", hosts.gateway, f"gw1.{DOMAIN}"),
             **{user: authority.issue(user, hosts.host(number)) for user, number in HOSTS.items()},
         }
-        tones = {hertz: write_wav(directory / f"{hertz}.wav", tone(hertz, 20)) for hertz in HERTZ.values()}
+        tones = {
+            hertz: write_wav(directory / f"{hertz}.wav", tone(hertz, 1) * TONE_SECONDS) for hertz in HERTZ.values()
+        }
         return cls(hosts, authority, certificates, tones)
 
 
@@ -206,6 +218,11 @@ class Stage:
         """Somebody at the provider, inside its own network (UDP: the provider must take it), who follows a script."""
         return self._telephone(Sipp, self._line(user, self._provider_port, secure=False))
 
+    def rekeying_far_end(self, user: str = "bob", manners: Manners | None = None) -> Rekeying:
+        """A far end with TLS and SRTP that follows a script, and takes a new port and key with each refresh."""
+        line = self._line(user, self._provider_port, secure=True)
+        return self._telephone(lambda line: Rekeying(line, manners), line)
+
     @property
     def _provider_port(self) -> str:
         return f"{self.hosts.provider}:{self.provider.terms.port}"
@@ -260,7 +277,7 @@ class Stage:
             return Sides("", everybody, frozenset(), clear_rtcp=self._clear_rtcp, stun=self._stun)
         media = (message.audio for message in self.messages())
         ports = {audio.port + n for audio in media if audio and audio.address == self.hosts.gateway for n in (0, 1)}
-        there = (self.hosts.provider, self.hosts.far_end, self.hosts.host(HOSTS["carol"]))
+        there = (self.hosts.provider, *(self.hosts.host(HOSTS[user]) for user in FAR_ENDS))
         return Sides(
             self.hosts.gateway,
             there,

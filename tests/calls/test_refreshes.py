@@ -1,0 +1,170 @@
+"""Session refreshes (RFC 4028) in a call that lasts: whoever refreshes, by UPDATE or re-INVITE, nobody hears of it.
+
+The far ends take a new port and key in each refresh. `make soak-refreshes` lets the calls of the first test last for
+SOAK_MINUTES.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tests.support.calls.audio import assert_hears
+from tests.support.calls.gaps import judge_gaps, judge_keys, longest_silence
+from tests.support.calls.judge import is_rtp, rtp_samples
+from tests.support.calls.pcap import UDP, Packet
+from tests.support.calls.processes import wait_until
+from tests.support.calls.rekeying import Rekeying
+from tests.support.calls.rekeying_agent import Manners
+from tests.support.calls.stage import HERTZ, HOSTS, Stage
+from tests.support.calls.telephone import USUAL, Habits, Telephone
+
+SECONDS = float(os.environ.get("SOAK_MINUTES", "0")) * 60
+DUE = 45.0  # seconds: half of the session interval (RFC 4028 section 10)
+TIMED = Habits(timer="always", session=90)
+CALLS = {
+    # phone, far end, its manners, and the refresh that the far end must see
+    "the phone, by re-INVITE": ("alice", TIMED, "bob", Manners("uac", takes_update=False), "came INVITE"),
+    "the phone, by UPDATE": ("dave", TIMED, "carol", Manners("uac", takes_update=True), "came UPDATE"),
+    "the gateway, by re-INVITE": ("erin", USUAL, "grace", Manners("uac", takes_update=False), "came INVITE"),
+    "the far end, by UPDATE": ("frank", USUAL, "heidi", Manners("uas", takes_update=True), "sent UPDATE"),
+}
+
+
+def test_nobody_hears_a_refresh(stage: Stage) -> None:
+    """Four calls beside each other, each with a refresher of its own. The far ends re-key by all means at first."""
+    stage.start_gateway()
+    calls = [
+        (stage.pjsua_phone(user, habits), stage.rekeying_far_end(other, manners), seen)
+        for user, habits, other, manners, seen in CALLS.values()
+    ]
+    for phone, far_end, _ in calls:
+        phone.register()
+        far_end.register()
+    for phone, far_end, _ in calls:
+        talk(phone, far_end, far_end.line.address_of_record)
+    for method in ("INVITE", "UPDATE"):
+        stage.talk(1)
+        for _, far_end, _ in calls:
+            far_end.refresh(method)
+            far_end.refreshes.clear()
+    last = time.monotonic()
+    for _, far_end, seen in calls:
+        far_end.wait_refreshed(seen, DUE + 5)
+    stage.talk(max(SECONDS - (time.monotonic() - last), 2))
+
+    for phone, far_end, _ in calls:
+        phone.hangup()
+        far_end.wait_ended()
+    packets = stage.capture.stop()
+    assert_claimed_right(stage, len(calls))
+    for phone, far_end, _ in calls:
+        assert_all_was_heard(stage, packets, phone, far_end)
+    assert_clean(stage, packets)
+
+
+def test_phones_hold_resume_and_transfer_after_a_refresh(stage: Stage) -> None:
+    """The gateway refreshes baresip's call, by re-INVITE, and linphonec its own: after that, each is transferred."""
+    stage.start_gateway()
+    alice, dave = stage.phone("baresip"), stage.phone("linphonec", "dave", TIMED)
+    bob, carol = (stage.rekeying_far_end(user, Manners(takes_update=user == "carol")) for user in ("bob", "carol"))
+    grace, heidi = stage.rekeying_far_end("grace"), stage.rekeying_far_end("heidi")
+    for telephone in (alice, dave, bob, carol, grace, heidi):
+        telephone.register()
+    calls = [(alice, bob, grace), (dave, carol, heidi)]
+    for phone, far_end, _ in calls:
+        talk(phone, far_end, far_end.line.address_of_record)
+    bob.wait_refreshed("came INVITE", DUE + 5)
+    wait_until("carol's call is refreshed", lambda: bool(carol.refreshes), DUE + 5)
+
+    for phone, far_end, third in calls:
+        phone.hold()
+        far_end.wait_held()
+        stage.talk(0.6)
+        phone.resume()
+        far_end.wait_resumed()
+        far_end.mark_recording()
+        resumed = time.time()
+        stage.talk(2)
+        stage.assert_heard_since_mark(far_end, 1.2, of=phone.line.user)
+        assert_was_sent_since(resumed, stage, phone, far_end)  # baresip's own recording ends when it holds
+        phone.transfer(third.line.address_of_record)
+        third.wait_ringing()
+        third.answer()
+        assert phone.wait_transferred() == 200
+
+    dave.hangup()
+    stage.talk(2)
+    for _, far_end, third in calls:
+        third.hangup()
+        far_end.wait_ended()
+        stage.assert_recording(far_end, 1.2, of=third.line.user)
+        stage.assert_recording(third, 1.2, of=far_end.line.user)
+        far_end.assert_well()
+        third.assert_well()
+    packets = stage.capture.stop()
+    assert_claimed_right(stage, len(calls))
+    for far_end in (bob, carol):
+        wrong, _ = judge_keys(packets, stage.messages(), far_end.line.address)
+        assert not wrong, "\n".join(wrong[:10])
+    assert_clean(stage, packets)
+
+
+def assert_all_was_heard(stage: Stage, packets: list[Packet], phone: Telephone, far_end: Rekeying) -> None:
+    """Both directions went through without a gap, each packet under the key of its time."""
+    ends = [stage.hosts.host(HOSTS[telephone.line.user]) for telephone in (phone, far_end)]
+    objections, figures = judge_gaps(packets, stage.hosts.gateway, *ends)
+    wrong, keys = judge_keys(packets, stage.messages(), ends[1])
+    for line in (*figures, f"{far_end.line.user} sent with {keys} keys; {far_end.refreshes}"):
+        print(line)
+    assert not objections, "\n".join([*objections[:10], *figures])
+    assert not wrong, "\n".join([f"{len(wrong)} packets:", *wrong[:10]])
+    rekeyed = sum(refresh != "came UPDATE" for refresh in far_end.refreshes)  # which has no SDP
+    assert keys == 3 + rekeyed, "at first, with its own re-INVITE and UPDATE, and with each refresh since"
+    far_end.assert_well()
+    for one, other in ((phone, far_end), (far_end, phone)):
+        silence = longest_silence(one.heard(), HERTZ[other.line.user])
+        print(f"{one.line.user}'s recording lacks the tone for {silence * 1000:.0f} ms at most")
+        assert silence <= 0.1, f"{one.line.user} heard nothing for {silence:.2f} s"
+
+
+def assert_was_sent_since(begun: float, stage: Stage, phone: Telephone, far_end: Telephone) -> None:
+    """Since then (seconds since the epoch) the phone is sent the far end's tone."""
+    ports = range(phone.line.media_port, phone.line.media_port + 20)
+    sent = [
+        packet.payload
+        for packet in stage.capture.packets()
+        if packet.time > begun
+        and packet.protocol == UDP
+        and packet.destination.port in ports
+        and is_rtp(packet.payload)
+    ]
+    samples = [sample for packet in sent for sample in rtp_samples(packet)]
+    hertz, never = HERTZ[far_end.line.user], HERTZ[phone.line.user]
+    assert_hears(samples, hertz, never=never, seconds=1.2, who=f"the place of {phone.line.user}")
+
+
+def assert_claimed_right(stage: Stage, calls: int) -> None:
+    """Each call is claimed encrypted to the provider, and its chain tells of no moment in clear there."""
+    assert stage.gateway is not None
+    known = stage.gateway.calls()
+    assert [call["verdict"] for call in known] == ["ENCRYPTED_TO_PROVIDER"] * calls
+    for call in known:
+        assert not [link for link in call["chain"] if " RTP from" in f" {link['what']}"], call["chain"]
+
+
+def talk(caller: Telephone, callee: Telephone, uri: str) -> None:
+    """One calls the other, who answers."""
+    caller.call(uri)
+    callee.wait_ringing()
+    callee.answer()
+    caller.wait_answered()
+
+
+def assert_clean(stage: Stage, packets: list[Packet]) -> None:
+    """Nothing is left, nothing went in clear, nothing was told."""
+    assert stage.gateway is not None
+    stage.gateway.wait_idle()
+    stage.judge_provider_side(packets).assert_clean()
+    stage.judge_phone_side(packets).assert_clean()
+    stage.assert_gateway_is_well()
