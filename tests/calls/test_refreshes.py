@@ -53,13 +53,15 @@ def test_nobody_hears_a_refresh(stage: Stage) -> None:
         far_end.wait_refreshed(seen, DUE + 5)
     stage.talk(max(SECONDS - (time.monotonic() - last), 2))
 
+    until = time.time()
     for phone, far_end, _ in calls:
+        far_end.wait_answered()  # the call stands to this moment
         phone.hangup()
         far_end.wait_ended()
     packets = stage.capture.stop()
     assert_claimed_right(stage, len(calls))
     for phone, far_end, _ in calls:
-        assert_all_was_heard(stage, packets, phone, far_end)
+        assert_all_was_heard(stage, packets, (phone, far_end), until)
     assert_clean(stage, packets)
 
 
@@ -110,10 +112,11 @@ def test_phones_hold_resume_and_transfer_after_a_refresh(stage: Stage) -> None:
     assert_clean(stage, packets)
 
 
-def assert_all_was_heard(stage: Stage, packets: list[Packet], phone: Telephone, far_end: Rekeying) -> None:
-    """Both directions went through without a gap, each packet under the key of its time."""
+def assert_all_was_heard(stage: Stage, packets: list[Packet], both: tuple[Telephone, Rekeying], until: float) -> None:
+    """Both directions went through without a gap until then, each packet under the key of its time."""
+    phone, far_end = both
     ends = [stage.hosts.host(HOSTS[telephone.line.user]) for telephone in (phone, far_end)]
-    objections, figures = judge_gaps(packets, stage.hosts.gateway, *ends)
+    objections, figures = judge_gaps(packets, stage.hosts.gateway, ends[0], ends[1], until)
     wrong, keys = judge_keys(packets, stage.messages(), ends[1])
     for line in (*figures, f"{far_end.line.user} sent with {keys} keys; {far_end.refreshes}"):
         print(line)

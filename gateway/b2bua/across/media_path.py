@@ -64,6 +64,7 @@ class MediaPath:
     failed: Failed
     """Ends the call."""
     _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
+    _held: Callable[[], None] | None = attrs.field(default=None, init=False)
     _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
     _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False, repr=False)
     _offered: tuple[str, bytes, SdpWish] | None = attrs.field(default=None, init=False, repr=False)
@@ -175,6 +176,19 @@ class MediaPath:
         """Whether the call has ended."""
         return self._closed
 
+    def hold(self, begin: Callable[[], None]) -> bool:
+        """Keep a change until a re-INVITE of ours has come to its end; False where another one is kept."""
+        if self._held is not None:
+            return False
+        self._held = begin
+        return True
+
+    def release(self) -> None:
+        """It has: let begin the change that waited for it."""
+        begin, self._held = self._held, None
+        if begin is not None:
+            begin()
+
     def later(self, delayed: IDelayedCall) -> None:
         """Cancel this when the call ends; it replaces the one before."""
         self._cancel_delayed()
@@ -186,6 +200,7 @@ class MediaPath:
         self._cancel_delayed()
         self.failed = _call_is_over
         self._queue.clear()
+        self._held = None
         for deferred in tuple(self._pending):
             deferred.cancel()
 

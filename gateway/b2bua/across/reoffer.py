@@ -7,6 +7,10 @@ describes them.
 A session refresh is one (RFC 4028), and so is a call's move to another relay. It is an exchange like any other, with
 the same door. An answer that changes the other leg's part (codecs, hold, m-lines) is offered there in turn;
 addresses and keys are between the relay and this leg alone.
+
+A change that comes from the other leg meanwhile waits for the end: both sides' session timers begin with the same
+message, so their refreshes meet each time, and in the other leg's dialog nothing is open that 491 could blame (RFC 3261
+section 14.2). Some phones do not repeat a refresh after 491, and their session would expire.
 """
 
 from __future__ import annotations
@@ -61,6 +65,7 @@ class Reoffer:
             self._user.postponed()
             return
         self._open(True)
+        self._other.media.is_repeated = True
         self._exchange.offer(in_force.theirs, self._send, self._barred, self._unusable, wish_in_force(self._leg))
 
     def receive_response(self, response: Response) -> None:
@@ -68,10 +73,12 @@ class Reoffer:
         leg = self._leg
         leg.note_received(response)
         if response.status < 200:
+            if response.status > 100:
+                self._release()  # it may ring for long
             return
         self._close()
         if response.status >= 300:
-            self._exchange.fail()
+            self._fail()
         else:
             leg.acknowledge(response.cseq.number)
             self._take(response)
@@ -80,7 +87,7 @@ class Reoffer:
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No final response."""
         self._close()
-        self._exchange.fail()
+        self._fail()
         self._user.failed(failure)
 
     def _send(self, sdp: bytes) -> None:
@@ -96,7 +103,7 @@ class Reoffer:
         except MalformedMessage as error:
             log.info("the {leg} stays where it was: {reason}", leg=self._leg.spec.name, reason=error.reason)
         if not has_sdp(response):
-            self._exchange.fail()
+            self._fail()
             return
         self._exchange.is_lasting = True
         self._exchange.answer(response.body, self._answered, self._leg.owner.media_barred)
@@ -104,6 +111,11 @@ class Reoffer:
     def _answered(self, _sdp: bytes) -> None:
         before, now = self._before, self._leg.media.in_force
         self._settled(before is None or now is None or not now.sounds_like(before))
+        self._release()
+
+    def _fail(self) -> None:
+        self._exchange.fail()
+        self._release()
 
     def _barred(self, refusal: Refusal) -> None:
         self._unusable(refusal.text, refusal.status)
@@ -111,7 +123,12 @@ class Reoffer:
     def _unusable(self, why: str, status: int) -> None:
         log.info("no offer to the {leg}: {why}", leg=self._leg.spec.name, why=why)
         self._open(False)
+        self._release()
         self._user.postponed()
+
+    def _release(self) -> None:
+        self._other.media.is_repeated = False
+        self._path.release()
 
     def _open(self, is_open: bool) -> None:
         for leg in (self._leg, self._other):

@@ -10,7 +10,8 @@
 BYE does not cross: it ends the call. Refused here: a change of the media while another one is open on either
 leg (491, or 500 with Retry-After where its sender has the other one open: RFC 3261 section 14.2, RFC 3311 section 5.2),
 or while the other leg has not acknowledged its 2xx; a body that the relay would not see or not understand (415), and an
-offer that the policy or the relay refuses (488; the call goes on as it was, section 14.2).
+offer that the policy or the relay refuses (488; the call goes on as it was, section 14.2). A change that meets a
+re-INVITE of the gateway's own on the other leg waits for that one's end (`reoffer`).
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class Crossing:
         self._sent: ClientTransaction | None = None
         self._dialogs: tuple[Dialog | None, Dialog | None] = (None, None)
         self._ringing: IDelayedCall | None = None
+        self._has_tried = False
+        """Whether 100 was said, once."""
 
     def begin(self) -> None:
         """Send the request to the peer, its SDP through the relay first."""
@@ -80,12 +83,15 @@ class Crossing:
         except Refused as refused:
             self._refuse(refused.status, refused.headers)
             return
+        if self._waits():
+            self._say_trying()
+            return
         if self._is_too_early():
             return
         self._open(True)
         if self._is_invite:
             may_cancel(self._origin, self._transaction, self._cancelled)
-            self._origin.respond(self._transaction, self._request.response(100))
+            self._say_trying()
         path, body = self._path, self._request.body
         if self._offer is not None:
             self._offer.offer(body, self._send, self._barred, self._unusable)
@@ -192,6 +198,16 @@ class Crossing:
         origin = self._origin.spec
         back.beside = Customs.at(origin.border, origin.side).beside(response)
         return back
+
+    def _waits(self) -> bool:
+        """Whether this change is kept until a re-INVITE of ours on the other leg has come to its end (reoffer)."""
+        is_change = self._is_invite or self._offer is not None
+        return is_change and self._origin.media.is_repeated and self._path.hold(self.begin)
+
+    def _say_trying(self) -> None:
+        if self._is_invite and not self._has_tried:
+            self._has_tried = True
+            self._origin.respond(self._transaction, self._request.response(100))
 
     def _is_too_early(self) -> bool:
         """Whether another change of the media is open; it was answered then (RFC 3261 section 14.2, RFC 3311 section

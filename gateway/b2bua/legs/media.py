@@ -60,6 +60,8 @@ class LegMedia:
         """While forks ring: the agreement of each, by its tag."""
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
+        self.is_repeated = False
+        """While a re-INVITE of ours offers this leg's description to the other leg: nothing is open in this dialog."""
         self.pending_offer: bool | None = None
         """While an offer has no answer on this leg: whether the peer made it (RFC 3264 section 4)."""
 

@@ -136,9 +136,8 @@ def test_answer_in_clear_that_came_early_and_reliably_is_judged_with_the_200() -
     assert [what for what, _, _ in ladder.relay.asked] == ["offer"]
 
 
-@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-def test_change_while_a_refresh_of_ours_is_open_gets_491(method: str) -> None:
-    ladder = Ladder()
+def refreshing(ladder: Ladder) -> tuple[Request, Response, Request]:
+    """The provider's INVITE, the phone's 200, and a refresh of ours, which the provider has not answered."""
     invite, onward = ring(ladder)
     timer = (("Session-Expires", "200;refresher=uac"), ("Require", "timer"), ("Allow", "INVITE"))
     ladder.provider.answers(onward, 200, sdp=SAVP, fields=timer)
@@ -146,11 +145,63 @@ def test_change_while_a_refresh_of_ours_is_open_gets_491(method: str) -> None:
     answer = ladder.phone.receives_response(200)
     ladder.phone.acknowledges(invite, answer)
     ladder.clock.advance(100)
-    ladder.provider.receives("INVITE")
-    ladder.phone.sends(ladder.phone.within(answer, method, sdp=HELD))
-    assert came(ladder.phone) == [f"491 {method}"]
+    return onward, answer, ladder.provider.receives_request("INVITE")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_rfc_3261_section_14_2_change_that_meets_a_refresh_of_ours_in_its_dialog_gets_491(method: str) -> None:
+    ladder = Ladder()
+    onward, _, _ = refreshing(ladder)
     ladder.provider.sends(ladder.provider.within_answered(onward, method, sdp=MOVED))
     assert came(ladder.provider) == [f"491 {method}"]
+
+
+@pytest.mark.parametrize(("status", "acks"), [(200, ["ACK"]), (488, ["ACK"]), (183, [])])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_change_waits_for_a_refresh_of_ours_in_the_other_dialog(method: str, status: int, acks: list[str]) -> None:
+    """Both began with one 200, so they meet each time; a phone that does not repeat its own would lose its session."""
+    ladder = Ladder()
+    _, answer, refresh = refreshing(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, method, sdp=HELD))
+    assert came(ladder.phone) == (["100 INVITE"] if method == "INVITE" else [])
+    assert came(ladder.provider) == []
+    ladder.provider.answers(refresh, status, sdp=SAVP if status < 300 else b"")
+    if status == 183:  # it may ring for minutes
+        assert came(ladder.phone) == [f"491 {method}"]
+        return
+    assert came(ladder.provider) == [*acks, method]
+    assert came(ladder.phone) == []
+
+
+def test_one_change_waits_at_most() -> None:
+    ladder = Ladder()
+    _, answer, refresh = refreshing(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=HELD))
+    ladder.phone.sends(ladder.phone.within(answer, "UPDATE", sdp=HELD))
+    assert came(ladder.phone) == ["100 INVITE", "491 UPDATE"]
+    ladder.provider.answers(refresh, 200, sdp=SAVP)
+    assert came(ladder.provider) == ["ACK", "INVITE"]
+
+
+def test_change_that_waits_ends_with_its_call() -> None:
+    ladder = Ladder()
+    _, answer, _ = refreshing(ladder)
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=HELD))
+    ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+    assert sorted(came(ladder.phone)) == ["100 INVITE", "200 BYE", "487 INVITE"]
+    ladder.clock.advance(64)
+    assert "INVITE" not in came(ladder.provider)
+
+
+def test_cancelled_change_that_waits_changes_nothing() -> None:
+    ladder = Ladder()
+    _, answer, refresh = refreshing(ladder)
+    again = ladder.phone.within(answer, "INVITE", sdp=HELD)
+    ladder.phone.sends(again)
+    ladder.phone.sends(cancel_of(ladder.phone, again))
+    ladder.provider.answers(refresh, 200, sdp=SAVP)
+    assert came(ladder.provider) == ["ACK"]
+    assert came(ladder.phone) == ["100 INVITE", "200 CANCEL", "487 INVITE"]
 
 
 def test_rfc_4568_section_7_1_4_relay_is_told_that_an_offer_is_an_earlier_one() -> None:

@@ -94,13 +94,19 @@ class Crossing:
         return f"{self.name}: {len(left.times)} of {len(came.times)} packets, {sum(left.missing)} missing, {longest}"
 
 
-def judge_gaps(packets: Sequence[Packet], gateway: str, phone: str, far_end: str) -> tuple[list[str], list[str]]:
-    """The objections to both directions of a call, and figures of them. The call is the time in which both talked."""
+def judge_gaps(
+    packets: Sequence[Packet], gateway: str, phone: str, far_end: str, until: float
+) -> tuple[list[str], list[str]]:
+    """The objections to both directions of a call, and figures of them. The call lasts from the time when both have
+    begun to talk `until` its end (seconds since the epoch)."""
     ways = [Crossing.of(packets, *ends) for ends in ((phone, gateway, far_end), (far_end, gateway, phone))]
     streams = [way.left for way in ways]
     if not all(stream.times for stream in streams):
         return [f"{way.name}: no audio at all" for way in ways if not way.left.times], []
-    since, until = max(s.times[0] for s in streams), min(s.times[-1] for s in streams)
+    since = max(stream.times[0] for stream in streams)
+    early = [way.name for way in ways if way.left.times[-1] < until - LONGEST]
+    if early:
+        return [f"{name}: ends before the call does" for name in early], [way.figures() for way in ways]
     return [one for way in ways for one in way.objections(since, until)], [way.figures() for way in ways]
 
 
