@@ -134,7 +134,7 @@ class WrittenRelay:
         return bool(self._waiting)
 
     def _reply(self, reply: bytes | RelayRefusal, exchange: Exchange | None = None) -> Deferred[bytes]:
-        if not self.held:
+        if not self.held and not self._waiting:  # its replies come in order
             _told(exchange)
             return fail(reply) if isinstance(reply, RelayRefusal) else succeed(reply)
         deferred: Deferred[bytes] = Deferred(self._forget)
