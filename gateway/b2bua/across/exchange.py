@@ -177,8 +177,8 @@ class MediaExchange:
             # Within another fork one more offer was made, which dies with it: an answer to that one this is not.
             self.path.repeat(self._tags, self.offered, self._wish)
         self._replies_due += 1
-        self.offerer.media.open(opens(self.offered, sdp))
-        self.answerer.media.open(Settlement(self.shown, sdp, we_offered=True).encrypted)
+        self.offerer.media.open(id(self), opens(self.offered, sdp))
+        self.answerer.media.open(id(self), Settlement(self.shown, sdp, we_offered=True).encrypted)
         self.path.heard_from(self.answerer.media_tag, self.answerer.flow.remote.host)
         self.path.answer(self._tags, sdp, rewritten, unusable)
 
@@ -225,7 +225,8 @@ class MediaExchange:
         """The relay has replied to an answer; others of this exchange may wait there."""
         self._replies_due -= 1
         if not self._replies_due:
-            self.offerer.media.opening = self.answerer.media.opening = None
+            for leg in (self.offerer, self.answerer):
+                leg.media.opened(id(self))
 
     def _open(self) -> None:
         self.offerer.media.pending_offer, self.answerer.media.pending_offer = not self.is_ours, False

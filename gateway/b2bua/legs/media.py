@@ -54,8 +54,7 @@ class LegMedia:
         """The descriptions that both sides agreed on last; None before there was an answer."""
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
-        self.opening: bool | None = None
-        """While the relay acts on answers and has not replied: whether they encrypt the media."""
+        self._opening: dict[int, bool] = {}
         self.forks: dict[str, Agreed] = {}
         """While forks ring: the agreement of each, by its tag."""
         self.pending_invite = False
@@ -75,10 +74,19 @@ class LegMedia:
         """Whether RTCP of any active m-line may be in clear."""
         return any(line.may_rtcp_be_clear for line in self.lines)
 
-    def open(self, encrypted: bool | None) -> None:
-        """The relay is about to act on an answer: the worst of all that it has not replied to counts."""
+    @property
+    def opening(self) -> bool | None:
+        """Whether all answers encrypt the media that the relay acts on and has not replied to; None without any."""
+        return all(self._opening.values()) if self._opening else None
+
+    def open(self, exchange: int, encrypted: bool | None) -> None:
+        """The relay is about to act on an answer of the exchange with that name: the worst of its answers counts."""
         if encrypted is not None:
-            self.opening = encrypted and self.opening is not False
+            self._opening[exchange] = encrypted and self._opening.get(exchange, True)
+
+    def opened(self, exchange: int) -> None:
+        """The relay has replied to all of them."""
+        self._opening.pop(exchange, None)
 
     def agree(self, settlement: Settlement) -> bool:
         """Put an exchange's outcome in force; True when it settles whether the media are encrypted.
