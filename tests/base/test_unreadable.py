@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-NOBODY = 65534
+from tests.support.other_user import NOBODY, PYTHON
+
+SOURCE = (Path(__file__).parents[2] / "gateway/base/unreadable.py").read_text()
 
 SECRETIVE = """
 import sys
-sys.path.insert(0, sys.argv[1])
-from gateway.base.unreadable import become_unreadable
+exec(sys.argv[1])
 become_unreadable()
 print("ready", flush=True)
 sys.stdin.read()
@@ -51,7 +50,7 @@ def allow_cores() -> None:
 def secretive() -> Iterator[subprocess.Popen[str]]:
     """A process of an ordinary user that was started with core dumps allowed, as far as we may allow them."""
     with subprocess.Popen(
-        [sys.executable, "-c", SECRETIVE, str(ROOT)],
+        [*PYTHON, "-c", SECRETIVE, SOURCE],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -78,6 +77,6 @@ def test_the_kernel_writes_no_core_of_it() -> None:
 def test_its_own_user_cannot_read_its_memory_and_can_signal_it() -> None:
     with secretive() as process:
         seen = subprocess.run(
-            [sys.executable, "-c", READER, str(process.pid)], user=USER, capture_output=True, text=True, check=True
+            [*PYTHON, "-c", READER, str(process.pid)], user=USER, capture_output=True, text=True, check=True
         )
         assert seen.stdout.split() == ["False", "False", "True"]

@@ -13,8 +13,7 @@ import pytest
 from tests.support.calls.hosts import Hosts
 from tests.support.faults.phone import Dialog, Phone
 from tests.support.faults.rig import Rig
-
-NOBODY = 65534
+from tests.support.other_user import NOBODY, need_reachable_checkout
 
 
 @pytest.fixture
@@ -48,6 +47,7 @@ def assert_unreadable(pid: int) -> None:
 
 
 def test_neither_process_can_be_dumped_and_a_killed_gateway_finds_its_worker_again(rig: Rig, phone: Phone) -> None:
+    need_reachable_checkout()
     rig.start(before=as_an_ordinary_user)
     dialog = phone.call()
     assert isinstance(dialog, Dialog)

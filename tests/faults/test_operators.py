@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from tests.support.faults.rig import Rig
+from tests.support.other_user import PYTHON
 
 STRANGER = 4711
 
@@ -26,7 +26,7 @@ print(asking.recv(4096).split()[1].decode() if waits == "waits" else "gone")
 def post(rig: Rig, body: str, user: int, waits: str = "waits") -> str:
     """The status that a process of that user is answered."""
     words = [rig.hosts.gateway, str(rig.admin), "/api/domains/example.com", body, waits]
-    asked = subprocess.run([sys.executable, "-c", POST, *words], user=user, capture_output=True, text=True, check=True)
+    asked = subprocess.run([*PYTHON, "-c", POST, *words], user=user, capture_output=True, text=True, check=True)
     return asked.stdout.strip()
 
 
