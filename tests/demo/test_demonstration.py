@@ -142,6 +142,11 @@ def test_a_wrong_configuration_is_told(stage: Stage) -> None:
     assert "Traceback" not in ran.stderr
 
 
+def heed_interrupts() -> None:
+    """A shell gives its background jobs a SIGINT that is ignored, and they hand it on to their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("said", "number"),
     [
@@ -153,12 +158,15 @@ def test_a_wrong_configuration_is_told(stage: Stage) -> None:
 def test_a_signal_ends_every_process(stage: Stage, said: str, number: signal.Signals) -> None:
     """Before the call, in the middle of it, and after the provider has called the phone, while all stays up."""
     command = stage.command("--call-back-after", "6")
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=heed_interrupts) as process:
         assert process.stdout is not None
         assert any(said in line for line in process.stdout)
         assert len(stage.processes()) >= 3
         process.send_signal(number)
-        assert process.wait(30) == 0
+        try:
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
     assert stage.processes() == []
 
 
