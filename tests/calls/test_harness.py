@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from tests.support.calls.audio import assert_hears, decode_g711, encode_ulaw, listen, tone
+from tests.support.calls.hosts import Hosts
 from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_provider_side
 from tests.support.calls.pcap import UDP, Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
@@ -182,3 +183,13 @@ def rtp(source: str, destination: str, payload: bytes) -> Packet:
     """One RTP packet in clear, as a capture holds it."""
     data = b"\x80\x00" + (1).to_bytes(2, "big") + bytes(8) + payload
     return Packet(0.0, UDP, Endpoint(source, 20000), Endpoint(destination, 20002), data)
+
+
+def test_ports_are_given_again_after_all_others() -> None:
+    hosts = Hosts.claim()
+    try:
+        given = [hosts.port(hosts.gateway, 1000) for _ in range(60)]
+    finally:
+        hosts.release()
+    assert len(set(given[:10])) == 10
+    assert len(set(given)) < len(given)

@@ -5,8 +5,9 @@
     phones over IPv6, and the gateway toward them: ::1, for loopback has no other
 
 N is the first number from 1 on that no other run holds (127.0.0.x is left to a person's own programs): a bound
-socket is the lock, so nothing stays behind. No port is given twice in a run, and none that somebody holds at any
-address: some programs bind to all of them. Each run begins elsewhere, so that runs beside each other seldom meet.
+socket is the lock, so nothing stays behind. A port is given again only after all others were, when the test that had
+it is long over, and none that somebody holds at any address: some programs bind to all of them. Each run begins
+elsewhere, so that runs beside each other seldom meet.
 """
 
 from __future__ import annotations
@@ -80,7 +81,8 @@ class Hosts:
         """The first of `block` ports free for UDP and TCP at every address of this kind; an even number."""
         everywhere = "::" if ":" in address else "0.0.0.0"  # not to listen there: to see who does
         size = block + block % 2
-        while self._passed + size <= PORTS:
+        turn = self._passed + PORTS
+        while self._passed + size <= turn:
             first = FIRST_PORT + ((self.run - 1) * APART + self._passed) % PORTS
             self._passed += size
             if first + size <= FIRST_EPHEMERAL and all(
