@@ -199,6 +199,10 @@ class MediaExchange:
         elif self._is_asked:
             self.path.restore(relayed)
 
+    def give_up(self) -> None:
+        """No answer is waited for any more. The descriptions in force stay."""
+        self._close()
+
     @property
     def _tags(self) -> tuple[str, str]:
         return self.offerer.media_tag, self.answerer.media_tag
@@ -229,10 +233,12 @@ class MediaExchange:
                 leg.media.opened(id(self))
 
     def _open(self) -> None:
-        self.offerer.media.pending_offer, self.answerer.media.pending_offer = not self.is_ours, False
+        self.offerer.media.begin(id(self), is_theirs=not self.is_ours)
+        self.answerer.media.begin(id(self), is_theirs=False)
 
     def _close(self) -> None:
-        self.offerer.media.pending_offer = self.answerer.media.pending_offer = None
+        for leg in (self.offerer, self.answerer):
+            leg.media.end(id(self))
 
 
 def _is_unproved(leg: Leg) -> bool:

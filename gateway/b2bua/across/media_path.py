@@ -129,12 +129,13 @@ class MediaPath:
 
     def _answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
         offerer, answerer = between
+        answered = self._offered  # by the time of the reply there may be another offer
 
         def remembered(rewritten: bytes) -> None:
-            self._answers[answerer] = (sdp, rewritten)
-            if self._offered is not None:
-                sender, offered, wish = self._offered
-                self.agreed = Relayed(sender, offered, wish, answerer, sdp)
+            if self._offered is answered:
+                self._answers[answerer] = (sdp, rewritten)
+            if answered is not None:
+                self.agreed = Relayed(*answered, answerer, sdp)
             passed(rewritten)
 
         source = SdpSource(self._hosts.get(answerer, ""), is_early=not self._is_answered)

@@ -247,11 +247,13 @@ class Crossing:
 
     def _end_void(self) -> None:
         self._close()
+        if self._offer is not None:
+            self._offer.give_up()
         if not self._transaction.is_answered:
             self._put_off()
 
     def _put_off(self) -> None:
-        """Let the origin try again: what is in force stays."""
+        """Let the origin try again, and nothing change."""
         self._refuse(500, (("Retry-After", str(randbelow(RETRY_AFTER + 1))),))
 
     def _refuse(self, status: int, fields: Fields = ()) -> None:

@@ -61,6 +61,8 @@ class LegMedia:
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
         self.is_repeated = False
         """While a re-INVITE of ours offers this leg's description to the other leg: nothing is open in this dialog."""
+        self.pending_by: int | None = None
+        """The name of the exchange that has that offer, where it is known."""
         self.pending_offer: bool | None = None
         """While an offer has no answer on this leg: whether the peer made it (RFC 3264 section 4)."""
 
@@ -73,6 +75,15 @@ class LegMedia:
     def may_rtcp_be_clear(self) -> bool:
         """Whether RTCP of any active m-line may be in clear."""
         return any(line.may_rtcp_be_clear for line in self.lines)
+
+    def begin(self, exchange: int, *, is_theirs: bool) -> None:
+        """An offer of this exchange waits for its answer."""
+        self.pending_by, self.pending_offer = exchange, is_theirs
+
+    def end(self, exchange: int) -> None:
+        """It does no longer; one of another exchange still may."""
+        if self.pending_by in (None, exchange):
+            self.pending_by = self.pending_offer = None
 
     @property
     def opening(self) -> bool | None:
