@@ -123,7 +123,8 @@ def assert_all_was_heard(stage: Stage, packets: list[Packet], both: tuple[Teleph
     assert not objections, "\n".join([*objections[:10], *figures])
     assert not wrong, "\n".join([f"{len(wrong)} packets:", *wrong[:10]])
     rekeyed = sum(refresh != "came UPDATE" for refresh in far_end.refreshes)  # which has no SDP
-    assert keys == 3 + rekeyed, "at first, with its own re-INVITE and UPDATE, and with each refresh since"
+    # At first, with its own re-INVITE and UPDATE, and with each refresh since; two may follow within one packet's time.
+    assert 3 + (rekeyed + 1) // 2 <= keys <= 3 + rekeyed
     far_end.assert_well()
     for one, other in ((phone, far_end), (far_end, phone)):
         silence = longest_silence(one.heard(), HERTZ[other.line.user])
