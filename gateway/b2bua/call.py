@@ -30,7 +30,7 @@ from gateway.b2bua.across import reoffer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.plain_request import PlainRequest
-from gateway.b2bua.across.request import Crossing, is_own_srtp
+from gateway.b2bua.across.request import Crossing
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs import in_dialog
 from gateway.b2bua.legs.callee import CalleeLeg
@@ -40,6 +40,7 @@ from gateway.b2bua.protection import Protection
 from gateway.dialog.session_refresh import RenewalUser
 from gateway.dialog.usages import Usage, Usages, usage_of
 from gateway.security.policy.terms import Refusal
+from gateway.sip.bodies.disguise import is_own_srtp
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord, Passage

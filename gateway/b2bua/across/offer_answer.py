@@ -16,12 +16,13 @@ import attrs
 from gateway.b2bua.across.exchange import MediaExchange, agree, refusal_of_answer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.legs.leg import Leg
-from gateway.b2bua.legs.media import SDP, Agreed, has_sdp
+from gateway.b2bua.legs.media import Agreed, has_sdp
 from gateway.dialog.prack import is_required
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import fits, offer_encrypted
 from gateway.sdp.settlement import settles
 from gateway.security.policy.terms import Refusal
+from gateway.sip.bodies.session_part import SDP
 from gateway.sip.message import Request, Response
 
 Carried = Callable[[bytes], None]

@@ -25,14 +25,15 @@ from twisted.logger import Logger
 from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.legs.callee import TIMER_C
+from gateway.b2bua.legs.in_dialog import refresh_target
 from gateway.b2bua.legs.leg import Leg
-from gateway.b2bua.legs.media import SDP, has_sdp
+from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
 from gateway.dialog.dialog import DialogState
 from gateway.dialog.session_refresh import RenewalUser, glare_seconds
 from gateway.media.relay import Encryption, SdpWish
 from gateway.security.policy.terms import Refusal
-from gateway.sip.errors import MalformedMessage
+from gateway.sip.bodies.session_part import SDP
 from gateway.sip.message import Response
 from gateway.transaction.client import TransactionFailure
 
@@ -96,12 +97,7 @@ class Reoffer:
         self._ringing = leg.clock.callLater(TIMER_C, sent.cancel, (), leg.note_cancel)
 
     def _take(self, response: Response) -> None:
-        dialog = self._leg.dialog
-        try:
-            if dialog is not None:
-                dialog.refresh_target(response)
-        except MalformedMessage as error:
-            log.info("the {leg} stays where it was: {reason}", leg=self._leg.spec.name, reason=error.reason)
+        refresh_target(self._leg, response)
         if not has_sdp(response):
             self._fail()
             return

@@ -16,7 +16,6 @@ re-INVITE of the gateway's own on the other leg waits for that one's end (`reoff
 
 from __future__ import annotations
 
-import re
 from secrets import randbelow
 from typing import Final
 
@@ -31,14 +30,14 @@ from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.reoffer import Telling
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.callee import TIMER_C
-from gateway.b2bua.legs.in_dialog import may_cancel
+from gateway.b2bua.legs.in_dialog import may_cancel, refresh_target
 from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.security.policy.terms import Refusal
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.message import Request, Response
+from gateway.sip.message import Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.server import ServerTransaction
 
@@ -46,15 +45,6 @@ log = Logger()
 
 RETRY_AFTER: Final = 10
 """Seconds that a second change is put off at most (RFC 3261 section 14.2)."""
-
-
-_MOST: Final = 4096
-"""Bytes; longer bodies are no such message."""
-
-
-_BLOB: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4}){40,}(?:[A-Za-z0-9+/]{2,3}={1,2})?")
-"""At least 120 bytes in base64, white space taken out: "Caller Final", the shortest message, holds a signature and
-a wrapped key."""
 
 
 class Crossing:
@@ -175,15 +165,9 @@ class Crossing:
         self._bodies.carry_response(response, lambda sdp: self._accept(response, sdp))
 
     def _refresh(self, response: Response) -> None:
-        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too. One
-        that cannot be read leaves the target as it was, which is better than the end of the call."""
-        for leg, message in ((self._origin, self._request), (self._peer, response)):
-            if leg.dialog is None:
-                continue
-            try:
-                leg.dialog.refresh_target(message)
-            except MalformedMessage as error:
-                log.info("the {leg} stays where it was: {reason}", leg=leg.spec.name, reason=error.reason)
+        """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too."""
+        refresh_target(self._origin, self._request)
+        refresh_target(self._peer, response)
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         self._close()
@@ -276,12 +260,3 @@ class Crossing:
         self._open(False)
         if self._ringing is not None and self._ringing.active():
             self._ringing.cancel()
-
-
-def is_own_srtp(request: Request) -> bool:
-    """Whether a request is part of an exchange of keys in Sipura's own way (INFO with x-sipura)."""
-    if request.method != "INFO" or not request.body:
-        return False
-    if "sipura" in (request.content_type or ""):
-        return True
-    return len(request.body) <= _MOST and _BLOB.fullmatch(b"".join(request.body.split())) is not None

@@ -14,10 +14,11 @@ from twisted.internet.interfaces import IDelayedCall
 
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
-from gateway.b2bua.legs.media import SDP, has_sdp
+from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog import prack as reliable
 from gateway.dialog.ack import ack_and_bye
 from gateway.dialog.dialog import Dialog
+from gateway.sip.bodies.session_part import SDP
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure, Unheeded

@@ -13,7 +13,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.legs.leg import Fields, Leg
-from gateway.sip.errors import Refused
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import Passage
 from gateway.transaction.client import TransactionFailure
@@ -100,6 +100,17 @@ def _say_goodbye(leg: Leg, fields: Fields) -> None:
     bye = leg.make_request("BYE", fields)
     leg.close()
     leg.send(bye, _Goodbye(leg))
+
+
+def refresh_target(leg: Leg, message: Request | Response) -> None:
+    """Let the Contact of a message that the peer sent, or accepted, be the dialog's remote target (RFC 3261 section
+    12.2.1.2). One that cannot be read leaves the target as it was, which is better than the end of the call."""
+    if leg.dialog is None:
+        return
+    try:
+        leg.dialog.refresh_target(message)
+    except MalformedMessage as error:
+        log.info("the {leg} stays where it was: {reason}", leg=leg.spec.name, reason=error.reason)
 
 
 @attrs.define

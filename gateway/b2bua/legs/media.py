@@ -6,16 +6,13 @@ rewriting, the policy, and the order of offers and answers across a call (exchan
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 from gateway.media.relay import Encryption, SdpWish
 from gateway.sdp.negotiation import alternatives, media_security
 from gateway.sdp.settlement import SettledLine, Settlement
+from gateway.sip.bodies.session_part import SDP
 from gateway.sip.message import Message
-
-SDP: Final = "application/sdp"
 
 
 def has_sdp(message: Message) -> bool:
@@ -61,10 +58,10 @@ class LegMedia:
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
         self.is_repeated = False
         """While a re-INVITE of ours offers this leg's description to the other leg: nothing is open in this dialog."""
-        self.pending_by: int | None = None
-        """The name of the exchange that has that offer, where it is known."""
         self.pending_offer: bool | None = None
         """While an offer has no answer on this leg: whether the peer made it (RFC 3264 section 4)."""
+        self.pending_by: int | None = None
+        """The name of the exchange that has that offer, where it is known."""
 
     @property
     def lines(self) -> tuple[SettledLine, ...]:

@@ -1,4 +1,4 @@
-"""Session descriptions under other names: found, and taken out of bodies that can do without (RFC 4235, RFC 3420).
+"""Session descriptions and keys under other names: found, and taken out of bodies that can do without (RFC 4235, 3420).
 
 A description that crosses outside the relay's sight brings keys and addresses of one side to the other. So a body of
 any type is looked at: one that holds the lines of a description does not cross. Of a dialog's state the
@@ -15,6 +15,7 @@ import re
 from typing import Final
 
 from gateway.sip.bodies.multipart import type_parameter
+from gateway.sip.message import Request
 
 _LINES: Final = re.compile(
     rb"(?:\A|[\r\n>])[ \t]*(?:v=0[ \t]*(?=[\r\n]|\Z)|m=[a-z]+[ \t]+[0-9]+|a=crypto[ \t]*:|a=(?:fingerprint|key-mgmt):)"
@@ -40,6 +41,13 @@ _LIKE_ASCII: Final = re.compile(
 
 _STATUS_LINE: Final = re.compile(rb"SIP/2\.0 [1-6][0-9][0-9](?: [^\r\n]*)?")
 _OF_FRAGMENTS: Final = (b"reason:", b"retry-after:")
+
+_LARGEST_KEY_MESSAGE: Final = 4096
+"""Bytes; longer bodies are no part of an exchange of keys in Sipura's own way."""
+
+_KEY_MESSAGE: Final = re.compile(rb"(?:[A-Za-z0-9+/]{4}){40,}(?:[A-Za-z0-9+/]{2,3}={1,2})?")
+"""At least 120 bytes in base64, white space taken out: "Caller Final", the shortest message, holds a signature and
+a wrapped key."""
 
 
 def holds_description(body: bytes) -> bool:
@@ -94,3 +102,14 @@ def _is_plain_xml(body: bytes, charset: str) -> bool:
     declared = _XML_ENCODING.search(body[:256])
     charsets = {charset.lower() or "utf-8", declared[1].decode("latin-1").lower() if declared else "utf-8"}
     return b"\0" not in body and charsets <= _XML_CHARSETS and b"<!DOCTYPE" not in body and b"<!ENTITY" not in body
+
+
+def is_own_srtp(request: Request) -> bool:
+    """Whether a request is part of an exchange of keys in Sipura's own way (INFO with x-sipura)."""
+    if request.method != "INFO" or not request.body:
+        return False
+    if "sipura" in (request.content_type or ""):
+        return True
+    return (
+        len(request.body) <= _LARGEST_KEY_MESSAGE and _KEY_MESSAGE.fullmatch(b"".join(request.body.split())) is not None
+    )

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from gateway.b2bua.across.request import is_own_srtp
+from gateway.sip.bodies.disguise import is_own_srtp
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 
