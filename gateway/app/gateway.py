@@ -30,8 +30,9 @@ from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.config.switches import Settings
+from gateway.observe.figures import Figures
 from gateway.observe.log import LogOutput
-from gateway.observe.metrics import Figures, Metrics
+from gateway.observe.metrics import Metrics
 from gateway.state.audit import AuditLog
 
 log = Logger()

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.start_checks import go_on_without, put_aside_what_is_bad
+from gateway.observe.figures import KeptFile
 from gateway.observe.log import LogOutput
-from gateway.observe.metrics import KeptFile
 from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
 from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, recalled
 from gateway.state.cdr import CdrFile

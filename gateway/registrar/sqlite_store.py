@@ -22,7 +22,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.observe.metrics import KeptFile
+from gateway.observe.figures import KeptFile
 from gateway.registrar.binding import Binding
 from gateway.registrar.memory_store import Key, MemoryStore
 from gateway.state.sqlite import (

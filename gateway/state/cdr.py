@@ -16,7 +16,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.base.json_codec import Json, encode
-from gateway.observe.metrics import KeptFile
+from gateway.observe.figures import KeptFile
 
 log = Logger()
 

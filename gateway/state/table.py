@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 
 from gateway.base.json_codec import Json, decode, encode
 from gateway.observe.clean_text import clean_json
-from gateway.observe.metrics import KeptFile
+from gateway.observe.figures import KeptFile
 from gateway.state.sqlite import (
     Database,
     InUse,

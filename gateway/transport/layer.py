@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 
 from gateway.config.model import Listener, Side
-from gateway.observe.metrics import ListenerFigures, Metrics
+from gateway.observe.figures import ListenerFigures
+from gateway.observe.metrics import Metrics
 from gateway.transport.arrival import Arrival, TransportUser
 from gateway.transport.flow import (
     Address,

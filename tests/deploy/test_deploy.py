@@ -13,7 +13,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.config.load import load
 from gateway.ctl.main import main
-from gateway.observe.metrics import FigureCollector, ListenerCollector, Metrics
+from gateway.observe.figures import FigureCollector, ListenerCollector
+from gateway.observe.metrics import Metrics
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-alerts.yml"])

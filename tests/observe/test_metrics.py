@@ -3,7 +3,8 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.observe.metrics import Figures, KeptFile, ListenerFigures, Metrics
+from gateway.observe.figures import Figures, KeptFile, ListenerFigures
+from gateway.observe.metrics import Metrics
 
 
 def test_a_metric_of_the_table_is_an_attribute_and_starts_at_nothing() -> None:

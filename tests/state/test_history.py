@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.observe.metrics import KeptFile
+from gateway.observe.figures import KeptFile
 from gateway.state.cdr import FIELDS, CdrFile, detail_record
 from gateway.state.history import DAY_SECONDS, UNSEEN, CallHistory, Row
 from gateway.state.table import KeptTable

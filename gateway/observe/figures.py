@@ -1,0 +1,154 @@
+"""The figures that parts of the gateway keep themselves, in plain numbers, and that are asked for at an exposition.
+
+Nothing touches a metric object meanwhile: an addition of an integer is all that a packet or message costs. Not here:
+the metrics that are counted as things happen (metrics).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from attrs import Factory, frozen
+from prometheus_client import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+
+@frozen
+class ListenerFigures:
+    """The counts of one listener, in plain integers."""
+
+    name: str
+    connections: int = 0
+    """Up or coming up, accepted and opened ones."""
+    refused: int = 0
+    """Connections that the limits left no room for."""
+    unsent: int = 0
+    """Datagrams that the system did not take."""
+
+
+class ListenerCollector:
+    """Asks each transport for its figures at an exposition; it touches no metric object meanwhile."""
+
+    def __init__(self) -> None:
+        self._sources: list[Callable[[], Iterable[ListenerFigures]]] = []
+
+    def add(self, source: Callable[[], Iterable[ListenerFigures]]) -> None:
+        """Ask one more transport."""
+        self._sources.append(source)
+
+    def describe(self) -> Iterator[Metric]:
+        """The series without values."""
+        yield from self._families()
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        connections, refused, unsent = self._families()
+        for figures in (figures for source in self._sources for figures in source()):
+            connections.add_metric([figures.name], figures.connections)
+            refused.add_metric([figures.name], figures.refused)
+            unsent.add_metric([figures.name], figures.unsent)
+        yield from (connections, refused, unsent)
+
+    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, CounterMetricFamily]:
+        labels = ["listener"]
+        return (
+            GaugeMetricFamily("gateway_connections", "TCP and TLS connections, by listener.", labels=labels),
+            CounterMetricFamily(
+                "gateway_refused_connections", "Connections that the limits left no room for.", labels=labels
+            ),
+            CounterMetricFamily("gateway_unsent_datagrams", "Datagrams that the system did not take.", labels=labels),
+        )
+
+
+@frozen
+class KeptFile:
+    """The state of one file of the state directory."""
+
+    name: str
+    failures: int = 0
+    """Writes (or reads) so far that failed."""
+    is_failing: bool = False
+    """Whether the last one did."""
+
+
+@frozen
+class Figures:
+    """The figures that parts of the gateway keep themselves, in plain numbers."""
+
+    lost_log_lines: int = 0
+    shed_calls: int = 0
+    lateness: float = 0.0
+    """Seconds."""
+    targets: Mapping[tuple[str, bool], int] = Factory(dict)
+    """How many of a provider's targets are up (True) and down."""
+    relays: Mapping[bool, int] = Factory(dict)
+    """How many media relays are up (True) and down."""
+    files: tuple[KeptFile, ...] = ()
+    waiting_bytes: int = 0
+    """Held by requests without an answer yet, and by answers kept for their copies."""
+    stateless: Mapping[int, int] = Factory(dict)
+    """How many requests were answered without a transaction, by status."""
+    calls_over_limit: int = 0
+    """Calls refused since too many of their source had no answer yet."""
+
+
+class FigureCollector:
+    """Asks for figures at an exposition."""
+
+    def __init__(self, source: Callable[[], Figures]) -> None:
+        self._source = source
+
+    def describe(self) -> Iterator[Metric]:
+        """The series without values."""
+        yield from self._families(Figures())
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        yield from self._families(self._source())
+
+    def _families(self, figures: Figures) -> Iterator[Metric]:
+        yield CounterMetricFamily(
+            "gateway_lost_log_lines", "Lines of the log that its reader left no room for.", figures.lost_log_lines
+        )
+        yield CounterMetricFamily("gateway_shed_calls", "New calls refused because of overload.", figures.shed_calls)
+        yield GaugeMetricFamily(
+            "gateway_lateness_seconds", "How late everything is in the signalling process.", figures.lateness
+        )
+        targets = GaugeMetricFamily(
+            "gateway_provider_targets",
+            "Targets that a provider's name leads to, by whether they answer (up, down).",
+            labels=["provider", "state"],
+        )
+        for (provider, is_up), count in figures.targets.items():
+            targets.add_metric([provider, "up" if is_up else "down"], count)
+        relays = GaugeMetricFamily("gateway_media_relays", "Media relays, by state (up, down).", labels=["state"])
+        for is_up in (True, False):
+            relays.add_metric(["up" if is_up else "down"], figures.relays.get(is_up, 0))
+        failures = CounterMetricFamily(
+            "gateway_state_failures", "Times that a file of the state directory could not be used.", labels=["file"]
+        )
+        unwritten = GaugeMetricFamily(
+            "gateway_state_unwritten", "1 while what is to be kept in a file cannot be written.", labels=["file"]
+        )
+        for file in figures.files:
+            failures.add_metric([file.name], file.failures)
+            unwritten.add_metric([file.name], file.is_failing)
+        yield from (targets, relays, failures, unwritten)
+        yield from _limits(figures)
+
+
+def _limits(figures: Figures) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "gateway_waiting_bytes",
+        "Bytes of requests without an answer yet, and of answers kept for copies of requests.",
+        figures.waiting_bytes,
+    )
+    stateless = CounterMetricFamily(
+        "gateway_stateless_refusals", "Requests refused without a transaction, by status.", labels=["status"]
+    )
+    for status, count in figures.stateless.items():
+        stateless.add_metric([str(status)], count)
+    yield stateless
+    yield CounterMetricFamily(
+        "gateway_calls_over_limit",
+        "Calls refused since too many calls of their source had no answer yet.",
+        figures.calls_over_limit,
+    )
