@@ -13,13 +13,13 @@ import stat
 import tempfile
 from collections.abc import Collection
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 
+from gateway.config.capacity import port_shares
 from gateway.config.model import Media, PortRange, Side
 from gateway.media.ng import udp_client, unix_client
 from gateway.media.node import Node
@@ -78,15 +78,6 @@ def interfaces(media: Media) -> tuple[str, ...]:
         f"{side}/{address or media.address}" + (f"!{advertised}" if advertised else "")
         for side, address, advertised in sides
     )
-
-
-def port_shares(ports: PortRange, count: int) -> list[PortRange]:
-    """`count` ranges that follow one another, each beginning with an even port; fewer when there are too few ports."""
-    pairs = (ports.last + 1 - ports.first - ports.first % 2) // 2
-    count = max(1, min(count, pairs))
-    first = ports.first + ports.first % 2
-    bounds = [first + 2 * (pairs * index // count) for index in range(count + 1)]
-    return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
 
 
 def _worker(services: NodeServices, directory: Path, media: Media, ports: PortRange, index: int) -> Node:

@@ -9,34 +9,18 @@ import socket
 import subprocess
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet.testing import MemoryReactorClock
 
-from gateway.config.model import Media, PortRange
-from gateway.media.configured_nodes import NodeServices, nodes_for, port_shares
+from gateway.config.model import Media
+from gateway.media.configured_nodes import NodeServices, nodes_for
 from gateway.media.relay import RelayFailure
 from tests.support.media_relays import ROOT, own_address, rtpengine
 
 SCRIPT = ROOT / "tests" / "support" / "media_pool_process.py"
-
-
-@given(st.integers(1, 60_000), st.integers(1, 5_000), st.integers(1, 64))
-def test_shares_are_apart_even_and_within_the_range(first: int, size: int, count: int) -> None:
-    ports = PortRange(first, first + size + 1)
-    shares = port_shares(ports, count)
-    assert 1 <= len(shares) <= count
-    assert shares[0].first >= ports.first
-    assert shares[-1].last <= ports.last
-    for share in shares:
-        assert share.first % 2 == 0
-        assert share.last > share.first
-    assert all(one.last + 1 == other.first for one, other in pairwise(shares))
 
 
 def reactors() -> NodeServices:

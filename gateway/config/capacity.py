@@ -1,0 +1,75 @@
+"""How many calls the media ports carry: the shares of the workers, their reserve, and the sum.
+
+    Media, cores -> port_shares -> a range for each worker -> calls_carried -> Capacity
+
+A call with one stream takes a pair of ports (RTP and RTCP) on each side. Both sides take theirs from one range, and
+where they have addresses of their own, the same port serves once on each. Not here: the ports themselves
+(gateway/media/worker/port_pool.py, whose two limits are repeated here: a worker knows no configuration, and a test
+holds them to be the same).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import attrs
+
+from gateway.config.model import Media, PortRange
+
+RESERVE: Final = 0.1
+"""Of the pairs of a worker's range, kept for emergency calls."""
+MOST_RESERVED: Final = 100
+"""Pairs that are kept for them at most."""
+QUARANTINE_SECONDS: Final = 10.0
+"""A pair that carried a call is silent for so long before the next one gets it."""
+
+
+@attrs.frozen
+class Capacity:
+    """Calls with one stream, such as audio, that fit at once; one with video as well counts twice."""
+
+    calls: int
+    """Of any kind."""
+    reserved: int
+    """More, to emergency numbers only."""
+    workers: int
+    """That the ports are shared by."""
+
+    def calls_a_second(self, seconds: float) -> float:
+        """New calls a second that never run out of ports, when each lasts so many seconds."""
+        return self.calls / (seconds + QUARANTINE_SECONDS)
+
+
+def calls_carried(media: Media, cores: int) -> Capacity | None:
+    """The calls that the workers' ports carry on a machine with so many cores; None: an rtpengine has ports of its own,
+    which it alone knows."""
+    if media.relay == "rtpengine":
+        return None
+    sides = 2 if _is_one_address(media) else 1
+    shares = port_shares(media.ports, media.workers or cores)
+    calls = reserved = 0
+    for share in shares:
+        pairs = pairs_of(share)
+        kept = min(MOST_RESERVED, int(pairs * RESERVE))
+        ordinary = (pairs - kept) // sides
+        calls, reserved = calls + ordinary, reserved + pairs // sides - ordinary
+    return Capacity(calls, reserved, len(shares))
+
+
+def pairs_of(ports: PortRange) -> int:
+    """The pairs of a range: an even port and the odd one above it (RFC 3550 section 11)."""
+    return (ports.last + 1 - ports.first - ports.first % 2) // 2
+
+
+def port_shares(ports: PortRange, count: int) -> list[PortRange]:
+    """`count` ranges that follow one another, each beginning with an even port; fewer when there are too few ports."""
+    pairs = pairs_of(ports)
+    count = max(1, min(count, pairs))
+    first = ports.first + ports.first % 2
+    bounds = [first + 2 * (pairs * index // count) for index in range(count + 1)]
+    return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
+
+
+def _is_one_address(media: Media) -> bool:
+    return (media.phone_address or media.address) == (media.provider_address or media.address)
