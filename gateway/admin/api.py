@@ -17,7 +17,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource
 
 from gateway.admin.hardening import BODY_BYTES, Front, NotPermitted, Rejected, judge_change
-from gateway.admin.inspection import Control, Inspection, Permission, Row
+from gateway.admin.inspection import Control, Inspection, Permission, Role, Row
 from gateway.admin.pages import STYLE, Pages
 from gateway.admin.routes import HttpRoute, HttpRoutes
 from gateway.base.json_codec import Json
@@ -42,24 +42,24 @@ class Api:
     def routes(self) -> tuple[HttpRoute, ...]:
         """All routes; of two that match, the first counts."""
         return (
-            HttpRoute("GET", "/healthz", self.healthz),
-            HttpRoute("GET", "/metrics", self.metrics),
-            HttpRoute("GET", "/api/calls", self.calls),
-            HttpRoute("GET", "/api/calls/{call_id:path}", self.call),
-            HttpRoute("GET", "/api/cdr", self.cdr),
-            HttpRoute("GET", "/api/phones", self.phones),
-            HttpRoute("GET", "/api/domains", self.domains),
-            HttpRoute("GET", "/api/domains/{name}", self.domain),
-            HttpRoute("POST", "/api/domains/{name}", self.switch_domain),
-            HttpRoute("POST", "/api/reload", self.reload),
-            HttpRoute("POST", "/api/peers/forget", self.forget_peer),
-            HttpRoute("POST", "/api/peers/learn", self.learn_peer),
-            HttpRoute("GET", "/api/peers", self.peers),
-            HttpRoute("GET", "/api/certificates", self.certificates),
-            HttpRoute("GET", "/api/counts", self.counts),
-            HttpRoute("GET", "/", self.calls_page),
-            HttpRoute("GET", "/calls/{call_id:path}", self.call_page),
-            HttpRoute("GET", "/style.css", self.style),
+            HttpRoute("GET", "/healthz", self.healthz, Role.NOBODY),
+            HttpRoute("GET", "/metrics", self.metrics, Role.VIEWER),
+            HttpRoute("GET", "/api/calls", self.calls, Role.VIEWER),
+            HttpRoute("GET", "/api/calls/{call_id:path}", self.call, Role.VIEWER),
+            HttpRoute("GET", "/api/cdr", self.cdr, Role.VIEWER),
+            HttpRoute("GET", "/api/phones", self.phones, Role.VIEWER),
+            HttpRoute("GET", "/api/domains", self.domains, Role.VIEWER),
+            HttpRoute("GET", "/api/domains/{name}", self.domain, Role.VIEWER),
+            HttpRoute("POST", "/api/domains/{name}", self.switch_domain, Role.OPERATOR),
+            HttpRoute("POST", "/api/reload", self.reload, Role.ADMIN),
+            HttpRoute("POST", "/api/peers/forget", self.forget_peer, Role.OPERATOR),
+            HttpRoute("POST", "/api/peers/learn", self.learn_peer, Role.OPERATOR),
+            HttpRoute("GET", "/api/peers", self.peers, Role.VIEWER),
+            HttpRoute("GET", "/api/certificates", self.certificates, Role.VIEWER),
+            HttpRoute("GET", "/api/counts", self.counts, Role.VIEWER),
+            HttpRoute("GET", "/", self.calls_page, Role.VIEWER),
+            HttpRoute("GET", "/calls/{call_id:path}", self.call_page, Role.VIEWER),
+            HttpRoute("GET", "/style.css", self.style, Role.NOBODY),
         )
 
     def healthz(self, request: IRequest) -> bytes:

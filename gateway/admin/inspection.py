@@ -1,18 +1,38 @@
 """Questions and orders of the administration interface to the running gateway.
 
-Here: the questions (`Inspection`), the changes (`Control`) and the right to them (`Permission`), as Protocols. Not
-here: HTTP (`api`), pages (`pages`), and the answers (`overview`). Answers are JSON values that hold no secret; they are
-copies, which nobody changes afterwards.
+Here: the questions (`Inspection`), the changes (`Control`) and the right to them (`Role`, `Permission`). Not here: HTTP
+(`api`), pages (`pages`), and the answers (`overview`). Answers are JSON values that hold no secret; they are copies,
+which nobody changes afterwards.
 """
 
+from enum import IntEnum
 from typing import Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.base.json_codec import Json
+from gateway.state.listing.call_filter import CallFilter, CallsPage
 
 Row: TypeAlias = dict[str, Json]
+
+
+class Role(IntEnum):
+    """The right that a route needs; each has those of the ones before it."""
+
+    NOBODY = 0
+    """Answers to everybody, without a log-in."""
+    VIEWER = 1
+    """Reads."""
+    OPERATOR = 2
+    """Switches domains, ends calls, forgets peers."""
+    ADMIN = 3
+    """Configures: reload, users, tokens."""
+
+    @property
+    def title(self) -> str:
+        """The role's name for people and documents."""
+        return self.name.lower()
 
 
 class Inspection(Protocol):
@@ -20,6 +40,12 @@ class Inspection(Protocol):
 
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first: a summary of each."""
+
+    def find_calls(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
+        """A page of all calls that are up or kept, the latest first; ``after`` is the cursor of the page before.
+
+        Raises BadCursor.
+        """
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call: its ladder, its chain of reasons; None when there is none of that id."""

@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from gateway.admin.hardening import Rejected, error_body
-from gateway.admin.inspection import NotChanged
+from gateway.admin.inspection import NotChanged, Role
 
 log = Logger()
 
@@ -36,6 +36,14 @@ class HttpRoute:
     path: str
     answer: Callable[..., bytes | Deferred[bytes]]
     """Takes the request and the placeholders, decoded."""
+    role: Role
+    """The right that it needs."""
+    query: type[attrs.AttrsInstance] | None = None
+    """The parameters of its query, as a class; None for one without."""
+    change: type[attrs.AttrsInstance] | None = None
+    """The JSON object that its request carries, as a class; None for one without."""
+    schema: object = None
+    """The type of the JSON that it answers: an attrs class, or a list of one; None where the answer is no JSON."""
     pattern: re.Pattern[str] = attrs.field(init=False)
 
     @pattern.default

@@ -20,6 +20,7 @@ from gateway.admin.hardening import NotPermitted
 from gateway.admin.inspection import NotChanged, Row
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
+from gateway.state.listing.call_filter import CallFilter, CallsPage, Place
 
 T = TypeVar("T")
 
@@ -53,6 +54,10 @@ class FakeInspection:
 
     def calls(self) -> list[Row]:
         return [CALL]
+
+    def find_calls(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
+        Place.read(after)
+        return succeed(CallsPage((CALL,)))
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         return succeed(CALL if call_id == CALL["id"] else None)

@@ -8,6 +8,7 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
+from gateway.admin.inspection import Role
 from gateway.admin.routes import HttpRoute, HttpRoutes
 
 
@@ -17,7 +18,7 @@ class Asked:
     def __init__(self, *paths: str) -> None:
         self.later: Deferred[bytes] = Deferred()
         self.seen: list[dict[str, str]] = []
-        site = Site(HttpRoutes([HttpRoute("GET", path, self._answer) for path in paths]))
+        site = Site(HttpRoutes([HttpRoute("GET", path, self._answer, Role.VIEWER) for path in paths]))
         self.protocol = site.buildProtocol(None)
         self.transport = StringTransport()
         self.protocol.makeConnection(self.transport)

@@ -1,0 +1,1 @@
+"""The API under /api/v1: routes, their parameters and answers, errors, events as they happen."""

@@ -1,0 +1,182 @@
+"""Events: one stream of all that happens, for pages that are live, the security log, and the search for attacks.
+
+    note(NAME, ...) -> GatewayEvent -> ring (the latest 10,000) -> after(number): those that a reader has missed
+                             `-> each subscriber, at once
+
+Here: the names, the value, the stream. Not here: HTTP (admin/v1/stream.py), the file of security events
+(state/security_file.py), log lines and metrics, which are told beside an event and not made of it.
+
+A name is `noun.verb`, and a contract: docs/events.md lists each. Text of peers loses its secrets and is made clean as
+it enters. No field holds a key, a password or a nonce.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from itertools import islice
+from typing import Final, TypeAlias
+
+import attrs
+from twisted.logger import Logger
+
+from gateway.base.json_codec import Json
+from gateway.observe.clean_text import clean
+from gateway.observe.redaction import redacted
+
+log = Logger()
+
+REMEMBERED: Final = 10_000
+"""Events in the ring."""
+LONGEST: Final = 300
+"""Characters of a text in an event."""
+SUBSCRIBERS: Final = 100
+"""Subscribers at most: each costs a call for each event."""
+
+
+class Severity(StrEnum):
+    """How much an event matters to an operator."""
+
+    INFO = "info"
+    NOTICE = "notice"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class EventName(StrEnum):
+    """Every event there is. The severity of each is in `SEVERITIES`, its meaning and fields in docs/events.md."""
+
+    CALL_STARTED = "call.started"
+    CALL_ANSWERED = "call.answered"
+    CALL_ENDED = "call.ended"
+    CALL_REFUSED = "call.refused"
+    CALL_CHALLENGED = "call.challenged"
+    CALLS_LEFT_OUT = "calls.left_out"
+    REGISTRATION_ACCEPTED = "registration.accepted"
+    REGISTRATION_REFUSED = "registration.refused"
+    REGISTRATION_REMOVED = "registration.removed"
+    REGISTRATION_UNREACHABLE = "registration.unreachable"
+    PROVIDER_UP = "provider.up"
+    PROVIDER_DOWN = "provider.down"
+    CERTIFICATE_RENEWED = "certificate.renewed"
+    CERTIFICATE_EXPIRING = "certificate.expiring"
+    DOMAIN_SWITCHED = "domain.switched"
+    CONFIGURATION_RELOADED = "configuration.reloaded"
+    GATEWAY_READY = "gateway.ready"
+    GATEWAY_STOPPING = "gateway.stopping"
+    MEDIA_NODE_UP = "media.node_up"
+    MEDIA_NODE_DOWN = "media.node_down"
+    SECURITY_DOWNGRADE = "security.downgrade"
+    SECURITY_CHANGE_REFUSED = "security.change_refused"
+    SECURITY_WRONG_PASSWORD = "security.wrong_password"  # noqa: S105 - the name of an event
+
+
+SEVERITIES: Final[Mapping[EventName, Severity]] = {
+    EventName.CALL_REFUSED: Severity.WARNING,
+    EventName.CALLS_LEFT_OUT: Severity.NOTICE,
+    EventName.REGISTRATION_REFUSED: Severity.NOTICE,
+    EventName.REGISTRATION_UNREACHABLE: Severity.NOTICE,
+    EventName.PROVIDER_UP: Severity.NOTICE,
+    EventName.PROVIDER_DOWN: Severity.CRITICAL,
+    EventName.CERTIFICATE_RENEWED: Severity.NOTICE,
+    EventName.CERTIFICATE_EXPIRING: Severity.WARNING,
+    EventName.DOMAIN_SWITCHED: Severity.WARNING,
+    EventName.CONFIGURATION_RELOADED: Severity.NOTICE,
+    EventName.GATEWAY_READY: Severity.NOTICE,
+    EventName.GATEWAY_STOPPING: Severity.NOTICE,
+    EventName.MEDIA_NODE_UP: Severity.NOTICE,
+    EventName.MEDIA_NODE_DOWN: Severity.CRITICAL,
+    EventName.SECURITY_DOWNGRADE: Severity.WARNING,
+    EventName.SECURITY_CHANGE_REFUSED: Severity.WARNING,
+    EventName.SECURITY_WRONG_PASSWORD: Severity.NOTICE,
+}
+"""Those that are not listed are INFO."""
+
+Field: TypeAlias = bool | int | float | str | None
+
+
+def _fit(text: str) -> str:
+    return clean(redacted(text)[:LONGEST])
+
+
+@attrs.frozen
+class GatewayEvent:
+    """Something that happened. An empty text: it has none."""
+
+    at: float
+    """Seconds since the epoch, as people's clocks say."""
+    name: EventName
+    severity: Severity = Severity.INFO
+    source: str = attrs.field(default="", converter=_fit)
+    """The address and port that it came from."""
+    domain: str = attrs.field(default="", converter=_fit)
+    who: str = attrs.field(default="", converter=_fit)
+    """The user, peer, listener or operator that it is about."""
+    call: str = attrs.field(default="", converter=_fit)
+    """The id of the call that it is about."""
+    fields: Mapping[str, Field] = attrs.field(factory=dict)
+
+    def as_json(self) -> dict[str, Json]:
+        """The event as files and the API give it."""
+        return {
+            "at": self.at,
+            "name": str(self.name),
+            "severity": str(self.severity),
+            "source": self.source,
+            "domain": self.domain,
+            "who": self.who,
+            "call": self.call,
+            "fields": {**self.fields},
+        }
+
+
+Subscriber = Callable[[int, GatewayEvent], None]
+"""Takes each event with its number. It must be quick, for the teller waits."""
+
+
+class Events:
+    """The stream of one gateway. ``wall`` gives seconds since the epoch, as people's clocks say."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._ring: deque[GatewayEvent] = deque(maxlen=REMEMBERED)
+        self._subscribers: dict[Subscriber, bool] = {}
+        self.last = 0
+        """The number of the latest event; the first is 1."""
+
+    def note(
+        self, name: EventName, *, source: str = "", domain: str = "", who: str = "", call: str = "", **fields: Field
+    ) -> None:
+        """Tell an event of this moment, in the severity of its name."""
+        said = {key: _fit(value) if isinstance(value, str) else value for key, value in fields.items()}
+        severity = SEVERITIES.get(name, Severity.INFO)
+        self.tell(GatewayEvent(self._wall(), name, severity, source, domain, who, call, said))
+
+    def tell(self, event: GatewayEvent) -> None:
+        """Keep an event, and give it to every subscriber. Never raises: one that fails is let go of, and logged."""
+        self.last += 1
+        self._ring.append(event)
+        for subscriber in tuple(self._subscribers):
+            try:
+                subscriber(self.last, event)
+            except Exception:
+                log.failure("a subscriber of events failed, and gets no more")
+                self._subscribers.pop(subscriber, None)
+
+    def subscribe(self, subscriber: Subscriber) -> bool:
+        """Give every later event to this one too; whether there was room."""
+        if len(self._subscribers) >= SUBSCRIBERS:
+            return False
+        self._subscribers[subscriber] = True
+        return True
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Give it no more. Nothing happens where it was none."""
+        self._subscribers.pop(subscriber, None)
+
+    def after(self, number: int) -> list[tuple[int, GatewayEvent]]:
+        """The events later than that number, oldest first, as far as they are remembered; 0 for all of these."""
+        first = self.last - len(self._ring) + 1
+        skipped = max(0, min(number - first + 1, len(self._ring)))
+        return [(first + skipped + index, event) for index, event in enumerate(islice(self._ring, skipped, None))]

@@ -1,0 +1,1 @@
+"""Lists of all calls ever kept: filters, pages in SQL, figures by hour and minute."""
