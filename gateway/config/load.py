@@ -24,7 +24,9 @@ from gateway.config.model import (
     Provider,
     SourceLimits,
 )
+from gateway.config.named_files import this_user
 from gateway.config.structuring import Mistake, Reader
+from gateway.config.toml_errors import explained
 
 T = TypeVar("T")
 
@@ -39,7 +41,7 @@ class Tables:
         self.mistakes: list[Mistake] = []
 
     def one(self, key: str, cls: type[T], default: T | None = None) -> T | None:
-        """The table [key], `default` where it is absent, None where it is wrong."""
+        """The table [key], `default` where it is absent; where it is wrong, a stand-in (`PartlyRead`), or None."""
         self._asked.add(key)
         if key not in self._document:
             if default is None:
@@ -50,7 +52,7 @@ class Tables:
         return value
 
     def many(self, key: str, cls: type[T]) -> list[tuple[str, T]]:
-        """The tables [[key]] that could be read, each with its path, such as `listener[0]`."""
+        """The tables [[key]], each with its path, such as `listener[0]`; for a wrong one a stand-in (`PartlyRead`)."""
         self._asked.add(key)
         entries = []
         for index, table in enumerate(self._array(key)):
@@ -95,7 +97,7 @@ def load(path: Path) -> Configuration:
         *no_phones(tables.pairs("listener", "side")),
         *media_mistakes(media),
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
-        *domain_mistakes(domains, {name for (name,) in tables.pairs("provider", "name")}),
+        *domain_mistakes(domains, providers, {name for (name,) in tables.pairs("provider", "name")}),
     ]
     if mistakes or gateway is None or media is None or admin is None or limits is None:
         raise ConfigurationError(tuple(f"{path}: {mistake}" for mistake in mistakes))
@@ -113,10 +115,14 @@ def load(path: Path) -> Configuration:
 
 def _document(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # with a byte order mark, too, as some editors write it
+    except PermissionError:
+        raise ConfigurationError((f"{path}: cannot be read by {this_user()}",)) from None
     except OSError as error:
         raise ConfigurationError((f"{path}: cannot be read: {error.strerror}",)) from None
     except UnicodeDecodeError as error:
         raise ConfigurationError((f"{path}: is not UTF-8 at byte {error.start}",)) from None
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError((f"{path}: is not TOML: {error}",)) from None
+        raise ConfigurationError((f"{path}: is not TOML: {explained(error, text)}",)) from None

@@ -4,14 +4,17 @@ Here: strict structuring (a number is no string, an unknown key is a mistake) on
 mistakes. Not here: the keys (`model`), files, defaults. A class says by its types which values it accepts; an
 `Annotated[T, reader]` field is read by `reader(value) -> T`, which raises `Unacceptable`.
 
-    table -> Reader.read -> value of the class, or None and one Mistake for each thing that is wrong
+    table -> Reader.read -> value of the class, or all that can be read of it and one Mistake for each wrong value
+
+A wrong value must not hide the other mistakes of its table. So the rest of it is read all the same, and stands in for
+the table in the checks that come after (`checks`); one that asks for the wrong value raises `Unread` and is left out.
 """
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -27,6 +30,29 @@ class Unacceptable(ValueError):
 
     def __init__(self, found: object, allowed: str) -> None:
         super().__init__(f"found {shown(found)}, allowed: {allowed}")
+
+
+class Unread(Exception):
+    """A value was asked for that the file has wrong, or does not have though it must."""
+
+
+class PartlyRead:
+    """The values of a table that could be read, and `Unread` in place of the others. Never part of a Configuration."""
+
+    def __init__(self, values: dict[str, object]) -> None:
+        self.__dict__.update(values)
+
+    def __getattr__(self, name: str) -> Any:
+        """Raises Unread."""
+        raise Unread(name)
+
+
+def known(table: object, key: str) -> Any:
+    """The value of a key; None where it is wrong, too."""
+    try:
+        return getattr(table, key)
+    except Unread:
+        return None
 
 
 @attrs.frozen
@@ -74,11 +100,27 @@ class Reader:
         factory(_is_annotated, lambda t: _reader_hook(t.__metadata__[0]))
 
     def read(self, cls: type[T], table: object, path: str) -> tuple[T | None, list[Mistake]]:
-        """The value of `table` as a `cls`, or None and its mistakes; `path` is where the table stands."""
+        """The value of `table` as a `cls`; with mistakes, a stand-in of all that could be read (None: it is no table).
+
+        `path` is where the table stands.
+        """
         try:
             return self._converter.structure(table, cls), []
         except (cattrs.BaseValidationError, Unacceptable) as error:
-            return None, list(_mistakes(error, path))
+            rest = self._readable(cls, table) if isinstance(table, dict) else None
+            return cast(T | None, rest), list(_mistakes(error, path))
+
+    def _readable(self, cls: Any, table: dict[str, object]) -> PartlyRead:
+        values: dict[str, object] = {}
+        for field in attrs.fields(cls):
+            if field.name not in table:
+                values.update({} if field.default is attrs.NOTHING else {field.name: field.default})
+                continue
+            try:
+                values[field.name] = self._converter.structure(table[field.name], field.type)
+            except (cattrs.BaseValidationError, Unacceptable):
+                continue
+        return PartlyRead(values)
 
     def _path(self, value: object) -> Path:
         text = _of_type(str, value, "a file name")

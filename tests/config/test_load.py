@@ -1,5 +1,6 @@
 """Reading the configuration: values, defaults, and one line for each mistake."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -464,10 +465,90 @@ def test_a_wrong_provider_is_no_unknown_provider(tmp_path: Path) -> None:
     assert line.startswith("provider[0].uri: ")
 
 
-def test_what_is_no_toml_is_told_with_its_place(tmp_path: Path) -> None:
-    (line,) = mistakes(tmp_path, "[gateway\nname = 5")
+HIDDEN = (
+    SMALLEST.replace('name = "phones"', 'name = "phones"\nprivate_key = "gone.key"\nnat_interval = -1', 1)
+    .replace('name = "main"', 'name = "main"\nsuites = []\nsrtp_offer = "best"\ntrust = "gone.pem"', 1)
+    .replace('provider = "main"', 'provider = "other"\nsecurity = "sometimes"\nchallenge_algorithms = []', 1)
+    .replace("[media]", '[media]\nrelay = "rtpengine"\ndscp = 64\nfollow_port = ["phones"]\nworkers = 100000', 1)
+)
+"""Each table has a value that is wrong by itself, and others that are wrong only beside the rest."""
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "listener[0].nat_interval: found -1",
+        "listener[0].certificate: is missing: certificate and private_key go together",
+        "listener[0].private_key: ",
+        "provider[0].srtp_offer: found",
+        "provider[0].suites: found none",
+        "provider[0].trust: ",
+        "domain[0].security: found",
+        'domain[0].provider: found "other", allowed: main',
+        "domain[0].challenge_algorithms: found none",
+        "media.dscp: found 64",
+        "media.workers: found 100000",
+        "media.rtpengine: is missing",
+        "media.follow_port: is for relay",
+    ],
+)
+def test_a_wrong_value_hides_no_other_mistake_of_its_table(tmp_path: Path, start: str) -> None:
+    lines = mistakes(tmp_path, HIDDEN)
+    assert len([line for line in lines if line.startswith(start)]) == 1, lines
+
+
+def test_a_wrong_value_makes_no_mistakes_of_its_own(tmp_path: Path) -> None:
+    text = WHOLE.replace('transport = "tls"', 'transport = "tlss"').replace('relay = "workers"', 'relay = "worker"')
+    lines = mistakes(tmp_path, text.replace("sip:provider.example.com;transport=tls", "sip:provider.example.com"))
+    assert [line.split(": found")[0] for line in lines if "fallback_uri" not in line] == [
+        "listener[1].transport",
+        "media.relay",
+    ]
+
+
+def test_encryption_is_not_required_of_a_provider_without_any(tmp_path: Path) -> None:
+    """Nothing but emergency calls would ever be put through."""
+    text = WHOLE.replace('transport = "tls"', 'transport = "udp"').replace(
+        "sip:provider.example.com;transport=tls", "sip:provider.example.com;transport=udp"
+    )
+    lines = mistakes(tmp_path, text.replace('fallback_uri = "sips:[::1]:5061"', ""))
+    assert [line for line in lines if line.startswith('domain[0].security: found "required", but provider main')], lines
+    assert "transport=tls" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[gateway\nname = 5", "line 1, column 9, table gateway: Expected ']'"),
+        ("[media]\naddress = 192.0.2.1", 'line 2, column 16, key address: Expected newline or end of document.*"..."'),
+        ("[gateway]\nname = gw1", r'line 2, column 8, key name: .*in quotes \(name = "..."\)'),
+        ('[gateway]\nname = "gw1\nport = 5', "line 2, .*the quote that ends the text is missing"),
+        ("a = True", "key a: .*small letters"),
+        ("name = \u201cgw1\u201d", "straight quotes"),
+        ("a = 1\na = 2\n[b]", "line 2, .*a stands twice"),
+        ("a =\nb = 1", "a has no value"),
+        ('a = "1" b = "2"', "nothing but a comment"),
+        ("port 5060", "key = value"),
+        ("[[domain]]\n[domain]", r"each of several \[\[name"),
+        ("a = [1,", "end of the file"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_place_and_a_hint(tmp_path: Path, text: str, told: str) -> None:
+    (line,) = mistakes(tmp_path, text)
     assert line.startswith("is not TOML: ")
-    assert "line 1" in line
+    assert re.search(told, line), line
+
+
+def test_a_value_that_is_no_toml_is_not_shown(tmp_path: Path) -> None:
+    """It may be a password that somebody wrote into the wrong file."""
+    assert "s3cret" not in " ".join(mistakes(tmp_path, "[gateway]\nname = s3cret"))
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    read(tmp_path, WHOLE)
+    file = tmp_path / "marked.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + WHOLE.encode())
+    assert load(file).gateway.name == "gw1"
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ address = "127.0.0.1"
 
 [[provider]]
 name = "main"
-uri = "sip:provider.example.com;transport=udp"
+uri = "sip:provider.example.com"
 
 [[domain]]
 name = "example.com"
@@ -198,7 +198,7 @@ def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(
     site.edit("port = 5070", "port = 5071")
     told = site.settings.reload("root")
     assert told == (
-        "provider main: uri: sip:provider.example.com;transport=udp -> sip:other.example.com;transport=udp",
+        "provider main: uri: sip:provider.example.com -> sip:other.example.com",
         "listeners: changed, which takes a restart",
     )
     assert site.settings.current.listeners[1].port == 5070
@@ -208,7 +208,9 @@ def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(
 
 def test_a_provider_that_needs_a_listener_which_is_not_open_is_refused(site: Site) -> None:
     listener = '[[listener]]\nname = "more"\nside = "provider"\ntransport = "tcp"\naddress = "127.0.0.1"\nport = 5080\n'
-    site.file.write_text(site.file.read_text().replace("transport=udp", "transport=tcp") + listener)
+    uri = 'uri = "sip:provider.example.com"'
+    wanted = f'{uri}\nfallback_uri = "sip:provider.example.com;transport=tcp"'
+    site.file.write_text(site.file.read_text().replace(uri, wanted) + listener)
     with pytest.raises(ConfigurationError, match="needs a tcp listener that a restart opens"):
         site.settings.reload("root")
     assert not site.adopted
