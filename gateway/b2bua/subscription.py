@@ -190,7 +190,7 @@ class AskedSubscription(Subscription):
 
 
 class UsageLeg(Leg):
-    """A leg whose dialog has no call."""
+    """A leg of a dialog without a call."""
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog; None for a request of a call."""

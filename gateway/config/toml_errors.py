@@ -1,7 +1,7 @@
 """A file that is not TOML, told so that its author finds the place and the remedy.
 
-Here: the words for an error of `tomllib`, whose own name the grammar's rule. The line's key is named and its value is
-not: somebody may have written a password there.
+Here: the words for an error of `tomllib`, which by itself names the rule alone. The key of the line is named, and its
+value is not: somebody may have written a password there.
 
     TOMLDecodeError, text -> place of the statement -> its key, the rule, a hint
 """

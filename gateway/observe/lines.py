@@ -1,4 +1,4 @@
-"""Lines for a stream whose reader may stop: written without ever waiting for it.
+"""Lines for a stream with a reader that may stop: written without ever waiting for it.
 
 A log usually goes to a pipe (a container's engine, a service manager). When its reader stops, the pipe is full after
 64 KiB, and the next write would stop this process until the reader comes back: no call, no ping, no timer. So a line is
