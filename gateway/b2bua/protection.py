@@ -88,7 +88,7 @@ class Protection:
         self._caller_side = Side.PHONES if record.direction is CallDirection.OUTBOUND else Side.PROVIDER
         self._clock = clock
         self._began = clock.seconds()
-        self._exposed = dict.fromkeys(Side, Exposure())
+        self._exposed = {Side.PHONES: Exposure(), Side.PROVIDER: Exposure()}
         self._media_now: dict[Side, bool | None] = {}
         self._phases: dict[tuple[Side, str], ChainLink] = {}
 
@@ -223,9 +223,12 @@ class Protection:
         relay carries from now on, if any."""
         side, at = leg.spec.side, self._clock.seconds() - self._began
         is_secure = self._is_secure(leg) if side is Side.PROVIDER else leg.way.weakest > Strength.CLEAR
-        exposure = self._exposed[side].signalled(at, _signalling(leg), is_secure=is_secure)
+        former = self._exposed[side]
+        exposure = former.signalled(at, _signalling(leg), is_secure=is_secure)
         if encrypted is not None:
             exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
+        if exposure is former:
+            return  # its phases were told
         self._exposed[side] = exposure
         self._tell_phases(leg, "media", exposure.media)
         self._tell_phases(leg, "signalling", exposure.signalling)
@@ -320,4 +323,4 @@ def _media(encrypted: bool | None) -> str:
 
 
 def _signalling(leg: Leg) -> str:
-    return "TLS" if leg.flow.is_secure else f"{str(leg.flow.transport).upper()} in clear"
+    return "TLS" if leg.way.flow.is_secure else f"{leg.way.flow.transport.upper()} in clear"

@@ -10,6 +10,7 @@ quoted by `repr`, or put into JSON. Where in doubt it takes out too much.
 """
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 REDACTED = "[redacted]"
@@ -54,8 +55,40 @@ _URI_PASSWORD = re.compile(
 _PORT = re.compile(r"\d{1,5}(?![\w%+$&=*~!-])")
 _PEM_KEY = re.compile(r"(?P<kept>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(?=-----END)|\Z)", re.DOTALL)
 
-# Each pattern above needs one of these. Most lines have none; then no pattern is tried. (Beyond ASCII a pattern that
-# ignores case finds more than lower() does.)
+
+def _kept(found: re.Match[str]) -> str:
+    return f"{found['kept']}{REDACTED}"
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"{found['name']}{found['sign']}{REDACTED}"
+
+
+def _without_password(found: re.Match[str]) -> str:
+    """Without an @ it is a port, or a password that was cut off before its end."""
+    is_port = not found["at"] and "%40" not in found["rest"] and _PORT.match(found["rest"]) is not None
+    return found[0] if is_port else f"{found['kept']}{REDACTED}{found['at']}"
+
+
+_Rule = tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]]
+
+# Each pattern, in the order in which they are tried, with signs: whatever it matches has one of them, in lower case.
+# What a rule before it writes makes no sign anew, since none is in REDACTED and none has a bracket. So a text without
+# the signs of a rule need not be searched by it. (Beyond ASCII a pattern that ignores case finds more than lower()
+# does: such a text is searched by all.)
+RULES: tuple[_Rule, ...] = (
+    (("key",), _PEM_KEY, _kept),
+    (("auth",), _CREDENTIALS, _kept),
+    (("nonce", "pass", "auth", "pwd", "secret", "ha1"), _SECRET_VALUE, _named),
+    (("response", "opaque", "key", "salt"), _PERHAPS_SECRET_VALUE, _named),
+    (("pwd", "pass"), _OPTION, _kept),
+    (("inline",), _INLINE_KEY, _kept),
+    (("k=",), _KEY_LINE, _kept),
+    (("key",), _KEY_MANAGEMENT, _kept),
+    (("sip:", "sips:", "%3a", "://"), _URI_PASSWORD, _without_password),
+)
+
+# Most texts have no sign at all.
 _SIGNS = (
     *("key", "auth", "nonce", "pass", "pwd", "secret", "response", "opaque", "salt", "inline", "k=", "ha1"),
     *("@", "sip:", "sips:", "%3a", "%40", "://"),  # of a URI, whose password may be cut off before the @
@@ -76,23 +109,13 @@ def is_harmless_json(text: str) -> bool:
 
 def redacted(text: str) -> str:
     """`text` with `[redacted]` in place of each secret in it."""
-    if text.isascii() and not _has_one(text.lower(), _SIGNS):
-        return text
-    text = _PEM_KEY.sub(rf"\g<kept>{REDACTED}", text)
-    text = _CREDENTIALS.sub(rf"\g<kept>{REDACTED}", text)
-    text = _SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
-    text = _PERHAPS_SECRET_VALUE.sub(rf"\g<name>\g<sign>{REDACTED}", text)
-    text = _OPTION.sub(rf"\g<kept>{REDACTED}", text)
-    text = _INLINE_KEY.sub(rf"\g<kept>{REDACTED}", text)
-    text = _KEY_LINE.sub(rf"\g<kept>{REDACTED}", text)
-    text = _KEY_MANAGEMENT.sub(rf"\g<kept>{REDACTED}", text)
-    return _URI_PASSWORD.sub(_without_password, text)
-
-
-def _without_password(found: re.Match[str]) -> str:
-    """Without an @ it is a port, or a password that was cut off before its end."""
-    is_port = not found["at"] and "%40" not in found["rest"] and _PORT.match(found["rest"]) is not None
-    return found[0] if is_port else f"{found['kept']}{REDACTED}{found['at']}"
+    lower, is_ascii = text.lower(), text.isascii()
+    for signs, pattern, replacement in RULES:
+        for sign in signs:
+            if sign in lower or not is_ascii:
+                text = pattern.sub(replacement, text)
+                break
+    return text
 
 
 def _has_one(text: str, signs: tuple[str, ...]) -> bool:

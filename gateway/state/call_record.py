@@ -20,6 +20,10 @@ LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
 LONGEST: Final = 300
 """Characters of a text that a peer wrote: a URI or a reason phrase may have thousands."""
+REMEMBERED: Final = 1000
+"""Short texts that are known to be fit as they are: a peer's reason phrases could be more."""
+SHORT: Final = 60
+"""Characters of such a text."""
 LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603"})
 """Statuses of a callee that was reached: it rings, or does not want to."""
 
@@ -27,6 +31,22 @@ LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603
 def fit(text: str) -> str:
     """A peer's text as a record keeps it, cut. Secrets are taken out first: an escape in the middle would hide one."""
     return clean(redacted(text)[:LONGEST])
+
+
+_FIT: Final[set[str]] = set()
+
+
+def fit_again(text: str) -> str:
+    """The same for texts that come with each call: a method, a status and its reason, a step of a chain. Those that
+    `fit` has once left as they were are remembered, so that nothing with a secret in it is."""
+    if text in _FIT:
+        return text
+    fitted = fit(text)
+    if fitted == text and len(text) <= SHORT:
+        if len(_FIT) >= REMEMBERED:
+            _FIT.clear()
+        _FIT.add(text)
+    return fitted
 
 
 class LegName(StrEnum):
@@ -63,7 +83,8 @@ class LadderStep(NamedTuple):
 
     def as_json(self) -> dict[str, Json]:
         """The step as the admin API gives it."""
-        return {"at": self.at, "leg": str(self.leg), "direction": str(self.passage), "what": self.what}
+        at, leg, passage, what = self
+        return {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
 
 
 class ChainStep(StrEnum):
@@ -82,19 +103,20 @@ class ChainLink:
 
     leg: str
     step: ChainStep
-    what: str = attrs.field(converter=fit)
+    what: str = attrs.field(converter=fit_again)
     code: str = ""
 
 
-@attrs.define
+@attrs.define(on_setattr=attrs.setters.NO_OP)
 class CallRecord:
-    """One call as operators see it."""
+    """One call as operators see it. Texts of peers are made fit at the making, and by the setter of `ending`: a hook on
+    each attribute that is set would cost more than the attributes."""
 
     id: str
     direction: CallDirection
     domain: str
-    caller: str = attrs.field(converter=fit)
-    callee: str = attrs.field(converter=fit)
+    _caller: str = attrs.field(converter=fit)
+    _callee: str = attrs.field(converter=fit)
     started_at: float
     """Seconds since the epoch, as the two below."""
     answered_at: float | None = None
@@ -105,8 +127,7 @@ class CallRecord:
     verdict: str = ""
     reason: str = ""
     """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
-    ending: str = attrs.field(default="", converter=fit)
-    """The cause or party that ended the call."""
+    _ending: str = attrs.field(default="", converter=fit_again)
     status: int | None = None
     """The final status that the caller was given."""
     ladder: list[LadderStep] = attrs.Factory(list)
@@ -116,6 +137,25 @@ class CallRecord:
     """The relay's counters at the end of the call."""
     is_caller_known: bool = False
     """Whether the caller is registered, or a proved peer of the provider's."""
+
+    @property
+    def caller(self) -> str:
+        """The calling party."""
+        return self._caller
+
+    @property
+    def callee(self) -> str:
+        """The called party."""
+        return self._callee
+
+    @property
+    def ending(self) -> str:
+        """The cause or party that ended the call."""
+        return self._ending
+
+    @ending.setter
+    def ending(self, why: str) -> None:
+        self._ending = fit_again(why)
 
     @property
     def is_vouched(self) -> bool:
@@ -131,7 +171,7 @@ class CallRecord:
         if len(self.ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
             return
-        self.ladder.append(LadderStep(at, leg, passage, fit(what)))
+        self.ladder.append(LadderStep(at, leg, passage, what if what in _FIT else fit_again(what)))
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""

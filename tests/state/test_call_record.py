@@ -1,7 +1,18 @@
 """Records of calls: text of peers is clean from the moment that it enters."""
 
 from gateway.observe.clean_text import is_clean
-from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName, Passage
+from gateway.state import call_record
+from gateway.state.call_record import (
+    REMEMBERED,
+    SHORT,
+    CallDirection,
+    CallRecord,
+    ChainLink,
+    ChainStep,
+    LegName,
+    Passage,
+    fit_again,
+)
 
 ODD = "\udcff\0\x1b[0m\u202e"
 
@@ -15,3 +26,16 @@ def test_text_of_peers_can_be_written_and_shown_wherever_it_enters_a_record() ->
     for text in (record.caller, record.callee, record.ending, step.what, link.what):
         assert is_clean(text)
         assert r"\xff\x00\x1b[0m\u202e" in text
+
+
+def test_texts_that_are_remembered_have_no_secret_and_are_few() -> None:
+    for number in range(3 * REMEMBERED):
+        assert fit_again(f"486 No {number}") == f"486 No {number}"
+        assert f"hunter{number}" not in fit_again(f"486 password=hunter{number}")
+    fit_again("x" * 200)
+    assert len(call_record._FIT) <= REMEMBERED
+    assert not [text for text in call_record._FIT if "hunter" in text or len(text) > SHORT or ODD in text]
+
+
+def test_an_odd_text_is_made_fit_each_time() -> None:
+    assert fit_again(f"180 {ODD}") == fit_again(f"180 {ODD}") == r"180 \xff\x00\x1b[0m\u202e"

@@ -36,8 +36,8 @@ class Phases:
         if state == self.last:
             return self
         if len(self.kept) < MOST_PHASES:
-            return attrs.evolve(self, kept=(*self.kept, (at, state)), last=state)
-        return attrs.evolve(self, last=state, left_out=self.left_out + 1)
+            return Phases((*self.kept, (at, state)), state, self.left_out)
+        return Phases(self.kept, state, self.left_out + 1)
 
     @property
     def has_changed(self) -> bool:
@@ -64,9 +64,12 @@ class Exposure:
     """Whether RTCP came in clear beside SRTP."""
 
     def signalled(self, at: float, way: str, *, is_secure: bool) -> Exposure:
-        """A message of the leg passed: over ``way``, a name for people."""
+        """A message of the leg passed: over ``way``, a name for people. The same exposure when that adds nothing."""
         was_in_clear = self.was_signalled_in_clear or not is_secure
-        return attrs.evolve(self, signalling=self.signalling.then(at, way), was_signalled_in_clear=was_in_clear)
+        if way == self.signalling.last and was_in_clear is self.was_signalled_in_clear:
+            return self
+        signalling = self.signalling.then(at, way)
+        return Exposure(signalling, self.media, was_in_clear, self.was_heard, self.clear_reason, self.has_clear_control)
 
     def carried(self, at: float, *, encrypted: bool, reason: Reason | None = None) -> Exposure:
         """The relay carries media from now on: all of them SRTP, or not; ``reason`` says why not."""
