@@ -66,7 +66,7 @@ fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=
 interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict with an oracle that reads the bytes (CALLS=50000)
 	INTERLEAVINGS=$(CALLS) $(BIN)/python -m pytest -q tests/b2bua/test_interleavings.py -k bytes_bear_out --durations=1
 
-soak-refreshes: packages ## let four calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
+soak-refreshes: packages ## let six calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
 
 lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house

@@ -54,6 +54,7 @@ class CallsPart(GatewayPart):
             self.dialogs,
             phones,
             own_hosts(basis.configuration),
+            basis.configuration.gateway.session_interval,
         )
         identities = Identities(basis.clock.now, new_tag)
         self.unanswered = UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports))

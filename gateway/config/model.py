@@ -99,6 +99,8 @@ class GatewaySection:
     """How long calls that ended are kept with their ladders and reasons."""
     nameservers: tuple[Annotated[Nameserver, fields.nameserver], ...] = ()
     """DNS servers to ask; none: those of the system."""
+    session_interval: Annotated[int, number(90, 86400)] = 1800
+    """Seconds: the longest session interval of a call (RFC 4028 section 4; 90 is the least, section 5)."""
 
 
 @attrs.frozen

@@ -28,11 +28,11 @@ from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_timer import (
     Agreement,
     Headers,
-    Preferences,
     SessionTimer,
     accept_answer,
     accept_offer,
     offer,
+    preferences_for,
 )
 from gateway.sip.capabilities import TIMER
 from gateway.sip.errors import MalformedMessage
@@ -40,8 +40,6 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 
 log = Logger()
-
-_PREFERENCES: Final = Preferences()
 
 POSTPONED_SECONDS: Final = 2.0
 """After which a refresh that met another change is tried again."""
@@ -91,8 +89,9 @@ class RefreshedLeg(AcknowledgingLeg, Protocol):
 class LegSession:
     """The agreement of one leg on the length of its session."""
 
-    def __init__(self) -> None:
-        self.preferences = _PREFERENCES
+    def __init__(self, interval: int) -> None:
+        """`interval` is what we ask for, in seconds."""
+        self.preferences = preferences_for(interval)
         self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False
         self._promised: tuple[Agreement | None, Headers] = (None, ())

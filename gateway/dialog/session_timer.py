@@ -73,6 +73,12 @@ class Preferences:
         return evolve(self, interval=max(self.interval, smallest), smallest=smallest)
 
 
+@lru_cache(maxsize=8)
+def preferences_for(interval: int) -> Preferences:
+    """The preferences that legs begin with, one value for all of them."""
+    return Preferences(interval)
+
+
 @frozen
 class Agreement:
     """A session interval in seconds, and whether we refresh it."""

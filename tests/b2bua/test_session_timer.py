@@ -30,6 +30,60 @@ def test_offer_says_what_we_would_like_and_nothing_of_it_crosses() -> None:
     assert "Session-Expires" not in ladder.phone.receives_response(200).headers
 
 
+def test_rfc4028_section_7_our_own_interval_is_asked_for() -> None:
+    ladder = Ladder(session_interval=90)
+    _, onward = ring(ladder)
+    assert (onward.headers.get("Session-Expires"), onward.headers.get("Min-SE")) == ("90", "90")
+    fields = (("Session-Expires", "90;refresher=uac"), ("Require", "timer"), ("Allow", "INVITE, UPDATE"))
+    ladder.provider.answers(onward, 200, sdp=SAVP, fields=fields)
+    ladder.provider.receives("ACK")
+    ladder.clock.advance(45)
+    assert ladder.provider.receives_request("UPDATE").headers.get("Session-Expires") == "90;refresher=uac"
+
+
+def test_rfc4028_section_9_a_longer_interval_is_lowered_to_our_own_for_a_caller() -> None:
+    """One that asks for 1,800 s refreshes after 45 s all the same; a Min-SE of its own is kept."""
+    for least, agreed in (("90", "90"), ("300", "300")):
+        ladder = Ladder(session_interval=90)
+        invite = ladder.phone.invite()
+        invite.headers.add("Supported", "timer")
+        invite.headers.add("Session-Expires", "1800")
+        invite.headers.add("Min-SE", least)
+        ladder.phone.sends(invite)
+        ladder.phone.receives(100)
+        ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+        assert ladder.phone.receives_response(200).headers.get("Session-Expires") == f"{agreed};refresher=uac"
+
+
+def test_rfc4028_section_9_a_caller_that_asks_for_no_interval_gets_our_own() -> None:
+    """It supports timers, so that it is the refresher, and a caller that falls silent ends the call."""
+    ladder = Ladder(session_interval=90)
+    invite = ladder.phone.invite()
+    invite.headers.add("Supported", "timer")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    assert answer.headers.get("Session-Expires") == "90;refresher=uac"
+    ladder.phone.acknowledges(invite, answer)
+    ladder.clock.advance(59)
+    ladder.phone.receives_nothing()
+    ladder.clock.advance(1)  # section 10: a third of the interval before its end
+    assert came(ladder.phone) == ["BYE"]
+    ladder.provider.receives("BYE")
+    ladder.ends_clean()
+
+
+def test_rfc4028_section_7_3_our_own_interval_is_raised_once_by_422() -> None:
+    ladder = Ladder(session_interval=90)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 422, fields=(("Min-SE", "120"),))
+    ladder.provider.receives("ACK")
+    again = ladder.provider.receives_request("INVITE")
+    assert (again.headers.get("Session-Expires"), again.headers.get("Min-SE")) == ("120", "120")
+
+
 def test_our_refresh_is_an_update_without_sdp() -> None:
     ladder = Ladder()
     talk(ladder, "200;refresher=uac")

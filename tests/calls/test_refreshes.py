@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import time
 
+import attrs
+
 from tests.support.calls.audio import assert_hears
 from tests.support.calls.gaps import judge_gaps, judge_keys, longest_silence
 from tests.support.calls.judge import is_rtp, rtp_samples
@@ -20,37 +22,63 @@ from tests.support.calls.stage import HERTZ, HOSTS, Stage
 from tests.support.calls.telephone import USUAL, Habits, Telephone
 
 SECONDS = float(os.environ.get("SOAK_MINUTES", "0")) * 60
-DUE = 45.0  # seconds: half of the session interval (RFC 4028 section 10)
-TIMED = Habits(timer="always", session=90)
-CALLS = {
-    # phone, far end, its manners, and the refresh that the far end must see
-    "the phone, by re-INVITE": ("alice", TIMED, "bob", Manners("uac", takes_update=False), "came INVITE"),
-    "the phone, by UPDATE": ("dave", TIMED, "carol", Manners("uac", takes_update=True), "came UPDATE"),
-    "the gateway, by re-INVITE": ("erin", USUAL, "grace", Manners("uac", takes_update=False), "came INVITE"),
-    "the far end, by UPDATE": ("frank", USUAL, "heidi", Manners("uas", takes_update=True), "sent UPDATE"),
-}
+SHORTEST = 90  # seconds (RFC 4028 section 4): the gateway's own interval here
+DUE = SHORTEST / 2  # seconds (RFC 4028 section 10)
+TIMED = Habits(timer="always", session=SHORTEST)
+
+
+@attrs.frozen
+class Refreshed:
+    """A call by a phone of pjsua2, or to one, and the refreshes that must be seen in it."""
+
+    phone: str
+    habits: Habits
+    far_end: str
+    manners: Manners
+    at_far_end: str
+    at_phone: str = ""
+    """Its method, and the side that refreshes; empty where that leg has no timer."""
+    is_inbound: bool = False
+
+
+UNTIMED = Habits(timer="no")
+LATER = 50.0  # seconds: after the gateway, which refreshes the phone's leg when its own half is over
+ASKS_LONG = 1800  # seconds: nobody but the gateway asks for a short interval, which is its own
+CALLS = (
+    Refreshed("alice", TIMED, "bob", Manners("uac", False), "came INVITE", "INVITE by the phone"),
+    Refreshed("dave", USUAL, "carol", Manners("uac", interval=ASKS_LONG), "came UPDATE", "UPDATE by the phone"),
+    Refreshed("erin", UNTIMED, "grace", Manners("uac", False, interval=ASKS_LONG), "came INVITE"),
+    Refreshed("frank", UNTIMED, "heidi", Manners("uas", interval=ASKS_LONG), "sent UPDATE"),
+    Refreshed("ivan", USUAL, "judy", Manners("", True, LATER, ASKS_LONG), "sent UPDATE", "UPDATE by the gateway", True),
+    Refreshed(
+        "kim", USUAL, "laura", Manners("", False, LATER, ASKS_LONG), "sent INVITE", "UPDATE by the gateway", True
+    ),
+)
 
 
 def test_nobody_hears_a_refresh(stage: Stage) -> None:
-    """Four calls beside each other, each with a refresher of its own. The far ends re-key by all means at first."""
-    stage.start_gateway()
+    """Calls beside each other, each with refreshers of its own. The far ends re-key by all means at first."""
+    stage.start_gateway(session_interval=SHORTEST)
     calls = [
-        (stage.pjsua_phone(user, habits), stage.rekeying_far_end(other, manners), seen)
-        for user, habits, other, manners, seen in CALLS.values()
+        (stage.pjsua_phone(call.phone, call.habits), stage.rekeying_far_end(call.far_end, call.manners), call)
+        for call in CALLS
     ]
     for phone, far_end, _ in calls:
         phone.register()
         far_end.register()
-    for phone, far_end, _ in calls:
-        talk(phone, far_end, far_end.line.address_of_record)
+    for phone, far_end, call in calls:
+        caller, callee = (far_end, phone) if call.is_inbound else (phone, far_end)
+        talk(caller, callee, callee.line.address_of_record)
     for method in ("INVITE", "UPDATE"):
         stage.talk(1)
         for _, far_end, _ in calls:
             far_end.refresh(method)
             far_end.refreshes.clear()
     last = time.monotonic()
-    for _, far_end, seen in calls:
-        far_end.wait_refreshed(seen, DUE + 5)
+    for phone, far_end, call in calls:
+        far_end.wait_refreshed(call.at_far_end, LATER + 5)
+        if call.at_phone:
+            wait_refreshed_at_phone(phone, call.at_phone, LATER + 5)
     stage.talk(max(SECONDS - (time.monotonic() - last), 2))
 
     until = time.time()
@@ -63,6 +91,24 @@ def test_nobody_hears_a_refresh(stage: Stage) -> None:
     for phone, far_end, _ in calls:
         assert_all_was_heard(stage, packets, (phone, far_end), until)
     assert_clean(stage, packets)
+
+
+def wait_refreshed_at_phone(phone: Telephone, by: str, seconds: float) -> None:
+    """Wait until the phone's leg is refreshed by a method and side, such as "UPDATE by the gateway"."""
+    wait_until(f"{by} at {phone.line.user}", lambda: by in refreshes_at(phone), seconds)
+
+
+def refreshes_at(phone: Telephone) -> set[str]:
+    """The refreshes of a phone's leg: an UPDATE without SDP, or a re-INVITE, each with an interval agreed on."""
+    messages = phone.messages()
+    refreshed = {(m.call_id, m.cseq) for m in messages if m.status == 200 and m.header("session-expires")}
+    found = set()
+    for message in messages:
+        is_within = ";tag=" in message.header("to") and (message.call_id, message.cseq) in refreshed
+        if is_within and (message.method == "INVITE" or (message.method == "UPDATE" and not message.body)):
+            side = "phone" if f" {phone.line.address}:" in message.header("via") else "gateway"
+            found.add(f"{message.method} by the {side}")
+    return found
 
 
 def test_phones_hold_resume_and_transfer_after_a_refresh(stage: Stage) -> None:

@@ -227,7 +227,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     )
     assert mistakes(tmp_path, text) == [
         "gateway.name: found 5, allowed: a name of letters, digits, '.', '_' and '-', 63 at most",
-        "gateway.colour: is no key here, allowed: name, state_directory, history_days, nameservers",
+        "gateway.colour: is no key here, allowed: name, state_directory, history_days, nameservers, session_interval",
         'listener[0].side: found "phone", allowed: phones, provider',
         "listener[1].port: found true, allowed: a number from 0 to 65535",
         f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITE_NAMES)}',
@@ -267,6 +267,11 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
             'name = "gw1"\n',
             'name = "gw1"\nnameservers = ["127.0.0.1:0"]\n',
             'gateway.nameservers[0]: found "127.0.0.1:0", allowed: IP or IP:PORT',
+        ),
+        (
+            'name = "gw1"\n',
+            'name = "gw1"\nsession_interval = 89\n',
+            "gateway.session_interval: found 89, allowed: a number from 90 to 86400",
         ),
         ("[media]\n", "[media]\ndscp = 64\n", "media.dscp: found 64, allowed: a number from 0 to 63"),
         ("[media]\n", '[media]\nphone_address = "host"\n', 'media.phone_address: found "host", allowed: an IP address'),

@@ -304,6 +304,7 @@ class Ladder:
         clock: Clock | None = None,
         registered_callers_only: bool = False,
         relay: TestRelay | None = None,
+        session_interval: int = 1800,
         **rules: object,
     ) -> None:
         self.clock = clock or Clock()
@@ -318,7 +319,9 @@ class Ladder:
         self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
         self.provider = Party(self, self.provider_flow, "198.51.100.21:5061")
         self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
-        self.configuration = configuration = _configuration(security, fallback, downgrade, provider)
+        section = GatewaySection("gw", Path("/nowhere"), session_interval=session_interval)
+        configuration = _configuration(security, fallback, downgrade, provider)
+        self.configuration = configuration = attrs.evolve(configuration, gateway=section)
         self.admission = Everybody()
         basis = basis_of(configuration, self.clock, self.metrics, "tag{}")
         state, signalling = MemoryState(basis), GivenSignalling(self, self.transactions, self)

@@ -85,6 +85,8 @@ class LegServices:
     """The phones that are registered."""
     own_hosts: frozenset[str]
     """Names and addresses of the gateway's listeners, in lower case."""
+    session_interval: int
+    """Seconds: the session interval that each leg asks its peer for, and the longest that it grants (RFC 4028)."""
 
 
 class Leg:
@@ -101,7 +103,7 @@ class Leg:
         self.is_leaving = False
         """Whether only an ACK is waited for, and then BYE is said."""
         self.media = LegMedia(spec.wish)
-        self.session = LegSession()
+        self.session = LegSession(services.session_interval)
         self.acknowledgements = Acknowledgements(services.clock)
         self.credentials = LegCredentials()
         self.open_requests: list[ServerTransaction] = []

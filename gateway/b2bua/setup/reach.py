@@ -30,7 +30,7 @@ from gateway.b2bua.setup import outcome
 from gateway.b2bua.setup.first_request import Identity
 from gateway.b2bua.setup.invite import Invitation, invite_for, leg_for
 from gateway.b2bua.setup.plan import PhonePlan, Plan
-from gateway.dialog.session_timer import Preferences
+from gateway.dialog.session_timer import preferences_for
 from gateway.media.relay import Encryption, SdpWish
 from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
@@ -72,7 +72,7 @@ class CalleeSearch:
         self._ways = Attempts()
         self._locating: Deferred[None] | None = None
         self._rewritten: tuple[SdpWish, bytes] | None = None
-        self._preferences = Preferences()
+        self._preferences = preferences_for(call.services.session_interval)
         self._sent: Invitation | None = None
         self._silence: IDelayedCall | None = None
         self._credentials: tuple[str, str] | None = None
@@ -123,7 +123,8 @@ class CalleeSearch:
 
     def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
         """Ask the plan for the attempt after this status. A session interval below the peer's is raised, once."""
-        if response.status == 422 and self._sent is not None and self._preferences == Preferences():
+        is_ours = self._preferences == preferences_for(self._call.services.session_interval)
+        if response.status == 422 and self._sent is not None and is_ours:
             self._preferences = self._preferences.raised_by(response)
             self._send(self._sent)
             return

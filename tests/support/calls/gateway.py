@@ -26,6 +26,7 @@ CONFIGURATION = """\
 [gateway]
 name = "gw1"
 state_directory = "state"
+session_interval = {session_interval}
 {nameservers}
 
 [[listener]]
@@ -112,6 +113,7 @@ class GatewaySection:
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
     log_level: str = "info"
+    session_interval: int = 1800  # seconds
 
 
 class Gateway:

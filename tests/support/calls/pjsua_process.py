@@ -29,7 +29,11 @@ MEDIA_STATUS = {
     pj.PJSUA_CALL_MEDIA_ERROR: "error",
 }
 
-TIMER = {"optional": pj.PJSUA_SIP_TIMER_OPTIONAL, "always": pj.PJSUA_SIP_TIMER_ALWAYS}
+TIMER = {
+    "no": pj.PJSUA_SIP_TIMER_INACTIVE,
+    "optional": pj.PJSUA_SIP_TIMER_OPTIONAL,
+    "always": pj.PJSUA_SIP_TIMER_ALWAYS,
+}
 PRACK = {"no": pj.PJSUA_100REL_NOT_USED, "required": pj.PJSUA_100REL_MANDATORY}
 
 

@@ -43,6 +43,8 @@ class Manners:
     """Whether it says that it takes UPDATE: else the gateway refreshes by re-INVITE, and it does itself."""
     refreshes_every: float = INTERVAL / 2
     """Seconds, where it is the refresher."""
+    interval: int = INTERVAL
+    """Seconds: the session interval that it asks for, and grants at most."""
 
     @property
     def allow(self) -> str:
@@ -315,10 +317,11 @@ class RekeyingAgent:
         """The fields of a request of ours, or of our 2xx to one of theirs."""
         if is_request:
             refresher = "" if call.state == "new" else f";refresher={'uac' if call.we_refresh else 'uas'}"
-            return ["Supported: timer", f"Session-Expires: {INTERVAL}{refresher}", f"Min-SE: {INTERVAL}"]
+            return ["Supported: timer", f"Session-Expires: {self.manners.interval}{refresher}", f"Min-SE: {INTERVAL}"]
         if theirs is None or "timer" not in theirs.header("supported"):
             return []
-        return ["Require: timer", f"Session-Expires: {INTERVAL};refresher={'uas' if call.we_refresh else 'uac'}"]
+        seconds = min(self.manners.interval, int(theirs.header("session-expires").partition(";")[0] or INTERVAL))
+        return ["Require: timer", f"Session-Expires: {seconds};refresher={'uas' if call.we_refresh else 'uac'}"]
 
     def _timed(self, call: OneCall, message: SipMessage, *, is_ours: bool) -> None:
         """A request or a 2xx has refreshed the session. `is_ours`: the request was ours, and this is its 2xx."""

@@ -2,7 +2,7 @@
 
     alice (phone) --UDP, RTP--> gateway --TLS, SRTP--> Kamailio <--TLS, SRTP--> bob (far end)
     dave  (phone) --UDP, RTP-->                                 <--TLS, SRTP--> carol (far end)
-    erin, frank                                                                 grace, heidi
+    erin, frank, ivan, kim                                                      grace, heidi, judy, laura
 
 Others stand beside them where many talk at once. Each plays a tone of its own: alice 440 Hz, bob 880 Hz (HERTZ).
 Everything started here is ended by `close`, in reverse order.
@@ -49,13 +49,19 @@ PASSWORDS = {
     "frank": "Tulip-2718",
     "grace": "Hopper-1906",
     "heidi": "Meadow-1881",
+    "ivan": "Winter-1962",
+    "judy": "Garland-1939",
+    "kim": "Lahore-1901",
+    "laura": "Palmer-1990",
 }
-ALICE, BOB, CAROL, DAVE, ERIN, FRANK, GRACE, HEIDI = (f"sip:{user}@{DOMAIN}" for user in PASSWORDS)
+ALICE, BOB, CAROL, DAVE = (f"sip:{user}@{DOMAIN}" for user in ("alice", "bob", "carol", "dave"))
 PHONE_HERTZ, FAR_HERTZ = 440, 880
 HERTZ = {"alice": PHONE_HERTZ, "bob": FAR_HERTZ, "carol": 620, "dave": 1000}
 HERTZ |= {"erin": 1140, "frank": 1260, "grace": 1380, "heidi": 1520}
-HOSTS = {"alice": 11, "dave": 12, "erin": 13, "frank": 14, "bob": 31, "carol": 32, "grace": 33, "heidi": 34}
-FAR_ENDS = ("bob", "carol", "grace", "heidi")
+HERTZ |= {"ivan": 750, "judy": 1680, "kim": 530, "laura": 1860}
+PHONES = ("alice", "dave", "erin", "frank", "ivan", "kim")
+FAR_ENDS = ("bob", "carol", "grace", "heidi", "judy", "laura")
+HOSTS = {user: number for first, users in ((11, PHONES), (31, FAR_ENDS)) for number, user in enumerate(users, first)}
 TELEPHONES: dict[str, Callable[[Line], Telephone]] = {
     "pjsua2": Pjsua,
     "baresip": Baresip,
@@ -148,7 +154,12 @@ class Stage:
         self.nameserver = self.keep(Nameserver(at, DOMAIN, service, servers, self.directory / "dns"))
 
     def start_gateway(
-        self, relay: str = "workers", log_level: str = "info", transport: str = "tls", media_ports: int = 100
+        self,
+        relay: str = "workers",
+        log_level: str = "info",
+        transport: str = "tls",
+        media_ports: int = 100,
+        session_interval: int = 1800,
     ) -> Gateway:
         """The gateway, with our own workers or with an rtpengine of its own; toward the provider over UDP if told."""
         address, port = self.hosts.gateway, self.hosts.port
@@ -172,6 +183,7 @@ class Stage:
             domain=DOMAIN,
             rtpengine=control,
             log_level=log_level,
+            session_interval=session_interval,
         )
         self.gateway = self.keep(Gateway(terms, self.directory / "gateway"))
         return self.gateway

@@ -26,7 +26,7 @@ class Habits:
     """What a telephone does beyond the usual; not every program can be asked for it."""
 
     prack: str = "no"  # or "required": reliable provisional responses (pjsua2, twinkle)
-    timer: str = "optional"  # or "always": session timers (pjsua2, linphonec)
+    timer: str = "optional"  # or "always" (pjsua2, linphonec), "no" (pjsua2): session timers
     session: int = 1800  # seconds: the session interval it asks for
     watches_mailbox: bool = False  # subscribes to message waiting from the start (pjsua2, baresip)
     speaks_early: bool = False  # sends 183 with SDP as soon as a call comes in (linphonec)
