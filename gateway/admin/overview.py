@@ -44,6 +44,7 @@ CONFIGURED: Final = "configured"
 
 _SUMMARY: Final = (
     *("id", "direction", "domain", "caller", "callee", "state", "verdict", "reason"),
+    *("cause", "provider", "emergency"),
     *("started_at", "answered_at", "ended_at", "seconds", "status", "ending"),
 )
 

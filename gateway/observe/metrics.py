@@ -58,6 +58,18 @@ class Metrics:
         "Calls that ended, by domain, direction (outbound, inbound), security verdict and reason code.",
         ("domain", "direction", "verdict", "reason"),
     )
+    call_results = Declared(
+        Counter,
+        "gateway_call_results",
+        "Calls that ended, by domain, provider and result (answered, cancelled, callee: it said no itself, failed).",
+        ("domain", "provider", "result"),
+    )
+    emergency_calls = Declared(
+        Counter,
+        "gateway_emergency_calls",
+        "Calls to emergency numbers that ended, by result (answered, cancelled, failed).",
+        ("result",),
+    )
     active_calls = Declared(Gauge, "gateway_active_calls", "Calls being set up or up.")
     registrations = Declared(Gauge, "gateway_registrations", "Bindings of phones that have not expired.")
     unreachable = Declared(

@@ -28,6 +28,21 @@ LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603
 """Statuses of a callee that was reached: it rings, or does not want to."""
 
 
+CALLEE_SAYS_NO: Final = frozenset({*range(300, 400), 404, 410, 480, 484, 485, 486, 600, 603, 604, 607, 608})
+"""Final statuses that speak of the callee, or of the number dialled, and not of a fault on the way."""
+
+
+class CallResult(StrEnum):
+    """The end of a call, for counts that tell whether calls work."""
+
+    ANSWERED = "answered"
+    CANCELLED = "cancelled"
+    """The caller gave up first."""
+    CALLEE = "callee"
+    """The callee said no, or nobody has that number."""
+    FAILED = "failed"
+
+
 def fit(text: str) -> str:
     """A peer's text as a record keeps it, cut. Secrets are taken out first: an escape in the middle would hide one."""
     return clean(redacted(text)[:LONGEST])
@@ -127,6 +142,7 @@ class CallRecord:
     verdict: str = ""
     reason: str = ""
     """The stable code that explains the verdict, such as CLEAR_PEER_NO_TLS."""
+    _cause: str = attrs.field(default="", converter=fit_again)
     _ending: str = attrs.field(default="", converter=fit_again)
     status: int | None = None
     """The final status that the caller was given."""
@@ -137,6 +153,10 @@ class CallRecord:
     """The relay's counters at the end of the call."""
     is_caller_known: bool = False
     """Whether the caller is registered, or a proved peer of the provider's."""
+    provider: str = ""
+    """The name of the provider that the call goes to or comes from."""
+    is_emergency: bool = False
+    """Whether an emergency number was dialled."""
 
     @property
     def caller(self) -> str:
@@ -158,6 +178,15 @@ class CallRecord:
         self._ending = fit_again(why)
 
     @property
+    def cause(self) -> str:
+        """The reason of this one call, in words: with the address, name or answer that it was about."""
+        return self._cause
+
+    @cause.setter
+    def cause(self, why: str) -> None:
+        self._cause = fit(why)
+
+    @property
     def is_vouched(self) -> bool:
         """Whether somebody who is known let the call in: its caller is known, or its callee was reached."""
         return (
@@ -165,6 +194,15 @@ class CallRecord:
             or self.answered_at is not None
             or any(step.leg is LegName.CALLEE and step.what[:3] in LET_IN for step in self.ladder)
         )
+
+    @property
+    def result(self) -> CallResult:
+        """How it came out, once it has ended. A code says that something failed, whatever the status."""
+        if self.answered_at is not None:
+            return CallResult.ANSWERED
+        if self.status == 487:
+            return CallResult.CANCELLED
+        return CallResult.CALLEE if self.status in CALLEE_SAYS_NO and not self.reason else CallResult.FAILED
 
     def add_step(self, at: float, leg: LegName, passage: Passage, what: str) -> None:
         """Note that a message went by: a method, or a status and its reason."""
@@ -197,6 +235,9 @@ class CallRecord:
             "state": self.state,
             "verdict": self.verdict,
             "reason": self.reason,
+            "cause": self.cause,
+            "provider": self.provider,
+            "emergency": self.is_emergency,
             "started_at": self.started_at,
             "answered_at": self.answered_at,
             "ended_at": self.ended_at,

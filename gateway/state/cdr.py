@@ -39,6 +39,9 @@ FIELDS: Final = (
     "ending",
     "verdict",
     "reason",
+    "cause",
+    "provider",
+    "emergency",
 )
 """The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length: 0 without an answer,
 None where the end was not seen."""

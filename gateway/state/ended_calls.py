@@ -7,6 +7,9 @@ A call that came to nothing costs its caller one packet and us a kilobyte in thr
 kept. So a call that nobody vouches for has its own record only at a rate: its caller is not registered (and no
 proved peer of the provider's), and nobody let it in: no callee rang, answered, or was busy. A record of any other call
 is never left out for it, however many of these there are. Metrics count each call.
+
+A call to an emergency number that came to nothing is a warning in the log. Its record has a rate of its own: anybody
+can dial 112, and no flood of other calls may hide one.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.metrics import Metrics
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallRecord, CallResult
 
 log = Logger()
 
@@ -49,6 +52,9 @@ class EndedCalls:
         self._records: deque[CallRecord] = deque(maxlen=REMEMBERED)
         self._of_source = RateLimit(OF_ONE_SOURCE, capacity=1000)
         self._of_all = RateLimit(OF_ALL)
+        self._of_emergencies = RateLimit(OF_ALL)
+        for result in (CallResult.ANSWERED, CallResult.CANCELLED, CallResult.FAILED):
+            metrics.emergency_calls.labels(str(result))
         self._left_out = 0
         self._last: CallRecord | None = None
         self._due = 0.0
@@ -60,7 +66,7 @@ class EndedCalls:
     def takes(self, record: CallRecord, source: str) -> bool:
         """Whether the record of a call that is over is to be kept; else it is summed. ``source``: the caller's."""
         now = self._seconds()
-        if not record.is_vouched and not (self._of_source.allows(source, now) and self._of_all.allows("", now)):
+        if not record.is_vouched and not self._has_room(record, source, now):
             self._leave_out(record, now)
             return False
         self._records.append(record)
@@ -70,14 +76,18 @@ class EndedCalls:
         """Count a call and hand on its record, which is to outlive the process. The guard of its receiver: calls go on
         without."""
         self._count(record)
-        log.info(
-            "call {call_id} ended: {ending} ({status}), {verdict} {reason}",
-            call_id=record.id,
-            ending=record.ending,
-            status=record.status,
-            verdict=record.verdict,
-            reason=record.reason,
-        )
+        said = {
+            "call_id": record.id,
+            "ending": record.ending,
+            "status": record.status,
+            "verdict": record.verdict,
+            "reason": record.reason,
+            "cause": f": {record.cause}" if record.cause else "",
+        }
+        log.info("call {call_id} ended: {ending} ({status}), {verdict} {reason}{cause}", **said)
+        if record.is_emergency and record.result not in (CallResult.ANSWERED, CallResult.CANCELLED):
+            told = "emergency call {call_id} to {callee} was not put through: {ending} ({status}) {reason}{cause}"
+            log.warn(told, callee=record.callee, **said)
         self._hand_on(record)
 
     def _hand_on(self, record: CallRecord) -> None:
@@ -100,8 +110,18 @@ class EndedCalls:
         log.info("{domain}: {sum}", domain=record.domain, sum=said)
         self._hand_on(record)
 
+    def _has_room(self, record: CallRecord, source: str, now: float) -> bool:
+        if record.is_emergency:
+            return self._of_emergencies.allows("", now)
+        return self._of_source.allows(source, now) and self._of_all.allows("", now)
+
     def _count(self, record: CallRecord) -> None:
         self.metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
+        result = record.result
+        self.metrics.call_results.labels(record.domain, record.provider, str(result)).inc()
+        if record.is_emergency:
+            result = CallResult.FAILED if result is CallResult.CALLEE else result
+            self.metrics.emergency_calls.labels(str(result)).inc()
 
     def _leave_out(self, record: CallRecord, now: float) -> None:
         if self._last is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ CONFIGURATION = RULES.with_name("prometheus.yml")
 REFUSED = (
     'gateway_calls_total{domain="example.com", direction="outbound", verdict="REFUSED", reason="REFUSED_CERTIFICATE"}'
 )
+REFUSED_ELSE = REFUSED.replace("REFUSED_CERTIFICATE", "REFUSED_NO_KEY")
+FAILED = 'gateway_calls_total{domain="example.com", direction="outbound", verdict="UNANSWERED", reason="%s"}'
+RESULT = 'gateway_call_results_total{domain="example.com", provider="main", result="%s"}'
+EMERGENCY = 'gateway_emergency_calls_total{result="%s"}'
 CLEAR = 'gateway_calls_total{domain="example.com", direction="outbound", verdict="%s", reason="%s"}'
 DOWNGRADE = 'gateway_downgrades_total{feature="tls", result="refused"}'
 
@@ -23,6 +28,14 @@ FIRES = [
     # A counter that begins with the first thing it counts: the alarm must not wait for the second.
     ("CallsRefused", REFUSED, "_x8 1x12"),
     ("CallsRefused", REFUSED, "3x8 4x12"),
+    ("CallsRefused", REFUSED_ELSE, "_x8 1x12"),
+    ("EmergencyCallFailed", EMERGENCY % "failed", "_x8 1x12"),
+    ("EmergencyCallFailed", EMERGENCY % "failed", "0x8 1x12"),
+    ("EveryCallFails", RESULT % "failed", "_x8 3x12"),
+    ("EveryCallFails", RESULT % "failed", "7x8 10x12"),
+    ("ManyCallsFail", RESULT % "failed", "0x8 20x12"),
+    ("ProviderFails", FAILED % "PROVIDER_UNREACHABLE", "_x8 3x12"),
+    ("NoPortsForCalls", FAILED % "NO_PORTS", "_x8 1x12"),
     ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_PEER_NO_TLS"), "_x8 1x12"),
     ("CallsInClear", CLEAR % ("SIGNALLING_ONLY", "CLEAR_PEER_NO_SRTP"), "_x8 1x12"),
     ("ProbableDowngrade", DOWNGRADE, "_x8 1x12"),
@@ -42,6 +55,11 @@ FIRES = [
 ]
 SILENT = [
     ("CallsRefused", REFUSED, "4x60"),
+    ("EmergencyCallFailed", EMERGENCY % "cancelled", "_x8 1x12"),
+    ("EmergencyCallFailed", EMERGENCY % "failed", "1x60"),
+    ("EveryCallFails", RESULT % "failed", "_x8 2x12"),
+    ("EveryCallFails", RESULT % "callee", "_x8 9x12"),
+    ("NoPortsForCalls", FAILED % "PROVIDER_UNREACHABLE", "_x8 1x12"),
     ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_POLICY_OFF"), "_x8 1x12"),
     ("CallsInClear", CLEAR % ("CLEAR", "CLEAR_PEER_NO_TLS"), "1x60"),
     ("ProbableDowngrade", DOWNGRADE, "2x60"),
@@ -50,7 +68,7 @@ SILENT = [
 ]
 
 
-def playing(alert: str, series: str, values: str, minutes: int, file: Path) -> subprocess.CompletedProcess[str]:
+def playing(alert: str, series: Mapping[str, str], minutes: int, file: Path) -> subprocess.CompletedProcess[str]:
     """promtool's verdict on: the alert does not fire at that minute (it fails, and shows what did)."""
     test = {
         "rule_files": [str(RULES)],
@@ -58,7 +76,7 @@ def playing(alert: str, series: str, values: str, minutes: int, file: Path) -> s
         "tests": [
             {
                 "interval": "1m",
-                "input_series": [{"series": series, "values": values}],
+                "input_series": [{"series": name, "values": values} for name, values in series.items()],
                 "alert_rule_test": [{"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": []}],
             }
         ],
@@ -70,7 +88,7 @@ def playing(alert: str, series: str, values: str, minutes: int, file: Path) -> s
 
 @pytest.mark.parametrize(("alert", "series", "values"), FIRES)
 def test_it_fires(alert: str, series: str, values: str, tmp_path: Path) -> None:
-    played = playing(alert, series, values, 18, tmp_path / "test.yml")
+    played = playing(alert, {series: values}, 18, tmp_path / "test.yml")
     assert played.returncode == 1
     assert f'alertname="{alert}"' in played.stdout + played.stderr
     assert "{{" not in played.stdout + played.stderr
@@ -79,8 +97,14 @@ def test_it_fires(alert: str, series: str, values: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("alert", "series", "values"), SILENT)
 def test_it_stays_silent(alert: str, series: str, values: str, tmp_path: Path) -> None:
     minutes = 40 if values.endswith("x60") else 18
-    played = playing(alert, series, values, minutes, tmp_path / "test.yml")
+    played = playing(alert, {series: values}, minutes, tmp_path / "test.yml")
     assert played.returncode == 0, played.stdout + played.stderr
+
+
+@pytest.mark.parametrize(("answered", "alert"), [(1, "EveryCallFails"), (40, "ManyCallsFail")])
+def test_calls_that_are_answered_keep_a_ratio_down(answered: int, alert: str, tmp_path: Path) -> None:
+    series = {RESULT % "failed": "_x8 12x12", RESULT % "answered": f"_x8 {answered}x12"}
+    assert playing(alert, series, 18, tmp_path / "test.yml").returncode == 0
 
 
 def test_every_alert_is_played() -> None:
@@ -89,7 +113,7 @@ def test_every_alert_is_played() -> None:
 
 
 def test_a_dip_of_registrations_is_told(tmp_path: Path) -> None:
-    played = playing("PhonesGone", "gateway_registrations", "100x70 30x60", 90, tmp_path / "test.yml")
+    played = playing("PhonesGone", {"gateway_registrations": "100x70 30x60"}, 90, tmp_path / "test.yml")
     assert played.returncode == 1
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
 from gateway.observe.metrics import Metrics
 from gateway.state.call_record import LONGEST, CallDirection, CallRecord, ChainLink, ChainStep, LegName, Passage
@@ -115,3 +116,50 @@ def test_long_texts_of_peers_are_cut() -> None:
     assert len(one.caller) == LONGEST
     assert len(one.callee) == LONGEST * len("\\x00")
     assert len(one.ladder[0].what) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("fields", "result"),
+    [
+        ({"answered_at": 1.0, "status": 200}, "answered"),
+        ({"status": 487}, "cancelled"),
+        ({"status": 486}, "callee"),
+        ({"status": 404}, "callee"),
+        ({"status": 302}, "callee"),
+        ({"status": 480, "reason": "PHONE_UNREACHABLE"}, "failed"),
+        ({"status": 403}, "failed"),
+        ({"status": 503, "verdict": "UNANSWERED", "reason": "NO_PORTS"}, "failed"),
+        ({"status": 488, "verdict": "REFUSED", "reason": "REFUSED_POLICY"}, "failed"),
+    ],
+)
+@pytest.mark.parametrize("is_emergency", [False, True])
+def test_results_tell_whether_calls_work(fields: dict[str, Any], result: str, is_emergency: bool) -> None:
+    site = Site()
+    one = record(provider="main", is_emergency=is_emergency, **fields)
+    with capturedLogs() as lines:
+        site.ended.keep(one)
+    labels = {"domain": "example.com", "provider": "main", "result": result}
+    assert site.metrics.value("gateway_call_results_total", labels) == 1
+    emergency = "failed" if result == "callee" else result
+    counted = site.metrics.value("gateway_emergency_calls_total", {"result": emergency})
+    assert counted == (1.0 if is_emergency else 0.0)
+    warned = [line for line in lines if line["log_level"] is LogLevel.warn]
+    assert len(warned) == (is_emergency and emergency == "failed")
+    if warned:
+        assert str(fields["status"]) in formatEvent(warned[0])
+        assert "emergency" in formatEvent(warned[0])
+
+
+def test_no_flood_hides_an_emergency_call_that_failed() -> None:
+    site = Site()
+    for _ in range(1000):
+        site.ends()
+    lost = record(is_emergency=True, status=503, reason="PROVIDER_UNREACHABLE", verdict="UNANSWERED")
+    assert site.ended.takes(lost, "192.0.2.66")
+
+
+def test_a_flood_of_emergency_calls_fills_no_disk() -> None:
+    site = Site()
+    lost = record(is_emergency=True, status=503)
+    assert sum(site.ended.takes(lost, "192.0.2.66") for _ in range(1000)) == OF_ALL.burst
+    assert site.metrics.value("gateway_emergency_calls_total", {"result": "failed"}) == 1000 - OF_ALL.burst

@@ -55,6 +55,8 @@ class NewCalls:
             callee=_called(invite.to, route),
             started_at=services.wall(),
             is_caller_known=not outbound or route.caller is not None,
+            provider=route.provider.name,
+            is_emergency=outbound and route.is_emergency,
         )
         bound = route.binding or route.caller
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)

@@ -1,6 +1,7 @@
-"""The words of the policy: terms of a call, attempts, failures, refusals, and the stable reason codes.
+"""The words of the policy: terms of a call, attempts, failures, refusals.
 
-Here: values. Not here: decisions from them (decisions.py), the claim of a call (verdict.py).
+Here: values. Not here: the reason codes (gateway/state/reasons.py), decisions from terms (decisions.py), the claim of a
+call (verdict.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import attrs
 
 from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling
 from gateway.media.relay import Encryption
+from gateway.state.reasons import Reason as Reason
 from gateway.transport.flow import FailureKind
 
 MEDIA_REFUSALS = frozenset({415, 488, 606})
@@ -34,30 +36,6 @@ UNREACHABLE = {
     FailureKind.DNS: "DNS knows no way to it",
 }
 """Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
-
-
-class Reason(StrEnum):
-    """Stable codes: part of the record of calls, of metrics, and of searches by operators."""
-
-    CLEAR_POLICY_OFF = "CLEAR_POLICY_OFF"
-    CLEAR_PEER_NO_TLS = "CLEAR_PEER_NO_TLS"
-    CLEAR_TLS_HANDSHAKE = "CLEAR_TLS_HANDSHAKE"
-    """The peer speaks TLS, but not with us: it wants a certificate of ours, no version or cipher is common, ..."""
-    CLEAR_PEER_NO_SRTP = "CLEAR_PEER_NO_SRTP"
-    CLEAR_PEER_UNVERIFIED = "CLEAR_PEER_UNVERIFIED"
-    """TLS, but from somebody without a certificate for the provider's name: the far end of the encryption is
-    unknown."""
-    CLEAR_PROVIDER_488 = "CLEAR_PROVIDER_488"
-    CLEAR_EMERGENCY = "CLEAR_EMERGENCY"
-    CLEAR_RTCP = "CLEAR_RTCP"
-    """All media are SRTP, but the peer's RTCP came in clear, which the configuration lets it."""
-    REFUSED_CERTIFICATE = "REFUSED_CERTIFICATE"
-    REFUSED_TLS_HANDSHAKE = "REFUSED_TLS_HANDSHAKE"
-    """As CLEAR_TLS_HANDSHAKE, where nothing in clear is allowed or known."""
-    REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
-    REFUSED_NO_KEY = "REFUSED_NO_KEY"
-    """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
-    REFUSED_POLICY = "REFUSED_POLICY"
 
 
 class MediaFailure(StrEnum):
