@@ -90,7 +90,7 @@ class LegSession:
     """The agreement of one leg on the length of its session."""
 
     def __init__(self, interval: int) -> None:
-        """`interval` is what we ask for, in seconds."""
+        """`interval`: seconds, the session interval that we ask for."""
         self.preferences = preferences_for(interval)
         self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False

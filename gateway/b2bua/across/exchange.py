@@ -66,6 +66,19 @@ def refusal_of_answer(answerer: Leg, offer: bytes, answer: bytes) -> Refusal | N
         return Refusal(488, None, f"The answer cannot be read: {error.reason}")
 
 
+def meet(leg: Leg, relayed: Relayed | None) -> bool:
+    """Whether a request of ours may offer other media to this leg's peer now. Where an INVITE of ours rings, that peer
+    is the fork whose media are in force. It must have answered the INVITE's offer, or made the offer, in a reliable
+    provisional response (RFC 3311 section 5.1), and is spoken with from now on."""
+    if leg.fork is None:
+        return True
+    media = leg.media
+    tags = [tag for tag, agreed in media.forks.items() if agreed.relayed == relayed and tag in media.reliable_forks]
+    if tags:
+        leg.speak_with(tags[-1])
+    return bool(tags)
+
+
 def agree(leg: Leg, settlement: Settlement, owner: LegOwner) -> None:
     """Put an exchange's outcome in force on a leg, and let its owner hear of it, even if the leg has ended since."""
     if leg.media.agree(settlement):
@@ -111,6 +124,8 @@ class MediaExchange:
     is_ours: bool = False
     """Whether the offerer's peer has not sent this offer now: it has an earlier one of its own repeated."""
     is_answered: bool = attrs.field(default=False, init=False)
+    forks: set[str] = attrs.field(factory=set, init=False)
+    """Tags of the forks that have answered."""
     _before: tuple[Settlement | None, Settlement | None, Relayed | None] = attrs.field(init=False, repr=False)
     _fork: str | None = attrs.field(init=False)
     _replies_due: int = attrs.field(default=0, init=False)
@@ -220,6 +235,7 @@ class MediaExchange:
         agree(self.offerer, ours, self._owner)
 
     def _note_fork(self, fork: str, relayed: Relayed, ours: Settlement, theirs: Settlement) -> None:
+        self.forks.add(fork)
         if self._fork is None:
             self.answerer.media.forks[fork] = Agreed(relayed, theirs, ours)
         else:

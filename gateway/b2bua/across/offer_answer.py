@@ -163,7 +163,7 @@ class OfferAnswer:
         the fork (an UPDATE), a 2xx that leaves it out or repeats it changes nothing (RFC 6337 section 3.1)."""
         tag = response.to.tag or ""
         given = self._asked.media.forks.get(tag)
-        if given is not None and (given.relayed.offer != offer.offered or not has_sdp(response)):
+        if given is not None and tag in offer.forks and (given.relayed.offer != offer.offered or not has_sdp(response)):
             self._carry_given(given, response, carried)
         elif has_sdp(response):
             offer.is_lasting = offer.is_lasting or response.status >= 200 or is_required(response)

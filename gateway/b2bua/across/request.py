@@ -23,7 +23,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.exchange import MediaExchange
+from gateway.b2bua.across.exchange import MediaExchange, meet
 from gateway.b2bua.across.headers import crossing_back, crossing_with_capabilities
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
@@ -62,6 +62,8 @@ class Crossing:
         self._customs = Customs.at(self._peer.spec.border, self._peer.spec.side)
         self._sent: ClientTransaction | None = None
         self._dialogs: tuple[Dialog | None, Dialog | None] = (None, None)
+        self._fork: str | None = None
+        """The peer's fork that the offer goes to, while several ring."""
         self._ringing: IDelayedCall | None = None
         self._has_tried = False
         """Whether 100 was said, once."""
@@ -78,6 +80,7 @@ class Crossing:
             return
         if self._is_too_early():
             return
+        self._fork = self._peer.fork
         self._open(True)
         if self._is_invite:
             may_cancel(self._origin, self._transaction, self._cancelled)
@@ -93,6 +96,7 @@ class Crossing:
         self._peer.note_received(response)
         if response.status == 100:
             return
+        self._peer.speak_with(response.to.tag)
         if self._is_void():
             self._end_void()
             if self._offer is not None and response.status // 100 == 2:
@@ -132,6 +136,8 @@ class Crossing:
             return
         headers, peer = self._request.headers, self._peer.spec
         fields = crossing_with_capabilities(headers, peer.side, body)
+        if self._offer is not None:
+            self._peer.speak_with(self._fork)  # another may have rung meanwhile
         try:
             request = self._peer.make_request(self._method, fields, body)
             translate(request.headers, peer.border, peer.side, self._peer.services.dialogs)
@@ -153,7 +159,7 @@ class Crossing:
             self._fail()
         elif response.status >= 200:
             self._close()
-        if response.status // 100 == 2 and self._request.method == "UPDATE":
+        if response.status // 100 == 2 and self._method == "UPDATE":
             self._refresh(response)
         self._origin.respond(self._transaction, self._back(response, body))
         if response.status in (408, 481):
@@ -166,7 +172,9 @@ class Crossing:
 
     def _refresh(self, response: Response) -> None:
         """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too."""
-        refresh_target(self._origin, self._request)
+        self._origin.speak_with(self._request.from_.tag)
+        if self._request.method != "PRACK":
+            refresh_target(self._origin, self._request)
         refresh_target(self._peer, response)
 
     def _accept(self, response: Response, sdp: bytes) -> None:
@@ -204,6 +212,9 @@ class Crossing:
             if any(map(self._is_changing, (origin, peer))) or (self._is_invite and peer.acknowledgements.is_waiting):
                 self._refuse(491)
                 return True
+            if not meet(peer, self._path.agreed):
+                self._refuse(488) if self._request.method == "PRACK" else self._put_off()
+                return True
         return False
 
     def _is_second(self) -> bool:
@@ -216,9 +227,14 @@ class Crossing:
 
     def _is_changing(self, leg: Leg) -> bool:
         """Whether a change is open on one leg that this one must not meet."""
-        if leg.media.pending_offer is not None:
+        media, dialog = leg.media, leg.dialog
+        if media.pending_offer is not None:
             return True
-        return leg.media.pending_invite if self._is_invite else leg.is_reinvited
+        if dialog is None or dialog.state is not DialogState.CONFIRMED:
+            # A fork that rings still owes the answer to our INVITE's offer, or has not made its own.
+            is_open = leg is self._origin and leg.fork is not None and leg.fork not in media.forks
+            return is_open or (self._is_invite and media.pending_invite)
+        return media.pending_invite
 
     def _is_void(self) -> bool:
         """Whether another fork or attempt has the call since this request left: it changes nothing any more. Within a

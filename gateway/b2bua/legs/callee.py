@@ -140,8 +140,12 @@ class CalleeLeg(Leg):
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog with the fork that a request came from: each has its own CSeq (RFC 3261 section 12.2.2)."""
-        self.dialog = self._early.get(request.from_.tag or "", self.dialog)
+        self.speak_with(request.from_.tag)
         return self.dialog
+
+    def speak_with(self, tag: str | None) -> None:
+        """Let a fork be the one that is spoken with, where it still rings."""
+        self.dialog = self._early.get(tag or "", self.dialog)
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
@@ -198,6 +202,8 @@ class CalleeLeg(Leg):
             self.acknowledge_provisional(response)
         if has_sdp(response):
             self._described[tag or ""] = response.body
+            if tag is not None and reliable.is_required(response):
+                self.media.reliable_forks.add(tag)
         self._inviter.callee_progressed(self, response)
 
     def acknowledge_provisional(self, response: Response, sdp: bytes = b"") -> None:

@@ -24,7 +24,7 @@ from gateway.b2bua.legs.owner import Lines as Lines
 from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
-from gateway.dialog.dialog import Dialog, DialogState
+from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_refresh import LegSession, RenewalUser
 from gateway.dialog.usages import Usage, usage_of
 from gateway.media.relay import Relay, SdpWish
@@ -122,11 +122,6 @@ class Leg:
         return self.spec.side is Side.PROVIDER
 
     @property
-    def is_reinvited(self) -> bool:
-        """Whether a re-INVITE has no final response on this leg."""
-        return self.media.pending_invite and self.dialog is not None and self.dialog.state is DialogState.CONFIRMED
-
-    @property
     def fork(self) -> str | None:
         """The tag of the peer that is spoken with, while several may be: a call of ours rings."""
         return None
@@ -152,6 +147,9 @@ class Leg:
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog that a request of the peer is inside of; None before there is one."""
         return self.dialog
+
+    def speak_with(self, tag: str | None) -> None:
+        """Let the fork with that tag be the one that is spoken with, where there are several."""
 
     def receive_prack(self, transaction: ServerTransaction, request: Request) -> None:
         """A PRACK of nothing that this leg sent (RFC 3262 section 3)."""

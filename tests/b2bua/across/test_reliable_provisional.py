@@ -265,3 +265,108 @@ def test_rfc_3311_section_5_2_caller_that_took_a_lost_forks_update_is_told_of_th
     ladder.provider.receives(500)
     ladder.clock.pump([1.0] * 4)
     assert set(came(ladder.phone)) == {"INVITE"}
+
+
+def early_answered(ladder: Ladder) -> tuple[Request, Request, Response]:
+    """A fork t1 has answered reliably, and the caller has acknowledged it: (its INVITE, the provider's, its 183)."""
+    invite, onward = supporting(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP, fields=(*RELIABLY, ("Allow", "INVITE, UPDATE, PRACK")))
+    ladder.provider.answers(ladder.provider.receives_request("PRACK"), 200)
+    early = ladder.phone.receives_response(183)
+    acknowledge(ladder, early)
+    ladder.phone.receives(200)
+    return invite, onward, early
+
+
+MOVED = AVP.replace(b"4000", b"4100")
+MOVED_THERE = SAVP.replace(b"6000", b"6100")
+
+
+def test_rfc_3311_section_5_1_early_update_of_the_caller_puts_its_answer_in_force() -> None:
+    ladder = Ladder()
+    _, onward, early = early_answered(ladder)
+    ladder.phone.sends(ladder.phone.within(early, "UPDATE", sdp=MOVED, cseq=3))
+    ladder.provider.answers(ladder.provider.receives_request("UPDATE"), 200, sdp=MOVED_THERE)
+    assert ladder.phone.receives_response(200).body == AVP
+    for is_up in (False, True):
+        if is_up:
+            ladder.provider.answers(onward, 200)
+            assert ladder.phone.receives_response(200).body == b""
+        theirs = [leg.media.in_force and leg.media.in_force.theirs for leg in (ladder.caller, ladder.callee)]
+        assert theirs == [MOVED, MOVED_THERE]
+    assert ladder.relay.asked[-2:] == [("offer", "caller", "callee"), ("answer", "caller", "callee")]
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "PRACK"])
+def test_rfc_3311_section_5_1_early_offer_goes_to_the_fork_that_has_answered(method: str) -> None:
+    """Another fork rings, and was heard of last; one more does so while the relay has the offer."""
+    ladder = Ladder()
+    _, onward, early = early_answered(ladder)
+    ladder.provider.answers(onward, 180, tag="t2", fields=RELIABLY)
+    ladder.provider.receives("PRACK")
+    ladder.phone.receives(180)
+    if method == "PRACK":
+        ladder.provider.answers(onward, 183, sdp=SAVP, fields=(("Require", "100rel"), ("RSeq", "42")))
+        ladder.provider.receives("PRACK")
+        early = ladder.phone.receives_response(183)
+        ladder.provider.answers(onward, 180, tag="t2")
+    ladder.relay.held = True
+    offer = ladder.phone.within(early, method, sdp=MOVED, cseq=3)
+    if method == "PRACK":
+        offer.headers.add("RAck", f"{early.headers.get('RSeq')} 1 INVITE")
+    ladder.phone.sends(offer)
+    ladder.provider.answers(onward, 180, tag="t3")
+    ladder.relay.release()
+    update = ladder.provider.receives_request("UPDATE")
+    assert (update.to.tag, update.body) == ("t1", SAVP)
+    ladder.provider.answers(onward, 180, tag="t4")
+    ladder.provider.answers(update, 200, sdp=MOVED_THERE)
+    ladder.relay.release()
+    answers = [one for one in drain(ladder.phone) if isinstance(one, Response) and one.cseq.method == method]
+    assert [(one.status, one.body) for one in answers] == [(200, AVP)]
+    assert ladder.callee.media.forks["t1"].here.theirs == MOVED_THERE
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "PRACK"])
+@pytest.mark.parametrize("sdp", [b"", SAVP], ids=["ringing", "an unreliable answer"])
+def test_rfc_3311_section_5_1_no_early_offer_to_a_fork_without_a_reliable_answer(method: str, sdp: bytes) -> None:
+    ladder = Ladder()
+    _, onward = reliable_ring(ladder)
+    ladder.provider.answers(onward, 180, sdp=sdp, fields=(("Allow", "INVITE, UPDATE"),))
+    early = ladder.phone.receives_response(180)
+    ladder.relay.asked.clear()
+    offer = ladder.phone.within(early, method, sdp=MOVED, cseq=2)
+    if method == "PRACK":
+        offer.headers.add("RAck", f"{early.headers.get('RSeq')} 1 INVITE")
+    ladder.phone.sends(offer)
+    assert ladder.relay.asked == []
+    ladder.provider.receives_nothing()
+    (refused,) = came(ladder.phone)
+    assert refused == ("488 PRACK" if method == "PRACK" and sdp else f"500 {method}")
+    assert len(ladder.calls) == 1
+
+
+def test_rfc_3311_section_5_2_offer_of_a_fork_that_owes_an_answer_is_put_off() -> None:
+    ladder = Ladder()
+    _, onward, _ = early_answered(ladder)
+    ladder.provider.answers(onward, 180, tag="t2")
+    ladder.phone.receives(180)
+    asked = len(ladder.relay.asked)
+    ladder.provider.sends(ladder.provider.within_answered(onward, "UPDATE", sdp=MOVED_THERE, tag="t2"))
+    assert came(ladder.provider) == ["491 UPDATE"]
+    ladder.phone.receives_nothing()
+    assert len(ladder.relay.asked) == asked
+
+
+def test_rfc_3311_section_5_1_refused_early_update_leaves_the_forks_media_in_force() -> None:
+    ladder = Ladder()
+    _, onward, early = early_answered(ladder)
+    ladder.provider.answers(onward, 180, tag="t2")
+    ladder.phone.receives(180)
+    ladder.phone.sends(ladder.phone.within(early, "UPDATE", sdp=MOVED, cseq=3))
+    ladder.provider.answers(ladder.provider.receives_request("UPDATE"), 488)
+    assert came(ladder.phone) == ["488 UPDATE"]
+    assert ladder.caller.media.in_force is not None
+    assert ladder.caller.media.in_force.theirs == AVP
+    ladder.provider.answers(onward, 200, tag="t1")
+    assert ladder.phone.receives_response(200).body == b""
