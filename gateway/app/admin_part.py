@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.admin.api import admin_resource
@@ -16,8 +17,11 @@ from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
+from gateway.app.start_checks import tell
 from gateway.app.state_part import StatePart
+from gateway.config.doubts import of_administration
 from gateway.config.switches import Settings
+from gateway.transport.sockets import CannotListen, refused_port
 
 log = Logger()
 
@@ -60,11 +64,16 @@ class AdminPart(GatewayPart):
         self._port: Any = None
 
     def start(self) -> None:
-        """Listen. Raises CannotListenError."""
+        """Listen. Raises CannotListen."""
         admin = self._basis.configuration.admin
+        tell(of_administration(admin))
         reactor, operators = self._basis.reactor, Operators.named(admin.operators)
         resource = admin_resource(self.overview, self.overview, self._basis.metrics, operators)
-        self._port = reactor.listenTCP(admin.port, BoundedSite(resource, operators, reactor), interface=admin.address)
+        site = BoundedSite(resource, operators, reactor)
+        try:
+            self._port = reactor.listenTCP(admin.port, site, interface=admin.address)
+        except CannotListenError as error:
+            raise CannotListen(f"admin.{refused_port('tcp', admin.address, admin.port, error)}") from None
         port = self._port.getHost().port
         log.info("administration on http://{address}:{port}/", address=admin.address, port=port)
 

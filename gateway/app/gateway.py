@@ -25,6 +25,7 @@ from gateway.app.media_part import MediaPart
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
+from gateway.app.start_checks import made_state_directory
 from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
@@ -46,8 +47,7 @@ class Gateway:
     """All parts of one gateway, joined. The reactor's interfaces are checked where it is handed over."""
 
     def __init__(self, configuration: Configuration, log_output: LogOutput, reactor: Any) -> None:
-        state = configuration.gateway.state_directory
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = made_state_directory(configuration)
         clock = Clock(reactor)
         settings = Settings(configuration, AuditLog(state / "audit.jsonl", clock.wall), clock, self)
         self._log_output = log_output

@@ -7,8 +7,9 @@ from collections import Counter
 from twisted.internet.defer import Deferred
 
 from gateway.app.parts import Basis, GatewayPart
-from gateway.app.start_checks import compare_versions
+from gateway.app.start_checks import tell
 from gateway.b2bua.calls import Calls
+from gateway.config.doubts import of_media
 from gateway.media.configured_nodes import NodeServices, nodes_for
 from gateway.media.pool import RelayPool
 
@@ -24,7 +25,7 @@ class MediaPart(GatewayPart):
 
     def start(self, calls: Calls) -> Deferred[None]:
         """Fires when at least one relay answers; fails with RelayFailure. ``calls`` hear of media that ended."""
-        compare_versions(self._configuration)
+        tell(of_media(self._configuration))
         return self.relay.start(calls)
 
     def stop(self) -> Deferred[None]:

@@ -5,13 +5,15 @@ None of it keeps telephones from working: bad files are put aside or told, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.config.model import Configuration, Listener, Media, Side
+from gateway.config.model import Configuration, ConfigurationError
+from gateway.config.named_files import this_user
+from gateway.config.structuring import Mistake
 from gateway.registrar.sqlite_store import prepare_bindings
 from gateway.state.rescue import put_aside_unless_readable
 from gateway.state.sqlite import StoreUnusable
@@ -19,6 +21,17 @@ from gateway.state.table import prepare
 from gateway.transport.sockets import raise_open_files
 
 log = Logger()
+
+
+def made_state_directory(configuration: Configuration) -> Path:
+    """The state directory, made for this user alone unless it is there. Raises ConfigurationError with its key."""
+    directory = configuration.gateway.state_directory
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        told = f"gateway.state_directory: {directory} cannot be made by {this_user()}: {error.strerror}"
+        raise ConfigurationError((f"{configuration.source}: {told}",)) from None
+    return directory
 
 
 def put_aside_what_is_bad(state: Path) -> None:
@@ -52,28 +65,7 @@ def allow_connections(configuration: Configuration) -> None:
         log.warn("{files} files may be open, fewer than the {wanted} connections allowed", files=files, wanted=wanted)
 
 
-def compare_versions(configuration: Configuration) -> None:
-    """Calls would be set up, and silent."""
-    for listener, media in mismatched(configuration):
-        kind = "IPv6" if ":" in listener.address else "IPv4"
-        log.warn(
-            "listener {listener} is {kind}, and media of its side has {media}: who knows {kind} alone hears nothing",
-            listener=listener.name,
-            kind=kind,
-            media=media,
-        )
-
-
-def mismatched(configuration: Configuration) -> Iterator[tuple[Listener, str]]:
-    """Listeners whose side has media of the other version of IP, and the address of that media. None with rtpengine,
-    whose addresses are its own."""
-    if configuration.media.relay != "workers":
-        return
-    for listener in configuration.listeners:
-        media = _address(configuration.media, listener.side)
-        if (":" in media) is not (":" in listener.address):
-            yield listener, media
-
-
-def _address(media: Media, side: Side) -> str:
-    return (media.phone_address if side is Side.PHONES else media.provider_address) or media.address
+def tell(doubts: Iterable[Mistake]) -> None:
+    """A warning for each thing that somebody should look at, though the gateway starts."""
+    for doubt in doubts:
+        log.warn("{key}: {doubt}", key=doubt.path, doubt=doubt.text)

@@ -17,10 +17,10 @@ def file_mistakes(path: str, table: object, *keys: str) -> Iterator[Mistake]:
     """The mistakes of the files that these keys name, in a table that stands at `path`."""
     for key in keys:
         file = known(table, key)
-        if isinstance(file, Path) and not file.is_file():
+        if isinstance(file, Path) and os.access(file, os.R_OK) and not file.is_file():
             yield Mistake(f"{path}.{key}", f"{file} is no file")
         elif isinstance(file, Path) and not os.access(file, os.R_OK):
-            yield Mistake(f"{path}.{key}", f"{file} cannot be read by {this_user()}: {_remedy(file)}")
+            yield Mistake(f"{path}.{key}", f"{file} {_unreadable(file)}")
 
 
 def identity_mistakes(path: str, table: Listener | Provider) -> Iterator[Mistake]:
@@ -35,7 +35,7 @@ def identity_mistakes(path: str, table: Listener | Provider) -> Iterator[Mistake
 def private_file_mistakes(path: str, table: object, key: str) -> Iterator[Mistake]:
     """The mistake of a file of passwords that others than its owner may read or write."""
     file = known(table, key)
-    if isinstance(file, Path) and file.is_file() and file.stat().st_mode & 0o077:
+    if isinstance(file, Path) and os.access(file, os.R_OK) and file.is_file() and file.stat().st_mode & 0o077:
         mode = f"{file.stat().st_mode & 0o777:04o}"
         yield Mistake(f"{path}.{key}", f"{file} has mode {mode}, allowed: nothing for group or others (0600)")
 
@@ -53,9 +53,13 @@ def user_named(number: int) -> str:
         return f"uid {number}"
 
 
-def _remedy(file: Path) -> str:
-    """The first place on the way to a file where this user is not let in."""
+def _unreadable(file: Path) -> str:
+    """Why a file is not readable: the first place on the way to it where this user is not let in, or its owner."""
     for directory in reversed(file.parents):
-        if directory.is_dir() and not os.access(directory, os.X_OK):
-            return f"the directory {directory} does not let it in"
-    return f"it belongs to {user_named(file.stat().st_uid)}, mode {file.stat().st_mode & 0o777:04o}"
+        if os.access(directory, os.F_OK) and not os.access(directory, os.X_OK):
+            return f"cannot be read by {this_user()}: the directory {directory} does not let it in"
+    if not os.access(file, os.F_OK):
+        return "is no file"
+    found = file.stat()
+    owner = f"it belongs to {user_named(found.st_uid)}, mode {found.st_mode & 0o777:04o}"
+    return f"cannot be read by {this_user()}: {owner}"

@@ -33,13 +33,19 @@ def unusable(certificate: Path, key: Path) -> str | None:
         return f"{certificate} and {key} cannot be used together: {why}"
     except (OSError, ValueError) as error:
         return f"{certificate} and {key} cannot be used: {error}"
-    leaf = described(certificate)[0]
-    return f"{certificate} has expired ({leaf['valid_until']})" if _days(leaf) < 0 else None
+    return None
 
 
-def _days(row: Row) -> int:
+def days_left(row: Row) -> int:
+    """Days that a certificate is good for, negative once it has expired; 0 for a file that holds none."""
     left = row.get("days_left", 0)
     return left if isinstance(left, int) else 0
+
+
+def names_of(row: Row) -> list[str]:
+    """The names that a certificate is for."""
+    names = row.get("names", [])
+    return names if isinstance(names, list) else []
 
 
 def _row(certificate: x509.Certificate) -> Row:

@@ -23,7 +23,8 @@ from click.core import ParameterSource
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.ctl import text
-from gateway.ctl.certificate_files import described, unusable
+from gateway.ctl.certificate_files import described
+from gateway.ctl.check import findings
 
 SECONDS_TO_ANSWER = 5
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -68,21 +69,25 @@ def main() -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Warnings alone end with 2.")
+@click.option(
+    "--elsewhere", is_flag=True, help="It is for another machine: look at no address, port or directory here."
+)
 @_as_json
-def check(file: Path, as_json: bool) -> None:
-    """Check a configuration FILE; every mistake is one line."""
-    try:
-        configuration = load(file)
-        errors = _unusable_certificates(configuration)
-    except ConfigurationError as error:
-        errors = error.errors
-    if errors:
-        if as_json:
-            click.echo(json.dumps({"file": str(file), "ok": False, "errors": errors}))
-        else:
-            click.echo("\n".join(errors), err=True)
-        raise SystemExit(1)
-    click.echo(json.dumps({"file": str(file), "ok": True, "errors": []}) if as_json else text.checked(configuration))
+def check(file: Path, strict: bool, elsewhere: bool, as_json: bool) -> None:
+    """Check a configuration FILE, the files that it names and this machine; every mistake is one line.
+
+    Ends with 1 for mistakes, with which no gateway starts. Warnings are lines as well, and end with 0 unless --strict.
+    """
+    found = findings(file, elsewhere=elsewhere)
+    if as_json:
+        click.echo(json.dumps(found.as_json()))
+    else:
+        for line in (*found.mistakes, *(f"warning: {line}" for line in found.doubts)):
+            click.echo(text.clean_lines(line), err=True)
+        if not found.mistakes:
+            click.echo(found.summary())
+    raise SystemExit(found.exit_code(strict=strict))
 
 
 @main.command()
@@ -206,14 +211,6 @@ def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
         for key in ("certificate", "trust", "client_trust")
         if isinstance(file := getattr(user, key, None), Path)
     ]
-
-
-def _unusable_certificates(configuration: Configuration) -> tuple[str, ...]:
-    """A line for each certificate and key that nothing could be served with."""
-    users = [(f"listener {one.name}", one.certificate, one.private_key) for one in configuration.listeners]
-    users += [(f"provider {one.name}", one.certificate, one.private_key) for one in configuration.providers]
-    found = ((user, unusable(certificate, key)) for user, certificate, key in users if certificate and key)
-    return tuple(f"{configuration.source}: {user}: {why}" for user, why in found if why is not None)
 
 
 def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from textwrap import shorten
 from typing import Any, cast
 
-from gateway.config.model import Configuration
 from gateway.observe.clean_text import clean, clean_json
 
 CALL_COLUMNS = ("id", "started_at", "direction", "caller", "callee", "state", "verdict", "reason")
@@ -36,17 +35,6 @@ def as_json(answer: object, indent: int | None = None) -> str:
 def clean_lines(text: str) -> str:
     """Clean text of several lines, such as an error."""
     return "\n".join(map(clean, text.split("\n")))
-
-
-def checked(configuration: Configuration) -> str:
-    """The contents of a configuration without mistakes, counted in one line."""
-    counts = (
-        (len(configuration.listeners), "listener"),
-        (len(configuration.providers), "provider"),
-        (len(configuration.domains), "domain"),
-    )
-    held = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
-    return f"{configuration.source}: ok, {held}"
 
 
 def table(answer: object) -> str:

@@ -92,12 +92,23 @@ class CannotListen(OSError):
 
 
 def cannot_listen(listener: Listener, error: CannotListenError) -> CannotListen:
-    """One line that names the listener, its address and port, and the error."""
-    number = getattr(error.socketError, "errno", None)
-    reason = "is taken" if number == errno.EADDRINUSE else f"cannot be used: {error.socketError}"
-    return CannotListen(
-        f"listener {listener.name}: {listener.transport} port {listener.port} of {listener.address} {reason}"
-    )
+    """One line that names the listener, the key of its table, its address and port, and the error."""
+    kind = "udp" if listener.transport == "udp" else "tcp"
+    return CannotListen(f"listener {listener.name}: {refused_port(kind, listener.address, listener.port, error)}")
+
+
+def refused_port(kind: str, address: str, port: int, error: CannotListenError) -> str:
+    """The key ("address" or "port") that a port of "udp" or "tcp" could not be opened for, and why."""
+    match getattr(error.socketError, "errno", None):
+        case errno.EADDRINUSE:
+            look = f"ss -l{kind[0]}np 'sport = :{port}'"
+            return f"port: {kind} port {port} of {address} is taken by another program ({look} shows it)"
+        case errno.EADDRNOTAVAIL:
+            return f"address: {address} is no address of this machine"
+        case errno.EACCES:
+            return f"port: {kind} port {port} may not be opened by this user: below 1024 it needs CAP_NET_BIND_SERVICE"
+        case _:
+            return f"port: {kind} port {port} of {address} cannot be used: {error.socketError}"
 
 
 def mark_signalling(handle: socket.socket, dscp: int = SIGNALLING_DSCP) -> None:

@@ -1,7 +1,6 @@
 """gatewayctl, against an HTTP server on loopback that answers as the administration interface does."""
 
 import json
-import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -207,39 +206,6 @@ def test_a_gateway_that_is_not_there_is_one_line_and_a_proxy_is_not_asked(port: 
 def test_a_url_that_is_none_is_one_line() -> None:
     result = gatewayctl("calls", "--url", "gw1:8080")
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
-
-
-def test_a_right_configuration_is_told_so(file: Path) -> None:
-    result = gatewayctl("check", str(file))
-    assert (result.exit_code, result.output) == (0, f"{file}: ok, 2 listeners, 1 provider, 1 domain\n")
-
-
-def test_a_wrong_configuration_is_one_line_for_each_mistake(file: Path) -> None:
-    file.write_text(file.read_text().replace('"udp"', '"sctp"').replace("5061", "70000"))
-    result = gatewayctl("check", str(file))
-    assert result.exit_code == 1
-    assert result.output.splitlines() == [
-        f'{file}: listener[0].transport: found "sctp", allowed: udp, tcp, tls',
-        f"{file}: listener[1].port: found 70000, allowed: a number from 0 to 65535",
-    ]
-    told = json.loads(gatewayctl("check", str(file), "--json").output)
-    assert (told["ok"], told["errors"]) == (False, result.output.splitlines())
-
-
-def test_a_key_that_is_not_the_certificates_is_a_mistake(file: Path) -> None:
-    text = file.read_text()
-    other = file.with_name("other.key")
-    other.write_bytes(trustme.CA().issue_cert("other.example.com").private_key_pem.bytes())
-    key = re.search(r'private_key = "(.*)"', text)
-    assert key is not None
-    file.write_text(text.replace(key[0], f'private_key = "{other}"'))
-    result = gatewayctl("check", str(file))
-    assert result.exit_code == 1
-    assert result.stderr.endswith(f"and {other} cannot be used together: the key is another certificate's\n")
-    other.write_text("no key")
-    result = gatewayctl("check", str(file), "--json")
-    assert result.exit_code == 1
-    assert "not PEM, or the key has a passphrase" in json.loads(result.stdout)["errors"][0]
 
 
 def test_certificates_are_listed_with_their_names_and_days(file: Path) -> None:

@@ -54,7 +54,10 @@ def test_a_taken_port_is_one_clear_line_and_nothing_stays_open(network: MemoryNe
     )
     error = error_of(mine.start(Ignoring()))
     assert isinstance(error, CannotListen)
-    assert str(error) == f"listener phones: {transport} port 5080 of 127.0.0.1 is taken"
+    assert str(error).startswith(
+        f"listener phones: port: {transport} port 5080 of 127.0.0.1 is taken by another program"
+    )
+    assert f"ss -l{transport[0]}np" in str(error)
     assert network.ports == before
 
 

@@ -1,0 +1,47 @@
+"""Doubts about configurations without mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.doubts import of_administration, of_media
+from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
+
+PHONES, PHONES6 = (Listener(f"p{host}", Side.PHONES, "udp", host, 5060) for host in ("192.0.2.1", "2001:db8::1"))
+PROVIDER = Listener("provider", Side.PROVIDER, "udp", "198.51.100.1", 5060)
+
+
+def configuration(media: Media) -> Configuration:
+    return Configuration(
+        gateway=GatewaySection("gw", Path("/nowhere")),
+        listeners=(PHONES, PHONES6, PROVIDER),
+        media=media,
+        providers=(Provider("main", "sip:provider.example.com"),),
+        domains=(Domain("example.com", "main"),),
+        admin=Admin(),
+        source=Path("/nowhere/gateway.toml"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("media", "silent"),
+    [
+        (Media("192.0.2.1"), [(1, "192.0.2.1")]),
+        (Media("192.0.2.1", phone_address="2001:db8::1"), [(0, "2001:db8::1")]),
+        (Media("2001:db8::1", provider_address="198.51.100.1"), [(0, "2001:db8::1")]),
+        (Media("192.0.2.1", relay="rtpengine", rtpengine=("127.0.0.1:22222",)), []),
+    ],
+)
+def test_a_listener_whose_media_is_of_the_other_version(media: Media, silent: list[tuple[int, str]]) -> None:
+    found = [*of_media(configuration(media))]
+    assert [one.path for one in found] == [f"listener[{index}].address" for index, _ in silent]
+    assert all(address in one.text for one, (_, address) in zip(found, silent, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("address", "count"), [("127.0.0.1", 0), ("127.9.0.1", 0), ("::1", 0), ("0.0.0.0", 1), ("::", 1), ("192.0.2.1", 1)]
+)
+def test_an_administration_that_the_network_reaches(address: str, count: int) -> None:
+    assert len([*of_administration(Admin(address))]) == count

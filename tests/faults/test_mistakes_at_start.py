@@ -1,0 +1,66 @@
+"""A start that cannot be: the key and the cause are in the one line that it leaves."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.ctl.main import main
+from tests.support.faults.rig import Rig
+
+ELSEWHERE = "192.0.2.20"
+
+
+def ended(rig: Rig) -> str:
+    """The log of a start that failed."""
+    assert rig.launch().wait(20) == 1
+    assert "Traceback" not in rig.text()
+    return rig.text()
+
+
+def edit(rig: Rig, old: str, new: str) -> None:
+    text = rig.configuration.read_text()
+    assert old in text
+    rig.configuration.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('transport = "udp"', f"listener phones: address: {ELSEWHERE} is no address of this machine"),
+        ("[admin]", f"admin.address: {ELSEWHERE} is no address of this machine"),
+        ("[media]", f"media.address: {ELSEWHERE} cannot be used: Cannot assign requested address"),
+    ],
+)
+def test_an_address_of_another_machine(rig: Rig, table: str, told: str) -> None:
+    edit(rig, f'{table}\naddress = "{rig.hosts.gateway}"', f'{table}\naddress = "{ELSEWHERE}"')
+    assert told in ended(rig)
+
+
+def test_a_port_that_is_taken(rig: Rig) -> None:
+    with socket.create_server((rig.hosts.gateway, rig.admin)):
+        assert f"admin.port: tcp port {rig.admin} of {rig.hosts.gateway} is taken by another program" in ended(rig)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind((rig.hosts.gateway, rig.phones))
+        told = f"listener phones: port: udp port {rig.phones} of {rig.hosts.gateway} is taken by another program"
+        assert told in ended(rig)
+
+
+def test_a_state_directory_that_cannot_be_made(rig: Rig) -> None:
+    edit(rig, '"state"', '"/proc/x"')
+    assert "gateway.state_directory: /proc/x cannot be made by " in ended(rig)
+
+
+def test_the_log_warns_of_an_administration_that_the_network_reaches(rig: Rig) -> None:
+    edit(rig, f'[admin]\naddress = "{rig.hosts.gateway}"', '[admin]\naddress = "0.0.0.0"')
+    rig.start()
+    assert "warn  gateway.app.start_checks: admin.address: 0.0.0.0 is reached from the network" in rig.text()
+
+
+def test_a_check_beside_a_running_gateway_knows_its_ports(rig: Rig) -> None:
+    rig.start()
+    checked = CliRunner().invoke(main, ["check", str(rig.configuration), "--strict"])
+    assert checked.exit_code == 0, checked.output
+    rig.stop()
