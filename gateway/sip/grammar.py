@@ -121,7 +121,12 @@ def find_in_text(text: str | None, name: str) -> str | None:
     found = text.partition(f";{name}=")
     if found[1]:
         return found[2].partition(";")[0]
-    return find_parameter(parse_parameters(text), name) if name in text.lower() else None
+    count = text.lower().count(name)
+    if count == 0:
+        return None
+    if count == 1 and text.endswith(f";{name}"):
+        return ""  # rport, above all
+    return find_parameter(parse_parameters(text), name)
 
 
 def replace_in_text(text: str, name: str, value: str | None) -> str:

@@ -10,7 +10,9 @@ Contact with every message of a phone. So the last thousand are remembered (a li
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Final
 
 import attrs
 
@@ -118,17 +120,22 @@ def _bounded(digits: str) -> int:
     return int(digits) if len(digits) <= 10 else int(digits.lstrip("0")[:11] or "0")
 
 
+def _parsers(*parsers: tuple[str, Callable[[str, int], object]]) -> Parsers:
+    """A line's name is its key, but for case, or one letter: headers.py makes keys so."""
+    return tuple((key, len(key) + 1, parse) for key, parse in parsers)
+
+
 # Headers that every message must have (section 8.1.1), and those that must be readable when they are there; RFC 2543
 # did not know Max-Forwards, so it is not demanded.
 
-MANDATORY: Parsers = (
+MANDATORY: Final = _parsers(
     ("via", first_via),
     ("from", address),
     ("to", address),
     ("call-id", call_id),
     ("cseq", cseq),
 )
-OPTIONAL: Parsers = (
+OPTIONAL: Final = _parsers(
     ("contact", first_contact),
     ("max-forwards", max_forwards),
 )

@@ -39,9 +39,10 @@ COMPACT_FORMS = {
 # fmt: off
 _COMMON = (
     "Accept", "Alert-Info", "Allow", "Allow-Events", "Authorization", "Call-ID", "Call-Info", "CSeq", "Contact",
-    "Content-Disposition", "Content-Length", "Content-Type", "Date", "Event", "Expires", "From", "Max-Forwards",
-    "MIME-Version", "Min-SE", "P-Asserted-Identity", "Path", "Privacy", "Proxy-Authenticate", "Proxy-Authorization",
-    "RAck", "Reason", "Record-Route", "Refer-To", "Referred-By", "Replaces", "Require", "Retry-After", "Route",
+    "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Transfer-Encoding", "Content-Type", "Date",
+    "Error-Info", "Event", "Expires", "From", "Max-Forwards", "MIME-Version", "Min-SE", "P-Asserted-Identity",
+    "P-Preferred-Identity", "Path", "Privacy", "Proxy-Authenticate", "Proxy-Authorization", "RAck", "Reason",
+    "Record-Route", "Refer-To", "Referred-By", "Replaces", "Reply-To", "Require", "Retry-After", "Route",
     "RSeq", "Server", "Service-Route", "Session-Expires", "Subject", "Subscription-State", "Supported", "Timestamp",
     "To", "User-Agent", "Via", "Warning", "WWW-Authenticate",
 )
@@ -49,8 +50,9 @@ _COMMON = (
 
 
 Value = TypeVar("Value")
-# Keys, and the parser of a line that has the key.
-Parsers = Iterable[tuple[str, Callable[[str, int], object]]]
+Parsers = tuple[tuple[str, int, Callable[[str, int], object]], ...]
+"""Keys, where the value of a line begins that has the key (unless its name is one letter, the compact form), and the
+parser of such a line."""
 
 
 class _Keys(dict[str, str]):
@@ -91,7 +93,10 @@ class Headers:
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
         key = KEYS[name]
-        return value_of(self._lines[self._keys.index(key)]) if key in self._keys else None
+        if key not in self._keys:
+            return None
+        line = self._lines[self._keys.index(key)]
+        return line[line.index(":") + 1 :].strip(WHITE)
 
     def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
         """The result of parse(line, start of the value) for the first line of that key; None when there is none.
@@ -105,23 +110,25 @@ class Headers:
         try:
             found: Value = self.known[key]
         except KeyError:
-            self.read([(key, parse)])
-            found = self.known[key]
+            if key not in self._keys:
+                raise MalformedMessage(f"no {key} header") from None
+            line = self._lines[self._keys.index(key)]
+            found = self.known[key] = parse(line, line.index(":") + 1)
         return found
 
     def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
         """Let parsed() know all these at once. Raises MalformedMessage when one cannot be read, or is missing."""
         keys, lines, known = self._keys, self._lines, self.known
-        for key, parse in mandatory:
+        for key, start, parse in mandatory:
             try:
                 line = lines[keys.index(key)]
             except ValueError:
                 raise MalformedMessage(f"no {key} header") from None
-            known[key] = parse(line, line.index(":") + 1)
-        for key, parse in optional:
+            known[key] = parse(line, 2 if line[1] == ":" else start)
+        for key, start, parse in optional:
             if key in keys:
                 line = lines[keys.index(key)]
-                known[key] = parse(line, line.index(":") + 1)
+                known[key] = parse(line, 2 if line[1] == ":" else start)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
@@ -135,8 +142,14 @@ class Headers:
 
     def values(self, name: str) -> list[str]:
         """The values of all lines of that name, split at commas. Raises MalformedMessage on an unbalanced quote."""
-        lines = self.get_all(name)
-        return [value for line in lines for value in split_list(line) if line] if lines else lines
+        key, keys = KEYS[name], self._keys
+        if key not in keys:
+            return []
+        if keys.count(key) > 1:
+            return [value for line in self.get_all(name) for value in split_list(line) if line]
+        line = self._lines[keys.index(key)]
+        value = line[line.index(":") + 1 :].strip(WHITE)
+        return split_list(value) if "," in value else [value] if value else []
 
     def count(self, name: str) -> int:
         """How many lines have that name."""
@@ -153,8 +166,10 @@ class Headers:
             self._keys += fields._keys
             self._lines += fields._lines
         else:
-            for name, value in fields:
-                self.add(name, value)
+            pairs = tuple(fields)
+            if pairs:
+                self._keys += [KEYS[name] for name, _ in pairs]
+                self._lines += [f"{name}: {value}" for name, value in pairs]
 
     def prepend(self, name: str, value: str) -> None:
         """Insert a line before the first of that name, or before all others."""
@@ -177,11 +192,10 @@ class Headers:
         self._lines[index] = f"{name}: {value}"
         self.known.pop(key, None)
 
-    def rewrite(self, key: str, rewritten: Callable[[str], tuple[str, object]]) -> None:
-        """Replace the first line of that key, which must be there: rewritten(line) gives the new one, and its value for
-        parsed()."""
-        index = self._keys.index(key)
-        self._lines[index], self.known[key] = rewritten(self._lines[index])
+    def rewrite(self, key: str, line: str, value: object) -> None:
+        """Replace the first line of that key, which must be there, and its value for parsed()."""
+        self._lines[self._keys.index(key)] = line
+        self.known[key] = value
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
@@ -206,7 +220,8 @@ class Headers:
         """New Headers with the lines of those keys (lower-case full names), as they stand, and their parsed values."""
         wanted = list(map(keys.__contains__, self._keys))
         chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
-        chosen.known = {key: value for key, value in self.known.items() if key in keys}
+        known = self.known
+        chosen.known = {key: known[key] for key in keys if key in known}
         return chosen
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
@@ -225,8 +240,8 @@ class Headers:
         """The key of each line: lower case, compact forms spelled out."""
         return tuple(self._keys)
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and KEYS[name] in self._keys
+    def __contains__(self, name: str) -> bool:
+        return KEYS[name] in self._keys
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -240,18 +255,9 @@ class Headers:
         headers.known = self.known.copy()
         return headers
 
-    def to_bytes(self, first_line: str | None = None) -> bytes:
-        """All lines, each with its CRLF, after first_line. Raises ValueError when one has a line break or NUL in it.
-
-        Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line
-        breaks are counted in the whole text. A NUL is allowed where RFC 3261 has it, escaped in a quoted string.
-        """
-        lines = self._lines.copy() if first_line is None else [first_line, *self._lines]
-        text = "".join(lines)
-        if "\n" in text or "\r" in text or ("\0" in text and BARE_NUL.search(text)):
-            raise ValueError("a line break or NUL in a header value")
-        lines.append("")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+    def to_bytes(self) -> bytes:
+        """All lines, each with its CRLF. Raises ValueError when one has a line break or NUL in it."""
+        return _written(self._lines.copy())
 
     def _discard(self, key: str, kept: int = -1) -> None:
         indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
@@ -260,9 +266,49 @@ class Headers:
         self.known.pop(key, None)
 
 
+def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
+    """The bytes of a message, with a right Content-Length, the last line where there is none. Raises ValueError as
+    Headers.to_bytes() does."""
+    if "content-length" in headers._keys:
+        headers.set("Content-Length", str(len(body)))
+        lines = [first_line, *headers._lines]
+    else:
+        lines = [first_line, *headers._lines, f"Content-Length: {len(body)}"]
+    return b"%s\r\n%s" % (_written(lines), body)
+
+
+def _written(lines: list[str]) -> bytes:
+    """The lines, which are taken over. Raises ValueError when one has a line break or NUL in it.
+
+    Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line breaks
+    are counted in the whole text. A NUL is allowed where RFC 3261 has it, escaped in a quoted string.
+    """
+    text = "".join(lines)
+    if "\n" in text or "\r" in text or ("\0" in text and BARE_NUL.search(text)):
+        raise ValueError("a line break or NUL in a header value")
+    lines.append("")
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape")
+
+
 def length_of(headers: Headers) -> int:
     """Characters of all lines."""
     return sum(map(len, headers._lines))
+
+
+def first_line(headers: Headers, key: str) -> str:
+    """The first line of that key, which must be there."""
+    return headers._lines[headers._keys.index(key)]
+
+
+def set_all(headers: Headers, fields: Iterable[tuple[str, str]]) -> None:
+    """Headers.set() for several names, of which none comes twice."""
+    new = []
+    for name, value in fields:
+        if KEYS[name] in headers._keys:
+            headers.set(name, value)
+        else:
+            new.append((name, value))
+    headers.add_all(new)
 
 
 def value_of(line: str) -> str:

@@ -16,7 +16,7 @@ from gateway.sip.address import NameAddress
 from gateway.sip.bodies.multipart import BodyPart, fresh_boundary, join
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.header_values import CSeq
-from gateway.sip.headers import Headers
+from gateway.sip.headers import Headers, to_message
 from gateway.sip.uri import Uri
 
 __all__ = ["REASONS", "CSeq", "Message", "Request", "Response", "stateless_tag", "tag_for"]
@@ -101,13 +101,9 @@ class _Message:
         """Whether Contact is "*" (section 10.2.2)."""
         return self.headers.get("contact") == "*"
 
-    def _to_bytes(self, first_line: str) -> bytes:
-        if self.beside:
-            headers, body = _together(self)
-        else:
-            headers, body = self.headers, self.body
-        headers.set("Content-Length", str(len(body)))
-        return b"%s\r\n%s" % (headers.to_bytes(first_line), body)
+    def _with_parts(self, first_line: str) -> bytes:
+        headers, body = _together(self)
+        return to_message(headers, first_line, body)
 
 
 @attrs.define(eq=False)
@@ -132,7 +128,8 @@ class Request(_Message):
 
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
-        return self._to_bytes(f"{self.method} {self.uri} SIP/2.0")
+        first_line = f"{self.method} {self.uri} SIP/2.0"
+        return self._with_parts(first_line) if self.beside else to_message(self.headers, first_line, self.body)
 
     def response(self, status: int, reason: str | None = None, to_tag: str | None = None) -> Response:
         """A response to this request (section 8.2.6.2): Via, From, To, Call-ID and CSeq as they came.
@@ -140,8 +137,11 @@ class Request(_Message):
         A To without a tag gets to_tag. A provisional or successful answer to a request that makes a dialog also has
         the Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
         """
-        headers = self.headers.select(_copied(status, self.method))
-        response = Response(status, _reason(status) if reason is None else reason, headers)
+        copied = _IDENTIFIES_ROUTE if status < 300 and self.method in _RECORDS_ROUTE else _IDENTIFIES
+        headers = self.headers.select(_IDENTIFIES_TIME if status == 100 else copied)
+        if reason is None:
+            reason = REASONS[status] if status in REASONS else _reason(status)
+        response = Response(status, reason, headers)
         if to_tag is not None:
             response.add_to_tag(to_tag)
         return response
@@ -164,13 +164,14 @@ class Response(_Message):
 
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
-        return self._to_bytes(f"SIP/2.0 {self.status} {self.reason}")
+        first_line = f"SIP/2.0 {self.status} {self.reason}"
+        return self._with_parts(first_line) if self.beside else to_message(self.headers, first_line, self.body)
 
     def add_to_tag(self, tag: str) -> None:
         """Give To this tag unless it has one. A To that cannot be read (this is its 400, then) gets it appended."""
-        value = self.headers.get("to")
-        if value is not None and not _has_tag(self):
-            self.headers.set("To", f"{value};tag={tag}")
+        headers = self.headers
+        if "to" in headers and not _has_tag(self):
+            headers.set("To", f"{headers.get('to')};tag={tag}")
 
 
 Message = Request | Response
@@ -209,14 +210,9 @@ def _together(message: _Message) -> tuple[Headers, bytes]:
     return headers, join(described, boundary)
 
 
-def _copied(status: int, method: str) -> frozenset[str]:
-    if status == 100:
-        return _IDENTIFIES_TIME
-    return _IDENTIFIES_ROUTE if status < 300 and method in _RECORDS_ROUTE else _IDENTIFIES
-
-
 def _reason(status: int) -> str:
-    return REASONS.get(status) or REASONS.get(status // 100 * 100, "")
+    """The text of a status that has none of its own: that of its class."""
+    return REASONS.get(status // 100 * 100, "")
 
 
 def _has_tag(message: _Message) -> bool:

@@ -21,6 +21,7 @@ from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.header_values import MANDATORY, OPTIONAL
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message, Request, Response
+from gateway.sip.uri import Uri
 
 
 @attrs.frozen
@@ -107,21 +108,24 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     if end > limits.head:
         raise MalformedMessage("the headers are too large", end, status=513)
     text = data[:end].decode("utf-8", "surrogateescape")
-    lines = text.split("\r\n")
-    first_line = lines.pop(0)
+    first_line, *lines = text.split("\r\n")
     keys = list(map(_key_of, _LINE_START.findall(text)))
     together = first_line + "".join(lines)
     is_bare = "\r" in together or "\n" in together or ("\0" in together and BARE_NUL.search(together) is not None)
-    if is_bare or len(keys) != len(lines):
+    count, is_broken = len(keys), False
+    if is_bare or count != len(lines):
         first_line, keys, lines, is_broken = _read_odd_lines(text)
-    else:
-        is_broken = False
+        count = len(keys)
     message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
     if is_broken:
         raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
-    if len(data) > limits.line or len(lines) > limits.vias or len(set(keys)) != len(keys):
-        _check_numbers(keys, lines, len(data), limits, message)
-    message.body = _cut_body(message, lines[-1] if lines else "", data, end + 4)
+    size, start = len(data), end + 4
+    if size > limits.line or count > limits.vias or len(set(keys)) != count:
+        _check_numbers(keys, lines, size, limits, message)
+    if lines and lines[-1] == f"Content-Length: {size - start}":
+        message.body = data[start:]
+    else:
+        message.body = _cut_body(message, data, start)
     if message.body:
         set_apart(message)
     return message
@@ -129,8 +133,14 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
 
 def check(message: Message) -> None:
     """Raise MalformedMessage, or its Answerable, unless the headers of section 8.1.1 are there and can be read."""
+    headers = message.headers
     try:
-        _check(message)
+        headers.read(MANDATORY, OPTIONAL)
+        if isinstance(message, Request):
+            if headers.known["cseq"].method != message.method:
+                raise MalformedMessage("the method of CSeq is another than the request's")
+            if Uri.parse(message.uri).headers:
+                raise MalformedMessage("headers in the Request-URI")
     except MalformedMessage as error:
         raise _with_request(error, message) from None
 
@@ -145,6 +155,10 @@ def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:
 
 
 def _parse_first_line(line: str, headers: Headers) -> Message:
+    if line[:8] == "SIP/2.0 ":  # no request: a method has no slash
+        match = _STATUS_LINE.fullmatch(line)
+        if match is not None:
+            return Response(int(match[1]), match[2] or "", headers)
     words = line.split(" ")
     if len(words) == 3 and words[0] in _METHODS and words[2] == "SIP/2.0" and words[1].isprintable():
         return Request(words[0], words[1], headers)
@@ -179,10 +193,8 @@ def _check_numbers(keys: list[str], lines: list[str], size: int, limits: Limits,
         raise _with_request(MalformedMessage(f"more than one {', '.join(sorted(repeated))} header"), message)
 
 
-def _cut_body(message: Message, last_line: str, data: bytes, start: int) -> bytes:
+def _cut_body(message: Message, data: bytes, start: int) -> bytes:
     """The body by Content-Length (18.3): the rest without it; less than the rest is fine, more is an error."""
-    if last_line == f"Content-Length: {len(data) - start}":
-        return data[start:]
     value = message.headers.get("content-length")
     if value is None:
         return data[start:]
@@ -196,16 +208,3 @@ def _with_request(malformed: MalformedMessage, message: Message | None) -> Malfo
     if isinstance(message, Request) and "via" in message.headers:
         return Answerable(malformed, message)
     return malformed
-
-
-def _check(message: Message) -> None:
-    message.headers.read(MANDATORY, OPTIONAL)
-    if isinstance(message, Request):
-        _check_request(message)
-
-
-def _check_request(request: Request) -> None:
-    if request.cseq.method != request.method:
-        raise MalformedMessage("the method of CSeq is another than the request's")
-    if request.request_uri.headers:
-        raise MalformedMessage("headers in the Request-URI")

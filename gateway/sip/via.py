@@ -60,7 +60,12 @@ class Via:
         transport, host, port, parameters = match.groups()
         if host[0] == "[":
             host = parse_host(host)
-        return cls._of_parts(transport, host, None if port is None else int(port), parameters or "")
+        via = cls.__new__(cls)
+        _set(via, "transport", transport)
+        _set(via, "host", host)
+        _set(via, "port", None if port is None else int(port))
+        _set(via, "_text", parameters or "")
+        return via
 
     @classmethod
     def _of_parts(cls, transport: str, host: str, port: int | None, text: str) -> Via:

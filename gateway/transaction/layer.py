@@ -176,8 +176,10 @@ class TransactionLayer:
 
     def _add_via(self, request: Request, flow: Flow) -> str:
         branch = new_branch(self._random(12))
-        request.headers.remove("Via")
-        request.headers.prepend("Via", via_value(flow, branch))
+        headers = request.headers
+        if "via" in headers:
+            headers.remove("Via")
+        headers.prepend("Via", via_value(flow, branch))
         return branch
 
     def _start(self, request: Request, flow: Flow, user: TransactionUser, branch: str) -> ClientTransaction:

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from gateway.observe.metrics import Metrics
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import first_line
 from gateway.sip.message import Message, Request, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
 from gateway.transport.flow import Flow, FlowKey, Transport
@@ -122,10 +123,12 @@ def note_source(request: Request, flow: Flow) -> None:
     via, remote, headers = request.top_via, flow.remote, request.headers
     if via.host == remote.host and via.parameter("rport") is None:
         return
-    if "," in (headers.get("Via") or ""):  # the others of that line stay behind it
+    line = first_line(headers, "via")
+    if "," in line:  # the others of that line stay behind it
         headers.remove_first("Via")
         headers.prepend("Via", str(via))
-    headers.rewrite("via", lambda line: via.with_source(line, remote.host, remote.port))
+        line = first_line(headers, "via")
+    headers.rewrite("via", *via.with_source(line, remote.host, remote.port))
 
 
 def way_back(request: Request, flow: Flow) -> Flow:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.headers import COMPACT_FORMS, Headers
+from gateway.sip.header_values import MANDATORY, OPTIONAL
+from gateway.sip.headers import COMPACT_FORMS, Headers, set_all, to_message
 
 
 def headers() -> Headers:
@@ -91,6 +92,38 @@ def test_select_and_extend_take_lines_as_they_stand() -> None:
     assert chosen.to_bytes().splitlines()[1:] == [b"v: SIP/2.0/UDP c", b'ROUTE: <sip:a;lr>, "b, c" <sip:d,e;lr>']
     chosen.extend(headers(), {"x-custom"})
     assert chosen.keys() == ("via", "via", "route", "x-custom")
+
+
+@pytest.mark.parametrize("value", ["x", " x", ": x", ":x", "", " ", "\t: :"])
+def test_a_value_begins_after_its_name_in_any_spelling(value: str) -> None:
+    spellings = [(key, spelling) for key, _, _ in (*MANDATORY, *OPTIONAL) for spelling in (key, key.upper())]
+    spellings += [(key, short) for short, key in COMPACT_FORMS.items()]
+    for key, spelling in spellings:
+        lines = Headers.from_lines([key], [f"{spelling}:{value}"])
+        lines.read(((key, len(key) + 1, lambda line, start: line[start:]),))
+        assert lines.known[key] == lines.required(key, lambda line, start: line[start:]) == value
+
+
+def test_setting_several_is_setting_each() -> None:
+    one, other = headers(), headers()
+    for field in (("Via", "x"), ("Server", "y"), ("x-custom", "z")):
+        one.set(*field)
+    set_all(other, (("Via", "x"), ("Server", "y"), ("x-custom", "z")))
+    assert sorted(one.items()) == sorted(other.items())
+    assert (one.keys(), other.keys()) == (("via", "x-custom", "route", "server"),) * 2
+
+
+def test_a_message_says_how_long_its_body_is() -> None:
+    lines = Headers([("l", "9"), ("Via", "SIP/2.0/UDP a")])
+    assert to_message(lines, "ACK sip:a SIP/2.0", b"four") == (
+        b"ACK sip:a SIP/2.0\r\nContent-Length: 4\r\nVia: SIP/2.0/UDP a\r\n\r\nfour"
+    )
+    lines.remove("Content-Length")
+    assert to_message(lines, "ACK sip:a SIP/2.0", b"") == (
+        b"ACK sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nContent-Length: 0\r\n\r\n"
+    )
+    with pytest.raises(ValueError, match="line break or NUL"):
+        to_message(lines, "ACK sip:a\r\nX: y SIP/2.0", b"")
 
 
 def test_a_copy_changes_apart() -> None:

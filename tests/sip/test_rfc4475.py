@@ -79,7 +79,8 @@ def test_accepted_and_the_same_when_written_and_read_again(name: str) -> None:
     again = parse(message.to_bytes())
     check(again)
     assert type(again) is type(message)
-    assert list(again.headers.items()) == list(message.headers.items())
+    length = [] if "content-length" in message.headers else [("Content-Length", str(len(message.body)))]
+    assert list(again.headers.items()) == [*message.headers.items(), *length]
     assert again.body == message.body
     assert again.from_ == message.from_
     assert again.top_via == message.top_via
