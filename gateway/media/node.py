@@ -18,6 +18,7 @@ from gateway.media import ng_commands
 from gateway.media.ng import NgClient, Reply
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.reports import PartySides, from_rtpengine
+from gateway.media.statistics import RelayFigures
 from gateway.media.worker_process import WorkerProcess
 
 SILENT_PINGS: Final = 2
@@ -32,6 +33,9 @@ QUERIES: Final = 100
 """At a poll, when a list was cut short: so many of the calls that it leaves out are asked about, each in turn."""
 UNKNOWN_CALL: Final = "unknown call-id"
 """A relay's words for a call that it does not have, in lower case."""
+
+Count = Callable[[tuple[str, ...], int], None]
+"""Takes packets of a direction, or packets that went no further by side and cause."""
 
 log = Logger()
 
@@ -75,7 +79,9 @@ class Node:
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
         self._is_pinged = False
-        self._counted: dict[str, int] = {}
+        self._counted: dict[tuple[str, ...], int] = {}
+        self.figures = RelayFigures()
+        """Of its last answer to a poll."""
 
     @property
     def offers_dual(self) -> bool:
@@ -86,6 +92,11 @@ class Node:
     def comes_back(self) -> bool:
         """Whether it is started again at once when it ends."""
         return self._worker is not None
+
+    @property
+    def worker_number(self) -> str | None:
+        """Of a worker, among the workers; None for an rtpengine."""
+        return self.name.rpartition(" ")[2] if self._worker is not None else None
 
     @property
     def worker_pid(self) -> int | None:
@@ -183,8 +194,8 @@ class Node:
             self._is_pinged = True
             self.client.request({"command": "ping"}).addCallbacks(self._answered, self._silent)
 
-    def poll(self, count: Callable[[str, int], None]) -> None:
-        """Find calls that it no longer has, and `count(direction, packets)` relayed since the last time."""
+    def poll(self, count: Count) -> None:
+        """Find calls that it no longer has, and count packets since the last time."""
         before = frozenset(self._confirmed)
         listing: dict[str, JSON] = {"command": "list", "limit": self._list_limit}
         self.client.request(listing).addCallbacks(self._compare, _ignore, (before,))
@@ -219,7 +230,7 @@ class Node:
 
     def _worker_died(self) -> None:
         self.restarts += 1
-        self._counted = {}
+        self._counted, self.figures = {}, RelayFigures()
         self._lose("its process ended")
 
     def _lose(self, reason: str) -> None:
@@ -253,13 +264,14 @@ class Node:
         if call in self._confirmed and UNKNOWN_CALL in failure.getErrorMessage().lower():
             self._tell_gone((call,), "the relay ended it")
 
-    def _count(self, reply: Reply, count: Callable[[str, int], None]) -> None:
-        for direction, total in _relayed(reply).items():
+    def _count(self, reply: Reply, count: Count) -> None:
+        self.figures = RelayFigures.of(reply)
+        for key, total in self.figures.counted().items():
             # An rtpengine counted long before us and may have others' calls; one that counts less began anew.
-            before = self._counted.get(direction, 0 if self._worker is not None else total)
-            self._counted[direction] = total
+            before = self._counted.get(key, 0 if self._worker is not None else total)
+            self._counted[key] = total
             if total != before:
-                count(direction, total - before if total > before else total)
+                count(key, total - before if total > before else total)
 
 
 def _ignore(failure: Failure) -> None:
@@ -269,15 +281,3 @@ def _ignore(failure: Failure) -> None:
 
 def _names(value: JSON) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
-
-
-def _relayed(reply: Reply) -> dict[str, int]:
-    """Packets by direction since the node started; rtpengine counts both together."""
-    value: JSON = reply
-    for key in ("statistics", "totalstatistics"):
-        value = value.get(key) if isinstance(value, dict) else None
-    if not isinstance(value, dict):
-        return {}
-    found = value.get("relayed", {"both": value.get("relayedpackets")})
-    items = found.items() if isinstance(found, dict) else ()
-    return {key: number for key, number in items if key != "errors" and isinstance(number, int)}

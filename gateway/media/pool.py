@@ -12,7 +12,7 @@ fetched: calls it no longer has (their media timed out) have ended, packets are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -34,6 +34,7 @@ from gateway.media.relay import (
     SdpWish,
 )
 from gateway.media.reports import observe
+from gateway.observe.figures import Sample
 from gateway.observe.metrics import Metrics
 
 PING_SECONDS: Final = 2.0
@@ -60,6 +61,8 @@ class RelayPool:
         self._homeless: tuple[str, ...] = ()
         """Calls that lost their relay, and that no other could take."""
         self._waiting: IDelayedCall | None = None
+        if metrics is not None:
+            metrics.asked.add(self._figures)
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -223,9 +226,18 @@ class RelayPool:
             observe(report, self._metrics)
         return report
 
-    def _count(self, direction: str, packets: int) -> None:
+    def _count(self, key: tuple[str, ...], packets: int) -> None:
+        """Packets of a direction, or of a side and a cause for which they went no further."""
         if self._metrics is not None:
-            self._metrics.relayed_packets.labels(direction).inc(packets)
+            counter = self._metrics.relayed_packets if len(key) == 1 else self._metrics.failed_packets
+            counter.labels(*key).inc(packets)
+
+    def _figures(self) -> Iterator[Sample]:
+        """The workers' processes. An rtpengine says nothing of its own, and its name has its address."""
+        for node in self.nodes:
+            if node.worker_number is not None and node.figures.cpu_seconds is not None:
+                yield Metrics.worker_cpu, (node.worker_number,), node.figures.cpu_seconds
+                yield Metrics.worker_memory, (node.worker_number,), node.figures.resident_bytes or 0
 
 
 def _log_start(failure: Failure, node: Node) -> None:

@@ -15,9 +15,12 @@ import attrs
 from gateway.config.model import Side
 from gateway.media.relay import JSON
 from gateway.observe.metrics import Metrics
+from gateway.sdp.crypto import SUITE_NAMES
 
+_NO_SUITE: Final = "none"
 _DIRECTIONS: Final[dict[JSON, str]] = {Side.PHONES.value: "to_provider", Side.PROVIDER.value: "to_phone"}
 """By the side that a stream was received from."""
+_SENDERS: Final = {direction: str(side) for side, direction in _DIRECTIONS.items()}
 
 
 @attrs.frozen
@@ -34,6 +37,8 @@ class StreamQuality:
     round_trip: float | None
     """Seconds, between the relay and the party that sent the stream."""
     is_one_way: bool
+    suite: str = _NO_SUITE
+    """Of SRTP, as in SDP (RFC 4568 section 6.2); "other" for one that this gateway does not know, "none" for RTP."""
 
 
 @attrs.frozen
@@ -142,6 +147,7 @@ def _sides_with(key: str, report: JSON) -> frozenset[Side]:
 def observe(report: JSON, metrics: Metrics) -> None:
     """Add an ended call's report to the metrics."""
     for quality in stream_qualities(report):
+        metrics.srtp_suites.labels(_SENDERS[quality.direction], quality.suite).inc()
         if quality.is_one_way:
             metrics.one_way_audio.labels(quality.direction).inc()
         for histogram, value in (
@@ -166,7 +172,15 @@ def _quality(direction: str, stream: JSON) -> StreamQuality:
         jitter=_number(stream, "jitter", 1_000),
         round_trip=_number(stream, "round trip", 1_000),
         is_one_way=_value(stream, "one way") is True,
+        suite=_suite(_value(stream, "crypto suite")),
     )
+
+
+def _suite(named: JSON) -> str:
+    """A label of a metric, so one of few."""
+    if named is None:
+        return _NO_SUITE
+    return named if isinstance(named, str) and named in SUITE_NAMES else "other"
 
 
 def _value(of: JSON, key: str) -> JSON:

@@ -12,6 +12,49 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
 @frozen
+class Asked:
+    """A row of the table of metrics whose samples are asked for at each exposition."""
+
+    name: str
+    documentation: str
+    labels: tuple[str, ...] = ()
+    is_counter: bool = False
+
+    def family(self) -> GaugeMetricFamily | CounterMetricFamily:
+        """The series, without values."""
+        kind = CounterMetricFamily if self.is_counter else GaugeMetricFamily
+        return kind(self.name, self.documentation, labels=self.labels)
+
+
+Sample = tuple[Asked, tuple[str, ...], float]
+"""A row, the values of its labels, and the figure."""
+
+
+class AskedCollector:
+    """Asks each part of the gateway for its samples of the table's rows."""
+
+    def __init__(self, rows: Iterable[Asked]) -> None:
+        self._rows = tuple(rows)
+        self._sources: list[Callable[[], Iterable[Sample]]] = []
+
+    def add(self, source: Callable[[], Iterable[Sample]]) -> None:
+        """Ask one more part."""
+        self._sources.append(source)
+
+    def describe(self) -> Iterator[Metric]:
+        """The series without values."""
+        for row in self._rows:
+            yield row.family()
+
+    def collect(self) -> Iterator[Metric]:
+        """The series as they are now."""
+        families = {row.name: row.family() for row in self._rows}
+        for row, labels, figure in (sample for source in self._sources for sample in source()):
+            families[row.name].add_metric(labels, figure)
+        yield from families.values()
+
+
+@frozen
 class ListenerFigures:
     """The counts of one listener, in plain integers."""
 

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import frozen
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.observe.figures import FigureCollector, Figures, ListenerCollector
+from gateway.observe.figures import Asked, AskedCollector, FigureCollector, Figures, ListenerCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of `Metrics.exposition`."""
@@ -119,6 +119,11 @@ class Metrics:
         "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",
         ("side", "result"),
     )
+    tls_connections = Asked(
+        "gateway_tls_connections",
+        "TLS connections that are up, by side, version and cipher suite as OpenSSL names them.",
+        ("side", "version", "cipher"),
+    )
     certificate_expiry = Declared(
         Gauge,
         "gateway_certificate_expiry_seconds",
@@ -131,10 +136,16 @@ class Metrics:
         "RTP and RTCP packets relayed, by direction (to_provider, to_phone; rtpengine only knows both).",
         ("direction",),
     )
+    failed_packets = Declared(
+        Counter,
+        "gateway_failed_packets",
+        "RTP and RTCP packets that went no further at a media worker, by the side that sent them and cause.",
+        ("side", "cause"),
+    )
     media_score = Declared(
-        histogram(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4),
+        histogram(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4, 4.5),
         "gateway_media_mos",
-        "Mean opinion score of ended calls' audio (E-model, 1 to 4.4), by direction (to_provider, to_phone).",
+        "Mean opinion score of ended calls' audio (E-model, 1 to 4.5), by direction (to_provider, to_phone).",
         ("direction",),
     )
     media_loss = Declared(
@@ -155,6 +166,12 @@ class Metrics:
         "Round trip between the relay and the sender of audio, from RTCP, by the audio's direction.",
         ("direction",),
     )
+    srtp_suites = Declared(
+        Counter,
+        "gateway_call_suites",
+        "Audio streams of ended calls, by the side that sent them and SRTP suite (none: RTP in clear).",
+        ("side", "suite"),
+    )
     one_way_audio = Declared(
         Counter,
         "gateway_one_way_audio",
@@ -162,13 +179,27 @@ class Metrics:
         ("direction",),
     )
     worker_restarts = Declared(Counter, "gateway_worker_restarts", "Media workers that died and were started again.")
+    worker_cpu = Asked(
+        "gateway_worker_cpu_seconds",
+        "CPU time of each media worker's process, user and system, as it said at most ten seconds ago.",
+        ("worker",),
+        is_counter=True,
+    )
+    worker_memory = Asked(
+        "gateway_worker_resident_memory_bytes",
+        "Memory of each media worker's process, as it said at most ten seconds ago.",
+        ("worker",),
+    )
 
     def __init__(self, registry: CollectorRegistry, figures: Callable[[], Figures] = Figures) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series of each that answers no question
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
+        self.asked = AskedCollector(row for row in vars(Metrics).values() if isinstance(row, Asked))
         self.listeners = ListenerCollector()
         self._figures = FigureCollector(figures)
+        registry.register(self.asked)
         registry.register(self.listeners)
         registry.register(self._figures)
         for name, row in vars(Metrics).items():

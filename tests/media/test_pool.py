@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.samples import Sample
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -92,6 +93,10 @@ class Scene:
 
     def sample(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
+
+    def samples(self, name: str) -> list[Sample]:
+        """All of that name."""
+        return [one for family in self.registry.collect() for one in family.samples if one.name == name]
 
 
 def result(waiting: Deferred[T]) -> T:
@@ -265,6 +270,47 @@ def test_packets_are_counted_by_direction_and_over_a_restart() -> None:
             scene.wires[0].answer("ping", result="pong")
     assert scene.sample("gateway_relayed_packets_total", direction="to_provider") == 34
     assert scene.sample("gateway_relayed_packets_total", direction="to_phone") == 6
+
+
+def test_packets_that_went_no_further_are_counted_by_side_and_cause() -> None:
+    scene = Scene().started()
+    for number in (3, 5):
+        scene.clock.advance(POLL_SECONDS)
+        scene.wires[0].answer("ping", result="pong")
+        failed: JSON = {
+            "phones": {"wrong_source": number},
+            "provider": {"authentication": 1, "of a later version": 2, "unread": 2, "early": "many"},
+            "elsewhere": {"replay": 9},
+        }
+        scene.wires[0].answer("statistics", statistics={"failed": failed})
+    name = "gateway_failed_packets_total"
+    assert scene.sample(name, side="phones", cause="wrong_source") == 5
+    assert scene.sample(name, side="provider", cause="authentication") == 1
+    assert scene.sample(name, side="provider", cause="other") == 4
+    assert {sample.labels["side"] for sample in scene.samples(name)} == {"phones", "provider"}
+
+
+def test_the_processes_of_workers_are_told_of_at_a_scrape() -> None:
+    scene = Scene().started()
+    scene.clock.advance(POLL_SECONDS)
+    for wire, cpu in zip(scene.wires, (1.5, 2), strict=True):
+        wire.answer("ping", result="pong")
+        wire.answer("statistics", statistics={"process": {"cpu": cpu, "resident": 4096}})
+    workers = [node.worker_number for node in scene.nodes]
+    assert len({*workers}) == 2
+    used = [scene.sample("gateway_worker_cpu_seconds_total", worker=str(number)) for number in workers]
+    assert used == [1.5, 2.0]
+    assert scene.sample("gateway_worker_resident_memory_bytes", worker=str(workers[0])) == 4096
+    scene.workers[0].died()
+    assert scene.sample("gateway_worker_cpu_seconds_total", worker=str(workers[0])) is None
+
+
+@pytest.mark.parametrize("said", [None, 7, {"process": 7, "failed": []}, {"process": {"cpu": "much"}}])
+def test_statistics_that_say_something_else_say_nothing(said: JSON) -> None:
+    scene = Scene().started()
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("statistics", statistics=said)
+    assert scene.samples("gateway_worker_cpu_seconds_total") == []
 
 
 def test_packets_of_rtpengine_are_counted_from_now_on_and_over_a_restart() -> None:

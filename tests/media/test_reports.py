@@ -42,6 +42,21 @@ def test_one_observation_a_direction() -> None:
     assert sample("gateway_one_way_audio_total", "to_provider") is None
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({}, "none"),
+        ({"crypto suite": SUITES[1]}, SUITES[1]),
+        ({"crypto suite": "ROT13"}, "other"),
+        ({"crypto suite": 7}, "other"),
+    ],
+)
+def test_the_suite_of_a_stream_is_told_by_the_side_that_sent_it(said: dict[str, JSON], told: str) -> None:
+    metrics = Metrics(CollectorRegistry())
+    observe(report(said), metrics)
+    assert metrics.value("gateway_call_suites_total", {"side": "phones", "suite": told}) == 1
+
+
 def one_ssrc(number: int) -> JSON:
     """A stream as rtpengine tells of it until 12.3, and again since 13.4."""
     return {"SSRC": number}

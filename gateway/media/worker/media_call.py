@@ -71,7 +71,7 @@ class MediaCall:
         )
         self.streams: list[MediaStream] = []
         self.is_answered = False
-        self.counted: dict[str, int] = {}
+        self.counted: dict[tuple[str, ...], int] = {}
         """Packets of its that the worker's statistics have already, by direction."""
         self._offerer: int | None = None
         self._takes_clear = False

@@ -6,9 +6,11 @@ from itertools import count
 
 from twisted.logger import Logger
 
+from gateway.config.model import Side
 from gateway.transport.arrival import TransportUser
 from gateway.transport.flow import FlowKey
 from gateway.transport.stream.stream_flow import StreamFlow
+from gateway.transport.tls.handshake_log import TlsAgreed
 
 log = Logger()
 
@@ -24,6 +26,10 @@ class Connections:
 
     def __len__(self) -> int:
         return len(self._by_number)
+
+    def by_tls(self) -> Counter[tuple[Side, TlsAgreed]]:
+        """How many are up over TLS, by side, version and cipher suite."""
+        return Counter((flow.side, flow.tls) for flow in self._by_number.values() if flow.tls is not None)
 
     def start(self, user: TransportUser) -> None:
         """Tell that user of the end of connections that peers began."""

@@ -12,6 +12,7 @@ from typing import Protocol
 from gateway.config.model import Listener
 from gateway.transport.flow import Address, FailureKind, Flow, FlowKey, TransportFailure
 from gateway.transport.sockets import shared_address
+from gateway.transport.tls.handshake_log import TlsAgreed
 
 MAX_QUEUE = 1024 * 1024
 """Bytes waiting for one peer, while connecting or because it does not read; more ends the connection."""
@@ -44,6 +45,7 @@ class StreamFlow(Flow):
         "_state",
         "failure",
         "number",
+        "tls",
         "was_connected",
         "wire",
     )
@@ -63,6 +65,8 @@ class StreamFlow(Flow):
         self.wire: Wire | None = None
         self.failure: TransportFailure | None = None
         self.was_connected = False
+        self.tls: TlsAgreed | None = None
+        """The TLS version and cipher suite, once the handshake is done."""
         self._state = ConnectionState.CONNECTING
         self._queue: list[bytes] = []
         self._queued = 0

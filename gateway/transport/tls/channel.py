@@ -14,6 +14,7 @@ from OpenSSL._util import ffi, lib
 
 from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.tls import failures as causes
+from gateway.transport.tls.handshake_log import TlsAgreed, agreed
 from gateway.transport.tls.identity import Authorities, fingerprint, identity_of, listed, mismatch
 
 _RECORD = 16384
@@ -24,20 +25,6 @@ _CHUNK = _RECORD + 512
 
 _HEADER = 5
 """Bytes before each record's body: type, version, length."""
-
-_VERIFY_REASONS = {
-    2: "unknown authority (an issuer is missing)",
-    9: "not yet valid",
-    10: "expired",
-    18: "self-signed",
-    19: "unknown authority (its root is not trusted)",
-    20: "unknown authority",
-    21: "unknown authority (the chain is incomplete)",
-    22: "the chain is too long",
-    23: "revoked",
-    24: "an issuer is no authority",
-    26: "not made for this use (extended key usage)",
-}
 
 
 class TlsFailed(Exception):
@@ -69,7 +56,7 @@ class Verification:
     def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
         """Whether the handshake may go on; remembers the first problem."""
         if not is_trusted:
-            self._note(_VERIFY_REASONS.get(error, f"not valid (X.509 error {error})"))
+            self._note(causes.VERIFY_REASONS.get(error, f"not valid (X.509 error {error})"))
         elif depth == 0:
             self.accepts_name(certificate)
         return self.problem is None
@@ -234,6 +221,11 @@ class TlsChannel:
     def context(self) -> SSL.Context:
         """The context that the connection was made from."""
         return self._connection.get_context()
+
+    @property
+    def agreed(self) -> TlsAgreed:
+        """The version and cipher suite of the connection, once it is open."""
+        return agreed(self._connection.get_protocol_version_name(), self._connection.get_cipher_name() or "")
 
     @property
     def identity(self) -> PeerIdentity | None:

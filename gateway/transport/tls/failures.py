@@ -38,6 +38,21 @@ _WORDS = (
 )
 """The same of an alert or of an error that OpenSSL found itself."""
 
+VERIFY_REASONS = {
+    2: "unknown authority (an issuer is missing)",
+    9: "not yet valid",
+    10: "expired",
+    18: "self-signed",
+    19: "unknown authority (its root is not trusted)",
+    20: "unknown authority",
+    21: "unknown authority (the chain is incomplete)",
+    22: "the chain is too long",
+    23: "revoked",
+    24: "an issuer is no authority",
+    26: "not made for this use (extended key usage)",
+}
+"""OpenSSL's numbers for a certificate that does not verify, in words."""
+
 
 def speaks_tls(heard: bytes) -> bool:
     """Whether a peer's first bytes are a TLS record."""

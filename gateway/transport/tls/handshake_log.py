@@ -5,8 +5,10 @@ other failures on accepted connections are the daily noise of the internet: coun
 A server that is asked every few seconds whether it is back is told of when it fails in another way, not each time.
 """
 
+from functools import lru_cache
 from typing import Protocol
 
+from attrs import frozen
 from twisted.logger import Logger
 
 from gateway.config.model import Side
@@ -18,6 +20,22 @@ log = Logger()
 
 REMEMBERED = 1000
 """Servers with a last failure that is remembered."""
+
+
+@frozen
+class TlsAgreed:
+    """The terms of a connection that both ends agreed on, by OpenSSL's names."""
+
+    version: str
+    """Such as TLSv1.3."""
+    cipher: str
+    """Such as TLS_AES_256_GCM_SHA384."""
+
+
+@lru_cache(maxsize=64)
+def agreed(version: str, cipher: str) -> TlsAgreed:
+    """One value for all connections alike."""
+    return TlsAgreed(version, cipher)
 
 
 class Shaken(Protocol):

@@ -13,6 +13,7 @@ import pytest
 from gateway.config.model import Side
 from gateway.media import ng_commands
 from gateway.media.relay import JSON, Encryption, SdpSource
+from gateway.media.statistics import RelayFigures
 from gateway.media.worker.ng.commands import CALLS_A_JOB
 from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import ROOT, Ng, NgError, worker
@@ -294,6 +295,32 @@ def test_statistics_count_packets_by_direction(tmp_path: Path, phone: Party, pro
             totals = ng.request({"command": "statistics"})["statistics"]["totalstatistics"]["relayed"]  # type: ignore[index,call-overload]
             assert totals == {"to_provider": 3, "to_phone": 1, "errors": 0}
             ng.delete("c")
+
+
+def test_statistics_tell_of_packets_that_went_no_further_and_of_the_process(
+    tmp_path: Path, phone: Party, provider: Party, stranger: Party
+) -> None:
+    with worker(tmp_path) as ng:
+        offer = ng.offer("c", phone.sdp(), Encryption.SAVP, side=Side.PROVIDER)
+        phone.hear_answer(ng.answer("c", provider.answer(offer, SUITES[2])))
+        crosses(phone, provider, 2)
+        wire = provider.send(rtp(1))
+        assert phone.receive() == rtp(1)
+        provider.rtp.sendto(wire, provider.target)
+        provider.rtp.sendto(rtp(2), provider.target)
+        stranger.rtp.sendto(rtp(7), phone.target)
+        time.sleep(0.2)
+        told = ng.request({"command": "statistics"})["statistics"]
+        figures = RelayFigures.of({"statistics": told})
+        assert figures.failed == {
+            ("provider", "authentication"): 1,
+            ("provider", "replay"): 1,
+            ("phones", "wrong_source"): 1,
+        }
+        assert figures.cpu_seconds is not None
+        assert 0 < figures.cpu_seconds < 60
+        assert figures.resident_bytes is not None
+        assert 10_000_000 < figures.resident_bytes < 300_000_000
 
 
 def test_packets_of_many_calls_are_all_counted_in_the_end(tmp_path: Path, phone: Party, provider: Party) -> None:

@@ -88,6 +88,19 @@ def test_a_peer_that_says_goodbye(network: MemoryNetwork, peer: TlsPeer, site: S
     assert peer.raw.is_closed
 
 
+def test_the_version_and_cipher_of_connections_that_are_up_are_told(
+    network: MemoryNetwork, peer: TlsPeer, site: Site, authority: Authority
+) -> None:
+    agreed = {"side": "provider", "version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}
+    TlsPeer(network, site, authority.file)  # has not shaken hands
+    assert site.metrics.value("gateway_tls_connections", agreed) == 1
+    TlsPeer(network, site, authority.file).shake_hands()
+    assert site.metrics.value("gateway_tls_connections", agreed) == 2
+    peer.channel.close()
+    peer.carry()
+    assert site.metrics.value("gateway_tls_connections", agreed) == 1
+
+
 def test_we_say_goodbye(network: MemoryNetwork, peer: TlsPeer, site: Site) -> None:
     peer.say(options())
     site.flows[0].send(options("last"))

@@ -10,7 +10,9 @@ that occurred). A figure that is not known is null. Keys never appear.
 
 from __future__ import annotations
 
+import resource
 import time
+from pathlib import Path
 from typing import TypeAlias
 
 from gateway.media.worker.interfaces import Interface
@@ -56,18 +58,40 @@ def interface_report(interface: Interface) -> Report:
     }
 
 
-def count_packets(totals: dict[str, int], call: MediaCall) -> None:
-    """Add packets since the last count, relayed ones by direction, and failed ones; none of an ended call."""
-    if not call.streams:
-        return
-    before, call.counted = call.counted, {"to_phone": 0, "to_provider": 0, "errors": 0}
-    for stream in call.streams:
-        for party, end in zip(call.parties, stream.ends, strict=True):
-            name = "to_phone" if party.name == "provider" else "to_provider"
-            call.counted[name] += end.counters.packets + end.counters.control_packets
-            call.counted["errors"] += end.counters.failed() + _dropped(end)
-    for name, number in call.counted.items():
-        totals[name] += number - before.get(name, 0)
+class PacketTotals:
+    """Packets of all calls of a worker: relayed ones by direction, those that went no further by side and cause."""
+
+    def __init__(self) -> None:
+        self.relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
+        self.failed: dict[str, dict[str, int]] = {"phones": {}, "provider": {}}
+
+    def count(self, call: MediaCall) -> None:
+        """Add the packets of a call since it was counted last; none of one that has ended."""
+        if not call.streams:
+            return
+        before, call.counted = call.counted, {("to_phone",): 0, ("to_provider",): 0, ("errors",): 0}
+        for stream in call.streams:
+            for party, end in zip(call.parties, stream.ends, strict=True):
+                _count_end(call.counted, end, "provider" if party.name == "provider" else "phones")
+        for key, number in call.counted.items():
+            totals = self.failed[key[0]] if len(key) == 2 else self.relayed
+            totals[key[-1]] = totals.get(key[-1], 0) + number - before.get(key, 0)
+
+
+def _count_end(counted: dict[tuple[str, ...], int], end: Endpoint, side: str) -> None:
+    """Add what came from a party of that side."""
+    counters = end.counters
+    counted[("to_phone" if side == "provider" else "to_provider",)] += counters.packets + counters.control_packets
+    for cause, number in _failures(end):
+        counted["errors",] += number
+        counted[side, cause] = counted.get((side, cause), 0) + number
+
+
+def process_report() -> Report:
+    """This process' CPU time in seconds and its memory in bytes."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {"cpu": round(used.ru_utime + used.ru_stime, 3), "resident": pages * resource.getpagesize()}
 
 
 def _party(call: MediaCall, party: CallParty, tag: str, now: float, epoch: float) -> Report:
@@ -128,8 +152,13 @@ def _quality(end: Endpoint, peer: Endpoint, now: float, is_audio: bool) -> Repor
 
 
 def _errors(end: Endpoint) -> dict[str, int]:
+    return {cause.replace("_", " "): number for cause, number in _failures(end)}
+
+
+def _failures(end: Endpoint) -> list[tuple[str, int]]:
+    """The causes that occurred, each with its number of packets."""
     counted = (*zip(FAILURES, failures_of(end.counters), strict=True), ("kernel", _dropped(end)))
-    return {cause.replace("_", " "): number for cause, number in counted if number}
+    return [(cause, number) for cause, number in counted if number]
 
 
 def _dropped(end: Endpoint) -> int:

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferWish
-from gateway.media.worker.ng.call_report import call_report, count_packets, interface_report
+from gateway.media.worker.ng.call_report import PacketTotals, call_report, interface_report, process_report
 from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile, numeric_host
 from gateway.media.worker.streams.endpoint import StreamServices
@@ -59,7 +59,7 @@ class Commands:
         self.calls: dict[str, MediaCall] = {}
         self._timed_out: dict[str, Result] = {}
         """The last reports on calls that ended here, until they are deleted."""
-        self._relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
+        self._packets = PacketTotals()
         """Of all calls so far."""
         self._is_counting = False
         self._managed = self._timeouts = self._rejected = 0
@@ -145,7 +145,7 @@ class Commands:
         if not self._is_counting:
             self._is_counting = True
             self._count_some(list(self.calls.values()))
-        totals = self._relayed
+        totals = self._packets.relayed
         return {
             "result": "ok",
             "statistics": {
@@ -160,6 +160,8 @@ class Commands:
                     "relayed": totals,
                     "failures": self._services.loop.failures,
                 },
+                "failed": self._packets.failed,
+                "process": process_report(),
                 "interfaces": [interface_report(one) for one in self._services.interfaces],
             },
         }
@@ -167,7 +169,7 @@ class Commands:
     def _count_some(self, calls: list[MediaCall]) -> None:
         """The last few of `calls`, and the others later."""
         for _ in range(min(CALLS_A_JOB, len(calls))):
-            count_packets(self._relayed, calls.pop())
+            self._packets.count(calls.pop())
         self._is_counting = bool(calls)
         if calls:
             self._services.loop.later(partial(self._count_some, calls))
@@ -204,7 +206,7 @@ class Commands:
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
         report = call_report(call, self._services.clock.now)
-        count_packets(self._relayed, call)
+        self._packets.count(call)
         call.close()
         return report
 

@@ -1,0 +1,84 @@
+"""The figures of a relay's process, out of its reply to NG's `statistics`.
+
+A worker's has more than an rtpengine's: `relayed` (packets by direction), `failed` (packets that went no further, by
+the side they came from and the cause) and `process` (CPU and memory). Counts are since the relay's process began, of
+calls that are up as of the last time that it was asked. Not here: adding them up over restarts (node).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from gateway.config.model import Side
+from gateway.media.relay import JSON
+
+CAUSES: Final = (
+    "authentication",
+    "replay",
+    "other",
+    "malformed",
+    "wrong_source",
+    "early",
+    "undelivered",
+    "unsent",
+    "kernel",
+)
+"""A worker's reasons for which a packet goes no further. Those of a later version count as `other`."""
+_SIDES: Final = tuple(str(side) for side in Side)
+
+
+@attrs.frozen
+class RelayFigures:
+    """One reply's. An rtpengine counts both directions together, and nothing of the rest."""
+
+    relayed: dict[str, int] = attrs.Factory(dict)
+    """Packets, by direction."""
+    failed: dict[tuple[str, ...], int] = attrs.Factory(dict)
+    """Packets, by the side that sent them and the cause."""
+    cpu_seconds: float | None = None
+    """Used by the process, in user and system mode."""
+    resident_bytes: int | None = None
+
+    @classmethod
+    def of(cls, reply: JSON) -> RelayFigures:
+        """Those of a reply; none that it leaves out."""
+        statistics = _value(reply, "statistics")
+        totals, process = _value(statistics, "totalstatistics"), _value(statistics, "process")
+        cpu, resident = _value(process, "cpu"), _value(process, "resident")
+        return cls(
+            _relayed(totals),
+            _failed(_value(statistics, "failed")),
+            float(cpu) if isinstance(cpu, int | float) else None,
+            resident if isinstance(resident, int) else None,
+        )
+
+    def counted(self) -> dict[tuple[str, ...], int]:
+        """The counts, by direction or by side and cause."""
+        return {**{(direction,): number for direction, number in self.relayed.items()}, **self.failed}
+
+
+def _relayed(totals: JSON) -> dict[str, int]:
+    if not isinstance(totals, dict):
+        return {}
+    found = totals.get("relayed", {"both": totals.get("relayedpackets")})
+    return {key: number for key, number in _numbers(found).items() if key != "errors"}
+
+
+def _failed(sides: JSON) -> dict[tuple[str, ...], int]:
+    found: dict[tuple[str, ...], int] = {}
+    for side in _SIDES:
+        for cause, number in _numbers(_value(sides, side)).items():
+            key = side, cause if cause in CAUSES else "other"
+            found[key] = found.get(key, 0) + number
+    return found
+
+
+def _numbers(of: JSON) -> dict[str, int]:
+    items = of.items() if isinstance(of, dict) else ()
+    return {key: number for key, number in items if isinstance(number, int)}
+
+
+def _value(of: JSON, key: str) -> JSON:
+    return of.get(key) if isinstance(of, dict) else None
