@@ -44,6 +44,7 @@ class PeersPart(GatewayPart):
         self.admission = DomainAdmission(configuration, authenticator, resolver_of(signalling.locator), basis.clock.now)
         self.router = Router(configuration, state.store)
         self.callers = Callers(state.store, self.router.domain_named)
+        basis.metrics.asked.add(self.admission.figures)
         answering = Answering(self.admission.password_of, self.callers.is_bound, basis.random.token)
         self.trunk = Trunk(
             basis.reactor,

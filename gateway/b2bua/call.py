@@ -43,7 +43,7 @@ from gateway.security.policy.terms import Refusal
 from gateway.sip.bodies.disguise import is_own_srtp
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord, Passage
+from gateway.state.call_record import CallRecord, CallTimes, Passage
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()
@@ -76,6 +76,7 @@ class Call:
     protection: Protection
     services: LegServices
     _ended: Callable[[Call], None]
+    times: CallTimes
     caller: CallerLeg = attrs.field(init=False)
     callee: CalleeLeg | None = attrs.field(default=None, init=False)
     """The leg of the attempt under way, and in the end the one that answered."""
@@ -129,6 +130,7 @@ class Call:
         self.enter(CallState.ESTABLISHED)
         self.record.answered_at = self.services.wall()
         self._answered = self.services.clock.seconds()
+        self.times.answered(self._answered)
         self.record.status = 200
 
     @guarded

@@ -6,6 +6,7 @@ The relay is asked for its counters once, when a call ends, and then told to let
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -28,7 +29,7 @@ from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallRecord, CallTimes
 from gateway.state.ended_calls import EndedCalls
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -56,7 +57,7 @@ class Calls:
         heirs: Heirs,
     ) -> None:
         self._services = services
-        self._new = NewCalls(services, trunk, identities, self.call_ended)
+        self._new = NewCalls(services, trunk, identities, self.call_ended, partial(CallTimes, ended.metrics))
         self._unanswered = unanswered
         self._ended = ended
         self._active: dict[str, Call] = {}
@@ -154,6 +155,8 @@ class Calls:
         self._unanswered.remove(call.id)
         self._heirs.outlive(call)
         is_challenge = record.status in CHALLENGES  # the caller comes again with its answer: that is the call
+        if not is_challenge:
+            call.times.ended(record.status, self._services.clock.seconds())
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
         released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)
         if is_kept:  # now that the relay's last word is in its verdict

@@ -94,11 +94,6 @@ class Node:
         return self._worker is not None
 
     @property
-    def worker_number(self) -> str | None:
-        """Of a worker, among the workers; None for an rtpengine."""
-        return self.name.rpartition(" ")[2] if self._worker is not None else None
-
-    @property
     def worker_pid(self) -> int | None:
         """The process id of a worker that was started from here."""
         return self._worker.pid if self._worker is not None else None

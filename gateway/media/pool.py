@@ -235,9 +235,10 @@ class RelayPool:
     def _figures(self) -> Iterator[Sample]:
         """The workers' processes. An rtpengine says nothing of its own, and its name has its address."""
         for node in self.nodes:
-            if node.worker_number is not None and node.figures.cpu_seconds is not None:
-                yield Metrics.worker_cpu, (node.worker_number,), node.figures.cpu_seconds
-                yield Metrics.worker_memory, (node.worker_number,), node.figures.resident_bytes or 0
+            number = (node.name.rpartition(" ")[2],)
+            if node.comes_back and node.figures.cpu_seconds is not None:
+                yield Metrics.worker_cpu, number, node.figures.cpu_seconds
+                yield Metrics.worker_memory, number, node.figures.resident_bytes or 0
 
 
 def _log_start(failure: Failure, node: Node) -> None:

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
 @frozen
-class Asked:
-    """A row of the table of metrics whose samples are asked for at each exposition."""
+class AskedRow:
+    """A row of the table of metrics that parts are asked for at each exposition."""
 
     name: str
     documentation: str
@@ -26,14 +26,14 @@ class Asked:
         return kind(self.name, self.documentation, labels=self.labels)
 
 
-Sample = tuple[Asked, tuple[str, ...], float]
+Sample = tuple[AskedRow, tuple[str, ...], float]
 """A row, the values of its labels, and the figure."""
 
 
 class AskedCollector:
     """Asks each part of the gateway for its samples of the table's rows."""
 
-    def __init__(self, rows: Iterable[Asked]) -> None:
+    def __init__(self, rows: Iterable[AskedRow]) -> None:
         self._rows = tuple(rows)
         self._sources: list[Callable[[], Iterable[Sample]]] = []
 

@@ -17,7 +17,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
-from gateway.observe.figures import Asked, AskedCollector, FigureCollector, Figures, ListenerCollector
+from gateway.observe.figures import AskedCollector, AskedRow, FigureCollector, Figures, ListenerCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of `Metrics.exposition`."""
@@ -70,6 +70,30 @@ class Metrics:
         "Calls to emergency numbers that ended, by result (answered, cancelled, failed).",
         ("result",),
     )
+    set_up = Declared(
+        histogram(0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0),
+        "gateway_call_setup_seconds",
+        "From a call's INVITE to its 200, the time that it rang included, by provider and direction.",
+        ("provider", "direction"),
+    )
+    post_dial_delay = Declared(
+        histogram(0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0),
+        "gateway_post_dial_delay_seconds",
+        "From a call's INVITE to the first 180, 183 or 200 for its caller, by provider and direction.",
+        ("provider", "direction"),
+    )
+    duration = Declared(
+        histogram(5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14400.0),
+        "gateway_call_duration_seconds",
+        "Answered length of calls that ended, by provider and direction.",
+        ("provider", "direction"),
+    )
+    failures = Declared(
+        Counter,
+        "gateway_call_failures",
+        "Calls that were not answered, by provider, direction and class of the caller's final status; cancelled: 487.",
+        ("provider", "direction", "status_class"),
+    )
     active_calls = Declared(Gauge, "gateway_active_calls", "Calls being set up or up.")
     registrations = Declared(Gauge, "gateway_registrations", "Bindings of phones that have not expired.")
     unreachable = Declared(
@@ -101,6 +125,13 @@ class Metrics:
         "Requests from the provider's side that no domain's peer sent, dropped without an answer, by transport.",
         ("transport",),
     )
+    challenges = AskedRow(
+        "gateway_challenges",
+        "Requests of a domain's provider that were asked for a password, by result "
+        "(asked, right, wrong, stale, unreadable, dropped).",
+        ("domain", "result"),
+        is_counter=True,
+    )
     downgrades = Declared(
         Counter,
         "gateway_downgrades",
@@ -119,7 +150,7 @@ class Metrics:
         "TLS handshakes, by side and result (ok, certificate, tls, timeout, refused).",
         ("side", "result"),
     )
-    tls_connections = Asked(
+    tls_connections = AskedRow(
         "gateway_tls_connections",
         "TLS connections that are up, by side, version and cipher suite as OpenSSL names them.",
         ("side", "version", "cipher"),
@@ -179,13 +210,13 @@ class Metrics:
         ("direction",),
     )
     worker_restarts = Declared(Counter, "gateway_worker_restarts", "Media workers that died and were started again.")
-    worker_cpu = Asked(
+    worker_cpu = AskedRow(
         "gateway_worker_cpu_seconds",
         "CPU time of each media worker's process, user and system, as it said at most ten seconds ago.",
         ("worker",),
         is_counter=True,
     )
-    worker_memory = Asked(
+    worker_memory = AskedRow(
         "gateway_worker_resident_memory_bytes",
         "Memory of each media worker's process, as it said at most ten seconds ago.",
         ("worker",),
@@ -196,7 +227,7 @@ class Metrics:
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        self.asked = AskedCollector(row for row in vars(Metrics).values() if isinstance(row, Asked))
+        self.asked = AskedCollector(row for row in vars(Metrics).values() if isinstance(row, AskedRow))
         self.listeners = ListenerCollector()
         self._figures = FigureCollector(figures)
         registry.register(self.asked)

@@ -13,18 +13,22 @@ proved sender that keeps guessing passwords is dropped too, once its failures ar
 counts.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import Configuration, Domain, Provider
+from gateway.observe.figures import Sample
 from gateway.observe.line_limit import LineLimit
+from gateway.observe.metrics import Metrics
 from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, canonical_name
-from gateway.security.authenticator import Authenticator, WrongCredentials
+from gateway.security.authenticator import Authenticator, StaleCredentials, WrongCredentials
 from gateway.security.credentials import Passwords
 from gateway.security.vouching import Vouching, vouching_for
+from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow
@@ -42,6 +46,7 @@ WRONG_ANSWERS = Rate(per_second=0.2, burst=20)
 class _Guarded:
     """One domain as seen from outside."""
 
+    name: str
     access: AccessList
     challenged: frozenset[str]
     challenges_within: bool
@@ -70,6 +75,7 @@ class DomainAdmission:
         self._domains: dict[str, _Guarded] = {}
         self._lists: tuple[AccessList, ...] = ()
         self._resolver = AccessResolver((), resolve, now)
+        self._results: Counter[tuple[str, str]] = Counter()
         self.adopt(self.prepare(configuration))
 
     def prepare(self, configuration: Configuration) -> Prepared:
@@ -103,6 +109,11 @@ class DomainAdmission:
         """The password of a domain's user, where the domain has credentials."""
         guarded = self._domains.get(domain.lower())
         return None if guarded is None else guarded.passwords.of(user)
+
+    def figures(self) -> Iterator[Sample]:
+        """Requests that were asked for a password, by domain and result, since the start."""
+        for (domain, result), number in self._results.items():
+            yield Metrics.challenges, (domain, result), number
 
     def knows(self, flow: Flow) -> bool:
         """Whether the sender is proved to be a peer of any domain."""
@@ -151,14 +162,27 @@ class DomainAdmission:
         """True when a password is proved, False when this source has guessed too often; else Refused."""
         try:
             self._authenticator.authenticate(request, domain, guarded.passwords.of, self._now(), guarded.algorithms)
-        except WrongCredentials:
-            if not self._wrong.allows(flow.remote.host, self._now()):
-                if (more := self._lines.more(flow.source)) is not None:
-                    said = {"source": flow.remote, "domain": domain, "more": more}
-                    log.warn("{source} keeps sending wrong passwords for {domain}{more}", **said)
-                return False
-            raise
+        except Refused as refused:
+            is_wrong = isinstance(refused, WrongCredentials)
+            if not is_wrong or self._wrong.allows(flow.remote.host, self._now()):
+                self._results[guarded.name, _result(refused)] += 1
+                raise
+            self._results[guarded.name, "dropped"] += 1
+            if (more := self._lines.more(flow.source)) is not None:
+                said = {"source": flow.remote, "domain": domain, "more": more}
+                log.warn("{source} keeps sending wrong passwords for {domain}{more}", **said)
+            return False
+        self._results[guarded.name, "right"] += 1
         return True
+
+
+def _result(refused: Refused) -> str:
+    """The result of a challenge that proved no password, as metrics name it."""
+    if isinstance(refused, WrongCredentials):
+        return "wrong"
+    if isinstance(refused, StaleCredentials):
+        return "stale"
+    return "asked" if refused.status == 401 else "unreadable"
 
 
 def _key(access: AccessList) -> tuple[object, ...]:
@@ -174,4 +198,4 @@ def _guarded(domain: Domain, provider: Provider, vouching: Vouching) -> _Guarded
     challenged = frozenset(domain.challenge if domain.credentials is not None else ())
     exempt = frozenset(canonical_name(name) for name in domain.challenge_exempt)
     within = domain.challenge_in_dialog
-    return _Guarded(access, challenged, within, exempt, domain.challenge_algorithms, passwords)
+    return _Guarded(domain.name, access, challenged, within, exempt, domain.challenge_algorithms, passwords)

@@ -35,6 +35,10 @@ class WrongCredentials(Refused):
     """A 401 to an answer that proves no password, as opposed to no answer or one with a nonce that is too old."""
 
 
+class StaleCredentials(Refused):
+    """A 401 to a right answer with a nonce that is too old or was used: the client answers again by itself."""
+
+
 @attrs.frozen
 class Offer:
     """How a challenge is made."""
@@ -62,8 +66,8 @@ class Authenticator:
     ) -> str:
         """The user whose password ``request`` proves; ``now`` in seconds since the epoch, ``algorithms`` as in Offer.
 
-        Raises Refused 401 with the challenges (WrongCredentials when a password was tried), or 400 for an Authorization
-        that cannot be read.
+        Raises Refused 401 with the challenges (WrongCredentials when a password was tried, StaleCredentials when it was
+        right and its nonce is not good any more), or 400 for an Authorization that cannot be read.
         """
         algorithms = algorithms or self._offer.algorithms
         answers = [answer for answer in _answers(request, realm) if answer.algorithm in algorithms]
@@ -73,7 +77,7 @@ class Authenticator:
             if state is NonceState.FRESH:
                 return credentials.username
             stale = stale or state is NonceState.STALE
-        refused = WrongCredentials if answers and not stale else Refused
+        refused = StaleCredentials if stale else WrongCredentials if answers else Refused
         raise refused(
             401, "", tuple(("WWW-Authenticate", text) for text in self.challenges(realm, stale, now, algorithms))
         )

@@ -140,6 +140,22 @@ def test_a_replay_is_no_guess(gate: Gate) -> None:
         assert not isinstance(refused.value, WrongCredentials)
 
 
+def test_challenges_are_told_by_domain_and_result(gate: Gate) -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.asked.add(gate.admission.figures)
+    request = gate.answered()
+    assert gate.asks(request)
+    unreadable = make_request("INVITE")
+    unreadable.headers.add("Authorization", "Digest nonsense")
+    for refused in (request, make_request("INVITE"), unreadable, *map(gate.answered, ["guess"] * WRONG_ANSWERS.burst)):
+        with pytest.raises(Refused):
+            gate.asks(refused)
+    assert not gate.asks(gate.answered("guess"))
+    for result, number in {"right": 1, "stale": 1, "asked": 23, "unreadable": 1, "wrong": 20, "dropped": 1}.items():
+        labels = {"domain": "Example.com", "result": result}
+        assert metrics.value("gateway_challenges_total", labels) == number, result
+
+
 def test_a_file_of_passwords_that_others_may_read_is_refused(tmp_path: Path) -> None:
     Gate(tmp_path)
     (tmp_path / "credentials.toml").chmod(0o644)

@@ -26,21 +26,30 @@ from gateway.security.policy.peer_memory import Peer
 from gateway.security.policy.terms import Refusal
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Request
-from gateway.state.call_record import CallDirection, CallRecord, LegName
+from gateway.state.call_record import CallDirection, CallRecord, CallTimes, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
+
+NewTimes = Callable[[str, CallDirection, float], CallTimes]
+"""Makes the times of a call from its provider's name, its direction and the second of its INVITE."""
 
 
 class NewCalls:
     """Makes calls; `ended` is given each when it is over."""
 
     def __init__(
-        self, services: LegServices, trunk: Trunk, identities: Identities, ended: Callable[[Call], None]
+        self,
+        services: LegServices,
+        trunk: Trunk,
+        identities: Identities,
+        ended: Callable[[Call], None],
+        new_times: NewTimes,
     ) -> None:
         self._services = services
         self._trunk = trunk
         self._identities = identities
         self._ended = ended
+        self._new_times = new_times
 
     def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
         """The call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound."""
@@ -62,7 +71,8 @@ class NewCalls:
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route)
-        call = Call(record, protection, services, self._ended)
+        times = self._new_times(route.provider.name, record.direction, services.clock.seconds())
+        call = Call(record, protection, services, self._ended, times)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
         if route.binding is not None:
             called = self._trunk.answering.for_called(route.domain, route.provider, route.binding.user)

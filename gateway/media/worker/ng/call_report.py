@@ -79,7 +79,7 @@ class PacketTotals:
 
 
 def _count_end(counted: dict[tuple[str, ...], int], end: Endpoint, side: str) -> None:
-    """Add what came from a party of that side."""
+    """Add the packets that a party of that side sent."""
     counters = end.counters
     counted[("to_phone" if side == "provider" else "to_provider",)] += counters.packets + counters.control_packets
     for cause, number in _failures(end):
