@@ -69,13 +69,14 @@ interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict
 soak-refreshes: packages ## let six calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
 
-lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house
+lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house, the dashboards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/house.py
 	$(BIN)/python tools/draw_layers.py --check
+	$(BIN)/python -m tools.make_dashboards --check
 
 format: $(TOOLS) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .

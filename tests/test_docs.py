@@ -12,9 +12,11 @@ from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
 from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import Verdict
+from tests.support.metric_table import metric_table
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
+METRICS = (ROOT / "docs/metrics.md").read_text()
 SECURITY = (ROOT / "SECURITY.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
@@ -36,12 +38,24 @@ def test_every_key_of_the_configuration_is_explained(table: str, cls: type[attrs
     assert explained == {field.name for field in attrs.fields(cls)}
 
 
-def test_every_metric_and_command_is_named() -> None:
+def test_every_command_is_named() -> None:
+    assert not [name for name in main.commands if f"`{name}" not in CONFIGURATION]
+
+
+def test_every_metric_is_explained_with_its_type_and_labels_and_no_other() -> None:
+    rows = re.findall(r"^\| `(gateway_\w+)` \| (\w+) \|([^|]*)\| ([^|]+) \| ([^|]+\?) \|$", METRICS, re.M)
+    assert len(rows) == len(re.findall(r"^\| `gateway_\w+`", METRICS, re.M)), "a row without a question, or the like"
+    explained = {name: (kind, {*re.findall(r"`(\w+)`", labels)}) for name, kind, labels, _, _ in rows}
+    assert explained == metric_table()
+    assert not [name for name in re.findall(r"gateway_\w+", CONFIGURATION) if name not in explained]
+
+
+def test_metrics_of_the_process_are_named() -> None:
     exposed = Metrics(CollectorRegistry()).exposition().decode()
-    names = re.findall(r"^# TYPE (gateway_\w+) ", exposed, re.M)
-    names = [name for name in names if not name.endswith("_created")]
-    assert len(names) > 5
-    assert not [name for name in (*names, *main.commands) if f"`{name}" not in CONFIGURATION]
+    names = re.findall(r"^((?:process|python)_\w+)[ {]", exposed, re.M)
+    assert len({*names}) > 5
+    assert not [name for name in names if f"`{name}`" not in METRICS]
+    assert "_created" not in exposed
 
 
 def test_every_verdict_and_reason_is_explained() -> None:

@@ -170,7 +170,7 @@ class Metrics:
     failed_packets = Declared(
         Counter,
         "gateway_failed_packets",
-        "RTP and RTCP packets that went no further at a media worker, by the side that sent them and cause.",
+        "RTP and RTCP packets that went no further at a media worker, by the side that they came in on and cause.",
         ("side", "cause"),
     )
     media_score = Declared(

@@ -8,13 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
-from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.config.load import load
 from gateway.ctl.main import main
-from gateway.observe.figures import FigureCollector, ListenerCollector
-from gateway.observe.metrics import Metrics
+from tests.support.metric_table import metric_table
+from tools import make_dashboards
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-alerts.yml"])
@@ -23,14 +21,11 @@ SHOWN = sorted([*DEPLOY.glob("grafana/dashboards/*.json"), DEPLOY / "prometheus-
 def series() -> dict[str, set[str]]:
     """The labels of every series of the gateway's own."""
     found: dict[str, set[str]] = {}
-    for metric in vars(Metrics(CollectorRegistry())).values():
-        if isinstance(metric, MetricWrapperBase | ListenerCollector | FigureCollector):
-            for described in metric.describe():
-                labels: tuple[str, ...] = getattr(metric, "_labelnames", ()) or getattr(described, "_labelnames", ())
-                if described.type == "histogram":
-                    found[f"{described.name}_bucket"] = {*labels, "le"}
-                else:
-                    found[described.name + ("_total" if described.type == "counter" else "")] = set(labels)
+    for name, (kind, labels) in metric_table().items():
+        if kind == "histogram":
+            found |= {f"{name}_bucket": {*labels, "le"}, f"{name}_count": labels}
+        else:
+            found[name] = labels
     return found
 
 
@@ -39,7 +34,7 @@ def expressions(file: Path) -> list[str]:
     if file.suffix != ".json":
         return re.findall(r"expr: (.*)", file.read_text())
     panels = json.loads(file.read_text())["panels"]
-    return [target["expr"] for panel in panels for target in panel["targets"]]
+    return [target["expr"] for panel in panels for target in panel.get("targets", [])]
 
 
 @pytest.mark.parametrize("file", SHOWN, ids=lambda file: file.name)
@@ -50,12 +45,34 @@ def test_dashboards_and_alerts_ask_for_series_and_labels_that_exist(file: Path) 
         assert used <= known.keys(), expression
         labels = set(re.findall(r"(\w+)[!=]~?\"", expression))
         labels |= {label for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(", ")}
-        assert labels - {"job"} <= {label for name in used for label in known[name]}, expression
+        assert labels - {"job", "alertstate"} <= {label for name in used for label in known[name]}, expression
 
 
 def test_every_series_is_on_a_dashboard() -> None:
-    shown = " ".join(expression for file in SHOWN for expression in expressions(file))
-    assert not [name for name in series() if name not in shown]
+    dashboards = (file for file in SHOWN if file.suffix == ".json")
+    shown = " ".join(expression for file in dashboards for expression in expressions(file))
+    assert not [name for name in metric_table() if name not in shown]
+
+
+def test_dashboards_are_as_their_source_says_and_each_panel_has_its_question() -> None:
+    assert make_dashboards.main(["--check"]) == 0
+    assert {file.stem for file in SHOWN if file.suffix == ".json"} == {one.file for one in make_dashboards.BOARDS}
+    for board in make_dashboards.BOARDS:
+        for panel in (panel for panels in board.rows.values() for panel in panels):
+            assert "?" in panel.question, panel.title
+
+
+def test_a_dashboard_that_was_changed_by_hand_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(make_dashboards.TARGET, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(make_dashboards, "TARGET", tmp_path)
+    changed = tmp_path / "tls.json"
+    changed.write_text(changed.read_text().replace("Handshakes", "Handshake"))
+    assert make_dashboards.main(["--check"]) == 1
+    assert "tls.json" in capsys.readouterr().err
+    assert make_dashboards.main([]) == 0
+    assert make_dashboards.main(["--check"]) == 0
 
 
 def test_the_demonstration_is_a_right_configuration(tmp_path: Path) -> None:

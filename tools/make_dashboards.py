@@ -1,0 +1,599 @@
+"""Grafana's dashboards, made from the rows below: `python tools/make_dashboards.py` writes deploy/grafana/dashboards.
+
+With `--check` nothing is written: exit status 1 where a file is not as it would be. Each panel says which question it
+answers; docs/metrics.md says the same of each metric. The builders of grafana-foundation-sdk know Grafana's schema, so
+that a panel that Grafana would not take cannot be written down. tests/deploy/test_prometheus.py asks every query of a
+Prometheus that scrapes a running gateway.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import BigValueColorMode
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardLinkType,
+    DataSourceRef,
+    Threshold,
+    ThresholdsMode,
+    VariableRefresh,
+)
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+TARGET: Final = Path(__file__).parents[1] / "deploy" / "grafana" / "dashboards"
+SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAG: Final = "sip-gateway"
+CLEAR: Final = "CLEAR|SIGNALLING_ONLY|MEDIA_ONLY_WEAK"
+IN_DOMAIN: Final = 'domain=~"$domain"'
+AT_PROVIDER: Final = 'provider=~"$provider"'
+
+
+@frozen
+class Graph:
+    """A panel: the question that it answers, and each query with its legend. A ``unit`` of Grafana's."""
+
+    title: str
+    question: str
+    queries: tuple[tuple[str, str], ...]
+    unit: str = "short"
+    limits: tuple[float | None, ...] = ()
+    """Of a single figure: yellow from the first on, red from the second; descending where little is bad. Such a panel
+    is a figure and no curve; (None, None) has no colour."""
+
+
+@frozen
+class Board:
+    """A dashboard: rows of panels, by the title of each row."""
+
+    file: str
+    uid: str
+    title: str
+    description: str
+    rows: dict[str, tuple[Graph, ...]]
+
+
+def figure(title: str, question: str, query: str, unit: str = "short", *limits: float | None) -> Graph:
+    """One number, with the bounds from which it is to be looked at."""
+    return Graph(title, question, ((query, ""),), unit, limits or (None, None))
+
+
+def graph(title: str, question: str, *queries: tuple[str, str], unit: str = "short") -> Graph:
+    """Curves over time."""
+    return Graph(title, question, queries, unit)
+
+
+def grown(series: str, window: str) -> str:
+    """By how much a counter has grown. increase() of one that has just begun is 0, and would miss the first."""
+    return f"(({series} unless {series} offset {window}) or increase({series}[{window}]))"
+
+
+def rate(series: str, factor: int = 1) -> str:
+    """How fast a counter grows, a second or (factor 60) a minute."""
+    return f"rate({series}[$__rate_interval])" + (f" * {factor}" if factor != 1 else "")
+
+
+def legend_of(by: str) -> str:
+    """The values of these labels."""
+    return " ".join("{{" + label + "}}" for label in by.split(", "))
+
+
+def a_minute(by: str, series: str) -> tuple[str, str]:
+    """The growth of a counter a minute, by labels, and the legend."""
+    return f"sum by ({by}) (rate({series}[$__rate_interval])) * 60", legend_of(by)
+
+
+def a_second(by: str, series: str, legend: str = "") -> tuple[str, str]:
+    """The same a second."""
+    return f"sum by ({by}) (rate({series}[$__rate_interval]))", legend or legend_of(by)
+
+
+def lately(by: str, series: str, window: str = "1h") -> tuple[str, str]:
+    """The growth of a counter in all, over the last hour unless told."""
+    return f"sum by ({by}) ({grown(series, window)})", legend_of(by)
+
+
+def quantile(share: float, histogram: str, by: str, where: str = "") -> tuple[str, str]:
+    """A quantile of a histogram over five minutes, by a label, and the legend."""
+    bucket = f"{histogram}_bucket" + (f"{{{where}}}" if where else "")
+    expression = f"histogram_quantile({share}, sum by (le, {by}) (rate({bucket}[5m])))"
+    return expression, f"{legend_of(by)}, p{round(100 * share)}"
+
+
+def calls(where: str = "") -> str:
+    """The counter of calls that ended, in the chosen domains."""
+    return f"gateway_calls_total{{{IN_DOMAIN}{where}}}"
+
+
+PUT_THROUGH: Final = calls(',verdict!~"UNANSWERED|REFUSED"')
+ENCRYPTED: Final = calls(',verdict=~"ENCRYPTED.*"')
+IN_CLEAR: Final = calls(f',verdict=~"{CLEAR}"')
+REFUSED: Final = calls(',verdict="REFUSED"')
+
+
+def share_encrypted(by: str, window: str) -> str:
+    """Of the calls that were put through, the share that was encrypted to the provider at least."""
+    group = f"sum by ({by}) " if by else "sum"
+    whole = f"{group}({grown(PUT_THROUGH, window)})"
+    return f"({group}({grown(ENCRYPTED, window)}) or 0 * {whole}) / ({whole} > 0)"
+
+
+def share_answered(by: str, window: str) -> str:
+    """Of the calls that ended, the share that was answered."""
+    answered = f"sum by ({by}) ({grown(f'gateway_call_duration_seconds_count{{{AT_PROVIDER}}}', window)})"
+    failed = f"sum by ({by}) ({grown(f'gateway_call_failures_total{{{AT_PROVIDER}}}', window)})"
+    return f"({answered} or 0 * {failed}) / (({answered} or 0 * {failed}) + ({failed} or 0 * {answered}) > 0)"
+
+
+OVERVIEW: Final = Board(
+    "gateway",
+    "gateway",
+    "Gateway: overview",
+    "How much is encrypted, and why not; whether anything needs a look.",
+    {
+        "Now": (
+            figure("Calls up", "How many calls are being set up or up?", "sum(gateway_active_calls)"),
+            figure("Phones", "How many phones are registered?", "sum(gateway_registrations)"),
+            figure(
+                "Encrypted, last 24 h",
+                "Which share of the calls that were put through had audio and signalling encrypted to the provider?",
+                share_encrypted("", "24h"),
+                "percentunit",
+                0.99,
+                0.9,
+            ),
+            figure(
+                "In clear, last 24 h",
+                "How many calls went without some of their encryption?",
+                f"sum({grown(IN_CLEAR, '24h')}) or vector(0)",
+                "short",
+                1,
+                10,
+            ),
+            figure(
+                "Refused, last 24 h",
+                "How many calls were refused because they could not be protected, or nothing could carry them?",
+                f"sum({grown(REFUSED, '24h')}) or vector(0)",
+                "short",
+                1,
+                10,
+            ),
+            figure("Alerts", "How many alerts fire?", 'sum(ALERTS{alertstate="firing"}) or vector(0)', "short", 1, 3),
+            figure(
+                "Providers' hosts down",
+                "Does a host of a provider not answer?",
+                'sum(gateway_provider_targets{state="down"}) or vector(0)',
+                "short",
+                1,
+                2,
+            ),
+            figure(
+                "First certificate expires in",
+                "When is the next certificate of the gateway's own to be renewed?",
+                "min(gateway_certificate_expiry_seconds) - time()",
+                "s",
+                30 * 86400,
+                7 * 86400,
+            ),
+        ),
+        "How much is encrypted, and why not": (
+            graph("Calls by verdict", "How were calls protected?", a_minute("verdict", calls())),
+            graph(
+                "Calls not encrypted, by reason",
+                "Why was a call not encrypted, or refused? docs/troubleshooting.md has the remedy of each code.",
+                a_minute("reason", calls(',verdict!~"ENCRYPTED.*|UNANSWERED"')),
+            ),
+            graph(
+                "Share encrypted, by domain, of the last hour",
+                "Which domain is to be looked at?",
+                (share_encrypted("domain", "1h"), "{{domain}}"),
+                unit="percentunit",
+            ),
+            graph(
+                "Not encrypted in the last hour, by domain and reason",
+                "In which domain does which reason keep calls from being encrypted?",
+                lately("domain, reason", IN_CLEAR),
+            ),
+            graph(
+                "Probable downgrades in the last hour",
+                "Does a peer do less than it did before: is somebody in the middle?",
+                lately("feature, result", "gateway_downgrades_total"),
+            ),
+            graph(
+                "Requests outside calls over less than verified TLS",
+                "Which of a provider's messages and notifications come without proof?",
+                a_minute("result, reason", f"gateway_weak_requests_total{{{IN_DOMAIN}}}"),
+            ),
+        ),
+    },
+)
+
+CALLS: Final = Board(
+    "calls",
+    "gateway-calls",
+    "Gateway: calls and quality",
+    "Whether calls come about, how fast, and how they sound.",
+    {
+        "Calls": (
+            graph("Calls up", "How many calls are being set up or up?", ("sum(gateway_active_calls)", "calls")),
+            graph("Calls that ended, a minute", "How busy is it?", a_minute("direction", calls())),
+            graph(
+                "Failures, by provider and class",
+                "Which provider refuses calls, and how? cancelled: the caller gave up.",
+                a_minute("provider, status_class", f"gateway_call_failures_total{{{AT_PROVIDER}}}"),
+            ),
+            graph(
+                "Results of calls",
+                "Do calls work? callee: it was busy, declined or is not known; failed: anything else.",
+                a_minute("result", f"gateway_call_results_total{{{IN_DOMAIN},{AT_PROVIDER}}}"),
+            ),
+            graph(
+                "Emergency calls in the last 24 h",
+                "Was an emergency call put through?",
+                lately("result", "gateway_emergency_calls_total", "24h"),
+            ),
+            graph(
+                "Answered, of all calls that ended in 15 minutes",
+                "Which share of calls is answered?",
+                (share_answered("provider", "15m"), "{{provider}}"),
+                unit="percentunit",
+            ),
+            graph(
+                "Post-dial delay",
+                "How long does a caller hear nothing?",
+                *(quantile(q, "gateway_post_dial_delay_seconds", "provider", AT_PROVIDER) for q in (0.5, 0.95)),
+                unit="s",
+            ),
+            graph(
+                "Set-up time",
+                "How long until a call is answered, the time that it rings included?",
+                *(quantile(q, "gateway_call_setup_seconds", "provider", AT_PROVIDER) for q in (0.5, 0.95)),
+                unit="s",
+            ),
+            graph(
+                "Length of calls",
+                "How long do calls last? Many short ones are a sign of one-way audio, or of fraud.",
+                *(quantile(q, "gateway_call_duration_seconds", "direction", AT_PROVIDER) for q in (0.5, 0.9)),
+                unit="s",
+            ),
+        ),
+        "Quality": (
+            graph(
+                "Speech quality (MOS)",
+                "How do calls sound? 4 is good, 3 is bad; p10 is the worst tenth.",
+                *(quantile(q, "gateway_media_mos", "direction") for q in (0.5, 0.1)),
+            ),
+            graph(
+                "Loss",
+                "Which share of packets is lost?",
+                quantile(0.9, "gateway_media_loss_ratio", "direction"),
+                unit="percentunit",
+            ),
+            graph(
+                "Jitter and round trip",
+                "Is the network the reason?",
+                quantile(0.9, "gateway_media_jitter_seconds", "direction"),
+                quantile(0.9, "gateway_media_round_trip_seconds", "direction"),
+                unit="s",
+            ),
+            graph(
+                "One-way audio in the last hour",
+                "Do parties hear nothing? The silent direction.",
+                lately("direction", "gateway_one_way_audio_total"),
+            ),
+            graph(
+                "Relayed packets",
+                "How much audio passes?",
+                a_second("direction", "gateway_relayed_packets_total"),
+                unit="pps",
+            ),
+            graph(
+                "Packets that went no further",
+                "Why is audio lost here?",
+                a_second("side, cause", "gateway_failed_packets_total", "from {{side}}: {{cause}}"),
+                unit="pps",
+            ),
+        ),
+    },
+)
+
+TLS: Final = Board(
+    "tls",
+    "gateway-tls",
+    "Gateway: TLS and certificates",
+    "With which versions, ciphers and suites the gateway and its peers protect calls.",
+    {
+        "Connections": (
+            graph(
+                "TLS connections, by version",
+                "Can old versions be switched off?",
+                ("sum by (side, version) (gateway_tls_connections)", "{{side}} {{version}}"),
+            ),
+            graph(
+                "TLS connections, by cipher",
+                "Which ciphers are in use?",
+                ("sum by (side, cipher) (gateway_tls_connections)", "{{side}} {{cipher}}"),
+            ),
+            graph(
+                "Connections, by listener",
+                "How near are the limits?",
+                ("sum by (listener) (gateway_connections)", "{{listener}}"),
+            ),
+            graph(
+                "Handshakes",
+                "Do peers come and go? Does their TLS work?",
+                a_minute("side, result", "gateway_tls_handshakes_total"),
+            ),
+            graph(
+                "Handshakes that failed in the last hour",
+                "Why does TLS fail: the certificate, the version, silence?",
+                lately("side, result", 'gateway_tls_handshakes_total{result!="ok"}'),
+            ),
+        ),
+        "Certificates and keys": (
+            graph(
+                "Certificates expire in",
+                "Which certificate is to be renewed?",
+                ("gateway_certificate_expiry_seconds - time()", "{{listener}}"),
+                unit="s",
+            ),
+            graph(
+                "SRTP suites of audio, last 24 h",
+                "Which suites do phones and providers choose? none: RTP in clear.",
+                lately("side, suite", "gateway_call_suites_total", "24h"),
+            ),
+        ),
+    },
+)
+
+THREATS: Final = Board(
+    "threats",
+    "gateway-threats",
+    "Gateway: threats",
+    "Whoever tries to call, listen or flood, and the limits that held.",
+    {
+        "Signalling": (
+            graph(
+                "Strangers' requests, dropped",
+                "Does somebody scan the provider's side?",
+                a_minute("transport", "gateway_dropped_requests_total"),
+            ),
+            graph(
+                "Malformed messages",
+                "Does somebody send nonsense, or a phone that does not know SIP?",
+                a_minute("transport, reason", "gateway_malformed_messages_total"),
+            ),
+            graph(
+                "Challenges, by result",
+                "Does somebody guess passwords (wrong, dropped) or send old answers again (stale)?",
+                a_minute("domain, result", f"gateway_challenges_total{{{IN_DOMAIN}}}"),
+            ),
+            graph(
+                "Refused by limits",
+                "Does one source take more than its share?",
+                (rate("gateway_calls_over_limit_total", 60), "calls without an answer"),
+                a_minute("status", "gateway_stateless_refusals_total"),
+                a_minute("listener", "gateway_refused_connections_total"),
+            ),
+            graph(
+                "Certificates that were not accepted, in the last hour",
+                "Does somebody stand in the middle, or has a certificate expired?",
+                lately("side", 'gateway_tls_handshakes_total{result="certificate"}'),
+            ),
+            graph(
+                "Probable downgrades in the last hour",
+                "Does a peer do less than it did before?",
+                lately("feature, result", "gateway_downgrades_total"),
+            ),
+        ),
+        "Media": (
+            graph(
+                "SRTP that does not verify, or came before",
+                "Does somebody inject or replay audio? A few after a change of keys are usual.",
+                a_second(
+                    "side, cause",
+                    'gateway_failed_packets_total{cause=~"authentication|replay"}',
+                    "from {{side}}: {{cause}}",
+                ),
+                unit="pps",
+            ),
+            graph(
+                "Packets from a wrong source",
+                "Does somebody send audio into calls of others? A phone behind NAT may do so as well.",
+                a_second("side", 'gateway_failed_packets_total{cause="wrong_source"}', "to a port for {{side}}"),
+                unit="pps",
+            ),
+        ),
+    },
+)
+
+PROCESS: Final = Board(
+    "process",
+    "gateway-process",
+    "Gateway: the gateway itself",
+    "Whether the machine and its processes keep up.",
+    {
+        "Processes": (
+            graph(
+                "CPU of the signalling process and of each worker",
+                "Is a core full? 1 is one core.",
+                (rate('process_cpu_seconds_total{job="gateway"}'), "signalling"),
+                a_second("worker", "gateway_worker_cpu_seconds_total", "worker {{worker}}"),
+                unit="percentunit",
+            ),
+            graph(
+                "Memory",
+                "Does memory grow without calls growing?",
+                ('process_resident_memory_bytes{job="gateway"}', "signalling"),
+                ("gateway_worker_resident_memory_bytes", "worker {{worker}}"),
+                unit="bytes",
+            ),
+            graph(
+                "Overload",
+                "How late is everything, and are new calls refused for it?",
+                ("gateway_lateness_seconds", "late by"),
+                (rate("gateway_shed_calls_total", 60), "calls shed a minute"),
+                unit="s",
+            ),
+            graph(
+                "Open files",
+                "How near is the limit?",
+                ('process_open_fds{job="gateway"}', "open"),
+                ('process_max_fds{job="gateway"}', "limit"),
+            ),
+            graph(
+                "Media relays, and workers that were started again",
+                "Does a relay not answer, or die?",
+                ("sum by (state) (gateway_media_relays)", "{{state}}"),
+                ("increase(gateway_worker_restarts_total[1h])", "restarts in the last hour"),
+            ),
+            graph(
+                "Scrapes",
+                "Is the gateway there, and how long does it take to say so?",
+                ('up{job="gateway"}', "up"),
+                ('scrape_duration_seconds{job="gateway"}', "seconds"),
+            ),
+        ),
+        "Traffic": (
+            graph(
+                "Requests received",
+                "Who asks for what?",
+                a_second("side, method", "gateway_requests_total"),
+                unit="reqps",
+            ),
+            graph(
+                "Responses received",
+                "What is answered?",
+                a_second("side, status_class", "gateway_responses_total"),
+                unit="reqps",
+            ),
+            graph(
+                "Registrations",
+                "Have phones gone?",
+                ("sum(gateway_registrations)", "registered"),
+                ("sum(gateway_unreachable_registrations)", "of them out of reach"),
+            ),
+            graph(
+                "Providers' hosts",
+                "Which provider has a host that does not answer?",
+                ("sum by (provider, state) (gateway_provider_targets)", "{{provider}} {{state}}"),
+            ),
+        ),
+        "Things that wait, or are lost": (
+            graph(
+                "Bytes that wait",
+                "Does somebody fill the memory?",
+                ("gateway_waiting_bytes", "waiting"),
+                unit="bytes",
+            ),
+            graph(
+                "State not written",
+                "Is the disk full?",
+                ("gateway_state_unwritten", "{{file}} cannot be written"),
+                (grown("gateway_state_failures_total", "1h"), "{{file}}: failures in the last hour"),
+            ),
+            graph(
+                "Lines of the log, and datagrams, that were lost",
+                "Does whoever reads the log keep up? Does the system send our datagrams?",
+                (grown("gateway_lost_log_lines_total", "1h"), "lines in the last hour"),
+                lately("listener", "gateway_unsent_datagrams_total"),
+            ),
+        ),
+    },
+)
+
+BOARDS: Final = (OVERVIEW, CALLS, TLS, THREATS, PROCESS)
+
+
+def made(board: Board) -> str:
+    """The dashboard as Grafana reads it."""
+    builder = (
+        dashboard.Dashboard(board.title)
+        .uid(board.uid)
+        .description(board.description)
+        .tags([TAG])
+        .timezone("browser")
+        .refresh("30s")
+        .time("now-6h", "now")
+        .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
+        .link(dashboard.DashboardLink("Gateway").type(DashboardLinkType.DASHBOARDS).tags([TAG]).keep_time(True))
+    )
+    asked = repr(board.rows)
+    for name, metric in (("domain", "gateway_calls_total"), ("provider", "gateway_provider_targets")):
+        if f"${name}" in asked:
+            builder = builder.with_variable(_variable(name, metric))
+    number = 0
+    for title, panels in board.rows.items():
+        number += 1
+        builder = builder.with_row(dashboard.Row(title).id(number))
+        for panel in panels:
+            number += 1
+            builder = builder.with_panel(_panel(panel).id(number))
+    text = JSONEncoder(sort_keys=True, indent=2).encode(builder.build())
+    return f"{text}\n"
+
+
+def _variable(name: str, metric: str) -> dashboard.QueryVariable:
+    """The choice of some of a label's values, all at first."""
+    return (
+        dashboard.QueryVariable(name)
+        .label(name.capitalize())
+        .datasource(SOURCE)
+        .query(f"label_values({metric}, {name})")
+        .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .include_all(True)
+        .all_value(".*")
+        .multi(True)
+    )
+
+
+def _panel(panel: Graph) -> stat.Panel | timeseries.Panel:
+    built: stat.Panel | timeseries.Panel
+    if panel.limits:
+        latest = common.ReduceDataOptions().calcs(["lastNotNull"])
+        built = _coloured(stat.Panel(), panel.limits).reduce_options(latest).span(3).height(4)
+    else:
+        legend = common.VizLegendOptions().show_legend(True)
+        built = timeseries.Panel().span(12).height(8).fill_opacity(10).min(0).legend(legend)
+    built = built.title(panel.title).description(panel.question).datasource(SOURCE).unit(panel.unit)
+    for letter, (query, legend_format) in zip("ABCDEF", panel.queries, strict=False):
+        asked = prometheus.Dataquery().ref_id(letter).expr(query).format(PromQueryFormat.TIME_SERIES)
+        built = built.with_target(asked.legend_format(legend_format or "__auto").datasource(SOURCE))
+    return built
+
+
+def _coloured(panel: stat.Panel, limits: tuple[float | None, ...]) -> stat.Panel:
+    """Green, yellow from the first limit on, red from the second."""
+    first, second = limits
+    if first is None or second is None:
+        return panel.color_mode(BigValueColorMode.NONE)
+    colours = [("green", None), ("yellow", first), ("red", second)]
+    if first > second:  # a little is bad
+        colours = [("red", None), ("yellow", second), ("green", first)]
+    steps = [Threshold(color=colour, value=value) for colour, value in colours]
+    return panel.thresholds(dashboard.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps))
+
+
+def main(arguments: list[str]) -> int:
+    """Write each dashboard, or compare; 1 where one is not as it would be."""
+    wrong = [board.file for board in BOARDS if _read(board) != made(board)]
+    if "--check" in arguments:
+        for file in wrong:
+            sys.stderr.write(f"{TARGET / file}.json is not as tools/make_dashboards.py writes it: run that\n")
+        return 1 if wrong else 0
+    for board in BOARDS:
+        (TARGET / f"{board.file}.json").write_text(made(board), encoding="utf-8")
+    return 0
+
+
+def _read(board: Board) -> str:
+    path = TARGET / f"{board.file}.json"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
