@@ -207,9 +207,7 @@ class MediaCall:
             line.profile = wish.profile or line.profile
         line.keys = ()
         if line.profile in (Profile.SAVP, Profile.OSRTP):
-            line.keys = tuple(
-                CryptoAttribute(tag, suite, self._key(stream, other, suite)) for tag, suite in enumerate(wish.suites, 1)
-            )
+            line.keys = stream.keys_to_offer(other.side, wish.suites, self._random)
         secured, port = Secured(line.profile, line.keys), stream.ends[other.side].pair.port
         media = rewriting.media_for(source, port, secured, former=line.protocol)
         line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats

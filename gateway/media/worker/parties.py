@@ -48,6 +48,15 @@ class MediaStream:
             keys[suite] = generate(suite, 1, random).key
         return keys[suite]
 
+    def keys_to_offer(
+        self, side: int, suites: Sequence[str], random: Callable[[int], bytes]
+    ) -> tuple[CryptoAttribute, ...]:
+        """A key for each suite, the suite in force first: some answer with the first line's tag. Whatever the order, a
+        suite keeps its tag, since an offer that is told again was shown with it (RFC 4568 section 5.1.1)."""
+        keys = [CryptoAttribute(tag, suite, self.key(side, suite, random)) for tag, suite in enumerate(suites, 1)]
+        used = self.ends[side].remote.ours
+        return tuple(sorted(keys, key=lambda key: used is None or key.suite != used.suite))
+
     def remember(self, offer: bytes) -> None:
         """Keep the keys that an offer was written with, by its digest."""
         self._shown.pop(offer, None)

@@ -106,6 +106,21 @@ def test_key_stays_while_only_the_tag_changes(ng: Ng, call: str, phone: Party, p
     assert cryptos(ng.answer(call, phone.sdp(), from_tag="callee", to_tag="caller")) == [(77, SUITES[1], key)]
 
 
+def test_rfc4568_section_5_1_an_offer_made_again_has_the_line_in_force_first_with_its_tag(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """Some peers answer a re-INVITE with the first line's tag whatever its suite, or look at no other line."""
+    first = ng.offer(call, phone.sdp(), Encryption.SAVP)
+    ng.answer(call, provider.answer(first, SUITES[2]))
+    again = ng.offer(call, phone.sdp(), Encryption.SAVP, to_tag="callee")
+    in_force = next(line for line in cryptos(first) if line[1] == SUITES[2])
+    assert cryptos(again)[0] == in_force
+    assert sorted(cryptos(again)) == cryptos(first)
+    phone.hear_answer(ng.answer(call, provider.answer(again, SUITES[2])))
+    crosses(phone, provider, 1)
+    crosses(provider, phone, 2)
+
+
 def test_a_suite_that_was_left_comes_back_with_another_key(ng: Ng, call: str, phone: Party, provider: Party) -> None:
     seen = []
     for suite in (SUITES[1], SUITES[2], SUITES[1]):

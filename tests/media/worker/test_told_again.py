@@ -39,7 +39,7 @@ def test_rfc_4568_section_7_1_4_fork_keeps_the_key_that_it_was_offered(
     update = fork.sdp("RTP/SAVP", [(1, SHA1_80, fork.key(SHA1_80))])
     ng.offer(call, update, Encryption.NONE, side=Side.PHONES, from_tag="callee", to_tag="caller")
     again = ng.offer(call, phone.sdp(), Encryption.SAVP, to_tag="callee", is_repeated=True)
-    assert cryptos(again) == cryptos(offer)
+    assert sorted(cryptos(again)) == cryptos(offer)  # its reader is not shown it
     ng.answer(call, answer)
     crosses(phone, provider, 2)
     crosses(provider, phone, 3)
