@@ -36,6 +36,7 @@ class IngressPart(GatewayPart):
             self.identities.receive,
             peers.registrar.flow_ended,
             basis.metrics,
+            basis.reactor.seconds,
         )
 
     def start(self) -> None:

@@ -27,7 +27,7 @@ from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route
 from gateway.sdp.description import MalformedDescription
 from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED, extensions_of
-from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.errors import MalformedMessage, NotServed, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.room import Claim
 from gateway.transaction.server import ServerTransaction
@@ -45,6 +45,9 @@ COUNTED = frozenset({*METHODS, "REGISTER"})
 """Methods that are counted by their name; a peer must not be able to make up new series."""
 
 _OTHER = "OTHER"
+
+NAMED = 5
+"""Domains that a line of the log names."""
 
 RECONNECTS_WITHIN = 30
 """Seconds after which a phone without connection is worth calling again (RFC 5626 section 4.5)."""
@@ -79,7 +82,8 @@ class UasCore:
         try:
             self._sort(transaction, request, flow)
         except Refused as refused:
-            self._answer(transaction, refused.status, refused.reason or None, refused.headers)
+            aside = self._served() if isinstance(refused, NotServed) else ""
+            self._answer(transaction, refused.status, refused.reason or None, refused.headers, aside)
         except MalformedMessage as error:
             self._answer(transaction, error.status, error.reason)
         except MalformedDescription as error:
@@ -171,14 +175,25 @@ class UasCore:
         return flow
 
     def _answer(
-        self, transaction: ServerTransaction, status: int, reason: str | None, fields: tuple[tuple[str, str], ...] = ()
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str | None,
+        fields: tuple[tuple[str, str], ...] = (),
+        aside: str = "",
     ) -> None:
+        """Send a response, and tell the log of a refusal, with words that are for nobody else."""
         response = transaction.with_same_tag(transaction.request.response(status, reason))
         if status >= 400:
-            self._refusals.tell(transaction.request, transaction.flow, status, response.reason)
+            self._refusals.tell(transaction.request, transaction.flow, status, response.reason + aside)
         response.headers.add_all(fields)
         response.headers.add("Server", SOFTWARE)
         transaction.respond(response)
+
+    def _served(self) -> str:
+        """The domains that are served, for whoever looks for a misspelt one."""
+        served = self._screening.served
+        return f" (served here: {', '.join(served[:NAMED])}{', ...' if len(served) > NAMED else ''})"
 
 
 def _check_extensions(request: Request) -> None:

@@ -26,6 +26,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from gateway.config.model import Side
+from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
 from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
@@ -57,8 +58,10 @@ class Gate:
         receive: Callable[[Message, Flow], None],
         connection_ended: Callable[[FlowKey], None],
         metrics: Metrics,
+        seconds: Callable[[], float],
     ) -> None:
         self._peers = peers
+        self._lines = LineLimit(seconds)
         self._is_in_dialog = is_in_dialog
         self._receive = receive
         self._connection_ended = connection_ended
@@ -78,7 +81,7 @@ class Gate:
         if isinstance(message, Request):
             if flow.side is Side.PROVIDER and self._is_strange(message, flow):
                 self._metrics.dropped.labels(str(flow.transport)).inc()
-                log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
+                self._tell_dropped(message, flow)
                 return
             if message.method == "OPTIONS" and _is_ping(message):
                 self._pings[flow.side].inc()
@@ -99,6 +102,22 @@ class Gate:
     def connection_ended(self, key: FlowKey) -> None:
         """A connection that a peer began is gone, and with it the bindings over it."""
         self._connection_ended(key)
+
+    def _tell_dropped(self, request: Request, flow: Flow) -> None:
+        """Nobody but a phone registers: one that does it here is set to the wrong port, and hears nothing of us."""
+        # Most are scanners, and can come under any address: all of them together have the lines of one source.
+        more = self._lines.more("strangers") if request.method == "REGISTER" else None
+        if more is None:
+            log.debug("a request from {source} is dropped: no peer of any domain", source=flow.remote)
+            return
+        log.info(
+            "a REGISTER from {source} is dropped: listener {listener}, port {port}, is for providers; "
+            'phones register at one with side = "phones"{more}',
+            source=flow.remote,
+            listener=flow.listener.name,
+            port=flow.listener.port,
+            more=more,
+        )
 
     def _is_strange(self, request: Request, flow: Flow) -> bool:
         try:

@@ -29,7 +29,7 @@ from gateway.ingress.overload import Overload
 from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
 from gateway.security.access_list import Proof
-from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.errors import MalformedMessage, NotServed, Refused
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
 
@@ -58,6 +58,11 @@ class Screening:
         self._callers = callers
         self._admission = admission
         self._overload = overload
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The domains that this gateway serves."""
+        return self._router.served
 
     def route(self, request: Request, flow: Flow) -> Route | None:
         """The way of a request that may go on; None drops it without an answer. Raises Refused."""
@@ -97,7 +102,7 @@ class Screening:
     def _from_provider(self, request: Request, flow: Flow) -> Route | None:
         domain = self._router.called_domain(request, self._admission.served_by(flow))
         if domain is None:
-            raise Refused(404, "Domain not served here")
+            raise NotServed(404, "Domain not served here")
         proof = self._admission.admit(request, flow, domain.name)
         return None if proof is None else attrs.evolve(self._router.inward(request, domain), proof=proof)
 

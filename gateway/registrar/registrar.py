@@ -29,7 +29,7 @@ from gateway.registrar.binding import Binding, LocationStore, StoreFull
 from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import call_id_for, dress, granted, is_rejection, provider_request, service_route
 from gateway.sip.capabilities import SOFTWARE
-from gateway.sip.errors import MalformedMessage, Refused
+from gateway.sip.errors import MalformedMessage, NotServed
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
@@ -141,7 +141,7 @@ class Registrar:
         """The domain that the Request-URI names; phones that register at the gateway's address name it in To."""
         named = self._domain_named(request.request_uri.host) or self._domain_named(request.to.uri.host)
         if named is None:
-            raise Refused(403, "Domain Not Served Here")
+            raise NotServed(403, "Domain Not Served Here")
         return named
 
     def _refresh(self, asked: Asked, transaction: ServerTransaction, request: Request) -> None:

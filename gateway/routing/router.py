@@ -20,7 +20,7 @@ import attrs
 from gateway.config.model import Configuration, Domain, Provider
 from gateway.registrar.binding import Binding
 from gateway.security.access_list import Proof
-from gateway.sip.errors import Refused
+from gateway.sip.errors import NotServed, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
@@ -79,6 +79,11 @@ class Router:
         """Go by other domains and providers from now on."""
         self._domains = {domain.name.lower(): domain for domain in configuration.domains}
         self._providers = {provider.name: provider for provider in configuration.providers}
+
+    @property
+    def served(self) -> tuple[str, ...]:
+        """The names of all domains."""
+        return tuple(domain.name for domain in self._domains.values())
 
     def provider_of(self, domain: Domain) -> Provider:
         """The provider that serves a domain."""
@@ -157,4 +162,4 @@ class Router:
         for domain in self._domains.values():
             if domain.is_emergency(target.user or ""):
                 return domain
-        raise Refused(403, "Domain not served here")
+        raise NotServed(403, "Domain not served here")

@@ -41,3 +41,7 @@ class Refused(Exception):
         self.status = status
         self.reason = reason
         self.headers = headers
+
+
+class NotServed(Refused):
+    """A request for a domain that is none of ours."""

@@ -18,6 +18,7 @@ from gateway.sip.headers import first_line
 from gateway.sip.message import Message, Request, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
 from gateway.transport.flow import Flow, FlowKey, Transport
+from gateway.transport.wrong_port import WrongPorts
 
 log = Logger()
 
@@ -42,8 +43,8 @@ class Arrivals(Protocol):
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came. Never raises."""
 
-    def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
-        """Bytes that are no message: count them, answer if enough was understood."""
+    def reject(self, malformed: MalformedMessage, flow: Flow, data: bytes = b"") -> None:
+        """Bytes that are no message: count them, answer if enough was understood. `data` are the latest of them."""
 
 
 class Arrival:
@@ -54,7 +55,8 @@ class Arrival:
 
     _user: TransportUser  # no listener is open, and nothing can arrive, before start()
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, wrong_ports: WrongPorts) -> None:
+        self._wrong_ports = wrong_ports
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
 
@@ -70,7 +72,7 @@ class Arrival:
             if isinstance(message, Request):
                 note_source(message, flow)
         except MalformedMessage as malformed:
-            self.reject(malformed, flow)
+            self.reject(malformed, flow, data)
             return
         except Exception:
             log.failure("bytes of {source} met a bug in parsing", source=flow.remote)
@@ -82,7 +84,7 @@ class Arrival:
             log.failure("a message from {source} met a bug", source=flow.remote)
             _answer(message, flow, 500)
 
-    def reject(self, malformed: MalformedMessage, flow: Flow) -> None:
+    def reject(self, malformed: MalformedMessage, flow: Flow, data: bytes = b"") -> None:
         """Count bytes that are no message; answer an understood part of a request (RFC 3261 section 21.4.1)."""
         answered = (
             isinstance(malformed, Answerable)
@@ -90,6 +92,8 @@ class Arrival:
             and _answer(malformed.request, flow, malformed.status, malformed.reason)
         )
         (self._answered if answered else self._dropped)[flow.transport].inc()
+        if not answered:
+            self._wrong_ports.look(flow, data)
         log.debug(
             "malformed message from {source} over {transport}: {reason}",
             source=flow.remote,

@@ -38,6 +38,7 @@ from gateway.transport.tls.contexts import ServerTls
 from gateway.transport.tls.handshake_log import Handshakes
 from gateway.transport.tls.reload import Renewal
 from gateway.transport.udp import DatagramListener
+from gateway.transport.wrong_port import WrongPorts
 
 Port = DatagramListener | StreamListener
 
@@ -57,9 +58,11 @@ class TransportLayer:
         self._reactor = reactor
         self._listeners = tuple(listeners)
         self._limits = limits
-        self._arrival = Arrival(metrics)
+        wrong_ports = WrongPorts(self._listeners, reactor.seconds)
+        self._arrival = Arrival(metrics, wrong_ports)
         self._wheel = TimerWheel(reactor)
-        self._services = ConnectionServices(self._arrival, self._wheel, Handshakes(metrics), reactor.seconds, patience)
+        handshakes = Handshakes(metrics, wrong_ports)
+        self._services = ConnectionServices(self._arrival, self._wheel, handshakes, reactor.seconds, patience)
         self._connections = Connections()
         self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
         self._connector = Connector(reactor, self._services, self._connections, self._tls.clients)

@@ -3,9 +3,11 @@
 import attrs
 import pytest
 from prometheus_client import CollectorRegistry
+from twisted.logger import capturedLogs, formatEvent
 
 from gateway.config.model import Side
 from gateway.ingress.gate import Gate
+from gateway.observe.line_limit import LINES
 from gateway.observe.metrics import Metrics
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import check
@@ -21,7 +23,7 @@ class Site:
         self.passed: list[Message] = []
         self.registry = CollectorRegistry()
         self.flow = a_flow()
-        self.gate = Gate(self, lambda request: False, self._note, lambda key: None, Metrics(self.registry))
+        self.gate = Gate(self, lambda request: False, self._note, lambda key: None, Metrics(self.registry), lambda: 0.0)
 
     def knows(self, flow: Flow) -> bool:
         return False
@@ -138,3 +140,15 @@ def test_every_response_that_is_received_is_counted_by_its_class(site: Site, sta
     labels = {"side": "phones", "status_class": f"{status // 100}xx"}
     assert site.registry.get_sample_value("gateway_responses_total", labels) == 1
     assert len(site.passed) == 1
+
+
+def test_a_phone_that_registers_on_the_providers_side_is_told_in_the_log_now_and_then(site: Site) -> None:
+    site.flow = a_flow(side=Side.PROVIDER)
+    with capturedLogs() as events:
+        for _ in range(100):
+            assert site.receive(make_request("REGISTER")) == []
+            assert site.receive(make_request("INVITE")) == []
+    lines = [formatEvent(event) for event in events if event["log_level"].name == "info"]
+    assert len(lines) == LINES.burst
+    assert 'is for providers; phones register at one with side = "phones"' in lines[0]
+    assert site.passed == []

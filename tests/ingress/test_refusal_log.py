@@ -35,7 +35,8 @@ def test_a_call_to_a_domain_that_is_not_served_says_so_in_the_log() -> None:
         (answer,) = (parse(data) for data in gateway.datagram(INVITE, place=UDP) if b" 100 " not in data[:20])
     assert getattr(answer, "status", None) == 403
     line = "INVITE sip:100@example.invalid from 192.0.2.11:5070 is refused: 403 Domain not served here"
-    assert told(events, "refused") == [line]
+    assert told(events, "refused") == [f"{line} (served here: example.com, example.net, example.org, company.com)"]
+    assert getattr(answer, "reason", None) == "Domain not served here"
 
 
 def test_the_ordinary_course_of_things_is_not_told() -> None:

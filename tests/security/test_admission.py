@@ -210,6 +210,7 @@ class Gateway:
             lambda message, flow: self.passed.append(message),
             lambda key: None,
             self.metrics,
+            lambda: 0.0,
         )
 
     @property

@@ -117,6 +117,7 @@ class StreamProtocol(Protocol):
             return
         pieces = self._guarded(channel.receive, data)
         if pieces is None:
+            self._services.handshakes.not_tls(self._flow, self._flow.is_client, data)
             return
         if channel.is_open and not self._flow.is_connected:
             self._handshake_done(channel)
@@ -150,12 +151,11 @@ class StreamProtocol(Protocol):
         return result
 
     def _receive(self, data: bytes) -> None:
-        flow = self._flow
-        framer = self._framer
+        flow, framer = self._flow, self._framer
         try:
             pieces = framer.receive(data)
         except MalformedMessage as malformed:
-            self._give_up(malformed)
+            self._give_up(malformed, data)
             return
         is_partial = not framer.is_idle
         self._liveness.received(self._services.seconds(), bool(pieces), is_partial)
@@ -174,10 +174,10 @@ class StreamProtocol(Protocol):
             else:
                 self._liveness.answers_pings = True
         if framer.broken is not None and flow.is_open:
-            self._give_up(framer.broken)
+            self._give_up(framer.broken, data)
 
-    def _give_up(self, malformed: MalformedMessage) -> None:
-        self._services.arrivals.reject(malformed, self._flow)
+    def _give_up(self, malformed: MalformedMessage, data: bytes) -> None:
+        self._services.arrivals.reject(malformed, self._flow, data)
         self._flow.fail(TransportFailure(FailureKind.CLOSED, f"no SIP stream: {malformed.reason}"))
 
     # -- output

@@ -13,7 +13,8 @@ from twisted.logger import Logger
 
 from gateway.config.model import Side
 from gateway.observe.metrics import Metrics
-from gateway.transport.flow import FailureKind, TransportFailure
+from gateway.transport.flow import FailureKind, Flow, TransportFailure
+from gateway.transport.wrong_port import WrongPorts
 
 log = Logger()
 
@@ -54,7 +55,8 @@ class Shaken(Protocol):
 class Handshakes:
     """Counts and logs; one for the transport layer."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, wrong_ports: WrongPorts) -> None:
+        self._wrong_ports = wrong_ports
         self._counter = metrics.tls_handshakes
         self._failing: dict[str, TransportFailure] = {}  # servers, and how they failed last
 
@@ -75,6 +77,11 @@ class Handshakes:
             log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
         else:
             log.debug("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)
+
+    def not_tls(self, flow: Flow, is_client: bool, data: bytes) -> None:
+        """The latest bytes of a peer that were no TLS: of a client that has not shaken hands, they may be SIP."""
+        if not is_client and not flow.is_connected:
+            self._wrong_ports.look(flow, data)
 
     def _is_news(self, peer: str, failure: TransportFailure) -> bool:
         if self._failing.get(peer) == failure:
