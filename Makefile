@@ -20,7 +20,7 @@ MINUTES ?= 10
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean
+.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -107,6 +107,7 @@ lock: $(TOOLS) ## pin all dependencies anew (LOCK_FLAGS=--upgrade takes the newe
 	$(LOCK) $(LOCK_FLAGS) --extra test --extra dev --constraint requirements.lock \
 		--output-file requirements-dev.lock pyproject.toml
 	$(LOCK) $(LOCK_FLAGS) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(LOCK) $(LOCK_FLAGS) --group sbom --output-file requirements-sbom.lock
 	$(LOCK) $(LOCK_FLAGS) --group pjsua2 --output-file requirements-pjsua2.lock
 	$(LOCK) $(LOCK_FLAGS) --output-file bench/peers.lock bench/peers.in
 
@@ -120,8 +121,12 @@ check-locks: $(TOOLS) ## ask for each lock's wheels for Python 3.11 to 3.14 on x
 test-debian: ## as a new user: both commands in a bare Debian (RELEASE=bookworm or trixie; root, debootstrap, 30 minutes)
 	tools/test-debian $(RELEASE)
 
-image: ## build the container image
-	docker build --file deploy/Dockerfile --tag $(IMAGE) .
+test-container: packages ## build the image, and call, drain and restart it (root; podman, buildah; 5 minutes)
+	@deploy/install-debian-packages @deploy/debian-packages-container.txt
+	tools/test-container
+
+image: ## build the container image and its bill of materials (docker, podman or buildah; ENGINE=)
+	deploy/build-image $(IMAGE)
 
 changelog: $(TOOLS) ## show what the next release's CHANGELOG.md would say
 	$(BIN)/towncrier build --draft

@@ -15,11 +15,15 @@ class Rtpengine:
         directory.mkdir(parents=True, exist_ok=True)
         self.control = f"{address}:{control_port}"
         first, last = media_ports
-        argv = [find_program("rtpengine", "rtpengine-daemon"), "--config-file=none", "--table=-1", "--foreground"]
-        argv += [f"--interface={address}", f"--listen-ng={self.control}", f"--port-min={first}", f"--port-max={last}"]
-        argv += ["--num-threads=2", "--log-stderr", "--log-level=6", f"--pidfile={directory / 'pid'}"]
-        self.program = Program(argv, directory / "rtpengine.log", cwd=directory)
-        self.program.wait_until("it answers a ping", lambda: _answers(address, control_port))
+        argv = [f"--interface={address}", f"--listen-ng={self.control}", f"--port-min={first}", f"--port-max={last}"]
+        argv += ["--num-threads=2", "--log-level=6"]
+        self.program = Program([*self._command(directory), *argv], directory / "rtpengine.log", cwd=directory)
+        self.program.wait_until("it answers a ping", lambda: _answers(address, control_port), 15)
+
+    def _command(self, directory: Path) -> list[str]:
+        """The program, and options that are not the call's."""
+        program = [find_program("rtpengine", "rtpengine-daemon"), "--config-file=none", "--table=-1", "--foreground"]
+        return [*program, "--log-stderr", f"--pidfile={directory / 'pid'}"]
 
     def stop(self) -> None:
         self.program.stop()

@@ -122,6 +122,8 @@ class Stage:
         self._telephones: list[Telephone] = []
         self._secure_phones: list[Telephone] = []
         self.gateway: Gateway | None = None
+        self.kind_of_gateway: type[Gateway] = Gateway  # how the gateway, when it starts, is to run
+        self.kind_of_rtpengine: type[Rtpengine] = Rtpengine
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
         self.has_tls_phones = False  # whether the gateway, when it starts, is to serve phones over TLS as well
         self.inside: frozenset[int] = frozenset()
@@ -185,7 +187,7 @@ class Stage:
             log_level=log_level,
             session_interval=session_interval,
         )
-        self.gateway = self.keep(Gateway(terms, self.directory / "gateway"))
+        self.gateway = self.keep(self.kind_of_gateway(terms, self.directory / "gateway"))
         return self.gateway
 
     def phone(self, kind: str, user: str = "alice", habits: Habits = USUAL) -> Telephone:
@@ -268,7 +270,9 @@ class Stage:
     def _start_rtpengine(self, media_ports: tuple[int, int]) -> str:
         port = self.hosts.port(self.hosts.gateway)
         self.inside = frozenset({port})
-        return self.keep(Rtpengine(self.hosts.gateway, port, media_ports, self.directory / "rtpengine")).control
+        return self.keep(
+            self.kind_of_rtpengine(self.hosts.gateway, port, media_ports, self.directory / "rtpengine")
+        ).control
 
     def keep(self, started: Started) -> Started:
         """Stop it in the end."""
