@@ -265,7 +265,8 @@ def _is_unproved(leg: Leg) -> bool:
 
 def _can_be_encrypted(leg: Leg, sdp: bytes) -> bool | None:
     """Whether an offer can go on to this leg with all its media encrypted; None as for offer_encrypted."""
-    active = [line for line in media_security(sdp) if line.port]
+    active = {index: line for index, line in enumerate(media_security(sdp)) if line.port}
     if not active:
         return None
-    return leg.media.wish.encryption is not Encryption.NONE and all(line.is_rtp for line in active)
+    form = leg.media.wish.form_of
+    return all(line.is_rtp and form(index) is not Encryption.NONE for index, line in active.items())
