@@ -1,42 +1,48 @@
 """The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
 
 Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
-(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), the user
-at the other end (`permission`).
+(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), users,
+log-in and tokens (`accounts`).
 
-    HTTP -> Front (Host, headers) -> GET route  -> Inspection -> JSON | page
-                                     POST route -> of an operator, as JSON? -> Control -> JSON
-
-A POST changes the gateway, so it is taken from loopback only, there from few users, and never from a web page.
+    HTTP -> Front (Host, headers) -> route -> change? of a page of ours, or JSON -> Permission: the role of the route?
+                                              -> GET: Inspection -> JSON | page     POST: Control -> JSON
 """
 
 import json
+from collections.abc import Container, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource
 
-from gateway.admin.hardening import BODY_BYTES, Front, NotPermitted, Rejected, judge_change
-from gateway.admin.inspection import Control, Inspection, Permission, Role, Row
+from gateway.admin.hardening import BODY_BYTES, Front, Rejected
+from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
 from gateway.admin.pages import STYLE, Pages
-from gateway.admin.routes import HttpRoute, HttpRoutes
+from gateway.admin.routes import HttpRoute, HttpRoutes, RouteWatch
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
 
-def admin_resource(inspection: Inspection, control: Control, metrics: Metrics, permission: Permission) -> IResource:
-    """All of the administration interface as one web resource."""
-    return Front(HttpRoutes(Api(inspection, control, metrics, permission).routes()))
+def admin_resource(
+    inspection: Inspection,
+    control: Control,
+    metrics: Metrics,
+    permission: Permission,
+    more: Sequence[HttpRoute] = (),
+    names: Container[str] = (),
+) -> Front:
+    """All of the administration interface as one web resource. ``more``: the routes of accounts. ``names``: those of
+    this host beside localhost."""
+    routes = (*more, *Api(inspection, control, metrics).routes())
+    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control)), names)
 
 
 class Api:
     """The answers, and the routes that lead to them."""
 
-    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics, permission: Permission) -> None:
+    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics) -> None:
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
-        self._permission = permission
         self._pages = Pages()
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -99,22 +105,22 @@ class Api:
 
     def switch_domain(self, request: IRequest, name: str) -> bytes:
         """Set a domain's security: {"security": "required" | "preferred" | "off" | "configured"}."""
-        asked, who = self._change(request, "switch", name)
+        asked, who = asked_of(request), caller_of(request).author
         return _json(request, self._control.switch_domain(name, _text(asked, "security"), who))
 
     def reload(self, request: IRequest) -> bytes:
         """Read the configuration again: {}."""
-        _, who = self._change(request, "reload")
-        return _json(request, self._control.reload(who))
+        asked_of(request)
+        return _json(request, self._control.reload(caller_of(request).author))
 
     def forget_peer(self, request: IRequest) -> bytes:
         """Forget the features that a peer was seen to have: {"name": ...}."""
-        asked, who = self._change(request, "forget")
+        asked, who = asked_of(request), caller_of(request).author
         return _json(request, self._control.forget_peer(_text(asked, "name"), who))
 
     def learn_peer(self, request: IRequest) -> bytes:
         """Expect something of a peer: {"name": ..., "features": ["tls", "srtp"]}."""
-        asked, who = self._change(request, "learn")
+        asked, who = asked_of(request), caller_of(request).author
         features = asked.get("features")
         if not isinstance(features, list) or not all(isinstance(feature, str) for feature in features):
             raise Rejected(400, "features is missing: a list of texts.")
@@ -144,15 +150,6 @@ class Api:
         """The pages' style sheet."""
         return _typed(request, b"text/css; charset=utf-8", STYLE)
 
-    def _change(self, request: IRequest, change: str, domain: str | None = None) -> tuple[Row, str]:
-        """The change that a POST asks for, and its author. Raises Rejected; an author without the right is noted."""
-        try:
-            author = judge_change(request, self._permission)
-        except NotPermitted as refused:
-            self._control.refused(change, refused.author, domain)
-            raise
-        return _asked(request), author
-
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:
             if call is None:
@@ -162,7 +159,7 @@ class Api:
         return self._inspection.call(call_id).addCallback(found)
 
 
-def _asked(request: IRequest) -> Row:
+def asked_of(request: IRequest) -> Row:
     """The change that a POST asks for."""
     try:
         asked = json.loads(request.content.read(BODY_BYTES))

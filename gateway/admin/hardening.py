@@ -1,29 +1,35 @@
 """Security headers of every answer of the administration interface, judgements of a request's head, errors as JSON.
 
-There is no log-in. The interface listens on loopback unless configured otherwise; further readers are a matter of
-firewalls and proxies. But a web page elsewhere must not read it through the operator's own browser: there are no
-CORS headers, and a Host that is a name other than localhost is refused, since by DNS rebinding an attacker's own name
-leads to 127.0.0.1 (an address in Host cannot be rebound).
+Log-in and roles are `accounts/door`'s. Here: a web page elsewhere must not read the interface, or change anything,
+through the operator's own browser. There are no CORS headers, and a Host that is a name other than localhost and those
+of `[admin] names` is refused, since by DNS rebinding an attacker's own name leads to 127.0.0.1 (an address in Host
+cannot be rebound).
 """
 
 import json
+from collections.abc import Container
 from ipaddress import ip_address
-from typing import Final
-from urllib.parse import unquote_to_bytes
+from typing import Final, Protocol
+from urllib.parse import unquote_to_bytes, urlencode
 
+from twisted.internet.address import UNIXAddress
 from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request
-
-from gateway.admin.inspection import Permission
 
 BODY_BYTES: Final = 65_536
 """Of the body of a request."""
 
+LOG_IN: Final = "/login"
+"""The path of the page for a log-in."""
+SOCKET: Final = "socket"
+"""The source of requests over the UNIX socket."""
+
 _HEADERS = {
     b"server": b"gateway",
     b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    b"content-security-policy": b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    b"base-uri 'none'",
     b"cross-origin-resource-policy": b"same-origin",
     b"referrer-policy": b"no-referrer",
     b"x-content-type-options": b"nosniff",
@@ -48,12 +54,32 @@ class NotPermitted(Rejected):
         self.author = author
 
 
-def judge(request: IRequest) -> None:
-    """By its head alone, whether a request is for this host and within bounds. Raises Rejected."""
+class Elsewhere(Rejected):
+    """A request that a person should make after another page."""
+
+    def __init__(self, status: int, text: str, page: str) -> None:
+        super().__init__(status, text)
+        self._page = page
+
+    def page_for(self, request: IRequest) -> str:
+        """The path of that page, with the way back."""
+        return f"{self._page}?{urlencode({'next': request.uri.decode('latin-1')})}"
+
+
+class NotLoggedIn(Elsewhere):
+    """A request without the proof that it needs."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(401, text, LOG_IN)
+
+
+def judge(request: IRequest, names: Container[str] = ()) -> None:
+    """By its head alone, whether a request is for this host and within bounds. ``names``: those of this host beside
+    localhost, in lower case. Raises Rejected."""
     if not _is_text(request.path):
         raise Rejected(400, "The path is not UTF-8.")
-    if not _is_ours(request.getRequestHostname().decode("latin-1")):
-        raise Rejected(421, "Ask for this host by its address or as localhost.")
+    if not _is_ours(request.getRequestHostname().decode("latin-1"), names):
+        raise Rejected(421, "Ask for this host by its address, as localhost, or by a name in [admin] names.")
     if request.getHeader(b"transfer-encoding") is not None:
         raise Rejected(411, "A body needs a Content-Length.")
     length = request.getHeader(b"content-length") or b"0"
@@ -61,17 +87,41 @@ def judge(request: IRequest) -> None:
         raise Rejected(413, f"A body has {BODY_BYTES} bytes at most.")
 
 
-def judge_change(request: IRequest, permission: Permission) -> str:
-    """By its head alone, the author of a change. Raises Rejected.
+def judge_change(request: IRequest, *, is_form: bool) -> None:
+    """By its head alone, whether a change comes from where changes may come from. Raises Rejected.
 
-    A web page cannot send application/json to another origin without asking first, which is not answered, and its
-    Origin shows it anyway. The kernel is asked last, since that costs most.
+    A browser sends cookies, and connects to this machine, on behalf of any page. It also says which page that was:
+    Origin (RFC 6454) and Sec-Fetch-Site must name a page of ours where they are there, and for a form, which only
+    browsers send, one has to be. Without them JSON is taken: a page elsewhere cannot send application/json without
+    asking first, which is not answered.
     """
-    if request.getHeader(b"origin") is not None:
-        raise Rejected(403, "Changes are not made from web pages.")
-    if (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() != b"application/json":
-        raise Rejected(415, "A change is asked for with a JSON object.")
-    return permission.author_of(request)
+    origin, site = request.getHeader(b"origin"), request.getHeader(b"sec-fetch-site")
+    if (origin is not None and not _is_own_origin(origin, request)) or site not in (None, b"same-origin"):
+        raise Rejected(403, "Changes are not made from web pages elsewhere.")
+    if is_form and origin is None and site is None:
+        raise Rejected(403, "A form is sent by a browser that says which page it is of (Origin or Sec-Fetch-Site).")
+    wanted = b"application/x-www-form-urlencoded" if is_form else b"application/json"
+    if (request.getHeader(b"content-type") or b"").split(b";")[0].strip().lower() != wanted:
+        raise Rejected(415, "A form is wanted." if is_form else "A change is asked for with a JSON object.")
+
+
+def _is_own_origin(origin: bytes, request: IRequest) -> bool:
+    """Whether an Origin is this host, by the name and port that it was asked under. A proxy may have taken TLS off."""
+    host = (request.getHeader(b"host") or b"").lower()
+    return bool(host) and origin.lower() in (
+        b"https://" + host,
+        b"https://" + host if request.isSecure() else b"http://" + host,
+    )
+
+
+class Judged(Protocol):
+    """Answers requests, and knows from a head whether it would."""
+
+    def render(self, request: Request) -> bytes | int:
+        """The answer, at once or later."""
+
+    def judge_head(self, request: IRequest) -> None:
+        """Raises Rejected for a request that will be refused."""
 
 
 class Front(Resource):
@@ -79,20 +129,41 @@ class Front(Resource):
 
     isLeaf = True
 
-    def __init__(self, inner: IResource) -> None:
+    def __init__(self, inner: Judged, names: Container[str] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._inner = inner
+        self._names = names
+
+    def judge_head(self, request: IRequest) -> None:
+        """Raises Rejected for a request that will be refused."""
+        judge(request, self._names)
+        self._inner.judge_head(request)
 
     def render(self, request: Request) -> bytes | int:
         """The answer of `inner`, or the judgement that keeps it from it: 421 where Host is a name that is not ours."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
+        if request.isSecure():
+            request.setHeader(b"strict-transport-security", b"max-age=31536000")
         try:
-            judge(request)
+            judge(request, self._names)
         except Rejected as rejected:
             return error_body(request, rejected.status, str(rejected))
         answer: bytes | int = self._inner.render(request)
         return answer
+
+
+def see_other(request: IRequest, path: str) -> bytes:
+    """Lead a browser to another page of ours by GET."""
+    request.setResponseCode(303)
+    request.setHeader(b"location", path.encode())
+    return b""
+
+
+def source_of(request: IRequest) -> str:
+    """The address that a request comes from; "socket" for the UNIX socket."""
+    address = request.getClientAddress()
+    return SOCKET if isinstance(address, UNIXAddress) else str(getattr(address, "host", ""))
 
 
 def error_body(request: IRequest, status: int, text: str) -> bytes:
@@ -110,9 +181,9 @@ def _is_text(path: bytes) -> bool:
     return True
 
 
-def _is_ours(host: str) -> bool:
+def _is_ours(host: str, names: Container[str]) -> bool:
     try:
         ip_address(host.strip("[]"))
     except ValueError:
-        return host.lower() == "localhost"
+        return host.lower() == "localhost" or host.lower() in names
     return True

@@ -6,12 +6,14 @@ which nobody changes afterwards.
 """
 
 from enum import IntEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.base.json_codec import Json
+from gateway.state.audit import Author
 from gateway.state.listing.call_filter import CallFilter, CallsPage
 
 Row: TypeAlias = dict[str, Json]
@@ -100,8 +102,34 @@ class Control(Protocol):
         """Expect these features ("tls", "srtp") of a provider or phone from now on."""
 
 
-class Permission(Protocol):
-    """Knows authors of changes."""
+@attrs.frozen
+class Caller:
+    """The author of a request."""
 
-    def author_of(self, request: IRequest) -> str:
-        """The user that a change comes from, for the audit. Raises Rejected for one that may not change anything."""
+    name: str
+    """For the audit: a user's name, `token NAME`, or a user of this machine."""
+    role: Role
+    source: str
+    """The address that it came from, or "socket"."""
+    user: str = ""
+    """The name of a user with a session; empty for all others."""
+    is_limited: bool = False
+    """Whether it may do nothing but set up a second factor."""
+
+    @property
+    def author(self) -> Author:
+        """The name and the place, for the audit."""
+        return Author(self.name, self.source)
+
+
+class Permission(Protocol):
+    """Knows authors of requests."""
+
+    def admit(self, request: IRequest, role: Role, path: str) -> Caller:
+        """The author of a request to the route of that path, which needs that role. Raises Rejected."""
+
+
+def caller_of(request: IRequest) -> Caller:
+    """The author of a request that was admitted."""
+    caller: Caller = cast(Any, request).caller
+    return caller

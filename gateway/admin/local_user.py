@@ -23,7 +23,10 @@ import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.web.iweb import IRequest
 
 _TABLES: Final = {4: Path("/proc/net/tcp"), 6: Path("/proc/net/tcp6")}
 
@@ -42,6 +45,15 @@ def owner_of(ours: socket.socket) -> int | None:
     except (OSError, ValueError, struct.error):
         return None
     return owners[0] if len(owners) == 1 and state == _ESTABLISHED else None
+
+
+def handle_of(request: IRequest) -> Any:
+    """The socket of a request's connection, under TLS too; None where it is gone."""
+    transport: Any = getattr(getattr(request, "channel", None), "transport", None)
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    get = getattr(transport, "getHandle", None)
+    return None if get is None else get()
 
 
 def _owners(client: tuple[str, int], server: tuple[str, int]) -> Iterator[int]:

@@ -1,7 +1,7 @@
-"""The right to change the gateway: that of root, the gateway's own user, and the operators of `[admin]`.
+"""Users of this machine and their rights: root and the gateway's own user are admin, those in `operators` operator.
 
-Here: the user that a request comes from, and the decision (`inspection.Permission`). Not here: the look-up in the
-kernel (`local_user`), the changes (`api`). Every user with a shell on this machine reaches its loopback, and a web
+Here: the user that a request over loopback comes from. Not here: the look-up in the kernel (`local_user`), every other
+proof, and the decision (`accounts/door`). Every user with a shell on this machine reaches its loopback, and a web
 server's user does; so coming from there is not enough. There is no password: the kernel names the user at the other
 end, and where it cannot, nobody changes anything.
 """
@@ -12,16 +12,24 @@ import os
 import pwd
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
-from typing import Any
 
 import attrs
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import NotPermitted, Rejected
-from gateway.admin.local_user import owner_of
+from gateway.admin.inspection import Role
+from gateway.admin.local_user import handle_of, owner_of
 
 log = Logger()
+
+
+@attrs.frozen
+class LocalUser:
+    """A user of this machine that may change something."""
+
+    name: str
+    role: Role
 
 
 @attrs.frozen
@@ -35,19 +43,27 @@ class Operators:
         """Those of the configuration. A name that this machine does not know is told, and is nobody's."""
         return cls(frozenset(_numbers(names)))
 
-    def author_of(self, request: IRequest) -> str:
-        """The user that a change comes from, for the audit."""
+    def known(self, number: int) -> LocalUser | None:
+        """The user of that number; None for one without any right."""
+        if number in (0, os.geteuid()):
+            return LocalUser(named(number), Role.ADMIN)
+        return LocalUser(named(number), Role.OPERATOR) if number in self.others else None
+
+    def asking(self, request: IRequest) -> LocalUser:
+        """The user that a request over loopback comes from. Raises Rejected for one that may not change anything."""
         if not is_loopback(getattr(request.getClientAddress(), "host", "")):
             raise Rejected(403, "Changes are made from the gateway's own machine only.")
-        number = _asking(request)
+        handle = handle_of(request)
+        number = None if handle is None else owner_of(handle)
         if number is None:
             raise NotPermitted(
                 "a user that cannot be told", "The user that asks cannot be told: the connection is gone."
             )
-        if number not in self.others | {0, os.geteuid()}:
+        found = self.known(number)
+        if found is None:
             text = "Changes are made by root, the gateway's user and the operators in [admin] only."
             raise NotPermitted(named(number), text)
-        return named(number)
+        return found
 
 
 def is_loopback(host: str) -> bool:
@@ -65,13 +81,6 @@ def named(number: int) -> str:
         return f"{pwd.getpwuid(number).pw_name} (uid {number})"
     except KeyError:
         return f"uid {number}"
-
-
-def _asking(request: IRequest) -> int | None:
-    """The user at the other end of the request's connection."""
-    transport: Any = getattr(getattr(request, "channel", None), "transport", None)
-    handle = getattr(transport, "getHandle", None)
-    return None if handle is None else owner_of(handle())
 
 
 def _numbers(names: Iterable[str]) -> Iterator[int]:

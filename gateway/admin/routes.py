@@ -9,7 +9,8 @@ Here: matching, waiting for an answer, errors. Not here: the routes (api), the h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import attrs
@@ -20,10 +21,33 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from gateway.admin.hardening import Rejected, error_body
-from gateway.admin.inspection import NotChanged, Role
+from gateway.admin.hardening import (
+    Elsewhere,
+    NotLoggedIn,
+    NotPermitted,
+    Rejected,
+    error_body,
+    judge_change,
+    see_other,
+    source_of,
+)
+from gateway.admin.inspection import Caller, Control, NotChanged, Permission, Role
+from gateway.observe.metrics import Metrics
+from gateway.state.audit import Author
 
 log = Logger()
+
+STRANGERS_BYTES: Final = 4_096
+"""Of a body for a route that takes it from everybody: a log-in."""
+
+_NO_ROUTE: Final = "none"
+_CHANGES: Final = {
+    "/api/domains/{name}": "switch",
+    "/api/reload": "reload",
+    "/api/peers/forget": "forget",
+    "/api/peers/learn": "learn",
+}
+"""Names of changes in the audit, older than routes; newer changes are named by their routes."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(:path)?\}")
 
@@ -38,6 +62,8 @@ class HttpRoute:
     """Takes the request and the placeholders, decoded."""
     role: Role
     """The right that it needs."""
+    is_form: bool = False
+    """Whether its request is a form of a page, and not JSON."""
     query: type[attrs.AttrsInstance] | None = None
     """The parameters of its query, as a class; None for one without."""
     change: type[attrs.AttrsInstance] | None = None
@@ -54,14 +80,38 @@ class HttpRoute:
         return re.compile("".join(a + b for a, b in zip(map(re.escape, texts), [*groups, ""], strict=True)), re.DOTALL)
 
 
+class RouteWatch:
+    """Counts the answers of routes, and notes refused changes."""
+
+    def __init__(self, metrics: Metrics, control: Control) -> None:
+        self._requests = metrics.admin_requests
+        self._control = control
+
+    def answered(self, path: str, status: int) -> None:
+        """A request was answered; ``path`` is its route's, never the one that was asked for."""
+        self._requests.labels(path, f"{status // 100}xx").inc()
+
+    def refused(self, route: HttpRoute, author: Author, names: Mapping[str, str]) -> None:
+        """A request to a route was refused for its author. Reading is no news."""
+        if route.method != "GET":
+            domain = names.get("name") if "/domains/" in route.path else None
+            self._control.refused(_CHANGES.get(route.path, route.path), author, domain)
+
+
 class HttpRoutes(Resource):
     """The routes as one web resource. HEAD is GET; twisted.web leaves the body out."""
 
     isLeaf = True
 
-    def __init__(self, routes: Sequence[HttpRoute]) -> None:
+    def __init__(self, routes: Sequence[HttpRoute], permission: Permission, watch: RouteWatch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._routes = routes
+        self._permission = permission
+        self._watch = watch
+
+    def judge_head(self, request: IRequest) -> None:
+        """Whether a request's body will be looked at. Raises Rejected."""
+        self._admit(request, self._found(request)[0])
 
     def render(self, request: Request) -> int:
         """Answer now or when the answer is there; not where the client has gone meanwhile."""
@@ -73,6 +123,7 @@ class HttpRoutes(Resource):
 
         def send(body: bytes) -> None:
             if not is_gone:
+                self._watch.answered(getattr(request, "route_path", _NO_ROUTE), request.code)
                 request.setHeader(b"content-length", b"%d" % len(body))
                 request.write(body)
                 request.finish()
@@ -82,13 +133,33 @@ class HttpRoutes(Resource):
         return NOT_DONE_YET
 
     async def _answer(self, request: IRequest) -> bytes:
+        route, names = self._found(request)
+        known: Any = request
+        known.route_path = route.path
+        try:
+            known.caller = self._admit(request, route)
+        except NotPermitted as refused:
+            self._watch.refused(route, Author(refused.author, source_of(request)), names)
+            raise
+        answer = route.answer(request, **names)
+        return await answer if isinstance(answer, Deferred) else answer
+
+    def _admit(self, request: IRequest, route: HttpRoute) -> Caller:
+        """The author, if it may ask for that. The kernel is asked last, since that costs most. Raises Rejected."""
+        if route.method != "GET":
+            judge_change(request, is_form=route.is_form)
+        if route.role is Role.NOBODY and int(request.getHeader(b"content-length") or b"0") > STRANGERS_BYTES:
+            raise Rejected(413, f"A body here has {STRANGERS_BYTES} bytes at most.")
+        return self._permission.admit(request, route.role, route.path)
+
+    def _found(self, request: IRequest) -> tuple[HttpRoute, dict[str, str]]:
+        """The route of a request, and the values of its placeholders. Raises Rejected."""
         path = "/" + unquote_to_bytes(request.path).decode().lstrip("/")
         found = [(route, match) for route in self._routes if (match := route.pattern.fullmatch(path))]
         method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
         for route, match in found:
             if route.method == method:
-                answer = route.answer(request, **match.groupdict())
-                return await answer if isinstance(answer, Deferred) else answer
+                return route, match.groupdict()
         if found:
             allowed = {route.method for route, _ in found}
             allowed |= {"HEAD"} if "GET" in allowed else set()
@@ -99,6 +170,10 @@ class HttpRoutes(Resource):
 def _error(failure: Failure, request: IRequest) -> bytes:
     """The body for an error. A mistake of ours goes to the log, never to the client."""
     error = failure.value
+    if isinstance(error, Elsewhere) and _is_page(request):
+        return see_other(request, error.page_for(request))
+    if isinstance(error, NotLoggedIn):
+        request.setHeader(b"www-authenticate", b"Bearer")
     if isinstance(error, Rejected):
         if error.allow:
             request.setHeader(b"allow", error.allow.encode())
@@ -107,3 +182,8 @@ def _error(failure: Failure, request: IRequest) -> bytes:
         return error_body(request, error.status, str(error))
     log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
     return error_body(request, 500, "The gateway made a mistake; its log says more.")
+
+
+def _is_page(request: IRequest) -> bool:
+    """Whether a person reads the answer, and can be led to another page."""
+    return request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b"")

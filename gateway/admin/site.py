@@ -4,13 +4,13 @@
                    -> unwanted:     dropped as it arrives; a long one is cut off at once with the answer
 
 Everybody can send a head, so nothing of a body is kept before the head alone has shown that the
-answer will need it: a POST for this host, by JSON, of a user with the right to it, with a Content-Length within
-the bound. The same is judged again when the request is answered (`hardening`, `api`); here a wrong judgement costs
-memory, there it would cost more.
+answer will need it: a POST for this host, of a page of ours or by JSON, with the right to its route, and with a
+Content-Length within the bound. The same is judged again when the request is answered (`hardening`, `routes`); here a
+wrong judgement costs memory, there it would cost more.
 
 Twisted bounds lines and heads (16 KiB, 500 fields). Its idle time-out begins anew with each byte, so a request also
 has a time by which it has to be there whole. Connections from elsewhere cannot take the ones that are left for this
-machine.
+machine, and those over loopback not the ones of the UNIX socket, which has a site of its own.
 Not here: the answers (`api`), routes (`routes`).
 """
 
@@ -25,11 +25,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HttpRequest
-from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from gateway.admin.hardening import BODY_BYTES, Rejected, judge, judge_change
-from gateway.admin.inspection import Permission
+from gateway.admin.hardening import BODY_BYTES, Front, Rejected
 from gateway.admin.permission import is_loopback
 
 log = Logger()
@@ -67,8 +65,7 @@ class JudgedRequest(Request):
         if self.method != b"POST":
             return False
         try:
-            judge(self)
-            judge_change(self, channel.site.permission)
+            channel.site.front.judge_head(self)
         except Rejected:
             return False
         return True
@@ -144,11 +141,11 @@ class BoundedSite(Site):
 
     protocol = BoundedChannel  # type: ignore[assignment]
 
-    def __init__(self, resource: IResource, permission: Permission, clock: IReactorTime) -> None:
+    def __init__(self, front: Front, clock: IReactorTime) -> None:
         super().__init__(  # type: ignore[no-untyped-call]
-            resource, JudgedRequest, timeout=IDLE_SECONDS, reactor=clock, parsePOSTFormSubmission=False
+            front, JudgedRequest, timeout=IDLE_SECONDS, reactor=clock, parsePOSTFormSubmission=False
         )
-        self.permission = permission
+        self.front = front
         self._near: set[object] = set()
         self._far: set[object] = set()
 

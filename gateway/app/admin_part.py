@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from gateway.admin.api import admin_resource
 from gateway.admin.counts import Counts
 from gateway.admin.overview import Overview
-from gateway.admin.permission import Operators
+from gateway.admin.ports import as_listener, open_socket, open_tcp, own_names
 from gateway.admin.site import BoundedSite
+from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
-from gateway.app.start_checks import tell
 from gateway.app.state_part import StatePart
-from gateway.config.doubts import of_administration
 from gateway.config.switches import Settings
 from gateway.transport.sockets import CannotListen, refused_port
 
@@ -61,22 +61,33 @@ class AdminPart(GatewayPart):
             transport.certificate_reports,
             counts.now,
         )
-        self._port: Any = None
+        self._accounts = AccountsPart(basis)
+        listener = as_listener(basis.configuration.admin)
+        self._tls = None if listener is None else transport.serve_tls(listener)
+        self._ports: list[Any] = []
 
-    def start(self) -> None:
-        """Listen. Raises CannotListen."""
-        admin = self._basis.configuration.admin
-        tell(of_administration(admin))
-        reactor, operators = self._basis.reactor, Operators.named(admin.operators)
-        resource = admin_resource(self.overview, self.overview, self._basis.metrics, operators)
-        site = BoundedSite(resource, operators, reactor)
+    @inlineCallbacks
+    def start(self) -> Generator[Deferred[Any], Any, None]:
+        """Read the users, then listen. Fails with CannotListen."""
+        yield self._accounts.start()
+        configuration, reactor = self._basis.configuration, self._basis.reactor
+        admin, names = configuration.admin, own_names(configuration.admin, self._tls)
+        front = admin_resource(self.overview, self.overview, self._basis.metrics, self._accounts.door, (), names)
         try:
-            self._port = reactor.listenTCP(admin.port, site, interface=admin.address)
+            self._ports.append(open_tcp(reactor, admin, BoundedSite(front, reactor), self._tls))
         except CannotListenError as error:
             raise CannotListen(f"admin.{refused_port('tcp', admin.address, admin.port, error)}") from None
-        port = self._port.getHost().port
-        log.info("administration on http://{address}:{port}/", address=admin.address, port=port)
+        port = self._ports[0].getHost().port
+        scheme = "http" if self._tls is None else "https"
+        log.info("administration on {scheme}://{address}:{port}/", scheme=scheme, address=admin.address, port=port)
+        path = admin.socket_in(configuration.gateway.state_directory)
+        socket = open_socket(reactor, path, BoundedSite(front, reactor))
+        self._ports += [socket] if socket is not None else []
 
-    def stop(self) -> Deferred[None]:
+    @inlineCallbacks
+    def stop(self) -> Generator[Deferred[Any], Any, None]:
         """Listen no more."""
-        return succeed(None) if self._port is None else maybeDeferred(self._port.stopListening)
+        ports, self._ports = self._ports, []
+        for port in ports:
+            yield maybeDeferred(port.stopListening)
+        yield self._accounts.stop()

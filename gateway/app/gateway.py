@@ -73,7 +73,7 @@ class Gateway:
         self._peers.start()
         self._calls.start()
         self._ingress.start()
-        self._admin.start()
+        yield self._admin.start()
         spare_long_lived()
         log.info("ready")
 

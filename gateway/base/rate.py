@@ -50,6 +50,11 @@ class RateLimit:
         bucket.tokens -= 1.0
         return True
 
+    def give_back(self, host: str, now: float) -> None:
+        """Take back that ``host`` asked: it turned out to be none of those that are to be limited."""
+        bucket = self._bucket(source_of(host), now)
+        bucket.tokens = min(float(self._rate.burst), bucket.tokens + 1.0)
+
     def __len__(self) -> int:
         return len(self._buckets)
 

@@ -17,7 +17,7 @@ import attrs
 from gateway.config import fields
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
-from gateway.config.model import DIGESTS, Domain, Listener, Media, Provider, Security, Side
+from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Security, Side
 from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes
 from gateway.config.structuring import Mistake, Unacceptable, Unread, known, shown
 from gateway.sdp.crypto import SUITE_NAMES
@@ -45,6 +45,13 @@ def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
     yield from _each(
         entries, _listener_files, identity_mistakes, _tls_without_identity, _pointless, _no_authority, _unanswerable
     )
+
+
+def admin_mistakes(admin: Admin | None) -> Iterator[Mistake]:
+    """The mistakes of the table of the administration interface; None for one that cannot be read at all."""
+    if admin is not None:
+        yield from _each([("admin", admin)], identity_mistakes)
+        yield from file_mistakes("admin", admin, "certificate", "private_key")
 
 
 def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:

@@ -9,12 +9,14 @@ from ipaddress import ip_address
 
 from gateway.config.model import Admin, Configuration, Media, Side
 from gateway.config.structuring import Mistake
+from gateway.state.sqlite import is_surely_empty
 
 
 def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All doubts that the configuration by itself gives reason to."""
     yield from of_media(configuration)
-    yield from of_administration(configuration.admin)
+    has_users = not is_surely_empty(configuration.gateway.state_directory / "users.sqlite", "user")
+    yield from of_administration(configuration.admin, has_users=has_users)
 
 
 def of_media(configuration: Configuration) -> Iterator[Mistake]:
@@ -32,11 +34,17 @@ def of_media(configuration: Configuration) -> Iterator[Mistake]:
             yield Mistake(f"listener[{index}].address", f"{told}: a peer that knows {kind} alone hears nothing")
 
 
-def of_administration(admin: Admin) -> Iterator[Mistake]:
-    """An interface that is reached from elsewhere."""
-    if not ip_address(admin.address).is_loopback:
-        told = f"{admin.address} is reached from the network: everybody there can read who calls whom"
-        yield Mistake("admin.address", f"{told}; 127.0.0.1 is reached from this machine alone")
+def of_administration(admin: Admin, *, has_users: bool) -> Iterator[Mistake]:
+    """An interface that other machines reach, and that has nothing to answer them."""
+    lacks = [] if has_users else ["no user exists (gatewayctl users add NAME --role admin)"]
+    lacks += [] if admin.certificate else ["it has no certificate: log-ins and tokens are taken over HTTPS alone"]
+    if lacks and not ip_address(admin.address).is_loopback:
+        told = f"{admin.address} is reached from the network, and {'; '.join(lacks)}"
+        yield Mistake(
+            "admin.address",
+            f"{told}; so other machines are answered nothing but /healthz and /readyz; 127.0.0.1 is reached from this "
+            "machine alone",
+        )
 
 
 def _address(media: Media, side: Side) -> str:

@@ -6,7 +6,8 @@ their readers (`model`).
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import NoReturn, TypeAlias
 
 import attrs
 from OpenSSL import SSL
@@ -25,6 +26,9 @@ _BODY_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_
 
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 """Ciphers that do not encrypt, do not authenticate the peer, or have been broken."""
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 @attrs.frozen
@@ -53,6 +57,27 @@ def user(value: object) -> str:
     if not isinstance(value, str) or not _USER.fullmatch(value):
         raise Unacceptable(value, "a user's name or number, as a text")
     return value
+
+
+def user_source(value: object) -> str:
+    """The only source of users there is."""
+    if value != "local":
+        raise Unacceptable(
+            value, 'only "local": users of users.sqlite; this version asks no OpenID provider or directory'
+        )
+    return str(value)
+
+
+def network(value: object) -> Network:
+    """An address, or a network of them, such as 192.0.2.0/24."""
+    try:
+        return ip_network(value) if isinstance(value, str) else _no_network(value)
+    except ValueError:
+        return _no_network(value)
+
+
+def _no_network(value: object) -> NoReturn:
+    raise Unacceptable(value, "an address or a network without bits beside its mask, such as 192.0.2.0/24")
 
 
 def address(value: object) -> str:

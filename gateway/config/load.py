@@ -10,7 +10,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.checks import domain_mistakes, listener_mistakes, media_mistakes, no_phones, provider_mistakes
+from gateway.config.checks import (
+    admin_mistakes,
+    domain_mistakes,
+    listener_mistakes,
+    media_mistakes,
+    no_phones,
+    provider_mistakes,
+)
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import (
@@ -97,6 +104,7 @@ def load(path: Path) -> Configuration:
         *no_phones(tables.pairs("listener", "side")),
         *media_mistakes(media),
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
+        *admin_mistakes(admin),
         *domain_mistakes(domains, providers, {name for (name,) in tables.pairs("provider", "name")}),
     ]
     if mistakes or gateway is None or media is None or admin is None or limits is None:

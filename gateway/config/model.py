@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import attrs
 
 from gateway.config import fields
+from gateway.config.admin_table import Admin as Admin
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.fields import cipher_list
@@ -249,16 +250,6 @@ class Domain:
             return True
         user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
         return bool(user) and user in _bare(self.emergency_numbers)
-
-
-@attrs.frozen
-class Admin:
-    """[admin]: where the administration interface listens, and the users that may change the gateway."""
-
-    address: Annotated[str, fields.address] = "127.0.0.1"
-    port: Annotated[int, number(0, 65535)] = 8080
-    operators: tuple[Annotated[str, fields.user], ...] = ()
-    """Users of this machine, by name or number, who may change the gateway; root and its own user may anyway."""
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config.model import Listener, Provider
+from gateway.config.model import Admin, Listener, Provider
 from gateway.config.structuring import Mistake, known
 
 
@@ -23,7 +23,7 @@ def file_mistakes(path: str, table: object, *keys: str) -> Iterator[Mistake]:
             yield Mistake(f"{path}.{key}", f"{file} {_unreadable(file)}")
 
 
-def identity_mistakes(path: str, table: Listener | Provider) -> Iterator[Mistake]:
+def identity_mistakes(path: str, table: Listener | Provider | Admin) -> Iterator[Mistake]:
     """The mistake of a certificate without its key, or of a key without its certificate. Raises Unread."""
     certificate, private_key = table.certificate, table.private_key
     if certificate is not None and private_key is None:

@@ -2,8 +2,8 @@
 
 They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
 RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are
-ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `forms`,
-`takes-clear`, `urgent` and `repeated` are our workers'.
+ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear`,
+`urgent` and `repeated` are our workers'.
 """
 
 from __future__ import annotations
@@ -55,15 +55,13 @@ def offer(
     fields["transport-protocol"] = _PROFILES[wish.encryption]
     fields["SDES"] = [PADDED, *(f"no-{suite}" for suite in _refused(wish, suites))]
     fields["direction"] = [str(_opposite(wish.side)), str(wish.side)]
-    if wish.encryption is not Encryption.NONE or wish.forms:
+    if wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
         fields["takes-clear"] = wish.takes_clear
     if wish.encryption is Encryption.OSRTP:
         fields["OSRTP"] = ["offer"]
     if wish.encryption is Encryption.DUAL:
         fields["dual"] = True
-    if wish.forms:
-        fields["forms"] = [str(form) for form in wish.forms]
     if wish.is_urgent:
         fields["urgent"] = True
     if wish.is_repeated:

@@ -44,15 +44,8 @@ class SdpWish:
     """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
     is_urgent: bool = False
     """Whether the call may use the last ports. Workers only."""
-    forms: tuple[Encryption, ...] = ()
-    """The form of each m-line, where they differ: the peer has offered some of them encrypted, others in clear. Those
-    beyond are as `encryption` says. Workers only."""
     is_repeated: bool = False
     """Whether the peer was shown this offer before: it is for the relay alone, under the keys of then. Workers only."""
-
-    def form_of(self, index: int) -> Encryption:
-        """The form of the m-line at an index."""
-        return self.forms[index] if index < len(self.forms) else self.encryption
 
 
 @attrs.frozen

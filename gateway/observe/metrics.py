@@ -209,6 +209,19 @@ class Metrics:
         "Ended calls of which one direction was silent while the other talked, by the silent direction.",
         ("direction",),
     )
+    admin_requests = Declared(
+        Counter,
+        "gateway_admin_requests",
+        "Requests to the administration interface, by route (its path, or none) and class of status.",
+        ("route", "status_class"),
+    )
+    admin_log_ins = Declared(
+        Counter,
+        "gateway_admin_logins",
+        "Log-ins, by result (ok, wrong_password, wrong_code, limited, busy).",
+        ("result",),
+    )
+    admin_sessions = Declared(Gauge, "gateway_admin_sessions", "Sessions of users that are open.")
     worker_restarts = Declared(Counter, "gateway_worker_restarts", "Media workers that died and were started again.")
     worker_cpu = AskedRow(
         "gateway_worker_cpu_seconds",

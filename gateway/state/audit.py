@@ -26,6 +26,18 @@ REMEMBERED: Final = 500
 Entry: TypeAlias = dict[str, Json]
 
 
+class Author(str):
+    """The name of a change's author, and the address that the change came from; empty where that is not known."""
+
+    source: str
+
+    def __new__(cls, name: str, source: str = "") -> Author:
+        """See the class."""
+        author = super().__new__(cls, name)
+        author.source = source
+        return author
+
+
 class AuditLog:
     """The entries in the file ``path``. ``wall`` gives seconds since the epoch, for people."""
 

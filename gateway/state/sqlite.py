@@ -158,3 +158,14 @@ def explained(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"cannot be opened: {error.strerror}"
     return f"is no usable binding store: {text}"
+
+
+def is_surely_empty(path: Path, table: str) -> bool:
+    """Whether a file is not there, or has no row in a table. False where another has it, or it cannot be read."""
+    try:
+        if not path.exists():
+            return True
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0.1)) as connection:
+            return connection.execute(f"SELECT 1 FROM {table}").fetchone() is None  # noqa: S608 - a name of ours
+    except (OSError, sqlite3.Error):
+        return False

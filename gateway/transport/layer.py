@@ -128,6 +128,11 @@ class TransportLayer:
         Raises CertificateError. terms are those on which servers will be spoken to, instead of those known so far."""
         return self._tls.prepare(terms)
 
+    def serve_tls(self, listener: Listener) -> ServerTls:
+        """TLS for a listener of another protocol, read again as those of SIP are; to be called before the start.
+        Raises CertificateError."""
+        return self._tls.serve(listener)
+
     def certificate_reports(self) -> dict[str, CertificateReport]:
         """How the certificate that each TLS listener serves stands, by listener."""
         return self._tls.reports()

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gateway.admin.api import admin_resource
 from gateway.admin.hardening import NotPermitted
-from gateway.admin.inspection import NotChanged, Row
+from gateway.admin.inspection import Caller, NotChanged, Role, Row
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
 from gateway.state.listing.call_filter import CallFilter, CallsPage, Place
@@ -117,10 +117,10 @@ class FakePermission:
     def __init__(self, author: str | None = "alice (uid 1000)") -> None:
         self._author = author
 
-    def author_of(self, request: IRequest) -> str:
-        if self._author is None:
+    def admit(self, request: IRequest, role: Role, path: str) -> Caller:
+        if self._author is None and request.method == b"POST":
             raise NotPermitted("mallory (uid 1001)", "Changes are made by others.")
-        return self._author
+        return Caller(self._author or "", role, "127.0.0.1")
 
 
 class BrokenInspection(FakeInspection):

@@ -60,7 +60,7 @@ def asking(ours: socket.socket, host: str = "127.0.0.1") -> Any:
 
 def test_the_gateways_own_user_may_and_is_told_by_name(ours: socket.socket) -> None:
     name = pwd.getpwuid(os.getuid()).pw_name
-    assert Operators().author_of(asking(ours)) == f"{name} (uid {os.getuid()})"
+    assert Operators().asking(asking(ours)).name == f"{name} (uid {os.getuid()})"
 
 
 def test_root_may_and_others_may_where_they_are_named(ours: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,17 +75,17 @@ def test_root_may_and_others_may_where_they_are_named(ours: socket.socket, monke
     ):
         monkeypatch.setattr("gateway.admin.permission.owner_of", lambda _, owner=owner: owner)
         if may:
-            assert operators.author_of(asking(ours)).endswith(f"uid {owner})") or owner == 4711
+            assert operators.asking(asking(ours)).name.endswith(f"uid {owner})") or owner == 4711
         else:
             with pytest.raises(Rejected) as rejected:
-                operators.author_of(asking(ours))
+                operators.asking(asking(ours))
             assert rejected.value.status == 403
 
 
 def test_other_machines_and_connections_that_have_no_socket_may_not(ours: socket.socket) -> None:
     for request in (asking(ours, "192.0.2.1"), Asking(None)):
         with pytest.raises(Rejected):
-            Operators(frozenset({0})).author_of(request)  # type: ignore[arg-type]
+            Operators(frozenset({0})).asking(request)  # type: ignore[arg-type]
 
 
 def test_addresses_of_this_machine_alone() -> None:

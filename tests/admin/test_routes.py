@@ -1,6 +1,7 @@
 """Routes: which function answers, and answers that come later."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
@@ -9,7 +10,9 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Site
 
 from gateway.admin.inspection import Role
-from gateway.admin.routes import HttpRoute, HttpRoutes
+from gateway.admin.routes import HttpRoute, HttpRoutes, RouteWatch
+from gateway.observe.metrics import Metrics
+from tests.admin.test_api import FakeControl, FakePermission
 
 
 class Asked:
@@ -18,7 +21,9 @@ class Asked:
     def __init__(self, *paths: str) -> None:
         self.later: Deferred[bytes] = Deferred()
         self.seen: list[dict[str, str]] = []
-        site = Site(HttpRoutes([HttpRoute("GET", path, self._answer, Role.VIEWER) for path in paths]))
+        routes = [HttpRoute("GET", path, self._answer, Role.VIEWER) for path in paths]
+        watch = RouteWatch(Metrics(CollectorRegistry()), FakeControl())
+        site = Site(HttpRoutes(routes, FakePermission(), watch))
         self.protocol = site.buildProtocol(None)
         self.transport = StringTransport()
         self.protocol.makeConnection(self.transport)

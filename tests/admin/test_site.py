@@ -29,7 +29,7 @@ class Served:
         self.control = FakeControl()
         permission = FakePermission(author)
         resource = admin_resource(FakeInspection(), self.control, Metrics(CollectorRegistry()), permission)
-        self.site = BoundedSite(resource, permission, self.clock)
+        self.site = BoundedSite(resource, self.clock)
 
     def connect(self, host: str = "127.0.0.1") -> Client | None:
         address = IPv4Address("TCP", host, 40000)

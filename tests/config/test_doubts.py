@@ -44,4 +44,8 @@ def test_a_listener_whose_media_is_of_the_other_version(media: Media, silent: li
     ("address", "count"), [("127.0.0.1", 0), ("127.9.0.1", 0), ("::1", 0), ("0.0.0.0", 1), ("::", 1), ("192.0.2.1", 1)]
 )
 def test_an_administration_that_the_network_reaches(address: str, count: int) -> None:
-    assert len([*of_administration(Admin(address))]) == count
+    assert len([*of_administration(Admin(address), has_users=False)]) == count
+    assert len([*of_administration(Admin(address), has_users=True)]) == count, "it has no certificate"
+    served = Admin(address, certificate=Path("gateway.pem"), private_key=Path("gateway.key"))
+    assert len([*of_administration(served, has_users=False)]) == count
+    assert not [*of_administration(served, has_users=True)]

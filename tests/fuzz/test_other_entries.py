@@ -155,7 +155,7 @@ class Admin:
         self.clock = Clock()
         permission = FakePermission()
         resource = admin_resource(FakeInspection(), FakeControl(), Metrics(CollectorRegistry()), permission)
-        self.site = BoundedSite(resource, permission, self.clock)
+        self.site = BoundedSite(resource, self.clock)
         self.site.startFactory()
 
     def connect(self) -> tuple[object, StringTransport]:

@@ -83,10 +83,9 @@ class Ng:
         to_tag: str | None = None,
         takes_clear: bool = False,
         is_repeated: bool = False,
-        forms: tuple[Encryption, ...] = (),
         source: SdpSource = UNKNOWN_SOURCE,
     ) -> bytes:
-        wish = SdpWish(side, encryption, suites, takes_clear, forms=forms, is_repeated=is_repeated)
+        wish = SdpWish(side, encryption, suites, takes_clear, is_repeated=is_repeated)
         return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)))
 
     def answer(

@@ -265,8 +265,7 @@ def _is_unproved(leg: Leg) -> bool:
 
 def _can_be_encrypted(leg: Leg, sdp: bytes) -> bool | None:
     """Whether an offer can go on to this leg with all its media encrypted; None as for offer_encrypted."""
-    active = {index: line for index, line in enumerate(media_security(sdp)) if line.port}
+    active = [line for line in media_security(sdp) if line.port]
     if not active:
         return None
-    form = leg.media.wish.form_of
-    return all(line.is_rtp and form(index) is not Encryption.NONE for index, line in active.items())
+    return leg.media.wish.encryption is not Encryption.NONE and all(line.is_rtp for line in active)

@@ -6,8 +6,6 @@ rewriting, the policy, and the order of offers and answers across a call (exchan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import attrs
 
 from gateway.media.relay import Encryption, SdpWish
@@ -109,26 +107,10 @@ class LegMedia:
         encrypted = settlement.encrypted
         if encrypted is not None:
             self.encrypted = encrypted
-        if not settlement.we_offered and (self.wish.forms or (encrypted is False and b"crypto" in settlement.theirs)):
-            self.wish = attrs.evolve(self.wish, forms=forms_of(settlement.lines))
         if encrypted and not settlement.we_offered and self.wish.encryption is Encryption.NONE:
             # A peer that has offered SRTP since is not offered less: that would be a downgrade of our own.
             self.wish = attrs.evolve(self.wish, encryption=encryption_of(settlement.theirs))
         return encrypted is not None
-
-
-def forms_of(lines: Sequence[SettledLine]) -> tuple[Encryption, ...]:
-    """The form of each m-line, by index, where some are encrypted and others are not; else empty."""
-    if len({line.is_encrypted for line in lines}) < 2:
-        return ()
-    forms = {line.index: _form_of(line) for line in lines}
-    return tuple(forms.get(index, Encryption.NONE) for index in range(max(forms) + 1))
-
-
-def _form_of(line: SettledLine) -> Encryption:
-    if not line.is_encrypted:
-        return Encryption.NONE
-    return Encryption.SAVP if "SAVP" in line.protocol.upper() else Encryption.OSRTP
 
 
 def encryption_of(sdp: bytes) -> Encryption:

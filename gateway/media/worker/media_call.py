@@ -38,10 +38,9 @@ class NgRefusal(Exception):
 
 @attrs.frozen
 class OfferWish:
-    """How an offer is to be written. `profile` None: as it came in. `forms`: of the first lines, where they differ."""
+    """How an offer is to be written. `profile` None: as it came in."""
 
     profile: Profile | None = None
-    forms: tuple[Profile, ...] = ()
     is_dual: bool = False
     suites: tuple[str, ...] = SUITE_NAMES
     takes_clear: bool = False
@@ -191,12 +190,11 @@ class MediaCall:
             line.stream: media for line, media in zip(lines, source.media, strict=True) if line.stream is not None
         }
         written = []
-        for index, line in enumerate(other.lines):
+        for line in other.lines:
             if line.stream is None or line.stream.offered is None:
                 written.append(rewriting.refused(line.kind, line.protocol, line.formats))
             else:
-                form = attrs.evolve(wish, profile=wish.forms[index]) if index < len(wish.forms) else wish
-                written.append(self._offer_line(other, line, line.stream, medias[line.stream], form))
+                written.append(self._offer_line(other, line, line.stream, medias[line.stream], wish))
         return self._finish(other, source, written)
 
     def _new_lines(self, line: Line, wish: OfferWish) -> list[Line]:
@@ -286,7 +284,7 @@ class MediaCall:
 
 
 def _digest(side: int, offer: Description, wish: OfferWish) -> bytes:
-    form = wish.profile, wish.forms, wish.is_dual, wish.suites
+    form = wish.profile, wish.is_dual, wish.suites
     return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
 
 

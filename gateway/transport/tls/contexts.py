@@ -158,6 +158,10 @@ class ServerTls:
         )
         return TlsChannel(_connection(self._context, verification, is_server=True), verification)
 
+    def connection(self) -> SSL.Connection:
+        """For a connection just accepted of another protocol, which asks for no certificate."""
+        return _connection(self._context, Verification(), is_server=True)
+
     def prepare(self) -> Prepared:
         """Read the files again and prove that they serve. Raises CertificateError."""
         listener = self._listener

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from gateway.config.model import Security
-from gateway.media.relay import UNKNOWN_SOURCE, Encryption, SdpSource, SdpWish
 from gateway.sdp.settlement import Settlement
 from gateway.sip.message import Request, Response
-from tests.support.ladder import AVP, SAVP, Ladder, Party, TestRelay
+from tests.support.ladder import AVP, SAVP, Ladder, Party
 from tests.support.stories import came, ring, talk
 
 MOVED = SAVP.replace(b"6000", b"6100")
@@ -222,56 +221,3 @@ def test_rfc_4568_section_7_1_4_relay_is_told_that_an_offer_is_an_earlier_one() 
     ladder.provider.answers(onward, 183, sdp=MOVED)
     ladder.provider.answers(onward, 488)
     assert told == [(AVP, False), (HELD, False), (AVP, True)]
-
-
-VIDEO = b"m=video 6002 RTP/AVP 99\r\n"
-
-
-class MixedRelay(TestRelay):
-    """Mirrors an offer of encrypted audio and of video in clear, and writes down the wishes for offers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.wishes: list[SdpWish] = []
-
-    def offer(
-        self,
-        call: str,
-        from_tag: str,
-        sdp: bytes,
-        wish: SdpWish,
-        to_tag: str | None = None,
-        source: SdpSource = UNKNOWN_SOURCE,
-    ) -> Deferred[bytes]:
-        self.wishes.append(wish)
-        return super().offer(call, from_tag, sdp, wish, to_tag, source)
-
-    def answer(
-        self, call: str, from_tag: str, to_tag: str, sdp: bytes, source: SdpSource = UNKNOWN_SOURCE
-    ) -> Deferred[bytes]:
-        super().answer(call, from_tag, to_tag, sdp, source)
-        return succeed(SAVP + VIDEO)
-
-
-@pytest.mark.parametrize("is_refresh", [True, False])
-def test_rfc4028_section_7_4_offer_within_a_call_keeps_the_form_of_each_line(is_refresh: bool) -> None:
-    """The provider has offered audio by SRTP and video in clear: neither may become the other by a refresh of ours, or
-    by a change that the phone makes."""
-    relay = MixedRelay()
-    ladder = Ladder(relay=relay)
-    invite = ladder.provider.invite("sip:alice-1@gw.example.com", SAVP + VIDEO)
-    invite.headers.add("Supported", "timer")
-    invite.headers.add("Session-Expires", "300;refresher=uas")
-    ladder.provider.sends(invite)
-    ladder.provider.receives(100)
-    onward = ladder.phone.receives_request("INVITE")
-    answer = ladder.phone.answers(onward, 200, sdp=AVP + VIDEO)
-    ladder.phone.receives("ACK")
-    ladder.provider.acknowledges(invite, ladder.provider.receives_response(200))
-    if is_refresh:
-        ladder.clock.advance(150)
-    else:
-        ladder.phone.sends(ladder.phone.within_answered(onward, "INVITE", sdp=HELD + VIDEO, tag=answer.to.tag or ""))
-    ladder.provider.receives("INVITE")
-    forms = [relay.wishes[-1].form_of(index) for index in (0, 1)]
-    assert forms == [Encryption.SAVP, Encryption.NONE]

@@ -121,28 +121,6 @@ def test_rfc4568_section_5_1_an_offer_made_again_has_the_line_in_force_first_wit
     crosses(provider, phone, 2)
 
 
-@pytest.mark.parametrize("is_moved", [False, True])
-def test_rfc3264_section_8_each_line_is_offered_again_in_its_own_form(
-    ng: Ng, call: str, phone: Party, provider: Party, is_moved: bool
-) -> None:
-    """The provider has offered audio by SRTP and video in clear; a re-INVITE of ours, perhaps by another relay, does
-    so again, and a line beyond them is as the rest is wished."""
-    video = b"m=video 6002 RTP/AVP 99\r\na=rtpmap:99 H264/90000\r\n"
-    theirs = provider.sdp("RTP/SAVP", [(1, SUITES[1], provider.key(SUITES[1]))]) + video
-    forms = (Encryption.SAVP, Encryption.NONE)
-    if not is_moved:
-        ng.offer(call, theirs, Encryption.NONE, side=Side.PHONES, from_tag="callee", to_tag="caller")
-        ng.answer(call, phone.sdp() + video, from_tag="callee", to_tag="caller")
-    again = ng.offer(call, phone.sdp() + video + video, Encryption.SAVP, to_tag="callee", forms=forms)
-    assert [profile for _, _, profile in media_lines(again)] == ["RTP/SAVP", "RTP/AVP", "RTP/SAVP"]
-    assert b"a=crypto" not in again.split(b"m=")[2]
-    phone.hear_answer(ng.answer(call, provider.answer(again, SUITES[1]) + video))
-    crosses(phone, provider, 1)
-    crosses(provider, phone, 2)
-    in_clear = ng.offer(call, phone.sdp() + video, Encryption.NONE, to_tag="callee", forms=forms)
-    assert [profile for _, _, profile in media_lines(in_clear)[:2]] == ["RTP/SAVP", "RTP/AVP"]
-
-
 def test_a_suite_that_was_left_comes_back_with_another_key(ng: Ng, call: str, phone: Party, provider: Party) -> None:
     seen = []
     for suite in (SUITES[1], SUITES[2], SUITES[1]):

@@ -33,7 +33,6 @@ CALLS_A_JOB: Final = 4
 """Looked at in one go, for time-outs."""
 ORPHAN_OFFER_SECONDS: Final = 0.001
 """Of a worker that is asked no more: no answer can come."""
-_FORMS: Final = {"none": Profile.PLAIN, "savp": Profile.SAVP, "osrtp": Profile.OSRTP}
 HELD_FACTOR: Final = 60
 """A call on hold may be silent for so many times the media time-out."""
 
@@ -277,19 +276,18 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 
 def _wish(fields: Fields) -> OfferWish:
-    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `forms` (of the first lines), `dual`,
-    `takes-clear`, `urgent`, `repeated`: ours."""
+    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`,
+    `repeated`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
         profile = Profile.OSRTP if "offer" in _strings(fields, "OSRTP") else Profile.PLAIN
     suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
-    forms = tuple(_FORMS[form] for form in _strings(fields, "forms") if form in _FORMS)
-    if not suites and {profile, *forms} & {Profile.SAVP, Profile.OSRTP}:
+    if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
     takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
     is_repeated = fields.get("repeated") is True
-    return OfferWish(profile, forms, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated)
+    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,128 @@
+"""The door of the administration interface: the author of each request, and whether its role is enough for the route.
+
+    over the UNIX socket   root and the gateway's user: admin; operators of [admin]: operator
+    no user exists         from loopback as it was before accounts: everybody reads, those users change; others: nothing
+    users exist            a token, or the cookie of a session; in clear from loopback alone
+
+Here: the decision, which is `inspection.Permission`. Not here: reading cookies and tokens (`proofs`), the kernel's
+word about a loopback connection (`admin/permission`), proofs that begin a session (`log_in`).
+
+The order is the argument. The socket comes first, since nothing else has to be proved there, and root must not be kept
+out by a file of users that is damaged. Then the way: a token or cookie that came in clear from another machine is not
+even looked at, so that nobody gets used to sending it. Then whether there are users: `Register.is_open_to_all` is true
+only where the file was read and has none. A token that is shown and wrong is refused, and never passed over for a
+cookie. A user is looked up at each request, so that a change of role, or an end, counts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Final
+
+import attrs
+from twisted.web.iweb import IRequest
+
+from gateway.admin.accounts.proofs import (
+    SESSION_COOKIE,
+    cookie_of,
+    token_of,
+    user_of_socket,
+)
+from gateway.admin.accounts.sessions import UserSessions
+from gateway.admin.accounts.users import Register
+from gateway.admin.hardening import SOCKET, Elsewhere, NotLoggedIn, NotPermitted, Rejected, source_of
+from gateway.admin.inspection import Caller, Role
+from gateway.admin.permission import Operators, is_loopback
+
+METRICS: Final = "/metrics"
+RELOAD: Final = frozenset({"/api/reload", "/api/v1/reload"})
+"""Operators of this machine could always reload; they can until the first user makes roles count."""
+
+SECOND_FACTOR: Final = "/account/second-factor"
+_FOR_LIMITED: Final = frozenset({SECOND_FACTOR, "/logout"})
+"""Paths for a user that has to set up a second factor."""
+
+Network = IPv4Network | IPv6Network
+
+
+@attrs.frozen
+class Door:
+    """Admits requests; `now` gives seconds since the epoch that pass evenly."""
+
+    register: Register
+    sessions: UserSessions
+    operators: Operators
+    monitors: Sequence[Network]
+    """Addresses that may ask for metrics without more."""
+    now: Callable[[], float]
+
+    def admit(self, request: IRequest, role: Role, path: str) -> Caller:
+        """The author of a request to a route of that role and path. Raises Rejected."""
+        source = source_of(request)
+        if role is Role.NOBODY or (path == METRICS and self._is_monitor(source)):
+            return Caller("anybody", Role.NOBODY, source)
+        caller = self._caller(request, source, role, path)
+        if caller.is_limited and path not in _FOR_LIMITED:
+            raise Elsewhere(403, "Set up a second factor first: this gateway wants one of you.", SECOND_FACTOR)
+        if caller.role < role:
+            raise NotPermitted(
+                caller.name, f"That takes the role {role.title}, and {caller.name} is {caller.role.title}."
+            )
+        return caller
+
+    def _caller(self, request: IRequest, source: str, role: Role, path: str) -> Caller:
+        if source == SOCKET:
+            return self._of_socket(request, source)
+        if not (request.isSecure() or is_loopback(source)):
+            raise Rejected(
+                403, "Ask over HTTPS, which [admin] certificate and private_key turn on, or on the machine itself."
+            )
+        if self.register.is_open_to_all:
+            return self._before_users(request, source, role, path)
+        shown = token_of(request)
+        if shown is not None:
+            return self._of_token(shown, source)
+        return self._of_session(request, source)
+
+    def _of_socket(self, request: IRequest, source: str) -> Caller:
+        number = user_of_socket(request)
+        found = None if number is None else self.operators.known(number)
+        if found is None:
+            raise NotPermitted(
+                "another user of this machine", "The socket is for root, the gateway's user and operators."
+            )
+        return Caller(found.name, found.role, source)
+
+    def _before_users(self, request: IRequest, source: str, role: Role, path: str) -> Caller:
+        """As long as there is no user. The kernel is asked only where reading is not enough."""
+        if not is_loopback(source):
+            raise Rejected(403, "There is no user yet, so this is answered on the gateway's own machine only.")
+        if role is Role.VIEWER and request.method in (b"GET", b"HEAD"):
+            return Caller("anybody on this machine", Role.VIEWER, source)
+        found = self.operators.asking(request)
+        if path in RELOAD:
+            return Caller(found.name, Role.ADMIN, source)
+        return Caller(found.name, found.role, source)
+
+    def _of_token(self, shown: str, source: str) -> Caller:
+        token = self.register.token(shown, self.now())
+        if token is None:
+            raise NotLoggedIn("That token is unknown, revoked or expired.")
+        return Caller(f"token {token.name}", token.role, source)
+
+    def _of_session(self, request: IRequest, source: str) -> Caller:
+        identifier = cookie_of(request, SESSION_COOKIE)
+        session = None if identifier is None else self.sessions.find(identifier, self.now())
+        user = None if session is None else self.register.user(session.user)
+        if session is None or user is None or not user.is_enabled:
+            raise NotLoggedIn("Log in, or show a token: Authorization: Bearer gwt_...")
+        return Caller(user.name, user.role, source, user=user.name, is_limited=session.is_limited)
+
+    def _is_monitor(self, source: str) -> bool:
+        try:
+            address = ip_address(source)
+        except ValueError:
+            return False
+        plain = getattr(address, "ipv4_mapped", None) or address
+        return any(plain in network for network in self.monitors)

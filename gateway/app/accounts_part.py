@@ -1,0 +1,58 @@
+"""Accounts: users, tokens and sessions of the administration interface, and the threads that hash passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
+
+from gateway.admin.accounts.door import Door
+from gateway.admin.accounts.hashing import Hashing, Threads
+from gateway.admin.accounts.log_in import LogIn, LogInClocks
+from gateway.admin.accounts.sessions import UserSessions
+from gateway.admin.accounts.store import SqliteAccounts, prepare_accounts
+from gateway.admin.accounts.users import Register
+from gateway.admin.inspection import Role
+from gateway.admin.permission import Operators
+from gateway.app.parts import Basis, GatewayPart
+from gateway.app.start_checks import tell
+from gateway.config.doubts import of_administration
+from gateway.state.sqlite import PooledDatabase
+
+_NEEDS_SECOND = {
+    "optional": frozenset[Role](),
+    "admins": frozenset({Role.ADMIN}),
+    "all": frozenset({Role.VIEWER, Role.OPERATOR, Role.ADMIN}),
+}
+
+
+class AccountsPart(GatewayPart):
+    """Everybody that may use the administration interface."""
+
+    def __init__(self, basis: Basis) -> None:
+        admin, reactor, clock = basis.configuration.admin, basis.reactor, basis.clock
+        self._admin = admin
+        path = basis.configuration.gateway.state_directory / "users.sqlite"
+        self._file = SqliteAccounts(PooledDatabase(path, reactor, prepare_accounts))
+        self._threads = Threads(reactor)
+        self.register = Register(self._file)
+        self.sessions = UserSessions(admin.session_hours, admin.idle_minutes)
+        self.hashing = Hashing(self._threads.run)
+        times = LogInClocks(clock.now, clock.wall)
+        self.log_in = LogIn(self.register, self.sessions, self.hashing, times, _NEEDS_SECOND[admin.second_factor])
+        self.door = Door(self.register, self.sessions, Operators.named(admin.operators), admin.metrics_from, clock.now)
+        basis.metrics.admin_sessions.set_function(lambda: self.sessions.count(clock.now()))
+
+    @inlineCallbacks
+    def start(self) -> Generator[Deferred[Any], Any, None]:
+        """Read the users: before anything is answered. Never fails; a file that cannot be read lets nobody in."""
+        yield Deferred.fromCoroutine(self.register.read())
+        self._threads.start()
+        tell(of_administration(self._admin, has_users=not self.register.is_open_to_all))
+
+    def stop(self) -> Deferred[None]:
+        """Let go of the file and the threads."""
+        self._threads.stop()
+        self._file.close()
+        return succeed(None)
