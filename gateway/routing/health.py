@@ -65,6 +65,12 @@ class Standing:
     """When it last answered well."""
     is_up: bool = True
     is_waiting: bool = False
+    changed: float | None = None
+    """When it last went up or down, or was first asked."""
+    why: str = ""
+    """Why it did not answer the last question well, in words; empty where it did."""
+    flow: Flow | None = None
+    """The way of the last question."""
 
 
 class Health:
@@ -115,11 +121,20 @@ class Health:
                 continue
             if standing.answered is None or now - standing.answered > JUST_NOW:
                 standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
+                standing.changed, standing.why = now, "a call got no answer"
                 log.warn("{target} does not answer and is used last", target=target.address)
 
     def standings(self) -> list[tuple[str, bool]]:
         """Each known target as text, and whether it is up."""
         return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
+
+    def looked_at(self, provider: str) -> list[Standing]:
+        """How each target of a provider stands, in no order."""
+        return [one for one in self._standings.values() if one.provider == provider]
+
+    def lost(self) -> set[str]:
+        """The providers whose names lead nowhere now."""
+        return set(self._nowhere)
 
     def targets(self) -> dict[tuple[str, bool], int]:
         """How many targets of each provider are up (True), and how many down (False). Of a provider that is not found
@@ -152,6 +167,7 @@ class Health:
             if not standing.is_waiting and now >= standing.next_question:
                 standing.is_waiting = True
                 flow = self._reach(provider, target)
+                standing.flow = flow
                 self._send(_question(target, flow), flow, _Asked(self, standing, provider))
 
     def _not_found(self, failure: Failure, provider: Provider) -> None:
@@ -164,17 +180,21 @@ class Health:
     def answered(self, standing: Standing, provider: Provider, is_well: bool) -> None:
         """A target answered one question, well or with 503."""
         self._spoke(provider, standing.target)
-        self._settle(standing, is_well)
+        self._settle(standing, "" if is_well else "it answers 503: it wants no requests")
 
-    def unanswered(self, standing: Standing) -> None:
+    def unanswered(self, standing: Standing, failure: TransactionFailure) -> None:
         """A target did not answer one question."""
-        self._settle(standing, is_well=False)
+        self._settle(standing, "it does not answer" if failure.transport is None else failure.transport.reason)
 
-    def _settle(self, standing: Standing, is_well: bool) -> None:
+    def _settle(self, standing: Standing, why: str) -> None:
+        """A question has its end: an answer, or the reason that there is none."""
+        is_well, standing.why = not why, why
         standing.is_waiting = False
         was_up = standing.is_up
         standing.misses = 0 if is_well else standing.misses + 1
         standing.is_up = standing.misses < MISSES
+        if standing.changed is None or was_up is not standing.is_up:
+            standing.changed = self._clock.seconds()
         if is_well:
             standing.answered = self._clock.seconds()
         standing.next_question = self._clock.seconds() + (standing.period if standing.misses == 0 else 0.0)
@@ -199,7 +219,7 @@ class _Asked:
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No answer."""
-        self.health.unanswered(self.standing)
+        self.health.unanswered(self.standing, failure)
 
 
 def _question(target: Target, flow: Flow) -> Request:

@@ -10,6 +10,7 @@ requests go over a Flow that TransportLayer.flow_to() gives.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -235,6 +236,7 @@ class Flow(ABC):
         "remote",
         "side",
         "transport",
+        "valid_until",
     )
 
     def __init__(self, listener: Listener, local: Address, remote: Address, advertised: Address) -> None:
@@ -247,6 +249,7 @@ class Flow(ABC):
         self.advertised = advertised  # for Via sent-by and Contact
         self.identity: PeerIdentity | None = None  # only a verified one
         self.name: str | None = None  # the peer that was meant; None for a connection that the peer began, and for UDP
+        self.valid_until: datetime | None = None  # of the certificate that a server showed
         self._watchers: Watchers | None = None
 
     @property
@@ -263,6 +266,11 @@ class Flow(ABC):
     def is_secure(self) -> bool:
         """Whether messages are encrypted on this hop."""
         return self.transport is Transport.TLS
+
+    @property
+    def terms(self) -> str:
+        """The TLS version and cipher suite of this hop, for people; empty where it has none, or none yet."""
+        return ""
 
     @property
     def message_limit(self) -> int | None:

@@ -11,7 +11,7 @@ from gateway.routing.health import Health
 from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
 from gateway.transaction.client import TransactionFailure, TransactionUser
-from gateway.transport.flow import Address, Flow, Target, Transport
+from gateway.transport.flow import Address, FailureKind, Flow, Target, Transport, TransportFailure
 from tests.support.flows import RecordingFlow
 from tests.support.ladder import PROVIDER
 
@@ -161,3 +161,18 @@ def test_what_was_found_is_forgotten_when_nobody_is_asked_any_more() -> None:
     questions.ask_every(0)
     assert not questions.health.is_down(ONE)
     assert questions.health.standings() == []
+
+
+def test_standing_says_since_when_and_why() -> None:
+    questions = Questions()
+    questions.answer(200, None)
+    questions.clock.advance(5)
+    [(_, user)] = questions.asked
+    user.transaction_failed(TransactionFailure(TransportFailure(FailureKind.REFUSED, "its port refuses connections")))
+    questions.asked.clear()
+    up, down = sorted(questions.health.looked_at("main"), key=lambda standing: not standing.is_up)
+    assert (up.is_up, up.why, up.changed) == (True, "", 0)
+    assert (down.is_up, down.why, down.changed) == (False, "its port refuses connections", 5)
+    questions.clock.advance(5)
+    questions.answer(200)
+    assert (down.is_up, down.why, down.changed) == (True, "", 10)

@@ -101,7 +101,7 @@ class StreamProtocol(Protocol):
         self._flow.opened(shared_address(host.host, host.port))
 
     def _handshake_done(self, channel: TlsChannel) -> None:
-        self._flow.identity, self._flow.tls = channel.identity, channel.agreed
+        self._flow.identity, self._flow.tls, self._flow.valid_until = channel.outcome
         self._services.handshakes.succeeded(self._flow)
         self._open()
 

@@ -84,6 +84,11 @@ class StreamFlow(Flow):
         return f"{self.name} ({self.remote})" if self.name and self.name != self.remote.host else str(self.remote)
 
     @property
+    def terms(self) -> str:
+        """See Flow."""
+        return "" if self.tls is None else f"{self.tls.version.replace('TLSv', 'TLS ')}, {self.tls.cipher}"
+
+    @property
     def is_open(self) -> bool:
         """Whether sending still makes sense: connecting or connected."""
         return self._state is not ConnectionState.CLOSED

@@ -6,6 +6,7 @@ pyOpenSSL does the work over memory BIOs. Lives here: the order of a connection 
 the meaning of its errors. Not here: contexts and trust (contexts.py), names (identity.py), sockets (stream/).
 """
 
+from datetime import datetime
 from pathlib import Path
 
 from attrs import define, evolve
@@ -226,6 +227,12 @@ class TlsChannel:
     def agreed(self) -> TlsAgreed:
         """The version and cipher suite of the connection, once it is open."""
         return agreed(self._connection.get_protocol_version_name(), self._connection.get_cipher_name() or "")
+
+    @property
+    def outcome(self) -> tuple[PeerIdentity | None, TlsAgreed, datetime | None]:
+        """The peer's identity, the terms, and when the peer's certificate expires."""
+        shown = self._connection.get_peer_certificate()
+        return self.identity, self.agreed, None if shown is None else shown.to_cryptography().not_valid_after_utc
 
     @property
     def identity(self) -> PeerIdentity | None:
