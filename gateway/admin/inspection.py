@@ -14,7 +14,8 @@ from twisted.web.iweb import IRequest
 
 from gateway.base.json_codec import Json
 from gateway.state.audit import Author
-from gateway.state.listing.call_filter import CallFilter, CallsPage
+from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage
+from gateway.state.listing.call_statistics import Statistics
 
 Row: TypeAlias = dict[str, Json]
 
@@ -37,17 +38,31 @@ class Role(IntEnum):
         return self.name.lower()
 
 
+class CallSearch(Protocol):
+    """The list of all calls that are up or kept."""
+
+    def find(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
+        """A page of the calls that are wanted, the latest first; ``after`` is the cursor of the page before.
+
+        Raises BadCursor; fails with TooManyQuestions.
+        """
+
+    def count(self, wanted: CallFilter) -> Deferred[CallsCount]:
+        """How many calls are wanted, up to 10,000. Fails with TooManyQuestions."""
+
+    def statistics(self) -> Deferred[Statistics]:
+        """Calls by verdict and time, shares that are encrypted, reasons, set-up times. Fails with TooManyQuestions."""
+
+
 class Inspection(Protocol):
     """A look at the running gateway; no method changes anything, blocks or fails."""
 
+    @property
+    def lists(self) -> CallSearch:
+        """The list of all calls."""
+
     def calls(self) -> list[Row]:
         """Calls that are up and those kept after their end, the latest first: a summary of each."""
-
-    def find_calls(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
-        """A page of all calls that are up or kept, the latest first; ``after`` is the cursor of the page before.
-
-        Raises BadCursor.
-        """
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call: its ladder, its chain of reasons; None when there is none of that id."""

@@ -13,7 +13,7 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from gateway.admin.inspection import NotChanged, Row
+from gateway.admin.inspection import CallSearch, NotChanged, Row
 from gateway.b2bua.calls import Calls
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import ConfigurationError, Domain, Security
@@ -25,7 +25,6 @@ from gateway.state.audit import AuditLog
 from gateway.state.call_record import fit
 from gateway.state.cdr import detail_record
 from gateway.state.history import CallHistory
-from gateway.state.listing.call_filter import MOST, CallFilter, CallsPage, Place, listed, matches
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
 
 log = Logger()
@@ -64,6 +63,7 @@ class Overview:
     certificate_reports: Callable[[], Mapping[str, CertificateReport]]
     """How the certificate that each TLS listener serves stands, by listener."""
     counts_now: Callable[[], Row]
+    lists: CallSearch
     refusals: RateLimit = attrs.field(factory=lambda: RateLimit(REFUSALS), init=False)
 
     def calls(self) -> list[Row]:
@@ -71,14 +71,6 @@ class Overview:
         records = sorted(islice(self.all_calls.records(), MOST_CALLS), key=lambda record: -record.started_at)
         before = ({key: call.get(key) for key in _SUMMARY} for call in self.history.before())
         return [*(record.summary() for record in records), *before][:MOST_CALLS]
-
-    def find_calls(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
-        """A page of the calls that are wanted."""
-        place = Place.read(after)
-        rows = [row for call in self.calls() if matches(wanted, row := listed(call)) and Place.of(row) < place]
-        page = rows[: min(limit, MOST)]
-        following = Place.of(page[-1]).cursor() if len(rows) > len(page) else None
-        return succeed(CallsPage(tuple(page), following))
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call."""

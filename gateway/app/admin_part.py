@@ -21,6 +21,7 @@ from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.config.switches import Settings
+from gateway.state.listing.call_list import CallList
 from gateway.transport.sockets import CannotListen, refused_port
 
 log = Logger()
@@ -60,6 +61,7 @@ class AdminPart(GatewayPart):
             basis.clock.now,
             transport.certificate_reports,
             counts.now,
+            CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
         )
         self._accounts = AccountsPart(basis)
         listener = as_listener(basis.configuration.admin)

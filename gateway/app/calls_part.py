@@ -21,6 +21,7 @@ from gateway.b2bua.outside_calls import OutsideCalls
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.b2bua.unanswered import UnansweredCalls
+from gateway.media.reports import worst_score
 from gateway.registrar.phones import Phones
 from gateway.routing.router import own_hosts
 from gateway.state.call_record import CallRecord
@@ -86,6 +87,7 @@ class CallsPart(GatewayPart):
         return self.calls.released()
 
     def _keep(self, record: CallRecord) -> None:
+        record.mos = worst_score(record.media)
         self._history.ended(record.as_json())
 
     def _note_lasting(self) -> None:

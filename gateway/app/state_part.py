@@ -18,6 +18,7 @@ from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
 from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, recalled
 from gateway.state.cdr import CdrFile
 from gateway.state.history import CallHistory
+from gateway.state.listing.call_table import CallTable, prepare_calls
 from gateway.state.sqlite import PooledDatabase
 from gateway.state.table import KeptTable, prepare
 
@@ -39,9 +40,10 @@ class StatePart(GatewayPart):
         self._peers = _table(self._directory / "peers.sqlite", reactor)
         self.memory = PeerMemory(now, basis.metrics, keeper(self._peers, now))
         self._cdr = CdrFile(self._directory / "cdr.jsonl")
-        self._ended_calls = _table(self._directory / "calls.sqlite", reactor)
+        ended = self._directory / "calls.sqlite"
+        self.ended_calls = CallTable(ended, PooledDatabase(ended, reactor, prepare_calls), reactor)
         days = basis.configuration.gateway.history_days
-        self.history = CallHistory(self._ended_calls, self._cdr, basis.clock, days)
+        self.history = CallHistory(self.ended_calls, self._cdr, basis.clock, days)
         self._writing = LoopingCall(self._write_waiting)
 
     @inlineCallbacks
@@ -66,7 +68,7 @@ class StatePart(GatewayPart):
     @property
     def files(self) -> tuple[KeptFile, ...]:
         """How each file stands."""
-        return tuple(file.standing for file in (self.store, self._peers, self._ended_calls, self._cdr))
+        return tuple(file.standing for file in (self.store, self._peers, self.ended_calls, self._cdr))
 
     def _write_waiting(self) -> None:
         self._log_output.retry()

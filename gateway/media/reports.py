@@ -119,6 +119,11 @@ def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
                 yield _quality(direction, streams[0])
 
 
+def worst_score(report: JSON) -> float | None:
+    """The mean opinion score of the direction that was heard worse; None where the report has none."""
+    return min((one.score for one in stream_qualities(report) if one.score is not None), default=None)
+
+
 def clear_control(report: JSON) -> frozenset[Side]:
     """The sides that RTCP came from in clear beside SRTP, by a worker's count; rtpengine takes none."""
     return _sides_with("in clear", report)

@@ -160,6 +160,8 @@ class CallRecord:
     """The name of the provider that the call goes to or comes from."""
     is_emergency: bool = False
     """Whether an emergency number was dialled."""
+    mos: float | None = None
+    """The mean opinion score of the direction that was heard worse, 1 to 5; None where none is known."""
 
     @property
     def caller(self) -> str:
@@ -247,6 +249,7 @@ class CallRecord:
             "seconds": self.seconds,
             "status": self.status,
             "ending": self.ending,
+            "mos": self.mos,
         }
 
     def as_json(self) -> dict[str, Json]:

@@ -1,8 +1,9 @@
 """Calls that have ended: kept with their ladders and reasons, written to the CDR, listed after a restart.
 
-    CallRecord -> ended(record) -> CDR line, KeptTable -> (restart) -> latest(), find(id)
+    CallRecord -> ended(record) -> CDR line, CallTable -> (restart) -> latest(), find(id)
 
-The latest are in memory for lists; an older one is read from the file when it is asked for. Every hour, those older
+The latest are in memory; an older one is read from the file when it is asked for, and lists of all of them are, too
+(listing/call_list.py). Every hour, those older
 than the retention are dropped.
 
 A call that lasts is noted while it is up (``goes_on``). Where the process or the machine dies under it, it has a record
@@ -15,20 +16,25 @@ from collections import deque
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from gateway.base.clock import Clock
 from gateway.base.json_codec import Json
 from gateway.state.cdr import CdrFile, detail_record
-from gateway.state.table import KeptTable
+from gateway.state.listing.call_table import STILL_UP, TOP, CallTable, Mark
+
+log = Logger()
 
 REMEMBERED: Final = 1000
 """Calls of before the start, in lists."""
 KEPT: Final = 1_000_000
 """Calls in the file at most, for any retention: some 4 GB."""
-STILL_UP: Final = 1e11
-"""The time that calls are kept under while they are up, seconds since the epoch: later than any that ended."""
 UNSEEN: Final = "not known: the gateway ended without ending its calls"
+LISTING_SECONDS: Final = 0.05
+"""Between two looks for calls of another version that are not listed yet."""
 ROUND_SECONDS: Final = 3600.0
 DAY_SECONDS: Final = 86_400.0
 
@@ -38,7 +44,7 @@ Row = dict[str, Json]
 class CallHistory:
     """The calls that have ended, over restarts. ``days`` is the retention."""
 
-    def __init__(self, table: KeptTable, cdr: CdrFile, clock: Clock, days: int) -> None:
+    def __init__(self, table: CallTable, cdr: CdrFile, clock: Clock, days: int) -> None:
         self._table = table
         self._cdr = cdr
         self._clock = clock
@@ -47,6 +53,7 @@ class CallHistory:
         self._up: set[str] = set()
         self._round = LoopingCall(self._drop_old)
         self._round.clock = clock.timers
+        self._listing: IDelayedCall | None = None
 
     def start(self) -> Deferred[list[Row]]:
         """Read the latest; gives the calls that were up when the process before died, which end now.
@@ -60,6 +67,9 @@ class CallHistory:
         """Write everything noted so far."""
         if self._round.running:
             self._round.stop()
+        if self._listing is not None:
+            self._listing.cancel()
+            self._listing = None
         self._cdr.close()
         return self._table.stop()
 
@@ -105,7 +115,27 @@ class CallHistory:
         self._before.extend(call for key, call in latest if key not in known)
         self._before.extend(unseen)
         self._drop_old()
+        self._table.count_unlisted().addCallbacks(self._begin_listing, self._not_listed)
         return unseen
+
+    def _begin_listing(self, count: int) -> None:
+        if count:
+            log.info("{count} calls that another version kept are put into the list", count=count)
+            self._list_more(TOP)
+
+    def _list_more(self, mark: Mark) -> None:
+        """List calls of another version, a few at a time: the thread of the file has other work, too."""
+        self._listing = None
+        self._table.list_more(mark).addCallbacks(self._listed, self._not_listed)
+
+    def _listed(self, mark: Mark | None) -> None:
+        if mark is None:
+            log.info("all calls that another version kept are in the list")
+        elif self._round.running:
+            self._listing = self._clock.timers.callLater(LISTING_SECONDS, self._list_more, mark)
+
+    def _not_listed(self, failure: Failure) -> None:
+        log.error("calls that another version kept are not in the list: {reason}", reason=failure.value)
 
     def _unseen(self, call: Row) -> Row:
         return {
@@ -120,3 +150,4 @@ class CallHistory:
     def _drop_old(self) -> None:
         self._table.drop_before(self._clock.now() - self._days * DAY_SECONDS)
         self._table.drop_beyond(KEPT)
+        self._table.drop_old_tallies(self._clock.now())

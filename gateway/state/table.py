@@ -11,6 +11,7 @@ fails: then the oldest are dropped, for memory is needed more than history.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias, cast
 
@@ -44,7 +45,10 @@ NOTES: Final = 20_000
 SCHEMA_VERSION: Final = 1
 
 Value: TypeAlias = dict[str, Json]
-_Notes: TypeAlias = dict[str, tuple[float, str] | None]
+Note: TypeAlias = tuple[float, str, object]
+"""The time and the JSON of a value, and something that is written beside it."""
+Notes: TypeAlias = dict[str, Note | None]
+"""By key; None for a value that is to go."""
 
 
 class KeptTable:
@@ -53,9 +57,7 @@ class KeptTable:
     def __init__(self, path: Path, database: Database, timers: IReactorTime) -> None:
         self._path = path
         self._database = database
-        self._behind: WriteBehind[str, tuple[float, str]] = WriteBehind(
-            timers, WRITE_DELAY, self._write, self._not_written, NOTES
-        )
+        self._behind: WriteBehind[str, Note] = WriteBehind(timers, WRITE_DELAY, self._write, self._not_written, NOTES)
 
     @property
     def standing(self) -> KeptFile:
@@ -79,12 +81,12 @@ class KeptTable:
         """The value of one key, None when there is none or it cannot be read now."""
         if key in self._behind.noted:
             noted = self._behind.noted[key]
-            return succeed(None if noted is None else _value(noted[1]))
+            return succeed(None if noted is None else readable(noted[1]))
         return self._database.run_interaction(lambda transaction: _find(transaction, key)).addErrback(self._unread)
 
     def put(self, key: str, at: float, value: Value) -> None:
         """Keep a value; ``at`` is its time in seconds since the epoch."""
-        self._behind.note(key, (at, encode(value).decode()))
+        self._behind.note(key, (at, encode(value).decode(), self._beside(key, at, value)))
 
     def drop(self, key: str) -> None:
         """Keep nothing under that key."""
@@ -92,20 +94,37 @@ class KeptTable:
 
     def drop_before(self, at: float) -> None:
         """Keep nothing that is older."""
-        if not self._behind.stopped:
-            self._database.run_interaction(lambda transaction: _drop_before(transaction, at)).addErrback(self._kept)
+        self._forget(lambda transaction: self._delete(transaction, "at < ?", (at,)))
 
     def drop_beyond(self, count: int) -> None:
         """Keep the newest ``count`` values at most."""
-        if not self._behind.stopped:
-            self._database.run_interaction(lambda transaction: _drop_beyond(transaction, count)).addErrback(self._kept)
+        newest = "SELECT key FROM kept ORDER BY at DESC LIMIT -1 OFFSET ?"
+        self._forget(lambda transaction: self._delete(transaction, f"key IN ({newest})", (count,)))
 
     def stop(self) -> Deferred[None]:
         """Write the notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
-    def _write(self, notes: _Notes) -> Deferred[LeftOut]:
-        return self._database.run_interaction(lambda transaction: _write(transaction, notes))
+    def _write(self, notes: Notes) -> Deferred[LeftOut]:
+        return self._database.run_interaction(lambda transaction: self._write_notes(transaction, notes))
+
+    def _beside(self, key: str, at: float, value: Value) -> object:
+        """Something to write beside a value, kept until then."""
+
+    def _write_notes(self, transaction: Transaction, notes: Notes) -> LeftOut:
+        """Write notes, in one transaction."""
+        gone = [(key,) for key, note in notes.items() if note is None]
+        kept = [(key, *note[:2]) for key, note in notes.items() if note is not None]
+        left_out = write_rows(transaction, "DELETE FROM kept WHERE key = ?", gone)
+        return left_out + write_rows(transaction, "INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
+
+    def _delete(self, transaction: Transaction, which: str, arguments: Sequence[object]) -> None:
+        """Delete the values of which a condition, in words of ours, is true."""
+        transaction.execute(f"DELETE FROM kept WHERE {which}", arguments)  # noqa: S608 - our own words
+
+    def _forget(self, work: Callable[[Transaction], None]) -> None:
+        if not self._behind.stopped:
+            self._database.run_interaction(work).addErrback(self._kept)
 
     def _not_written(self, why: BaseException | None) -> None:
         log.error("{path} cannot be written: {reason}", path=self._path, reason=why)
@@ -138,37 +157,24 @@ def prepare(connection: sqlite3.Connection) -> None:
 def _latest(transaction: Transaction, limit: int) -> list[tuple[str, Value]]:
     transaction.execute("SELECT key, value FROM kept ORDER BY at DESC LIMIT ?", (limit,))
     rows = cast("list[tuple[str, str]]", transaction.fetchall())
-    return [(key, _value(value)) for key, value in reversed(rows)]
+    return [(key, readable(value)) for key, value in reversed(rows)]
 
 
 def _since(transaction: Transaction, at: float) -> list[tuple[str, Value]]:
     transaction.execute("SELECT key, value FROM kept WHERE at >= ?", (at,))
-    return [(key, _value(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
+    return [(key, readable(value)) for key, value in cast("list[tuple[str, str]]", transaction.fetchall())]
 
 
 def _find(transaction: Transaction, key: str) -> Value | None:
     transaction.execute("SELECT value FROM kept WHERE key = ?", (key,))
     rows = cast("list[tuple[str]]", transaction.fetchall())
-    return _value(rows[0][0]) if rows else None
+    return readable(rows[0][0]) if rows else None
 
 
-def _drop_before(transaction: Transaction, at: float) -> None:
-    transaction.execute("DELETE FROM kept WHERE at < ?", (at,))
+def readable(text: str) -> Value:
+    """The value that a row's JSON holds. Raises ValueError.
 
-
-def _drop_beyond(transaction: Transaction, count: int) -> None:
-    newest = "SELECT key FROM kept ORDER BY at DESC LIMIT -1 OFFSET ?"
-    transaction.execute(f"DELETE FROM kept WHERE key IN ({newest})", (count,))  # noqa: S608 - our own words
-
-
-def _write(transaction: Transaction, notes: _Notes) -> LeftOut:
-    gone = [(key,) for key, note in notes.items() if note is None]
-    kept = [(key, *note) for key, note in notes.items() if note is not None]
-    left_out = write_rows(transaction, "DELETE FROM kept WHERE key = ?", gone)
-    return left_out + write_rows(transaction, "INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
-
-
-def _value(text: str) -> Value:
-    """The value in a row. Earlier versions kept half surrogate pairs, as escapes, which no page can be encoded with."""
+    Earlier versions kept half surrogate pairs, as escapes, which no page can be encoded with.
+    """
     value = cast("Value", decode(text))
     return cast("Value", clean_json(value)) if "\\u" in text else value

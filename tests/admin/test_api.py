@@ -20,7 +20,8 @@ from gateway.admin.hardening import NotPermitted
 from gateway.admin.inspection import Caller, NotChanged, Role, Row
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
-from gateway.state.listing.call_filter import CallFilter, CallsPage, Place
+from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place
+from gateway.state.listing.call_statistics import Counted, Statistics, statistics
 
 T = TypeVar("T")
 
@@ -49,15 +50,27 @@ CALL: Row = {
 }
 
 
+class FakeLists:
+    """A list of one call."""
+
+    def find(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
+        Place.read(after)
+        return succeed(CallsPage((CALL,)))
+
+    def count(self, wanted: CallFilter) -> Deferred[CallsCount]:
+        return succeed(CallsCount(1, is_all=True))
+
+    def statistics(self) -> Deferred[Statistics]:
+        return succeed(statistics(Counted(), (), 1700000000.0))
+
+
 class FakeInspection:
     """A gateway with one call."""
 
+    lists = FakeLists()
+
     def calls(self) -> list[Row]:
         return [CALL]
-
-    def find_calls(self, wanted: CallFilter, limit: int, after: str | None = None) -> Deferred[CallsPage]:
-        Place.read(after)
-        return succeed(CallsPage((CALL,)))
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         return succeed(CALL if call_id == CALL["id"] else None)

@@ -22,7 +22,7 @@ from gateway.sip.digest import Challenge, Credentials
 from gateway.sip.message import Request, Response
 from gateway.state.cdr import CdrFile
 from gateway.state.history import CallHistory
-from gateway.state.table import KeptTable
+from gateway.state.listing.call_table import CallTable, prepare_calls
 from gateway.transport.flow import FailureKind
 from tests.b2bua.test_challenge import PASSWORD, TO_ALICE, Challenged, authorization, calls_out, challenge_of, refuse
 from tests.support.clocks import clock_at
@@ -98,8 +98,8 @@ def run(ladder: Challenged) -> tuple[list[Challenge], list[str]]:
 
 def told(ladder: Challenged, directory: Path) -> Iterator[tuple[str, str]]:
     """(where, what) of everything that is kept or told of the calls of a run."""
-    database = DirectDatabase(directory / "calls.sqlite")
-    table = KeptTable(directory / "calls.sqlite", database, database.clock)
+    database = DirectDatabase(directory / "calls.sqlite", prepare_calls)
+    table = CallTable(directory / "calls.sqlite", database, database.clock)
     history = CallHistory(table, CdrFile(directory / "cdr.jsonl"), clock_at(1e9, database.clock), days=3650)
     records = list(ladder.calls.records())
     assert len(records) >= 3

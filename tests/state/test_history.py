@@ -11,7 +11,8 @@ import pytest
 
 from gateway.observe.figures import KeptFile
 from gateway.state.cdr import FIELDS, CdrFile, detail_record
-from gateway.state.history import DAY_SECONDS, UNSEEN, CallHistory, Row
+from gateway.state.history import DAY_SECONDS, LISTING_SECONDS, UNSEEN, CallHistory, Row
+from gateway.state.listing.call_table import BATCH, CallTable, prepare_calls
 from gateway.state.table import KeptTable
 from tests.support.clocks import clock_at
 from tests.support.direct_database import DirectDatabase, got
@@ -36,11 +37,11 @@ class Opened:
 
     def __init__(self, directory: Path, now: float = NOW) -> None:
         self.directory = directory
-        self.database = DirectDatabase(directory / "calls.sqlite")
+        self.database = DirectDatabase(directory / "calls.sqlite", prepare_calls)
         self.clock = self.database.clock
-        table = KeptTable(directory / "calls.sqlite", self.database, self.clock)
+        self.table = CallTable(directory / "calls.sqlite", self.database, self.clock)
         self.cdr = directory / "cdr.jsonl"
-        self.history = CallHistory(table, CdrFile(self.cdr), clock_at(now, self.clock), days=30)
+        self.history = CallHistory(self.table, CdrFile(self.cdr), clock_at(now, self.clock), days=30)
         self.unseen = got(self.history.start())
 
     def stop(self) -> None:
@@ -173,3 +174,26 @@ def test_a_call_whose_end_nobody_saw_has_a_record_after_the_next_start(tmp_path:
     assert third.unseen == []
     assert [row["id"] for row in third.history.before()] == ["call-2", "call-3", "call-1"]
     assert len(third.cdr.read_text().splitlines()) == 3
+
+
+def test_calls_that_an_earlier_version_kept_are_put_into_the_list_while_the_gateway_is_at_work(tmp_path: Path) -> None:
+    database = DirectDatabase(tmp_path / "calls.sqlite")
+    old = KeptTable(tmp_path / "calls.sqlite", database, database.clock)
+    for number in range(BATCH + 50):
+        old.put(f"call-{number}", NOW - 60, call(number))
+    got(old.stop())
+    opened = Opened(tmp_path)
+    assert got(opened.table.count_unlisted()) == 50
+    opened.clock.advance(LISTING_SECONDS)
+    assert got(opened.table.count_unlisted()) == 0
+    opened.clock.advance(LISTING_SECONDS)
+    opened.stop()
+
+
+def test_a_gateway_that_ends_while_it_lists_leaves_nothing_behind(tmp_path: Path) -> None:
+    database = DirectDatabase(tmp_path / "calls.sqlite")
+    old = KeptTable(tmp_path / "calls.sqlite", database, database.clock)
+    for number in range(BATCH + 50):
+        old.put(f"call-{number}", NOW - 60, call(number))
+    got(old.stop())
+    Opened(tmp_path).stop()

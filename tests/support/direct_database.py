@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
 from gateway.state import table as kept
+from gateway.state.sqlite import Preparation
 
 Result = TypeVar("Result")
 
@@ -19,7 +20,8 @@ Result = TypeVar("Result")
 class DirectDatabase:
     """The database of a KeptTable; can be told to fail."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, prepare: Preparation = kept.prepare) -> None:
+        self._prepare = prepare
         self._connection = sqlite3.connect(path, timeout=0.05)
         self.clock = Clock()
         self.failing = False
@@ -29,7 +31,7 @@ class DirectDatabase:
         try:
             if self.failing:
                 raise sqlite3.OperationalError("disk is full")
-            kept.prepare(self._connection)
+            self._prepare(self._connection)
             with self._connection:
                 return succeed(work(cast(Transaction, self._connection.cursor())))
         except sqlite3.Error:

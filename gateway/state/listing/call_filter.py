@@ -1,18 +1,14 @@
 """The question that a list of calls answers: which calls, and from where on.
 
-A filter is a list of conditions, each of which is known in two forms: as SQL for calls in the file, and as a predicate
-for calls in memory (those that are up, and those that are not written yet). Both come from one table, so that they
-cannot say different things.
-
-Here: the filter, the cursor, a call's row in lists. Not here: the file (call_table), the reading of pages (call_list).
+Here: the filter, places in the list and the cursors that name them, and the filter's meaning for a record in memory.
+Not here: its meaning in SQL (page_query.py), the file (call_table.py), pages made of both (call_list.py).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import math
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -20,14 +16,14 @@ import attrs
 from gateway.base.json_codec import Json, decode, encode
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
-from gateway.state.call_record import CallDirection
+from gateway.state.call_record import CallDirection, CallRecord
 
 Row = dict[str, Json]
 
 MOST: Final = 1_000
 """Calls of one page at most."""
-MOST_COUNTED: Final = 10_000
-"""A count goes so far and no farther."""
+EQUAL: Final = ("verdict", "reason", "domain", "provider", "direction")
+"""The fields that a call has to have as they are given."""
 
 
 @attrs.frozen
@@ -62,6 +58,15 @@ class CallsPage:
     """The cursor of the page that follows; None on the last one."""
 
 
+@attrs.frozen
+class CallsCount:
+    """How many calls there are."""
+
+    calls: int
+    is_all: bool
+    """False where there are more than were counted."""
+
+
 class BadCursor(ValueError):
     """A cursor that no page gave."""
 
@@ -76,8 +81,7 @@ class Place:
     @classmethod
     def of(cls, call: Row) -> Place:
         """The place of a call."""
-        started_at = call.get("started_at")
-        return cls(float(started_at) if isinstance(started_at, int | float) else 0.0, str(call.get("id")))
+        return cls(moment(call.get("started_at")) or 0.0, str(call.get("id")))
 
     @classmethod
     def read(cls, cursor: str | None) -> Place:
@@ -86,7 +90,7 @@ class Place:
             return cls()
         try:
             place = decode(base64.urlsafe_b64decode(cursor.encode()))
-        except (ValueError, TypeError, RecursionError, binascii.Error):
+        except (ValueError, RecursionError):
             raise BadCursor("no page gave this cursor") from None
         match place:
             case [float(at), str(call_id)]:
@@ -98,38 +102,33 @@ class Place:
         return base64.urlsafe_b64encode(encode([self.started_at, self.id])).decode()
 
 
-def user_of(party: Json) -> str:
+def moment(value: Json) -> float | None:
+    """A time in a row, or another number that is no nonsense; None where there is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=8192)
+def user_of(party: str) -> str:
     """The user part of a party's URI, as a record shows it; empty where there is none."""
     try:
-        return NameAddress.parse(str(party or "")).uri.user or ""
+        return NameAddress.parse(party).uri.user or ""
     except MalformedMessage:
         return ""
 
 
-def listed(call: Row) -> Row:
-    """A call's row: its summary, and the fields that a filter looks at and a summary does not have."""
-    caller, callee = user_of(call.get("caller")), user_of(call.get("callee"))
-    phone = callee if call.get("direction") == CallDirection.INBOUND else caller
-    return {**call, "numbers": [caller, callee], "user": phone}
-
-
-def matches(wanted: CallFilter, row: Row) -> bool:
-    """Whether a row, as `listed` makes it, is wanted."""
-    started_at = Place.of(row).started_at
-    numbers = row.get("numbers")
+def matches(wanted: CallFilter, record: CallRecord) -> bool:
+    """Whether the call of a record is wanted."""
     return (
-        (wanted.since is None or started_at >= wanted.since)
-        and (wanted.until is None or started_at < wanted.until)
-        and (wanted.number is None or (isinstance(numbers, list) and wanted.number in numbers))
-        and (wanted.is_up is None or wanted.is_up is (row.get("ended_at") is None))
-        and (wanted.is_answered is None or wanted.is_answered is (row.get("answered_at") is not None))
-        and all(row.get(name) == value for name, value in _equal(wanted))
+        (wanted.since is None or record.started_at >= wanted.since)
+        and (wanted.until is None or record.started_at < wanted.until)
+        and (wanted.is_up is None or wanted.is_up is (record.ended_at is None))
+        and (wanted.is_answered is None or wanted.is_answered is (record.answered_at is not None))
+        and all(getattr(wanted, name) in (None, getattr(record, name)) for name in EQUAL)
+        and (wanted.number is None or wanted.number in (user_of(record.caller), user_of(record.callee)))
+        and wanted.user in (None, _phone(record))
     )
 
 
-def _equal(wanted: CallFilter) -> Iterator[tuple[str, str]]:
-    """The fields that have to have a value."""
-    for name in ("verdict", "reason", "domain", "provider", "direction", "user"):
-        value = getattr(wanted, name)
-        if value is not None:
-            yield name, str(value)
+def _phone(record: CallRecord) -> str:
+    return user_of(record.callee if record.direction is CallDirection.INBOUND else record.caller)

@@ -1,0 +1,164 @@
+"""The figures of an overview: calls by verdict over the last hour and day, the share that is encrypted, the reasons.
+
+    tally, spread (the calls that are over) -> Counted -> statistics(..., calls that are up) -> Statistics
+
+A call that is up counts as far as it has come: with its verdict once it was answered, as "" before.
+
+A share is of the calls that claim something, those that were answered: refused and unanswered calls are not in it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import attrs
+from twisted.enterprise.adbapi import Transaction
+
+from gateway.state.call_record import CallRecord
+from gateway.state.listing.tallies import HOUR, MINUTE, POST_DIAL, QUALITY, SET_UP, Spread, Tallied, spreads, tallied
+
+DAY: Final = 24 * HOUR
+MONTH: Final = 30 * DAY
+
+ENCRYPTED: Final = frozenset({"ENCRYPTED", "ENCRYPTED_TO_PROVIDER"})
+"""Verdicts of calls whose way to the provider was encrypted."""
+WEAKER: Final = frozenset({"MEDIA_ONLY_WEAK", "SIGNALLING_ONLY"})
+CLEAR: Final = frozenset({"CLEAR"})
+
+
+@attrs.frozen
+class PeriodCount:
+    """Calls that began in a minute or an hour, with one verdict."""
+
+    at: int
+    """The begin of the period, seconds since the epoch."""
+    verdict: str
+    """Empty: not known yet."""
+    calls: int
+
+
+@attrs.frozen
+class DomainShare:
+    """The answered calls of a domain in a time, by their protection toward the provider."""
+
+    domain: str
+    encrypted: int
+    weaker: int
+    clear: int
+    refused: int
+    unanswered: int
+
+    @property
+    def share(self) -> float | None:
+        """The encrypted ones of those that claim something, 0 to 1; None where there are none."""
+        answered = self.encrypted + self.weaker + self.clear
+        return self.encrypted / answered if answered else None
+
+
+@attrs.frozen
+class ReasonCount:
+    """Calls that a reason explains."""
+
+    reason: str
+    verdict: str
+    domain: str
+    provider: str
+    calls: int
+
+
+@attrs.frozen
+class Statistics:
+    """The figures of one moment."""
+
+    at: float
+    """Seconds since the epoch."""
+    hours: tuple[PeriodCount, ...]
+    """Of the last 24 hours."""
+    minutes: tuple[PeriodCount, ...]
+    """Of the last 60 minutes."""
+    domains_day: tuple[DomainShare, ...]
+    domains_month: tuple[DomainShare, ...]
+    reasons: tuple[ReasonCount, ...]
+    """Of the last 24 hours, the most frequent first."""
+    post_dial: tuple[Spread, ...]
+    """Seconds until a caller heard that the callee rings, by hour, over 24 hours."""
+    set_up: tuple[Spread, ...]
+    """Seconds until the callee answered, in the same way."""
+    quality: tuple[Spread, ...]
+    """Mean opinion scores of the worse direction, by hour, over 24 hours."""
+
+
+@attrs.frozen
+class Counted:
+    """The figures of the calls that are over."""
+
+    minutes: tuple[Tallied, ...] = ()
+    hours: tuple[Tallied, ...] = ()
+    """Of a month."""
+    post_dial: tuple[Spread, ...] = ()
+    set_up: tuple[Spread, ...] = ()
+    quality: tuple[Spread, ...] = ()
+
+
+def read_counts(transaction: Transaction, now: float) -> Counted:
+    """The figures in the file."""
+    return Counted(
+        tuple(tallied(transaction, MINUTE, now - HOUR)),
+        tuple(tallied(transaction, HOUR, now - MONTH)),
+        tuple(spreads(transaction, POST_DIAL, now - DAY)),
+        tuple(spreads(transaction, SET_UP, now - DAY)),
+        tuple(spreads(transaction, QUALITY, now - DAY)),
+    )
+
+
+def statistics(counted: Counted, up: Iterable[CallRecord], now: float) -> Statistics:
+    """All figures, with the calls that are up."""
+    going_on = [*up]
+    minutes = [*counted.minutes, *_going_on(going_on, MINUTE, now - HOUR)]
+    month = [*counted.hours, *_going_on(going_on, HOUR, now - MONTH)]
+    day = [one for one in month if one.at > now - DAY - HOUR]
+    return Statistics(
+        now,
+        tuple(_periods(day)),
+        tuple(_periods(minutes)),
+        tuple(_shares(day)),
+        tuple(_shares(month)),
+        tuple(_reasons(day)),
+        counted.post_dial,
+        counted.set_up,
+        counted.quality,
+    )
+
+
+def _going_on(records: Iterable[CallRecord], width: int, since: float) -> Iterator[Tallied]:
+    for record in records:
+        if record.started_at > since:
+            at = int(record.started_at) // width * width
+            texts = (record.domain, record.provider, str(record.direction), str(record.verdict), str(record.reason))
+            yield Tallied(at, *texts, 1)
+
+
+def _periods(tallies: Iterable[Tallied]) -> Iterator[PeriodCount]:
+    calls: Counter[tuple[int, str]] = Counter()
+    for one in tallies:
+        calls[one.at, one.verdict] += one.calls
+    return (PeriodCount(at, verdict, number) for (at, verdict), number in sorted(calls.items()))
+
+
+def _shares(tallies: Iterable[Tallied]) -> Iterator[DomainShare]:
+    calls: dict[str, Counter[str]] = {}
+    for one in tallies:
+        calls.setdefault(one.domain, Counter())[one.verdict] += one.calls
+    for domain, verdicts in sorted(calls.items()):
+        groups = (ENCRYPTED, WEAKER, CLEAR, {"REFUSED"}, {"UNANSWERED"})
+        yield DomainShare(domain, *(sum(verdicts[verdict] for verdict in group) for group in groups))
+
+
+def _reasons(tallies: Iterable[Tallied]) -> Iterator[ReasonCount]:
+    calls: Counter[tuple[str, str, str, str]] = Counter()
+    for one in tallies:
+        if one.reason:
+            calls[one.reason, one.verdict, one.domain, one.provider] += one.calls
+    return (ReasonCount(*key, calls=number) for key, number in calls.most_common())
