@@ -31,7 +31,7 @@ class SignallingPart(GatewayPart):
         self._configuration = basis.configuration
         reactor = basis.reactor
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
-        self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.take)
+        self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.digits)
         self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
 
     @inlineCallbacks

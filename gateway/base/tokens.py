@@ -20,20 +20,26 @@ class Random:
 
     def __init__(self, draw: Callable[[int], bytes] = os.urandom) -> None:
         self._draw = draw
-        self._fetched = b""
-        self._used = 0
+        self._digits = ""
+        self._left = 0
+        """Hexadecimal digits, not given yet: the first ones."""
 
-    def take(self, count: int) -> bytes:
-        """`count` random bytes, never given before."""
-        start, self._used = self._used, self._used + count
-        if self._used > len(self._fetched):
-            self._fetched = self._draw(max(count, FETCHED))
-            start, self._used = 0, count
-        return self._fetched[start : self._used]
+    def digits(self, count: int) -> str:
+        """`count` random hexadecimal digits, an even number of them, never given before."""
+        end = self._left
+        if end < count:
+            self._digits = self._draw(max(count // 2, FETCHED)).hex()
+            end = len(self._digits)
+        self._left = start = end - count
+        return self._digits[start:end]
 
     def token(self) -> str:
         """16 hexadecimal digits, 64 random bits: for tags and Call-IDs (RFC 3261 section 19.3 asks for 32)."""
-        return self.take(8).hex()
+        end = self._left
+        if end < 16:
+            return self.digits(16)
+        self._left = start = end - 16
+        return self._digits[start:end]
 
 
 def new_token() -> str:

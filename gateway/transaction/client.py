@@ -195,7 +195,7 @@ class ClientTransaction(Transaction):
         self.happen(Event.RECEIVE_2XX if response.status < 300 else Event.RECEIVE_3XX_6XX, response)
         self._stop_watching()
         self._data = b""
-        if not self.ended:
+        if self._state is not State.TERMINATED:
             self._services.directory.room.hold(self, OVERHEAD)
         if self._state is State.COMPLETED:
             self._user = self._request = self._cancel_leaves = None

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response, stateless_tag
+from gateway.sip.via import MAGIC_COOKIE
 from gateway.transaction import client, server
 from gateway.transaction.client import ClientTransaction, TransactionUser, Unheeded
 from gateway.transaction.machine import Program, TransactionServices
@@ -29,11 +30,10 @@ from gateway.transaction.matching import (
     client_key,
     is_rfc2543,
     merge_key,
-    new_branch,
     server_key,
     via_value,
 )
-from gateway.transaction.room import COPIES, Ceiling, Room, overhead_of, size_of
+from gateway.transaction.room import COPIES, Ceiling, Room, overhead_of, payer_of, size_of
 from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
@@ -42,6 +42,9 @@ from gateway.transport.flow import Flow
 from gateway.transport.way import may_answer, may_ask
 
 log = Logger()
+
+BRANCH_DIGITS = 24
+"""Hexadecimal digits of a branch of ours, 96 bits: nobody off the path can guess it."""
 
 
 class TransactionLayer:
@@ -53,7 +56,7 @@ class TransactionLayer:
         self,
         clock: IReactorTime,
         ceiling: Ceiling | None = None,
-        random: Callable[[int], bytes] = os.urandom,
+        random: Callable[[int], str] = lambda digits: os.urandom(digits // 2).hex(),
     ) -> None:
         self.room = Room(Ceiling() if ceiling is None else ceiling)
         self._random = random
@@ -175,7 +178,7 @@ class TransactionLayer:
             self._merged.pop(transaction.merge_key, None)
 
     def _add_via(self, request: Request, flow: Flow) -> str:
-        branch = new_branch(self._random(12))
+        branch = f"{MAGIC_COOKIE}{self._random(BRANCH_DIGITS)}"
         headers = request.headers
         if "via" in headers:
             headers.remove("Via")
@@ -185,11 +188,13 @@ class TransactionLayer:
     def _start(self, request: Request, flow: Flow, user: TransactionUser, branch: str) -> ClientTransaction:
         kinds = self._invite_client if request.method == "INVITE" else self._other_client
         transaction = ClientTransaction(kinds[flow.is_reliable], request, flow, user, branch)
-        wider = flow.wider(transaction.size)
+        size = transaction.size
+        wider = flow.wider(size)
         if wider is not None:
             transaction.widen(kinds[wider.is_reliable], wider)
+            size = transaction.size
         self._clients[transaction.key] = transaction
-        self.room.hold(transaction, overhead_of(request) + transaction.size)
+        self.room.hold(transaction, overhead_of(request) + size)
         transaction.start()
         return transaction
 
@@ -212,12 +217,12 @@ class TransactionLayer:
             self._receive_ack(request, flow, transaction)
         elif transaction is not None:
             transaction.happen(Event.RECEIVE_REQUEST, request)
-        elif self.room.is_oversized(request, flow):
+        elif self.room.is_oversized(request, flow, size := size_of(request)):
             self._refuse(request, flow, 513)
         elif request.method == "CANCEL":
             self._receive_cancel(request, flow, key)
         else:
-            self._receive_new_request(request, flow, key)
+            self._receive_new_request(request, flow, key, size)
 
     def _receive_ack(self, ack: Request, flow: Flow, transaction: ServerTransaction | None) -> None:
         if transaction is None or (is_rfc2543(transaction.key) and not transaction.is_acknowledged_by(ack)):
@@ -256,9 +261,10 @@ class TransactionLayer:
             log.failure("the core failed on a CANCEL")
             invite.core_failed()
 
-    def _receive_new_request(self, request: Request, flow: Flow, key: Key) -> None:
+    def _receive_new_request(self, request: Request, flow: Flow, key: Key, size: int) -> None:
         merged = merge_key(request, flow.side)
-        if not self.room.has_room(request, flow, len(self._servers), self._core.claim_of):
+        core, payer = self._core, payer_of(flow)
+        if not self.room.has_room(size, payer, len(self._servers), lambda: core.claim_of(request, flow)):
             self._refuse(request, flow, 503, (("Retry-After", str(self.room.ceiling.retry_after)),))
         elif merged in self._merged:
             self._refuse(request, flow, 482)
@@ -266,7 +272,7 @@ class TransactionLayer:
             kinds = self._invite_server if request.method == "INVITE" else self._other_server
             transaction = ServerTransaction(kinds[flow.is_reliable], request, flow, key)
             self._servers[key] = transaction
-            self.room.hold(transaction, overhead_of(request) + COPIES * size_of(request))
+            self.room.hold(transaction, overhead_of(request) + COPIES * size)
             if merged is not None:
                 self._merged[merged] = transaction
                 transaction.merge_key = merged

@@ -85,7 +85,9 @@ def _starter(action: Action, is_reliable: bool) -> Act:
 
 def _repeat_after(seconds: float, timer: Event) -> Act:
     def act(transaction: Transaction, _message: Message | None) -> None:
-        transaction.repeat_after(seconds, timer)
+        if transaction._repeating is not None:
+            transaction._repeating.cancel()
+        transaction._repeating = transaction._services.timers.start(seconds, transaction, timer)
 
     return act
 
@@ -93,15 +95,19 @@ def _repeat_after(seconds: float, timer: Event) -> Act:
 def _repeat_longer(seconds: float, timer: Event) -> Act:
     def act(transaction: Transaction, _message: Message | None) -> None:
         interval = transaction.interval
-        transaction.interval = longer(timer, interval) if interval else seconds
-        transaction.repeat_after(transaction.interval, timer)
+        transaction.interval = interval = longer(timer, interval) if interval else seconds
+        if transaction._repeating is not None:
+            transaction._repeating.cancel()
+        transaction._repeating = transaction._services.timers.start(interval, transaction, timer)
 
     return act
 
 
 def _limit_to(seconds: float, timer: Event) -> Act:
     def act(transaction: Transaction, _message: Message | None) -> None:
-        transaction.limit_to(seconds, timer)
+        if transaction._limit is not None:
+            transaction._limit.cancel()
+        transaction._limit = transaction._services.timers.start(seconds, transaction, timer)
 
     return act
 
@@ -167,11 +173,6 @@ class Transaction:
             self._limit = None
         self.happen(event)
 
-    def repeat_after(self, seconds: float, timer: Event) -> None:
-        """Run a timer of the first place."""
-        self.stop_repeating()
-        self._repeating = self._services.timers.start(seconds, self, timer)
-
     def stop_repeating(self) -> None:
         """Stop the timer of the first place."""
         if self._repeating is not None:
@@ -195,8 +196,9 @@ class Transaction:
         census[self._state] -= 1
         census[step.state] += 1
         self._state = step.state
-        if step.stops_repeating:
-            self.stop_repeating()
+        if step.stops_repeating and self._repeating is not None:
+            self._repeating.cancel()
+            self._repeating = None
         if step.stops_limit and self._limit is not None:
             self._limit.cancel()
             self._limit = None

@@ -57,9 +57,4 @@ def merge_key(request: Request, side: Side) -> Key | None:
 def via_value(flow: Flow, branch: str) -> str:
     """The Via of a request that we send over the flow. It asks for the response to come back the same way (RFC
     3581)."""
-    return f"SIP/2.0/{flow.transport.upper()} {flow.advertised};branch={branch};rport"
-
-
-def new_branch(random: bytes) -> str:
-    """A branch that nobody off the path can guess, if random is."""
-    return MAGIC_COOKIE + random.hex()
+    return f"{flow.sent_by};branch={branch};rport"

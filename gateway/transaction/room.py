@@ -51,9 +51,6 @@ class Claim(IntEnum):
     URGENT = 2
 
 
-ClaimOf = Callable[[Request, Flow], Claim]
-
-
 @frozen
 class Ceiling:
     """The number of server transactions at a time, the bytes that they hold, of all and of one source, and the seconds
@@ -85,22 +82,19 @@ class Room:
         self.held = 0
         self._by_source: dict[str, int] = {}
 
-    def is_oversized(self, request: Request, flow: Flow) -> bool:
-        """Whether a request is too large for one of a phone, as a whole or in the lines that its response repeats."""
-        size = size_of(request)
+    def is_oversized(self, request: Request, flow: Flow, size: int) -> bool:
+        """Whether a request of that size is too large for one of a phone, as a whole or in the lines that its response
+        repeats."""
         if flow.side is not Side.PHONES or size <= LONGEST_IDENTITY:
             return False
         return size > self.ceiling.longest_request or length_of(request.headers.select(IDENTITY)) > LONGEST_IDENTITY
 
-    def has_room(self, request: Request, flow: Flow, transactions: int, claim_of: ClaimOf) -> bool:
-        """Whether a new request may begin a transaction while there are so many. `claim_of` is asked where it needs
-        more than the ceiling."""
-        size, payer = size_of(request), payer_of(flow)
+    def has_room(self, size: int, payer: str, transactions: int, claim: Callable[[], Claim]) -> bool:
+        """Whether a new request of that size may begin a transaction while there are so many. `claim` is asked where it
+        needs more than the ceiling."""
         if self._fits(size, payer, transactions, Claim.NONE):
             return True
-        return self._fits(size, payer, transactions, Claim.URGENT) and self._fits(
-            size, payer, transactions, claim_of(request, flow)
-        )
+        return self._fits(size, payer, transactions, Claim.URGENT) and self._fits(size, payer, transactions, claim())
 
     def hold(self, holder: Holder, size: int) -> None:
         """A transaction holds so many bytes from now on, 0 at its end."""

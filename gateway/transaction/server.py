@@ -13,17 +13,20 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from gateway.config.model import Side
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key
-from gateway.transaction.room import OVERHEAD, Claim, Room, payer_of
+from gateway.transaction.room import OVERHEAD, Claim, Room
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
 
 log = Logger()
+
+_UNANSWERED = (State.INITIAL, State.TRYING, State.PROCEEDING)
 
 
 class Servers(Protocol):
@@ -71,7 +74,7 @@ class ServerTransaction(Transaction):
         """Where responses go, and requests to the same peer: over UDP perhaps to a port that only its Via names."""
         self.key = key
         self.held = 0
-        self.payer = payer_of(flow)
+        self.payer = flow.source if flow.side is Side.PHONES else ""
         self.merge_key: Key | None = None
         self.is_invite = request.method == "INVITE"
         self.is_cancelled = False
@@ -88,7 +91,7 @@ class ServerTransaction(Transaction):
     @property
     def is_answered(self) -> bool:
         """Whether the core has given a final response (or cannot any more)."""
-        return self._state not in (State.INITIAL, State.TRYING, State.PROCEEDING)
+        return self._state not in _UNANSWERED
 
     def respond(self, response: Response) -> None:
         """Send a response of the core. Raises ValueError for one that cannot be serialised; then nothing has happened.
@@ -96,17 +99,18 @@ class ServerTransaction(Transaction):
         Responses that come too late or may not be sent are absorbed: a second final one, any after the end, and for
         other requests than INVITE a provisional one and a 408 (RFC 4320). The core may repeat the 2xx of an INVITE.
         """
-        event = self._event_of(response.status)
+        status = response.status
+        event = Event.SEND_2XX if 200 <= status < 300 else self._event_of(status)
         if event in self._steps[self._state]:
             self._data = response.to_bytes()
-            if response.status > 100:
+            if status > 100:
                 self._to = response.headers.get("To")
         self.happen(event, response)
         if self._state is State.ACCEPTED:
             self._data = b""  # the core has it
-        if self.is_answered:
+        if self._state not in _UNANSWERED:
             self._request = None
-            if not self.ended:
+            if self._state is not State.TERMINATED:
                 self._services.directory.room.hold(self, OVERHEAD + len(self._data))
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -133,8 +137,6 @@ class ServerTransaction(Transaction):
     def _event_of(self, status: int) -> Event:
         if status < 200:
             return Event.SEND_1XX
-        if status < 300:
-            return Event.SEND_2XX
         return Event.SEND_408 if status == 408 and not self.is_invite else Event.SEND_3XX_6XX
 
     def _pass_request(self, request: Message | None) -> None:

@@ -85,7 +85,10 @@ class Timer:
         if queue is not None:
             self.owner = self._queue = None
             del queue.timers[self]
-            queue.running.one_less()
+            running = queue.running
+            running.count -= 1
+            if running.count == 0:
+                running.none_left()
 
     def forget(self) -> Expires | None:
         """Let go of everything; returns the owner."""
@@ -111,23 +114,21 @@ class _Running:
 class _Queue:
     """The timers of one duration, soonest first. An ordered dictionary, so that any of them leaves at the same cost."""
 
-    __slots__ = ("_call", "_clock", "_expiring", "_seconds", "running", "timers")
+    __slots__ = ("_call", "_clock", "_seconds", "is_awake", "running", "timers")
 
     def __init__(self, clock: IReactorTime, seconds: float, running: _Running) -> None:
         self._clock = clock
         self._seconds = seconds
         self.running = running
         self.timers: OrderedDict[Timer, None] = OrderedDict()
-        self._expiring = False
+        self.is_awake = False
+        """Whether the reactor will look at it, or it looks at its timers just now."""
         self._call: IDelayedCall | None = None
 
-    def start(self, owner: Expires, event: Event) -> Timer:
-        timer = Timer(self, self._clock.seconds() + self._seconds, owner, event)
-        self.timers[timer] = None
-        self.running.count += 1
-        if self._call is None and not self._expiring:
-            self._call = self._clock.callLater(self._seconds, self._expire)
-        return timer
+    def wake(self) -> None:
+        """Let the reactor look at it when the timer that was started now is due."""
+        self.is_awake = True
+        self._call = self._clock.callLater(self._seconds, self._expire)
 
     def clear(self) -> None:
         for timer in self.timers:
@@ -141,15 +142,15 @@ class _Queue:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+            self.is_awake = False
 
     def _expire(self) -> None:
         self._call = None
-        self._expiring = True
         try:
             self._expire_due(self._clock.seconds() + SOON)
         finally:
-            self._expiring = False
-            if self.timers:
+            self.is_awake = bool(self.timers)
+            if self.is_awake:
                 due = next(iter(self.timers)).due
                 self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._expire)
 
@@ -175,10 +176,17 @@ class TimerQueues:
 
     def start(self, seconds: float, owner: Expires, event: Event) -> Timer:
         """Tell the owner of the event after that many seconds. Durations are few: each one keeps a queue for good."""
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = _Queue(self._clock, seconds, self._running)
-        return queue.start(owner, event)
+        running = self._running
+        try:
+            queue = self._queues[seconds]
+        except KeyError:
+            queue = self._queues[seconds] = _Queue(self._clock, seconds, running)
+        timer = Timer(queue, self._clock.seconds() + seconds, owner, event)
+        queue.timers[timer] = None
+        running.count += 1
+        if not queue.is_awake:
+            queue.wake()
+        return timer
 
     def stop(self) -> None:
         """Cancel every timer; their owners hear nothing."""

@@ -229,11 +229,15 @@ class Flow(ABC):
         "__weakref__",
         "_watchers",
         "advertised",
+        "contact",
         "identity",
+        "is_reliable",
+        "is_secure",
         "listener",
         "local",
         "name",
         "remote",
+        "sent_by",
         "side",
         "transport",
         "valid_until",
@@ -243,10 +247,18 @@ class Flow(ABC):
         self.listener = listener
         self.side: Side = listener.side
         """Which side of the gateway the peer is on."""
-        self.transport = Transport(listener.transport)
+        self.transport = transport = Transport(listener.transport)
+        self.is_reliable = transport is not Transport.UDP
+        """Whether the transport retransmits by itself (RFC 3261 section 17)."""
+        self.is_secure = transport is Transport.TLS
+        """Whether messages are encrypted on this hop."""
         self.local = local
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
+        self.sent_by = f"SIP/2.0/{transport.upper()} {advertised}"
+        """The beginning of a Via of ours."""
+        self.contact = f"{advertised};transport={transport}" if self.is_reliable else str(advertised)
+        """The end of a Contact of ours: the address, and the transport where that is not UDP."""
         self.identity: PeerIdentity | None = None  # only a verified one
         self.name: str | None = None  # the peer that was meant; None for a connection that the peer began, and for UDP
         self.valid_until: datetime | None = None  # of the certificate that a server showed
@@ -256,16 +268,6 @@ class Flow(ABC):
     def source(self) -> str:
         """The sender, as far as limits for one sender go: an address, or the /64 that one subscriber has (IPv6)."""
         return source_of(self.remote.host)
-
-    @property
-    def is_reliable(self) -> bool:
-        """Whether the transport retransmits by itself (RFC 3261 section 17)."""
-        return self.transport is not Transport.UDP
-
-    @property
-    def is_secure(self) -> bool:
-        """Whether messages are encrypted on this hop."""
-        return self.transport is Transport.TLS
 
     @property
     def terms(self) -> str:

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.parts import Basis
+from gateway.base.tokens import Random
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.observe.metrics import Metrics
 from gateway.registrar.acceptance import Rules
@@ -92,7 +93,8 @@ class Signalling:
         self.metrics = Metrics(CollectorRegistry())
         configuration = _configuration(certificate, more, provider, registered_callers_only)
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
-        self.transactions = TransactionLayer(network, ceiling=ceiling, random=random.Random(7).randbytes)
+        drawn = Random(random.Random(7).randbytes)
+        self.transactions = TransactionLayer(network, ceiling=ceiling, random=drawn.digits)
         basis = basis_of(configuration, network, self.metrics, "{:016x}")
         state = MemoryState(basis)
         self.store = state.store
