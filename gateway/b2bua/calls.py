@@ -94,7 +94,9 @@ class Calls:
         admit(invite, route)
         if is_outbound:
             check_media(source, invite)
-        call = self._new.call(transaction, attrs.evolve(route, is_urgent=is_urgent), phone_flow)
+        if route.is_urgent is not is_urgent:
+            route = attrs.evolve(route, is_urgent=is_urgent)
+        call = self._new.call(transaction, route, phone_flow)
         self._active[call.id] = call
         if is_outbound:
             self._unanswered.add(source, call.record, invite, is_urgent=is_urgent)

@@ -222,7 +222,7 @@ class Protection:
         """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
         relay carries from now on, if any."""
         side, at = leg.spec.side, self._clock.seconds() - self._began
-        is_secure = self._is_secure(leg) if side is Side.PROVIDER else leg.way.weakest > Strength.CLEAR
+        is_secure = leg.way.weakest > Strength.CLEAR and (side is not Side.PROVIDER or self._is_verified)
         former = self._exposed[side]
         exposure = former.signalled(at, _signalling(leg), is_secure=is_secure)
         if encrypted is not None:

@@ -23,9 +23,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from gateway.config.model import SourceLimits
 from gateway.routing.router import Route
@@ -53,8 +51,7 @@ _MEDIA_LINE: Final = re.compile(rb"(?:^|[\r\n])m=")
 _BUSY: Final = (("Retry-After", "5"),)
 
 
-@attrs.frozen
-class CallSource:
+class CallSource(NamedTuple):
     """The source of a call: an address of record that is registered over the call's flow, or an IP address."""
 
     name: str
@@ -166,7 +163,7 @@ class UnansweredCalls:
 
 def streams_of(invite: Request) -> int:
     """The m-lines of an offer, wherever in the body they are; 1 where there is none yet."""
-    return len(_MEDIA_LINE.findall(invite.body)) or 1
+    return (len(_MEDIA_LINE.findall(invite.body)) or 1) if b"m=" in invite.body else 1
 
 
 def check_media(source: CallSource, invite: Request) -> None:

@@ -48,6 +48,11 @@ class Dialog:
     remote_cseq: int | None  # None before the peer's first request
     state: DialogState
     is_initiator: bool  # whether we sent the request that made the dialog
+    key: DialogKey = attrs.field(init=False, eq=False, repr=False)
+    """The identity of this dialog; key_of gives the same for a request in it."""
+
+    def __attrs_post_init__(self) -> None:
+        self.key = self.call_id, self.local.tag or "", self.remote.tag or ""
 
     @classmethod
     def from_response(cls, request: Request, response: Response) -> Dialog:
@@ -88,17 +93,12 @@ class Dialog:
     @property
     def local_tag(self) -> str:
         """Our tag."""
-        return self.local.tag or ""
+        return self.key[1]
 
     @property
     def remote_tag(self) -> str:
         """The peer's tag."""
-        return self.remote.tag or ""
-
-    @property
-    def key(self) -> DialogKey:
-        """The identity of this dialog; key_of gives the same for a request in it."""
-        return self.call_id, self.local_tag, self.remote_tag
+        return self.key[2]
 
     def confirm(self, response: Response) -> None:
         """A 2xx: the dialog is confirmed. Where we called, the route set and target are now the 2xx's (13.2.2.4)."""
@@ -143,13 +143,14 @@ class Dialog:
 
     def _make(self, method: str, cseq: int) -> Request:
         uri, route = self._way()
-        headers = Headers([("Route", value) for value in route])
-        headers.add("Max-Forwards", MAX_FORWARDS)
-        headers.add("From", str(self.local))
-        headers.add("To", str(self.remote))
-        headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", f"{cseq} {method}")
-        return Request(method, uri, headers)
+        fields = (
+            ("Max-Forwards", MAX_FORWARDS),
+            ("From", str(self.local)),
+            ("To", str(self.remote)),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{cseq} {method}"),
+        )
+        return Request(method, uri, Headers([*(("Route", value) for value in route), *fields] if route else fields))
 
     def _way(self) -> tuple[str, tuple[str, ...]]:
         """Request-URI and Route values (12.2.1.1). A strict router wants its own URI as Request-URI, the target

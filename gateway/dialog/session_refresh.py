@@ -124,7 +124,7 @@ class LegSession:
 
     def response_leaves(self, leg: RefreshedLeg, response: Response) -> None:
         """Add the agreement to a 2xx of ours, and let the time begin."""
-        if response.cseq.method not in METHODS or not 200 <= response.status < 300:
+        if not 200 <= response.status < 300 or response.cseq.method not in METHODS:
             return
         agreement, headers = self._promised
         response.headers.add_all(headers)

@@ -149,7 +149,10 @@ class UasCore:
 
     def _is_way_of(self, leg: Leg, request: Request, flow: Flow) -> bool:
         """Whether a request of a leg may come over a flow. Its tags alone do not say so: flows.py has the reasons."""
-        if leg.flow.side is not flow.side:
+        own = leg.way.flow
+        if own is flow:
+            return True  # the leg is on it: LegWay.takes says the same
+        if own.side is not flow.side:
             return False
         if self._screening.is_way_of(leg, flow):
             return True

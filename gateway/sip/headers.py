@@ -192,6 +192,16 @@ class Headers:
         self._lines[index] = f"{name}: {value}"
         self.known.pop(key, None)
 
+    def set_all(self, fields: Iterable[tuple[str, str]]) -> None:
+        """set() for several names, of which none comes twice."""
+        new = []
+        for field in fields:
+            if KEYS[field[0]] in self._keys:
+                self.set(*field)
+            else:
+                new.append(field)
+        self.add_all(new)
+
     def rewrite(self, key: str, line: str, value: object) -> None:
         """Replace the first line of that key, which must be there, and its value for parsed()."""
         self._lines[self._keys.index(key)] = line
@@ -242,9 +252,6 @@ class Headers:
 
     def __contains__(self, name: str) -> bool:
         return KEYS[name] in self._keys
-
-    def __len__(self) -> int:
-        return len(self._lines)
 
     def __repr__(self) -> str:
         return f"<Headers {', '.join(self._keys)}>"
@@ -298,17 +305,6 @@ def length_of(headers: Headers) -> int:
 def first_line(headers: Headers, key: str) -> str:
     """The first line of that key, which must be there."""
     return headers._lines[headers._keys.index(key)]
-
-
-def set_all(headers: Headers, fields: Iterable[tuple[str, str]]) -> None:
-    """Headers.set() for several names, of which none comes twice."""
-    new = []
-    for name, value in fields:
-        if KEYS[name] in headers._keys:
-            headers.set(name, value)
-        else:
-            new.append((name, value))
-    headers.add_all(new)
 
 
 def value_of(line: str) -> str:

@@ -255,8 +255,7 @@ class Flow(ABC):
         self.local = local
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
-        self.sent_by = f"SIP/2.0/{transport.upper()} {advertised}"
-        """The beginning of a Via of ours."""
+        self.sent_by = f"SIP/2.0/{transport.upper()} {advertised}"  # a Via of ours begins so
         self.contact = f"{advertised};transport={transport}" if self.is_reliable else str(advertised)
         """The end of a Contact of ours: the address, and the transport where that is not UDP."""
         self.identity: PeerIdentity | None = None  # only a verified one

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.header_values import MANDATORY, OPTIONAL
-from gateway.sip.headers import COMPACT_FORMS, Headers, set_all, to_message
+from gateway.sip.headers import COMPACT_FORMS, Headers, to_message
 
 
 def headers() -> Headers:
@@ -84,7 +84,7 @@ def test_remove_first_takes_one_value_at_a_time() -> None:
         changed.remove_first("Via")
     changed.remove_first("Via")
     assert seen == ["SIP/2.0/UDP a", "SIP/2.0/UDP b", "SIP/2.0/UDP c"]
-    assert len(changed) == 2
+    assert len(changed.keys()) == 2
 
 
 def test_select_and_extend_take_lines_as_they_stand() -> None:
@@ -108,7 +108,7 @@ def test_setting_several_is_setting_each() -> None:
     one, other = headers(), headers()
     for field in (("Via", "x"), ("Server", "y"), ("x-custom", "z")):
         one.set(*field)
-    set_all(other, (("Via", "x"), ("Server", "y"), ("x-custom", "z")))
+    other.set_all((("Via", "x"), ("Server", "y"), ("x-custom", "z")))
     assert sorted(one.items()) == sorted(other.items())
     assert (one.keys(), other.keys()) == (("via", "x-custom", "route", "server"),) * 2
 

@@ -127,6 +127,8 @@ class Customs:
 
     def beside(self, message: Message) -> tuple[BodyPart, ...]:
         """The parts beside a session description that go with it."""
+        if not message.beside:
+            return ()
         judged = (self._judged(part, message.cseq.method, 0) for part in message.beside)
         return tuple(part for part in judged if part is not None)
 

@@ -107,11 +107,16 @@ _CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
 
 _BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
 
-_OF_REQUESTS: Final = ("refer-to", "referred-by", "replaces", "reply-to", "p-preferred-identity")
+_OF_REQUESTS: Final = frozenset({"refer-to", "referred-by", "replaces", "reply-to", "p-preferred-identity"})
 """Fields of requests, which name people and dialogs as each side knows them (``transfer``)."""
+
+_CAPABILITIES: Final = frozenset({"allow", "supported", "require"})
 
 _WISHES: Final = frozenset({"answer-mode", "priv-answer-mode", "p-auto-answer", "alert-info", "call-info"})
 """Fields in which a caller can ask that the phone answer by itself: those of RFC 5373, and the makes' own."""
+
+_UNSUITED: Final = _WISHES | {"p-asserted-identity", "error-info", *CHALLENGES}
+"""Fields with values that a phone must not see (`_suit_phones`)."""
 
 _AUTO_ANSWER: Final = re.compile(r"answer|intercom|hands-?free|speaker|paging", re.IGNORECASE)
 """The wish in words: ``answer-after=0`` (Cisco, Snom, Yealink), ``info=alert-autoanswer`` (Grandstream, Aastra),
@@ -143,10 +148,17 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
     """The same for a message that begins or changes a dialog: with its sender's abilities (Allow, Supported, Require),
     as far as this user agent carries them across."""
     chosen = crossing(headers, toward, body, auto_answer=auto_answer)
+    given = headers.keys()
+    if _CAPABILITIES.isdisjoint(given):
+        return chosen
     number = headers.parsed("cseq", cseq)
     extensions = EXTENSIONS if number is None else extensions_of(number.method)
-    for name, carried in (("Allow", METHODS), ("Supported", extensions), ("Require", extensions)):
-        if name in headers:
+    for name, key, carried in (
+        ("Allow", "allow", METHODS),
+        ("Supported", "supported", extensions),
+        ("Require", "require", extensions),
+    ):
+        if key in given:
             passed = _carried(carried, tuple(headers.get_all(name)))
             if passed:
                 chosen.add(name, passed)
@@ -156,7 +168,7 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
 def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
     """The same for a response, in which nobody is referred to and no line is seized."""
     chosen = crossing_with_capabilities(headers, toward, body)
-    for name in _OF_REQUESTS:
+    for name in _OF_REQUESTS.intersection(chosen.keys()):
         chosen.remove(name)
     if toward is Side.PROVIDER:
         chosen.remove("call-info")
@@ -187,6 +199,8 @@ def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
 def _suit_phones(headers: Headers, auto_answer: bool) -> None:
     """Take out values that a phone must not see: auth-int, an identity that is to stay among the trusted (RFC 3325), a
     wish that it answer by itself, and an address to call for an announcement (Error-Info, RFC 3261 section 20.18)."""
+    if _UNSUITED.isdisjoint(headers.keys()):
+        return
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")
     if not auto_answer:

@@ -30,8 +30,9 @@ class Dialogs(Generic[L]):
 
     def ended(self, leg: L, dialog: Dialog) -> None:
         """They no longer do, unless another leg goes on with the dialog."""
-        if self._legs.get(dialog.key) is leg:
-            del self._legs[dialog.key]
+        key = dialog.key
+        if self._legs.get(key) is leg:
+            del self._legs[key]
 
     def expect(self, leg: L, call_id: str, local_tag: str) -> None:
         """Let the first request with this Call-ID and local tag go to this leg, with any tag of its sender."""

@@ -45,7 +45,8 @@ class LegWay:
     @property
     def weakest(self) -> Strength:
         """The least of all flows that the leg's messages came and went over, from its first message on."""
-        return min(self._weakest, Strength.of(self.flow))
+        now = Strength.of(self.flow) if self.flow.is_secure else Strength.CLEAR
+        return now if now < self._weakest else self._weakest
 
     def takes(self, other: Flow, phones: Phones, proof: Callable[[Flow], Proof | None]) -> bool:
         """Whether a message of the peer may come over a flow; ``proof`` is of a peer of the leg's domain."""
@@ -65,8 +66,9 @@ class LegWay:
         Its connection is gone, or a phone has come to another host, or the NAT before it has given it another port.
         """
         other = transaction.back
-        self._weakest = min(self.weakest, Strength.of(transaction.flow))
-        if not self.flow.is_open or _has_moved(self.flow, other):
+        weakest = self.weakest
+        self._weakest = weakest if transaction.flow is self.flow else min(weakest, Strength.of(transaction.flow))
+        if not self.flow.is_open or (other is not self.flow and _has_moved(self.flow, other)):
             self._replace(other)
 
     def opened(self, reopen: Reopen) -> Flow:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -36,6 +36,9 @@ from gateway.transaction.client import ClientTransaction, TransactionUser
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
+
+_REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
+"""Methods whose requests and 2xx tell the remote target (RFC 3261 section 12.2, RFC 6665, RFC 3515)."""
 
 
 def _never() -> Flow | None:
@@ -139,10 +142,8 @@ class Leg:
     @property
     def contact(self) -> str:
         """The Contact that this leg's peer sees: an address of the gateway, and nothing of the other leg's host."""
-        transport = str(self.flow.transport)
-        suffix = "" if transport == "udp" else f";transport={transport}"
         user = f"{self.spec.user}@" if self.spec.user else ""
-        return f"<sip:{user}{self.flow.advertised}{suffix}>"
+        return f"<sip:{user}{self.way.flow.contact}>"
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog that a request of the peer is inside of; None before there is one."""
@@ -159,13 +160,17 @@ class Leg:
         """Send a response in the gateway's own name."""
         if transaction.ended:
             return
-        headers = response.headers
-        headers.set("Server", SOFTWARE)
-        if response.status < 300 and response.cseq.method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"):
-            headers.set("Contact", self.contact)
-        if 200 <= response.status < 300 and "Allow" not in headers:
-            headers.set("Allow", ALLOW)
-        self.session.response_leaves(self, response)
+        headers, status = response.headers, response.status
+        fields = [("Server", SOFTWARE)]
+        if status < 300 and response.cseq.method in _REFRESHES_TARGET:
+            fields.append(("Contact", self.contact))
+        if 200 <= status < 300:
+            if "Allow" not in headers:
+                fields.append(("Allow", ALLOW))
+            headers.set_all(fields)
+            self.session.response_leaves(self, response)
+        else:
+            headers.set_all(fields)
         self.note(Passage.SENT, response)
         transaction.respond(response)
 
@@ -198,10 +203,11 @@ class Leg:
         if self.dialog is None:
             raise Refused(481, "No dialog on this leg")
         request = self.dialog.make_request(method)
-        request.headers.add_all(fields)
-        if method in ("INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"):
-            request.headers.set("Contact", self.contact)
-        request.headers.set("User-Agent", SOFTWARE)
+        headers = request.headers
+        headers.add_all(fields)
+        if method in _REFRESHES_TARGET:
+            headers.set("Contact", self.contact)
+        headers.set("User-Agent", SOFTWARE)
         request.body = body
         return request
 
@@ -264,10 +270,12 @@ class Leg:
 
     def opened_flow(self) -> Flow:
         """The flow that requests leave by, opened again if need be."""
-        phone = self.way.phone
-        return self.way.opened(self.spec.reopen if phone is None else partial(self.services.phones.flow_of, phone))
+        way = self.way
+        phone = way.phone
+        return way.opened(self.spec.reopen if phone is None else partial(self.services.phones.flow_of, phone))
 
     def note(self, passage: Passage, message: Message) -> None:
         """Write a message into the ladder. Raises MalformedMessage for one with a body of an unreadable type."""
-        has_sdp(message)
+        if message.body:
+            has_sdp(message)
         self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)
