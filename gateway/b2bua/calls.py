@@ -24,7 +24,7 @@ from gateway.b2bua.setup.new_call import NewCalls, first_refusal
 from gateway.b2bua.setup.reach import CHALLENGES
 from gateway.b2bua.unanswered import CEILING, RESERVE, CallSource, UnansweredCalls, check_media
 from gateway.dialog.dialog import key_of
-from gateway.media.relay import JSON
+from gateway.media.relay import JSON, RelayFailure
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
@@ -130,6 +130,14 @@ class Calls:
             call = self._active.get(call_id)
             if call is not None:
                 call.end("no media", 500, (("Reason", 'Q.850;cause=102;text="No media"'),))
+
+    def media_in_clear(self, ids: Iterable[str]) -> None:
+        """RTCP came in clear beside the SRTP of these calls: their verdicts say so from now on."""
+        for call_id in ids:
+            call = self._active.get(call_id)
+            if call is not None:
+                asked = self._services.relay.query(call_id).addCallback(call.protection.reported)
+                asked.addErrback(lambda failure: failure.trap(RelayFailure))
 
     def end_all(self, why: str) -> None:
         """End every call."""

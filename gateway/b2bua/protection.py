@@ -2,7 +2,7 @@
 
 The rules are pure functions (gateway/security/policy); here stands the state of one call: the attempt under way, the
 protection of the provider's leg, and every step in the record. A verdict is made from the worst that the legs went
-through (gateway/security/policy/exposure.py), never from an intention.
+through (exposed_legs), never from an intention.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.b2bua.exposed_legs import ExposedLegs, signalling_of
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side, Signalling
 from gateway.media.relay import JSON, Encryption, SdpWish
-from gateway.media.reports import clear_control, remarks
 from gateway.routing.router import Route
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.decisions import (
@@ -26,7 +26,6 @@ from gateway.security.policy.decisions import (
     takes_clear,
     unanswerable,
 )
-from gateway.security.policy.exposure import Exposure, Phases
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.security.policy.terms import (
     LACKS_TLS,
@@ -38,11 +37,10 @@ from gateway.security.policy.terms import (
     Reason,
     Refusal,
 )
-from gateway.security.policy.verdict import Verdict, explanation, verdict
+from gateway.security.policy.verdict import Verdict
 from gateway.sip.uri import Uri
-from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
+from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
-from gateway.transport.way import Strength
 
 _OFFERED: Final = {
     Encryption.NONE: "RTP/AVP",
@@ -83,14 +81,8 @@ class Protection:
         self._phone = phone
         self._known = memory.known(self._provider)
         self._was_encrypted = False
-        self._is_verified = True
         self._reported: set[Feature] = set()
-        self._caller_side = Side.PHONES if record.direction is CallDirection.OUTBOUND else Side.PROVIDER
-        self._clock = clock
-        self._began = clock.seconds()
-        self._exposed = {Side.PHONES: Exposure(), Side.PROVIDER: Exposure()}
-        self._media_now: dict[Side, bool | None] = {}
-        self._phases: dict[tuple[Side, str], ChainLink] = {}
+        self._exposed = ExposedLegs(record, clock)
 
     def first(self) -> Attempt | Refusal:
         """The first attempt toward the provider."""
@@ -126,7 +118,7 @@ class Protection:
         """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: of its sender."""
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         came_over = arrival(flow, proof)
-        self._is_verified = came_over is not InboundSignalling.UNVERIFIED
+        self._exposed.is_verified = came_over is not InboundSignalling.UNVERIFIED
         self._link(LegName.CALLER, ChainStep.OFFERED, f"{_CAME_OVER[came_over]}, {_media(encrypted)}")
         decision = accepts_inbound(self.terms, came_over, encrypted, self._known)
         return self._accepted(
@@ -165,13 +157,13 @@ class Protection:
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media.encrypted
-        self._link(leg.spec.name, ChainStep.OUTCOME, f"{_signalling(leg)}, {_media(encrypted)}")
+        self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {_media(encrypted)}")
         if leg.spec.side is not Side.PROVIDER:
-            self._hear(leg, encrypted)
+            self._exposed.hear(leg, encrypted)
             self._learn_of_phone(leg)
             return None
         decision = accepts_change(self.terms, encrypted, self._was_encrypted)
-        self._hear(leg, encrypted, self.reason or decision.reason)
+        self._exposed.hear(leg, encrypted, self.reason or decision.reason)
         self._learn_of_provider(leg)
         if isinstance(decision, Refusal):
             self._decided(decision, Feature.SRTP)
@@ -195,53 +187,15 @@ class Protection:
         elif phone is None or provider is None:
             self._record.verdict = Verdict.UNANSWERED
         else:
-            for leg in (phone, provider):
-                # Media that the relay may have opened in clear count, and those that it may have encrypted do not.
-                self._hear(leg, False if leg.media.opening is False else None, self.reason)
-                self._media_now[leg.spec.side] = leg.media.encrypted
-            self._weigh()
+            self._exposed.answered(phone, self.reason)
+            self._exposed.answered(provider, self.reason)
+            self._exposed.weigh(self.reason)
 
     def reported(self, report: dict[str, JSON]) -> None:
-        """The relay's last report, which may tell of RTCP in clear: the verdict is made once more."""
-        for side in clear_control(report):
-            self._exposed[side] = self._exposed[side].reported(has_clear_control=True)
-        for side, text in remarks(report):
-            leg = LegName.CALLER if side is self._caller_side else LegName.CALLEE
-            self._link(leg, ChainStep.OUTCOME, text)
-        if not self.refused and self._media_now:
-            self._weigh()
-
-    def _weigh(self) -> None:
-        """The verdict of an answered call."""
-        provider = self._exposed[Side.PROVIDER].facts(self._media_now[Side.PROVIDER], self.reason)
-        phone = self._exposed[Side.PHONES].facts(self._media_now[Side.PHONES])
-        self._record.verdict = verdict(phone, provider)
-        self._record.reason = str(explanation(provider) or "")
-
-    def _hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
-        """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
-        relay carries from now on, if any."""
-        side, at = leg.spec.side, self._clock.seconds() - self._began
-        is_secure = leg.way.weakest > Strength.CLEAR and (side is not Side.PROVIDER or self._is_verified)
-        former = self._exposed[side]
-        exposure = former.signalled(at, _signalling(leg), is_secure=is_secure)
-        if encrypted is not None:
-            exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
-        if exposure is former:
-            return  # its phases were told
-        self._exposed[side] = exposure
-        self._tell_phases(leg, "media", exposure.media)
-        self._tell_phases(leg, "signalling", exposure.signalling)
-
-    def _tell_phases(self, leg: Leg, kind: str, phases: Phases) -> None:
-        """Write the phases into the chain, in the place of those told before."""
-        if not phases.has_changed:
-            return
-        former = self._phases.get((leg.spec.side, kind))
-        link = ChainLink(leg.spec.name, ChainStep.OUTCOME, str(phases))
-        if link != former:
-            self._record.put_reason(link, former)
-            self._phases[leg.spec.side, kind] = link
+        """A report of the relay, perhaps its last, may tell of RTCP in clear: the verdict is made once more."""
+        self._exposed.reported(report)
+        if not self.refused:
+            self._exposed.weigh(self.reason)
 
     def _decided(self, decision: Attempt | Refusal, about: Feature) -> Attempt | Refusal:
         self._report(decision, about)
@@ -275,13 +229,8 @@ class Protection:
         text = f"the peer did {str(about).upper()} before: a probable downgrade"
         self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)
 
-    def _is_secure(self, provider: Leg) -> bool:
-        """Whether the provider's signalling is TLS with the provider: we verify the provider that we call, but a caller
-        may be anybody."""
-        return provider.way.weakest > Strength.CLEAR and self._is_verified
-
     def _learn_of_provider(self, leg: Leg) -> None:
-        is_secure = self._is_secure(leg)
+        is_secure = self._exposed.is_secure(leg)
         if is_secure:
             self._memory.saw(self._provider, Feature.TLS, did=True)
         if leg.media.encrypted is True and is_secure:
@@ -320,7 +269,3 @@ def _failed(failure: Failure, cause: str) -> str:
 
 def _media(encrypted: bool | None) -> str:
     return "no media yet" if encrypted is None else "SRTP" if encrypted else "RTP in clear"
-
-
-def _signalling(leg: Leg) -> str:
-    return "TLS" if leg.way.flow.is_secure else f"{leg.way.flow.transport.upper()} in clear"

@@ -49,6 +49,9 @@ class NodeListener(Protocol):
     def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
         """Calls without media at the node now: it ended them where it `is_up`, else it went down with them."""
 
+    def control_in_clear(self, calls: tuple[str, ...]) -> None:
+        """RTCP came in clear beside the SRTP of these calls."""
+
 
 class Node:
     """`client` asks it; `worker` is its process, None for rtpengine. A higher `weight` takes more calls.
@@ -75,6 +78,8 @@ class Node:
         self._heard_from_anywhere = frozenset(heard_from_anywhere)
         self._confirmed: set[str] = set()
         self._sides: dict[str, PartySides] = {}
+        self._in_clear: set[str] = set()
+        """Calls that its listener knows to have RTCP in clear."""
         self._unlisted: list[str] = []
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
@@ -179,6 +184,7 @@ class Node:
     def forget(self, call: str) -> None:
         self.calls.discard(call)
         self._confirmed.discard(call)
+        self._in_clear.discard(call)
         self._sides.pop(call, None)
 
     def ping(self) -> None:
@@ -239,6 +245,10 @@ class Node:
             self._listener.calls_gone(self, calls, reason)
 
     def _compare(self, reply: Reply, before: frozenset[str]) -> None:
+        in_clear = self.calls.intersection(_names(reply.get("in clear"))) - self._in_clear
+        if in_clear and self._listener is not None:
+            self._in_clear |= in_clear
+            self._listener.control_in_clear(tuple(in_clear))
         listed = _names(reply.get("calls"))
         missing = (before & self._confirmed).difference(listed)
         if len(listed) < self._list_limit:

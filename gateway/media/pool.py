@@ -195,6 +195,11 @@ class RelayPool:
             elif self._waiting is None:
                 self._waiting = self._clock.callLater(RETURN_SECONDS, self._report_homeless)
 
+    def control_in_clear(self, calls: tuple[str, ...]) -> None:
+        """RTCP came in clear beside the SRTP of these calls."""
+        if self._listener is not None:
+            self._listener.media_in_clear(calls)
+
     def node_came(self) -> None:
         """A node is up, again or for the first time: it can take calls that lost theirs."""
         self._report_homeless()

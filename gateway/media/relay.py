@@ -85,6 +85,9 @@ class RelayListener(Protocol):
     def media_ended(self, calls: tuple[str, ...]) -> None:
         """A relay ended these calls by itself, since no media came for a while."""
 
+    def media_in_clear(self, calls: tuple[str, ...]) -> None:
+        """RTCP came in clear beside the SRTP of these calls, which go on; `query` names the sides. Once for each."""
+
 
 class Relay(Protocol):
     """Media for calls. Tags are opaque strings, unique within the call; every Deferred may fail with RelayFailure.

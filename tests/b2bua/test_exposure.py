@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from gateway.config.model import Security
-from gateway.media.relay import JSON
+from gateway.media.relay import JSON, RelayFailure
 from gateway.state.call_record import CallRecord
 from tests.support.flows import RecordingFlow
 from tests.support.ladder import AVP, CLEAR, SAVP, Ladder, TestRelay
@@ -90,11 +90,22 @@ class _TellingRelay(TestRelay):
     def __init__(self, side: str) -> None:
         super().__init__()
         self._side = side
+        self.silent: set[str] = set()
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         super().delete(call, at_once=at_once)
+        return self.query(call)
+
+    def query(self, call: str) -> Deferred[dict[str, JSON]]:
+        if call in self.silent:
+            return fail(RelayFailure("no answer"))
         streams: list[JSON] = [{"stats": {}}, {"in clear": 2}]
         return succeed({"tags": {"x": {"side": self._side, "medias": [{"streams": streams}]}}})
+
+    def tells(self, ladder: Ladder) -> None:
+        """Say that RTCP came in clear in all calls that are up, and in one that is not."""
+        assert self.listener is not None
+        self.listener.media_in_clear((*(call.id for call in ladder.calls.active), "ended"))
 
 
 def test_rtcp_in_clear_beside_srtp_is_in_the_verdict() -> None:
@@ -106,6 +117,32 @@ def test_rtcp_in_clear_beside_srtp_is_in_the_verdict() -> None:
     counted = ladder.metrics.calls.labels("example.com", "outbound", "SIGNALLING_ONLY", "CLEAR_RTCP")
     assert next(iter(counted.collect())).samples[0].value == 1
     assert "RTCP in clear beside SRTP" in chain(ladder)
+
+
+def test_rtcp_in_clear_is_in_the_verdict_of_a_call_that_is_up() -> None:
+    relay = _TellingRelay("provider")
+    ladder = Ladder(relay=relay)
+    talk(ladder)
+    relay.silent = {call.id for call in ladder.calls.active}
+    relay.tells(ladder)
+    assert claim(ladder) == ("ENCRYPTED_TO_PROVIDER", "")
+    relay.silent = set()
+    relay.tells(ladder)
+    assert claim(ladder) == ("SIGNALLING_ONLY", "CLEAR_RTCP")
+    ladder.calls.end_all("the test is over")
+    assert claim(ladder) == ("SIGNALLING_ONLY", "CLEAR_RTCP")
+    assert chain(ladder).count("RTCP in clear beside SRTP") == 1
+
+
+def test_rtcp_in_clear_while_it_rings_is_in_the_verdict_from_the_answer_on() -> None:
+    relay = _TellingRelay("provider")
+    ladder = Ladder(relay=relay)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 183, sdp=SAVP)
+    relay.tells(ladder)
+    assert claim(ladder)[0] == ""
+    ladder.provider.answers(onward, 200, sdp=SAVP)
+    assert claim(ladder) == ("SIGNALLING_ONLY", "CLEAR_RTCP")
 
 
 def test_rtcp_in_clear_of_a_plain_phone_changes_nothing() -> None:

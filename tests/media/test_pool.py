@@ -64,6 +64,7 @@ class Scene:
         self.pool = RelayPool(self.clock, self.nodes, Metrics(self.registry))
         self.lost: list[tuple[str, ...]] = []
         self.ended: list[tuple[str, ...]] = []
+        self.in_clear: list[tuple[str, ...]] = []
         self.reports: list[Deferred[dict[str, JSON]]] | None = None
         """Of calls that a relay ended, where the test wants them."""
 
@@ -74,6 +75,9 @@ class Scene:
         self.ended.append(calls)
         if self.reports is not None:
             self.reports.extend(map(self.pool.delete, calls))
+
+    def media_in_clear(self, calls: tuple[str, ...]) -> None:
+        self.in_clear.append(calls)
 
     def started(self, *found: list[JSON]) -> Scene:
         """Both nodes answer; `found` are the calls at each."""
@@ -433,6 +437,22 @@ def test_calls_that_a_list_cut_short_leaves_out_are_asked_about(are_workers: boo
     scene.wires[0].answer("query", result="error", **{"error-reason": "Unknown call-id"})
     assert sorted(scene.ended) == [("c0",), ("c2",)]
     assert set(scene.pool.calls) == {"c1", "c3"}
+
+
+def test_rfc3711_section_9_2_calls_with_rtcp_in_clear_are_told_once_while_they_are_up() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    replies: list[list[JSON]] = [[], ["c0", "another's", 7], ["c0"]]
+    for told in replies:
+        in_clear: dict[str, JSON] = {"in clear": told}
+        scene.clock.advance(POLL_SECONDS)
+        scene.wires[0].answer("list", calls=["c0"], **in_clear)
+    assert scene.in_clear == [("c0",)]
+    scene.pool.delete("c0")
+    scene.offered("c0")
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("list", calls=["c0"], **in_clear)
+    assert scene.in_clear == [("c0",), ("c0",)]
 
 
 def test_of_many_calls_some_are_asked_about_at_each_poll_and_silence_ends_none() -> None:

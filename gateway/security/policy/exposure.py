@@ -6,7 +6,7 @@
 
 An exposure is a value, and only ever gets worse: a call whose media ran in clear for a second was heard for that
 second, however it went on, and a key that crossed a clear hop opens all media under it. Not here: which legs and
-messages count (gateway/b2bua/protection.py).
+messages count (gateway/b2bua/exposed_legs.py).
 """
 
 from __future__ import annotations

@@ -42,6 +42,11 @@ def call_report(call: MediaCall, now: float) -> Report:
     }
 
 
+def has_plain_control(call: MediaCall) -> bool:
+    """Whether RTCP came in clear beside SRTP."""
+    return any(end.counters.plain_control for stream in call.streams for end in stream.ends)
+
+
 def interface_report(interface: Interface) -> Report:
     """Its ports: those of interfaces at the same address are the same ports."""
     ports = interface.ports

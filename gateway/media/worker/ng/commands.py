@@ -14,7 +14,13 @@ from typing import Final, TypeAlias
 import attrs
 
 from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferWish
-from gateway.media.worker.ng.call_report import PacketTotals, call_report, interface_report, process_report
+from gateway.media.worker.ng.call_report import (
+    PacketTotals,
+    call_report,
+    has_plain_control,
+    interface_report,
+    process_report,
+)
 from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile, numeric_host
 from gateway.media.worker.streams.endpoint import StreamServices
@@ -135,10 +141,14 @@ class Commands:
         return {"result": "ok", **call_report(self._call(fields), self._services.clock.now)}
 
     def list_calls(self, fields: Fields) -> Result:
-        """`gathers` tells the client that several requests may come in one datagram."""
+        """`gathers` tells the client that several requests may come in one datagram, `in clear` names calls with RTCP
+        in clear beside SRTP."""
         limit = fields.get("limit")
         number = int(limit) if isinstance(limit, int | str) and str(limit).isdigit() else DEFAULT_LIST
-        return {"result": "ok", "calls": list(self.calls)[:number], "gathers": True}
+        names = list(self.calls)[:number]
+        takes_plain = bool(self._services.quirks.plain_control)  # else there are none, and nothing is looked for
+        in_clear = [name for name in names if takes_plain and has_plain_control(self.calls[name])]
+        return {"result": "ok", "calls": names, "gathers": True, "in clear": in_clear}
 
     def statistics(self, _fields: Fields) -> Result:
         """Packets of calls that are up are as of the last time that it was asked: to count them takes a while."""

@@ -39,6 +39,7 @@ def secure_phone(ng: Ng, call: str, phone: Party, provider: Party, suite: str = 
 def test_control_packets_in_clear_pass_without_their_goodbye(
     quirky: Ng, phone: Party, provider: Party, suite: str
 ) -> None:
+    quirky.offer("no packet yet", phone.sdp(), Encryption.SAVP)
     secure_phone(quirky, f"plain {suite}", phone, provider, suite)
     phone.send(rtp(1))
     provider.receive()
@@ -48,6 +49,9 @@ def test_control_packets_in_clear_pass_without_their_goodbye(
     phone.rtcp.sendto(rtcp(kind=203), phone.control_target)
     assert provider.hears_nothing()
     assert quirky.stream(f"plain {suite}", "caller", 1)["in clear"] == 2
+    listed: Any = quirky.request({"command": "list"})["in clear"]
+    assert f"plain {suite}" in listed
+    assert "no packet yet" not in listed
     phone.send_control(rtcp())
     assert provider.receive_control()[1] == 200, "SRTCP passes as ever"
 

@@ -1,0 +1,98 @@
+"""The worst that could be heard of both legs of one call: fed with each moment that counts, weighed into the verdict.
+
+    answer told to the relay, a call's answer -> hear(), answered()  \\
+    relay's reports                           -> reported()           > weigh() -> verdict and reason in the record
+
+Phases and remarks are written into the call's chain as they come. Here is the state of one call; the rules are values
+and pure functions (gateway/security/policy/exposure.py and verdict.py). Not here: decisions (protection).
+"""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IReactorTime
+
+from gateway.b2bua.legs.leg import Leg
+from gateway.config.model import Side
+from gateway.media.relay import JSON
+from gateway.media.reports import clear_control, remarks
+from gateway.security.policy.exposure import Exposure, Phases
+from gateway.security.policy.terms import Reason
+from gateway.security.policy.verdict import explanation, verdict
+from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
+from gateway.transport.way import Strength
+
+
+class ExposedLegs:
+    """The legs of one call, by their sides."""
+
+    def __init__(self, record: CallRecord, clock: IReactorTime) -> None:
+        self.is_verified = True
+        """Whether the provider's leg is with the provider: we verify the provider that we call, but a caller may be
+        anybody."""
+        self._record = record
+        self._clock = clock
+        self._began = clock.seconds()
+        self._caller_side = Side.PHONES if record.direction is CallDirection.OUTBOUND else Side.PROVIDER
+        self._exposed = {Side.PHONES: Exposure(), Side.PROVIDER: Exposure()}
+        self._media_now: dict[Side, bool | None] = {}
+        """The media of legs of an answered call, as they are now."""
+        self._phases: dict[tuple[Side, str], ChainLink] = {}
+        self._remarked: set[tuple[Side, str]] = set()
+
+    def is_secure(self, leg: Leg) -> bool:
+        """Whether a leg's signalling was TLS all the time; the provider's: with the provider."""
+        return leg.way.weakest > Strength.CLEAR and (self.is_verified or leg.spec.side is not Side.PROVIDER)
+
+    def hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
+        """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
+        relay carries from now on, if any."""
+        side, at = leg.spec.side, self._clock.seconds() - self._began
+        former = self._exposed[side]
+        exposure = former.signalled(at, signalling_of(leg), is_secure=self.is_secure(leg))
+        if encrypted is not None:
+            exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
+        if exposure is former:
+            return  # its phases were told
+        self._exposed[side] = exposure
+        self._tell_phases(leg, "media", exposure.media)
+        self._tell_phases(leg, "signalling", exposure.signalling)
+
+    def answered(self, leg: Leg, reason: Reason | None) -> None:
+        """The leg of an answered call, as it is now. Media that the relay may have opened in clear count, and those
+        that it may have encrypted do not."""
+        self.hear(leg, False if leg.media.opening is False else None, reason)
+        self._media_now[leg.spec.side] = leg.media.encrypted
+
+    def reported(self, report: dict[str, JSON]) -> None:
+        """The relay has told of the media so far, which may be of RTCP in clear."""
+        for side in clear_control(report):
+            self._exposed[side] = self._exposed[side].reported(has_clear_control=True)
+        for side, text in remarks(report):
+            if (side, text) not in self._remarked:
+                self._remarked.add((side, text))
+                leg = LegName.CALLER if side is self._caller_side else LegName.CALLEE
+                self._record.add_reason(ChainLink(leg, ChainStep.OUTCOME, text))
+
+    def weigh(self, reason: Reason | None) -> None:
+        """Write down the verdict of a call that was answered; ``reason`` is why the provider's leg is weak."""
+        if not self._media_now:
+            return
+        provider = self._exposed[Side.PROVIDER].facts(self._media_now[Side.PROVIDER], reason)
+        phone = self._exposed[Side.PHONES].facts(self._media_now[Side.PHONES])
+        self._record.verdict = verdict(phone, provider)
+        self._record.reason = str(explanation(provider) or "")
+
+    def _tell_phases(self, leg: Leg, kind: str, phases: Phases) -> None:
+        """Write the phases into the chain, in the place of those told before."""
+        if not phases.has_changed:
+            return
+        former = self._phases.get((leg.spec.side, kind))
+        link = ChainLink(leg.spec.name, ChainStep.OUTCOME, str(phases))
+        if link != former:
+            self._record.put_reason(link, former)
+            self._phases[leg.spec.side, kind] = link
+
+
+def signalling_of(leg: Leg) -> str:
+    """A leg's signalling as it is now, for people."""
+    return "TLS" if leg.flow.is_secure else f"{str(leg.flow.transport).upper()} in clear"
