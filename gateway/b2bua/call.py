@@ -94,7 +94,7 @@ class Call:
 
     def __attrs_post_init__(self) -> None:
         self.usages = Usages(self.services.clock.seconds)
-        self.media_path = MediaPath(self.record.id, self.services.relay, self.end)
+        self.media_path = MediaPath(self.record.id, self.services.relay, self.end_refused)
 
     @property
     def id(self) -> str:
@@ -235,7 +235,8 @@ class Call:
         self._let_go()
 
     def end_refused(self, refusal: Refusal) -> None:
-        """End the call as the policy says."""
+        """End the call as the policy says, or for a fault that has a code."""
+        self.protection.blame(refusal)
         self.end(refusal.text, refusal.status, refusal.headers(self.services.name))
 
     def _let_go(self) -> None:

@@ -164,7 +164,8 @@ class Calls:
         record = call.record
         self._unanswered.remove(call.id)
         self._heirs.outlive(call)
-        is_challenge = record.status in CHALLENGES  # the caller comes again with its answer: that is the call
+        # The caller comes again with its answer, and that is the call; unless this was the answer, and a wrong one.
+        is_challenge = record.status in CHALLENGES and not record.reason
         if not is_challenge:
             call.times.ended(record.status, self._services.clock.seconds())
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)

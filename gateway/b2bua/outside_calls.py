@@ -13,7 +13,7 @@ from __future__ import annotations
 import attrs
 from twisted.logger import Logger
 
-from gateway.b2bua.protection import arrival
+from gateway.b2bua.chain_words import arrival
 from gateway.observe.metrics import Metrics
 from gateway.routing.router import Route
 from gateway.security.policy.decisions import accepts_inbound

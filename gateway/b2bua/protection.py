@@ -11,12 +11,13 @@ from typing import Final
 
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.b2bua.chain_words import CAME_OVER, OFFERED, arrival, failed, media
 from gateway.b2bua.exposed_legs import ExposedLegs, signalling_of
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side, Signalling
 from gateway.media.relay import JSON, Encryption, SdpWish
 from gateway.routing.router import Route
-from gateway.security.access_list import Proof, ProofKind
+from gateway.security.access_list import Proof
 from gateway.security.policy.decisions import (
     accepts_answer,
     accepts_change,
@@ -28,12 +29,14 @@ from gateway.security.policy.decisions import (
 )
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.security.policy.terms import (
-    LACKS_TLS,
+    SHOWS_NO_TLS,
+    UNREACHED,
     Acceptance,
     Attempt,
     CallTerms,
     Failure,
     InboundSignalling,
+    PeerFailure,
     Reason,
     Refusal,
 )
@@ -42,22 +45,9 @@ from gateway.sip.uri import Uri
 from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
 
-_OFFERED: Final = {
-    Encryption.NONE: "RTP/AVP",
-    Encryption.SAVP: "RTP/SAVP with SDES keys",
-    Encryption.OSRTP: "RTP/AVP with SDES keys (OSRTP)",
-    Encryption.DUAL: "RTP/SAVP and RTP/AVP",
-}
-
 _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
 
 _LACKS_TLS: Final = (Reason.CLEAR_PEER_NO_TLS, Reason.CLEAR_TLS_HANDSHAKE, Reason.CLEAR_EMERGENCY)
-
-_CAME_OVER: Final = {
-    InboundSignalling.VERIFIED: "TLS",
-    InboundSignalling.UNVERIFIED: "TLS of nobody in particular",
-    InboundSignalling.CLEAR: "clear signalling",
-}
 
 
 class Protection:
@@ -73,6 +63,10 @@ class Protection:
         self.reason: Reason | None = None
         """Why the provider's leg is weaker than wanted."""
         self.refused = False
+        self._fault: Reason | None = None
+        """Why no call came about, where that was not the policy's doing."""
+        self._is_tls_unreached = False
+        """Whether nothing answered at the provider's address for TLS: that it lacks TLS is clear once it is heard."""
         self._suites = route.provider.suites
         self._is_urgent = route.is_urgent
         self._record = record
@@ -97,20 +91,33 @@ class Protection:
         attempt = self.attempt
         if attempt is None:
             raise AssertionError("no attempt is under way")
-        self._link(LegName.CALLEE, ChainStep.ANSWERED, _failed(failure, cause))
+        self._link(LegName.CALLEE, ChainStep.ANSWERED, failed(failure, cause))
         is_transport = isinstance(failure, FailureKind)
-        if attempt.signalling is Signalling.TLS and (failure in LACKS_TLS or not is_transport):
-            speaks_tls = failure is FailureKind.HANDSHAKE
-            self._memory.saw(self._provider, Feature.TLS, did=not is_transport, speaks_tls=speaks_tls)
+        if failure in UNREACHED:
+            self._is_tls_unreached = self._is_tls_unreached or attempt.signalling is Signalling.TLS
+        elif failure in SHOWS_NO_TLS and attempt.signalling is Signalling.TLS:
+            self._memory.saw(self._provider, Feature.TLS, did=False, speaks_tls=failure is FailureKind.HANDSHAKE)
+        elif not is_transport and failure is not PeerFailure.NO_ANSWER:
+            self.heard()
         decision = next_attempt(self.terms, attempt.failed(failure, cause), self._known)
         changes_way = isinstance(decision, Attempt) and decision.signalling is not attempt.signalling
         return self._decided(decision, Feature.TLS if is_transport or changes_way else Feature.SRTP)
+
+    def heard(self) -> None:
+        """The provider has answered: over TLS, or in clear where nobody answered by TLS a moment ago."""
+        if self.attempt is None:
+            return
+        if self.attempt.signalling is Signalling.TLS:
+            self._memory.saw(self._provider, Feature.TLS, did=True)
+        elif self._is_tls_unreached:
+            self._memory.saw(self._provider, Feature.TLS, did=False)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether the provider's 2xx may stand."""
         if self.attempt is None:
             raise AssertionError("no attempt is under way")
-        self._link(LegName.CALLEE, ChainStep.ANSWERED, _media(encrypted))
+        self.heard()
+        self._link(LegName.CALLEE, ChainStep.ANSWERED, media(encrypted))
         decision = accepts_answer(self.terms, self.attempt, encrypted, self._known)
         return self._accepted(LegName.CALLEE, decision, Feature.SRTP)
 
@@ -119,7 +126,7 @@ class Protection:
         self._link(LegName.CALLER, ChainStep.ADMITTED, f"the sender is {proof}")
         came_over = arrival(flow, proof)
         self._exposed.is_verified = came_over is not InboundSignalling.UNVERIFIED
-        self._link(LegName.CALLER, ChainStep.OFFERED, f"{_CAME_OVER[came_over]}, {_media(encrypted)}")
+        self._link(LegName.CALLER, ChainStep.OFFERED, f"{CAME_OVER[came_over]}, {media(encrypted)}")
         decision = accepts_inbound(self.terms, came_over, encrypted, self._known)
         return self._accepted(
             LegName.CALLER, decision, Feature.TLS if came_over is InboundSignalling.CLEAR else Feature.SRTP
@@ -154,10 +161,19 @@ class Protection:
         """The peer took it as agreed: the call ends by that refusal."""
         self.reason, self.refused = refusal.reason, refusal.reason is not None
 
+    def blame(self, refusal: Refusal) -> None:
+        """Put down why no call came about: in words, and by a code where that is no act of the policy."""
+        if refusal.reason is None:
+            return
+        self._record.cause = refusal.cause or refusal.text
+        if not refusal.is_by_policy:
+            self._fault = refusal.reason
+            self._link(LegName.CALLEE, ChainStep.OUTCOME, self._record.cause, refusal.reason)
+
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media.encrypted
-        self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {_media(encrypted)}")
+        self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {media(encrypted)}")
         if leg.spec.side is not Side.PROVIDER:
             self._exposed.hear(leg, encrypted)
             self._learn_of_phone(leg)
@@ -185,7 +201,7 @@ class Protection:
         if self.refused:
             self._record.verdict, self._record.reason = Verdict.REFUSED, str(self.reason or "")
         elif phone is None or provider is None:
-            self._record.verdict = Verdict.UNANSWERED
+            self._record.verdict, self._record.reason = Verdict.UNANSWERED, str(self._fault or "")
         else:
             self._exposed.answered(phone, self.reason)
             self._exposed.answered(provider, self.reason)
@@ -201,12 +217,12 @@ class Protection:
         self._report(decision, about)
         self.reason = decision.reason
         if isinstance(decision, Refusal):
-            self.refused = decision.reason is not None
-            if decision.reason is not None:
+            self.refused = decision.is_by_policy
+            if decision.is_by_policy:
                 self._link(LegName.CALLEE, ChainStep.POLICY, decision.text, decision.reason)
             return decision
         self.attempt = decision
-        offered = f"{decision.signalling}, {_OFFERED[decision.encryption]}"
+        offered = f"{decision.signalling}, {OFFERED[decision.encryption]}"
         self._link(LegName.CALLEE, ChainStep.OFFERED, offered, decision.reason)
         return decision
 
@@ -249,23 +265,3 @@ class Protection:
 
     def _link(self, leg: LegName, step: ChainStep, text: str, code: Reason | None = None) -> None:
         self._record.add_reason(ChainLink(leg, step, text, str(code or "")))
-
-
-def arrival(flow: Flow, proof: Proof | None) -> InboundSignalling:
-    """How a provider's request came; ``proof``: of its sender."""
-    if not flow.is_secure:
-        return InboundSignalling.CLEAR
-    is_proved = proof is not None and proof.kind is ProofKind.CERTIFICATE
-    return InboundSignalling.VERIFIED if is_proved else InboundSignalling.UNVERIFIED
-
-
-def _failed(failure: Failure, cause: str) -> str:
-    if failure is FailureKind.HANDSHAKE:
-        return f"it speaks TLS, but the handshake failed: {cause}"
-    if cause and not isinstance(failure, FailureKind):
-        return f"failed: {cause} ({failure})"
-    return f"failed: {failure}"
-
-
-def _media(encrypted: bool | None) -> str:
-    return "no media yet" if encrypted is None else "SRTP" if encrypted else "RTP in clear"

@@ -26,7 +26,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from gateway.base.json_codec import decode, encode
-from gateway.media.relay import JSON, RelayFailure, RelayRefusal
+from gateway.media.relay import JSON, RelayExhausted, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
 """How long each copy of a request is waited for: three seconds in all."""
@@ -243,7 +243,7 @@ def udp_client(clock: IReactorTime, udp: IReactorUDP, host: str, port: int) -> N
 
 def _refusal(command: str, reason: str) -> RelayFailure:
     """An exhausted relay is in trouble; any other reason is about the content of the request."""
-    kind = RelayFailure if "ran out of ports" in reason.lower() else RelayRefusal
+    kind = RelayExhausted if "ran out of ports" in reason.lower() else RelayRefusal
     return kind(f"{command}: {reason}")
 
 

@@ -76,6 +76,11 @@ class RelayRefusal(RelayFailure):
     """The relay is well and would not do this: the SDP that it was given is of no use to it."""
 
 
+@attrs.frozen
+class RelayExhausted(RelayFailure):
+    """The relay is well and has no ports left."""
+
+
 class RelayListener(Protocol):
     """The owner of the calls, told of media that end without being asked to."""
 

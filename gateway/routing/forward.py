@@ -23,7 +23,7 @@ from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
 from gateway.security.policy.decisions import first_attempt, next_attempt
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
-from gateway.security.policy.terms import LACKS_TLS, Attempt, CallTerms, Capability, Refusal
+from gateway.security.policy.terms import SHOWS_NO_TLS, UNREACHED, Attempt, CallTerms, Capability, Refusal
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transport.flow import FailureKind, Flow, TransportFailure
@@ -68,6 +68,8 @@ class Forwarding:
     _attempt: Attempt | None = attrs.field(default=None, init=False)
     _ways: Attempts = attrs.field(factory=Attempts, init=False)
     _is_heard: bool = attrs.field(default=False, init=False)
+    _is_tls_unreached: bool = attrs.field(default=False, init=False)
+    """Whether nothing answered at the provider's address for TLS: that it lacks TLS is clear once it is heard."""
     _terms: CallTerms = attrs.field(init=False)
     _known: Capability = attrs.field(init=False)
     _peer: Peer = attrs.field(init=False)
@@ -87,6 +89,8 @@ class Forwarding:
         self._is_heard = True
         if self._attempt is not None and self._attempt.signalling is Signalling.TLS:
             self.trunk.memory.saw(self._peer, Feature.TLS, did=True)
+        elif self._is_tls_unreached:
+            self.trunk.memory.saw(self._peer, Feature.TLS, did=False)
         self.user.receive_response(response)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
@@ -115,9 +119,11 @@ class Forwarding:
         attempt = self._attempt
         if attempt is None:
             raise AssertionError("a failure without an attempt")
-        if attempt.signalling is Signalling.TLS and transport.kind in LACKS_TLS:
+        if attempt.signalling is Signalling.TLS and transport.kind in SHOWS_NO_TLS:
             speaks_tls = transport.kind is FailureKind.HANDSHAKE
             self.trunk.memory.saw(self._peer, Feature.TLS, did=False, speaks_tls=speaks_tls)
+        elif attempt.signalling is Signalling.TLS and transport.kind in UNREACHED:
+            self._is_tls_unreached = True
         decision = next_attempt(self._terms, attempt.failed(transport.kind, transport.reason), self._known)
         self._try(decision, TransactionFailure(transport))
 

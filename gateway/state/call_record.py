@@ -31,7 +31,7 @@ LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603
 """Statuses of a callee that was reached: it rings, or does not want to."""
 
 
-CALLEE_SAYS_NO: Final = frozenset({*range(300, 400), 404, 410, 480, 484, 485, 486, 600, 603, 604, 607, 608})
+CALLEE_SAYS_NO: Final = frozenset({*range(300, 400), 404, 408, 410, 480, 484, 485, 486, 600, 603, 604, 607, 608})
 """Final statuses that speak of the callee, or of the number dialled, and not of a fault on the way."""
 
 
@@ -202,7 +202,7 @@ class CallRecord:
 
     @property
     def result(self) -> CallResult:
-        """How it came out, once it has ended. A code says that something failed, whatever the status."""
+        """How it came out, once it has ended. A code says that something failed, with any status."""
         if self.answered_at is not None:
             return CallResult.ANSWERED
         if self.status == 487:

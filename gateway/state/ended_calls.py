@@ -82,12 +82,13 @@ class EndedCalls:
             "status": record.status,
             "verdict": record.verdict,
             "reason": record.reason,
-            "cause": f": {record.cause}" if record.cause else "",
+            "cause": record.cause,
         }
-        log.info("call {call_id} ended: {ending} ({status}), {verdict} {reason}{cause}", **said)
+        why = "{reason}: {cause}" if record.cause else "{reason}"
+        log.info("call {call_id} ended: {ending} ({status}), {verdict} " + why, **said)
         if record.is_emergency and record.result not in (CallResult.ANSWERED, CallResult.CANCELLED):
-            told = "emergency call {call_id} to {callee} was not put through: {ending} ({status}) {reason}{cause}"
-            log.warn(told, callee=record.callee, **said)
+            told = "emergency call {call_id} to {callee} was not put through: {ending} ({status}) "
+            log.warn(told + why, callee=record.callee, **said)
         self._hand_on(record)
 
     def _hand_on(self, record: CallRecord) -> None:

@@ -1,7 +1,6 @@
 """The values and the one seam of the transport layer: targets, transports, failures and flows.
 
-Lives here: Transport, Address, Target, TlsTerms, FlowKey, PeerIdentity, FailureKind, TransportFailure and the abstract
-Flow. Not here: sockets, certificates, name resolution.
+Not here: sockets, certificates, name resolution.
 
 A Flow is one way to reach one peer: for UDP the pair (listener, remote address), for TCP and TLS one connection
 (RFC 5626 section 1). Requests arrive with the Flow that they came over, and their responses go back through it; new
@@ -134,6 +133,8 @@ class FailureKind(StrEnum):
 
     REFUSED = "refused"
     TIMEOUT = "timeout"
+    SILENT = "silent"
+    """The connection comes up, and no handshake follows: the peer hangs, or its port is for something else."""
     CERTIFICATE = "certificate"
     TLS = "tls"
     """An answer came that is not TLS."""
@@ -157,8 +158,7 @@ class TransportFailure:
 class PeerIdentity:
     """The subject alternative names of a certificate that was verified (RFC 5922): nothing in it is a mere claim.
 
-    All the same it is an authority's word, which ``gateway.security.vouching`` takes for some providers and not for
-    others.
+    All the same it is an authority's word, which ``gateway.security.vouching`` takes for some providers alone.
     """
 
     uris: tuple[str, ...] = ()

@@ -336,8 +336,9 @@ def test_a_provider_that_does_not_answer_is_said_to_have_given_none() -> None:
     ladder.clock.pump([1] * 40)
     ladder.phone.receives(408)
     record = next(ladder.calls.records())
-    assert (record.status, record.ending) == (408, "no answer")
-    assert [link.what for link in record.chain][-1] == "failed: no answer (408)"
+    assert (record.status, record.ending) == (408, "The provider does not answer")
+    assert (record.verdict, record.reason) == ("UNANSWERED", "PROVIDER_SILENT")
+    assert [link.what for link in record.chain][-2:] == ["failed: no answer (408)", record.cause]
 
 
 def test_relay_that_refuses_ends_the_call() -> None:

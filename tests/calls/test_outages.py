@@ -21,8 +21,8 @@ def test_call_while_the_provider_is_down(stage: Stage) -> None:
     assert time.monotonic() - begun < 3
     assert stage.gateway is not None
     (call,) = json.loads(stage.gateway.fetch("/api/calls") or "[]")
-    assert (call["verdict"], call["reason"], call["status"]) == ("REFUSED", "REFUSED_POLICY", 503)
-    assert "cannot be reached by TLS: its port refuses" in (stage.gateway.fetch(f"/api/calls/{call['id']}") or "")
+    assert (call["verdict"], call["reason"], call["status"]) == ("UNANSWERED", "PROVIDER_UNREACHABLE", 503)
+    assert "cannot be reached: its port refuses" in (stage.gateway.fetch(f"/api/calls/{call['id']}") or "")
     assert "probable downgrade" not in stage.gateway.program.text()
     bob.stop()
     stage.provider.start()

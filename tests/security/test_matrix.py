@@ -23,8 +23,9 @@ def judge(where: str, cell: Cell) -> None:
     else:
         assert cell.seen == "", where
         is_its_own_answer = "488 to RTP" in where and cell.security is Security.OFF
-        assert cell.verdict == ("UNANSWERED" if is_its_own_answer else "REFUSED"), where
-        assert cell.reason.startswith("REFUSED_") is not is_its_own_answer, where
+        is_down = cell.reason.startswith("PROVIDER_")
+        assert cell.verdict == ("UNANSWERED" if is_its_own_answer or is_down else "REFUSED"), where
+        assert cell.reason.startswith("REFUSED_") is not (is_its_own_answer or is_down), where
     if cell.security is Security.REQUIRED and not cell.is_emergency:
         assert b"INVITE " not in cell.in_clear, f"{where}: a call left in clear"
         assert cell.status != 200 or cell.verdict in ENCRYPTED, where

@@ -44,10 +44,10 @@ class FakeFlow(Flow):
     def close(self) -> None:
         self.fail(FailureKind.CLOSED)
 
-    def fail(self, kind: FailureKind = FailureKind.REFUSED) -> None:
+    def fail(self, kind: FailureKind = FailureKind.REFUSED, cause: str = "made by the test", found: str = "") -> None:
         """Lose the flow."""
         self.open = False
-        self._tell_watchers(TransportFailure(kind, "made by the test"))
+        self._tell_watchers(TransportFailure(kind, cause, found))
 
     def watch(self, lost: Watcher) -> Callable[[], None]:
         unwatch = super().watch(lost)

@@ -38,7 +38,16 @@ from gateway.config.model import (
     Side,
 )
 from gateway.ingress.sender_rights import Admission
-from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, RelayListener, RelayRefusal, SdpSource, SdpWish
+from gateway.media.relay import (
+    JSON,
+    UNKNOWN_SOURCE,
+    Encryption,
+    RelayFailure,
+    RelayListener,
+    RelayRefusal,
+    SdpSource,
+    SdpWish,
+)
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Router
@@ -88,6 +97,8 @@ class TestRelay:
         self.listener: RelayListener | None = None
         self.held = False
         self.refuses = False
+        self.failure: RelayFailure = RelayRefusal("made by the test")
+        """How it refuses."""
         self.asked: list[tuple[str, str, str | None]] = []
         self.sources: list[SdpSource] = []
         self.offers: list[bytes] = []
@@ -155,7 +166,7 @@ class TestRelay:
 
     def _reply(self, sdp: bytes) -> Deferred[bytes]:
         if self.refuses:
-            return fail(RelayRefusal("made by the test"))
+            return fail(self.failure)
         if not self.held:
             return succeed(sdp)
         deferred: Deferred[bytes] = Deferred()

@@ -158,9 +158,9 @@ class MediaExchange:
             self.shown = shown
             passed(shown)
 
-        def failed(why: str, status: int) -> None:
+        def failed(refusal: Refusal) -> None:
             self._close()
-            refused(why, status)
+            refused(refusal)
 
         self.path.heard_from(self.offerer.media_tag, self.offerer.flow.remote.host)
         self.path.offer(self._tags, sdp, self._wish, rewritten, failed)
@@ -184,9 +184,9 @@ class MediaExchange:
             if not self.path.is_closed:
                 passed(shown)
 
-        def unusable(why: str, status: int) -> None:
+        def unusable(refusal: Refusal) -> None:
             self._replied()
-            (refused or self.path.failed)(why, status)
+            (refused or self.path.failed)(refusal)
 
         if self.path.offered != (self.offerer.media_tag, self.offered, self._wish):
             # Within another fork one more offer was made, which dies with it: an answer to that one this is not.

@@ -22,23 +22,24 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.b2bua.legs.media import Relayed
-from gateway.media.relay import Relay, RelayFailure, RelayRefusal, SdpSource, SdpWish
+from gateway.media.relay import Relay, RelayExhausted, RelayFailure, RelayRefusal, SdpSource, SdpWish
 from gateway.sdp.versions import Versions
+from gateway.security.policy.terms import Reason, Refusal
 
 log = Logger()
 
 Passed = Callable[[bytes], None]
 """Called with the SDP as the other leg is to see it."""
 
-Failed = Callable[[str, int], None]
-"""Called with the reason and its status when the relay refuses or does not answer."""
+Failed = Callable[[Refusal], None]
+"""Called when the relay refuses or does not answer, with all that can be said of it."""
 
 
 def _nothing_to_pass(_sdp: bytes) -> None:
     """The question was for the relay alone."""
 
 
-def _call_is_over(_why: str, _status: int) -> None:
+def _call_is_over(_refusal: Refusal) -> None:
     """Nothing more can end."""
 
 
@@ -230,7 +231,7 @@ class MediaPath:
             if isinstance(outcome, Failure):
                 outcome.trap(RelayFailure)
                 self._queue.remove(waiting)
-                refused(f"media relay: {outcome.getErrorMessage()}", _status(outcome))
+                refused(_refusal(outcome))
                 self._drain()
                 return
             waiting.sdp = outcome
@@ -244,13 +245,18 @@ class MediaPath:
         if self._closed:
             return
         log.failure("call {call_id} broke on a relay's answer", failure, call_id=self.call)
-        self.failed("internal error", 500)
+        self.failed(Refusal(500, None, "internal error"))
 
     def _drain(self) -> None:
         while self._queue and self._queue[0].sdp is not None and not self._closed:
             self._queue.popleft().let_through()
 
 
-def _status(failure: Failure) -> int:
-    """488 for media that the relay cannot use, 503 while there is no relay."""
-    return 488 if failure.check(RelayRefusal) is not None else 503
+def _refusal(failure: Failure) -> Refusal:
+    """488 for media that the relay cannot use, 503 while it has no room, or there is none."""
+    cause = f"media relay: {failure.getErrorMessage()}"
+    if failure.check(RelayRefusal) is not None:
+        return Refusal(488, Reason.MEDIA_UNUSABLE, "These media cannot be relayed", cause=cause)
+    if failure.check(RelayExhausted) is not None:
+        return Refusal(503, Reason.NO_PORTS, "No media port is free", cause=cause)
+    return Refusal(503, Reason.NO_MEDIA_RELAY, "No media relay answers", cause=cause)

@@ -167,7 +167,7 @@ class OfferAnswer:
             self._carry_given(given, response, carried)
         elif has_sdp(response):
             offer.is_lasting = offer.is_lasting or response.status >= 200 or is_required(response)
-            refused = (lambda why, status: carried(b"")) if response.status < 200 else None  # it rings all the same
+            refused = (lambda _refusal: carried(b"")) if response.status < 200 else None  # it rings all the same
             offer.answer(response.body, carried, self._asked.owner.media_barred, refused, tag)
         elif response.status < 200 or not offer.is_answered:
             if response.status >= 200:

@@ -67,7 +67,7 @@ class Reoffer:
             return
         self._open(True)
         self._other.media.is_repeated = True
-        self._exchange.offer(in_force.theirs, self._send, self._barred, self._unusable, wish_in_force(self._leg))
+        self._exchange.offer(in_force.theirs, self._send, self._barred, self._barred, wish_in_force(self._leg))
 
     def receive_response(self, response: Response) -> None:
         """Acknowledge a 2xx, and let its answer count; any other final response leaves all as it was."""
@@ -114,10 +114,7 @@ class Reoffer:
         self._release()
 
     def _barred(self, refusal: Refusal) -> None:
-        self._unusable(refusal.text, refusal.status)
-
-    def _unusable(self, why: str, status: int) -> None:
-        log.info("no offer to the {leg}: {why}", leg=self._leg.spec.name, why=why)
+        log.info("no offer to the {leg}: {why}", leg=self._leg.spec.name, why=refusal.cause or refusal.text)
         self._open(False)
         self._release()
         self._user.postponed()

@@ -87,7 +87,7 @@ class Crossing:
             self._say_trying()
         path, body = self._path, self._request.body
         if self._offer is not None:
-            self._offer.offer(body, self._send, self._barred, self._unusable)
+            self._offer.offer(body, self._send, self._barred, self._barred)
         else:
             path.follow(lambda: self._send(b""))
 
@@ -117,12 +117,11 @@ class Crossing:
         self._peer.break_off("no answer to " + self._request.method)
 
     def _barred(self, refusal: Refusal) -> None:
-        self._unusable(refusal.text, refusal.status, refusal.headers(self._origin.services.name))
-
-    def _unusable(self, why: str, status: int, fields: Fields = ()) -> None:
+        """The policy does not let the offer pass, or the relay does not take it."""
+        why = refusal.cause or refusal.text
         log.info("an offer in {method} is refused: {why}", method=self._request.method, why=why)
         self._close()
-        self._refuse(status, fields)
+        self._refuse(refusal.status, refusal.headers(self._origin.services.name))
 
     def _cancelled(self) -> None:
         """The origin gave its INVITE up. The peer's final response goes back: 487, or one that was faster."""

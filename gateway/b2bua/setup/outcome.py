@@ -18,7 +18,9 @@ from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.prack import is_required
-from gateway.security.policy.terms import Refusal
+from gateway.registrar.upstream import is_rejection
+from gateway.security.answering import FIELDS, has_credentials
+from gateway.security.policy.terms import Reason, Refusal
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 
@@ -66,10 +68,34 @@ def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
     if response is None or refusal.reason is not None:
         call.end_refused(refusal)
         return
+    fault = _fault_of(call, response)
+    if fault is not None:
+        call.protection.blame(fault)
     fields = _back(call, response, b"")
     fields.add_all(redirections(response, call.caller.spec.border, call.caller.spec.side))
     call.caller.refuse(response.status, response.reason, fields)
     call.end(f"callee answered {response.status}", response.status)
+
+
+def _fault_of(call: Call, response: Response) -> Refusal | None:
+    """The fault that a provider's final answer speaks of, if it is about neither the callee nor a step of the way.
+
+    A challenge is a step the first time: the phone answers it, or the gateway in its user's name. Once more, with
+    credentials in the request and no new nonce asked for, it means that they are wrong (RFC 3261 section 22.1).
+    """
+    leg, status = call.callee, response.status
+    if leg is None or leg.request is None or not leg.is_toward_provider:
+        return None
+    said = f"the provider answered {status} {response.reason}"
+    if status in FIELDS and is_rejection(leg.request, response):
+        whose = "the phone" if has_credentials(call.caller.invite) else "the gateway, from the domain's credentials"
+        said = f"{said} to user name and password of {whose}"
+        return Refusal(status, Reason.PROVIDER_REFUSED_CREDENTIALS, response.reason, cause=said)
+    if status == 403:
+        return Refusal(status, Reason.PROVIDER_FORBIDS, response.reason, cause=said)
+    if 500 <= status < 600:
+        return Refusal(status, Reason.PROVIDER_ERROR, response.reason, cause=said)
+    return None
 
 
 def _settle(call: Call, response: Response, sdp: bytes) -> None:

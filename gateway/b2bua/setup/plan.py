@@ -13,7 +13,16 @@ import attrs
 from gateway.b2bua.protection import Protection
 from gateway.config.model import Signalling
 from gateway.media.relay import Encryption, SdpWish
-from gateway.security.policy.terms import MEDIA_REFUSALS, Acceptance, Attempt, Failure, MediaFailure, Refusal
+from gateway.security.policy.terms import (
+    MEDIA_REFUSALS,
+    Acceptance,
+    Attempt,
+    Failure,
+    MediaFailure,
+    PeerFailure,
+    Reason,
+    Refusal,
+)
 from gateway.transport.flow import Flow
 
 
@@ -25,6 +34,9 @@ class Plan(Protocol):
 
     def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
         """The attempt after a failed one; ``cause`` is the transport's failure in words."""
+
+    def heard(self) -> None:
+        """The callee of this attempt gave a provisional response."""
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether a 2xx may stand."""
@@ -50,8 +62,13 @@ class PhonePlan:
         if refuses_media and self._encryption is not Encryption.NONE:
             self._encryption = Encryption.NONE
             return self._attempt()
-        status = failure if isinstance(failure, int) else 488 if refuses_media else 480
-        return Refusal(status, None, "the phone cannot be reached")
+        if isinstance(failure, int) or refuses_media:
+            return Refusal(failure if isinstance(failure, int) else 488, None, cause or "the phone's answer")
+        status = 408 if failure is PeerFailure.NO_ANSWER else 480
+        return Refusal(status, Reason.PHONE_UNREACHABLE, "The phone cannot be reached", cause=cause)
+
+    def heard(self) -> None:
+        """Nothing is to be learned from it."""
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         return Acceptance()

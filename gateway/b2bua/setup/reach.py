@@ -36,10 +36,10 @@ from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
-from gateway.security.policy.terms import MEDIA_REFUSALS, Attempt, MediaFailure, Refusal
+from gateway.security.policy.terms import MEDIA_REFUSALS, Attempt, MediaFailure, PeerFailure, Refusal
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
-from gateway.transport.flow import FailureKind, Flow
+from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 CHALLENGES: Final = (401, 407)
 """Statuses that ask for credentials: the caller comes again."""
@@ -101,6 +101,7 @@ class CalleeSearch:
     def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
         """Pass it back, as far as it can be."""
         self._progressed = leg
+        self._plan.heard()
         outcome.progress(self._call, leg, presentable(leg, self._offered_sdp, response))
 
     def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
@@ -153,10 +154,13 @@ class CalleeSearch:
             self._send(self._sent)
         elif way is not None:
             self._offer(way)
-        elif failure.transport is None:
-            self._try(self._plan.after(408, "no answer"), None)
+        elif failure.transport is not None:
+            self._try(self._plan.after(kind, _words_of(failure.transport)), None)
+        elif self._progressed is leg:
+            self._try(self._plan.after(408, "it rang for too long"), None)
         else:
-            self._try(self._plan.after(kind, failure.transport.reason), None)
+            cause = f"no answer of {leg.flow.remote} to the INVITE, but for {'100' if leg.has_heard else 'nothing'}"
+            self._try(self._plan.after(PeerFailure.NO_ANSWER, cause), None)
 
     def _try(self, decision: Attempt | Refusal, response: Response | None) -> None:
         if self._over:
@@ -186,14 +190,14 @@ class CalleeSearch:
         if ways:
             self._offer(self._ways.take())
         else:
-            self._try(self._plan.after(FailureKind.DNS), None)
+            self._try(self._plan.after(FailureKind.DNS, "DNS names no way there over this transport"), None)
 
     def _nowhere(self, failure: Failure) -> None:
         self._locating = None
         if self._over:
             return
         failure.trap(NotFound)
-        self._try(self._plan.after(FailureKind.DNS), None)
+        self._try(self._plan.after(FailureKind.DNS, failure.getErrorMessage()), None)
 
     def _offer(self, way: Way) -> None:
         """Send the INVITE this way, once the relay has rewritten its offer for this attempt."""
@@ -268,3 +272,8 @@ class CalleeSearch:
         self._note_silence(leg)
         leg.abandon()
         self._offer(self._ways.take())
+
+
+def _words_of(failure: TransportFailure) -> str:
+    """All of it in one line, for a record, which makes a peer's words clean."""
+    return f"{failure.reason}; it is for {failure.found}" if failure.found else failure.reason

@@ -28,19 +28,21 @@ from gateway.security.policy.terms import (
     MEDIA_REFUSALS,
     NOT_THIS_WAY,
     UNKNOWN,
-    UNREACHABLE,
+    UNREACHED,
     Acceptance,
     Attempt,
     CallTerms,
     Capability,
     InboundSignalling,
     MediaFailure,
+    PeerFailure,
     Reason,
     Refusal,
 )
 from gateway.transport.flow import FailureKind
 
 _TLS_REQUIRED = Refusal(503, Reason.REFUSED_POLICY, "This domain requires TLS")
+_NO_TLS_ADDRESS = "the provider's uri names a transport without TLS, and so does its fallback_uri, if it has one"
 
 
 def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Refusal:
@@ -49,7 +51,7 @@ def first_attempt(terms: CallTerms, known: Capability = UNKNOWN) -> Attempt | Re
         return _unprotected(terms)
     if terms.has_tls and not (known.tls is False and _may_be_clear(terms) and terms.has_clear):
         return _over_tls(terms, known)
-    return _without_tls(terms, attrs.evolve(known, tls=False))
+    return _without_tls(terms, attrs.evolve(known, tls=False), "" if terms.has_tls else _NO_TLS_ADDRESS)
 
 
 def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN) -> Attempt | Refusal:
@@ -64,7 +66,7 @@ def next_attempt(terms: CallTerms, attempt: Attempt, known: Capability = UNKNOWN
     if decision.signalling is attempt.signalling:
         return attrs.evolve(decision, gave_up=attempt.gave_up)
     if decision.signalling is attempt.gave_up:
-        return Refusal(503, None, "The provider cannot be reached")
+        return Refusal(503, Reason.PROVIDER_UNREACHABLE, "The provider cannot be reached", cause=attempt.cause)
     return attrs.evolve(decision, gave_up=attempt.signalling)
 
 
@@ -76,6 +78,8 @@ def _answer_to_failure(terms: CallTerms, attempt: Attempt, known: Capability) ->
             return _after_media_failure(terms, attempt, known, Reason.CLEAR_PEER_NO_SRTP)
         case FailureKind() as kind:
             return _after_transport_failure(terms, attempt, known, kind)
+        case PeerFailure():
+            return Refusal(408, Reason.PROVIDER_SILENT, "The provider does not answer", cause=attempt.cause)
         case status if status in MEDIA_REFUSALS and attempt.encryption is not Encryption.NONE:
             return _after_media_failure(terms, attempt, known, Reason.CLEAR_PROVIDER_488)
         case status:
@@ -157,6 +161,7 @@ def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attemp
     if known.speaks_tls:
         reason = Reason.CLEAR_TLS_HANDSHAKE
         refusal = nowhere = Refusal(503, Reason.REFUSED_TLS_HANDSHAKE, f"No TLS handshake with the provider: {cause}")
+    refusal, nowhere = attrs.evolve(refusal, cause=cause), attrs.evolve(nowhere, cause=cause)
     allowed = _weaker(terms, known.tls is True, reason, refusal)
     if isinstance(allowed, Refusal):
         return allowed
@@ -169,17 +174,24 @@ def _after_transport_failure(
     terms: CallTerms, attempt: Attempt, known: Capability, kind: FailureKind
 ) -> Attempt | Refusal:
     if attempt.signalling is Signalling.CLEAR:
-        return Refusal(503, None, "The provider cannot be reached")
+        return _unreached(kind, attempt.cause)
     if terms.is_emergency and kind not in LACKS_TLS:
         return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, known.tls is True)
     if kind is FailureKind.CERTIFICATE:
-        return Refusal(503, Reason.REFUSED_CERTIFICATE, "The provider's certificate cannot be verified")
+        text = "The provider's certificate cannot be verified"
+        return Refusal(503, Reason.REFUSED_CERTIFICATE, text, cause=attempt.cause)
     if kind not in LACKS_TLS or (terms.security is Security.OFF and not terms.is_emergency):
-        return Refusal(503, None, "The provider cannot be reached")
-    if kind in UNREACHABLE and not _has_clear_way(terms):
+        return _unreached(kind, attempt.cause)
+    if kind in UNREACHED and not _has_clear_way(terms):
         # No downgrade: nobody answered, and nothing weaker would have been taken.
-        return Refusal(503, Reason.REFUSED_POLICY, f"The provider cannot be reached by TLS: {UNREACHABLE[kind]}")
+        return _unreached(kind, attempt.cause)
     return _without_tls(terms, attrs.evolve(known, speaks_tls=kind is FailureKind.HANDSHAKE), attempt.cause)
+
+
+def _unreached(kind: FailureKind, cause: str) -> Refusal:
+    """The end of a call to a provider that is not there: no act of the policy, which was asked nothing."""
+    reason, text = UNREACHED.get(kind, (Reason.PROVIDER_UNREACHABLE, "The provider cannot be reached"))
+    return Refusal(503, reason, text, cause=cause)
 
 
 def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, reason: Reason) -> Attempt | Refusal:
@@ -188,7 +200,7 @@ def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, 
         return Refusal(488, None, "The media is not acceptable")
     allowed = _weaker_media(terms, known, reason)
     if isinstance(allowed, Refusal):
-        return allowed
+        return attrs.evolve(allowed, cause=attempt.cause)
     return Attempt(attempt.signalling, Encryption.NONE, allowed.reason, allowed.is_downgrade or attempt.is_downgrade)
 
 
@@ -202,7 +214,8 @@ def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal:
     if attempt.gave_up is not None or (isinstance(failure, int) and failure not in NOT_THIS_WAY):
         return refusal
     if attempt.signalling is Signalling.TLS:
-        is_downgrade = known.tls is True and failure == 408  # it was reached over TLS, and fell silent
+        is_silent = failure in (PeerFailure.NO_ANSWER, 408)
+        is_downgrade = known.tls is True and is_silent  # it was reached over TLS, and fell silent
         return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, is_downgrade, gave_up=Signalling.TLS)
     if not terms.has_tls:
         return refusal
@@ -222,7 +235,7 @@ def _weaker(terms: CallTerms, did_better: bool, reason: Reason, refusal: Refusal
         return attrs.evolve(refusal, is_downgrade=did_better)
     if did_better and terms.downgrade is Downgrade.REFUSE:
         text = "The peer was seen to do better: a probable downgrade"
-        return Refusal(refusal.status, Reason.REFUSED_DOWNGRADE, text, is_downgrade=True)
+        return Refusal(refusal.status, Reason.REFUSED_DOWNGRADE, text, is_downgrade=True, cause=refusal.cause)
     return Acceptance(reason, did_better)
 
 

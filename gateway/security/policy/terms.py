@@ -23,19 +23,23 @@ NOT_THIS_WAY = MEDIA_REFUSALS | {408, 500, 502, 503, 504}
 """Those after which an emergency call takes the other signalling: they are about the way, not about the callee."""
 
 
-LACKS_TLS = frozenset(
-    {FailureKind.REFUSED, FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.HANDSHAKE, FailureKind.DNS}
-)
-"""Failures of a TLS attempt that a peer shows with which there is no TLS to be had. Not CERTIFICATE, and not CLOSED:
-that one had TLS up."""
+SHOWS_NO_TLS = frozenset({FailureKind.TLS, FailureKind.HANDSHAKE})
+"""Failures of a TLS attempt by which a peer that answered shows that there is no TLS to be had."""
 
 
-UNREACHABLE = {
-    FailureKind.REFUSED: "its port refuses connections",
-    FailureKind.TIMEOUT: "it does not answer",
-    FailureKind.DNS: "DNS knows no way to it",
+UNREACHED = {
+    FailureKind.REFUSED: (Reason.PROVIDER_UNREACHABLE, "The provider cannot be reached: its port refuses connections"),
+    FailureKind.TIMEOUT: (Reason.PROVIDER_UNREACHABLE, "The provider cannot be reached: it does not answer"),
+    FailureKind.SILENT: (Reason.PROVIDER_SILENT, "The provider is silent: its port takes connections and says nothing"),
+    FailureKind.DNS: (Reason.PROVIDER_NOT_FOUND, "The provider cannot be found: DNS knows no way to it"),
 }
-"""Failures of a TLS attempt in which nothing answered: a provider that is down looks like this, too."""
+"""Failures of an attempt in which nothing answered: a provider that is down looks like this, too. So none of them shows
+that TLS is lacking, before the provider was heard in clear."""
+
+
+LACKS_TLS = SHOWS_NO_TLS | frozenset(UNREACHED)
+"""Failures of a TLS attempt after which a call may go on in clear, where that is allowed. Not CERTIFICATE, and not
+CLOSED: that one had TLS up."""
 
 
 class MediaFailure(StrEnum):
@@ -47,8 +51,15 @@ class MediaFailure(StrEnum):
     """A 2xx whose SDP is no answer to the offer: RTP/SAVP to RTP/AVP, or a key that takes none of ours."""
 
 
-Failure = FailureKind | MediaFailure | int
-"""Why an attempt did not become a call: the transport's failure, the media's, or a final status."""
+class PeerFailure(StrEnum):
+    """How a peer can fail to answer at all."""
+
+    NO_ANSWER = "no answer"
+    """Not one provisional response but 100 came, and no final one."""
+
+
+Failure = FailureKind | MediaFailure | PeerFailure | int
+"""Why an attempt did not become a call: the transport's failure, the media's, the peer's, or a final status."""
 
 
 @attrs.frozen
@@ -116,15 +127,23 @@ class Attempt:
 
 @attrs.frozen
 class Refusal:
-    """The call ends here with ``status``. ``reason`` None: not by policy, the peer's own answer is passed on."""
+    """The call ends here with ``status``. ``reason`` None: nobody's fault, the peer's own answer is passed on."""
 
     status: int
     reason: Reason | None
     text: str
+    """For the peer as well."""
     is_downgrade: bool = False
+    cause: str = attrs.field(default="", eq=False)
+    """The failure behind it, for our own people alone: with addresses, and with names that a peer gave."""
+
+    @property
+    def is_by_policy(self) -> bool:
+        """Whether the policy ended the call, and not something that broke."""
+        return self.reason is not None and self.reason.is_refusal
 
     def headers(self, agent: str) -> tuple[tuple[str, str], ...]:
-        """Reason (RFC 3326) and Warning (RFC 3261 section 20.43) for a refusal by policy; ``agent`` names us."""
+        """Reason (RFC 3326) and Warning (RFC 3261 section 20.43) for a refusal of ours; ``agent`` names us."""
         if self.reason is None:
             return ()
         said = f"{self.text} ({self.reason})"

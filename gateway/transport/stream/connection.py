@@ -278,8 +278,8 @@ class StreamProtocol(Protocol):
         is_over = self._flow.is_connected and not self._flow.is_client
         failure = TransportFailure(FailureKind.CLOSED if is_over else FailureKind.TIMEOUT, reason)
         channel = self._channel
-        if self._flow.is_client and channel is not None and not channel.is_open and channel.has_heard_tls:
-            failure = channel.ended(reason)  # somebody is there, and speaks TLS
+        if self._flow.is_client and channel is not None and not channel.is_open:
+            failure = channel.timed_out(reason)
         self._fail(failure)
         self._abort()
 

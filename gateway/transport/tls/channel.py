@@ -199,10 +199,10 @@ class TlsChannel:
         except SSL.Error:  # in mid-handshake there is nothing to close
             pass
 
-    @property
-    def has_heard_tls(self) -> bool:
-        """Whether the peer has answered the handshake, still under way, in TLS."""
-        return causes.speaks_tls(self._heard)
+    def timed_out(self, words: str) -> TransportFailure:
+        """The failure of a handshake that took too long: somebody is there and speaks TLS, or says nothing at all."""
+        silent = TransportFailure(FailureKind.SILENT, f"it is connected, and does not answer in TLS ({words})")
+        return self.ended(words) if causes.speaks_tls(self._heard) else silent
 
     def ended(self, words: str) -> TransportFailure:
         """The failure of a handshake that ended so."""

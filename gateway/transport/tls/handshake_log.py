@@ -68,7 +68,8 @@ class Handshakes:
 
     def failed(self, flow: Shaken, failure: TransportFailure) -> None:
         """The connection ended before it was ready."""
-        self._counter.labels(flow.side.value, failure.kind.value).inc()
+        kind = FailureKind.TIMEOUT if failure.kind is FailureKind.SILENT else failure.kind
+        self._counter.labels(flow.side.value, kind.value).inc()
         is_news = not flow.is_client or self._is_news(flow.peer, failure)
         if failure.kind is FailureKind.CERTIFICATE and is_news:
             told = "certificate of {peer} refused: {reason}" + ("; it is for {found}" if failure.found else "")

@@ -13,6 +13,7 @@ from gateway.config.model import Domain, Downgrade, Provider, Security, Signalli
 from gateway.media.relay import Encryption
 from gateway.security.policy.decisions import accepts_answer, accepts_inbound, first_attempt, next_attempt, takes_clear
 from gateway.security.policy.terms import (
+    UNREACHED,
     Acceptance,
     Attempt,
     CallTerms,
@@ -119,7 +120,11 @@ def test_preferred_falls_back_once_when_the_peer_lacks_tls(failure: FailureKind)
     second = next_attempt(PREFERRED, FULL.failed(failure))
     assert second == clear(Reason.CLEAR_PEER_NO_TLS)
     assert isinstance(second, Attempt)
-    assert next_attempt(PREFERRED, second.failed(failure)) == Refusal(503, None, "The provider cannot be reached")
+    last = next_attempt(PREFERRED, second.failed(failure, "198.51.100.21:5060 refuses connections"))
+    assert isinstance(last, Refusal)
+    assert (last.status, last.reason) == (503, UNREACHED.get(failure, (Reason.PROVIDER_UNREACHABLE,))[0])
+    assert not last.is_by_policy
+    assert last.cause == "198.51.100.21:5060 refuses connections"
 
 
 @pytest.mark.parametrize("status", [415, 488, 606])
@@ -172,7 +177,8 @@ def test_emergency_calls_fall_back_whatever_failed(failure: FailureKind) -> None
 def test_an_established_connection_that_closes_is_no_lack_of_tls() -> None:
     refusal = next_attempt(PREFERRED, FULL.failed(FailureKind.CLOSED))
     assert isinstance(refusal, Refusal)
-    assert refusal.reason is None
+    assert refusal.reason is Reason.PROVIDER_UNREACHABLE
+    assert not refusal.is_by_policy
 
 
 def test_a_peer_that_did_better_is_reported_or_refused() -> None:
@@ -187,9 +193,14 @@ def test_a_peer_that_did_better_is_reported_or_refused() -> None:
 
 
 def test_no_fallback_address_is_a_refusal_that_says_so() -> None:
-    refusal = next_attempt(attrs.evolve(PREFERRED, has_clear=False), FULL.failed(FailureKind.REFUSED))
+    terms = attrs.evolve(PREFERRED, has_clear=False)
+    refusal = next_attempt(terms, FULL.failed(FailureKind.REFUSED))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.reason) == (503, Reason.PROVIDER_UNREACHABLE)
+    refusal = next_attempt(terms, FULL.failed(FailureKind.TLS, "it does not answer in TLS"))
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.reason) == (503, Reason.REFUSED_POLICY)
+    assert refusal.cause == "it does not answer in TLS"
 
 
 @pytest.mark.parametrize(
@@ -197,18 +208,28 @@ def test_no_fallback_address_is_a_refusal_that_says_so() -> None:
 )
 @pytest.mark.parametrize("known", [Capability(), DID_BOTH])
 @pytest.mark.parametrize(
-    ("failure", "said"),
+    ("failure", "reason", "said"),
     [
-        (FailureKind.REFUSED, "The provider cannot be reached by TLS: its port refuses connections"),
-        (FailureKind.TIMEOUT, "The provider cannot be reached by TLS: it does not answer"),
-        (FailureKind.DNS, "The provider cannot be reached by TLS: DNS knows no way to it"),
+        (
+            FailureKind.REFUSED,
+            Reason.PROVIDER_UNREACHABLE,
+            "The provider cannot be reached: its port refuses connections",
+        ),
+        (FailureKind.TIMEOUT, Reason.PROVIDER_UNREACHABLE, "The provider cannot be reached: it does not answer"),
+        (
+            FailureKind.SILENT,
+            Reason.PROVIDER_SILENT,
+            "The provider is silent: its port takes connections and says nothing",
+        ),
+        (FailureKind.DNS, Reason.PROVIDER_NOT_FOUND, "The provider cannot be found: DNS knows no way to it"),
     ],
 )
 def test_a_provider_that_is_down_is_no_downgrade_where_nothing_weaker_is_taken(
-    terms: CallTerms, known: Capability, failure: FailureKind, said: str
+    terms: CallTerms, known: Capability, failure: FailureKind, reason: Reason, said: str
 ) -> None:
     refusal = next_attempt(terms, FULL.failed(failure), known)
-    assert refusal == Refusal(503, Reason.REFUSED_POLICY, said)
+    assert refusal == Refusal(503, reason, said)
+    assert not refusal.is_by_policy
 
 
 def test_a_provider_that_answers_without_tls_is_a_downgrade_under_required() -> None:
@@ -404,4 +425,5 @@ def test_a_peer_that_did_both_is_never_weakened_in_silence(terms: CallTerms) -> 
     terms = attrs.evolve(terms, security=Security.PREFERRED)
     for failure in (FailureKind.REFUSED, 488, MediaFailure.ANSWERED_CLEAR):
         step = next_attempt(terms, FULL.failed(failure), DID_BOTH)
-        assert step.is_downgrade or (isinstance(step, Refusal) and step.reason is Reason.REFUSED_POLICY)
+        is_unreached = isinstance(step, Refusal) and step.reason is Reason.PROVIDER_UNREACHABLE
+        assert step.is_downgrade or is_unreached

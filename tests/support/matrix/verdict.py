@@ -79,7 +79,8 @@ def _claimed(outcome: Outcome) -> Iterator[str]:
         yield f"it claims {claim['verdict']}, the wire says {verdict}"
     if not verdict and claim["verdict"] not in ("REFUSED", "UNANSWERED"):
         yield f"it claims {claim['verdict']} of a call that was not answered"
-    if bool(claim["reason"]) == (claim["verdict"] in (*ENCRYPTED, "UNANSWERED")):
+    # A call that did not come about may have a reason, if it was somebody's fault.
+    if claim["verdict"] != "UNANSWERED" and bool(claim["reason"]) == (claim["verdict"] in ENCRYPTED):
         yield f"the reason of {claim['verdict']} is {claim['reason']!r}"
 
 

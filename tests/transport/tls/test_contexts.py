@@ -311,7 +311,7 @@ def test_a_peer_that_says_nothing_is_waited_for_ten_seconds(network: MemoryNetwo
     network.pass_time(9)
     assert not way.failures
     network.pass_time(3)
-    assert way.failure.kind is FailureKind.TIMEOUT
+    assert way.failure.kind is FailureKind.SILENT
     assert near.count("tls_handshakes", side="provider", result="timeout") == 1
 
 
