@@ -419,6 +419,11 @@ PROCESS: Final = Board(
     {
         "Processes": (
             graph(
+                "Version",
+                "Which version of the gateway ran when, and with which OpenSSL?",
+                ("gateway_build_info", "{{version}}, {{openssl}}, Python {{python}}"),
+            ),
+            graph(
                 "CPU of the signalling process and of each worker",
                 "Is a core full? 1 is one core.",
                 (rate('process_cpu_seconds_total{job="gateway"}'), "signalling"),

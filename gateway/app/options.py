@@ -15,6 +15,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from gateway.base.build import build
 from gateway.base.unreadable import become_unreadable
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError
@@ -39,7 +40,12 @@ class Options(UsageOptions):
         try:
             self.configuration = load(Path(self["config"]))
         except ConfigurationError as error:
-            _give_up(error)
+            _give_up(error, self)
+
+    def opt_version(self) -> NoReturn:
+        """Print the version and exit."""
+        sys.stdout.write(f"{build()}\n")
+        raise SystemExit(0)
 
 
 def make_service(options: Options) -> IService:
@@ -52,7 +58,7 @@ def make_service(options: Options) -> IService:
     try:
         return makeService(options)
     except ConfigurationError as error:
-        _give_up(error)
+        _give_up(error, options)
 
 
 def replace_observer(options: Options) -> None:
@@ -63,6 +69,11 @@ def replace_observer(options: Options) -> None:
         options.parent["fileLogObserverFactory"] = options.log_output
 
 
-def _give_up(error: ConfigurationError) -> NoReturn:
-    sys.stderr.write("".join(f"{line}\n" for line in error.errors))
+def _give_up(error: ConfigurationError, options: Options) -> NoReturn:
+    """One line for each mistake, in the form that the log was to have."""
+    log_format, stream = "text", sys.stdout
+    if options.parent is not None:
+        log_format, stream = options.parent["logFormat"], options.parent["logFile"]
+    for line in error.errors:
+        LogOutput(log_format).fatal(line, stream)
     raise SystemExit(1)

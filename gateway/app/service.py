@@ -92,7 +92,7 @@ def _on_hangup(reload: Any) -> None:
 def _give_up(failure: Failure, log_output: LogOutput) -> None:
     """End the process with status 1: one line for an operator to mend it, a traceback for a bug of ours."""
     if failure.check(*OPERATORS_ERRORS) is not None:
-        sys.stderr.write(f"the gateway cannot start: {failure.getErrorMessage()}\n")
+        log_output.fatal(f"the gateway cannot start: {failure.getErrorMessage()}", sys.stdout)
     else:
         log.failure("the gateway cannot start", failure)
 

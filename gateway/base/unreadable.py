@@ -1,4 +1,4 @@
-"""A process whose memory nobody but root can read.
+"""A process with memory that root alone can read.
 
 It leaves no core dump, and other processes of its user cannot trace it. The gateway's memory holds private keys,
 passwords and nonces, a media worker has the SRTP keys of its calls. Two limits, for neither is enough alone:

@@ -20,6 +20,7 @@ import attrs
 import click
 from click.core import ParameterSource
 
+from gateway.base.build import build
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.ctl import text
@@ -60,6 +61,7 @@ def asking(command: Command) -> Command:
 
 
 @click.group()
+@click.version_option(message=str(build()))
 def main() -> None:
     """Ask a running gateway about its calls, phones, domains and peers, change it, or check a configuration.
 

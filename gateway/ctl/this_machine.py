@@ -143,7 +143,7 @@ def _lines(file: str) -> list[str]:
 def _state_faults(directory: Path) -> Iterator[tuple[Mistake, bool]]:
     """The mistake of a directory that cannot be made or written to, and whether it ends a start.
 
-    A file system that is full or mounted read-only does not, once the directory is there: what is kept only helps.
+    A file system that is full or mounted read-only does not, once the directory is there: the kept files only help.
     """
     key, there = "gateway.state_directory", directory
     while not there.exists() and there != there.parent:

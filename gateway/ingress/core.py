@@ -194,7 +194,7 @@ class UasCore:
         transaction.respond(response)
 
     def _served(self) -> str:
-        """The domains that are served, for whoever looks for a misspelt one."""
+        """The domains that are served, beside which a misspelt one is seen."""
         served = self._screening.served
         return f" (served here: {', '.join(served[:NAMED])}{', ...' if len(served) > NAMED else ''})"
 

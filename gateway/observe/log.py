@@ -14,6 +14,7 @@ are not printed are shown as escapes (`clean_text`), so that no peer forges a li
 
 import atexit
 import json
+import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -32,10 +33,11 @@ from gateway.observe.redaction import REDACTED, is_harmless_json, is_secret, red
 
 class LogOutput:
     """A factory of twist's log observer, in the format of its options ("text" or "json"). The observer never waits for
-    the reader of the log."""
+    the reader of the log, and leaves out the chatter of Twisted (`is_chatter`)."""
 
     def __init__(self, log_format: str = "text") -> None:
-        self._line = json_line if log_format == "json" else text_line
+        self._is_json = log_format == "json"
+        self._line = json_line if self._is_json else text_line
         self._lines: LineOutput | None = None
 
     def __call__(self, stream: TextIO) -> FileLogObserver:
@@ -43,10 +45,23 @@ class LogOutput:
         try:
             self._lines = LineOutput(stream, self._told)
         except (OSError, ValueError):  # no stream of the system's: it keeps nobody waiting
-            return FileLogObserver(stream, self._line)
+            return FileLogObserver(stream, self._line_of_ours)
         atexit.register(self._lines.close)
         # All that an observer does with its file is to write and flush.
-        return FileLogObserver(self._lines, self._line)  # type: ignore[arg-type]
+        return FileLogObserver(self._lines, self._line_of_ours)  # type: ignore[arg-type]
+
+    def fatal(self, text: str, stream: TextIO) -> None:
+        """Tell of an error that ends the process: in a log of JSON a line of its `stream`, else one of stderr."""
+        if not self._is_json:
+            sys.stderr.write(f"{text}\n")
+            return
+        at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.critical, "log_namespace": __name__}
+        line = self._line({**at, "log_format": "{reason}", "reason": text})
+        if self._lines is not None:
+            self._lines.write(line)
+        else:
+            stream.write(line)
+            stream.flush()
 
     @property
     def lost(self) -> int:
@@ -63,10 +78,21 @@ class LogOutput:
         if self._lines is not None:
             self._lines.close()
 
+    def _line_of_ours(self, event: LogEvent) -> str | None:
+        return None if is_chatter(event) else self._line(event)
+
     def _told(self, count: int) -> str:
         said = "{count} lines of the log were lost: whoever reads it does not keep up"
         at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.warn, "log_namespace": __name__}
         return self._line({**at, "log_format": said, "count": count})
+
+
+def is_chatter(event: LogEvent) -> bool:
+    """Whether an event is Twisted's own word about its reactor, ports and factories: our lines say it by our names.
+    Its warnings and errors are not, nor is anything of others' old way of logging that is more than information."""
+    if not str(event.get("log_namespace", "")).startswith(("twisted.", "log_legacy")):
+        return False
+    return event.get("log_level", LogLevel.info) in (LogLevel.debug, LogLevel.info) and "log_failure" not in event
 
 
 def text_observer(stream: TextIO) -> FileLogObserver:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import asdict, frozen
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
+from gateway.base.build import build
 from gateway.observe.figures import AskedCollector, AskedRow, FigureCollector, Figures, ListenerCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -52,6 +53,12 @@ def histogram(*bounds: float) -> Callable[..., Histogram]:
 class Metrics:
     """The metrics of one gateway, registered with `registry`; `figures` is asked at each exposition."""
 
+    build_info = Declared(
+        Gauge,
+        "gateway_build_info",
+        "Always 1: the versions of the gateway, of Python, of the OpenSSL that speaks TLS, and of Twisted.",
+        ("version", "python", "openssl", "twisted"),
+    )
     calls = Declared(
         Counter,
         "gateway_calls",
@@ -249,6 +256,7 @@ class Metrics:
         for name, row in vars(Metrics).items():
             if isinstance(row, Declared):
                 setattr(self, name, row.made(registry))
+        self.build_info.labels(**asdict(build())).set(1)
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format; its Content-Type is `CONTENT_TYPE`."""

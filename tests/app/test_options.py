@@ -1,16 +1,20 @@
 """What `twist gateway` does before it builds anything."""
 
 import io
+import json
+import sys
 from pathlib import Path
 
 import pytest
 from twisted.application.service import IServiceMaker
 from twisted.application.twist._options import TwistOptions
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 
 from gateway.app.options import Options, replace_observer
+from gateway.base.build import build
+from gateway.observe.log import LogOutput
 
 
 def parsed(*arguments: str) -> Options:
@@ -54,3 +58,47 @@ def test_twist_writes_its_log_through_our_redaction(log_format: str) -> None:
     )
     assert "nonce=[redacted]" in stream.getvalue()
     assert stream.getvalue().startswith("{") == (log_format == "json")
+
+
+def test_mistakes_are_json_where_the_log_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are read by a collector of logs, which takes nothing else."""
+    file = tmp_path / "gateway.toml"
+    file.write_text("media = 5")
+    twist = TwistOptions()
+    twist.opt_log_format("json")
+    twist["logFile"] = sys.stdout
+    options = Options()  # type: ignore[no-untyped-call]
+    options.parent = twist
+    with pytest.raises(SystemExit):
+        options.parseOptions(["--config", str(file)])  # type: ignore[no-untyped-call]
+    told = capsys.readouterr()
+    assert told.err == ""
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert len(lines) == 5
+    assert {line["level"] for line in lines} == {"critical"}
+    assert f"{file}: media: found 5, allowed: a table" in [line["message"] for line in lines]
+
+
+def test_the_version_is_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{build()}\n"
+    assert str(build()).startswith("sip-security-gateway ")
+    assert "unknown" not in str(build())
+
+
+@pytest.mark.parametrize(
+    ("namespace", "level", "is_written"),
+    [
+        ("twisted.application.runner._runner.Runner", LogLevel.info, False),
+        ("log_legacy", LogLevel.info, False),
+        ("log_legacy", LogLevel.warn, True),
+        ("twisted.internet.base", LogLevel.critical, True),
+        ("gateway.app.gateway", LogLevel.info, True),
+    ],
+)
+def test_twisteds_own_chatter_is_not_in_the_log(namespace: str, level: LogLevel, is_written: bool) -> None:
+    stream = io.StringIO()
+    Logger(namespace, observer=LogOutput("text")(stream)).emit(level, "Starting reactor...")
+    assert bool(stream.getvalue()) is is_written

@@ -10,6 +10,7 @@ import pytest
 import trustme
 from click.testing import CliRunner, Result
 
+from gateway.base.build import build
 from gateway.ctl import text
 from gateway.ctl.main import main
 
@@ -303,3 +304,7 @@ def test_a_cell_of_csv_begins_no_formula(port: int) -> None:
     rows = [{"a": begin + "1+1"} for begin in "=+-@\t\r＝＋－＠"]
     cells = text.shown(rows, text.comma_separated).splitlines()[1:]
     assert all(cell[0] in "'\\" for cell in cells), cells
+
+
+def test_the_version_is_that_of_the_gateway() -> None:
+    assert gatewayctl("--version").output == f"{build()}\n"

@@ -5,10 +5,12 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from gateway.base.build import build
 from gateway.config.load import load
 from gateway.ctl.main import main
 from tests.support.metric_table import metric_table
@@ -121,3 +123,13 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     here.write_text(re.sub(r"/opt/gateway/bin/\w+", "/bin/true", (DEPLOY / "gateway.service").read_text()))
     verified = subprocess.run([systemd, "verify", str(here)], capture_output=True, text=True, timeout=60, check=False)
     assert "gateway.service" not in verified.stderr, verified.stderr
+
+
+def test_the_changelog_of_the_next_release_can_be_made() -> None:
+    towncrier = Path(sys.executable).with_name("towncrier")
+    made = subprocess.run(
+        [towncrier, "build", "--draft"], cwd=DEPLOY.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert made.returncode == 0, made.stderr
+    assert re.search(rf"^## {re.escape(build().version)} \(", made.stdout, re.MULTILINE)
+    assert "towncrier build --draft" in (DEPLOY.parent / "Makefile").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 
 import pytest
@@ -57,6 +59,27 @@ def test_the_log_warns_of_an_administration_that_the_network_reaches(rig: Rig) -
     edit(rig, f'[admin]\naddress = "{rig.hosts.gateway}"', '[admin]\naddress = "0.0.0.0"')
     rig.start()
     assert "warn  gateway.app.start_checks: admin.address: 0.0.0.0 is reached from the network" in rig.text()
+
+
+def test_a_start_that_fails_is_json_in_a_log_of_json(rig: Rig) -> None:
+    edit(rig, '"state"', '"/proc/x"')
+    assert rig.launch(log_format="json").wait(20) == 1
+    lines = [json.loads(line) for line in rig.text().splitlines()]
+    (fatal,) = [line for line in lines if line["level"] == "critical"]
+    assert "gateway.state_directory: /proc/x cannot be made by " in fatal["message"]
+
+
+def test_a_reload_by_command_is_told_as_by_a_signal(rig: Rig) -> None:
+    rig.start()
+    assert not re.search(r"log_legacy|twisted\.|factory|reactor", rig.text())
+    edit(rig, 'security = "off"', 'security = "preferred"')
+    command = ["reload", "--url", f"http://{rig.hosts.gateway}:{rig.admin}"]
+    assert CliRunner().invoke(main, command).output == "domain example.com: security: off -> preferred\n"
+    rig.wait_for("the configuration is read again: domain example.com: security: off -> preferred (")
+    edit(rig, 'security = "preferred"', 'security = "prefered"')
+    assert CliRunner().invoke(main, command).exit_code == 1
+    rig.wait_for("the configuration stays as it was: ")
+    assert 'domain[0].security: found "prefered"' in rig.text()
 
 
 def test_a_check_beside_a_running_gateway_knows_its_ports(rig: Rig) -> None:

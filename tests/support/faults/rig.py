@@ -102,9 +102,10 @@ class Rig:
         environment: Mapping[str, str] | None = None,
         before: Callable[[], None] | None = None,
         level: str = "info",
+        log_format: str = "text",
     ) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing; its output goes to the log unless told."""
-        argv = [str(Path(sys.executable).with_name("twist")), f"--log-level={level}", "--log-format=text"]
+        argv = [str(Path(sys.executable).with_name("twist")), f"--log-level={level}", f"--log-format={log_format}"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, "gateway", "--config", str(self.configuration)],
