@@ -127,10 +127,13 @@ class CallTable(KeptTable):
         left_out = super()._write_notes(transaction, notes)
         spoilt = {key for key, _ in left_out}
         transaction.executemany(_DELETE, [(key,) for key, note in notes.items() if note is None])
-        return left_out + _list(transaction, [note[2] for key, note in notes.items() if note and key not in spoilt])
+        ended = [(key, note[2]) for key, note in notes.items() if note and note[2] is not None and key not in spoilt]
+        calls, rowless = _rows_of(ended)
+        return left_out + rowless + _list(transaction, calls)
 
-    def _beside(self, key: str, at: float, value: Row) -> Listed | None:
-        return Listed.of(key, value) if at < STILL_UP else None
+    def _beside(self, key: str, at: float, value: Row) -> Row | None:
+        """A call that has ended. Its row is made of it where the file is written: no message waits for that."""
+        return value if at < STILL_UP else None
 
     def _delete(self, transaction: Transaction, which: str, arguments: Sequence[object]) -> None:
         places = f"SELECT started_at, id FROM listed WHERE id IN (SELECT key FROM kept WHERE {which})"  # noqa: S608
@@ -138,9 +141,21 @@ class CallTable(KeptTable):
         super()._delete(transaction, which, arguments)
 
 
-def _list(transaction: Transaction, calls: Iterable[object]) -> LeftOut:
+def _rows_of(ended: Iterable[tuple[str, object]]) -> tuple[list[Listed], LeftOut]:
+    """The rows of calls, and those calls that our bug lets none be made of: no other call is to suffer from it."""
+    calls: list[Listed] = []
+    rowless: LeftOut = []
+    for key, call in ended:
+        try:
+            calls.append(Listed.of(key, cast(Row, call)))
+        except Exception as error:
+            rowless.append((key, error))
+    return calls, rowless
+
+
+def _list(transaction: Transaction, calls: Iterable[Listed]) -> LeftOut:
     """Write the rows of calls, and count those that had none."""
-    listed = {one.key: one for one in calls if isinstance(one, Listed)}
+    listed = {one.key: one for one in calls}
     known = _known(transaction, [*listed])
     transaction.executemany(_DELETE, [(key,) for key in known])
     left_out = write_rows(transaction, _INSERT, [one.row for one in listed.values()])

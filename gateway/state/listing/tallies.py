@@ -141,10 +141,13 @@ def post_dial_seconds(call: Row) -> float | None:
     started_at, ladder = moment(call.get("started_at")), call.get("ladder")
     steps = [step for step in ladder if isinstance(step, dict)] if isinstance(ladder, list) else []
     for step in steps:
-        told, at = str(step.get("what")), moment(step.get("at"))
-        if step.get("leg") == "caller" and told == "CANCEL":
+        if step.get("leg") != "caller":
+            continue
+        told = str(step.get("what"))
+        if told == "CANCEL":
             return None  # the next 200 is the CANCEL's own
-        if (step.get("leg"), step.get("direction")) == ("caller", "sent") and told.startswith(("18", "2")):
+        if step.get("direction") == "sent" and told.startswith(("18", "2")):
+            at = moment(step.get("at"))
             return None if started_at is None or at is None else at - started_at
     return None
 

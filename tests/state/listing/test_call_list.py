@@ -18,7 +18,7 @@ from gateway.state.call_record import CallDirection, CallRecord, LegName, Passag
 from gateway.state.listing import page_query
 from gateway.state.listing.call_filter import BadCursor, CallFilter, CallsPage, Place
 from gateway.state.listing.call_list import WAITING, CallList, TooManyQuestions
-from gateway.state.listing.call_table import COLUMNS, STILL_UP, TOP, CallTable, prepare_calls
+from gateway.state.listing.call_table import COLUMNS, STILL_UP, TOP, CallTable, Listed, prepare_calls
 from gateway.state.listing.page_query import branches
 from gateway.state.table import WRITE_DELAY, KeptTable, prepare
 from tests.support.direct_database import DirectDatabase, got
@@ -255,6 +255,19 @@ def test_a_count_has_an_end(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> 
     counted = got(opened.list.count(CallFilter()))
     assert (counted.calls, counted.is_all) == (20, False)
     assert got(opened.list.count(CallFilter(since=NOW - 9))).calls == 10
+
+
+def test_a_call_that_no_row_can_be_made_of_spoils_no_other(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Listed.of
+
+    def broken(key: str, call: Any) -> Listed:
+        if key == record(2).id:
+            raise ZeroDivisionError
+        return made(key, call)
+
+    monkeypatch.setattr(Listed, "of", broken)
+    opened.keep(record(1), record(2), record(3))
+    assert opened.ids() == [3, 1]
 
 
 class Busy(DirectDatabase):
