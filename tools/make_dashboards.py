@@ -100,7 +100,7 @@ def lately(by: str, series: str, window: str = "1h") -> tuple[str, str]:
 def quantile(share: float, histogram: str, by: str, where: str = "") -> tuple[str, str]:
     """A quantile of a histogram over five minutes, by a label, and the legend."""
     bucket = f"{histogram}_bucket" + (f"{{{where}}}" if where else "")
-    expression = f"histogram_quantile({share}, sum by (le, {by}) (rate({bucket}[5m])))"
+    expression = f"histogram_quantile({share}, sum by (le, {by}) ({grown(bucket, '5m')}))"
     return expression, f"{legend_of(by)}, p{round(100 * share)}"
 
 
@@ -373,6 +373,11 @@ THREATS: Final = Board(
                 a_minute("domain, result", f"gateway_challenges_total{{{IN_DOMAIN}}}"),
             ),
             graph(
+                "Log-ins to the administration interface in the last hour",
+                "Does somebody guess passwords of operators?",
+                lately("result", "gateway_admin_logins_total"),
+            ),
+            graph(
                 "Refused by limits",
                 "Does one source take more than its share?",
                 (rate("gateway_calls_over_limit_total", 60), "calls without an answer"),
@@ -475,6 +480,12 @@ PROCESS: Final = Board(
                 "What is answered?",
                 a_second("side, status_class", "gateway_responses_total"),
                 unit="reqps",
+            ),
+            graph(
+                "Requests to the administration interface",
+                "Is the interface used, and does it fail?",
+                a_minute("route, status_class", "gateway_admin_requests_total"),
+                ("gateway_admin_sessions", "sessions"),
             ),
             graph(
                 "Registrations",

@@ -60,6 +60,8 @@ class Agent:
         """Every request outside a dialog that came, once."""
         self.refusing: set[str] = set()
         """Domains of calls in which it takes no change."""
+        self.mute: set[str] = set()
+        """Domains of calls in which it says nothing."""
         self._answering = answering
         self._waiting: dict[tuple[str, str], asyncio.Future[SipMessage]] = {}
         self._said: dict[tuple[str, str], bytes] = {}
@@ -249,7 +251,7 @@ class Agent:
 
     async def _talk(self, exchange: Exchange) -> None:
         audio = Audio.parse(exchange.theirs)
-        if exchange.sound is not None and audio is not None:
+        if exchange.sound is not None and audio is not None and exchange.domain not in self.mute:
             await exchange.sound.talk(audio, exchange.keys[0] if exchange.keys else None)
 
     async def _open_sound(self, domain: str) -> Sound:

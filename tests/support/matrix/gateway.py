@@ -19,7 +19,7 @@ class MatrixGateway:
 
     def __init__(self, configuration: str, admin: tuple[str, int], directory: Path) -> None:
         self._url = f"http://{admin[0]}:{admin[1]}"
-        file = directory / "gateway.toml"
+        self._file = file = directory / "gateway.toml"
         file.write_text(configuration)
         twist = Path(sys.executable).with_name("twist")
         argv = [str(twist), "--log-level=info", "--log-format=text", "gateway", "--config", str(file)]
@@ -50,6 +50,12 @@ class MatrixGateway:
     def learn(self, provider: str) -> None:
         """Expect TLS and SRTP of a provider, as `gatewayctl peers learn` does."""
         self._post("/api/peers/learn", {"name": provider, "features": ["tls", "srtp"]})
+
+    def reload_with(self, more: str) -> None:
+        """Add to the configuration file, and let it be read again."""
+        with self._file.open("a") as file:
+            file.write(more)
+        self._post("/api/reload", {})
 
     def _post(self, path: str, what: Row) -> None:
         body, kind = json.dumps(what).encode(), {"Content-Type": "application/json"}

@@ -55,6 +55,8 @@ class Sound(asyncio.DatagramProtocol):
 
     def __init__(self, mark: str) -> None:
         self.received: list[bytes] = []
+        self.sent = b""
+        """The last packet that it sent."""
         self.port = 0
         self._mark = mark.encode()
         self._number = 1000
@@ -85,6 +87,7 @@ class Sound(asyncio.DatagramProtocol):
     def send(self, packet: bytes, place: tuple[str, int]) -> None:
         """Send a packet as it is; nothing once the port is closed."""
         if self._socket is not None and not self._socket.is_closing():
+            self.sent = packet
             self._socket.sendto(packet, place)
 
     def heard(self, key: Key | None, mark: str) -> Heard:
