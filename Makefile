@@ -76,6 +76,7 @@ lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measure
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/house.py
 	$(BIN)/python tools/draw_layers.py --check
+	$(BIN)/python tools/write_reasons.py --check
 	$(BIN)/python -m tools.make_dashboards --check
 
 format: $(TOOLS) ## let ruff format and mend what it can

@@ -10,14 +10,17 @@ from prometheus_client import CollectorRegistry
 from gateway.config.model import Admin, Domain, GatewaySection, Listener, Media, Provider, SourceLimits
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
-from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import Verdict
+from gateway.state.reasons import Reason
+from gateway.state.remedies import REMEDIES, remedy_for
 from tests.support.metric_table import metric_table
+from tools import write_reasons
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
 METRICS = (ROOT / "docs/metrics.md").read_text()
 SECURITY = (ROOT / "SECURITY.md").read_text()
+TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
 TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
@@ -59,7 +62,31 @@ def test_metrics_of_the_process_are_named() -> None:
 
 
 def test_every_verdict_and_reason_is_explained() -> None:
-    assert not [code for code in (*Verdict, *Reason) if f"| `{code}` |" not in ARCHITECTURE]
+    assert not [code for code in Verdict if f"| `{code}` |" not in ARCHITECTURE]
+    sections = re.findall(r"^### (\w+)\n\n(.+)\n\n\*\*Remedy:\*\* (.+)\n$", TROUBLESHOOTING, re.M)
+    told = {code: (cause, remedy) for code, cause, remedy in sections}
+    assert told == {str(code): (one.cause, one.remedy) for code, one in REMEDIES.items()}
+    assert [*told] == [str(code) for code in Reason]
+    assert write_reasons.document(TROUBLESHOOTING) == TROUBLESHOOTING, "run: python tools/write_reasons.py"
+
+
+def test_each_remedy_is_a_line_of_sentences_and_names_what_there_is() -> None:
+    for code in Reason:
+        explained = remedy_for(code)
+        assert explained is not None, code
+        for line in (explained.cause, explained.remedy):
+            assert re.fullmatch(r"[A-Z][^\n]+\.", line), f"{code}: {line}"
+            assert not re.search(r"(?:^|[.:;] )(?:What|Who)\b", line), f"{code}: {line}"
+        named = re.findall(r"\b[a-z]+_[a-z_]+\b", explained.remedy)
+        assert not [name for name in named if f"`{name}`" not in CONFIGURATION], f"{code} names keys that are none"
+    assert remedy_for("") is None
+    assert remedy_for("OF_ANOTHER_VERSION") is None
+
+
+def test_the_marks_of_the_codes_must_be_there() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        write_reasons.document("# Troubleshooting\n")
+    assert write_reasons.main(["--check"]) == 0
 
 
 def test_every_path_that_a_document_names_is_there() -> None:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from gateway.admin.inspection import Row
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean_json
+from gateway.state.remedies import remedy_for
 
 _TEMPLATES = Path(__file__).with_name("templates")
 
@@ -34,7 +35,8 @@ class Pages:
 
     def call(self, call: Row) -> str:
         """One call: its outcome, ladder and chain of reasons."""
-        return self._environment.get_template("call.html").render(call=clean_json(call))
+        explained = remedy_for(str(call.get("reason") or ""))
+        return self._environment.get_template("call.html").render(call=clean_json(call), explained=explained)
 
 
 def moment(seconds: Json) -> str:

@@ -16,6 +16,7 @@ from textwrap import shorten
 from typing import Any, cast
 
 from gateway.observe.clean_text import clean, clean_json
+from gateway.state.remedies import anchor, remedy_for
 
 CALL_COLUMNS = ("id", "started_at", "direction", "caller", "callee", "state", "verdict", "reason")
 _BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones for spreadsheets in East Asia
@@ -148,7 +149,17 @@ def _outcome(answer: Mapping[object, object]) -> str:
     keys = ("id", "caller", "callee", "direction", "domain", "state", "started_at", "answered_at", "ended_at", "ending")
     outcome = f"{answer.get('verdict') or 'no verdict yet'} {answer.get('reason') or ''}".rstrip()
     lines = [f"{key.removesuffix('_at'):10}{_cell(key, answer.get(key))}" for key in keys]
-    return "\n".join([*lines, f"{'verdict':10}{outcome}"])
+    return "\n".join([*lines, f"{'verdict':10}{outcome}", *_explained(answer)])
+
+
+def _explained(answer: Mapping[object, object]) -> list[str]:
+    """The cause of this call's outcome, the meaning of its code, and the next thing to do about it."""
+    code, cause = str(answer.get("reason") or ""), answer.get("cause")
+    lines = [f"{'cause':10}{cause}"] if cause else []
+    found = remedy_for(code)
+    if found is None:
+        return lines
+    return [*lines, f"{'means':10}{found.cause}", f"{'remedy':10}{found.remedy}", f"{'see':10}{anchor(code)}"]
 
 
 def _rows(answer: object) -> list[Mapping[str, object]]:

@@ -1,5 +1,6 @@
 """The administration interface, asked over HTTP without a network."""
 
+import html
 import json
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place
 from gateway.state.listing.call_statistics import Counted, Statistics, statistics
+from gateway.state.reasons import Reason
+from gateway.state.remedies import REMEDIES
 
 T = TypeVar("T")
 
@@ -309,6 +312,21 @@ def test_the_page_of_a_call_shows_its_ladder_and_reasons(client: Client) -> None
     assert "TLS_OK" in text
     assert "2023-11-14 22:13:20.250" in text
     assert "3 more messages" in text
+
+
+class FailingInspection(FakeInspection):
+    """A gateway with one call that failed, for a cause that a peer had words for."""
+
+    def call(self, call_id: str) -> Deferred[Row | None]:
+        return succeed({"id": call_id, "verdict": "REFUSED", "reason": "REFUSED_CERTIFICATE", "cause": "it is for <b>"})
+
+
+def test_the_page_of_a_call_that_failed_shows_cause_and_remedy() -> None:
+    shown = Client(FailingInspection()).ask("/calls/x").text
+    assert "it is for &lt;b&gt;" in shown
+    explained = REMEDIES[Reason.REFUSED_CERTIFICATE]
+    assert explained.remedy in html.unescape(shown)
+    assert explained.cause in html.unescape(shown)
 
 
 def test_the_style_sheet_is_served(client: Client) -> None:

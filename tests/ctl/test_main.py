@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from gateway.base.build import build
 from gateway.ctl import text
 from gateway.ctl.main import main
+from gateway.state.reasons import Reason
+from gateway.state.remedies import REMEDIES
 
 CALL = {
     "id": "a84b4c76e66710@127.0.0.11",
@@ -171,6 +173,24 @@ def test_a_call_is_its_outcome_its_ladder_and_its_reasons(port: int) -> None:
     ]
     assert "ENCRYPTED_TO_PROVIDER PHONE_PLAIN" in result.output
     assert "callee  offer  RTP/SAVP  SRTP_OK" in result.output
+
+
+def test_a_call_that_failed_has_its_cause_the_meaning_of_its_code_and_the_remedy() -> None:
+    failed = {"id": "c", "verdict": "UNANSWERED", "reason": "NO_PORTS", "cause": "media relay: \x1b[2J"}
+    lines = text.shown(failed, text.call).splitlines()
+    begin = lines.index("verdict   UNANSWERED NO_PORTS")
+    assert lines[begin + 1 : begin + 5] == [
+        r"cause     media relay: \x1b[2J",
+        f"means     {REMEDIES[Reason.NO_PORTS].cause}",
+        f"remedy    {REMEDIES[Reason.NO_PORTS].remedy}",
+        "see       docs/troubleshooting.md#no_ports",
+    ]
+
+
+def test_a_code_of_another_version_is_shown_without_a_remedy() -> None:
+    shown = text.shown({"id": "c", "verdict": "X", "reason": "FROM_TOMORROW"}, text.call)
+    assert "verdict   X FROM_TOMORROW" in shown
+    assert "remedy" not in shown
 
 
 def test_rows_of_different_keys_share_a_table(port: int) -> None:
