@@ -43,8 +43,9 @@ $(TOOLS): $(INSTALLED) requirements-dev.lock
 certs: $(INSTALLED) ## make development certificates in certs/
 	@$(BIN)/python -m gateway.demo.devcerts certs
 
-run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options)
-	@exec $(BIN)/python -m gateway.demo $(DEMO)
+# Some shells have a HOST of their own: only one that is given to make counts.
+run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options; HOST=an address of this machine lets phones of its network in)
+	@exec $(BIN)/python -m gateway.demo $(if $(filter command,$(firstword $(origin HOST))),--host "$(HOST)") $(DEMO)
 
 test: packages lint ## run everything: linters, then all tests, real SIP software included
 	$(BIN)/python -m pytest $(TESTS)

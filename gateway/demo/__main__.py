@@ -23,6 +23,7 @@ from gateway.demo.admin_client import NoRecord
 from gateway.demo.agent.invites import NotAnswered
 from gateway.demo.agent.user_agent import Reactor, Unanswered
 from gateway.demo.free_ports import explanation, unusable
+from gateway.demo.lan import NotOurs, lan_host, written_for
 from gateway.demo.phone import NotRegistered
 from gateway.demo.play import Demonstration
 from gateway.demo.printout import guide, report
@@ -42,6 +43,9 @@ def main(reactor: PosixReactorBase, *arguments: str) -> Deferred[None]:
 def _options(arguments: tuple[str, ...]) -> Namespace:
     parser = ArgumentParser(prog="python -m gateway.demo", description="A call through the gateway, on loopback.")
     parser.add_argument("--config", type=Path, default=Path("deploy/demo.toml"), help="the gateway's configuration")
+    parser.add_argument(
+        "--host", help="an address or name of this machine: phones of its network reach the gateway there"
+    )
     parser.add_argument("--phone", type=Address.parse, default=Address("127.0.0.11", 5070), metavar="ADDRESS:PORT")
     parser.add_argument("--certificate", type=Path, default=Path("certs/provider.pem"), help="the provider's")
     parser.add_argument("--private-key", type=Path, default=Path("certs/provider.key"), help="the provider's")
@@ -77,10 +81,13 @@ async def _demonstrate(reactor: Reactor, options: Namespace) -> None:
 def _scene(options: Namespace) -> Scene:
     try:
         configuration = load(options.config)
+        lan = None if options.host is None else lan_host(options.host, options.certificate.absolute().parent)
+        if lan is not None:
+            configuration = load(written_for(options.config, lan))
         scene = set_scene(configuration, options.phone, options.certificate.absolute(), options.private_key.absolute())
-    except (ConfigurationError, Unsuitable) as error:
+    except (ConfigurationError, NotOurs, Unsuitable) as error:
         raise SystemExit(_say(str(error))) from error
-    return evolve(scene, call_back_after=options.call_back_after)
+    return evolve(scene, lan=lan, call_back_after=options.call_back_after)
 
 
 def _say(problem: str) -> int:

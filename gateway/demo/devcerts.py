@@ -88,6 +88,23 @@ def make(directory: Path, now: datetime) -> tuple[Path, ...]:
     return tuple(written)
 
 
+def make_for(directory: Path, host: str, address: str, now: datetime) -> tuple[Path, ...]:
+    """Make the same, and a certificate for a host at which phones reach the gateway; returns the files written."""
+    written = make(directory, now)
+    names = () if host == address else (host,)
+    subject = Subject(f"phones-{host}", host, dns=names, addresses=(address,), uris=(f"sip:{_in_uri(host)}",))
+    issuer = _kept_issuer(directory, now)
+    assert issuer is not None
+    if AUTHORITY.certificate(directory) not in written and _is_good(directory, subject, now):
+        return written
+    key = ec.generate_private_key(ec.SECP256R1())
+    return *written, *_write(directory, subject, [_signed(subject, key, issuer, now), issuer.certificate], key)
+
+
+def _in_uri(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _is_good(directory: Path, subject: Subject, now: datetime) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate(subject.certificate(directory).read_bytes())

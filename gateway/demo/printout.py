@@ -13,6 +13,7 @@ from gateway.config.model import Configuration
 from gateway.ctl import text
 from gateway.demo.admin_client import ChainEntry, GatewayRecord, Rung
 from gateway.demo.audio.listen import Heard
+from gateway.demo.lan import TLS_PORT, LanHost
 from gateway.demo.roles import EXTENSION, PASSWORDS, PHONE_TONE, PROVIDER_TONE, Scene
 from gateway.transport.flow import Address
 
@@ -71,7 +72,25 @@ def ladder(rungs: Iterable[Rung], ends: tuple[str, str] = ("phone", "provider"))
 
 def guide(scene: Scene, call_id: str) -> str:
     """Everything, as it is printed after the call."""
-    return "\n".join(["What listens where", *_places(scene), "", "What to try", *_ideas(scene, call_id)])
+    phones = () if scene.lan is None else ("", "A phone of the network", *_settings(scene, scene.lan))
+    return "\n".join(["What listens where", *_places(scene), *phones, "", "What to try", *_ideas(scene, call_id)])
+
+
+def _settings(scene: Scene, lan: LanHost) -> Iterator[str]:
+    """All that is typed into a phone or softphone, by the names that they have for it."""
+    audio = scene.configuration.media.ports
+    for name, value in (
+        ("server, registrar, domain", lan.name),
+        ("user name", "bob"),
+        ("authentication name", "bob"),
+        ("password", PASSWORDS["bob"]),
+        ("port, transport", f"{scene.phones.port}, UDP (or TCP), without SRTP"),
+        ("or with TLS", f"{TLS_PORT}, TLS, with SRTP (SDES); the phone has to trust {lan.authority}"),
+        ("then dial", f"{EXTENSION}: a tone, and your own voice again"),
+    ):
+        yield f"  {name:<{_WIDTH}} {value}"
+    yield f"  A firewall here has to let in: udp and tcp {scene.phones.port}, tcp {TLS_PORT}, udp {audio}."
+    yield "  Everybody in that network can register, with a password that everybody knows: end it after the try."
 
 
 def _chain(links: Iterable[ChainEntry]) -> list[str]:

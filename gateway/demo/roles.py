@@ -16,6 +16,7 @@ from attrs import frozen
 from gateway.config.model import Configuration, Domain, Listener, Side
 from gateway.demo.agent.accounts import Account
 from gateway.demo.free_ports import NeededPort
+from gateway.demo.lan import LanHost
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address
 
@@ -42,6 +43,7 @@ class Scene:
     domain: Domain
     certificate: Path  # the provider's
     private_key: Path
+    lan: LanHost | None = None  # where phones of the network reach it
     call_back_after: float | None = None  # seconds after a registration when the provider calls that phone
 
     @property
