@@ -65,6 +65,8 @@ def provider_request(request: Request, asked: Asked, tokens: dict[str, str], int
 def in_domain(address: NameAddress, domain: str, ours: str) -> NameAddress:
     """The address with the domain in place of ``ours`` and of a numeric host, which would tell the provider where the
     phone is."""
+    if address.uri.password is not None:
+        address = attrs.evolve(address, uri=attrs.evolve(address.uri, password=None))
     host = address.uri.host.lower()
     if not address.uri.is_sip or host == domain.lower() or not (host == ours.lower() or is_ip_address(host)):
         return address

@@ -113,9 +113,9 @@ class Router:
         domain = self._first_named(hosts if caller is None else (caller.domain, *hosts))
         if domain is None:
             domain = self._emergency_domain(target)
-        uri = request.uri
+        uri = request.uri if target.password is None else str(attrs.evolve(target, password=None))
         if target.host.lower() in self._own_hosts:
-            uri = str(attrs.evolve(target, host=domain.name, port=None, parameters=()))
+            uri = str(attrs.evolve(target, password=None, host=domain.name, port=None, parameters=()))
         is_emergency = domain.is_emergency(target.user or "")
         return Route(domain, self.provider_of(domain), uri, None, is_emergency, caller)
 

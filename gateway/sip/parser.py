@@ -21,6 +21,7 @@ from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.header_values import MANDATORY, OPTIONAL
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message, Request, Response
+from gateway.sip.stray_keys import may_hold_keys, take_out_keys
 from gateway.sip.uri import Uri
 
 
@@ -119,6 +120,7 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
     if is_broken:
         raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
+    _leave_out_keys(text, message)
     size, start = len(data), end + 4
     if size > limits.line or count > limits.vias or len(set(keys)) != count:
         _check_numbers(keys, lines, size, limits, message)
@@ -143,6 +145,14 @@ def check(message: Message) -> None:
                 raise MalformedMessage("headers in the Request-URI")
     except MalformedMessage as error:
         raise _with_request(error, message) from None
+
+
+def _leave_out_keys(head: str, message: Message) -> None:
+    if may_hold_keys(head):
+        try:
+            take_out_keys(message)
+        except MalformedMessage as error:
+            raise _with_request(error, message) from None
 
 
 def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:

@@ -137,8 +137,8 @@ class Uri:
         return attrs.evolve(self, parameters=(), headers="")
 
     def at_host(self, host: str) -> Uri:
-        """The same user at another host, without port, parameters and headers."""
-        return Uri(self.scheme, self.user, self.password, host)
+        """The same user at another host, without password, port, parameters and headers."""
+        return Uri(self.scheme, self.user, None, host)
 
     def address_of_record(self, domain: str) -> str:
         """The key of this user's bindings in a domain: "sip:user@domain" (section 10.3 step 5).

@@ -124,7 +124,7 @@ class MediaExchange:
     is_ours: bool = False
     """Whether the offerer's peer has not sent this offer now: it has an earlier one of its own repeated."""
     is_answered: bool = attrs.field(default=False, init=False)
-    forks: set[str] = attrs.field(factory=set, init=False)
+    forks: frozenset[str] = attrs.field(default=frozenset(), init=False)
     """Tags of the forks that have answered."""
     _before: tuple[Settlement | None, Settlement | None, Relayed | None] = attrs.field(init=False, repr=False)
     _fork: str | None = attrs.field(init=False)
@@ -235,7 +235,7 @@ class MediaExchange:
         agree(self.offerer, ours, self._owner)
 
     def _note_fork(self, fork: str, relayed: Relayed, ours: Settlement, theirs: Settlement) -> None:
-        self.forks.add(fork)
+        self.forks |= {fork}
         if self._fork is None:
             self.answerer.media.forks[fork] = Agreed(relayed, theirs, ours)
         else:

@@ -125,6 +125,24 @@ _AUTO_ANSWER: Final = re.compile(r"answer|intercom|hands-?free|speaker|paging", 
 _APPEARANCE: Final = re.compile(r";\s*appearance-(?:index|state|uri)\s*=", re.IGNORECASE)
 """A shared line's appearance; any other Call-Info of a phone names its own files by address."""
 
+_ADDRESSES: Final = frozenset(
+    {
+        "alert-info",
+        "call-info",
+        "diversion",
+        "error-info",
+        "geolocation",
+        "history-info",
+        "p-asserted-identity",
+        "p-called-party-id",
+        "reply-to",
+    }
+)
+"""Fields of URIs that cross as they stand."""
+
+_PASSWORD: Final = re.compile(r"(sips?:[^@:<>\"\s;?]*):[^@<>\"\s]*@", re.IGNORECASE)
+"""The user part of a URI, and its password."""
+
 _OF_A_LINE: Final = re.compile(r"[ \t]*<[ \t]*sips?:", re.IGNORECASE)
 """The begin of its value (RFC 3261 section 20.9 wants the brackets)."""
 
@@ -137,6 +155,8 @@ def crossing(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool =
     """
     chosen = Headers()
     chosen.extend(headers, _CROSSING[toward] if body else _BODILESS[toward])
+    for name in _ADDRESSES.intersection(chosen.keys()):
+        _take_out_passwords(chosen, name)
     if toward is Side.PHONES:
         _suit_phones(chosen, auto_answer)
     elif "call-info" in chosen:
@@ -248,6 +268,14 @@ def _values(line: str) -> list[str]:
         return split_list(line)
     except MalformedMessage:
         return [line]
+
+
+def _take_out_passwords(headers: Headers, name: str) -> None:
+    """Let no URI of a field have a password (RFC 3261 section 19.1.1)."""
+    values = headers.get_all(name)
+    if any(_PASSWORD.search(value) for value in values):
+        headers.remove(name)
+        headers.add_all([(name, _PASSWORD.sub(r"\1@", value)) for value in values])
 
 
 def _privacy(headers: Headers) -> set[str]:

@@ -54,6 +54,8 @@ class Border:
         """A person's URI as that side is to read it."""
         if not uri.is_sip:
             return uri
+        if uri.password is not None:
+            uri = attrs.evolve(uri, password=None)
         host = uri.host.lower().rstrip(".")
         is_at_home = host == self.domain.name.lower()
         if is_at_home and toward is Side.PROVIDER:
@@ -86,5 +88,7 @@ class Border:
 
 
 def bare(uri: Uri) -> Uri:
-    """The URI without the fields that a request to it would have."""
-    return attrs.evolve(uri, headers="") if uri.headers else uri
+    """The URI without the fields that a request to it would have, and without a password: nobody on the other side is
+    to have it (RFC 3261 section 19.1.1)."""
+    is_bare = not uri.headers and uri.password is None
+    return uri if is_bare else attrs.evolve(uri, headers="", password=None)

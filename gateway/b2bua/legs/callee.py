@@ -203,7 +203,7 @@ class CalleeLeg(Leg):
         if has_sdp(response):
             self._described[tag or ""] = response.body
             if tag is not None and reliable.is_required(response):
-                self.media.reliable_forks.add(tag)
+                self.media.reliable_forks |= {tag}
         self._inviter.callee_progressed(self, response)
 
     def acknowledge_provisional(self, response: Response, sdp: bytes = b"") -> None:

@@ -54,7 +54,7 @@ class LegMedia:
         self._opening: dict[int, bool] = {}
         self.forks: dict[str, Agreed] = {}
         """While forks ring: the agreement of each, by its tag."""
-        self.reliable_forks: set[str] = set()
+        self.reliable_forks: frozenset[str] = frozenset()
         """Tags of those forks that have described their media in a reliable provisional response."""
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""

@@ -123,7 +123,8 @@ def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
     """The caller's address; toward the provider its host is the domain's, so that no phone's address shows. A host that
     is none (RFC 2606) hides the name, and a user there would be a name that nobody vouches for."""
     if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips"):
-        return attrs.evolve(caller, uri=bare(caller.uri)) if caller.uri.headers else caller
+        uri = bare(caller.uri)
+        return caller if uri is caller.uri else attrs.evolve(caller, uri=uri)
     if caller.uri.host.lower().endswith(".invalid"):
         return NameAddress(caller.display_name, ANONYMOUS)
     return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))

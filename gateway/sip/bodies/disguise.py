@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from gateway.sip.bodies.multipart import type_parameter
@@ -22,6 +23,17 @@ _LINES: Final = re.compile(
     rb"|inline:[A-Za-z0-9+/]{36,}",
     re.IGNORECASE,
 )
+
+_MARKUP: Final = re.compile(rb" ?(?:<!--|-->|<!\[CDATA\[|\]\]>|<[^<>]*>) ?")
+"""A tag, the begin or end of a comment or of a section of characters; white space is one space."""
+_TAG: Final = re.compile(rb"<[A-Za-z][^<>]*>")
+_VALUE: Final = re.compile(rb"=\s?(?:\"([^\"]*)\"|'([^']*)')")
+_SCATTERED: Final = re.compile(
+    rb"m ?= ?[a-z]+ ?[0-9]+(?:/[0-9]+)? ?(?:rtp|udp|tcp|dccp)"
+    rb"|a ?= ?(?:crypto|key-mgmt|fingerprint) ?:|inline ?: ?[A-Za-z0-9+/]{36,}",
+    re.IGNORECASE,
+)
+"""Lines of a description whose pieces may have stood in several elements."""
 
 _ELEMENT: Final = re.compile(
     rb"<((?:[\w.-]+:)?)session-description\b[^<>]*(?:/>|>.*?</\1session-description\s*>)", re.DOTALL
@@ -52,8 +64,22 @@ a wrapped key."""
 
 def holds_description(body: bytes) -> bool:
     """Whether a body has lines of a session description: as they are, as XML writes them, or in UTF-16 or UTF-32, which
-    readers guess from a body's first bytes."""
-    return any(_LINES.search(text) for text in {body, _unescaped(body), body.replace(b"\0", b"")})
+    readers guess from a body's first bytes; or pieces of them that only markup keeps apart."""
+    texts = {body, _unescaped(body), body.replace(b"\0", b"")}
+    if any(_LINES.search(text) for text in texts):
+        return True
+    return any(_SCATTERED.search(text) for marked in texts if b"<" in marked for text in _without_markup(marked))
+
+
+def _without_markup(body: bytes) -> Iterator[bytes]:
+    """The text of a body of XML as a reader may put it together: that of its elements, and that of their attributes,
+    each with its references before and after they are read."""
+    together = re.sub(rb"[ \t\r\n]+", b" ", body)
+    values = b"".join(one or other for tag in _TAG.findall(together) for one, other in _VALUE.findall(tag))
+    for written in (_MARKUP.sub(b"", together), values):
+        yield written
+        if b"&" in written:
+            yield _MARKUP.sub(b"", _unescaped(written))
 
 
 def without_descriptions(type_line: str, body: bytes) -> bytes | None:

@@ -166,3 +166,67 @@ def test_rfc3261_19_1_1_addresses_lead_to_no_request_with_fields(name: str, from
     onward = receiver.receives_request("INVITE").to_bytes()
     assert b"Route=" not in onward
     assert b"body=" not in onward
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("toward", Side)
+@pytest.mark.parametrize(
+    "uri", [f"sip:300:{SECRET}@192.0.2.1", f"sip:300:{SECRET}@example.com", f"sips:300:{SECRET}@example.org"]
+)
+def test_rfc3261_section_19_1_1_password_of_a_uri_stays_behind(uri: str, toward: Side) -> None:
+    assert SECRET not in str(BORDER.named(Uri.parse(uri), toward))
+
+
+def test_rfc3261_section_19_1_1_no_password_crosses_to_the_provider() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite(f"sip:bob:{SECRET}@example.com")
+    invite.headers.set("From", f"<sip:alice:{SECRET}@example.com>;tag=f1")
+    invite.headers.set("To", f"<sip:bob:{SECRET}@example.com>")
+    invite.headers.add("P-Preferred-Identity", f"<sip:alice:{SECRET}@example.com>")
+    invite.headers.add("Referred-By", f"<sip:carol:{SECRET}@example.com>")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    onward = ladder.provider.receives_request("INVITE")
+    assert SECRET.encode() not in onward.to_bytes()
+    assert (onward.uri, onward.from_.uri.user, onward.to.uri.user) == ("sip:bob@example.com", "alice", "bob")
+
+
+def test_rfc3261_section_19_1_1_no_password_crosses_to_a_phone() -> None:
+    ladder = Ladder()
+    invite = ladder.provider.invite("sip:alice-1@gw.example.com", SAVP)
+    invite.headers.set("From", f"<sip:bob:{SECRET}@example.org>;tag=f1")
+    fields = ("P-Asserted-Identity", "Diversion", "History-Info", "Reply-To", "Referred-By", "P-Called-Party-ID")
+    for name in fields:
+        invite.headers.add(name, f'"Bob, of x" <sip:bob:{SECRET}@example.org;user=phone>;index=1')
+    ladder.provider.sends(invite)
+    ladder.provider.receives(100)
+    onward = ladder.phone.receives_request("INVITE")
+    assert SECRET.encode() not in onward.to_bytes()
+    for name in fields:
+        assert "bob@example.org;user=phone" in (onward.headers.get(name) or ""), name
+    moved = onward.response(302, to_tag="t")
+    moved.headers.add("Contact", f"<sip:dave:{SECRET}@example.com>")
+    ladder.phone.sends(moved)
+    ladder.phone.receives("ACK")
+    assert ladder.provider.receives_response(302).headers.get("Contact") == "<sip:dave@example.com>"
+
+
+def test_rfc4568_section_5_no_key_crosses_in_a_header_or_a_reason_phrase() -> None:
+    ladder = Ladder()
+    onward, _ = talk(ladder)
+    info = ladder.provider.within_answered(onward, "INFO", cseq=1)
+    info.headers.add("Subject", f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}")
+    info.headers.add("Recv-Info", "conference")
+    ladder.provider.sends(info)
+    told = ladder.phone.receives_request("INFO")
+    assert ("Subject" in told.headers, told.headers.get("Recv-Info")) == (False, "conference")
+    refused = told.response(480)
+    refused.reason = f"busy inline:{KEY}"
+    ladder.phone.sends(refused)
+    assert KEY not in ladder.provider.receives_response(480).to_bytes().decode()
+    bye = ladder.provider.within_answered(onward, "BYE", cseq=2)
+    bye.headers.add("Reason", f'Q.850;cause=16;text="inline:{KEY}"')
+    ladder.provider.sends(bye)
+    assert KEY not in ladder.phone.receives_request("BYE").to_bytes().decode()

@@ -71,6 +71,46 @@ def test_xml_that_can_be_read_in_two_ways_does_not_cross(body: bytes) -> None:
     assert without_descriptions(XML, body) is None
 
 
+SCATTERED = [
+    b"<s><m>m=audio</m><p>6000</p><t>RTP/SAVP 0</t></s>",
+    b"<s>note <b>m=</b>\r\n  <b>audio 6000 RTP/AVP 0</b></s>",
+    b"<k>a=cry</k>\n\t<k>pto:1 AES_CM_128_HMAC_SHA1_80</k>",
+    b"<k><![CDATA[a=crypto:1 AES_CM_128_HMAC_SHA1_80]]></k>",
+    b"<k><![CDATA[inli]]><![CDATA[ne:WVNfX19zZW1jdGwgKCkg]]><x/>ewkyMjA7fQp9CnVubGVz</k>",
+    b"<k>inline:WVNfX19zZW1jdGwg<!-- -->KCkgewkyMjA7fQp9CnVubGVz</k>",
+    b"<k a='a=cryp' b=\"to:1 AES_CM_128_HMAC_SHA1_80\"/>",
+    b"<k>a&#61;cry</k><k>pto&#x3a;1</k>",
+    b"&lt;k&gt;a=cry&lt;/k&gt;&lt;k&gt;pto:1&lt;/k&gt;",
+    b"<k>a=key-</k><k>mgmt:mikey AQAFgM0XflABAAAA</k>",
+]
+
+
+@pytest.mark.parametrize("body", SCATTERED)
+def test_rfc_4235_lines_scattered_over_elements_do_not_cross(body: bytes) -> None:
+    assert without_descriptions(XML, DIALOG % body) is None
+    assert holds_description(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<note>please look inline: it is all there</note>",
+        b"<a>m</a>=<b>audio</b> of room 7",
+        b"<presence><tuple id='a1'><status><basic>open</basic></status></tuple></presence>",
+        b"<a b='1' c=\"2\">3 &lt; 4</a>",
+    ],
+)
+def test_xml_without_such_lines_crosses(body: bytes) -> None:
+    assert without_descriptions("application/pidf+xml", body) == body
+
+
+@pytest.mark.parametrize("piece", [b"<", b"<a ", b"< \t", b"<a b='", b"<!--", b"&lt;", b"m=a", b"]]>", b"a=crypto "])
+def test_hostile_markup_takes_no_time(piece: bytes) -> None:
+    begun = time.monotonic()
+    without_descriptions(XML, b"<x>" + piece * (60_000 // len(piece)))
+    assert time.monotonic() - begun < 0.5
+
+
 def test_many_elements_take_no_time() -> None:
     begun = time.monotonic()
     without_descriptions(XML, b"<session-description>" * 64 + b"x" * 60_000)
