@@ -13,9 +13,12 @@ from typing import Final, Protocol
 from urllib.parse import unquote_to_bytes, urlencode
 
 from twisted.internet.address import UNIXAddress
+from twisted.web.http import RESPONSES
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
 from twisted.web.server import Request
+
+from gateway.observe.clean_text import clean
 
 BODY_BYTES: Final = 65_536
 """Of the body of a request."""
@@ -167,8 +170,13 @@ def source_of(request: IRequest) -> str:
 
 
 def error_body(request: IRequest, status: int, text: str) -> bytes:
-    """An error as JSON; sets the status and the type of `request`'s answer."""
+    """An error as JSON, under /api/v1 as RFC 9457 has it; sets the status and the type of `request`'s answer."""
     request.setResponseCode(status)
+    if request.path.startswith(b"/api/v1/"):
+        request.setHeader(b"content-type", b"application/problem+json")
+        title = RESPONSES.get(status, b"").decode()
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": clean(text)}
+        return json.dumps(problem).encode() + b"\n"
     request.setHeader(b"content-type", b"application/json")
     return json.dumps({"status": status, "error": text}).encode() + b"\n"
 

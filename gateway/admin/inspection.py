@@ -73,6 +73,15 @@ class Inspection(Protocol):
     def phones(self) -> list[Row]:
         """The bindings of phones that have not expired."""
 
+    def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
+        """A page of the bindings of phones, by address of record: ``registrations``, and the cursor ``next``.
+
+        Raises BadCursor.
+        """
+
+    def audit_entries(self, about: str | None, limit: int) -> list[Row]:
+        """The latest entries of the audit, the last one first; ``about``: a domain or peer."""
+
     def domains(self) -> list[Row]:
         """The configured domains and their policy."""
 

@@ -5,7 +5,7 @@ Everything is read when asked for and copied; no key, credential or nonce is amo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final
 
@@ -18,13 +18,15 @@ from gateway.b2bua.calls import Calls
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import ConfigurationError, Domain, Security
 from gateway.config.switches import NoSuchDomain, Settings
-from gateway.registrar.binding import LocationStore
+from gateway.registrar.binding import Binding
+from gateway.registrar.sqlite_store import SqliteStore
 from gateway.security.credentials import CredentialsError
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sightings
 from gateway.state.audit import AuditLog
 from gateway.state.call_record import fit
 from gateway.state.cdr import detail_record
 from gateway.state.history import CallHistory
+from gateway.state.listing.call_filter import cursor_of, read_cursor
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
 
 log = Logger()
@@ -55,7 +57,7 @@ class Overview:
     settings: Settings
     all_calls: Calls
     history: CallHistory
-    store: LocationStore
+    store: SqliteStore
     memory: PeerMemory
     audit: AuditLog
     now: Callable[[], float]
@@ -84,6 +86,27 @@ class Overview:
 
     def phones(self) -> list[Row]:
         """The bindings that have not expired."""
+        return self._bindings(self.store.all())
+
+    def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
+        """A page of the bindings."""
+        place = read_cursor(after)
+        if address_of_record is not None:
+            found = self._bindings(self.store.find(address_of_record))[:limit]
+            return succeed({"registrations": [*found], "next": None})
+
+        def page(bindings: list[Binding]) -> Row:
+            last = bindings[limit - 1] if len(bindings) > limit else None
+            following = None if last is None else cursor_of(last.aor, last.contact)
+            return {"registrations": [*self._bindings(bindings[:limit])], "next": following}
+
+        return self.store.page(place, limit + 1).addCallback(page)
+
+    def audit_entries(self, about: str | None, limit: int) -> list[Row]:
+        """The latest entries of the audit."""
+        return [*islice(reversed(self.audit.about(about)), limit)]
+
+    def _bindings(self, bindings: Iterable[Binding]) -> list[Row]:
         now = self.now()
         return [
             {
@@ -96,7 +119,7 @@ class Overview:
                 "expires_in": round(binding.expires_at - now),
                 "provider_expires_in": round(binding.provider_expires_at - now),
             }
-            for binding in self.store.all()
+            for binding in bindings
             if binding.expires_at > now
         ]
 

@@ -70,6 +70,8 @@ class HttpRoute:
     """The JSON object that its request carries, as a class; None for one without."""
     schema: object = None
     """The type of the JSON that it answers: an attrs class, or a list of one; None where the answer is no JSON."""
+    content: str = ""
+    """The media type of an answer that is no JSON."""
     pattern: re.Pattern[str] = attrs.field(init=False)
 
     @pattern.default

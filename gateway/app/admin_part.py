@@ -14,6 +14,8 @@ from gateway.admin.counts import Counts
 from gateway.admin.overview import Overview
 from gateway.admin.ports import as_listener, open_socket, open_tcp, own_names
 from gateway.admin.site import BoundedSite
+from gateway.admin.v1.resources import ApiV1
+from gateway.admin.v1.stream import EventStreams
 from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
@@ -64,6 +66,8 @@ class AdminPart(GatewayPart):
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
         )
         self._accounts = AccountsPart(basis)
+        streams = EventStreams(basis.events, basis.reactor, int(basis.clock.wall()))
+        self._api = ApiV1(self.overview, self.overview, self._accounts.door, streams, basis.clock.wall)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
         self._ports: list[Any] = []
@@ -74,7 +78,8 @@ class AdminPart(GatewayPart):
         yield self._accounts.start()
         configuration, reactor = self._basis.configuration, self._basis.reactor
         admin, names = configuration.admin, own_names(configuration.admin, self._tls)
-        front = admin_resource(self.overview, self.overview, self._basis.metrics, self._accounts.door, (), names)
+        more, overview = self._api.routes(), self.overview
+        front = admin_resource(overview, overview, self._basis.metrics, self._accounts.door, more, names)
         try:
             self._ports.append(open_tcp(reactor, admin, BoundedSite(front, reactor), self._tls))
         except CannotListenError as error:

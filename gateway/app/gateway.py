@@ -32,6 +32,7 @@ from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.config.switches import Settings
+from gateway.observe.events import Events
 from gateway.observe.figures import Figures
 from gateway.observe.log import LogOutput
 from gateway.observe.metrics import Metrics
@@ -52,7 +53,8 @@ class Gateway:
         clock = Clock(reactor)
         settings = Settings(configuration, AuditLog(state / "audit.jsonl", clock.wall), clock, self)
         self._log_output = log_output
-        basis = Basis(settings.current, reactor, Metrics(CollectorRegistry(), self._figures), clock, Random())
+        metrics, events = Metrics(CollectorRegistry(), self._figures), Events(clock.wall)
+        basis = Basis(settings.current, reactor, metrics, clock, Random(), events)
         self._state = StatePart(basis, log_output)
         self.media = MediaPart(basis)
         self.signalling = SignallingPart(basis)

@@ -175,8 +175,9 @@ class Events:
         """Give it no more. Nothing happens where it was none."""
         self._subscribers.pop(subscriber, None)
 
-    def after(self, number: int) -> list[tuple[int, GatewayEvent]]:
+    def after(self, number: int, most: int = REMEMBERED) -> list[tuple[int, GatewayEvent]]:
         """The events later than that number, oldest first, as far as they are remembered; 0 for all of these."""
         first = self.last - len(self._ring) + 1
         skipped = max(0, min(number - first + 1, len(self._ring)))
-        return [(first + skipped + index, event) for index, event in enumerate(islice(self._ring, skipped, None))]
+        found = islice(self._ring, skipped, skipped + most)
+        return [(first + skipped + index, event) for index, event in enumerate(found)]

@@ -93,6 +93,13 @@ class SqliteStore(MemoryStore):
         """Write all notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
+    def page(self, after: Key | None, limit: int) -> Deferred[list[Binding]]:
+        """``limit`` bindings as the file has them, by address of record and contact; ``after``: the last one before.
+
+        The file has them a moment later than the memory. Fails with sqlite3.Error where it cannot be read.
+        """
+        return self._database.run_interaction(lambda transaction: _page(transaction, after or ("", ""), limit))
+
     def save(self, binding: Binding) -> None:
         """See LocationStore."""
         super().save(binding)
@@ -140,6 +147,11 @@ def prepare_bindings(connection: sqlite3.Connection) -> None:
 
 def _load(transaction: Transaction) -> list[Binding]:
     transaction.execute(_SELECT)
+    return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
+
+
+def _page(transaction: Transaction, after: Key, limit: int) -> list[Binding]:
+    transaction.execute(f"{_SELECT} WHERE (aor, contact) > (?, ?) ORDER BY aor, contact LIMIT ?", (*after, limit))
     return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
 
 

@@ -58,9 +58,9 @@ class AuditLog:
         except OSError as error:
             log.error("{path} cannot be written: {reason}", path=self._path, reason=error.strerror)
 
-    def about(self, name: str) -> list[Entry]:
-        """The latest entries that speak of a domain or peer, oldest first."""
-        return [entry for entry in self._latest if _is_about(entry, name.lower())]
+    def about(self, name: str | None) -> list[Entry]:
+        """The latest entries that speak of a domain or peer, or all of them, oldest first."""
+        return [entry for entry in self._latest if name is None or _is_about(entry, name.lower())]
 
 
 def _is_about(entry: Entry, name: str) -> bool:

@@ -21,7 +21,7 @@ from gateway.admin.hardening import NotPermitted
 from gateway.admin.inspection import Caller, NotChanged, Role, Row
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
-from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place
+from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place, read_cursor
 from gateway.state.listing.call_statistics import Counted, Statistics, statistics
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES
@@ -83,6 +83,13 @@ class FakeInspection:
 
     def phones(self) -> list[Row]:
         return [{"aor": "sip:alice@example.com"}]
+
+    def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
+        read_cursor(after)
+        return succeed({"registrations": [], "next": None})
+
+    def audit_entries(self, about: str | None, limit: int) -> list[Row]:
+        return [{"at": "2026-01-01T00:00:00.000Z", "who": "alice", "what": "reload"}]
 
     def domains(self) -> list[Row]:
         return [{"name": "example.com"}]

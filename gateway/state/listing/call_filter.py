@@ -22,6 +22,7 @@ Row = dict[str, Json]
 
 MOST: Final = 1_000
 """Calls of one page at most."""
+_NO_CURSOR: Final = "no page gave this cursor"
 EQUAL: Final = ("verdict", "reason", "domain", "provider", "direction")
 """The fields that a call has to have as they are given."""
 
@@ -86,20 +87,45 @@ class Place:
     @classmethod
     def read(cls, cursor: str | None) -> Place:
         """The place that a cursor names, the top of the list without one. Raises BadCursor."""
-        if cursor is None:
-            return cls()
-        try:
-            place = decode(base64.urlsafe_b64decode(cursor.encode()))
-        except (ValueError, RecursionError):
-            raise BadCursor("no page gave this cursor") from None
-        match place:
+        match _decoded(cursor):
+            case None:
+                return cls()
             case [float(at), str(call_id)]:
                 return cls(at, call_id)
-        raise BadCursor("no page gave this cursor")
+        raise BadCursor(_NO_CURSOR)
 
     def cursor(self) -> str:
         """The cursor that names this place."""
-        return base64.urlsafe_b64encode(encode([self.started_at, self.id])).decode()
+        return _encoded([self.started_at, self.id])
+
+
+def cursor_of(*place: str) -> str:
+    """The cursor of a list that is ordered by two texts."""
+    return _encoded([*place])
+
+
+def read_cursor(cursor: str | None) -> tuple[str, str] | None:
+    """The place that such a cursor names. Raises BadCursor."""
+    match _decoded(cursor):
+        case None:
+            return None
+        case [str(first), str(second)]:
+            return first, second
+    raise BadCursor(_NO_CURSOR)
+
+
+def _encoded(place: list[Json]) -> str:
+    return base64.urlsafe_b64encode(encode(place)).decode()
+
+
+def _decoded(cursor: str | None) -> object:
+    if cursor is None:
+        return None
+    try:
+        place = decode(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, RecursionError):
+        raise BadCursor(_NO_CURSOR) from None
+    return () if place is None else place
 
 
 def moment(value: Json) -> float | None:

@@ -49,10 +49,11 @@ class DomainShare:
     clear: int
     refused: int
     unanswered: int
+    share: float | None = attrs.field(init=False)
+    """The encrypted ones of those that claim something, 0 to 1; None where there are none."""
 
-    @property
-    def share(self) -> float | None:
-        """The encrypted ones of those that claim something, 0 to 1; None where there are none."""
+    @share.default
+    def _share(self) -> float | None:
         answered = self.encrypted + self.weaker + self.clear
         return self.encrypted / answered if answered else None
 
