@@ -238,9 +238,13 @@ class RelayPool:
             counter.labels(*key).inc(packets)
 
     def _figures(self) -> Iterator[Sample]:
-        """The workers' processes. An rtpengine says nothing of its own, and its name has its address."""
-        for node in self.nodes:
+        """Each relay's ports, and the workers' processes. An rtpengine says nothing of its own, and goes by its number,
+        since its name has its address."""
+        for index, node in enumerate(self.nodes):
             number = (node.name.rpartition(" ")[2],)
+            relay = f"worker {number[0]}" if node.comes_back else f"rtpengine {index}"
+            for state, ports in node.figures.ports.items():
+                yield Metrics.media_ports, (relay, state), ports
             if node.comes_back and node.figures.cpu_seconds is not None:
                 yield Metrics.worker_cpu, number, node.figures.cpu_seconds
                 yield Metrics.worker_memory, number, node.figures.resident_bytes or 0

@@ -26,6 +26,7 @@ CAUSES: Final = (
     "kernel",
 )
 """A worker's reasons for which a packet goes no further. Those of a later version count as `other`."""
+PORT_STATES: Final = ("used", "silent", "free")
 _SIDES: Final = tuple(str(side) for side in Side)
 
 
@@ -40,6 +41,8 @@ class RelayFigures:
     cpu_seconds: float | None = None
     """Used by the process, in user and system mode."""
     resident_bytes: int | None = None
+    ports: dict[str, int] = attrs.Factory(dict)
+    """Media ports, by state: `used` by calls, `silent` after one (a worker's alone) and `free`."""
 
     @classmethod
     def of(cls, reply: JSON) -> RelayFigures:
@@ -52,6 +55,7 @@ class RelayFigures:
             _failed(_value(statistics, "failed")),
             float(cpu) if isinstance(cpu, int | float) else None,
             resident if isinstance(resident, int) else None,
+            _ports(_value(statistics, "interfaces")),
         )
 
     def counted(self) -> dict[tuple[str, ...], int]:
@@ -72,6 +76,19 @@ def _failed(sides: JSON) -> dict[tuple[str, ...], int]:
         for cause, number in _numbers(_value(sides, side)).items():
             key = side, cause if cause in CAUSES else "other"
             found[key] = found.get(key, 0) + number
+    return found
+
+
+def _ports(interfaces: JSON) -> dict[str, int]:
+    """The sum over all addresses: interfaces at the same one share their ports."""
+    by_address: dict[str, JSON] = {}
+    for one in interfaces if isinstance(interfaces, list) else ():
+        by_address[str(_value(one, "address"))] = _value(one, "ports")
+    found: dict[str, int] = {}
+    for ports in by_address.values():
+        for state, number in _numbers(ports).items():
+            if state in PORT_STATES:
+                found[state] = found.get(state, 0) + number
     return found
 
 

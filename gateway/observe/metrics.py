@@ -236,6 +236,11 @@ class Metrics:
         ("worker",),
         is_counter=True,
     )
+    media_ports = AskedRow(
+        "gateway_media_ports",
+        "Media ports of each relay, by state (used, silent after a call, free), as it said at most ten seconds ago.",
+        ("relay", "state"),
+    )
     worker_memory = AskedRow(
         "gateway_worker_resident_memory_bytes",
         "Memory of each media worker's process, as it said at most ten seconds ago.",

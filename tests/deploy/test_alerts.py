@@ -107,9 +107,16 @@ def test_calls_that_are_answered_keep_a_ratio_down(answered: int, alert: str, tm
     assert playing(alert, series, 18, tmp_path / "test.yml").returncode == 0
 
 
+@pytest.mark.parametrize(("free", "code"), [(100, 1), (300, 0)])
+def test_ports_that_run_low_are_told_before_calls_fail(free: int, code: int, tmp_path: Path) -> None:
+    ports = 'gateway_media_ports{relay="worker 0", state="%s"}'
+    series = {ports % "used": f"{900 - free}x20", ports % "silent": "100x20", ports % "free": f"{free}x20"}
+    assert playing("MediaPortsLow", series, 18, tmp_path / "test.yml").returncode == code
+
+
 def test_every_alert_is_played() -> None:
     named = {line.split()[-1] for line in RULES.read_text().splitlines() if "- alert:" in line}
-    assert named == {alert for alert, _, _ in FIRES} | {"PhonesGone"}
+    assert named == {alert for alert, _, _ in FIRES} | {"PhonesGone", "MediaPortsLow"}
 
 
 def test_a_dip_of_registrations_is_told(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from twisted.internet.testing import MemoryReactorClock
 from gateway.config.model import Media
 from gateway.media.configured_nodes import NodeServices, nodes_for
 from gateway.media.relay import RelayFailure
+from gateway.media.statistics import RelayFigures
 from tests.support.media_relays import ROOT, own_address, rtpengine
 
 SCRIPT = ROOT / "tests" / "support" / "media_pool_process.py"
@@ -209,3 +210,10 @@ def test_a_gateway_that_stops_takes_idle_workers_along(tmp_path: Path) -> None:
         time.sleep(0.02)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     assert list((tmp_path / "media").iterdir()) == []
+
+
+def test_an_rtpengine_tells_of_its_ports(tmp_path: Path) -> None:
+    with rtpengine(tmp_path) as ng:
+        ports = RelayFigures.of(ng.request({"command": "statistics"})).ports
+    assert ports["free"] > 100
+    assert ports["used"] == 0

@@ -307,6 +307,18 @@ def test_the_processes_of_workers_are_told_of_at_a_scrape() -> None:
     assert scene.sample("gateway_worker_cpu_seconds_total", worker="0") is None
 
 
+def test_ports_of_each_relay_are_told_of_at_a_scrape_and_those_of_an_address_once() -> None:
+    scene = Scene().started()
+    ports: JSON = {"min": 30_000, "max": 30_099, "used": 8, "silent": 4, "free": 88, "last": 7}
+    at: list[JSON] = [{"name": name, "address": "192.0.2.1", "ports": ports} for name in ("phones", "provider")]
+    at.append({"name": "far", "address": "192.0.2.2", "ports": {"used": 2, "free": "many"}})
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("ping", result="pong")
+    scene.wires[0].answer("statistics", statistics={"interfaces": at})
+    told = {(one.labels["relay"], one.labels["state"]): one.value for one in scene.samples("gateway_media_ports")}
+    assert told == {("worker 0", "used"): 10, ("worker 0", "silent"): 4, ("worker 0", "free"): 88}
+
+
 @pytest.mark.parametrize("said", [None, 7, {"process": 7, "failed": []}, {"process": {"cpu": "much"}}])
 def test_statistics_that_say_something_else_say_nothing(said: JSON) -> None:
     scene = Scene().started()

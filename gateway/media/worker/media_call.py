@@ -130,7 +130,7 @@ class MediaCall:
     def close(self) -> None:
         """End every stream and give the ports back."""
         for stream in self.streams:
-            stream.close()
+            stream.close(was_answered=self.is_answered)
         self.streams = []
 
     def heard(self, now: float) -> float:

@@ -31,7 +31,7 @@ class MediaStream:
         try:
             second = _endpoint(services, parties[1], is_urgent)
         except Exception:
-            first.close()
+            first.close(was_answered=False)
             raise
         self.ends = (first, second)
         join(first, second)
@@ -88,9 +88,9 @@ class MediaStream:
         for end in self.ends:
             end.shut()
 
-    def close(self) -> None:
+    def close(self, *, was_answered: bool = False) -> None:
         for end in self.ends:
-            end.close()
+            end.close(was_answered=was_answered)
 
 
 @attrs.define(eq=False)

@@ -8,9 +8,10 @@ holds is passed over.
     take --call--> give_back --silent--> quarantine over --free, bound--> take, or closed after a while
                        `--carried nothing--> free, bound
 
-A pair that carried nothing has no quarantine: its call was never answered and not a packet came, so that there is no
-stream whose end could be late. A callee that was offered the pair and begins to send all the same is noticed like late
-media: `take` passes over a free pair to which anything came. Else whoever makes calls that fail could keep every port.
+A pair that carried nothing has no quarantine: its call was never answered (it may have been promised early media), and
+not a packet came, so that there is no stream whose end could be late. A callee that was offered the pair and begins to
+send all the same is noticed like late media: `take` passes over a free pair to which anything came. Else whoever makes
+calls that fail could keep every port.
 
 The last free pairs, RESERVE of all, are for urgent calls, to emergency numbers. When none is left, those may break a
 quarantine: a packet of an older call, which the latch keeps out, harms less than no call.

@@ -422,3 +422,40 @@ def test_a_call_that_was_offered_and_came_to_nothing_leaves_no_port_in_quarantin
         ng.answer("spoken", provider.answer(offer))
         ng.delete("spoken")
         assert silent(ng) == 4
+
+
+EARLY = SdpSource(is_early=True)
+
+
+def test_ports_of_a_call_that_failed_without_a_packet_go_back_at_once_and_those_with_one_later(
+    tmp_path: Path, phone: Party, provider: Party
+) -> None:
+    """A 183 with SDP and then 404: an announcement that nobody sent leaves no late packets."""
+    with worker(tmp_path, "--quarantine=10") as ng:
+        before = free(ng)
+        for number in range(3):
+            offer = ng.offer(f"redialled-{number}", phone.sdp(), Encryption.SAVP)
+            phone.hear_answer(ng.answer(f"redialled-{number}", provider.answer(offer, SUITES[0]), source=EARLY))
+            ng.delete(f"redialled-{number}")
+        assert free(ng) == before
+        offer = ng.offer("announced", phone.sdp(), Encryption.SAVP)
+        phone.hear_answer(ng.answer("announced", provider.answer(offer, SUITES[0]), source=EARLY))
+        crosses(provider, phone, 1)
+        ng.delete("announced")
+        assert free(ng) == before - 2, "the pair that the packet came to is silent now"
+
+
+def test_ports_of_a_call_that_was_answered_are_silent_after_it_with_or_without_packets(
+    tmp_path: Path, phone: Party, provider: Party
+) -> None:
+    with worker(tmp_path, "--quarantine=10") as ng:
+        before = free(ng)
+        offer = ng.offer("answered", phone.sdp(), Encryption.SAVP)
+        ng.answer("answered", provider.answer(offer, SUITES[0]))
+        ng.delete("answered")
+        assert free(ng) == before - 4
+
+
+def free(ng: Ng) -> int:
+    """Ports that the next call could have."""
+    return RelayFigures.of(ng.request({"command": "statistics"})).ports["free"]

@@ -85,6 +85,10 @@ class Counters:
         """Packets that came here and went no further, or not well; not those that the kernel dropped."""
         return sum(failures_of(self))
 
+    def anything(self) -> bool:
+        """Whether any packet came here, good or bad."""
+        return self.packets + self.control_packets + self.failed() > 0
+
     def fail(self, failure: int) -> None:
         """Count a packet that could not be unprotected or protected, by cause."""
         match cause_of(failure):

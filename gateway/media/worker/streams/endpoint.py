@@ -160,10 +160,14 @@ class Endpoint:
         self.send = self.control.send = drop
         self.unlink()
 
-    def close(self) -> None:
-        """Stop, and give the ports back. The peer is let go of: nobody collects cycles in a worker."""
+    def close(self, *, was_answered: bool) -> None:
+        """Stop, and give the ports back. The peer is let go of: nobody collects cycles in a worker.
+
+        A call that was never answered may have had early media, or been promised some: its ports are silent for a while
+        only where something came to them.
+        """
         self.shut()
-        has_carried = self.is_described or self.counters.failed() > 0
+        has_carried = (was_answered and self.is_described) or self.counters.anything()
         self.ports.give_back(self.pair, self.services.clock.now, has_carried=has_carried)
         self.peer = None
         self.sessions.close()
