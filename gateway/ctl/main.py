@@ -4,8 +4,8 @@ Here: the commands, and HTTP. Not here: the text of answers (`text`), the conten
 (`certificate_files`). Every command prints for people, or with --json the whole answer; a failure is one line and exit
 code 1.
 
-    gatewayctl calls  -> GET  http://ADMIN/api/calls  -> JSON -> table
-    gatewayctl reload -> POST http://ADMIN/api/reload -> JSON -> lines
+    gatewayctl calls  -> GET  http://ADMIN/api/v1/calls -> JSON -> table
+    gatewayctl reload -> POST http://ADMIN/api/reload   -> JSON -> lines
 """
 
 import json
@@ -28,6 +28,8 @@ from gateway.ctl.certificate_files import described
 from gateway.ctl.check import findings
 
 SECONDS_TO_ANSWER = 5
+PAGE = 1_000
+"""Calls that are asked for at once."""
 DEFAULT_URL = "http://127.0.0.1:8080"
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -100,10 +102,25 @@ def health(config: Path | None, url: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--verdict", help="Such as CLEAR.")
+@click.option("--reason", help="Such as CLEAR_PEER_NO_SRTP.")
+@click.option("--since", metavar="TIME", help="Those that began since: 90s, 24h, 7d ago, or 2026-01-31T23:59:59Z.")
+@click.option("--until", metavar="TIME", help="Those that began before.")
+@click.option("--number", help="The caller's or callee's, as it stands in the list.")
+@click.option("--user", help="The phone's user.")
+@click.option("--domain")
+@click.option("--provider")
+@click.option("--direction", type=click.Choice(["outbound", "inbound", "internal"]))
+@click.option("--stage", type=click.Choice(["up", "ended"]), help="Those that are up, or that have ended.")
+@click.option("--answered/--unanswered", default=None, help="Those that were answered, or were not.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
 @asking
-def calls(config: Path | None, url: str | None, as_json: bool) -> None:
-    """The calls that are up and the last ones that ended."""
-    _show(_ask(config, url, "/api/calls"), as_json, text.calls)
+def calls(
+    config: Path | None, url: str | None, as_json: bool, limit: int, answered: bool | None, **asked: str | None
+) -> None:
+    """The calls that are up and all that are kept, the latest first."""
+    wanted = {**asked, "answered": None if answered is None else str(answered).lower()}
+    _show(_calls(config, url, {key: value for key, value in wanted.items() if value}, limit), as_json, text.calls)
 
 
 @main.command()
@@ -255,6 +272,22 @@ def _ask(config: Path | None, url: str | None, path: str, change: object = None)
         raise click.ClickException(text.clean_lines(f"the server at {base} is no gateway: {error}")) from None
 
 
+def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: int) -> list[object]:
+    """``limit`` calls at most, page by page."""
+    found: list[object] = []
+    place: dict[str, object] = {}
+    while True:
+        query = urllib.parse.urlencode(
+            {**wanted, "limit": min(limit - len(found), PAGE), **place}, errors="surrogateescape"
+        )
+        answer = _ask(config, url, f"/api/v1/calls?{query}")
+        page, following = (answer.get("calls"), answer.get("next")) if isinstance(answer, dict) else ([], None)
+        found += page if isinstance(page, list) else []
+        if not isinstance(following, str) or len(found) >= limit or place == {"next": following}:
+            return found[:limit]
+        place = {"next": following}
+
+
 def _quoted(name: str) -> str:
     """A segment of a path; bytes of a command line that are no UTF-8 stay those bytes."""
     return urllib.parse.quote(name, safe="", errors="surrogateescape")
@@ -262,6 +295,7 @@ def _quoted(name: str) -> str:
 
 def _error_text(error: urllib.error.HTTPError) -> str:
     try:
-        return str(json.load(error)["error"])
-    except (ValueError, KeyError, TypeError):
+        answer = json.load(error)
+        return str(answer.get("detail") or answer["error"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"the gateway answered {error.code} {error.reason}"

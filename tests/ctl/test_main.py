@@ -40,8 +40,18 @@ CALL = {
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x7f\u009b31m\u202etxt.exe\u2028\u200b\udcff\r\nforged"
 """A peer's text: escapes of a terminal (C0 and C1), writing turned around, line breaks, a byte that is no UTF-8."""
 
+CLEAR = "/api/v1/calls?verdict=CLEAR&since=24h&number=%2B4930&answered=false"
+
 ANSWERS: dict[str, object] = {
-    "/api/calls": [CALL],
+    "/api/v1/calls?limit=100": {"calls": [CALL], "next": None},
+    f"{CLEAR}&limit=3": {"calls": [CALL, CALL], "next": "b"},
+    f"{CLEAR}&limit=1&next=b": {
+        "calls": [CALL],
+        "next": "c",
+    },
+    "/api/v1/calls?stage=up&limit=1000": {"calls": [CALL] * 1000, "next": "b"},
+    "/api/v1/calls?stage=up&limit=1000&next=b": {"calls": [], "next": "c"},
+    "/api/v1/calls?stage=up&limit=1000&next=c": {"calls": [CALL], "next": None},
     "/api/calls/a84b4c76e66710%40127.0.0.11": CALL,
     "/api/phones": [
         {"aor": "sip:alice@example.com", "expires_at": 1700000000},
@@ -77,7 +87,7 @@ ANSWERS |= {
         HOSTILE: HOSTILE,
         "changes": [{"at": HOSTILE, "who": HOSTILE, "what": "x", "to": HOSTILE}],
     },
-    "/hostile/api/calls": [{**CALL, "callee": HOSTILE, HOSTILE: [HOSTILE]}],
+    "/hostile/api/v1/calls?limit=100": {"calls": [{**CALL, "callee": HOSTILE, HOSTILE: [HOSTILE]}], "next": None},
     "/hostile/api/phones": [{"user_agent": HOSTILE, HOSTILE: [HOSTILE]}],
     "/hostile/api/cdr": [{"caller": HOSTILE, "callee": "\t=1+1", HOSTILE: HOSTILE}],
 }
@@ -91,6 +101,8 @@ class AnswersAsAdmin(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         found = self.path in ANSWERS
         body = ANSWERS[self.path] if found else {"status": 404, "error": "There is no call nobody."}
+        if "yesterday" in self.path:
+            body = {"type": "about:blank", "title": "Bad Request", "status": 400, "detail": "since: a time."}
         self.send_response(200 if found else 404)
         self.end_headers()
         self.wfile.write(json.dumps(body).encode())
@@ -151,6 +163,20 @@ def file(tmp_path: Path, port: int) -> Path:
 def test_the_gateway_that_the_configuration_describes_is_asked(file: Path) -> None:
     assert json.loads(gatewayctl("calls", "--config", str(file), "--json").output) == [CALL]
     assert json.loads(gatewayctl("calls", "--json", GATEWAY_CONFIG=str(file)).output) == [CALL]
+
+
+def test_calls_are_asked_for_by_filters_page_by_page(port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    filters = ("--verdict", "CLEAR", "--since", "24h", "--number", "+4930", "--unanswered", "--limit", "3")
+    assert json.loads(gatewayctl("calls", "--url", url, "--json", *filters).output) == [CALL] * 3
+    assert (
+        len(json.loads(gatewayctl("calls", "--url", url, "--json", "--stage", "up", "--limit", "2000").output)) == 1001
+    )
+
+
+def test_a_question_that_the_gateway_refuses_is_one_line_that_says_why(port: int) -> None:
+    result = gatewayctl("calls", "--url", f"http://127.0.0.1:{port}", "--since", "yesterday")
+    assert (result.exit_code, result.output) == (1, "Error: since: a time.\n")
 
 
 def test_calls_are_a_table(port: int) -> None:
