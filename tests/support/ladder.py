@@ -164,6 +164,11 @@ class TestRelay:
         deferred, sdp = self._waiting.popleft()
         deferred.callback(sdp)
 
+    def fails(self) -> None:
+        """Answer nothing that is held."""
+        while self._waiting:
+            self._waiting.popleft()[0].errback(RelayFailure("made by the test"))
+
     def _reply(self, sdp: bytes) -> Deferred[bytes]:
         if self.refuses:
             return fail(self.failure)

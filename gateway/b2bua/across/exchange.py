@@ -7,10 +7,10 @@
 
 The policy judges before the relay is asked, so that no packet leaves by a way that it does not allow. The relay acts
 as it is asked: until it replies, a leg's media are what they will be then. An answer puts both legs' descriptions in
-force, and their owner hears of it, whatever has become of a leg in between. An offer that fails (a refusal, 491, a
-time-out, CANCEL) leaves the descriptions of before in force, at the relay too (RFC 3261 section 14.1, RFC 6141
-section 3.3). A change that an answer in a reliable response has carried out stays (RFC 6141 section 3.4). Bodies of
-3xx to 6xx are no answers.
+force, and their owner hears of it, whatever has become of a leg in between; without a relay none counts. An offer that
+fails (a refusal, 491, a time-out, CANCEL) leaves the descriptions of before in force, at the relay too (RFC 3261
+section 14.1, RFC 6141 section 3.3). A change that an answer in a reliable response has carried out stays (RFC 6141
+section 3.4). Bodies of 3xx to 6xx are no answers.
 """
 
 from __future__ import annotations
@@ -186,8 +186,14 @@ class MediaExchange:
 
         def unusable(refusal: Refusal) -> None:
             self._replied()
-            (refused or self.path.failed)(refusal)
+            if self.path.is_lost:
+                self._interrupted(passed)
+            else:
+                (refused or self.path.failed)(refusal)
 
+        if self.path.is_lost:
+            self._interrupted(passed)
+            return
         if self.path.offered != (self.offerer.media_tag, self.offered, self._wish):
             # Within another fork one more offer was made, which dies with it: an answer to that one this is not.
             self.path.repeat(self._tags, self.offered, self._wish)
@@ -213,6 +219,13 @@ class MediaExchange:
             self.path.agreed = None
         elif self._is_asked:
             self.path.restore(relayed)
+
+    def _interrupted(self, passed: Passed) -> None:
+        """The relay was lost before the answer: nothing has changed, and the offerer is given our description of
+        before. An offer of ours to each side follows, by another relay (relay_failover)."""
+        self.fail()
+        in_force = self.offerer.media.in_force
+        passed(b"" if in_force is None else in_force.ours)
 
     def give_up(self) -> None:
         """No answer is waited for any more. The descriptions in force stay."""

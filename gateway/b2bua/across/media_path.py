@@ -78,6 +78,8 @@ class MediaPath:
     _has_early: bool = attrs.field(default=False, init=False)
     """Whether the relay has an answer that may yet be none of the call's."""
     _closed: bool = attrs.field(default=False, init=False)
+    is_lost: bool = attrs.field(default=False, init=False)
+    """Whether the call's relay is gone, and no other asked yet: a change that is open ends without one."""
     anchored: bool = attrs.field(default=False, init=False)
     """True once the relay was asked anything: then it must hear of the call's end."""
 
@@ -162,6 +164,8 @@ class MediaPath:
 
     def restore(self, relayed: Relayed) -> None:
         """Let the relay go back to an earlier exchange (RFC 3261 section 14.1)."""
+        if self.is_lost:
+            return
         tags = (relayed.offerer, relayed.answerer)
         self.repeat(tags, relayed.offer, relayed.wish)
         self._answer(tags, relayed.answer, _nothing_to_pass)
@@ -217,6 +221,9 @@ class MediaPath:
 
     def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Failed) -> None:
         if self._closed:
+            return
+        if self.is_lost:
+            refused(_refusal(Failure(RelayFailure("the call has none now"))))
             return
         self.anchored = True
         waiting = _Waiting(passed)

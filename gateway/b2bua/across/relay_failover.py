@@ -3,17 +3,19 @@
     phone's description in force --offer--> relay --> re-INVITE to the provider --answer--> relay
     provider's new description   --offer--> relay --> re-INVITE to the phone    --answer--> relay
 
-It begins with the provider's leg, since its answer brings the key. Any failure ends the call, with a reason: a call
+It begins with the provider's leg, since its answer brings the key. A change that is open comes to its end first, and
+changes nothing: without a relay nothing of it can be carried out. Any failure ends the call, with a reason: a call
 without media is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from twisted.logger import Logger
 
-from gateway.b2bua.across.reoffer import Reoffer, Settled
+from gateway.b2bua.across.reoffer import Reoffer, Settled, is_at_rest
 from gateway.b2bua.call import Call, CallState
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.leg import Leg
@@ -23,12 +25,19 @@ from gateway.transaction.client import TransactionFailure
 
 log = Logger()
 
+LOOK_SECONDS: Final = 0.5
+LOOKS: Final = 64
+"""For half a minute a change may go on: so long an answer of the peer's may take (RFC 3261 section 17.1.2.2)."""
+
 
 @guarded
 def move_media(call: Call) -> None:
     """Put the media of a call on another relay; one that is not up, or cannot be moved, ends with a reason."""
     provider, phone = call.by_side()
+    if call.media_path.is_lost:
+        return  # it is moved already
     if call.state is CallState.ESTABLISHED and phone is not None and provider is not None:
+        call.media_path.is_lost = True
         RelayFailover(call, phone, provider).begin()
     else:
         call.lost("the media relay was lost")
@@ -41,13 +50,22 @@ class RelayFailover:
         self._call = call
         self._phone = phone
         self._provider = provider
+        self._looks = 0
 
     def begin(self) -> None:
-        """Offer the phone's media to the provider, from another relay."""
+        """Offer the phone's media to the provider, from another relay, once no change is open."""
+        if self._looks < LOOKS and not (is_at_rest(self._phone) and is_at_rest(self._provider)):
+            self._looks += 1
+            path, clock = self._call.media_path, self._call.services.clock
+            path.later(clock.callLater(LOOK_SECONDS, self.begin))
+            return
         log.info("call {call_id}: its media relay is lost, another takes over", call_id=self._call.id)
+        self._call.media_path.is_lost = False
         self._invite(self._provider, self._phone, self._tell_phone)
 
     def _tell_phone(self, _changed: bool) -> None:
+        if self._call.media_path.is_lost:
+            return  # that relay is lost as well, and the call is moved once more
         self._invite(self._phone, self._provider, self._told)
 
     def _told(self, _changed: bool) -> None:

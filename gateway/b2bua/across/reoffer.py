@@ -62,7 +62,7 @@ class Reoffer:
     def begin(self) -> None:
         """Ask the relay for the offer, and send it."""
         in_force = self._other.media.in_force
-        if in_force is None or not all(map(_is_at_rest, (self._leg, self._other))):
+        if in_force is None or not all(map(is_at_rest, (self._leg, self._other))):
             self._user.postponed()
             return
         self._open(True)
@@ -194,7 +194,7 @@ def wish_in_force(leg: Leg) -> SdpWish:
     return attrs.evolve(wish, encryption=Encryption.SAVP if is_secure else Encryption.OSRTP, suites=tuple(suites))
 
 
-def _is_at_rest(leg: Leg) -> bool:
+def is_at_rest(leg: Leg) -> bool:
     """Whether a re-INVITE may be sent on this leg (RFC 3261 section 14.1), and its media changed."""
     is_up = not leg.ended and leg.dialog is not None and leg.dialog.state is DialogState.CONFIRMED
     is_changing = leg.media.pending_invite or leg.media.pending_offer is not None

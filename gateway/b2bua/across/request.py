@@ -36,6 +36,7 @@ from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.ack import InviteClient
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.security.policy.terms import Refusal
+from gateway.sip.bodies.session_part import SDP
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
@@ -102,6 +103,8 @@ class Crossing:
             if self._offer is not None and response.status // 100 == 2:
                 # The peer took the media of a fork that has lost: it is to hear of those of the call.
                 Telling(self._path, (self._peer, self._origin)).begin()
+        elif self._path.is_lost and self._changes_media and response.status // 100 == 2:
+            self._interrupted(response)
         elif self._is_invite and 200 <= response.status < 300:
             self._success(response)
         else:
@@ -169,6 +172,16 @@ class Crossing:
         self._bodies.acknowledge(response)
         self._bodies.carry_response(response, lambda sdp: self._accept(response, sdp))
 
+    def _interrupted(self, response: Response) -> None:
+        """The peer has accepted a change without a relay for it: the origin may try again, and the peer is offered the
+        media of before when another relay has the call (relay_failover)."""
+        if self._is_invite:
+            in_force = self._peer.media.in_force
+            sdp = b"" if self._offer is not None or in_force is None else in_force.ours
+            self._peer.acknowledge(response.cseq.number, (("Content-Type", SDP),) if sdp else (), sdp)
+        self._fail()
+        self._put_off()
+
     def _refresh(self, response: Response) -> None:
         """Both Contacts count from now on: the request's once it is accepted (RFC 6141 section 4), the answer too."""
         self._origin.speak_with(self._request.from_.tag)
@@ -190,10 +203,13 @@ class Crossing:
         back.beside = Customs.at(origin.border, origin.side).beside(response)
         return back
 
+    @property
+    def _changes_media(self) -> bool:
+        return self._is_invite or self._offer is not None
+
     def _waits(self) -> bool:
         """Whether this change is kept until a re-INVITE of ours on the other leg has come to its end (reoffer)."""
-        is_change = self._is_invite or self._offer is not None
-        return is_change and self._origin.media.is_repeated and self._path.hold(self.begin)
+        return self._changes_media and self._origin.media.is_repeated and self._path.hold(self.begin)
 
     def _say_trying(self) -> None:
         if self._is_invite and not self._has_tried:
@@ -204,7 +220,7 @@ class Crossing:
         """Whether another change of the media is open; it was answered then (RFC 3261 section 14.2, RFC 3311 section
         5.2)."""
         origin, peer = self._origin, self._peer
-        if self._is_invite or self._offer is not None:
+        if self._changes_media:
             if (self._is_invite and self._is_second()) or origin.media.pending_offer:
                 self._put_off()
                 return True
