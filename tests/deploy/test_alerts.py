@@ -22,6 +22,8 @@ FAILED = 'gateway_calls_total{domain="example.com", direction="outbound", verdic
 RESULT = 'gateway_call_results_total{domain="example.com", provider="main", result="%s"}'
 EMERGENCY = 'gateway_emergency_calls_total{result="%s"}'
 CLEAR = 'gateway_calls_total{domain="example.com", direction="outbound", verdict="%s", reason="%s"}'
+GUESSED = 'gateway_challenges_total{domain="example.com", result="%s"}'
+PACKETS = 'gateway_failed_packets_total{side="provider", cause="%s"}'
 DOWNGRADE = 'gateway_downgrades_total{feature="tls", result="refused"}'
 
 FIRES = [
@@ -52,6 +54,9 @@ FIRES = [
     ("LogLinesLost", "gateway_lost_log_lines_total", "0x8 9x12"),
     ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "1000000x20"),
     ("GatewayDown", 'up{job="gateway"}', "1x8 0x12"),
+    ("PasswordsGuessed", GUESSED % "wrong", "_x8 21x12"),
+    ("PasswordsGuessed", GUESSED % "dropped", "0x8 30x12"),
+    ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 0+300x12"),
 ]
 SILENT = [
     ("CallsRefused", REFUSED, "4x60"),
@@ -65,6 +70,15 @@ SILENT = [
     ("ProbableDowngrade", DOWNGRADE, "2x60"),
     ("ProviderDown", 'gateway_provider_targets{provider="main", state="up"}', "2x8 1x12"),
     ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "2000000x20"),
+    ("PasswordsGuessed", GUESSED % "asked", "0x8 90x12"),
+    ("PasswordsGuessed", GUESSED % "stale", "0x8 90x12"),
+    ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 50x12"),
+    ("SrtpDoesNotVerify", PACKETS % "wrong_source", "0x8 0+300x12"),
+]
+
+MEANS = [
+    ("PoorAudio", 'gateway_media_mos_%s{direction="to_phone"}', 3, 4),
+    ("CallersWait", 'gateway_post_dial_delay_seconds_%s{provider="main", direction="outbound"}', 6, 2),
 ]
 
 
@@ -116,7 +130,14 @@ def test_ports_that_run_low_are_told_before_calls_fail(free: int, code: int, tmp
 
 def test_every_alert_is_played() -> None:
     named = {line.split()[-1] for line in RULES.read_text().splitlines() if "- alert:" in line}
-    assert named == {alert for alert, _, _ in FIRES} | {"PhonesGone", "MediaPortsLow"}
+    assert named == {alert for alert, _, _ in FIRES} | {alert for alert, *_ in MEANS} | {"PhonesGone", "MediaPortsLow"}
+
+
+@pytest.mark.parametrize(("alert", "series", "bad", "good"), MEANS)
+def test_a_bad_mean_of_many_calls_is_told(alert: str, series: str, bad: int, good: int, tmp_path: Path) -> None:
+    for mean, calls, status in ((bad, 2, 1), (good, 2, 0), (bad, 0.5, 0)):
+        sums = {series % "sum": f"0+{mean * calls}x30", series % "count": f"0+{calls}x30"}
+        assert playing(alert, sums, 28, tmp_path / "test.yml").returncode == status, (mean, calls)
 
 
 def test_a_dip_of_registrations_is_told(tmp_path: Path) -> None:
@@ -131,3 +152,6 @@ def test_what_prometheus_is_started_with_is_right(tmp_path: Path) -> None:
     checked = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "1 rule files found" in checked.stdout
+    rules = [find_program("promtool", "prometheus"), "check", "rules", str(RULES)]
+    checked = subprocess.run(rules, capture_output=True, text=True, timeout=30, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

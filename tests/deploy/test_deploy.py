@@ -25,7 +25,7 @@ def series() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, (kind, labels) in metric_table().items():
         if kind == "histogram":
-            found |= {f"{name}_bucket": {*labels, "le"}, f"{name}_count": labels}
+            found |= {f"{name}_bucket": {*labels, "le"}, f"{name}_count": labels, f"{name}_sum": labels}
         else:
             found[name] = labels
     return found

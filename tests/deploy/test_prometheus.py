@@ -25,7 +25,7 @@ VARIABLES = {"$domain": ".*", "$provider": ".*", "$__rate_interval": "10s"}
 
 QUERIES = sorted({expression for file in SHOWN if file.suffix == ".json" for expression in expressions(file)})
 ALERTS = next(file for file in SHOWN if file.suffix == ".yml")
-SELECTOR = re.compile(r"(?:gateway_|up)\w*(?:\{[^}]*\})?")
+SELECTOR = re.compile(r"\b(?:gateway_|up)\w*(?:\{[^}]*\})?")
 SELECTORS = sorted({found for expression in expressions(ALERTS) for found in SELECTOR.findall(expression)})
 
 MAY_BE_EMPTY = {
