@@ -162,6 +162,14 @@ OVERVIEW: Final = Board(
                 1,
                 10,
             ),
+            figure(
+                "Media ports free",
+                "Which share of the ports is left for calls? The last tenth is for emergency calls.",
+                'sum(gateway_media_ports{state="free"}) / sum(gateway_media_ports)',
+                "percentunit",
+                0.3,
+                0.15,
+            ),
             figure("Alerts", "How many alerts fire?", 'sum(ALERTS{alertstate="firing"}) or vector(0)', "short", 1, 3),
             figure(
                 "Providers' hosts down",
@@ -290,6 +298,11 @@ CALLS: Final = Board(
                 "How much audio passes?",
                 a_second("direction", "gateway_relayed_packets_total"),
                 unit="pps",
+            ),
+            graph(
+                "Media ports",
+                "How many more calls fit?",
+                ("sum by (relay, state) (gateway_media_ports)", "{{relay}} {{state}}"),
             ),
             graph(
                 "Packets that went no further",
