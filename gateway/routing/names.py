@@ -16,7 +16,14 @@ from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred  # noqa: A004
 from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
-from twisted.names.error import DNSNameError, DNSQueryTimeoutError, DomainError, ResolverError
+from twisted.names.error import (
+    DNSNameError,
+    DNSQueryRefusedError,
+    DNSQueryTimeoutError,
+    DNSServerError,
+    DomainError,
+    ResolverError,
+)
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 
@@ -212,7 +219,7 @@ class _Question(Generic[T]):
         except (TimeoutError, DNSQueryTimeoutError, CancelledError) as error:
             raise DnsFailed("DNS does not answer") from error
         except (DomainError, ResolverError, OSError, ValueError) as error:
-            raise DnsFailed(f"DNS failed: {type(error).__name__}") from error
+            raise DnsFailed(_said(error)) from error
         return self._good_for(answers)
 
     def _good_for(self, answers: Sequence[dns.RRHeader]) -> _Kept[T]:
@@ -227,6 +234,21 @@ class _Question(Generic[T]):
         while len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[name] = fresh
+
+
+def _said(error: Exception) -> str:
+    """An error of DNS in plain words."""
+    match error:
+        case DNSServerError():
+            return "the DNS server answers that it failed (SERVFAIL)"
+        case DNSQueryRefusedError():
+            return "the DNS server refuses to answer us (REFUSED)"
+        case OSError():
+            return f"DNS cannot be asked: {error.strerror or error}"
+        case DomainError() | ResolverError():
+            return f"DNS gives no answer that can be used ({type(error).__name__})"
+        case _:
+            return f"this is no name that DNS could know ({error})"
 
 
 def _text(name: dns.Name) -> str:

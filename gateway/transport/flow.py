@@ -151,7 +151,7 @@ class TransportFailure:
     kind: FailureKind
     reason: str
     found: str = ""
-    """The names of a peer's certificate, which are its words: for the log, as a field of its own."""
+    """More out of a peer's certificate, which are its words: for the log, as a field of its own."""
 
 
 @frozen

@@ -111,7 +111,12 @@ def test_a_name_that_dns_does_not_know(security: Security, monkeypatch: pytest.M
 def test_the_cause_of_a_refused_certificate_is_kept_with_its_names() -> None:
     ladder = Ladder(Security.PREFERRED, UDP_FALLBACK)
     ring(ladder)
-    fails(ladder, FailureKind.CERTIFICATE, "certificate is not for provider.example.com", "sip.elsewhere.test\x1b[2J")
+    fails(
+        ladder,
+        FailureKind.CERTIFICATE,
+        "certificate is not for provider.example.com",
+        "it is for sip.elsewhere.test\x1b[2J",
+    )
     refused = ladder.phone.receives_response(503)
     record = record_of(ladder)
     assert told(record) == ("REFUSED", "REFUSED_CERTIFICATE", 503)

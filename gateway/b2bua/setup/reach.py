@@ -276,4 +276,4 @@ class CalleeSearch:
 
 def _words_of(failure: TransportFailure) -> str:
     """All of it in one line, for a record, which makes a peer's words clean."""
-    return f"{failure.reason}; it is for {failure.found}" if failure.found else failure.reason
+    return f"{failure.reason}; {failure.found}" if failure.found else failure.reason

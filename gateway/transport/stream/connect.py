@@ -5,11 +5,9 @@ and TlsTerms. A name that an attacker points at the address of a trusted peer th
 connection (CVE-2020-15260). Not here: the connection itself (connection.py), the targets (routing).
 """
 
-import errno
 from collections.abc import Callable
 
 from attrs import frozen
-from twisted.internet.error import ConnectError, ConnectionRefusedError, NoRouteError, TimeoutError  # noqa: A004
 from twisted.internet.interfaces import IAddress, IConnector
 from twisted.internet.protocol import ClientFactory
 from twisted.logger import Logger
@@ -21,13 +19,12 @@ from gateway.transport.stream.accept import StreamListener
 from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.stream_flow import StreamFlow
+from gateway.transport.stream.system_words import connect_failure
 from gateway.transport.tls.certificates import CertificateError
 from gateway.transport.tls.channel import TlsChannel
 from gateway.transport.tls.contexts import ClientTls
 
 log = Logger()
-
-_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 
 
 @frozen
@@ -136,13 +133,3 @@ class _Attempt(ClientFactory):
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         """TCP did not come up."""
         self._failed(self._flow, connect_failure(reason.value, self._flow.remote))
-
-
-def connect_failure(error: BaseException | None, address: Address) -> TransportFailure:
-    """The failure that TCP did not come up."""
-    if isinstance(error, ConnectionRefusedError):
-        return TransportFailure(FailureKind.REFUSED, f"{address} refuses connections")
-    number = error.osError if isinstance(error, ConnectError) else None
-    if isinstance(error, TimeoutError | NoRouteError) or number in _NO_ROUTE:
-        return TransportFailure(FailureKind.TIMEOUT, f"{address} does not answer")
-    return TransportFailure(FailureKind.CLOSED, f"no connection to {address}: {error}")

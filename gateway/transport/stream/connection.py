@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 
 from attrs import frozen
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import ConnectionDone, TimeoutError  # noqa: A004
+from twisted.internet.error import TimeoutError  # noqa: A004
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -27,6 +27,7 @@ from gateway.transport.flow import FailureKind, TransportFailure
 from gateway.transport.sockets import StreamTransport, shared_address, tune_connection
 from gateway.transport.stream.keepalive import PATIENCE, Liveness, Patience
 from gateway.transport.stream.stream_flow import MAX_QUEUE, StreamFlow
+from gateway.transport.stream.system_words import how_it_ended
 from gateway.transport.stream.timer_wheel import TimerWheel
 from gateway.transport.tls.channel import TlsChannel, TlsFailed
 from gateway.transport.tls.handshake_log import Handshakes
@@ -320,7 +321,6 @@ def _failure(reason: BaseException | None, channel: TlsChannel | None) -> Transp
     """The failure that ended a connection: a peer that hangs up on a TLS hello does not speak TLS."""
     if isinstance(reason, TimeoutError):
         return TransportFailure(FailureKind.TIMEOUT, "the peer does not answer any more")
-    words = "closed by the peer" if isinstance(reason, ConnectionDone) else str(reason)
     if channel is not None and not channel.is_open:
-        return channel.ended(f"{words} during the handshake")
-    return TransportFailure(FailureKind.CLOSED, words)
+        return channel.ended(f"{how_it_ended(reason)} during the handshake")
+    return TransportFailure(FailureKind.CLOSED, how_it_ended(reason))

@@ -52,12 +52,13 @@ class Verification:
     authorities: Authorities | None = None  # a client's may be asked for again when its session is resumed
     is_rehearsal: bool = False  # our own certificate is tried out: nobody is judged
     problem: str | None = None
-    found: str = ""  # the names of a certificate that is for another
+    found: str = ""  # the words of the certificate that has it
 
     def accepts(self, certificate: crypto.X509, error: int, depth: int, is_trusted: bool) -> bool:
         """Whether the handshake may go on; remembers the first problem."""
         if not is_trusted:
-            self._note(causes.VERIFY_REASONS.get(error, f"not valid (X.509 error {error})"))
+            problem, found = causes.untrusted(error, certificate)
+            self._note(problem, found)
         elif depth == 0:
             self.accepts_name(certificate)
         return self.problem is None
@@ -67,17 +68,16 @@ class Verification:
         if self.name is not None:
             identity = self.identity(certificate)
             problem = mismatch(identity, self.name, self.allow_wildcards)
-            self.found = listed(identity) if problem and self.problem is None else self.found
-            self._note(problem)
+            self._note(problem, f"it is for {listed(identity)}")
         return self.problem is None
 
     def identity(self, certificate: crypto.X509) -> PeerIdentity:
         """The names that the certificate is for."""
         return evolve(identity_of(certificate.to_cryptography(), self.common_name), trust=self.trust)
 
-    def _note(self, problem: str | None) -> None:
-        if self.problem is None:
-            self.problem = problem
+    def _note(self, problem: str | None, found: str) -> None:
+        if self.problem is None and problem is not None:
+            self.problem, self.found = problem, found
 
 
 class _Records:

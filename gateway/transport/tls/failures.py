@@ -8,10 +8,21 @@ can forge either while the handshake is in clear, so nothing safe may follow fro
 the operator the truth. Not here: the consequences (gateway/security/policy/decisions.py), the handshake (channel.py).
 """
 
+from cryptography import x509
+from OpenSSL import crypto
+
 from gateway.transport.flow import FailureKind, TransportFailure
+from gateway.transport.tls.identity import identity_of, listed
 
 KEPT = 65_536
 """Bytes kept of a peer's side of a handshake: a server's first flight with a long chain."""
+
+LONGEST_NAME = 160
+"""Characters of an issuer's name."""
+
+_NOT_YET, _EXPIRED = 9, 10
+_OF_ISSUER = frozenset({2, 18, 19, 20, 21})
+"""Of OpenSSL's numbers below: those for which the question is whose word the certificate is."""
 
 _ALERT, _HANDSHAKE = 21, 22
 """Content types of the records that may come before keys (RFC 5246 section 6.2.1)."""
@@ -35,6 +46,11 @@ _WORDS = (
     ("unsupported protocol", "it speaks no version of TLS that we do"),
     ("cipher", "it has no cipher that we take"),
     ("bad record mac", "what was sent was changed on the way"),
+    ("did not return a certificate", "it shows no certificate"),
+    ("unexpected eof", "it closed the connection in the middle of the handshake"),
+    ("internal error", "it failed by itself"),
+    ("decode error", "it cannot read the handshake"),
+    ("illegal parameter", "it does not take a part of the handshake"),
 )
 """The same of an alert or of an error that OpenSSL found itself."""
 
@@ -52,6 +68,22 @@ VERIFY_REASONS = {
     26: "not made for this use (extended key usage)",
 }
 """OpenSSL's numbers for a certificate that does not verify, in words."""
+
+
+def untrusted(error: int, shown: crypto.X509) -> tuple[str, str]:
+    """Why a certificate does not verify, in our words; and its own: the names that it has, or its issuer's."""
+    words = VERIFY_REASONS.get(error, f"not valid (X.509 error {error})")
+    try:
+        certificate = shown.to_cryptography()
+        if error in _OF_ISSUER:
+            return words, f"it was issued by {certificate.issuer.rfc4514_string()[:LONGEST_NAME]}"
+        if error == _NOT_YET:
+            words = f"{words}, before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        elif error == _EXPIRED:
+            words = f"{words} on {certificate.not_valid_after_utc:%Y-%m-%d}"
+        return words, f"it is for {listed(identity_of(certificate))}"
+    except (ValueError, TypeError, x509.InvalidVersion):  # nonsense in it is no reason to say nothing
+        return words, ""
 
 
 def speaks_tls(heard: bytes) -> bool:
@@ -76,7 +108,7 @@ def asks_for_certificate(heard: bytes) -> bool:
 def failure(heard: bytes, words: str, has_certificate: bool) -> TransportFailure:
     """The failure of a handshake that ended with these words; ``has_certificate``: we have one to show."""
     if not speaks_tls(heard):
-        return TransportFailure(FailureKind.TLS, words)
+        return TransportFailure(FailureKind.TLS, f"it answers, but not in TLS ({words})" if heard else words)
     if not has_certificate and asks_for_certificate(heard):
         return TransportFailure(FailureKind.HANDSHAKE, f"it asks for a certificate of ours ({words})")
     return TransportFailure(FailureKind.HANDSHAKE, _cause(words))

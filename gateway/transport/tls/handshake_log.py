@@ -72,7 +72,7 @@ class Handshakes:
         self._counter.labels(flow.side.value, kind.value).inc()
         is_news = not flow.is_client or self._is_news(flow.peer, failure)
         if failure.kind is FailureKind.CERTIFICATE and is_news:
-            told = "certificate of {peer} refused: {reason}" + ("; it is for {found}" if failure.found else "")
+            told = "certificate of {peer} refused: {reason}" + ("; {found}" if failure.found else "")
             log.warn(told, peer=flow.peer, reason=failure.reason, found=failure.found)
         elif flow.is_client and is_news:
             log.info("no TLS with {peer}: {reason}", peer=flow.peer, reason=failure.reason)

@@ -120,4 +120,4 @@ def listed(identity: PeerIdentity) -> str:
     """The names of a certificate, for people; not those of a long list."""
     found = (*identity.uris, *identity.names, *identity.addresses)
     shown = ", ".join(name[:80] for name in found[:4])
-    return f"{shown}, ..." if len(found) > 4 else shown or "no such name"
+    return f"{shown}, ..." if len(found) > 4 else shown or "no name"

@@ -144,12 +144,14 @@ def refused(network: MemoryNetwork, authority: Authority, files: tuple[Path, Pat
 
 def test_an_expired_certificate_is_refused(network: MemoryNetwork, authority: Authority) -> None:
     files = authority.issue("old", NAME, begins=datetime.now(tz=UTC) - 10 * DAY, days=9)
-    assert refused(network, authority, files, authority.file) == "expired"
+    yesterday = datetime.now(tz=UTC) - DAY
+    said = refused(network, authority, files, authority.file)
+    assert said == f"expired on {yesterday:%Y-%m-%d}"
 
 
 def test_a_certificate_of_the_future_is_refused(network: MemoryNetwork, authority: Authority) -> None:
     files = authority.issue("young", NAME, begins=datetime.now(tz=UTC) + timedelta(hours=2))
-    assert refused(network, authority, files, authority.file) == "not yet valid"
+    assert refused(network, authority, files, authority.file).startswith("not yet valid, before 2")
 
 
 def test_a_self_signed_certificate_is_refused(network: MemoryNetwork, authority: Authority) -> None:
@@ -161,6 +163,25 @@ def test_an_unknown_authority_is_refused(network: MemoryNetwork, authority: Auth
     other = Authority(tmp_path, "Other CA")
     reason = refused(network, authority, other.issue("foreign", NAME), authority.file)
     assert reason.startswith("unknown authority")
+
+
+def test_the_issuer_of_an_unknown_authority_is_told(
+    network: MemoryNetwork, authority: Authority, tmp_path: Path
+) -> None:
+    near = client(network, authority)
+    foreign = near.to(
+        server(network, Authority(tmp_path, "Other CA").issue("foreign", NAME)), NAME, trusting(authority.file)
+    )
+    network.settle()
+    assert "Other CA" in foreign.failure.found
+    assert foreign.failure.found.startswith("it was issued by ")
+
+
+def test_an_expired_certificate_is_told_with_its_names(network: MemoryNetwork, authority: Authority) -> None:
+    files = authority.issue("old", NAME, begins=datetime.now(tz=UTC) - 10 * DAY, days=9)
+    way = client(network, authority).to(server(network, files), NAME, trusting(authority.file))
+    network.settle()
+    assert way.failure.found == f"it is for {NAME}"
 
 
 def test_an_impostor_of_the_authority_is_refused(network: MemoryNetwork, authority: Authority, tmp_path: Path) -> None:

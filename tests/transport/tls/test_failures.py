@@ -74,8 +74,10 @@ def test_a_request_for_our_certificate_is_found_wherever_records_are_cut() -> No
         (ALERT, "tlsv1 alert protocol version", False, "it speaks no version of TLS that we do"),
         (FLIGHT, "unsupported protocol", False, "it speaks no version of TLS that we do"),
         (FLIGHT, "wrong cipher returned", False, "it has no cipher that we take"),
-        (FLIGHT, "peer did not return a certificate", False, "peer did not return a certificate"),
-        (FLIGHT, "internal error", False, "internal error"),
+        (FLIGHT, "peer did not return a certificate", False, "it shows no certificate"),
+        (FLIGHT, "internal error", False, "it failed by itself"),
+        (FLIGHT, "unexpected eof while reading", False, "it closed the connection in the middle of the handshake"),
+        (FLIGHT, "a word of tomorrow", False, "a word of tomorrow"),
     ],
 )
 def test_the_cause_is_said_in_words(heard: bytes, words: str, has_certificate: bool, cause: str) -> None:
