@@ -96,19 +96,22 @@ class Agent:
         await self._talk(exchange)
         return exchange
 
-    async def change(self, exchange: Exchange, wire: Wire, offer: Callable[[int], bytes], number: int) -> Exchange:
-        """A re-INVITE of the call, over its wire or another, and the media that come of it."""
+    async def change(
+        self, exchange: Exchange, wire: Wire, offer: Callable[[int], bytes], number: int, method: str = "INVITE"
+    ) -> Exchange:
+        """A re-INVITE or UPDATE of the call, over its wire or another, and the media that come of it."""
         from_, to, target = exchange.dialog
         changed = Exchange(wire, exchange.call_id, is_caller=True, domain=exchange.domain)
         changed.dialog = from_, to, target or exchange.target
         self.exchanges[f"{exchange.call_id}, {number} of our own"] = changed
         changed.sound = await self._open_sound(exchange.domain)
         changed.own = offer(changed.sound.port)
-        line, peers = f"INVITE {changed.dialog[2]}", (from_, to)
-        invite = self._request(wire, line, peers, exchange.call_id, f"{number} INVITE", changed.own)
+        line, peers = f"{method} {changed.dialog[2]}", (from_, to)
+        invite = self._request(wire, line, peers, exchange.call_id, f"{number} {method}", changed.own)
         final = await self.ask(wire, invite, ANSWER_WITHIN)
         if final is not None:
             changed.status, changed.theirs = final.status, final.body
+        if final is not None and method == "INVITE":
             is_ok = final.status == 200
             ack = self._in_dialog(changed, "ACK", f"{number} ACK") if is_ok else messages.refusal_ack(invite, final)
             self._acks[exchange.call_id] = ack
@@ -192,6 +195,7 @@ class Agent:
             self.requests.append((message, wire))
         if message.method == "INVITE":
             self._said[key] = messages.response(message, 100, self.contact(wire), "")
+        if message.method == "INVITE" or (message.method == "UPDATE" and message.body):
             self._begin(self._called(message, wire))
             return
         if exchange is not None and message.method == "BYE":
@@ -222,7 +226,9 @@ class Agent:
             await self._ring(exchange, invite, answer.early)
         exchange.status, exchange.own = answer.status, answer.body
         self._say(invite, wire, exchange.status, exchange.tag, exchange.own)
-        if exchange.status == 200:
+        if exchange.status == 200 and invite.method == "UPDATE":
+            await self._talk(exchange)  # nothing acknowledges it
+        elif exchange.status == 200:
             said = self._said[invite.call_id, invite.cseq]
             await self._repeat(wire, said, lambda: bool(exchange.dialog[0]) or exchange.ended.is_set())
 

@@ -33,7 +33,8 @@ class Change:
     """One thing that happens to a call."""
 
     offers: tuple[bool, ...] = ()
-    """Re-INVITEs of the provider, each with SRTP or with RTP."""
+    """Changes of the provider, each with SRTP or with RTP."""
+    method: str = "INVITE"
     over: str = "its own"
     """"its own": the call's connection; "good": another, with the provider's certificate; "none": another; "udp"."""
     is_refused: bool = False
@@ -48,11 +49,13 @@ CHANGES: Final = {
     "the provider's re-INVITE takes SRTP away": Change((False,)),
     "the provider's re-INVITE takes SRTP away, another brings it back": Change((False, True)),
     "the provider's re-INVITE would take SRTP away, and the phone refuses it": Change((False,), is_refused=True),
+    "the provider's UPDATE brings a new key": Change((True,), "UPDATE"),
+    "the provider's UPDATE takes SRTP away": Change((False,), "UPDATE"),
     "two forks, SRTP and SRTP": Change(rings=True),
     "a fork rings with RTP, another answers with SRTP": Change(rings=False),
-    "a new key over another connection with the provider's certificate": Change((True,), "good"),
-    "a new key over another connection without certificate": Change((True,), "none"),
-    "a new key over UDP": Change((True,), "udp"),
+    "a new key over another connection with the provider's certificate": Change((True,), over="good"),
+    "a new key over another connection without certificate": Change((True,), over="none"),
+    "a new key over UDP": Change((True,), over="udp"),
     "the provider transfers the phone, which calls again": Change(is_transfer=True),
 }
 
@@ -91,7 +94,7 @@ class Changed:
     phases: list[tuple[Exchange, Exchange]] = attrs.field(factory=list)
     """Both sides of every exchange that was agreed on: the phone's and the provider's."""
     statuses: list[int] = attrs.field(factory=list)
-    """The provider's re-INVITEs were answered with these."""
+    """The provider's changes were answered with these."""
     claim: Row = attrs.field(factory=dict)
 
     def seen(self, mark: str) -> str:
@@ -159,7 +162,7 @@ async def _change(scene: Scene, changed: Changed, caller: Exchange, is_srtp: boo
     provider = changed.phases[-1][1]
     wire = await _way(scene, changed.case.change.over, changed.phases[0][1])
     offer = partial(messages.offer, scene.hosts.provider, srtp=is_srtp)
-    change = await scene.provider.change(provider, wire, offer, number)
+    change = await scene.provider.change(provider, wire, offer, number, changed.case.change.method)
     changed.statuses.append(change.status)
     if change.status == 200:
         phone = scene.phone.exchanges[caller.call_id]
