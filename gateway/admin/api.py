@@ -1,11 +1,11 @@
-"""The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
+"""The administration interface over HTTP: JSON for machines, /metrics for Prometheus.
 
 Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
-(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), users,
-log-in and tokens (`accounts`).
+(`hardening`), the questions to the gateway (`inspection`), pages for people (`pages`), bounds (`site`), users, log-in
+and tokens (`accounts`).
 
     HTTP -> Front (Host, headers) -> route -> change? of a page of ours, or JSON -> Permission: the role of the route?
-                                              -> GET: Inspection -> JSON | page     POST: Control -> JSON
+                                              -> GET: Inspection -> JSON     POST: Control -> JSON
 """
 
 import json
@@ -16,8 +16,7 @@ from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import BODY_BYTES, Front, Rejected
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
-from gateway.admin.pages import STYLE, Pages
-from gateway.admin.routes import HttpRoute, HttpRoutes, RouteWatch
+from gateway.admin.routes import ErrorPage, HttpRoute, HttpRoutes, RouteWatch
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
@@ -29,11 +28,12 @@ def admin_resource(
     permission: Permission,
     more: Sequence[HttpRoute] = (),
     names: Container[str] = (),
+    error_page: ErrorPage | None = None,
 ) -> Front:
-    """All of the administration interface as one web resource. ``more``: the routes of accounts. ``names``: those of
-    this host beside localhost."""
+    """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
+    those of this host beside localhost. ``error_page`` draws an error for people."""
     routes = (*more, *Api(inspection, control, metrics).routes())
-    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control)), names)
+    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page), names)
 
 
 class Api:
@@ -43,7 +43,6 @@ class Api:
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
-        self._pages = Pages()
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All routes; of two that match, the first counts."""
@@ -63,9 +62,6 @@ class Api:
             HttpRoute("GET", "/api/peers", self.peers, Role.VIEWER),
             HttpRoute("GET", "/api/certificates", self.certificates, Role.VIEWER),
             HttpRoute("GET", "/api/counts", self.counts, Role.VIEWER),
-            HttpRoute("GET", "/", self.calls_page, Role.VIEWER),
-            HttpRoute("GET", "/calls/{call_id:path}", self.call_page, Role.VIEWER),
-            HttpRoute("GET", "/style.css", self.style, Role.NOBODY),
         )
 
     def healthz(self, request: IRequest) -> bytes:
@@ -138,18 +134,6 @@ class Api:
         """How much there is of everything at this moment."""
         return _json(request, self._inspection.counts())
 
-    def calls_page(self, request: IRequest) -> bytes:
-        """The calls, for people."""
-        return _html(request, self._pages.calls(self._inspection.calls()))
-
-    def call_page(self, request: IRequest, call_id: str) -> Deferred[bytes]:
-        """One call with its ladder and reasons, for people."""
-        return self._find(call_id).addCallback(lambda call: _html(request, self._pages.call(call)))
-
-    def style(self, request: IRequest) -> bytes:
-        """The pages' style sheet."""
-        return _typed(request, b"text/css; charset=utf-8", STYLE)
-
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:
             if call is None:
@@ -179,10 +163,6 @@ def _text(asked: Row, key: str) -> str:
 
 def _json(request: IRequest, value: Json) -> bytes:
     return _typed(request, b"application/json", json.dumps(value).encode() + b"\n")
-
-
-def _html(request: IRequest, text: str) -> bytes:
-    return _typed(request, b"text/html; charset=utf-8", text.encode())
 
 
 def _typed(request: IRequest, content_type: bytes, body: bytes) -> bytes:
