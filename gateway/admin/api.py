@@ -1,23 +1,23 @@
-"""The administration interface over HTTP: JSON for machines, /metrics for Prometheus.
+"""The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
 
 Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
-(`hardening`), the questions to the gateway (`inspection`), pages for people (`pages`), bounds (`site`), users, log-in
-and tokens (`accounts`).
+(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), users,
+log-in and tokens (`accounts`).
 
     HTTP -> Front (Host, headers) -> route -> change? of a page of ours, or JSON -> Permission: the role of the route?
-                                              -> GET: Inspection -> JSON     POST: Control -> JSON
+                                              -> GET: Inspection -> JSON | page     POST: Control -> JSON
 """
 
-import json
 from collections.abc import Container, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from gateway.admin.hardening import BODY_BYTES, Front, Rejected
+from gateway.admin.hardening import Front, Rejected
+from gateway.admin.http_bodies import as_json, as_page, as_typed, asked_of, text_of
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
-from gateway.admin.routes import ErrorPage, HttpRoute, HttpRoutes, RouteWatch
-from gateway.base.json_codec import Json
+from gateway.admin.pages import STYLE, Pages
+from gateway.admin.routes import HttpRoute, HttpRoutes, RouteWatch
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
 
@@ -28,12 +28,11 @@ def admin_resource(
     permission: Permission,
     more: Sequence[HttpRoute] = (),
     names: Container[str] = (),
-    error_page: ErrorPage | None = None,
 ) -> Front:
-    """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
-    those of this host beside localhost. ``error_page`` draws an error for people."""
+    """All of the administration interface as one web resource. ``more``: the routes of accounts. ``names``: those of
+    this host beside localhost."""
     routes = (*more, *Api(inspection, control, metrics).routes())
-    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page), names)
+    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control)), names)
 
 
 class Api:
@@ -43,6 +42,7 @@ class Api:
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
+        self._pages = Pages()
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All routes; of two that match, the first counts."""
@@ -62,57 +62,60 @@ class Api:
             HttpRoute("GET", "/api/peers", self.peers, Role.VIEWER),
             HttpRoute("GET", "/api/certificates", self.certificates, Role.VIEWER),
             HttpRoute("GET", "/api/counts", self.counts, Role.VIEWER),
+            HttpRoute("GET", "/", self.calls_page, Role.VIEWER),
+            HttpRoute("GET", "/calls/{call_id:path}", self.call_page, Role.VIEWER),
+            HttpRoute("GET", "/style.css", self.style, Role.NOBODY),
         )
 
     def healthz(self, request: IRequest) -> bytes:
         """Says that the gateway answers: for health checks of containers and service managers."""
-        return _json(request, {"status": "ok"})
+        return as_json(request, {"status": "ok"})
 
     def metrics(self, request: IRequest) -> bytes:
         """All metrics in the Prometheus text format."""
-        return _typed(request, CONTENT_TYPE, self._metrics.exposition())
+        return as_typed(request, CONTENT_TYPE, self._metrics.exposition())
 
     def calls(self, request: IRequest) -> bytes:
         """A summary of each call, the latest first."""
-        return _json(request, [*self._inspection.calls()])
+        return as_json(request, [*self._inspection.calls()])
 
     def call(self, request: IRequest, call_id: str) -> Deferred[bytes]:
         """All that is known of one call."""
-        return self._find(call_id).addCallback(lambda call: _json(request, call))
+        return self._find(call_id).addCallback(lambda call: as_json(request, call))
 
     def cdr(self, request: IRequest) -> bytes:
         """The call detail records of the latest calls that ended."""
-        return _json(request, [*self._inspection.call_details()])
+        return as_json(request, [*self._inspection.call_details()])
 
     def phones(self, request: IRequest) -> bytes:
         """The phones that are registered."""
-        return _json(request, [*self._inspection.phones()])
+        return as_json(request, [*self._inspection.phones()])
 
     def domains(self, request: IRequest) -> bytes:
         """The domains and their policy."""
-        return _json(request, [*self._inspection.domains()])
+        return as_json(request, [*self._inspection.domains()])
 
     def domain(self, request: IRequest, name: str) -> bytes:
         """One domain, with the audit of its changes."""
         found = self._inspection.domain(name)
         if found is None:
             raise Rejected(404, f"There is no domain {name}.")
-        return _json(request, found)
+        return as_json(request, found)
 
     def switch_domain(self, request: IRequest, name: str) -> bytes:
         """Set a domain's security: {"security": "required" | "preferred" | "off" | "configured"}."""
         asked, who = asked_of(request), caller_of(request).author
-        return _json(request, self._control.switch_domain(name, _text(asked, "security"), who))
+        return as_json(request, self._control.switch_domain(name, text_of(asked, "security"), who))
 
     def reload(self, request: IRequest) -> bytes:
         """Read the configuration again: {}."""
         asked_of(request)
-        return _json(request, self._control.reload(caller_of(request).author))
+        return as_json(request, self._control.reload(caller_of(request).author))
 
     def forget_peer(self, request: IRequest) -> bytes:
         """Forget the features that a peer was seen to have: {"name": ...}."""
         asked, who = asked_of(request), caller_of(request).author
-        return _json(request, self._control.forget_peer(_text(asked, "name"), who))
+        return as_json(request, self._control.forget_peer(text_of(asked, "name"), who))
 
     def learn_peer(self, request: IRequest) -> bytes:
         """Expect something of a peer: {"name": ..., "features": ["tls", "srtp"]}."""
@@ -120,19 +123,31 @@ class Api:
         features = asked.get("features")
         if not isinstance(features, list) or not all(isinstance(feature, str) for feature in features):
             raise Rejected(400, "features is missing: a list of texts.")
-        return _json(request, self._control.learn_peer(_text(asked, "name"), [str(item) for item in features], who))
+        return as_json(request, self._control.learn_peer(text_of(asked, "name"), [str(item) for item in features], who))
 
     def peers(self, request: IRequest) -> bytes:
         """The providers, and the features that they were last seen to have."""
-        return _json(request, [*self._inspection.peers()])
+        return as_json(request, [*self._inspection.peers()])
 
     def certificates(self, request: IRequest) -> bytes:
         """The certificates that the TLS listeners serve."""
-        return _json(request, [*self._inspection.certificates()])
+        return as_json(request, [*self._inspection.certificates()])
 
     def counts(self, request: IRequest) -> bytes:
         """How much there is of everything at this moment."""
-        return _json(request, self._inspection.counts())
+        return as_json(request, self._inspection.counts())
+
+    def calls_page(self, request: IRequest) -> bytes:
+        """The calls, for people."""
+        return as_page(request, self._pages.calls(self._inspection.calls()))
+
+    def call_page(self, request: IRequest, call_id: str) -> Deferred[bytes]:
+        """One call with its ladder and reasons, for people."""
+        return self._find(call_id).addCallback(lambda call: as_page(request, self._pages.call(call)))
+
+    def style(self, request: IRequest) -> bytes:
+        """The pages' style sheet."""
+        return as_typed(request, b"text/css; charset=utf-8", STYLE)
 
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:
@@ -141,30 +156,3 @@ class Api:
             return call
 
         return self._inspection.call(call_id).addCallback(found)
-
-
-def asked_of(request: IRequest) -> Row:
-    """The change that a POST asks for."""
-    try:
-        asked = json.loads(request.content.read(BODY_BYTES))
-    except (ValueError, RecursionError):
-        raise Rejected(400, "This is no JSON.") from None
-    if not isinstance(asked, dict):
-        raise Rejected(400, "A change is asked for with a JSON object.")
-    return asked
-
-
-def _text(asked: Row, key: str) -> str:
-    value = asked.get(key)
-    if not isinstance(value, str):
-        raise Rejected(400, f"{key} is missing: a text.")
-    return value
-
-
-def _json(request: IRequest, value: Json) -> bytes:
-    return _typed(request, b"application/json", json.dumps(value).encode() + b"\n")
-
-
-def _typed(request: IRequest, content_type: bytes, body: bytes) -> bytes:
-    request.setHeader(b"content-type", content_type)
-    return body

@@ -31,10 +31,10 @@ SOCKET: Final = "socket"
 _HEADERS = {
     b"server": b"gateway",
     b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    b"img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    b"content-security-policy": b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    b"base-uri 'none'",
     b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"same-origin",  # with "no-referrer" a form's Origin would be null
+    b"referrer-policy": b"no-referrer",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }
@@ -120,6 +120,10 @@ def _is_own_origin(origin: bytes, request: IRequest) -> bool:
 class Judged(Protocol):
     """Answers requests, and knows from a head whether it would."""
 
+    @property
+    def routes(self) -> tuple[object, ...]:
+        """All that it has answers for."""
+
     def render(self, request: Request) -> bytes | int:
         """The answer, at once or later."""
 
@@ -136,6 +140,7 @@ class Front(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._inner = inner
         self._names = names
+        self.routes = inner.routes
 
     def judge_head(self, request: IRequest) -> None:
         """Raises Rejected for a request that will be refused."""

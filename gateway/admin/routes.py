@@ -9,8 +9,8 @@ Here: matching, waiting for an answer, errors. Not here: the routes (api), the h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 import attrs
@@ -49,9 +49,6 @@ _CHANGES: Final = {
 }
 """Names of changes in the audit, older than routes; newer changes are named by their routes."""
 
-ErrorPage: TypeAlias = Callable[[IRequest, int, str], bytes]
-"""Draws an error: its status, and its text for people."""
-
 _PLACEHOLDER = re.compile(r"\{(\w+)(:path)?\}")
 
 
@@ -61,7 +58,7 @@ class HttpRoute:
 
     method: str
     path: str
-    answer: Callable[..., bytes | Deferred[bytes]]
+    answer: Callable[..., bytes | Awaitable[bytes]]
     """Takes the request and the placeholders, decoded."""
     role: Role
     """The right that it needs."""
@@ -108,16 +105,9 @@ class HttpRoutes(Resource):
 
     isLeaf = True
 
-    def __init__(
-        self,
-        routes: Sequence[HttpRoute],
-        permission: Permission,
-        watch: RouteWatch,
-        error_page: ErrorPage | None = None,
-    ) -> None:
+    def __init__(self, routes: Sequence[HttpRoute], permission: Permission, watch: RouteWatch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._error_page = error_page
-        self._routes = routes
+        self.routes = tuple(routes)
         self._permission = permission
         self._watch = watch
 
@@ -141,7 +131,7 @@ class HttpRoutes(Resource):
                 request.finish()
 
         request.notifyFinish().addErrback(lost)
-        Deferred.fromCoroutine(self._answer(request)).addErrback(_error, request, self._error_page).addCallback(send)
+        Deferred.fromCoroutine(self._answer(request)).addErrback(_error, request).addCallback(send)
         return NOT_DONE_YET
 
     async def _answer(self, request: IRequest) -> bytes:
@@ -154,7 +144,7 @@ class HttpRoutes(Resource):
             self._watch.refused(route, Author(refused.author, source_of(request)), names)
             raise
         answer = route.answer(request, **names)
-        return await answer if isinstance(answer, Deferred) else answer
+        return answer if isinstance(answer, bytes) else await answer
 
     def _admit(self, request: IRequest, route: HttpRoute) -> Caller:
         """The author, if it may ask for that. The kernel is asked last, since that costs most. Raises Rejected."""
@@ -167,7 +157,7 @@ class HttpRoutes(Resource):
     def _found(self, request: IRequest) -> tuple[HttpRoute, dict[str, str]]:
         """The route of a request, and the values of its placeholders. Raises Rejected."""
         path = "/" + unquote_to_bytes(request.path).decode().lstrip("/")
-        found = [(route, match) for route in self._routes if (match := route.pattern.fullmatch(path))]
+        found = [(route, match) for route in self.routes if (match := route.pattern.fullmatch(path))]
         method = "GET" if request.method == b"HEAD" else request.method.decode("latin-1")
         for route, match in found:
             if route.method == method:
@@ -179,30 +169,23 @@ class HttpRoutes(Resource):
         raise Rejected(404, "The requested URL was not found on the server.")
 
 
-def _error(failure: Failure, request: IRequest, error_page: ErrorPage | None) -> bytes:
-    """The body for an error: a page for a browser, else JSON. A mistake of ours goes to the log, not to the client."""
+def _error(failure: Failure, request: IRequest) -> bytes:
+    """The body for an error. A mistake of ours goes to the log, never to the client."""
     error = failure.value
     if isinstance(error, Elsewhere) and _is_page(request):
         return see_other(request, error.page_for(request))
     if isinstance(error, NotLoggedIn):
         request.setHeader(b"www-authenticate", b"Bearer")
-    status, text = 500, "The gateway made a mistake; its log says more."
-    if isinstance(error, Rejected | NotChanged):
-        status, text = error.status, str(error)
-    else:
-        log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
-    if isinstance(error, Rejected) and error.allow:
-        request.setHeader(b"allow", error.allow.encode())
-    if error_page is not None and _is_for_people(request):
-        return error_page(request, status, text)
-    return error_body(request, status, text)
-
-
-def _is_for_people(request: IRequest) -> bool:
-    """Whether a browser shows the answer: no other client wants HTML."""
-    return b"text/html" in (request.getHeader(b"accept") or b"")
+    if isinstance(error, Rejected):
+        if error.allow:
+            request.setHeader(b"allow", error.allow.encode())
+        return error_body(request, error.status, str(error))
+    if isinstance(error, NotChanged):
+        return error_body(request, error.status, str(error))
+    log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
+    return error_body(request, 500, "The gateway made a mistake; its log says more.")
 
 
 def _is_page(request: IRequest) -> bool:
     """Whether a person reads the answer, and can be led to another page."""
-    return request.method == b"GET" and _is_for_people(request)
+    return request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b"")

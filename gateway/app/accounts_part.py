@@ -7,17 +7,23 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 
+from gateway.admin.accounts.account_api import AccountApi
+from gateway.admin.accounts.account_pages import AccountPages
+from gateway.admin.accounts.changes import AccountChanges
 from gateway.admin.accounts.door import Door
 from gateway.admin.accounts.hashing import Hashing, Threads
 from gateway.admin.accounts.log_in import LogIn, LogInClocks
+from gateway.admin.accounts.log_in_pages import AccountViews, LogInNotes, LogInPages
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.store import SqliteAccounts, prepare_accounts
 from gateway.admin.accounts.users import Register
 from gateway.admin.inspection import Role
 from gateway.admin.permission import Operators
+from gateway.admin.routes import HttpRoute
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.start_checks import tell
 from gateway.config.doubts import of_administration
+from gateway.state.audit import AuditLog
 from gateway.state.sqlite import PooledDatabase
 
 _NEEDS_SECOND = {
@@ -30,19 +36,28 @@ _NEEDS_SECOND = {
 class AccountsPart(GatewayPart):
     """Everybody that may use the administration interface."""
 
-    def __init__(self, basis: Basis) -> None:
+    def __init__(self, basis: Basis, audit: AuditLog) -> None:
         admin, reactor, clock = basis.configuration.admin, basis.reactor, basis.clock
         self._admin = admin
         path = basis.configuration.gateway.state_directory / "users.sqlite"
         self._file = SqliteAccounts(PooledDatabase(path, reactor, prepare_accounts))
         self._threads = Threads(reactor)
         self.register = Register(self._file)
-        self.sessions = UserSessions(admin.session_hours, admin.idle_minutes)
-        self.hashing = Hashing(self._threads.run)
+        sessions = UserSessions(admin.session_hours, admin.idle_minutes)
+        hashing = Hashing(self._threads.run)
         times = LogInClocks(clock.now, clock.wall)
-        self.log_in = LogIn(self.register, self.sessions, self.hashing, times, _NEEDS_SECOND[admin.second_factor])
-        self.door = Door(self.register, self.sessions, Operators.named(admin.operators), admin.metrics_from, clock.now)
-        basis.metrics.admin_sessions.set_function(lambda: self.sessions.count(clock.now()))
+        needs_second = _NEEDS_SECOND[admin.second_factor]
+        log_in = LogIn(self.register, sessions, hashing, times, needs_second)
+        self.door = Door(self.register, sessions, Operators.named(admin.operators), admin.metrics_from, clock.now)
+        basis.metrics.admin_sessions.set_function(lambda: sessions.count(clock.now()))
+        name = basis.configuration.gateway.name
+        changes = AccountChanges(self.register, sessions, hashing, audit, clock.now, admin.token_days, name)
+        views, notes = AccountViews(name, "/style.css"), LogInNotes(changes, basis.metrics)
+        self.routes: tuple[HttpRoute, ...] = (
+            *LogInPages(log_in, changes, views, notes).routes(),
+            *AccountPages(log_in, changes, views, notes, needs_second).routes(),
+            *AccountApi(changes, self._threads.run).routes(),
+        )
 
     @inlineCallbacks
     def start(self) -> Generator[Deferred[Any], Any, None]:

@@ -14,13 +14,11 @@ from gateway.admin.counts import Counts
 from gateway.admin.overview import Overview
 from gateway.admin.ports import as_listener, open_socket, open_tcp, own_names
 from gateway.admin.site import BoundedSite
-from gateway.admin.status.gathering import Watched
 from gateway.admin.v1.resources import ApiV1
 from gateway.admin.v1.stream import EventStreams
 from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.media_part import MediaPart
-from gateway.app.pages_part import pages_part
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
@@ -44,7 +42,6 @@ class AdminPart(GatewayPart):
         calls: CallsPart,
     ) -> None:
         self._basis = basis
-        self._settings = settings
         transport = signalling.transport
         counts = Counts(
             calls.calls,
@@ -68,29 +65,23 @@ class AdminPart(GatewayPart):
             counts.now,
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
         )
-        self._accounts = AccountsPart(basis)
+        self._accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.events, basis.reactor, int(basis.clock.wall()))
-        self._api = ApiV1(self.overview, self.overview, self._accounts.door, streams, basis.clock.wall)
+        accounts, overview = self._accounts, self.overview
+        api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, accounts.routes)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
+        names = own_names(basis.configuration.admin, self._tls)
+        more = (*accounts.routes, *api.routes())
+        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, more, names)
         self._ports: list[Any] = []
 
     @inlineCallbacks
-    def start(self, watched: Watched) -> Generator[Deferred[Any], Any, None]:
+    def start(self) -> Generator[Deferred[Any], Any, None]:
         """Read the users, then listen. Fails with CannotListen."""
         yield self._accounts.start()
         configuration, reactor = self._basis.configuration, self._basis.reactor
-        admin, names = configuration.admin, own_names(configuration.admin, self._tls)
-        part = pages_part(self._basis, self._settings, self.overview, watched)
-        front = admin_resource(
-            self.overview,
-            self.overview,
-            self._basis.metrics,
-            self._accounts.door,
-            (*self._api.routes(), *part.status.routes(), *part.pages.routes()),
-            names,
-            part.pages.desk.error,
-        )
+        admin, front = configuration.admin, self.front
         try:
             self._ports.append(open_tcp(reactor, admin, BoundedSite(front, reactor), self._tls))
         except CannotListenError as error:

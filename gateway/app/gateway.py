@@ -19,7 +19,6 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
 from gateway.admin.inspection import NotChanged
-from gateway.admin.status.gathering import Watched
 from gateway.app.admin_part import AdminPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
@@ -77,7 +76,7 @@ class Gateway:
         self._peers.start()
         self._calls.start()
         self._ingress.start()
-        yield self._admin.start(self._watched)
+        yield self._admin.start()
         spare_long_lived()
         log.info("ready")
 
@@ -108,12 +107,6 @@ class Gateway:
         """New calls and registrations go by this configuration; those in progress keep their own."""
         for part in self._parts:
             part.adopt(configuration)
-
-    @property
-    def _watched(self) -> Watched:
-        """The parts that the state is told from."""
-        health, population = self._peers.trunk.health, self._admin.overview.population
-        return Watched(health, self._figures, self.media.ports, population)
 
     def _figures(self) -> Figures:
         """The figures of this moment, for a scrape of the metrics."""

@@ -32,10 +32,6 @@ class MediaPart(GatewayPart):
         """Let go of the relays; media of running calls goes on."""
         return self.relay.stop()
 
-    def ports(self) -> Counter[str]:
-        """The media ports of all relays by state, as each said last."""
-        return sum((Counter(node.figures.ports) for node in self.relay.nodes), Counter())
-
     @property
     def nodes(self) -> Counter[bool]:
         """How many relays answer (True), and how many do not (False)."""

@@ -1,65 +1,31 @@
 """gatewayctl: asks a running gateway, and checks a configuration before a start.
 
-Here: the commands, and HTTP. Not here: the text of answers (`text`), the contents of certificate files
-(`certificate_files`). Every command prints for people, or with --json the whole answer; a failure is one line and exit
-code 1.
+Here: the commands. Not here: asking (`asking`), users and tokens (`account_commands`), the text of answers (`text`),
+the contents of certificate files (`certificate_files`). Every command prints for people, or with --json the whole
+answer; a failure is one line and exit code 1.
 
-    gatewayctl calls  -> GET  http://ADMIN/api/v1/calls -> JSON -> table
-    gatewayctl reload -> POST http://ADMIN/api/reload   -> JSON -> lines
+    gatewayctl calls  -> GET  /api/v1/calls -> JSON -> table
+    gatewayctl reload -> POST /api/reload   -> JSON -> lines
 """
 
 import json
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import attrs
 import click
-from click.core import ParameterSource
 
 from gateway.base.build import build
-from gateway.config.load import load
-from gateway.config.model import Configuration, ConfigurationError
+from gateway.config.model import Configuration
 from gateway.ctl import text
+from gateway.ctl.account_commands import audit, tokens, users
+from gateway.ctl.asking import as_json_option, ask, asking, loaded, quoted, show
 from gateway.ctl.certificate_files import described
 from gateway.ctl.check import findings
 
-SECONDS_TO_ANSWER = 5
 PAGE = 1_000
 """Calls that are asked for at once."""
-DEFAULT_URL = "http://127.0.0.1:8080"
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def _inherited(context: click.Context, option: click.Parameter, value: object) -> object:
-    """An option before a subcommand's name counts where it is not given after it."""
-    name, before = str(option.name), context.parent
-    is_said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    if is_said or before is None or before.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-        return value
-    return before.params[name]
-
-
-_config = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    envvar="GATEWAY_CONFIG",
-    callback=_inherited,
-    help="The gateway's configuration file.",
-)
-_url = click.option(
-    "--url", envvar="GATEWAY_URL", callback=_inherited, help=f"Its administration interface (default {DEFAULT_URL})."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print JSON for machines.")
-
-
-def asking(command: Command) -> Command:
-    """The options of every command that asks a running gateway."""
-    return _config(_url(_as_json(command)))
 
 
 @click.group()
@@ -77,7 +43,7 @@ def main() -> None:
 @click.option(
     "--elsewhere", is_flag=True, help="It is for another machine: look at no address, port or directory here."
 )
-@_as_json
+@as_json_option
 def check(file: Path, strict: bool, elsewhere: bool, as_json: bool) -> None:
     """Check a configuration FILE, the files that it names and this machine; every mistake is one line.
 
@@ -98,7 +64,7 @@ def check(file: Path, strict: bool, elsewhere: bool, as_json: bool) -> None:
 @asking
 def health(config: Path | None, url: str | None, as_json: bool) -> None:
     """Whether the gateway answers: for health checks of containers."""
-    _show(_ask(config, url, "/healthz"), as_json, lambda _: "ok")
+    show(ask(config, url, "/healthz"), as_json, lambda _: "ok")
 
 
 @main.command()
@@ -120,7 +86,7 @@ def calls(
 ) -> None:
     """The calls that are up and all that are kept, the latest first."""
     wanted = {**asked, "answered": None if answered is None else str(answered).lower()}
-    _show(_calls(config, url, {key: value for key, value in wanted.items() if value}, limit), as_json, text.calls)
+    show(_calls(config, url, {key: value for key, value in wanted.items() if value}, limit), as_json, text.calls)
 
 
 @main.command()
@@ -128,21 +94,21 @@ def calls(
 @asking
 def call(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
     """One call: its outcome, its messages and the chain of reasons."""
-    _show(_ask(config, url, "/api/calls/" + _quoted(call_id)), as_json, text.call)
+    show(ask(config, url, "/api/calls/" + quoted(call_id)), as_json, text.call)
 
 
 @main.command()
 @asking
 def phones(config: Path | None, url: str | None, as_json: bool) -> None:
     """The phones that are registered."""
-    _show(_ask(config, url, "/api/phones"), as_json, text.table)
+    show(ask(config, url, "/api/phones"), as_json, text.table)
 
 
 @main.command()
 @asking
 def domains(config: Path | None, url: str | None, as_json: bool) -> None:
     """The domains and their policy."""
-    _show(_ask(config, url, "/api/domains"), as_json, text.table)
+    show(ask(config, url, "/api/domains"), as_json, text.table)
 
 
 @main.command()
@@ -155,17 +121,17 @@ def domains(config: Path | None, url: str | None, as_json: bool) -> None:
 @asking
 def domain(name: str, security: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
     """One domain: its policy and the audit of its changes; or set its security."""
-    path = "/api/domains/" + _quoted(name)
+    path = "/api/domains/" + quoted(name)
     if security is not None:
-        _ask(config, url, path, {"security": security})
-    _show(_ask(config, url, path), as_json, text.domain)
+        ask(config, url, path, {"security": security})
+    show(ask(config, url, path), as_json, text.domain)
 
 
 @main.command()
 @asking
 def reload(config: Path | None, url: str | None, as_json: bool) -> None:
     """Let the gateway read its configuration, certificates and passwords again; calls in progress go on."""
-    _show(_ask(config, url, "/api/reload", {}), as_json, text.reloaded)
+    show(ask(config, url, "/api/reload", {}), as_json, text.reloaded)
 
 
 @main.command()
@@ -173,7 +139,7 @@ def reload(config: Path | None, url: str | None, as_json: bool) -> None:
 @asking
 def cdr(as_csv: bool, config: Path | None, url: str | None, as_json: bool) -> None:
     """The call detail records of the latest calls that ended, one JSON line each."""
-    _show(_ask(config, url, "/api/cdr"), as_json, text.comma_separated if as_csv else text.json_lines)
+    show(ask(config, url, "/api/cdr"), as_json, text.comma_separated if as_csv else text.json_lines)
 
 
 @main.group(invoke_without_command=True)
@@ -182,7 +148,7 @@ def cdr(as_csv: bool, config: Path | None, url: str | None, as_json: bool) -> No
 def peers(context: click.Context, config: Path | None, url: str | None, as_json: bool) -> None:
     """The providers, and the features that each peer was last seen to have."""
     if context.invoked_subcommand is None:
-        _show(_ask(config, url, "/api/peers"), as_json, text.table)
+        show(ask(config, url, "/api/peers"), as_json, text.table)
 
 
 @peers.command()
@@ -190,8 +156,8 @@ def peers(context: click.Context, config: Path | None, url: str | None, as_json:
 @asking
 def forget(name: str, config: Path | None, url: str | None, as_json: bool) -> None:
     """Forget the features that a provider (or a phone, by its address) was seen to have: the next look counts."""
-    answer = _ask(config, url, "/api/peers/forget", {"name": name})
-    _show(answer, as_json, lambda _: f"{name} is forgotten")
+    answer = ask(config, url, "/api/peers/forget", {"name": name})
+    show(answer, as_json, lambda _: f"{name} is forgotten")
 
 
 @peers.command()
@@ -204,8 +170,8 @@ def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None
     features = [feature for feature, told in (("tls", tls), ("srtp", srtp)) if told]
     if not features:
         raise click.UsageError("--tls or --srtp is needed")
-    answer = _ask(config, url, "/api/peers/learn", {"name": name, "features": features})
-    _show(answer, as_json, lambda _: f"{name} is expected to do {' and '.join(features).upper()}")
+    answer = ask(config, url, "/api/peers/learn", {"name": name, "features": features})
+    show(answer, as_json, lambda _: f"{name} is expected to do {' and '.join(features).upper()}")
 
 
 @main.command()
@@ -214,12 +180,12 @@ def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None
 def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
     """The certificates that the configuration names: user, names, days left."""
     if running or (config is None and url is not None):
-        _show(_ask(config, url, "/api/certificates"), as_json, text.table)
+        show(ask(config, url, "/api/certificates"), as_json, text.table)
         return
     if config is None:
         raise click.UsageError("--config FILE is needed")
-    rows = [{"used_by": user, **row} for user, file in _certificate_files(_loaded(config)) for row in described(file)]
-    _show(rows, as_json, text.table)
+    rows = [{"used_by": user, **row} for user, file in _certificate_files(loaded(config)) for row in described(file)]
+    show(rows, as_json, text.table)
 
 
 def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
@@ -232,46 +198,6 @@ def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
     ]
 
 
-def _show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:
-    click.echo(text.as_json(answer, indent=2) if as_json else text.shown(answer, layout))
-
-
-def _loaded(file: Path) -> Configuration:
-    try:
-        return load(file)
-    except ConfigurationError as error:
-        raise click.ClickException("\n".join(error.errors)) from None
-
-
-def _base_url(config: Path | None, url: str | None) -> str:
-    if url is not None:
-        return url.rstrip("/")
-    if config is None:
-        return DEFAULT_URL
-    admin = _loaded(config).admin
-    host = f"[{admin.address}]" if ":" in admin.address else admin.address
-    return f"http://{host}:{admin.port}"
-
-
-def _ask(config: Path | None, url: str | None, path: str, change: object = None) -> object:
-    """The gateway's answer to GET `path`, or to POST with a change. Raises ClickException."""
-    base = _base_url(config, url)
-    body = None if change is None else json.dumps(change).encode()
-    request = urllib.request.Request(base + path, body, {"Content-Type": "application/json"})  # noqa: S310 - our own URL
-    # The gateway is near: a proxy that the environment names has no part in it.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=SECONDS_TO_ANSWER) as answer:
-            value: object = json.load(answer)
-            return value
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(text.clean_lines(_error_text(error))) from None
-    except urllib.error.URLError as error:
-        raise click.ClickException(f"no gateway answers at {base}: {error.reason}") from None
-    except (OSError, ValueError) as error:
-        raise click.ClickException(text.clean_lines(f"the server at {base} is no gateway: {error}")) from None
-
-
 def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: int) -> list[object]:
     """``limit`` calls at most, page by page."""
     found: list[object] = []
@@ -280,7 +206,7 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         query = urllib.parse.urlencode(
             {**wanted, "limit": min(limit - len(found), PAGE), **place}, errors="surrogateescape"
         )
-        answer = _ask(config, url, f"/api/v1/calls?{query}")
+        answer = ask(config, url, f"/api/v1/calls?{query}")
         page, following = (answer.get("calls"), answer.get("next")) if isinstance(answer, dict) else ([], None)
         found += page if isinstance(page, list) else []
         if not isinstance(following, str) or len(found) >= limit or place == {"next": following}:
@@ -288,14 +214,5 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         place = {"next": following}
 
 
-def _quoted(name: str) -> str:
-    """A segment of a path; bytes of a command line that are no UTF-8 stay those bytes."""
-    return urllib.parse.quote(name, safe="", errors="surrogateescape")
-
-
-def _error_text(error: urllib.error.HTTPError) -> str:
-    try:
-        answer = json.load(error)
-        return str(answer.get("detail") or answer["error"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"the gateway answered {error.code} {error.reason}"
+for _group in (users, tokens, audit):
+    main.add_command(_group)

@@ -85,6 +85,43 @@ def _change(entry: Mapping[str, object]) -> str:
     return "  ".join(_cell(key, entry.get(key)) for key in ("at", "who", "what")) + "  " + ", ".join(told)
 
 
+def table_of_one(answer: object) -> str:
+    """One object, a line for each key; of a list each item on a line of its own."""
+    if not isinstance(answer, Mapping):
+        return str(answer)
+    lines = []
+    for key, value in answer.items():
+        cells = [_cell("", item) for item in value] if isinstance(value, list) else [_cell(str(key), value)]
+        name = str(key).replace("_", " ")
+        lines += [f"{name if number == 0 else '':20}{cell}" for number, cell in enumerate(cells)]
+    return "\n".join(lines)
+
+
+def audit(answer: object) -> str:
+    """Entries of the audit, a line each."""
+    return "\n".join(_entry(entry) for entry in _rows(answer)) or "none"
+
+
+def _entry(entry: Mapping[str, object]) -> str:
+    told = [f"{key} {_cell(key, entry[key])}" for key in entry if key not in ("at", "who", "source", "what", "prev")]
+    place = f" from {_cell('source', entry['source'])}" if entry.get("source") else ""
+    return (
+        f"{_cell('at', entry.get('at'))}  {_cell('who', entry.get('who'))}{place}  {entry.get('what')}  "
+        + ", ".join(told)
+    )
+
+
+def audit_judgement(answer: object) -> str:
+    """Whether the audit is whole."""
+    if not isinstance(answer, Mapping):
+        return str(answer)
+    faults = answer.get("faults")
+    told = [str(fault) for fault in faults] if isinstance(faults, list) else []
+    counts = f"{answer.get('lines')} lines, {answer.get('older')} of them from before the chain"
+    ends = f"the last line's SHA-256 is {answer.get('last')}"
+    return "\n".join([*told, f"{'not whole' if told else 'whole'}: {counts}; {ends}"])
+
+
 def reloaded(answer: object) -> str:
     """The changes of a reload, a line each."""
     changes = answer.get("changes") if isinstance(answer, Mapping) else None

@@ -1,11 +1,13 @@
 """The audit: author, subject and time of every change, in a file of JSON lines that is only ever added to.
 
-Here: writing an entry, and the latest entries. Not here: permission to change anything (gateway/admin), the changes
-themselves (settings). An entry that cannot be written is an error for the operator, not a reason to undo the change.
+Here: writing an entry, and the latest entries. Not here: the chain of its lines (audit_chain), permission to change
+anything (gateway/admin), the changes themselves (settings). An entry that cannot be written is an error for an
+operator, not a reason to undo the change.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections import deque
@@ -17,6 +19,7 @@ from typing import Final, TypeAlias
 from twisted.logger import Logger
 
 from gateway.base.json_codec import Json
+from gateway.state.audit_chain import BEGIN, KEY, AuditJudgement, LastLine, digest, ending_of, verify, verify_file
 
 log = Logger()
 
@@ -45,18 +48,43 @@ class AuditLog:
         self._path = path
         self._wall = wall
         self._latest: deque[Entry] = deque(_read(path), maxlen=REMEMBERED)
+        self._ending = self._look()
 
     def write(self, who: str, what: str, **details: Json) -> None:
         """Add an entry: the author, the kind of change, and its details."""
         at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        entry: Entry = {"at": at, "who": who, "what": what, **details}
+        place: Entry = {"source": who.source} if isinstance(who, Author) and who.source else {}
+        entry: Entry = {"at": at, "who": who, **place, "what": what, **details, KEY: self._ending.last}
         self._latest.append(entry)
+        line = json.dumps(entry).encode()
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            self._append((b"\n" if self._ending.is_torn else b"") + line + b"\n")
         except OSError as error:
             log.error("{path} cannot be written: {reason}", path=self._path, reason=error.strerror)
+            self._ending = self._look()
+        else:
+            self._ending = LastLine(digest(line))
+
+    def verified(self) -> Callable[[], AuditJudgement]:
+        """The look at the whole file as it is now, to be taken in a thread; it raises OSError."""
+        size, last = self._path.stat().st_size if self._path.exists() else 0, self._ending.last
+        return lambda: verify_file(self._path, last, size) if size or last != BEGIN else verify(())
+
+    def _append(self, data: bytes) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.write(descriptor, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
+
+    def _look(self) -> LastLine:
+        """The end of the file: at the start, and where a write may have left a part of a line."""
+        try:
+            return ending_of(self._path)
+        except OSError as error:
+            log.error("{path} cannot be read: {reason}", path=self._path, reason=error.strerror)
+            return LastLine()
 
     def about(self, name: str | None) -> list[Entry]:
         """The latest entries that speak of a domain or peer, or all of them, oldest first."""

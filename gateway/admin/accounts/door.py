@@ -39,6 +39,9 @@ METRICS: Final = "/metrics"
 RELOAD: Final = frozenset({"/api/reload", "/api/v1/reload"})
 """Operators of this machine could always reload; they can until the first user makes roles count."""
 
+FOR_ALL: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too."""
+
 SECOND_FACTOR: Final = "/account/second-factor"
 _FOR_LIMITED: Final = frozenset({SECOND_FACTOR, "/logout"})
 """Paths for a user that has to set up a second factor."""
@@ -60,7 +63,10 @@ class Door:
     def admit(self, request: IRequest, role: Role, path: str) -> Caller:
         """The author of a request to a route of that role and path. Raises Rejected."""
         source = source_of(request)
-        if role is Role.NOBODY or (path == METRICS and self._is_monitor(source)):
+        if path in FOR_ALL or (path == METRICS and self._is_monitor(source)):
+            return Caller("anybody", Role.NOBODY, source)
+        if role is Role.NOBODY:
+            self._check_way(request, source)
             return Caller("anybody", Role.NOBODY, source)
         caller = self._caller(request, source, role, path)
         if caller.is_limited and path not in _FOR_LIMITED:
@@ -74,10 +80,7 @@ class Door:
     def _caller(self, request: IRequest, source: str, role: Role, path: str) -> Caller:
         if source == SOCKET:
             return self._of_socket(request, source)
-        if not (request.isSecure() or is_loopback(source)):
-            raise Rejected(
-                403, "Ask over HTTPS, which [admin] certificate and private_key turn on, or on the machine itself."
-            )
+        self._check_way(request, source)
         if self.register.is_open_to_all:
             return self._before_users(request, source, role, path)
         shown = token_of(request)
@@ -94,10 +97,17 @@ class Door:
             )
         return Caller(found.name, found.role, source)
 
+    def _check_way(self, request: IRequest, source: str) -> None:
+        """Nothing that is private goes over a way that is not, and nothing at all elsewhere before there is a user."""
+        if source == SOCKET or is_loopback(source):
+            return
+        if not request.isSecure():
+            raise Rejected(403, "Ask over HTTPS, which [admin] certificate and private_key turn on, or on the machine.")
+        if self.register.is_open_to_all:
+            raise Rejected(403, "There is no user yet, so this is answered on the gateway's own machine only.")
+
     def _before_users(self, request: IRequest, source: str, role: Role, path: str) -> Caller:
         """As long as there is no user. The kernel is asked only where reading is not enough."""
-        if not is_loopback(source):
-            raise Rejected(403, "There is no user yet, so this is answered on the gateway's own machine only.")
         if role is Role.VIEWER and request.method in (b"GET", b"HEAD"):
             return Caller("anybody on this machine", Role.VIEWER, source)
         found = self.operators.asking(request)

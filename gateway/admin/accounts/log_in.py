@@ -145,11 +145,10 @@ class LogIn:
             self._give_back(name, source)
         return self._begin(user, source)
 
-    async def is_right(self, user: User, password: str, source: str) -> bool:
-        """Whether a user with a session knows the password: before it is changed. Raises LogInRefused."""
-        proved = await self._proved(user.name, password, source)
+    async def confirm(self, user: User, password: str, source: str) -> None:
+        """See that a user with a session knows the password, before a proof is changed. Raises LogInRefused."""
+        await self._proved(user.name, password, source)
         self._give_back(user.name, source)
-        return proved.name == user.name
 
     def begin_again(self, user: User, source: str) -> LoggedIn:
         """End every session of a user, and begin one: at a new password, and at a new second factor."""
