@@ -6,7 +6,7 @@ counts. A refresh that fails is tried again while the session lasts:
 
     491                      again, after 2.1 to 4 s where the Call-ID is ours, else within 2 s  (RFC 3261 section 14.1)
     405, 501 to UPDATE       by re-INVITE, from then on
-    422                      with the peer's larger interval (RFC 4028 section 7.4)
+    422                      with the peer's larger interval (RFC 4028 section 7.4), at once the first time
     others                   after their Retry-After, or when half of the time that is left is over
     481, 408, no answer      the dialog is gone: the call ends (RFC 4028 section 10)
 
@@ -43,6 +43,9 @@ log = Logger()
 
 POSTPONED_SECONDS: Final = 2.0
 """After which a refresh that met another change is tried again."""
+
+AGAIN_AT_LEAST: Final = 1.0
+"""Seconds between refreshes that are refused, whatever the peer says: each refusal would draw the next request."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,9}")
 
@@ -92,6 +95,8 @@ class LegSession:
     def __init__(self, interval: int) -> None:
         """`interval`: seconds, the session interval that we ask for."""
         self.preferences = preferences_for(interval)
+        self._is_raised = False
+        """Whether a 422 has raised the interval of a refresh since the last that succeeded."""
         self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False
         self._promised: tuple[Agreement | None, Headers] = (None, ())
@@ -141,6 +146,7 @@ class LegSession:
         return None if self._timer is None else self._timer.agreement
 
     def _agree(self, leg: RefreshedLeg, agreement: Agreement | None) -> None:
+        self._is_raised = False
         if agreement is None:
             self.stop()
             return
@@ -180,8 +186,8 @@ class LegSession:
             raised = self.preferences.raised_by(response)
         except MalformedMessage:
             return None
-        wait = None if raised == self.preferences else 0.0
-        self.preferences = raised
+        wait = None if self._is_raised or raised == self.preferences else 0.0
+        self._is_raised, self.preferences = True, raised
         return wait
 
     def _note_abilities(self, message: Request | Response) -> None:
@@ -233,6 +239,6 @@ def glare_seconds(dialog: Dialog | None) -> float:
 
 
 def _retry_after(response: Response) -> float | None:
-    """The seconds of a Retry-After field (RFC 3261 section 20.33), if there are any."""
+    """The seconds of a Retry-After field (RFC 3261 section 20.33), if there are any; a second at least."""
     found = _SECONDS.match(response.headers.get("Retry-After") or "")
-    return None if found is None else float(found[0])
+    return None if found is None else max(float(found[0]), AGAIN_AT_LEAST)
