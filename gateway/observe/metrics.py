@@ -8,7 +8,7 @@ Labels never hold a text that a peer chose (user names, addresses, unknown metho
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar
 
 from attrs import asdict, frozen
@@ -48,6 +48,12 @@ class Declared(Generic[M]):
 def histogram(*bounds: float) -> Callable[..., Histogram]:
     """The kind of a histogram with these upper bounds of its buckets."""
     return partial(Histogram, buckets=bounds)
+
+
+@lru_cache(maxsize=4096)
+def child(metric: M, *labels: str) -> M:
+    """The child of a metric with these labels, which are few: `labels()` takes longer than to count."""
+    return metric.labels(*labels)
 
 
 class Metrics:

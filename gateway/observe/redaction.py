@@ -47,7 +47,7 @@ _KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
 # A URI may stand in a header of another one, escaped: `?Referred-By=sip%3Aalice%3A...%40`. An IPv6 host has colons of
 # its own. Matched to the end of the run whether or not a password is in it: were each place of the run a start of its
 # own, a long one would take the square of its length.
-_URI_PASSWORD = re.compile(
+URI_PASSWORD = re.compile(
     r"""(?P<kept>(?:sips?(?::|%3a)(?://)?(?!\[[0-9a-f:.]*\])(?:(?!%3a|%40)[^\s:@<>"])*|\b[a-z][a-z0-9+.-]{1,20}://"""
     r"""(?!\[)[^\s:@<>"/]*)(?::|%3a))(?P<rest>[^\s@<>"]++)(?P<at>@?)""",
     re.IGNORECASE,
@@ -64,7 +64,7 @@ def _named(found: re.Match[str]) -> str:
     return f"{found['name']}{found['sign']}{REDACTED}"
 
 
-def _without_password(found: re.Match[str]) -> str:
+def without_password(found: re.Match[str]) -> str:
     """Without an @ it is a port, or a password that was cut off before its end."""
     is_port = not found["at"] and "%40" not in found["rest"] and _PORT.match(found["rest"]) is not None
     return found[0] if is_port else f"{found['kept']}{REDACTED}{found['at']}"
@@ -72,7 +72,7 @@ def _without_password(found: re.Match[str]) -> str:
 
 _Rule = tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]]
 
-# Each pattern, in the order in which they are tried, with signs: whatever it matches has one of them, in lower case.
+# Each pattern but the last, in the order in which they are tried, with signs: all it matches has one, in lower case.
 # What a rule before it writes makes no sign anew, since none is in REDACTED and none has a bracket. So a text without
 # the signs of a rule need not be searched by it. (Beyond ASCII a pattern that ignores case finds more than lower()
 # does: such a text is searched by all.)
@@ -85,7 +85,6 @@ RULES: tuple[_Rule, ...] = (
     (("inline",), _INLINE_KEY, _kept),
     (("k=",), _KEY_LINE, _kept),
     (("key",), _KEY_MANAGEMENT, _kept),
-    (("sip:", "sips:", "%3a", "://"), _URI_PASSWORD, _without_password),
 )
 
 # Most texts have no sign at all.
@@ -115,7 +114,10 @@ def redacted(text: str) -> str:
             if sign in lower or not is_ascii:
                 text = pattern.sub(replacement, text)
                 break
-    return text
+    # A password stands behind a second colon. Most addresses have one.
+    if is_ascii and lower.count(":") + lower.count("%3a") < 2:
+        return text
+    return URI_PASSWORD.sub(without_password, text)
 
 
 def _has_one(text: str, signs: tuple[str, ...]) -> bool:

@@ -7,7 +7,8 @@ transaction and the dialog that ask the same question cost one parse. Reading by
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import attrs
 
@@ -39,19 +40,25 @@ _IDENTIFIES_ROUTE = _IDENTIFIES | {"record-route"}
 _IDENTIFIES_TIME = _IDENTIFIES | {"timestamp"}
 
 
-class _Mandatory(Generic[Value]):
+class _Known(property):
+    """Gets a value of a header that is known without a line of Python: a call asks for some seventy. For one that is
+    not known yet Python asks `_Message.__getattr__`."""
+
+    def __init__(self, key: str, parse: Callable[[str, int], object]) -> None:
+        super().__init__(attrgetter(f"headers.{key}"))
+        self._question = (key, parse)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        _MANDATORY[name] = self._question
+
+
+_MANDATORY: dict[str, tuple[str, Callable[[str, int], object]]] = {}
+"""The key and parser of each such attribute, by its name."""
+
+
+def _mandatory(key: str, parse: Callable[[str, int], Value]) -> Value:
     """An attribute with the value of a header; raises MalformedMessage when that is missing or malformed."""
-
-    def __init__(self, key: str, parse: Callable[[str, int], Value]) -> None:
-        self._key = key
-        self._parse = parse
-
-    def __get__(self, message: _Message, owner: type[_Message]) -> Value:
-        try:
-            found: Value = message.headers.known[self._key]
-        except KeyError:
-            return message.headers.required(self._key, self._parse)
-        return found
+    return cast(Value, _Known(key, parse))
 
 
 class _Optional(Generic[Value]):
@@ -74,13 +81,13 @@ class _Message:
     beside: tuple[BodyPart, ...]
     """Parts that travel with the body in a multipart (`bodies.session_part`)."""
 
-    top_via = _Mandatory("via", fields.first_via)
+    top_via = _mandatory("via", fields.first_via)
     """The first value of the first Via line."""
-    from_ = _Mandatory("from", fields.address)
-    to = _Mandatory("to", fields.address)
-    call_id = _Mandatory("call-id", fields.call_id)
+    from_ = _mandatory("from", fields.address)
+    to = _mandatory("to", fields.address)
+    call_id = _mandatory("call-id", fields.call_id)
     """An opaque text, compared by case."""
-    cseq = _Mandatory("cseq", fields.cseq)
+    cseq = _mandatory("cseq", fields.cseq)
     contact = _Optional("contact", fields.first_contact)
     """The first Contact value; None when there is none, and for "*"."""
     max_forwards = _Optional("max-forwards", fields.max_forwards)
@@ -89,6 +96,14 @@ class _Message:
     """Seconds, at most 2**32-1 (a larger number means that, section 20.19)."""
     content_type = _Optional("content-type", fields.media_type)
     """type/subtype in lower case, without parameters."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """The value of a header that is not known yet."""
+            if name not in _MANDATORY:
+                raise AttributeError(name)
+            return self.headers.required(*_MANDATORY[name])
 
     @property
     def contacts(self) -> list[NameAddress]:

@@ -139,7 +139,7 @@ def check(message: Message) -> None:
     try:
         headers.read(MANDATORY, OPTIONAL)
         if isinstance(message, Request):
-            if headers.known["cseq"].method != message.method:
+            if message.cseq.method != message.method:
                 raise MalformedMessage("the method of CSeq is another than the request's")
             if Uri.parse(message.uri).headers:
                 raise MalformedMessage("headers in the Request-URI")

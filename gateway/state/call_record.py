@@ -14,7 +14,7 @@ import attrs
 
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean
-from gateway.observe.metrics import Metrics
+from gateway.observe.metrics import Metrics, child
 from gateway.observe.redaction import redacted
 
 LADDER_STEPS: Final = 200
@@ -99,11 +99,6 @@ class LadderStep(NamedTuple):
     what: str
     """The method, or status and reason phrase: never a header or a body."""
 
-    def as_json(self) -> dict[str, Json]:
-        """The step as the admin API gives it."""
-        at, leg, passage, what = self
-        return {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
-
 
 class ChainStep(StrEnum):
     """The questions that a leg's chain answers, in order."""
@@ -133,8 +128,8 @@ class CallRecord:
     id: str
     direction: CallDirection
     domain: str
-    _caller: str = attrs.field(converter=fit)
-    _callee: str = attrs.field(converter=fit)
+    _caller: str = attrs.field(converter=fit_again)
+    _callee: str = attrs.field(converter=fit_again)
     started_at: float
     """Seconds since the epoch, as the two below."""
     answered_at: float | None = None
@@ -214,7 +209,8 @@ class CallRecord:
         if len(self.ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
             return
-        self.ladder.append(LadderStep(at, leg, passage, what if what in _FIT else fit_again(what)))
+        step = (at, leg, passage, what if what in _FIT else fit_again(what))
+        self.ladder.append(tuple.__new__(LadderStep, step))  # without the detour through names
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
@@ -259,7 +255,10 @@ class CallRecord:
         ]
         return {
             **self.summary(),
-            "ladder": [step.as_json() for step in self.ladder],
+            "ladder": [
+                {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
+                for at, leg, passage, what in self.ladder
+            ],
             "steps_left_out": self.steps_left_out,
             "chain": chain,
             "media": self.media,
@@ -291,12 +290,12 @@ class CallTimes:
         """The callee's 200 goes to the caller."""
         self._hear(now)
         self._answered = now
-        self._metrics.set_up.labels(*self._labels).observe(now - self._began)
+        child(self._metrics.set_up, *self._labels).observe(now - self._began)
 
     def ended(self, status: int | None, now: float) -> None:
         """The call is over; ``status`` is the final one that the caller was given."""
         if self._answered is not None:
-            self._metrics.duration.labels(*self._labels).observe(now - self._answered)
+            child(self._metrics.duration, *self._labels).observe(now - self._answered)
         elif status is not None:
             kind = "cancelled" if status == CANCELLED else f"{status // 100}xx"
             self._metrics.failures.labels(*self._labels, kind).inc()
@@ -304,4 +303,4 @@ class CallTimes:
     def _hear(self, now: float) -> None:
         if not self._is_heard:
             self._is_heard = True
-            self._metrics.post_dial_delay.labels(*self._labels).observe(now - self._began)
+            child(self._metrics.post_dial_delay, *self._labels).observe(now - self._began)

@@ -22,7 +22,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
-from gateway.observe.metrics import Metrics
+from gateway.observe.metrics import Metrics, child
 from gateway.state.call_record import CallRecord, CallResult
 
 log = Logger()
@@ -117,9 +117,9 @@ class EndedCalls:
         return self._of_source.allows(source, now) and self._of_all.allows("", now)
 
     def _count(self, record: CallRecord) -> None:
-        self.metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
+        child(self.metrics.calls, record.domain, str(record.direction), record.verdict, record.reason).inc()
         result = record.result
-        self.metrics.call_results.labels(record.domain, record.provider, str(result)).inc()
+        child(self.metrics.call_results, record.domain, record.provider, str(result)).inc()
         if record.is_emergency:
             result = CallResult.FAILED if result is CallResult.CALLEE else result
             self.metrics.emergency_calls.labels(str(result)).inc()
