@@ -23,7 +23,8 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message, Request
 
-_HINT: Final = re.compile(r"inline|crypto|key-mgmt|[%\\&]|user-to-user", re.IGNORECASE)
+HINT: Final = re.compile(r"inline|crypto|key-mgmt|[%\\&]|user-to-user", re.IGNORECASE)
+"""A line without it holds no key in any reading."""
 _KEY: Final = re.compile(r"a\s*=\s*(?:crypto|key-mgmt)\s*:|inline\s*:\s*[A-Za-z0-9+/]{16,}", re.IGNORECASE)
 _CUT: Final = re.compile(rf"(?:{_KEY.pattern})[A-Za-z0-9+/=|^:]*", re.IGNORECASE)
 _ADDRESSES: Final = frozenset({"from", "to", "contact", "refer-to", "referred-by", "p-preferred-identity"})
@@ -33,8 +34,20 @@ _HEXADECIMAL: Final = re.compile(r"\s*((?:[0-9A-Fa-f]{2}){8,})\s*(?:;|\Z)")
 
 
 def may_hold_keys(head: str) -> bool:
-    """Whether a head is worth a look at each of its lines."""
-    return _HINT.search(head) is not None
+    """Whether a head is worth a look at each of its lines. Each message is asked: seven searches for a text take a
+    twentieth of the time of the pattern. (Beyond ASCII a pattern that ignores case finds more than lower() does.)"""
+    if not head.isascii():
+        return HINT.search(head) is not None
+    lower = head.lower()
+    return (
+        "%" in lower
+        or "\\" in lower
+        or "&" in lower
+        or "inline" in lower
+        or "crypto" in lower
+        or "key-mgmt" in lower
+        or "user-to-user" in lower
+    )
 
 
 def take_out_keys(message: Message) -> None:

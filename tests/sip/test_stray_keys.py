@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import Answerable, check, parse
+from gateway.sip.stray_keys import HINT, may_hold_keys
 
 KEY = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
 ESCAPED = KEY.replace("=", "%3D").replace(":", "%3A").replace(" ", "%20")
@@ -85,3 +88,21 @@ def test_key_in_a_request_uri_is_refused_and_in_a_reason_phrase_left_out() -> No
     assert isinstance(response, Response)
     assert (response.status, response.reason) == (480, "")
     assert isinstance(parse(REQUEST.format("Subject: x").encode()), Request)
+
+
+PIECES = ("inline", "INLINE", "crypto", "Key-Mgmt", "user-to-user", "%", "\\", "&", "in", "line", "cry", "pto", "key-")
+ODD = (
+    "\u0130nline",
+    "\u0131nline",
+    "crypto".replace("o", "\u00f6"),
+    "\u212aey-mgmt",
+    "u\u017fer-to-user",
+    " ",
+    "\r\n",
+    "x",
+)
+
+
+@given(st.lists(st.sampled_from((*PIECES, *ODD)) | st.text(max_size=2), max_size=4).map("".join))
+def test_the_searches_for_texts_find_what_the_pattern_finds(head: str) -> None:
+    assert may_hold_keys(head) == (HINT.search(head) is not None)
