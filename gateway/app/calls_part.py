@@ -92,6 +92,7 @@ class CallsPart(GatewayPart):
 
     def _note_lasting(self) -> None:
         """Note calls that last. One that nobody vouches for may come to nothing, and then many have no record."""
+        self.calls.turned_away.expire()
         self._ended.sum_up()
         now = self._clock.wall()
         for record in takewhile(lambda record: record.ended_at is None, self.calls.records()):

@@ -21,7 +21,7 @@ from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.new_call import NewCalls, first_refusal
-from gateway.b2bua.setup.reach import CHALLENGES
+from gateway.b2bua.turned_away import CHALLENGES, TurnedAway
 from gateway.b2bua.unanswered import CEILING, RESERVE, CallSource, UnansweredCalls, check_media
 from gateway.dialog.dialog import key_of
 from gateway.media.relay import JSON, RelayFailure
@@ -64,6 +64,8 @@ class Calls:
         self._by_transaction: dict[ServerTransaction, Call] = {}
         self._releasing: set[Deferred[None]] = set()
         self._heirs = heirs
+        self.turned_away = TurnedAway(services, ended)
+        """Those that were refused before they were calls, or challenged and did not come again."""
         ended.metrics.active_calls.set_function(lambda: len(self._active))
 
     def __len__(self) -> int:
@@ -84,11 +86,19 @@ class Calls:
 
         Raises Refused 415, 488 or 503.
         """
+        try:
+            self._start(transaction, route, phone_flow)
+        except Refused as refused:
+            self.turned_away.note(transaction, route, refused, outbound=phone_flow is None)
+            raise
+
+    def _start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         invite, is_outbound = transaction.request, phone_flow is None
         source = CallSource.of(route, transaction.flow)
         is_urgent = is_outbound and self._unanswered.is_urgent(source, route)
         if len(self._active) >= CEILING + (RESERVE if is_urgent else 0):
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
+        self.turned_away.came(transaction)
         if is_outbound and not is_urgent:
             self._unanswered.check(source, invite)
         admit(invite, route)
@@ -166,7 +176,9 @@ class Calls:
         self._heirs.outlive(call)
         # The caller comes again with its answer, and that is the call; unless this was the answer, and a wrong one.
         is_challenge = record.status in CHALLENGES and not record.reason
-        if not is_challenge:
+        if is_challenge:
+            self.turned_away.challenged(record, call.caller.invite, call.caller.transaction.flow.source)
+        else:
             call.times.ended(record.status, self._services.clock.seconds())
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
         released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)

@@ -21,7 +21,7 @@ from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.sender_rights import Screening
+from gateway.ingress.sender_rights import Screening, UnregisteredCaller
 from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route
@@ -81,6 +81,9 @@ class UasCore:
         (counter.get(request.method) or counter[_OTHER]).inc()
         try:
             self._sort(transaction, request, flow)
+        except UnregisteredCaller as refused:
+            self._note(transaction, refused.route, refused)
+            self._answer(transaction, refused.status, refused.reason)
         except Refused as refused:
             aside = self._served() if isinstance(refused, NotServed) else ""
             self._answer(transaction, refused.status, refused.reason or None, refused.headers, aside)
@@ -131,7 +134,7 @@ class UasCore:
             if route is None:
                 transaction.stop()
             else:
-                onward(transaction, route, self._phone_flow(route))
+                onward(transaction, route, self._phone_flow(transaction, route))
 
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
         leg = self._b2bua.leg_of(request)
@@ -169,13 +172,20 @@ class UasCore:
             raise Refused(403, "Only phones register here")
         self._registrar.receive_request(transaction, request)
 
-    def _phone_flow(self, route: Route) -> Flow | None:
+    def _phone_flow(self, transaction: ServerTransaction, route: Route) -> Flow | None:
         if route.binding is None:
             return None
         flow = self._transport.flow(route.binding.flow)
         if flow is None:
-            raise Refused(480, "The phone's connection is gone", (("Retry-After", str(RECONNECTS_WITHIN)),))
+            refused = Refused(480, "The phone's connection is gone", (("Retry-After", str(RECONNECTS_WITHIN)),))
+            self._note(transaction, route, refused)
+            raise refused
         return flow
+
+    def _note(self, transaction: ServerTransaction, route: Route, refused: Refused) -> None:
+        """An INVITE that is no call yet leaves the record of one."""
+        if transaction.request.method == "INVITE":
+            self._b2bua.calls.turned_away.note(transaction, route, refused, outbound=route.binding is None)
 
     def _answer(
         self,

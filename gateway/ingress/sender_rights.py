@@ -50,6 +50,14 @@ class Admission(Protocol):
         """Whether a request within a call may go on; False drops it without an answer. Raises Refused 401."""
 
 
+class UnregisteredCaller(Refused):
+    """A phone's request that its domain takes of registered phones only."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(403, "Register First")
+        self.route = route
+
+
 class Screening:
     """Decides on each request that would reach the other side."""
 
@@ -96,7 +104,7 @@ class Screening:
         """Where the provider takes the gateway's word for the caller, it must be one that registered over this flow."""
         route = self._router.outward(request, self._callers.caller_of(request, flow.key))
         if route.domain.registered_callers_only and not route.is_emergency and route.caller is None:
-            raise Refused(403, "Register First")
+            raise UnregisteredCaller(route)
         return route
 
     def _from_provider(self, request: Request, flow: Flow) -> Route | None:

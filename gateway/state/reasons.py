@@ -52,6 +52,8 @@ class Reason(StrEnum):
     """The domain takes calls of registered phones only."""
     PHONE_UNREACHABLE = "PHONE_UNREACHABLE"
     """The phone called is registered, and does not answer."""
+    TOO_MANY_CALLS = "TOO_MANY_CALLS"
+    """Too many calls of this caller, or of all, are up or wait for an answer."""
     NO_PORTS = "NO_PORTS"
     """Every media port is in use, or silent after a call."""
     NO_MEDIA_RELAY = "NO_MEDIA_RELAY"

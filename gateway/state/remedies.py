@@ -135,6 +135,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "The phone that was called is registered, but does not answer where it registered from.",
         "See whether the phone is on and its network up; behind NAT, let it register more often or use TLS or TCP.",
     ),
+    Reason.TOO_MANY_CALLS: Remedy(
+        "Too many calls of this caller, or of all callers, were up or waited for an answer.",
+        "Find the caller that has so many by gatewayctl calls. Where that is right, raise its share in [limits]; where "
+        "it is not, keep that phone out.",
+    ),
     Reason.NO_PORTS: Remedy(
         "Every media port was in use, or silent after a call, so the call got none.",
         "Give [media] ports a wider range (four ports a call; two where each side has an address of its own), open it "

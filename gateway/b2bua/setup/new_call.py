@@ -56,17 +56,7 @@ class NewCalls:
         invite, services = transaction.request, self._services
         outbound = phone_flow is None
         dialled = (invite.request_uri.user or "") if outbound else ""
-        record = CallRecord(
-            id=services.new_tag() + services.new_tag(),
-            direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
-            domain=route.domain.name,
-            caller=_named(invite.from_),
-            callee=_called(invite.to, route),
-            started_at=services.wall(),
-            is_caller_known=not outbound or route.caller is not None,
-            provider=route.provider.name,
-            is_emergency=outbound and route.is_emergency,
-        )
+        record = record_of(services, invite, route, outbound=outbound)
         bound = route.binding or route.caller
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
@@ -93,6 +83,21 @@ class NewCalls:
         if flow.side is Side.PHONES:
             return spec
         return attrs.evolve(spec, reopen=lambda: self._trunk.reopened(route.provider, flow.is_secure))
+
+
+def record_of(services: LegServices, invite: Request, route: Route, *, outbound: bool) -> CallRecord:
+    """The record of the call that an INVITE asks for, with all that is known before it begins."""
+    return CallRecord(
+        id=services.new_tag() + services.new_tag(),
+        direction=CallDirection.OUTBOUND if outbound else CallDirection.INBOUND,
+        domain=route.domain.name,
+        caller=_named(invite.from_),
+        callee=_called(invite.to, route),
+        started_at=services.wall(),
+        is_caller_known=not outbound or route.caller is not None,
+        provider=route.provider.name,
+        is_emergency=outbound and route.is_emergency,
+    )
 
 
 def first_refusal(call: Call, route: Route, *, is_inbound: bool) -> Refusal | None:
