@@ -24,8 +24,9 @@ _LINES: Final = re.compile(
     re.IGNORECASE,
 )
 
-_MARKUP: Final = re.compile(rb" ?(?:<!--|-->|<!\[CDATA\[|\]\]>|<[^<>]*>) ?")
-"""A tag, the begin or end of a comment or of a section of characters; white space is one space."""
+_SECTIONS: Final = (b"<![CDATA[", b"]]>", b"<!--", b"-->")
+"""The begin and end of a section of characters and of a comment."""
+_TAG: Final = re.compile(rb"<[^<>]*>")
 _VALUE: Final = re.compile(rb"=\s?(?:\"([^\"]*)\"|'([^']*)')")
 _SCATTERED: Final = re.compile(
     rb"m ?= ?[a-z]+ ?[0-9]+(?:/[0-9]+)? ?(?:rtp|udp|tcp|dccp)"
@@ -34,7 +35,7 @@ _SCATTERED: Final = re.compile(
 )
 """Lines of a description whose pieces may have stood in several elements."""
 
-_SIGNS: Final = (b"crypto", b"inline", b"key-mgmt", b"fingerprint", b"m=", b"m =")
+_SIGNS: Final = (b"crypto", b"inline", b"key-mgmt", b"fingerprint", b"m=", b"m =", b"v=0")
 """Looked for one by one, which takes a hundredth of the pattern's time: most bodies have none."""
 
 _ELEMENT: Final = re.compile(
@@ -68,25 +69,32 @@ def holds_description(body: bytes) -> bool:
     """Whether a body has lines of a session description: as they are, as XML writes them, or in UTF-16 or UTF-32, which
     readers guess from a body's first bytes; or pieces of them that only markup keeps apart."""
     texts = {body, _unescaped(body), body.replace(b"\0", b"")}
-    if any(_LINES.search(text) for text in texts):
+    if any(_finds(_LINES, text) for text in texts):
         return True
-    return any(_is_scattered(text) for marked in texts if b"<" in marked for text in _without_markup(marked))
+    return any(_finds(_SCATTERED, text) for marked in texts if b"<" in marked for text in _texts_of(marked))
 
 
-def _is_scattered(text: bytes) -> bool:
+def _finds(lines: re.Pattern[bytes], text: bytes) -> bool:
     lower = text.lower()
-    return any(sign in lower for sign in _SIGNS) and _SCATTERED.search(text) is not None
+    return any(sign in lower for sign in _SIGNS) and lines.search(text) is not None
 
 
-def _without_markup(body: bytes) -> Iterator[bytes]:
+def _texts_of(body: bytes) -> Iterator[bytes]:
     """The text of a body of XML as a reader may put it together: that of its elements, and that of their attributes,
     each with its references before and after they are read."""
-    together = re.sub(rb"[ \t\r\n]+", b" ", body)
+    together = b" ".join(body.split())
     values = b"".join([one or other for one, other in _VALUE.findall(together)])
-    for written in (_MARKUP.sub(b"", together), values):
+    for written in (_without_markup(together), values):
         yield written
         if b"&" in written:
-            yield _MARKUP.sub(b"", _unescaped(written))
+            yield _without_markup(_unescaped(written))
+
+
+def _without_markup(text: bytes) -> bytes:
+    """Without tags, and without the white space around them, which is one space each."""
+    for mark in _SECTIONS:
+        text = text.replace(mark, b"<>")
+    return _TAG.sub(b"", text.replace(b" <", b"<").replace(b"> ", b">"))
 
 
 def without_descriptions(type_line: str, body: bytes) -> bytes | None:
