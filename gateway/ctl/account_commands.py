@@ -125,7 +125,8 @@ def create_token(
     """Make a token. It is shown this once."""
     descriptor = None if out is None else _new_private(out)
     try:
-        answer = ask(config, url, _TOKENS, {"name": name, "role": role, "days": days})
+        longest = {} if days is None else {"days": days}
+        answer = ask(config, url, _TOKENS, {"name": name, "role": role, **longest})
     except click.ClickException:
         if descriptor is not None and out is not None:
             os.close(descriptor)
