@@ -66,7 +66,7 @@ class AdminPart(GatewayPart):
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
         )
         self._accounts = AccountsPart(basis, settings.audit)
-        streams = EventStreams(basis.events, basis.reactor, int(basis.clock.wall()))
+        streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         accounts, overview = self._accounts, self.overview
         api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, accounts.routes)
         listener = as_listener(basis.configuration.admin)

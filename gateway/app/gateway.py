@@ -32,7 +32,7 @@ from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.config.switches import Settings
-from gateway.observe.events import Events
+from gateway.observe.events import EventName, Events
 from gateway.observe.figures import Figures
 from gateway.observe.log import LogOutput
 from gateway.observe.metrics import Metrics
@@ -51,10 +51,12 @@ class Gateway:
     def __init__(self, configuration: Configuration, log_output: LogOutput, reactor: Any) -> None:
         state = made_state_directory(configuration)
         clock = Clock(reactor)
-        settings = Settings(configuration, AuditLog(state / "audit.jsonl", clock.wall), clock, self)
+        metrics = Metrics(CollectorRegistry(), self._figures, Events(clock.wall))
+        audit = AuditLog(state / "audit.jsonl", clock.wall, metrics.events)
+        settings = Settings(configuration, audit, clock, self)
         self._log_output = log_output
-        metrics, events = Metrics(CollectorRegistry(), self._figures), Events(clock.wall)
-        basis = Basis(settings.current, reactor, metrics, clock, Random(), events)
+        self._events = metrics.events
+        basis = Basis(settings.current, reactor, metrics, clock, Random())
         self._state = StatePart(basis, log_output)
         self.media = MediaPart(basis)
         self.signalling = SignallingPart(basis)
@@ -79,10 +81,12 @@ class Gateway:
         yield self._admin.start()
         spare_long_lived()
         log.info("ready")
+        self._events.note(EventName.GATEWAY_READY)
 
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """End the calls, then close everything: each part before those that it is built on."""
+        self._events.note(EventName.GATEWAY_STOPPING)
         for part in reversed(self._parts):
             yield part.stop()
 

@@ -17,7 +17,6 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
-from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 
 Adopt = Callable[[], None]
@@ -34,7 +33,6 @@ class Basis:
     metrics: Metrics
     clock: Clock
     random: Random
-    events: Events
 
 
 class GatewayPart:

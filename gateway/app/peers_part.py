@@ -15,6 +15,7 @@ from gateway.config.model import Configuration, Domain
 from gateway.config.switches import Settings
 from gateway.registrar.acceptance import Rules
 from gateway.registrar.callers import Callers
+from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Registrar
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
@@ -98,5 +99,5 @@ class PeersPart(GatewayPart):
             state.store,
             Rules(state.store, state.memory, basis.clock, secret, settings.changed_at),
             basis.random.token,
-            basis.metrics,
+            RegistrationNews(basis.metrics, basis.clock.now),
         )

@@ -19,6 +19,7 @@ from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, re
 from gateway.state.cdr import CdrFile
 from gateway.state.history import CallHistory
 from gateway.state.listing.call_table import CallTable, prepare_calls
+from gateway.state.security_file import SecurityFile
 from gateway.state.sqlite import PooledDatabase
 from gateway.state.table import KeptTable, prepare
 
@@ -44,6 +45,8 @@ class StatePart(GatewayPart):
         self.ended_calls = CallTable(ended, PooledDatabase(ended, reactor, prepare_calls), reactor)
         days = basis.configuration.gateway.history_days
         self.history = CallHistory(self.ended_calls, self._cdr, basis.clock, days)
+        self._security = SecurityFile(self._directory / "security.jsonl")
+        basis.metrics.events.subscribe(self._security.note)
         self._writing = LoopingCall(self._write_waiting)
 
     @inlineCallbacks
@@ -61,6 +64,7 @@ class StatePart(GatewayPart):
         """Write the rest, and close the files."""
         if self._writing.running:
             self._writing.stop()
+        self._security.write()
         yield self.history.stop()
         yield self._peers.stop()
         yield self.store.stop()
@@ -68,11 +72,12 @@ class StatePart(GatewayPart):
     @property
     def files(self) -> tuple[KeptFile, ...]:
         """How each file stands."""
-        return tuple(file.standing for file in (self.store, self._peers, self.ended_calls, self._cdr))
+        return tuple(file.standing for file in (self.store, self._peers, self.ended_calls, self._cdr, self._security))
 
     def _write_waiting(self) -> None:
         self._log_output.retry()
         self._cdr.retry()
+        self._security.write()
 
     def _count_unseen(self, calls: Sequence[Mapping[str, Any]]) -> None:
         """Count the calls of the process before, which died under them."""

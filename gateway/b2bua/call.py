@@ -43,10 +43,15 @@ from gateway.security.policy.terms import Refusal
 from gateway.sip.bodies.disguise import is_own_srtp
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord, CallTimes, Passage
+from gateway.state.call_milestones import CallMilestones
+from gateway.state.call_record import CallRecord, Passage
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()
+
+
+NewMilestones = Callable[[CallRecord, float], CallMilestones]
+"""Those of the call of a record; with the time of its begin, seconds of the timers' clock."""
 
 
 class CallState(StrEnum):
@@ -76,7 +81,7 @@ class Call:
     protection: Protection
     services: LegServices
     _ended: Callable[[Call], None]
-    times: CallTimes
+    milestones: CallMilestones
     caller: CallerLeg = attrs.field(init=False)
     callee: CalleeLeg | None = attrs.field(default=None, init=False)
     """The leg of the attempt under way, and in the end the one that answered."""
@@ -130,7 +135,7 @@ class Call:
         self.enter(CallState.ESTABLISHED)
         self.record.answered_at = self.services.wall()
         self._answered = self.services.clock.seconds()
-        self.times.answered(self._answered)
+        self.milestones.answered(self._answered)
         self.record.status = 200
 
     @guarded

@@ -6,7 +6,6 @@ The relay is asked for its counters once, when a call ends, and then told to let
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Protocol
 
 import attrs
@@ -29,7 +28,7 @@ from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord, CallTimes
+from gateway.state.call_record import CallRecord
 from gateway.state.ended_calls import EndedCalls
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -57,7 +56,7 @@ class Calls:
         heirs: Heirs,
     ) -> None:
         self._services = services
-        self._new = NewCalls(services, trunk, identities, self.call_ended, partial(CallTimes, ended.metrics))
+        self._new = NewCalls(services, trunk, identities, self.call_ended, ended.milestones_of)
         self._unanswered = unanswered
         self._ended = ended
         self._active: dict[str, Call] = {}
@@ -111,6 +110,7 @@ class Calls:
         if is_outbound:
             self._unanswered.add(source, call.record, invite, is_urgent=is_urgent)
         self._by_transaction[transaction] = call
+        call.milestones.begun(transaction.flow.source)
         refusal = first_refusal(call, route, is_inbound=phone_flow is not None)
         if refusal is not None:
             call.refuse(refusal)
@@ -177,9 +177,10 @@ class Calls:
         # The caller comes again with its answer, and that is the call; unless this was the answer, and a wrong one.
         is_challenge = record.status in CHALLENGES and not record.reason
         if is_challenge:
+            call.milestones.challenged()
             self.turned_away.challenged(record, call.caller.invite, call.caller.transaction.flow.source)
         else:
-            call.times.ended(record.status, self._services.clock.seconds())
+            call.milestones.ended(record.status, self._services.clock.seconds())
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
         released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)
         if is_kept:  # now that the relay's last word is in its verdict

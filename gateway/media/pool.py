@@ -13,7 +13,7 @@ fetched: calls it no longer has (their media timed out) have ended, packets are 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -34,6 +34,7 @@ from gateway.media.relay import (
     SdpWish,
 )
 from gateway.media.reports import observe
+from gateway.observe.events import EventName
 from gateway.observe.figures import Sample
 from gateway.observe.metrics import Metrics
 
@@ -53,6 +54,7 @@ class RelayPool:
         self._metrics = metrics
         self._calls: dict[str, Node] = {}
         self._restarts = 0
+        self._known_up: set[str] = set()
         self._timers = [(LoopingCall(self._ping), PING_SECONDS), (LoopingCall(self._poll), POLL_SECONDS)]
         for timer, _ in self._timers:
             timer.clock = clock
@@ -176,6 +178,7 @@ class RelayPool:
 
     def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
         """Calls that the node ended, or went down with."""
+        self._tell_nodes(calls=len(calls), why=reason)
         gone = tuple(call for call in calls if self._calls.get(call) is node)
         if not gone:
             return
@@ -202,7 +205,18 @@ class RelayPool:
 
     def node_came(self) -> None:
         """A node is up, again or for the first time: it can take calls that lost theirs."""
+        self._tell_nodes()
         self._report_homeless()
+
+    def _tell_nodes(self, **why: Any) -> None:
+        """Tell of nodes that are up or down since the last time."""
+        changed = [node for node in self.nodes if (node.name in self._known_up) is not node.is_up]
+        self._known_up.symmetric_difference_update(node.name for node in changed)
+        events = None if self._metrics is None else self._metrics.events
+        for node in changed:
+            name = EventName.MEDIA_NODE_UP if node.is_up else EventName.MEDIA_NODE_DOWN
+            if events is not None:
+                events.note(name, who=node.name, **({} if node.is_up else why))
 
     def _report_homeless(self) -> None:
         """Tell of calls that lost their media: a relay is up, or none will be."""

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import islice
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 from twisted.logger import Logger
@@ -96,26 +96,32 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
 Field: TypeAlias = bool | int | float | str | None
 
 
-def _fit(text: str) -> str:
+def fit_text(text: str) -> str:
+    """A text of a peer as an event keeps it: cut, without secrets, every character one that can be shown."""
     return clean(redacted(text)[:LONGEST])
 
 
 @attrs.frozen
 class GatewayEvent:
-    """Something that happened. An empty text: it has none."""
+    """Something that happened. An empty text: it has none. Texts of peers in it are `fit_text` already."""
 
     at: float
     """Seconds since the epoch, as people's clocks say."""
     name: EventName
     severity: Severity = Severity.INFO
-    source: str = attrs.field(default="", converter=_fit)
+    source: str = ""
     """The address and port that it came from."""
-    domain: str = attrs.field(default="", converter=_fit)
-    who: str = attrs.field(default="", converter=_fit)
+    domain: str = ""
+    who: str = ""
     """The user, peer, listener or operator that it is about."""
-    call: str = attrs.field(default="", converter=_fit)
+    call: str = ""
     """The id of the call that it is about."""
     fields: Mapping[str, Field] = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, name: EventName, at: float, **told: Any) -> GatewayEvent:
+        """An event in the severity of its name."""
+        return cls(at, name, SEVERITIES.get(name, Severity.INFO), **told)
 
     def as_json(self) -> dict[str, Json]:
         """The event as files and the API give it."""
@@ -139,7 +145,7 @@ class Events:
     """The stream of one gateway. ``wall`` gives seconds since the epoch, as people's clocks say."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+        self.now = wall
         self._ring: deque[GatewayEvent] = deque(maxlen=REMEMBERED)
         self._subscribers: dict[Subscriber, bool] = {}
         self.last = 0
@@ -148,10 +154,10 @@ class Events:
     def note(
         self, name: EventName, *, source: str = "", domain: str = "", who: str = "", call: str = "", **fields: Field
     ) -> None:
-        """Tell an event of this moment, in the severity of its name."""
-        said = {key: _fit(value) if isinstance(value, str) else value for key, value in fields.items()}
-        severity = SEVERITIES.get(name, Severity.INFO)
-        self.tell(GatewayEvent(self._wall(), name, severity, source, domain, who, call, said))
+        """Tell an event of this moment, in the severity of its name. Its texts are made fit."""
+        said = {key: fit_text(value) if isinstance(value, str) else value for key, value in fields.items()}
+        place = {"source": fit_text(source), "domain": fit_text(domain), "who": fit_text(who), "call": fit_text(call)}
+        self.tell(GatewayEvent.of(name, self.now(), fields=said, **place))
 
     def tell(self, event: GatewayEvent) -> None:
         """Keep an event, and give it to every subscriber. Never raises: one that fails is let go of, and logged."""

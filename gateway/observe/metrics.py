@@ -7,6 +7,7 @@ names and labels are a contract with dashboards (deploy/grafana) and are listed 
 Labels never hold a text that a peer chose (user names, addresses, unknown methods): the number of series is bounded.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from typing import Generic, TypeVar
@@ -18,6 +19,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.base.build import build
+from gateway.observe.events import Events
 from gateway.observe.figures import AskedCollector, AskedRow, FigureCollector, Figures, ListenerCollector
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -253,7 +255,11 @@ class Metrics:
         ("worker",),
     )
 
-    def __init__(self, registry: CollectorRegistry, figures: Callable[[], Figures] = Figures) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, figures: Callable[[], Figures] = Figures, events: Events | None = None
+    ) -> None:
+        self.events = Events(time.time) if events is None else events
+        """The events of the same gateway: most of what is counted is told, too."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series of each that answers no question
         self._registry = registry
         ProcessCollector(registry=registry)

@@ -18,14 +18,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-from twisted.logger import Logger
 
 from gateway.config.model import Domain
-from gateway.observe.line_limit import LineLimit
-from gateway.observe.metrics import Metrics
 from gateway.registrar.acceptance import Rules
 from gateway.registrar.answer import authentication_info, granting, passed_back, try_later
 from gateway.registrar.binding import Binding, LocationStore, StoreFull
+from gateway.registrar.news import RegistrationNews
 from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import call_id_for, dress, granted, is_rejection, provider_request, service_route
 from gateway.sip.capabilities import SOFTWARE
@@ -34,8 +32,6 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, FlowKey, is_ip_address
-
-log = Logger()
 
 
 class Forwarded(TransactionUser, Protocol):
@@ -59,15 +55,14 @@ class Registrar:
         store: LocationStore,
         rules: Rules,
         new_tag: Callable[[], str],
-        metrics: Metrics,
+        news: RegistrationNews,
     ) -> None:
         self._domain_named = domain_named
         self._forward = forward
         self._store = store
         self._rules = rules
         self._new_tag = new_tag
-        self._metrics = metrics
-        self._lines = LineLimit(rules.now)
+        self._news = news
 
     def receive_request(self, transaction: ServerTransaction, request: Request) -> None:
         """Answer a phone's REGISTER, now or when its provider has; raises Refused and MalformedMessage."""
@@ -86,14 +81,14 @@ class Registrar:
     def expire(self) -> int:
         """Forget bindings that have expired; their number. To be called every few seconds."""
         count = self._store.expire(self._rules.now())
-        self._count()
+        self._news.count(self._store)
         return count
 
     def flow_ended(self, flow: FlowKey) -> None:
         """A phone's connection is gone: callers of its bindings need not be kept waiting until they expire."""
         for binding in self._store.remove_flow(flow):
-            log.info("{aor} is out of reach: its connection from {source} is gone", aor=binding.aor, source=flow.remote)
-            self._count()
+            self._news.out_of_reach(binding, flow)
+        self._news.count(self._store)
 
     def accept(self, pending: _Pending, response: Response) -> None:
         """The provider's 2xx: bind or unbind as was asked, and answer the phone."""
@@ -104,7 +99,7 @@ class Registrar:
         if any(contact.interval for contact in asked.contacts):
             self._rules.learn(asked, pending.transaction.flow.is_secure)
         kept = [(contact, self._bind(pending, contact, response)) for contact in asked.contacts]
-        self._count()
+        self._news.count(self._store)
         bound = [(contact.uri, seconds) for contact, seconds in kept if seconds]
         if asked.is_query:
             now = self._rules.now()
@@ -115,20 +110,18 @@ class Registrar:
 
     def pass_back(self, pending: _Pending, response: Response) -> None:
         """Any other final answer of the provider. All bindings stay: the asker may be somebody else."""
-        flow, status = pending.transaction.flow, response.status
-        if is_rejection(pending.request, response) and (more := self._lines.more(flow.source)) is not None:
-            said = {"aor": pending.asked.aor, "source": flow.remote, "status": status, "more": more}
-            log.info("{aor} from {source} is not registered: the provider answers {status}{more}", **said)
+        request = pending.request
+        if is_rejection(request, response):
+            knows = request.headers.get("Authorization") or request.headers.get("Proxy-Authorization")
+            flow, had = pending.transaction.flow, knows is not None
+            self._news.refused(pending.asked.aor, flow, response.status, had_credentials=had)
         _respond(pending.transaction, passed_back(pending.request, response, self._new_tag()))
 
     def give_up(self, pending: _Pending, failure: TransactionFailure) -> None:
         """No answer came: 504, or 503 when there was no way to the provider."""
         said = failure.transport.kind.value if failure.transport is not None else "timeout"
         why = failure.transport.reason if failure.transport is not None else "no answer"
-        more = self._lines.more(pending.transaction.flow.source)
-        if more is not None:
-            words = {"aor": pending.asked.aor, "reason": said, "why": why, "more": more}
-            log.warn("{aor} cannot be registered: {reason} ({why}){more}", **words)
+        self._news.unanswered(pending.asked.aor, pending.transaction.flow, said, why)
         status = 504 if failure.timed_out else 503
         self.refuse(pending, status, f"the provider cannot be reached: {said}")
 
@@ -152,7 +145,9 @@ class Registrar:
             remaining = int(self._rules.provider_remaining(binding))
             seconds = self._rules.granted(contact, transaction.flow, remaining)
             expires_at = self._rules.now() + seconds
-            self._store.save(attrs.evolve(binding, expires_at=expires_at, cseq=asked.cseq, q=contact.q))
+            refreshed = attrs.evolve(binding, expires_at=expires_at, cseq=asked.cseq, q=contact.q)
+            self._store.save(refreshed)
+            self._news.accepted(refreshed, is_new=False)
             answers.append((contact.uri, seconds))
         _respond(transaction, granting(request, answers, self._new_tag(), self._rules.wall()))
 
@@ -189,9 +184,9 @@ class Registrar:
         return seconds
 
     def _keep(self, binding: Binding, pending: _Pending) -> None:
-        if self._store.find_token(binding.token) is None:
-            log.info("{aor} registered from {source}", aor=binding.aor, source=binding.flow.remote)
+        is_new = self._store.find_token(binding.token) is None
         self._store.save(binding)
+        self._news.accepted(binding, is_new=is_new)
         if pending.way is not None:
             self._rules.flows.note(binding.token, pending.way)
         if not pending.transaction.flow.is_open:  # the phone did not wait for the provider
@@ -199,12 +194,8 @@ class Registrar:
 
     def _unbind(self, asked: Asked, contact: str) -> None:
         if not self._rules.is_overtaken(asked, contact):
-            log.info("{aor} unregistered", aor=asked.aor)
+            self._news.removed(asked.aor)
             self._store.remove(asked.aor, contact)
-
-    def _count(self) -> None:
-        self._metrics.registrations.set(len(self._store))
-        self._metrics.unreachable.set(self._store.unreachable)
 
 
 @attrs.define(eq=False)

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from gateway.base.tokens import new_token
 from gateway.config.model import Provider
+from gateway.observe.events import EventName, Events
 from gateway.routing.locate import NotFound
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -72,17 +73,23 @@ class Standing:
     flow: Flow | None = None
     """The way of the last question."""
 
+    @property
+    def name(self) -> str:
+        """The transport and address of the target."""
+        return f"{self.target.transport} {self.target.address}"
+
 
 class Health:
     """Asks the targets of all providers how they are."""
 
-    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send, spoke: Spoke) -> None:
+    def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send, spoke: Spoke, events: Events) -> None:
         """``spoke`` is called with each answer, be it a refusal: the target speaks the transport it was asked over."""
         self._clock = clock
         self._find = find
         self._reach = reach
         self._send = send
         self._spoke = spoke
+        self._events = events
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
         self._nowhere: set[str] = set()
@@ -122,11 +129,11 @@ class Health:
             if standing.answered is None or now - standing.answered > JUST_NOW:
                 standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
                 standing.changed, standing.why = now, "a call got no answer"
-                log.warn("{target} does not answer and is used last", target=target.address)
+                self._went_down(standing)
 
     def standings(self) -> list[tuple[str, bool]]:
         """Each known target as text, and whether it is up."""
-        return [(f"{one.target.transport} {one.target.address}", one.is_up) for one in self._standings.values()]
+        return [(one.name, one.is_up) for one in self._standings.values()]
 
     def looked_at(self, provider: str) -> list[Standing]:
         """How each target of a provider stands, in no order."""
@@ -161,6 +168,7 @@ class Health:
         if provider.name in self._nowhere:
             self._nowhere.discard(provider.name)
             log.info("provider {provider} is found again", provider=provider.name)
+            self._events.note(EventName.PROVIDER_UP, who=provider.name, target=provider.uri)
         for target in targets:
             standing = self._standings.setdefault(target, Standing(target, provider.name, now))
             standing.seen, standing.period = now, provider.ping_seconds
@@ -176,6 +184,8 @@ class Health:
         elif provider.name not in self._nowhere:
             self._nowhere.add(provider.name)
             log.warn("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)
+            told = {"target": provider.uri, "why": f"it is not to be found: {failure.value}"}
+            self._events.note(EventName.PROVIDER_DOWN, who=provider.name, **told)
 
     def answered(self, standing: Standing, provider: Provider, is_well: bool) -> None:
         """A target answered one question, well or with 503."""
@@ -199,9 +209,15 @@ class Health:
             standing.answered = self._clock.seconds()
         standing.next_question = self._clock.seconds() + (standing.period if standing.misses == 0 else 0.0)
         if was_up and not standing.is_up:
-            log.warn("{target} does not answer and is used last", target=standing.target.address)
+            self._went_down(standing)
         elif standing.is_up and not was_up:
             log.info("{target} answers again", target=standing.target.address)
+            self._events.note(EventName.PROVIDER_UP, who=standing.provider, target=standing.name)
+
+    def _went_down(self, standing: Standing) -> None:
+        log.warn("{target} does not answer and is used last", target=standing.target.address)
+        told = {"target": standing.name, "why": standing.why}
+        self._events.note(EventName.PROVIDER_DOWN, who=standing.provider, **told)
 
 
 @attrs.define(eq=False)

@@ -41,7 +41,7 @@ class Trunk:
         self.memory = memory
         self.answering = answering
         """Answers the providers' challenges where the gateway holds the password."""
-        self.health = Health(clock, self._locate, self.flow, transactions.send_request, self._spoke)
+        self.health = Health(clock, self._locate, self.flow, transactions.send_request, self._spoke, memory.events)
         """Which targets answer; to be started and stopped with the gateway."""
         self._last: dict[tuple[str, bool], Target] = {}
         self._locator = locator

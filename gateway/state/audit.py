@@ -19,12 +19,20 @@ from typing import Final, TypeAlias
 from twisted.logger import Logger
 
 from gateway.base.json_codec import Json
+from gateway.observe.events import EventName, Events
 from gateway.state.audit_chain import BEGIN, KEY, AuditJudgement, LastLine, digest, ending_of, verify, verify_file
 
 log = Logger()
 
 REMEMBERED: Final = 500
 """Entries in memory; the file has them all."""
+
+_TOLD: Final = {
+    "switch": EventName.DOMAIN_SWITCHED,
+    "reload": EventName.CONFIGURATION_RELOADED,
+    "refused": EventName.SECURITY_CHANGE_REFUSED,
+}
+"""The events of changes, by their kind."""
 
 Entry: TypeAlias = dict[str, Json]
 
@@ -44,8 +52,9 @@ class Author(str):
 class AuditLog:
     """The entries in the file ``path``. ``wall`` gives seconds since the epoch, for people."""
 
-    def __init__(self, path: Path, wall: Callable[[], float]) -> None:
+    def __init__(self, path: Path, wall: Callable[[], float], events: Events | None = None) -> None:
         self._path = path
+        self._events = events
         self._wall = wall
         self._latest: deque[Entry] = deque(_read(path), maxlen=REMEMBERED)
         self._ending = self._look()
@@ -56,6 +65,7 @@ class AuditLog:
         place: Entry = {"source": who.source} if isinstance(who, Author) and who.source else {}
         entry: Entry = {"at": at, "who": who, **place, "what": what, **details, KEY: self._ending.last}
         self._latest.append(entry)
+        self._tell(who, what, details)
         line = json.dumps(entry).encode()
         try:
             self._append((b"\n" if self._ending.is_torn else b"") + line + b"\n")
@@ -85,6 +95,20 @@ class AuditLog:
         except OSError as error:
             log.error("{path} cannot be read: {reason}", path=self._path, reason=error.strerror)
             return LastLine()
+
+    def _tell(self, who: str, what: str, details: dict[str, Json]) -> None:
+        """An event of the changes that have one."""
+        if self._events is None or what not in _TOLD:
+            return
+        name, domain, fields = _TOLD[what], details.get("domain"), {}
+        for key in ("from", "to", "change"):
+            if isinstance(details.get(key), str):
+                fields[key] = str(details[key])
+        changes = details.get("changes")
+        if isinstance(changes, list):
+            fields["changes"] = "; ".join(map(str, changes))
+        source = getattr(who, "source", "")
+        self._events.note(name, who=who, domain=str(domain or ""), source=source, **fields)
 
     def about(self, name: str | None) -> list[Entry]:
         """The latest entries that speak of a domain or peer, or all of them, oldest first."""

@@ -1,4 +1,4 @@
-"""The record of a call while it lives and after: its ladder, its chain of reasons, its outcome; and its times.
+"""The record of a call while it lives and after: its ladder, its chain of reasons, its outcome.
 
 A record holds no key, no credential and no body: the ladder has start lines only. It is bounded, so that a call
 with endless re-INVITEs cannot grow it. It decides nothing. Text of peers loses its secrets and is made clean as it
@@ -14,7 +14,6 @@ import attrs
 
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean
-from gateway.observe.metrics import Metrics, child
 from gateway.observe.redaction import redacted
 
 LADDER_STEPS: Final = 200
@@ -25,8 +24,6 @@ REMEMBERED: Final = 1000
 """Short texts that are known to be fit as they are: a peer's reason phrases could be more."""
 SHORT: Final = 60
 """Characters of such a text."""
-CANCELLED: Final = 487
-"""The status of a call that its caller gave up (RFC 3261 section 9.2)."""
 LET_IN: Final = frozenset({"180", "181", "182", "183", "480", "486", "600", "603"})
 """Statuses of a callee that was reached: it rings, or does not want to."""
 
@@ -263,44 +260,3 @@ class CallRecord:
             "chain": chain,
             "media": self.media,
         }
-
-
-class CallTimes:
-    """The times of one call, into the metrics as soon as they are known.
-
-    INVITE --post-dial delay--> the first 18x, or 200      INVITE --set-up--> 200 --duration--> end
-    INVITE --------------------> 3xx to 6xx: a failure, by its class
-
-    Seconds are of a clock that is never set. A call that was asked for credentials is no failure: it comes again.
-    """
-
-    def __init__(self, metrics: Metrics, provider: str, direction: CallDirection, began: float) -> None:
-        self._metrics = metrics
-        self._labels = provider, str(direction)
-        self._began = began
-        self._answered: float | None = None
-        self._is_heard = False
-
-    def heard(self, status: int, now: float) -> None:
-        """The callee gave a provisional response: one of ringing or progress ends the post-dial delay."""
-        if 180 <= status < 190:
-            self._hear(now)
-
-    def answered(self, now: float) -> None:
-        """The callee's 200 goes to the caller."""
-        self._hear(now)
-        self._answered = now
-        child(self._metrics.set_up, *self._labels).observe(now - self._began)
-
-    def ended(self, status: int | None, now: float) -> None:
-        """The call is over; ``status`` is the final one that the caller was given."""
-        if self._answered is not None:
-            child(self._metrics.duration, *self._labels).observe(now - self._answered)
-        elif status is not None:
-            kind = "cancelled" if status == CANCELLED else f"{status // 100}xx"
-            self._metrics.failures.labels(*self._labels, kind).inc()
-
-    def _hear(self, now: float) -> None:
-        if not self._is_heard:
-            self._is_heard = True
-            child(self._metrics.post_dial_delay, *self._labels).observe(now - self._began)

@@ -22,7 +22,9 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
+from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics, child
+from gateway.state.call_milestones import CallMilestones, tell_of
 from gateway.state.call_record import CallRecord, CallResult
 
 log = Logger()
@@ -34,6 +36,9 @@ OF_ALL: Final = Rate(per_second=1.0, burst=200)
 """Records of calls that nobody vouches for; those beyond are summed."""
 PERIOD: Final = 60.0
 """Seconds that a record of a sum stands for."""
+
+REFUSED: Final = "REFUSED"
+"""The verdict of a call that the policy refused."""
 
 Finished = Callable[[CallRecord], None]
 """Takes the record of a call that is over, once its media counters are known."""
@@ -63,6 +68,10 @@ class EndedCalls:
         """The latest first."""
         return reversed(self._records)
 
+    def milestones_of(self, record: CallRecord, began: float) -> CallMilestones:
+        """Those of the call of a record; ``began``: seconds of the clock that times calls."""
+        return CallMilestones(self.metrics, record, began)
+
     def takes(self, record: CallRecord, source: str) -> bool:
         """Whether the record of a call that is over is to be kept; else it is summed. ``source``: the caller's."""
         now = self._seconds()
@@ -89,7 +98,21 @@ class EndedCalls:
         if record.is_emergency and record.result not in (CallResult.ANSWERED, CallResult.CANCELLED):
             told = "emergency call {call_id} to {callee} was not put through: {ending} ({status}) "
             log.warn(told + why, callee=record.callee, **said)
+        self._tell(record)
         self._hand_on(record)
+
+    def _tell(self, record: CallRecord) -> None:
+        is_refused = record.verdict == REFUSED
+        tell_of(
+            self.metrics,
+            EventName.CALL_REFUSED if is_refused else EventName.CALL_ENDED,
+            record,
+            verdict=record.verdict,
+            reason=record.reason,
+            status=record.status,
+            seconds=record.seconds,
+            ending=record.ending,
+        )
 
     def _hand_on(self, record: CallRecord) -> None:
         try:
@@ -109,6 +132,7 @@ class EndedCalls:
         )
         self._records.append(record)
         log.info("{domain}: {sum}", domain=record.domain, sum=said)
+        tell_of(self.metrics, EventName.CALLS_LEFT_OUT, record, calls=count)
         self._hand_on(record)
 
     def _has_room(self, record: CallRecord, source: str, now: float) -> bool:

@@ -61,7 +61,8 @@ class Scene:
             for index, wire in enumerate(self.wires)
         ]
         self.registry = CollectorRegistry()
-        self.pool = RelayPool(self.clock, self.nodes, Metrics(self.registry))
+        self.metrics = Metrics(self.registry)
+        self.pool = RelayPool(self.clock, self.nodes, self.metrics)
         self.lost: list[tuple[str, ...]] = []
         self.ended: list[tuple[str, ...]] = []
         self.in_clear: list[tuple[str, ...]] = []
@@ -547,3 +548,19 @@ def test_an_rtpengine_is_asked_to_keep_to_the_sdp_but_for_sides_that_are_heard_f
     assert wire.answer("offer", sdp="")["flags"] == learning
     node.rewrite("c", ng_commands.answer("c", "b", "a", b""))
     assert "flags" not in wire.answer("answer", sdp="")
+
+
+def test_a_node_that_goes_down_is_an_event_and_one_that_comes_back_is_another() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.workers[0].died()
+    scene.workers[0].died()
+    scene.clock.advance(PING_SECONDS)
+    scene.wires[0].answer("ping", result="pong")
+    told = [(str(event.name), event.who, dict(event.fields)) for _, event in scene.metrics.events.after(0)]
+    assert told == [
+        ("media.node_up", "node 0", {}),
+        ("media.node_up", "node 1", {}),
+        ("media.node_down", "node 0", {"calls": 1, "why": "its process ended"}),
+        ("media.node_up", "node 0", {}),
+    ]

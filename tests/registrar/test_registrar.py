@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import Downgrade
+from gateway.observe.line_limit import LINES
 from gateway.registrar.acceptance import RegistrarTerms
 from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
@@ -568,3 +569,41 @@ def test_10_3_step_5_all_spellings_of_a_user_share_their_bindings() -> None:
             site.answer()
         assert site.told().status == 200
     assert [item.aor for item in site.store.all()] == ["sip:a/lice@example.com"]
+
+
+def events(site: Registering) -> list[tuple[str, str]]:
+    return [(str(event.name), event.who) for _, event in site.metrics.events.after(0)]
+
+
+def test_a_registration_is_an_event_once_and_so_is_its_end() -> None:
+    site = Registering()
+    site.registered()
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    site.told()
+    site.registered(register(CONTACT, cseq=3, expires="0"), seconds=0)
+    alice = "sip:alice@example.com"
+    assert events(site) == [("registration.accepted", alice), ("registration.removed", alice)]
+
+
+def test_a_wrong_password_is_an_event_of_security_and_many_are_few() -> None:
+    site = Registering()
+    proof = (
+        'Digest username="alice", realm="example.com", uri="sip:example.com", nonce="n", response="0123456789abcdef"'
+    )
+    for cseq in range(1, 100):
+        site.send(register(OTHER, cseq=cseq, call_id="attacker@h", authorization=proof), a_flow(port=6666))
+        site.answer(403)
+    told = events(site)
+    assert told[:2] == [
+        ("registration.refused", "sip:alice@example.com"),
+        ("security.wrong_password", "sip:alice@example.com"),
+    ]
+    assert len(told) == 2 * LINES.burst
+    assert "7777" not in str(site.metrics.events.after(0))
+
+
+def test_a_refusal_without_credentials_is_no_wrong_password() -> None:
+    site = Registering()
+    site.send(register(CONTACT))
+    site.answer(403)
+    assert events(site) == [("registration.refused", "sip:alice@example.com")]

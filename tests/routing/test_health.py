@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from gateway.config.model import Provider
+from gateway.observe.events import Events
 from gateway.routing.health import Health
 from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
@@ -27,7 +28,8 @@ class Questions:
         self.is_found = True
         self.asked: list[tuple[Request, TransactionUser]] = []
         self.spoke: list[Target] = []
-        self.health = Health(self.clock, self._find, self._reach, self._send, self._note)
+        self.events = Events(lambda: 0.0)
+        self.health = Health(self.clock, self._find, self._reach, self._send, self._note, self.events)
         self.ask_every(ping_seconds)
 
     def ask_every(self, seconds: int) -> None:
@@ -176,3 +178,24 @@ def test_standing_says_since_when_and_why() -> None:
     questions.clock.advance(5)
     questions.answer(200)
     assert (down.is_up, down.why, down.changed) == (True, "", 10)
+
+
+def test_targets_that_go_down_and_come_back_are_events() -> None:
+    questions = Questions()
+    questions.answer(None, 200)
+    questions.clock.advance(5)
+    questions.answer(None)
+    questions.clock.advance(5)
+    questions.answer(404)
+    questions.is_found = False
+    questions.clock.advance(5)
+    questions.clock.advance(5)
+    questions.is_found = True
+    questions.clock.advance(5)
+    told = [(str(event.name), event.who, event.fields["target"]) for _, event in questions.events.after(0)]
+    assert told == [
+        ("provider.down", "main", "tls 198.51.100.1:5061"),
+        ("provider.up", "main", "tls 198.51.100.1:5061"),
+        ("provider.down", "main", "sip:provider.example.com;transport=tls"),
+        ("provider.up", "main", "sip:provider.example.com;transport=tls"),
+    ]

@@ -26,7 +26,6 @@ from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
-from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import LocationStore
 from gateway.registrar.callers import Callers
@@ -52,7 +51,7 @@ class Numbered(Random):
 def basis_of(configuration: Configuration, reactor: IReactorTime, metrics: Metrics, tokens: str) -> Basis:
     """All times are the reactor's; `tokens` is the form of a token, such as "tag{}"."""
     clock = Clock(reactor, reactor.seconds, reactor.seconds)
-    return Basis(configuration, reactor, metrics, clock, Numbered(tokens), Events(clock.wall))
+    return Basis(configuration, reactor, metrics, clock, Numbered(tokens))
 
 
 class MemoryState(StatePart):

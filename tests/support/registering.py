@@ -9,6 +9,7 @@ from gateway.config.model import Domain, Downgrade
 from gateway.observe.metrics import Metrics
 from gateway.registrar.acceptance import RegistrarTerms, Rules
 from gateway.registrar.memory_store import MemoryStore
+from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Forwarded, Registrar
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.sip.errors import MalformedMessage, Refused
@@ -91,8 +92,9 @@ class Registering:
         domains = {name: Domain(name, "main", downgrade=downgrade) for name in ("example.com", "example.org")}
         domains["gw.example.net"] = domains["example.com"]  # the gateway's own name
         self.rules = Rules(self.store, self.memory, self, b"s" * 32, lambda domain: self.changed_at, terms)
+        news = RegistrationNews(self.metrics, self.now)
         core.registrar = self.registrar = Registrar(
-            lambda host: domains.get(host.lower()), self._forward, self.store, self.rules, lambda: "tag", self.metrics
+            lambda host: domains.get(host.lower()), self._forward, self.store, self.rules, lambda: "tag", news
         )
         self._layer = TransactionLayer(self.clock)
         self._layer.start(core)

@@ -26,6 +26,7 @@ from gateway.base.tokens import Random
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.observe.metrics import Metrics
 from gateway.registrar.acceptance import Rules
+from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Forwarded, Registrar
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator
@@ -158,7 +159,8 @@ class Signalling:
 
         rules = Rules(self.store, memory, basis.clock, b"s" * 32)
         new_token = basis.random.token
-        return Registrar(lambda host: domains.get(host.lower()), forward, self.store, rules, new_token, self.metrics)
+        news = RegistrationNews(self.metrics, basis.clock.now)
+        return Registrar(lambda host: domains.get(host.lower()), forward, self.store, rules, new_token, news)
 
 
 def _refused(*_: object, **__: object) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import attrs
 
-from gateway.b2bua.call import Call
+from gateway.b2bua.call import Call, NewMilestones
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.leg import LegServices, LegSpec
@@ -26,12 +26,9 @@ from gateway.security.policy.peer_memory import Peer
 from gateway.security.policy.terms import Refusal
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Request
-from gateway.state.call_record import CallDirection, CallRecord, CallTimes, LegName
+from gateway.state.call_record import CallDirection, CallRecord, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
-
-NewTimes = Callable[[str, CallDirection, float], CallTimes]
-"""Makes the times of a call from its provider's name, its direction and the second of its INVITE."""
 
 
 class NewCalls:
@@ -43,13 +40,13 @@ class NewCalls:
         trunk: Trunk,
         identities: Identities,
         ended: Callable[[Call], None],
-        new_times: NewTimes,
+        new_milestones: NewMilestones,
     ) -> None:
         self._services = services
         self._trunk = trunk
         self._identities = identities
         self._ended = ended
-        self._new_times = new_times
+        self._new_milestones = new_milestones
 
     def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
         """The call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound."""
@@ -61,8 +58,8 @@ class NewCalls:
         phone = Peer(invite.from_.uri.address_of_record(route.domain.name) if bound is None else bound.aor)
         protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
         caller_spec = self._caller_spec(invite, transaction.flow, protection, route)
-        times = self._new_times(route.provider.name, record.direction, services.clock.seconds())
-        call = Call(record, protection, services, self._ended, times)
+        milestones = self._new_milestones(record, services.clock.seconds())
+        call = Call(record, protection, services, self._ended, milestones)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
         if route.binding is not None:
             called = self._trunk.answering.for_called(route.domain, route.provider, route.binding.user)

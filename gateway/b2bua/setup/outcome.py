@@ -31,7 +31,7 @@ log = Logger()
 @guarded
 def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a provisional response other than 100 back."""
-    call.times.heard(response.status, call.services.clock.seconds())
+    call.milestones.heard(response.status, call.services.clock.seconds())
     bodies = _bodies_with(call, leg)
     # An answer that the caller got reliably lets the callee's UPDATE cross (RFC 3311 section 5.1); ringing needs none.
     is_reliable = is_required(response) and has_sdp(response)

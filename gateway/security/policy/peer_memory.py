@@ -20,6 +20,7 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.config.model import Provider
+from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics
 from gateway.security.policy.terms import Capability
 from gateway.state.table import KeptTable, Value
@@ -93,6 +94,7 @@ class PeerMemory:
     def __init__(self, now: Callable[[], float], metrics: Metrics, keep: Keep = lambda peer, sightings: None) -> None:
         self._now = now
         self._metrics = metrics
+        self.events = metrics.events
         self._keep = keep
         self._peers: dict[Peer, Sightings] = {}
         self._reported: dict[tuple[Peer, Feature], float] = {}
@@ -147,6 +149,8 @@ class PeerMemory:
             feature=str(feature).upper(),
             result="refused" if refused else "allowed",
         )
+        told = {"feature": str(feature), "result": "refused" if refused else "allowed"}
+        self.events.note(EventName.SECURITY_DOWNGRADE, who=peer.name, **told)
 
     def forget(self, name: str) -> int:
         """Forget a provider or a phone; how many entries that were."""

@@ -15,10 +15,17 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.config.model import Listener
+from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics
 from gateway.transport.flow import PeerIdentity, TlsTerms
 from gateway.transport.sockets import TransportReactor
-from gateway.transport.tls.certificates import CertificateError, CertificateReport, read_chain, time_warning
+from gateway.transport.tls.certificates import (
+    RENEW_WITHIN_DAYS,
+    CertificateError,
+    CertificateReport,
+    read_chain,
+    time_warning,
+)
 from gateway.transport.tls.contexts import ClientTls, ServerTls
 
 log = Logger()
@@ -42,6 +49,7 @@ class Renewal:
         self._servers: dict[str, ServerTls] = {}
         self._reactor = reactor
         self._expiry = metrics.certificate_expiry
+        self._events = metrics.events
         self._reloaded = reloaded
         self._seen: dict[Path, Trace] = {}
         self._new_tickets_at = 0.0
@@ -83,7 +91,8 @@ class Renewal:
         clients = self.clients.prepare(wanted)
 
         def adopt() -> None:
-            for server, prepared in servers:
+            for name, (server, prepared) in zip(self._servers, servers, strict=True):
+                self._tell_renewed(name, server.report, prepared.report)
                 server.adopt(prepared)
             self.clients.adopt(clients)
             self._seen = seen
@@ -131,6 +140,10 @@ class Renewal:
             server.adopt(prepared)
         self._tell()
 
+    def _tell_renewed(self, listener: str, before: CertificateReport, now: CertificateReport) -> None:
+        if (before.identity, before.not_after) != (now.identity, now.not_after):
+            self._events.note(EventName.CERTIFICATE_RENEWED, who=listener, days_left=now.days_left)
+
     def _tell(self) -> None:
         for name, report in self.reports().items():
             self._expiry.labels(name).set(report.not_after.timestamp())
@@ -142,6 +155,9 @@ class Renewal:
             )
             for warning in report.warnings:
                 log.warn("listener {listener}: {path}: {warning}", listener=name, path=report.path, warning=warning)
+            if report.days_left < RENEW_WITHIN_DAYS:
+                warning = report.warnings[0]
+                self._events.note(EventName.CERTIFICATE_EXPIRING, who=name, warning=warning, days_left=report.days_left)
         for file in {terms.certificate for terms in self.clients.terms if terms.certificate is not None}:
             _tell_of_own(file)
 

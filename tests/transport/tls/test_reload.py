@@ -204,3 +204,17 @@ def test_terms_that_cannot_be_used_are_told_before_anything_changes(
     with pytest.raises(CertificateError, match=r"gone\.pem: no authorities can be read from it"):
         scene.near.layer.reload([TlsTerms(trust=tmp_path / "gone.pem")])
     assert scene.near.to(scene.far, OLD, scene.terms).flow is before.flow
+
+
+def test_a_certificate_that_is_renewed_or_expires_is_an_event(network: MemoryNetwork, authority: Authority) -> None:
+    scene = Scene(network, authority)
+    scene.connect(OLD)
+    scene.looked()
+    assert events(scene) == []
+    scene.issue(NEW)
+    scene.looked()
+    assert [name for name, _ in events(scene)] == ["certificate.renewed"]
+
+
+def events(scene: Scene) -> list[tuple[str, str]]:
+    return [(str(event.name), event.who) for _, event in scene.far.metrics.events.after(0)]
