@@ -89,7 +89,9 @@ def _read(kind: type[Parameters], asked: list[tuple[str, Any]], read: Callable[[
         if name in values:
             raise Rejected(400, f"{name} is there twice.")
         try:
-            values[name] = _within(fields[name], read(parts_of(types[name])[0], value))
+            wanted, may_be_nothing = parts_of(types[name])
+            is_nothing = value is None and may_be_nothing
+            values[name] = None if is_nothing else _within(fields[name], read(wanted, value))
         except ValueError as error:
             raise Rejected(400, f"{name}: {error}.") from None
     missing = [name for name, field in fields.items() if field.default is attrs.NOTHING and name not in values]
