@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from gateway.b2bua.across import relay_failover
@@ -182,9 +182,12 @@ class Calls:
         else:
             call.milestones.ended(record.status, self._services.clock.seconds())
         is_kept = not is_challenge and self._ended.takes(record, call.caller.transaction.flow.source)
-        released = self._release(record, call.protection) if call.media_path.anchored else succeed(None)
-        if is_kept:  # now that the relay's last word is in its verdict
-            released.addCallback(lambda _: self._ended.keep(record))
+        if call.media_path.anchored:
+            released = self._release(record, call.protection)
+            if is_kept:  # now that the relay's last word is in its verdict
+                released.addCallback(lambda _: self._ended.keep(record))
+        elif is_kept:
+            self._ended.keep(record)
 
     def _release(self, record: CallRecord, protection: Protection) -> Deferred[None]:
         def counted(media: dict[str, JSON]) -> None:

@@ -110,6 +110,8 @@ class Usages:
     @property
     def until(self) -> float | None:
         """When the last of them is over; None when none is left."""
+        if not self._live:
+            return None
         now = self._seconds()
         self._live = [one for one in self._live if one.until > now]
         return max((one.until for one in self._live), default=None)

@@ -48,6 +48,8 @@ SECOND_IDENTITIES: Final = frozenset(
 )
 """Every field beside From that says on behalf of which party a message is sent."""
 
+_JUDGED: Final = SECOND_IDENTITIES | {"refer-to"}
+
 
 class OwnIdentities:
     """``receive`` of the transactions gets each message, with the identities that are its sender's."""
@@ -59,10 +61,12 @@ class OwnIdentities:
     def receive(self, message: Message, flow: Flow) -> None:
         """Take the names of others out of a phone's message, unless its listener trusts the phones behind it."""
         if flow.side is Side.PHONES and not flow.listener.trusted_identities:
-            for name in SECOND_IDENTITIES.intersection(message.headers.keys()):
-                self._judge(message.headers, name, flow)
-            if "?" in (message.headers.get("Refer-To") or ""):
-                self._judge_referred(message.headers, flow)
+            given = message.headers.keys()
+            if not _JUDGED.isdisjoint(given):
+                for name in SECOND_IDENTITIES.intersection(given):
+                    self._judge(message.headers, name, flow)
+                if "?" in (message.headers.get("Refer-To") or ""):
+                    self._judge_referred(message.headers, flow)
         self._receive(message, flow)
 
     def _judge(self, headers: Headers, name: str, flow: Flow) -> None:

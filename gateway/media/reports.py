@@ -121,6 +121,8 @@ def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
 
 def worst_score(report: JSON) -> float | None:
     """The mean opinion score of the direction that was heard worse; None where the report has none."""
+    if report is None:
+        return None
     return min((one.score for one in stream_qualities(report) if one.score is not None), default=None)
 
 

@@ -125,7 +125,8 @@ def _harmless_line(event: LogEvent) -> str | None:
     if "log_failure" in event:
         return None
     try:
-        text = orjson.dumps(_entry(event, _message(event), _fields(event)), default=_plain).decode()
+        fields = {key: value for key, value in event.items() if key[:4] != "log_"}
+        text = orjson.dumps(_entry(event, _message(event), fields), default=_plain).decode()
     except (TypeError, ValueError):  # such names and values want more care
         return None
     return f"{text}\n" if is_harmless_json(text) else None
@@ -133,7 +134,7 @@ def _harmless_line(event: LogEvent) -> str | None:
 
 def _redacted_line(event: LogEvent) -> str:
     blanked = _blanked(event)
-    fields = {key: _plain(value) for key, value in _fields(blanked).items()}
+    fields = {key: _plain(value) for key, value in blanked.items() if key[:4] != "log_"}
     entry = _entry(event, redacted(_message(blanked)), fields)
     if "log_failure" in event:
         entry["traceback"] = redacted(event["log_failure"].getTraceback())
@@ -148,10 +149,6 @@ def _entry(event: LogEvent, message: str, fields: Mapping[str, object]) -> dict[
         "message": message,
         "fields": fields,
     }
-
-
-def _fields(event: LogEvent) -> dict[str, object]:
-    return {key: value for key, value in event.items() if key[:4] != "log_"}
 
 
 def _message(event: LogEvent) -> str:

@@ -83,8 +83,11 @@ class MemoryStore:
 
     def find(self, aor: str) -> list[Binding]:
         """See LocationStore."""
+        bound = self._by_aor.get(aor)
+        if not bound:
+            return []
         now = self._now()
-        latest_first = reversed(self._by_aor.get(aor, ()))
+        latest_first = reversed(bound)
         live = [item for item in latest_first if item.expires_at > now]
         return live if len(live) < 2 else sorted(live, key=lambda item: (item.token in self._unreachable, -item.q))
 

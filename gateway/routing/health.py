@@ -112,7 +112,7 @@ class Health:
 
     def order(self, targets: Sequence[Target]) -> list[Target]:
         """The same targets, those that are down last."""
-        return sorted(targets, key=self.is_down)
+        return sorted(targets, key=self.is_down) if len(targets) > 1 else list(targets)
 
     def is_down(self, target: Target) -> bool:
         """Whether a target has not answered lately. One that was never asked is not."""

@@ -76,9 +76,10 @@ class Headers:
     __slots__ = ("__dict__", "_keys", "_lines")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        pairs = tuple(items)
-        self._keys: list[str] = [KEYS[name] for name, _ in pairs]
-        self._lines: list[str] = [f"{name}: {value}" for name, value in pairs]
+        self._keys: list[str] = []
+        self._lines: list[str] = []
+        if items:
+            self.add_all(items)
 
     @classmethod
     def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
@@ -135,7 +136,8 @@ class Headers:
         if count == 0:
             return []
         if count == 1:
-            return [value_of(self._lines[self._keys.index(key)])]
+            line = self._lines[self._keys.index(key)]
+            return [line[line.index(":") + 1 :].strip(WHITE)]
         return [value_of(line) for candidate, line in zip(self._keys, self._lines, strict=True) if candidate == key]
 
     def values(self, name: str) -> list[str]:

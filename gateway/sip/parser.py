@@ -111,16 +111,17 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     text = data[:end].decode("utf-8", "surrogateescape")
     first_line, *lines = text.split("\r\n")
     keys = list(map(_key_of, _LINE_START.findall(text)))
-    together = first_line + "".join(lines)
-    is_bare = "\r" in together or "\n" in together or ("\0" in together and BARE_NUL.search(together) is not None)
     count, is_broken = len(keys), False
-    if is_bare or count != len(lines):
+    breaks = len(lines)
+    is_bare = text.count("\n") != breaks or text.count("\r") != breaks
+    if is_bare or count != breaks or ("\0" in text and BARE_NUL.search(text) is not None):
         first_line, keys, lines, is_broken = _read_odd_lines(text)
         count = len(keys)
     message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
     if is_broken:
         raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
-    _leave_out_keys(text, message)
+    if may_hold_keys(text):
+        _leave_out_keys(message)
     size, start = len(data), end + 4
     if size > limits.line or count > limits.vias or len(set(keys)) != count:
         _check_numbers(keys, lines, size, limits, message)
@@ -147,12 +148,11 @@ def check(message: Message) -> None:
         raise _with_request(error, message) from None
 
 
-def _leave_out_keys(head: str, message: Message) -> None:
-    if may_hold_keys(head):
-        try:
-            take_out_keys(message)
-        except MalformedMessage as error:
-            raise _with_request(error, message) from None
+def _leave_out_keys(message: Message) -> None:
+    try:
+        take_out_keys(message)
+    except MalformedMessage as error:
+        raise _with_request(error, message) from None
 
 
 def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:

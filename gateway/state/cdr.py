@@ -10,6 +10,7 @@ import errno
 import os
 from collections import deque
 from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +48,9 @@ FIELDS: Final = (
 None where the end was not seen."""
 
 
+_FIELDS_OF: Final = itemgetter(*FIELDS)
+
+
 def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
     """The record of an ended call, from its summary (CallRecord.summary)."""
     seconds = call.get("seconds", 0.0)
@@ -56,7 +60,12 @@ def detail_record(call: Mapping[str, Json]) -> dict[str, Json]:
         answered, ended = call.get("answered_at"), call.get("ended_at")
         is_timed = isinstance(answered, int | float) and isinstance(ended, int | float)
         seconds = ended - answered if is_timed else 0  # type: ignore[operator]
-    return {field: round(seconds, 3) if field == "seconds" else call.get(field) for field in FIELDS}
+    try:
+        record = dict(zip(FIELDS, _FIELDS_OF(call), strict=True))
+    except KeyError:  # kept by a version that had fewer
+        record = {field: call.get(field) for field in FIELDS}
+    record["seconds"] = round(seconds, 3)
+    return record
 
 
 class CdrFile:

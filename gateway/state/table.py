@@ -45,8 +45,8 @@ NOTES: Final = 20_000
 SCHEMA_VERSION: Final = 1
 
 Value: TypeAlias = dict[str, Json]
-Note: TypeAlias = tuple[float, str, object]
-"""The time and the JSON of a value, and something that is written beside it."""
+Note: TypeAlias = tuple[float, str]
+"""The time and the JSON of a value."""
 Notes: TypeAlias = dict[str, Note | None]
 """By key; None for a value that is to go."""
 
@@ -86,7 +86,7 @@ class KeptTable:
 
     def put(self, key: str, at: float, value: Value) -> None:
         """Keep a value; ``at`` is its time in seconds since the epoch."""
-        self._behind.note(key, (at, encode(value).decode(), self._beside(key, at, value)))
+        self._behind.note(key, (at, encode(value).decode()))
 
     def drop(self, key: str) -> None:
         """Keep nothing under that key."""
@@ -108,13 +108,10 @@ class KeptTable:
     def _write(self, notes: Notes) -> Deferred[LeftOut]:
         return self._database.run_interaction(lambda transaction: self._write_notes(transaction, notes))
 
-    def _beside(self, key: str, at: float, value: Value) -> object:
-        """Something to write beside a value, kept until then."""
-
     def _write_notes(self, transaction: Transaction, notes: Notes) -> LeftOut:
         """Write notes, in one transaction."""
         gone = [(key,) for key, note in notes.items() if note is None]
-        kept = [(key, *note[:2]) for key, note in notes.items() if note is not None]
+        kept = [(key, *note) for key, note in notes.items() if note is not None]
         left_out = write_rows(transaction, "DELETE FROM kept WHERE key = ?", gone)
         return left_out + write_rows(transaction, "INSERT OR REPLACE INTO kept (key, at, value) VALUES (?, ?, ?)", kept)
 

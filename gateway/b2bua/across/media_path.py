@@ -174,6 +174,9 @@ class MediaPath:
         """Let a message without SDP through, behind all that came before it."""
         if self._closed:
             return
+        if not self._queue:
+            passed()
+            return
         self._queue.append(_Waiting(lambda _nothing: passed(), b""))
         self._drain()
 

@@ -86,19 +86,19 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
     route = border.route
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
-    onward = Request(request.method, route.request_uri, Headers(), body)
-    headers = onward.headers
-    for value in route.service_route:
-        headers.add("Route", value)
-    headers.add("Max-Forwards", str(_forwards_left(request)))
-    headers.add("From", str(_in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag)))
-    headers.add("To", str(border.addressed(_calm(request.to, border, toward), toward)))
-    headers.add("Call-ID", identity.call_id)
-    headers.add("CSeq", f"{identity.next_cseq()} {request.method}")
+    fields = [("Route", value) for value in route.service_route]
+    fields += (
+        ("Max-Forwards", str(_forwards_left(request))),
+        ("From", str(_in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag))),
+        ("To", str(border.addressed(_calm(request.to, border, toward), toward))),
+        ("Call-ID", identity.call_id),
+        ("CSeq", f"{identity.next_cseq()} {request.method}"),
+    )
+    headers = Headers(fields)
     headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
     headers.add("User-Agent", SOFTWARE)
-    onward.beside = Customs.at(border, toward).beside(request)
-    return onward
+    beside = Customs.at(border, toward).beside(request) if request.beside else ()
+    return Request(request.method, route.request_uri, headers, body, beside)
 
 
 def _forwards_left(request: Request) -> int:

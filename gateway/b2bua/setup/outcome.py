@@ -153,5 +153,5 @@ def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
 
 def _back(call: Call, response: Response, body: bytes) -> Headers:
     caller = call.caller.spec
-    call.caller.beside = Customs.at(caller.border, caller.side).beside(response)
+    call.caller.beside = Customs.at(caller.border, caller.side).beside(response) if response.beside else ()
     return crossing_back(response.headers, caller.side, body)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final, TypeVar, cast
+from typing import Final, TypeAlias, TypeVar, cast
 
 import attrs
 from twisted.enterprise.adbapi import Transaction
@@ -80,6 +80,8 @@ def prepare_calls(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
+Kept: TypeAlias = tuple[float, str, str]
+"""A row of `kept`: the time and key of a call, and all that is known of it, as JSON."""
 Mark = tuple[float, str]
 """The time and key down to which calls of another version are listed."""
 TOP: Final[Mark] = (STILL_UP, "")
@@ -127,13 +129,9 @@ class CallTable(KeptTable):
         left_out = super()._write_notes(transaction, notes)
         spoilt = {key for key, _ in left_out}
         transaction.executemany(_DELETE, [(key,) for key, note in notes.items() if note is None])
-        ended = [(key, note[2]) for key, note in notes.items() if note and note[2] is not None and key not in spoilt]
-        calls, rowless = _rows_of(ended)
+        over = [(key, note) for key, note in notes.items() if note and note[0] < STILL_UP and key not in spoilt]
+        calls, rowless = _rows_of((at, key, value) for key, (at, value) in over)
         return left_out + rowless + _list(transaction, calls)
-
-    def _beside(self, key: str, at: float, value: Row) -> Row | None:
-        """A call that has ended. Its row is made of it where the file is written: no message waits for that."""
-        return value if at < STILL_UP else None
 
     def _delete(self, transaction: Transaction, which: str, arguments: Sequence[object]) -> None:
         places = f"SELECT started_at, id FROM listed WHERE id IN (SELECT key FROM kept WHERE {which})"  # noqa: S608
@@ -141,15 +139,16 @@ class CallTable(KeptTable):
         super()._delete(transaction, which, arguments)
 
 
-def _rows_of(ended: Iterable[tuple[str, object]]) -> tuple[list[Listed], LeftOut]:
-    """The rows of calls, and those calls that our bug lets none be made of: no other call is to suffer from it."""
+def _rows_of(rows: Iterable[Kept]) -> tuple[list[Listed], LeftOut]:
+    """The rows of calls, made of all that is known of them here, where a file is written: no message waits for that.
+    Those that our bug lets no row be made of are left out, so that no other call suffers from it."""
     calls: list[Listed] = []
     rowless: LeftOut = []
-    for key, call in ended:
+    for row in rows:
         try:
-            calls.append(Listed.of(key, cast(Row, call)))
+            calls.extend(_readable([row]))
         except Exception as error:
-            rowless.append((key, error))
+            rowless.append((row[1], error))
     return calls, rowless
 
 
@@ -185,12 +184,12 @@ def _count_unlisted(transaction: Transaction) -> int:
 
 def _list_more(transaction: Transaction, mark: Mark) -> Mark | None:
     transaction.execute(_UNLISTED, (*mark, BATCH))
-    rows = cast("list[tuple[float, str, str]]", transaction.fetchall())
+    rows = cast("list[Kept]", transaction.fetchall())
     _list(transaction, _readable(rows))
     return rows[-1][:2] if rows else None
 
 
-def _readable(rows: Iterable[tuple[float, str, str]]) -> Iterator[Listed]:
+def _readable(rows: Iterable[Kept]) -> Iterator[Listed]:
     """Those that hold a call."""
     for _, key, value in rows:
         try:
