@@ -2,7 +2,7 @@
 
     GET /login -> POST /login -> cookie of a session, or of a step -> GET, POST /login/code -> cookie of a session
 
-Here: forms, cookies, and notes of each log-in for metrics, log and audit. Not here: the proofs and their limits
+Here: forms, cookies, and notes of each log-in for metrics, log, events and audit. Not here: the proofs and their limits
 (`log_in`), a user's own account (`account_pages`). Nothing that was typed is ever written down: a name of no user may
 be a password in the wrong field.
 
@@ -29,6 +29,7 @@ from gateway.admin.inspection import NotChanged, Role
 from gateway.admin.pages import moment
 from gateway.admin.routes import HttpRoute
 from gateway.base.rate import Rate, RateLimit
+from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics
 from gateway.state.audit import Author
 
@@ -68,10 +69,11 @@ class AccountViews:
 
 
 class LogInNotes:
-    """Tells metrics, log and audit of log-ins."""
+    """Tells metrics, log, events and audit of log-ins."""
 
     def __init__(self, changes: AccountChanges, metrics: Metrics) -> None:
         self._audit = changes.audit
+        self._events = metrics.events
         self._now = changes.now
         self._counted = metrics.admin_log_ins
         self._refusals = RateLimit(NOTES)
@@ -80,6 +82,7 @@ class LogInNotes:
         """A user has a session."""
         self._counted.labels(str(LogInResult.OK)).inc()
         log.info("{user} logged in from {source}", user=user, source=source)
+        self._events.note(EventName.SECURITY_LOG_IN, source=source, who=user)
         self._audit.write(Author(user, source), "log-in")
 
     def refused(self, refusal: LogInRefused, source: str) -> None:
@@ -88,7 +91,9 @@ class LogInNotes:
         if self._refusals.allows("all", self._now()):
             user = refusal.user or "no user"
             log.warn("a log-in as {user} from {source}: {result}", user=user, source=source, result=refusal.result)
-            self._audit.write(Author(user, source), "log-in-refused", result=str(refusal.result))
+            result = str(refusal.result)
+            self._events.note(EventName.SECURITY_LOG_IN_REFUSED, source=source, who=refusal.user, result=result)
+            self._audit.write(Author(user, source), "log-in-refused", result=result)
 
 
 @attrs.frozen

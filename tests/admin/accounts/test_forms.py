@@ -237,6 +237,10 @@ def test_wrong_log_ins_are_limited_counted_and_told_without_what_was_typed(house
     assert house.metrics.value("gateway_admin_logins_total", {"result": "wrong_password"}) == TRIES.burst
     assert house.metrics.value("gateway_admin_logins_total", {"result": "limited"}) == 1
     audit = (tmp_path / "audit.jsonl").read_text()
+    told = [event for _, event in house.metrics.events.after(0)]
+    assert [event.name for event in told] == ["security.log_in_refused"] * (TRIES.burst + 1)
+    assert [event.fields["result"] for event in told][-2:] == ["wrong_password", "limited"]
+    assert typed not in repr(told)
     assert audit.count('"log-in-refused"') == TRIES.burst + 1
     assert typed not in audit
     assert "wrong-secret" not in audit
