@@ -170,6 +170,11 @@ class Metrics:
         "TLS connections that are up, by side, version and cipher suite as OpenSSL names them.",
         ("side", "version", "cipher"),
     )
+    certificates_unread = Declared(
+        Gauge,
+        "gateway_certificate_files_unusable",
+        "1 while files of certificates have changed and cannot be used: those of before go on serving.",
+    )
     certificate_expiry = Declared(
         Gauge,
         "gateway_certificate_expiry_seconds",

@@ -114,6 +114,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "Compare the phone's user name and password with the provider's, or the domain's file of credentials where the "
         "gateway answers.",
     ),
+    Reason.PROVIDER_REFUSED_MEDIA: Remedy(
+        "The provider, or the phone called, takes none of the media that it was offered.",
+        "Compare the phone's codecs with those of the provider (G.711 is taken by most); where only SRTP was offered, "
+        "switch SRTP on at the provider.",
+    ),
     Reason.PROVIDER_FORBIDS: Remedy(
         "The provider does not let this caller make this call (403).",
         "Ask the provider whether the account is registered there, paid, and allowed to call this number under this "

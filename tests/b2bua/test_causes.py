@@ -164,6 +164,28 @@ def test_an_answer_of_the_provider_that_speaks_of_a_fault(status: int, reason: s
     assert record.cause == (f"the provider answered {status} {passed.reason}" if reason else "")
 
 
+def test_srtp_that_is_refused_where_it_is_required_keeps_the_answer_as_its_cause() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.phone.receives(488)
+    record = record_of(ladder)
+    assert told(record) == ("REFUSED", "REFUSED_POLICY", 488)
+    assert record.cause == "the provider answered 488 Not Acceptable Here to an offer of SRTP"
+
+
+def test_a_provider_that_takes_neither_srtp_nor_rtp() -> None:
+    ladder = Ladder(Security.PREFERRED)
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 488)
+    ladder.provider.receives("ACK")
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488)
+    ladder.phone.receives(488)
+    record = record_of(ladder)
+    assert told(record) == ("UNANSWERED", "PROVIDER_REFUSED_MEDIA", 488)
+    assert record.cause == "the provider answered 488 Not Acceptable Here to the last offer"
+
+
 def test_a_first_challenge_is_a_step_and_leaves_no_record_and_the_second_is_a_wrong_password() -> None:
     ladder = Ladder(Security.REQUIRED)
     _, onward = ring(ladder)

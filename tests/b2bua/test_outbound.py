@@ -159,6 +159,7 @@ def test_the_chain_tells_how_each_attempt_was_answered() -> None:
         ("answered", "failed: 488"),
         ("offered", "tls, RTP/AVP"),
         ("answered", "failed: 488"),
+        ("outcome", "the provider answered 488 Not Acceptable Here to the last offer"),
     ]
 
 

@@ -53,6 +53,7 @@ FIRES = [
     ("DatagramsNotSent", 'gateway_unsent_datagrams_total{listener="phones"}', "0x16 90x4"),
     ("LogLinesLost", "gateway_lost_log_lines_total", "0x8 9x12"),
     ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "1000000x20"),
+    ("CertificateFilesUnusable", "gateway_certificate_files_unusable", "0x8 1x12"),
     ("GatewayDown", 'up{job="gateway"}', "1x8 0x12"),
     ("PasswordsGuessed", GUESSED % "wrong", "_x8 21x12"),
     ("PasswordsGuessed", GUESSED % "dropped", "0x8 30x12"),

@@ -23,9 +23,10 @@ def judge(where: str, cell: Cell) -> None:
     else:
         assert cell.seen == "", where
         is_its_own_answer = "488 to RTP" in where and cell.security is Security.OFF
-        is_down = cell.reason.startswith("PROVIDER_")
-        assert cell.verdict == ("UNANSWERED" if is_its_own_answer or is_down else "REFUSED"), where
-        assert cell.reason.startswith("REFUSED_") is not (is_its_own_answer or is_down), where
+        is_fault = cell.reason.startswith(("PROVIDER_", "MEDIA_"))
+        assert cell.verdict == ("UNANSWERED" if is_fault else "REFUSED"), where
+        assert cell.reason.startswith("REFUSED_") is not is_fault, where
+        assert (cell.reason == "PROVIDER_REFUSED_MEDIA") is is_its_own_answer, where
     if cell.security is Security.REQUIRED and not cell.is_emergency:
         assert b"INVITE " not in cell.in_clear, f"{where}: a call left in clear"
         assert cell.status != 200 or cell.verdict in ENCRYPTED, where

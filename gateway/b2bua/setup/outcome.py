@@ -5,6 +5,7 @@ SDP goes through the relay on the way, and responses stay in their order. Whethe
 
 from __future__ import annotations
 
+import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
@@ -20,7 +21,7 @@ from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.prack import is_required
 from gateway.registrar.upstream import is_rejection
 from gateway.security.answering import FIELDS, has_credentials
-from gateway.security.policy.terms import Reason, Refusal
+from gateway.security.policy.terms import MEDIA_REFUSALS, Reason, Refusal
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 
@@ -65,6 +66,9 @@ def accept(call: Call, leg: CalleeLeg, response: Response) -> None:
 @guarded
 def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
     """End the call with the callee's own `response`, or as policy or transport ended it: nothing is left to try."""
+    if response is not None and refusal.is_by_policy:
+        # Refused for lack of SRTP, or as a downgrade: the answer that showed it is the cause.
+        refusal = attrs.evolve(refusal, cause=f"{_said(response)} to an offer of SRTP")
     if response is None or refusal.reason is not None:
         call.end_refused(refusal)
         return
@@ -86,7 +90,9 @@ def _fault_of(call: Call, response: Response) -> Refusal | None:
     leg, status = call.callee, response.status
     if leg is None or leg.request is None or not leg.is_toward_provider:
         return None
-    said = f"the provider answered {status} {response.reason}"
+    said = _said(response)
+    if status in MEDIA_REFUSALS:
+        return Refusal(status, Reason.PROVIDER_REFUSED_MEDIA, response.reason, cause=f"{said} to the last offer")
     if status in FIELDS and is_rejection(leg.request, response):
         whose = "the phone" if has_credentials(call.caller.invite) else "the gateway, from the domain's credentials"
         said = f"{said} to user name and password of {whose}"
@@ -96,6 +102,10 @@ def _fault_of(call: Call, response: Response) -> Refusal | None:
     if 500 <= status < 600:
         return Refusal(status, Reason.PROVIDER_ERROR, response.reason, cause=said)
     return None
+
+
+def _said(response: Response) -> str:
+    return f"the provider answered {response.status} {response.reason}"
 
 
 def _settle(call: Call, response: Response, sdp: bytes) -> None:

@@ -197,7 +197,8 @@ def _unreached(kind: FailureKind, cause: str) -> Refusal:
 def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, reason: Reason) -> Attempt | Refusal:
     """The same signalling with RTP/AVP, once."""
     if attempt.encryption is Encryption.NONE:
-        return Refusal(488, None, "The media is not acceptable")
+        cause = attempt.cause or "the provider's answer does not fit the offer"
+        return Refusal(488, Reason.MEDIA_UNUSABLE, "The media is not acceptable", cause=cause)
     allowed = _weaker_media(terms, known, reason)
     if isinstance(allowed, Refusal):
         return attrs.evolve(allowed, cause=attempt.cause)

@@ -50,6 +50,7 @@ class Renewal:
         self._reactor = reactor
         self._expiry = metrics.certificate_expiry
         self._events = metrics.events
+        self._unread = metrics.certificates_unread
         self._reloaded = reloaded
         self._seen: dict[Path, Trace] = {}
         self._new_tickets_at = 0.0
@@ -96,6 +97,7 @@ class Renewal:
                 server.adopt(prepared)
             self.clients.adopt(clients)
             self._seen = seen
+            self._unread.set(0)
             self._reloaded()
             self._tell()
 
@@ -124,6 +126,7 @@ class Renewal:
         try:
             self.reload()
         except CertificateError as error:
+            self._unread.set(1)
             log.error("{files} changed, but everything stays as it was: {reason}", files=names, reason=str(error))
         else:
             log.info("{files} changed and is read again", files=names)
@@ -134,6 +137,7 @@ class Renewal:
         try:
             servers = [(server, server.prepare()) for server in self._servers.values()]
         except CertificateError as error:
+            self._unread.set(1)
             log.error("the certificates cannot be read again: {reason}", reason=str(error))
             return
         for server, prepared in servers:

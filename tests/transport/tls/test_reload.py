@@ -103,11 +103,13 @@ def test_a_broken_file_is_one_line_and_the_old_one_stays(
     (line,) = lines(log)
     assert log.events[0]["log_level"].name == "error"
     assert "everything stays as it was" in line
+    assert scene.far.metrics.value("gateway_certificate_files_unusable") == 1
     assert "\n" not in line
     assert scene.connect(OLD).flow.is_open
     scene.issue(NEW)
     scene.looked()
     assert scene.connect(NEW).flow.is_open
+    assert scene.far.metrics.value("gateway_certificate_files_unusable") == 0
 
 
 def test_files_that_stay_the_same_are_not_read_again(network: MemoryNetwork, authority: Authority) -> None:
