@@ -14,6 +14,7 @@ from twisted.web.iweb import IRequest
 
 from gateway.base.json_codec import Json
 from gateway.state.audit import Author
+from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage
 from gateway.state.listing.call_statistics import Statistics
 
@@ -78,6 +79,9 @@ class Inspection(Protocol):
 
         Raises BadCursor.
         """
+
+    def devices(self, wanted: DeviceFilter, limit: int, after: str | None = None) -> Deferred[Row]:
+        """A page of the inventory of devices: ``phones``, and the cursor ``next``. Raises BadCursor."""
 
     def audit_entries(self, about: str | None, limit: int) -> list[Row]:
         """The latest entries of the audit, the last one first; ``about``: a domain or peer."""

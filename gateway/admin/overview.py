@@ -25,6 +25,7 @@ from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sight
 from gateway.state.audit import AuditLog
 from gateway.state.call_record import fit
 from gateway.state.cdr import detail_record
+from gateway.state.devices.device_table import DeviceFilter, DeviceTable
 from gateway.state.history import CallHistory
 from gateway.state.listing.call_filter import cursor_of, read_cursor
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
@@ -66,6 +67,7 @@ class Overview:
     """How the certificate that each TLS listener serves stands, by listener."""
     counts_now: Callable[[], Row]
     lists: CallSearch
+    device_table: DeviceTable
     refusals: RateLimit = attrs.field(factory=lambda: RateLimit(REFUSALS), init=False)
 
     def calls(self) -> list[Row]:
@@ -101,6 +103,24 @@ class Overview:
             return {"registrations": [*self._bindings(bindings[:limit])], "next": following}
 
         return self.store.page(place, limit + 1).addCallback(page)
+
+    def devices(self, wanted: DeviceFilter, limit: int, after: str | None = None) -> Deferred[Row]:
+        """A page of the inventory."""
+        place = read_cursor(after)
+
+        def page(rows: list[Row]) -> Row:
+            following = cursor_of(str(rows[limit - 1]["key"]), "") if len(rows) > limit else None
+            return {"phones": [self._with_srtp(row) for row in rows[:limit]], "next": following}
+
+        return self.device_table.page(wanted, limit + 1, "" if place is None else place[0]).addCallback(page)
+
+    def _with_srtp(self, device: Row) -> Row:
+        """A device, and when a phone of its addresses of record was last seen to do SRTP, and without."""
+        addresses = device.get("addresses_of_record")
+        seen = [self.memory.seen(Peer(str(one))) for one in addresses] if isinstance(addresses, list) else []
+        did = max((one.did_srtp_at for one in seen if one.did_srtp_at is not None), default=None)
+        lacked = max((one.lacked_srtp_at for one in seen if one.lacked_srtp_at is not None), default=None)
+        return {**device, "did_srtp_at": did, "lacked_srtp_at": lacked}
 
     def audit_entries(self, about: str | None, limit: int) -> list[Row]:
         """The latest entries of the audit."""

@@ -64,6 +64,7 @@ class AdminPart(GatewayPart):
             transport.certificate_reports,
             counts.now,
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
+            state.devices,
         )
         self._accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))

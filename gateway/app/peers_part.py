@@ -17,6 +17,7 @@ from gateway.registrar.acceptance import Rules
 from gateway.registrar.callers import Callers
 from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Registrar
+from gateway.registrar.sightings import DeviceSightings
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
 from gateway.routing.router import Router
@@ -99,5 +100,5 @@ class PeersPart(GatewayPart):
             state.store,
             Rules(state.store, state.memory, basis.clock, secret, settings.changed_at),
             basis.random.token,
-            RegistrationNews(basis.metrics, basis.clock.now),
+            RegistrationNews(basis.metrics, basis.clock.now, DeviceSightings(state.devices)),
         )

@@ -15,6 +15,7 @@ from gateway.config.model import Configuration, ConfigurationError
 from gateway.config.named_files import this_user
 from gateway.config.structuring import Mistake
 from gateway.registrar.sqlite_store import prepare_bindings
+from gateway.state.devices.device_table import prepare_devices
 from gateway.state.listing.call_table import prepare_calls
 from gateway.state.rescue import put_aside_unless_readable
 from gateway.state.sqlite import StoreUnusable
@@ -40,6 +41,7 @@ def put_aside_what_is_bad(state: Path) -> None:
     for name, preparation, look in (
         ("bindings.sqlite", prepare_bindings, "SELECT * FROM binding"),
         ("peers.sqlite", prepare, "SELECT * FROM kept"),
+        ("devices.sqlite", prepare_devices, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
         ("calls.sqlite", prepare_calls, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
     ):
         path = state / name

@@ -17,6 +17,7 @@ from gateway.observe.log import LogOutput
 from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
 from gateway.security.policy.peer_memory import CAPACITY, PeerMemory, keeper, recalled
 from gateway.state.cdr import CdrFile
+from gateway.state.devices.device_table import DeviceTable, prepare_devices
 from gateway.state.history import CallHistory
 from gateway.state.listing.call_table import CallTable, prepare_calls
 from gateway.state.security_file import SecurityFile
@@ -45,6 +46,8 @@ class StatePart(GatewayPart):
         self.ended_calls = CallTable(ended, PooledDatabase(ended, reactor, prepare_calls), reactor)
         days = basis.configuration.gateway.history_days
         self.history = CallHistory(self.ended_calls, self._cdr, basis.clock, days)
+        devices = self._directory / "devices.sqlite"
+        self.devices = DeviceTable(devices, PooledDatabase(devices, reactor, prepare_devices), reactor, now)
         self._security = SecurityFile(self._directory / "security.jsonl")
         basis.metrics.events.subscribe(self._security.note)
         self._writing = LoopingCall(self._write_waiting)
@@ -67,12 +70,16 @@ class StatePart(GatewayPart):
         self._security.write()
         yield self.history.stop()
         yield self._peers.stop()
+        yield self.devices.stop()
         yield self.store.stop()
 
     @property
     def files(self) -> tuple[KeptFile, ...]:
         """How each file stands."""
-        return tuple(file.standing for file in (self.store, self._peers, self.ended_calls, self._cdr, self._security))
+        return tuple(
+            file.standing
+            for file in (self.store, self._peers, self.ended_calls, self._cdr, self._security, self.devices)
+        )
 
     def _write_waiting(self) -> None:
         self._log_output.retry()

@@ -21,6 +21,7 @@ from gateway.admin.hardening import NotPermitted
 from gateway.admin.inspection import Caller, NotChanged, Role, Row
 from gateway.base.json_codec import Json
 from gateway.observe.metrics import Metrics
+from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place, read_cursor
 from gateway.state.listing.call_statistics import Counted, Statistics, statistics
 from gateway.state.reasons import Reason
@@ -87,6 +88,10 @@ class FakeInspection:
     def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
         read_cursor(after)
         return succeed({"registrations": [], "next": None})
+
+    def devices(self, wanted: DeviceFilter, limit: int, after: str | None = None) -> Deferred[Row]:
+        read_cursor(after)
+        return succeed({"phones": [], "next": None})
 
     def audit_entries(self, about: str | None, limit: int) -> list[Row]:
         return [{"at": "2026-01-01T00:00:00.000Z", "who": "alice", "what": "reload"}]

@@ -34,7 +34,7 @@ def audit(tmp_path: Path) -> AuditLog:
 
 def overview_of(audit: AuditLog, now: list[float]) -> Overview:
     none: Any = None
-    return Overview(cast(Any, Settings()), none, none, none, none, audit, lambda: now[0], none, none, none)
+    return Overview(cast(Any, Settings()), none, none, none, none, audit, lambda: now[0], none, none, none, none)
 
 
 def test_a_refused_change_is_in_the_audit_of_its_domain(audit: AuditLog) -> None:

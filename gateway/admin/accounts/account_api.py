@@ -22,7 +22,7 @@ from gateway.admin.inspection import NotChanged, Role, Row, caller_of
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
 from gateway.admin.v1.parameters import read_change, read_query, said
-from gateway.admin.v1.values import NoChange, Nothing
+from gateway.admin.v1.questions import NoChange, Nothing
 from gateway.state.audit_chain import AuditJudgement
 
 _NAME: Final = "Small letters, digits and . _ @ -, 63 at most."

@@ -17,8 +17,8 @@ import attrs
 
 from gateway.admin.inspection import Role
 from gateway.admin.routes import HttpRoute
+from gateway.admin.v1.answers import Problem
 from gateway.admin.v1.parameters import Moment, parts_of
-from gateway.admin.v1.values import Problem
 from gateway.base.json_codec import Json
 
 PREFIX: Final = "/api/v1/"

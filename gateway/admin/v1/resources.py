@@ -3,8 +3,8 @@
     HttpRoute --query--> read_query --> a method here --> value, now or later --> JSON
               --change-> read_change, the author, If-Match -->
 
-Here: the routes. Not here: reading of parameters (parameters.py), their classes (values.py), the document made of both
-(document.py), events as they happen (stream.py).
+Here: the routes. Not here: reading of parameters (parameters.py), their classes and those of answers (questions.py,
+answers.py), the document made of all of them (document.py), events as they happen (stream.py).
 
 A domain has an ETag (RFC 9110 section 8.8.3), the digest of its state: with it in If-Match, a switch of a domain that
 somebody else has switched meanwhile is refused, 412.
@@ -24,7 +24,7 @@ from twisted.web.iweb import IRequest
 from gateway.admin.hardening import Rejected
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
 from gateway.admin.routes import HttpRoute
-from gateway.admin.v1 import values
+from gateway.admin.v1 import answers, questions
 from gateway.admin.v1.document import PREFIX, document
 from gateway.admin.v1.parameters import read_change, read_query
 from gateway.admin.v1.stream import EventStreams, wants
@@ -60,33 +60,34 @@ class ApiV1:
         """All routes; of two that match, the first counts."""
         read, change = self._read, self._change
         return (
-            read("calls", self.calls, values.CallsAnswer, values.CallsQuery),
-            read("calls/{call_id:path}", self.call, values.CallAnswer),
+            read("calls", self.calls, answers.CallsAnswer, questions.CallsQuery),
+            read("calls/{call_id:path}", self.call, answers.CallAnswer),
             read("statistics", self.statistics, Statistics),
-            read("domains", self.domains, tuple[values.DomainAnswer, ...]),
-            read("domains/{name}", self.domain, values.DomainWithChanges),
-            change("domains/{name}", self.switch_domain, values.DomainAnswer, values.SwitchChange, Role.OPERATOR),
-            read("providers", self.providers, tuple[values.ProviderAnswer, ...]),
-            read("peers", self.peers, tuple[values.PeerAnswer, ...]),
-            change("peers/forget", self.forget_peer, values.ForgottenAnswer, values.ForgetChange, Role.OPERATOR),
-            change("peers/learn", self.learn_peer, values.PeerAnswer, values.LearnChange, Role.OPERATOR),
-            read("certificates", self.certificates, tuple[values.CertificateAnswer, ...]),
-            read("registrations", self.registrations, values.RegistrationsAnswer, values.RegistrationsQuery),
-            read("counts", self.counts, values.CountsAnswer),
-            read("audit", self.audit, tuple[values.AuditEntry, ...], values.AuditQuery),
-            change("reload", self.reload, values.ReloadAnswer, values.NoChange, Role.ADMIN),
+            read("domains", self.domains, tuple[answers.DomainAnswer, ...]),
+            read("domains/{name}", self.domain, answers.DomainWithChanges),
+            change("domains/{name}", self.switch_domain, answers.DomainAnswer, questions.SwitchChange, Role.OPERATOR),
+            read("providers", self.providers, tuple[answers.ProviderAnswer, ...]),
+            read("peers", self.peers, tuple[answers.PeerAnswer, ...]),
+            change("peers/forget", self.forget_peer, answers.ForgottenAnswer, questions.ForgetChange, Role.OPERATOR),
+            change("peers/learn", self.learn_peer, answers.PeerAnswer, questions.LearnChange, Role.OPERATOR),
+            read("certificates", self.certificates, tuple[answers.CertificateAnswer, ...]),
+            read("registrations", self.registrations, answers.RegistrationsAnswer, questions.RegistrationsQuery),
+            read("phones", self.phones, answers.PhonesAnswer, questions.PhonesQuery),
+            read("counts", self.counts, answers.CountsAnswer),
+            read("audit", self.audit, tuple[answers.AuditEntry, ...], questions.AuditQuery),
+            change("reload", self.reload, answers.ReloadAnswer, questions.NoChange, Role.ADMIN),
             HttpRoute(
                 "GET",
                 f"{PREFIX}events",
                 self.events,
                 Role.VIEWER,
-                query=values.EventsQuery,
+                query=questions.EventsQuery,
                 content="text/event-stream",
             ),
             HttpRoute("GET", f"{PREFIX}openapi.json", self.openapi, Role.VIEWER, schema=dict[str, object]),
         )
 
-    def calls(self, request: IRequest, asked: values.CallsQuery) -> Deferred[Row]:
+    def calls(self, request: IRequest, asked: questions.CallsQuery) -> Deferred[Row]:
         """All calls, those that are up and those that ended, the latest first."""
         wanted = asked.filter()
         try:
@@ -103,7 +104,7 @@ class ApiV1:
 
         return found.addCallback(count if asked.count else answer)
 
-    def call(self, request: IRequest, asked: values.Nothing, call_id: str) -> Deferred[Row]:
+    def call(self, request: IRequest, asked: questions.Nothing, call_id: str) -> Deferred[Row]:
         """All that is known of one call."""
 
         def found(call: Row | None) -> Row:
@@ -113,15 +114,15 @@ class ApiV1:
 
         return self._inspection.call(call_id).addCallback(found)
 
-    def statistics(self, request: IRequest, asked: values.Nothing) -> Deferred[Row]:
+    def statistics(self, request: IRequest, asked: questions.Nothing) -> Deferred[Row]:
         """Calls by verdict, hour and minute; shares that are encrypted, reasons, set-up times, quality."""
         return self._inspection.lists.statistics().addCallback(attrs.asdict)
 
-    def domains(self, request: IRequest, asked: values.Nothing) -> list[Row]:
+    def domains(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The domains and their policy."""
         return self._inspection.domains()
 
-    def domain(self, request: IRequest, asked: values.Nothing, name: str) -> Row:
+    def domain(self, request: IRequest, asked: questions.Nothing, name: str) -> Row:
         """One domain, with the audit of its changes. Its ETag may be shown with a switch, in If-Match."""
         found = self._inspection.domain(name)
         if found is None:
@@ -129,7 +130,7 @@ class ApiV1:
         request.setHeader(b"etag", _tag(found))
         return found
 
-    def switch_domain(self, request: IRequest, change: values.SwitchChange, name: str) -> Row:
+    def switch_domain(self, request: IRequest, change: questions.SwitchChange, name: str) -> Row:
         """Set a domain's security from now on. With If-Match it is refused, 412, where it was changed meanwhile."""
         wanted, found = request.getHeader(b"if-match"), self._inspection.domain(name)
         if wanted is not None and found is not None and not _is_among(_tag(found), wanted):
@@ -138,48 +139,55 @@ class ApiV1:
         request.setHeader(b"etag", _tag(switched))
         return switched
 
-    def providers(self, request: IRequest, asked: values.Nothing) -> list[Row]:
+    def providers(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The configured providers, and the features that they were last seen to have."""
         return [row for row in self._inspection.peers() if "trust" in row]
 
-    def peers(self, request: IRequest, asked: values.Nothing) -> list[Row]:
+    def peers(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The providers and phones, and the features that each was last seen to have."""
         return self._inspection.peers()
 
-    def forget_peer(self, request: IRequest, change: values.ForgetChange) -> Row:
+    def forget_peer(self, request: IRequest, change: questions.ForgetChange) -> Row:
         """Forget the features that a peer was seen to have."""
         return self._control.forget_peer(change.name, caller_of(request).author)
 
-    def learn_peer(self, request: IRequest, change: values.LearnChange) -> Row:
+    def learn_peer(self, request: IRequest, change: questions.LearnChange) -> Row:
         """Expect features of a peer from now on."""
         return self._control.learn_peer(change.name, [*map(str, change.features)], caller_of(request).author)
 
-    def certificates(self, request: IRequest, asked: values.Nothing) -> list[Row]:
+    def certificates(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The certificates that the TLS listeners serve, with warnings."""
         return self._inspection.certificates()
 
-    def registrations(self, request: IRequest, asked: values.RegistrationsQuery) -> Deferred[Row]:
+    def registrations(self, request: IRequest, asked: questions.RegistrationsQuery) -> Deferred[Row]:
         """The phones that are registered, by address of record."""
         try:
             return self._inspection.registrations(asked.address_of_record, asked.limit, asked.next)
         except BadCursor as error:
             raise Rejected(400, f"next: {error}.") from None
 
-    def counts(self, request: IRequest, asked: values.Nothing) -> Row:
+    def phones(self, request: IRequest, asked: questions.PhonesQuery) -> Deferred[Row]:
+        """The inventory of devices: all that have registered, by make, model and firmware."""
+        try:
+            return self._inspection.devices(asked.filter(), asked.limit, asked.next)
+        except BadCursor as error:
+            raise Rejected(400, f"next: {error}.") from None
+
+    def counts(self, request: IRequest, asked: questions.Nothing) -> Row:
         """How much there is of everything at this moment."""
         return self._inspection.counts()
 
-    def audit(self, request: IRequest, asked: values.AuditQuery) -> list[Row]:
+    def audit(self, request: IRequest, asked: questions.AuditQuery) -> list[Row]:
         """The latest changes, the last one first."""
         return self._inspection.audit_entries(asked.about, asked.limit)
 
-    def reload(self, request: IRequest, change: values.NoChange) -> Row:
+    def reload(self, request: IRequest, change: questions.NoChange) -> Row:
         """Read the configuration, certificates and passwords again."""
         return self._control.reload(caller_of(request).author)
 
     def events(self, request: IRequest) -> Deferred[bytes]:
         """Events as they happen, as text/event-stream. Last-Event-ID counts for more than the parameter since."""
-        asked = read_query(values.EventsQuery, request, self._now())
+        asked = read_query(questions.EventsQuery, request, self._now())
         last = request.getHeader(b"last-event-id")
         since = asked.since if last is None else last.decode("latin-1")
 
@@ -190,10 +198,10 @@ class ApiV1:
 
     def openapi(self, request: IRequest) -> bytes:
         """This document."""
-        read_query(values.Nothing, request, self._now())
+        read_query(questions.Nothing, request, self._now())
         return _sent(request, document((*self.routes(), *self._others)))
 
-    def _read(self, path: str, method: Answer, schema: object, query: Any = values.Nothing) -> HttpRoute:
+    def _read(self, path: str, method: Answer, schema: object, query: Any = questions.Nothing) -> HttpRoute:
         def answer(request: IRequest, **names: str) -> bytes | Deferred[bytes]:
             return _answered(request, method(request, read_query(query, request, self._now()), **names))
 
@@ -202,7 +210,7 @@ class ApiV1:
 
     def _change(self, path: str, method: Answer, schema: object, change: Any, role: Role) -> HttpRoute:
         def answer(request: IRequest, **names: str) -> bytes | Deferred[bytes]:
-            read_query(values.Nothing, request, self._now())
+            read_query(questions.Nothing, request, self._now())
             return _answered(request, method(request, read_change(change, request), **names))
 
         answer.__doc__ = method.__doc__

@@ -110,6 +110,10 @@ class PeerMemory:
         """Every peer that is remembered, by name."""
         return sorted(self._peers.items(), key=lambda item: (item[0].name, item[0].target))
 
+    def seen(self, peer: Peer) -> Sightings:
+        """The sightings of a peer."""
+        return self._peers.get(peer, Sightings())
+
     def known(self, peer: Peer) -> Capability:
         """The capability that counts for a decision now."""
         seen, now = self._peers.get(peer), self._now()

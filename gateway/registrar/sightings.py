@@ -1,0 +1,58 @@
+"""Devices as registrations show them, for the inventory.
+
+    Binding (User-Agent, +sip.instance, Contact, flow) -> device_of -> Device -> DeviceTable
+
+The key of a device is the best that it tells: its hardware address, else its +sip.instance (RFC 5626 section 4.1), else
+its address of record and the host of its Contact. A phone may lie about each; so a device is a line in a list, and
+nothing is decided by it. Text of the phone is made clean here.
+"""
+
+from __future__ import annotations
+
+from gateway.registrar.binding import Binding
+from gateway.sip.errors import MalformedMessage
+from gateway.sip.uri import Uri
+from gateway.state.call_record import fit
+from gateway.state.devices.device_table import Device, DeviceTable
+from gateway.state.devices.made_by import hardware_address, make_of
+
+
+class DeviceSightings:
+    """Notes the devices that register in a table."""
+
+    def __init__(self, table: DeviceTable) -> None:
+        self._table = table
+
+    def registered(self, binding: Binding) -> None:
+        """See registrar.news.DeviceWatch."""
+        self._table.saw(device_of(binding))
+
+
+def device_of(binding: Binding) -> Device:
+    """The device of a binding."""
+    user_agent = fit(binding.user_agent)
+    made = make_of(user_agent)
+    return Device(
+        key=_key(binding),
+        make=made.make,
+        model=made.model,
+        firmware=made.firmware,
+        learnt="User-Agent" if made.make else "",
+        user_agent=user_agent,
+        address_of_record=fit(binding.aor),
+        contact=fit(binding.contact),
+        transport=str(binding.came_over.transport),
+    )
+
+
+def _key(binding: Binding) -> str:
+    address = hardware_address(binding.user_agent, binding.instance)
+    if address is not None:
+        return f"mac:{address}"
+    if binding.instance is not None:
+        return f"instance:{fit(binding.instance)}"
+    try:
+        host = Uri.parse(binding.contact).host
+    except MalformedMessage:
+        host = ""
+    return f"aor:{fit(binding.aor)} {fit(host)}"
