@@ -92,7 +92,7 @@ class DeviceTable(KeptTable):
     def _write_notes(self, transaction: Transaction, notes: Notes) -> LeftOut:
         merged: Notes = {}
         for key, note in notes.items():
-            merged[key] = note and (note[0], _merged(transaction, key, note[0], note[1]), None)
+            merged[key] = note and (note[0], _merged(transaction, key, *note))
         left_out = super()._write_notes(transaction, merged)
         spoilt = {key for key, _ in left_out}
         rows = [cast(Row, decode(note[1])) for key, note in merged.items() if note is not None and key not in spoilt]
