@@ -3,7 +3,7 @@
 Log-in and roles are `accounts/door`'s. Here: a web page elsewhere must not read the interface, or change anything,
 through the operator's own browser. There are no CORS headers, and a Host that is a name other than localhost and those
 of `[admin] names` is refused, since by DNS rebinding an attacker's own name leads to 127.0.0.1 (an address in Host
-cannot be rebound).
+cannot be rebound). Referrer-Policy is same-origin: under no-referrer browsers send our own forms with `Origin: null`.
 """
 
 import json
@@ -34,7 +34,7 @@ _HEADERS = {
     b"content-security-policy": b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     b"base-uri 'none'",
     b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"no-referrer",
+    b"referrer-policy": b"same-origin",
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }

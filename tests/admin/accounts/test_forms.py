@@ -288,7 +288,7 @@ def test_every_answer_over_https_has_each_header(house: AdminHouse) -> None:
         assert reply["cache-control"] == "no-store"
         assert reply["x-frame-options"] == "DENY"
         assert reply["x-content-type-options"] == "nosniff"
-        assert reply["referrer-policy"] == "no-referrer"
+        assert reply["referrer-policy"] == "same-origin"
         assert reply["cross-origin-resource-policy"] == "same-origin"
         assert "default-src 'none'" in reply["content-security-policy"]
         assert "form-action 'self'" in reply["content-security-policy"]

@@ -22,7 +22,7 @@ HEADERS = {
     "cache-control": "no-store",
     "x-frame-options": "deny",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "server": "gateway",
 }
