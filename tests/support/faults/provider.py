@@ -18,6 +18,8 @@ class Provider:
         self.is_silent = False
         self.ignores = ""
         """A user whose calls and messages get no answer."""
+        self.refuses = 0
+        """A status that answers every call; 0: calls are taken."""
         self.requests: list[SipMessage] = []
         self.media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.media.bind((host, 0))
@@ -73,6 +75,8 @@ class Provider:
         match message.method:
             case "REGISTER":
                 return messages.response(message, 200, f"{message.header('contact')};expires=3600", "p")
+            case "INVITE" if self.refuses:
+                return messages.response(message, self.refuses, self._contact, "p")
             case "INVITE":
                 sdp = messages.session(self.host, self.media.getsockname()[1], "RTP/AVP")
                 return messages.response(message, 200, self._contact, "p", sdp)
