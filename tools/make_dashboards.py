@@ -442,6 +442,14 @@ PROCESS: Final = Board(
                 ("gateway_build_info", "{{version}}, {{openssl}}, Python {{python}}"),
             ),
             graph(
+                "Ready, and draining",
+                "Does it take calls, and how many does a stop wait for?",
+                ("gateway_ready", "ready"),
+                ("gateway_draining", "draining"),
+                ("gateway_draining_calls", "calls that are waited for"),
+                (rate("gateway_calls_refused_by_drain_total", 60), "new calls refused a minute"),
+            ),
+            graph(
                 "CPU of the signalling process and of each worker",
                 "Is a core full? 1 is one core.",
                 (rate('process_cpu_seconds_total{job="gateway"}'), "signalling"),

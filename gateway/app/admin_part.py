@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
@@ -11,6 +12,7 @@ from twisted.logger import Logger
 
 from gateway.admin.api import admin_resource
 from gateway.admin.counts import Counts
+from gateway.admin.inspection import NotChanged
 from gateway.admin.overview import Overview
 from gateway.admin.ports import as_listener, open_socket, open_tcp, own_names
 from gateway.admin.site import BoundedSite
@@ -18,7 +20,7 @@ from gateway.admin.v1.resources import ApiV1
 from gateway.admin.v1.stream import EventStreams
 from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
-from gateway.app.media_part import MediaPart
+from gateway.app.operation_part import OperationPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
@@ -37,9 +39,9 @@ class AdminPart(GatewayPart):
         basis: Basis,
         settings: Settings,
         state: StatePart,
-        media: MediaPart,
         signalling: SignallingPart,
         calls: CallsPart,
+        operation: OperationPart,
     ) -> None:
         self._basis = basis
         transport = signalling.transport
@@ -49,7 +51,7 @@ class AdminPart(GatewayPart):
             calls.subscriptions,
             state.store,
             transport,
-            media.relay,
+            calls.relay,
             signalling.transactions,
             basis.reactor,
         )
@@ -69,11 +71,12 @@ class AdminPart(GatewayPart):
         self._accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         accounts, overview = self._accounts, self.overview
-        api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, accounts.routes)
+        others = (*accounts.routes, *operation.routes)
+        api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, others)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
         names = own_names(basis.configuration.admin, self._tls)
-        more = (*accounts.routes, *api.routes())
+        more = (*others, *api.routes())
         self.front = admin_resource(overview, overview, basis.metrics, accounts.door, more, names)
         self._ports: list[Any] = []
 
@@ -93,6 +96,11 @@ class AdminPart(GatewayPart):
         path = admin.socket_in(configuration.gateway.state_directory)
         socket = open_socket(reactor, path, BoundedSite(front, reactor))
         self._ports += [socket] if socket is not None else []
+
+    def reload(self, who: str) -> None:
+        """Read the configuration again. The log is told, of a mistake as well."""
+        with suppress(NotChanged):
+            self.overview.reload(who)
 
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:

@@ -41,6 +41,7 @@ class CallsPart(GatewayPart):
         self, basis: Basis, state: StatePart, media: MediaPart, signalling: SignallingPart, peers: PeersPart
     ) -> None:
         self._history = state.history
+        self.relay = media.relay
         self._clock = basis.clock
         name, new_tag = basis.configuration.gateway.name, basis.random.token
         self.dialogs: Dialogs[Leg] = Dialogs()

@@ -10,19 +10,18 @@ first request finds everything it needs.
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
-from contextlib import suppress
+from collections.abc import Callable, Generator
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
-from gateway.admin.inspection import NotChanged
 from gateway.app.admin_part import AdminPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
+from gateway.app.operation_part import OperationPart
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
@@ -63,7 +62,8 @@ class Gateway:
         self._peers = PeersPart(basis, self._state, self.signalling, settings)
         self._calls = CallsPart(basis, self._state, self.media, self.signalling, self._peers)
         self._ingress = IngressPart(basis, self.signalling, self._peers, self._calls)
-        self._admin = AdminPart(basis, settings, self._state, self.media, self.signalling, self._calls)
+        self._operation = OperationPart(basis, settings, self.media, self._peers, self._calls, self._ingress)
+        self._admin = AdminPart(basis, settings, self._state, self.signalling, self._calls, self._operation)
 
     @property
     def _parts(self) -> tuple[GatewayPart, ...]:
@@ -90,11 +90,14 @@ class Gateway:
         for part in reversed(self._parts):
             yield part.stop()
 
+    def terminate(self, end: Callable[[], None]) -> None:
+        """Let calls end, then ``end`` the process; asked a second time, end it at once."""
+        self._operation.terminate(end)
+
     def reload(self) -> None:
         """Read the configuration, certificates and passwords again; a mistake leaves everything as it was."""
         self._state.history.reopen()
-        with suppress(NotChanged):  # which the log was told
-            self._admin.overview.reload("SIGHUP")
+        self._admin.reload("SIGHUP")
 
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read again the files that a configuration names, for every part; raises as OPERATORS_ERRORS, and nothing is

@@ -9,6 +9,7 @@ from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.ingress.core import UasCore
+from gateway.ingress.drain import Drain
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.ingress.own_identities import OwnIdentities
@@ -20,11 +21,13 @@ class IngressPart(GatewayPart):
     """Every message's first look."""
 
     def __init__(self, basis: Basis, signalling: SignallingPart, peers: PeersPart, calls: CallsPart) -> None:
+        self._transport = signalling.transport
         self.overload = Overload(basis.reactor)
+        self.drain = Drain(basis.reactor, calls.calls)
         self.core = UasCore(
             calls.b2bua,
             peers.registrar,
-            Screening(peers.router, peers.callers, peers.admission, self.overload),
+            Screening(peers.router, peers.callers, peers.admission, self.overload, self.drain),
             signalling.transport,
             basis.metrics,
             Refusals(basis.reactor.seconds),
@@ -39,6 +42,10 @@ class IngressPart(GatewayPart):
             basis.reactor.seconds,
         )
 
+    def is_listening(self) -> bool:
+        """Whether every listener is open."""
+        return self._transport.is_listening
+
     def start(self) -> None:
         """Begin to watch whether this process keeps up."""
         self.overload.start()
@@ -46,4 +53,5 @@ class IngressPart(GatewayPart):
     def stop(self) -> Deferred[None]:
         """Watch no more."""
         self.overload.stop()
+        self.drain.stop()
         return succeed(None)

@@ -80,13 +80,23 @@ class GatewayService(Service):
 
     def _start(self) -> Deferred[None]:
         self._gateway = Gateway(self._configuration, self._log_output, reactor)
-        reactor.callWhenRunning(_on_hangup, self._gateway.reload)
+        reactor.callWhenRunning(_take_signals, self._gateway)
         return self._gateway.start()
 
 
-def _on_hangup(reload: Any) -> None:
-    """SIGHUP reads the configuration again, and the files that it names."""
-    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(reload))
+def _take_signals(gateway: Gateway) -> None:
+    """SIGHUP reads the configuration again, and the files that it names; SIGTERM drains before it ends the process.
+
+    SIGINT stays the reactor's: it ends all at once.
+    """
+    stop: Any = signal.getsignal(signal.SIGTERM)  # the reactor's: stops it, and remembers the signal
+
+    def terminate() -> None:
+        log.info("SIGTERM: the gateway stops when its calls have ended")
+        gateway.terminate(lambda: stop(signal.SIGTERM, None))
+
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(gateway.reload))
+    signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(terminate))
 
 
 def _give_up(failure: Failure, log_output: LogOutput) -> None:

@@ -154,6 +154,14 @@ class Calls:
         for call in self.active:
             call.end(why, 503, (("Reason", f'SIP;cause=503;text="{why}"'),))
 
+    def hang_up(self, call_id: str, why: str) -> bool:
+        """End a call on both sides; False where none of that id is up."""
+        call = self._active.get(call_id)
+        if call is None:
+            return False
+        call.end(why, 480, (("Reason", f'Q.850;cause=31;text="{why}"'),))
+        return True
+
     def released(self) -> Deferred[None]:
         """Fires when the relay has let go of every call that has ended."""
         return DeferredList([*self._releasing]).addCallback(lambda _: None)

@@ -92,6 +92,29 @@ def calls(
 @main.command()
 @click.argument("call_id", metavar="ID")
 @asking
+def hangup(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
+    """End a call that is up, on both sides."""
+    answer = ask(config, url, f"/api/v1/calls/{quoted(call_id)}/hangup", {})
+    show(answer, as_json, lambda _: f"call {call_id} is ended")
+
+
+@main.command()
+@click.option("--for", "length", metavar="30m", help="Until calls that are left are ended: 90s, 30m, 2h.")
+@click.option("--cancel", is_flag=True, help="Take calls again.")
+@click.option("--show", "is_look", is_flag=True, help="How the drain stands; nothing is changed.")
+@asking
+def drain(length: str | None, cancel: bool, is_look: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Take no new calls but emergency calls, and end those that are left after a time ([gateway] drain_seconds)."""
+    if sum((length is not None, cancel, is_look)) > 1:
+        raise click.UsageError("one of --for, --cancel and --show at most")
+    change = None if is_look else {} if cancel or length is None else {"seconds": text.seconds_of(length)}
+    answer = ask(config, url, f"/api/v1/drain{'/cancel' if cancel else ''}", change)
+    show(answer, as_json, text.drained)
+
+
+@main.command()
+@click.argument("call_id", metavar="ID")
+@asking
 def call(call_id: str, config: Path | None, url: str | None, as_json: bool) -> None:
     """One call: its outcome, its messages and the chain of reasons."""
     show(ask(config, url, "/api/calls/" + quoted(call_id)), as_json, text.call)

@@ -25,6 +25,7 @@ import attrs
 
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
+from gateway.ingress.drain import Drain
 from gateway.ingress.overload import Overload
 from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
@@ -61,11 +62,14 @@ class UnregisteredCaller(Refused):
 class Screening:
     """Decides on each request that would reach the other side."""
 
-    def __init__(self, router: Router, callers: Callers, admission: Admission, overload: Overload) -> None:
+    def __init__(
+        self, router: Router, callers: Callers, admission: Admission, overload: Overload, drain: Drain
+    ) -> None:
         self._router = router
         self._callers = callers
         self._admission = admission
         self._overload = overload
+        self._drain = drain
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -115,7 +119,9 @@ class Screening:
         return None if proof is None else attrs.evolve(self._router.inward(request, domain), proof=proof)
 
     def _check_load(self, request: Request, route: Route) -> None:
-        """New calls wait for better times when everything is late already; emergency calls never do."""
+        """New calls wait for better times during a drain, and when everything is late; emergency calls never do."""
+        if request.method == "INVITE" and not route.is_emergency:
+            self._drain.check_new()
         if self._overload.is_shedding and request.method == "INVITE" and not route.is_emergency:
             self._overload.count_shed()
             raise Refused(503, "Overloaded", (("Retry-After", str(random.randint(5, 15))),))

@@ -260,6 +260,13 @@ class Metrics:
         ("worker",),
     )
 
+    ready = AskedRow("gateway_ready", "1 while the gateway takes calls: listeners open, a relay up, a provider there.")
+    draining = AskedRow("gateway_draining", "1 while no new calls are taken, since the gateway drains.")
+    draining_calls = AskedRow("gateway_draining_calls", "Calls that a drain waits for.")
+    calls_refused_by_drain = AskedRow(
+        "gateway_calls_refused_by_drain", "New calls refused since the gateway drains.", is_counter=True
+    )
+
     def __init__(
         self, registry: CollectorRegistry, figures: Callable[[], Figures] = Figures, events: Events | None = None
     ) -> None:

@@ -72,6 +72,11 @@ class TransportLayer:
         metrics.asked.add(self._tls_figures)
 
     @property
+    def is_listening(self) -> bool:
+        """Whether every listener is open."""
+        return len(self._ports) == len(self._listeners)
+
+    @property
     def connection_count(self) -> int:
         """Connections up or coming up, on all listeners."""
         return len(self._connections)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import attrs
 import pytest
 
 from gateway.config.load import load
@@ -227,7 +228,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     )
     assert mistakes(tmp_path, text) == [
         "gateway.name: found 5, allowed: a name of letters, digits, '.', '_' and '-', 63 at most",
-        "gateway.colour: is no key here, allowed: name, state_directory, history_days, nameservers, session_interval",
+        f"gateway.colour: is no key here, allowed: {', '.join(field.name for field in attrs.fields(GatewaySection))}",
         'listener[0].side: found "phone", allowed: phones, provider',
         "listener[1].port: found true, allowed: a number from 0 to 65535",
         f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITE_NAMES)}',

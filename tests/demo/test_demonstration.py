@@ -17,6 +17,7 @@ CONFIGURATION = """
 [gateway]
 name = "demo-test"
 state_directory = "state"
+drain_seconds = 0
 
 [[listener]]
 name = "phones"

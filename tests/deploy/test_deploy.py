@@ -12,6 +12,7 @@ import pytest
 
 from gateway.base.build import build
 from gateway.config.load import load
+from gateway.config.model import GatewaySection
 from gateway.ctl.main import main
 from tests.support.metric_table import metric_table
 from tools import make_dashboards
@@ -133,3 +134,15 @@ def test_the_changelog_of_the_next_release_can_be_made() -> None:
     assert made.returncode == 0, made.stderr
     assert re.search(rf"^## {re.escape(build().version)} \(", made.stdout, re.MULTILINE)
     assert "towncrier build --draft" in (DEPLOY.parent / "Makefile").read_text()
+
+
+def test_a_stop_waits_for_the_drain_and_for_the_end_of_calls() -> None:
+    drain = GatewaySection("gw", Path("/nowhere")).drain_seconds
+    assert drain > 0
+    (unit_waits,) = unit()["TimeoutStopSec"]
+    compose = (DEPLOY.parent / "docker-compose.yml").read_text()
+    gateway = compose[compose.index("  gateway:") : compose.index("  prometheus:")]
+    (compose_waits,) = re.findall(r"stop_grace_period: (\d+)s", gateway)
+    assert min(int(unit_waits), int(compose_waits)) >= drain + 10
+    assert "STOPSIGNAL SIGTERM" in (DEPLOY / "Dockerfile").read_text()
+    assert unit().get("KillSignal", ["SIGTERM"]) == ["SIGTERM"]

@@ -69,3 +69,59 @@ def test_sighup_with_mistakes_under_load_changes_nothing(rig: Rig, phone: Phone)
 def _byes(phone: Phone) -> int:
     phone.receive(0.2)
     return len({one.header("call-id") for one in phone.received if not one.status and one.method == "BYE"})
+
+
+def test_a_second_sigterm_ends_calls_at_once(rig: Rig, phone: Phone) -> None:
+    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 600"))
+    rig.start()
+    assert rig.process is not None
+    phone.must_call()
+    begun = time.monotonic()
+    rig.process.send_signal(signal.SIGTERM)
+    rig.wait_for("draining: 1 calls may go on for 600 s")
+    assert rig.process.poll() is None
+    assert rig.stop() == -signal.SIGTERM
+    assert time.monotonic() - begun < 20
+    wait_until("the phone is told", lambda: _byes(phone) == 1, 15)
+    assert [one["ending"] for one in rig.records()] == ["The gateway is being stopped"]
+    assert "Traceback" not in rig.text()
+
+
+def test_an_interrupt_from_the_keyboard_waits_for_nobody(rig: Rig, phone: Phone) -> None:
+    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 600"))
+    rig.start()
+    assert rig.process is not None
+    phone.must_call()
+    rig.process.send_signal(signal.SIGINT)
+    assert rig.process.wait(20) == -signal.SIGINT
+    wait_until("the phone is told", lambda: _byes(phone) == 1, 15)
+
+
+def test_sigterm_at_every_moment_of_a_start_ends_the_process(rig: Rig) -> None:
+    for wait in (0.3, 0.6, 0.9, 1.2):
+        process = rig.launch()
+        time.sleep(wait)
+        process.terminate()
+        assert process.wait(20) in (-signal.SIGTERM, 1)
+    assert "Traceback" not in rig.text()
+
+
+def test_registrations_and_requests_of_calls_go_on_during_a_drain(rig: Rig, phone: Phone) -> None:
+    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 60"))
+    rig.start()
+    assert rig.process is not None
+    dialog = phone.must_call()
+    rig.process.send_signal(signal.SIGTERM)
+    rig.wait_for("draining: 1 calls")
+    answer = phone.register()
+    assert answer is not None
+    assert answer.status == 200
+    assert isinstance(phone.call("112"), Dialog), "an emergency call goes through"
+    refused = phone.call()
+    assert not isinstance(refused, Dialog)
+    assert refused is not None
+    assert refused.status == 503
+    answer = phone.hang_up(dialog)
+    assert answer is not None
+    assert answer.status == 200
+    assert rig.process.poll() is None, "the emergency call is waited for"

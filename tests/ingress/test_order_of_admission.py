@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
+from gateway.ingress.drain import Drain
 from gateway.ingress.overload import Overload
 from gateway.ingress.sender_rights import Screening
 from gateway.registrar.callers import Callers
@@ -31,6 +32,16 @@ PEER_OF_A, PEER_OF_B, PEER_OF_BOTH = "198.51.100.1", "198.51.100.2", "198.51.100
 TRUNK = Listener("provider", Side.PROVIDER, "udp", "192.0.2.1", 5070)
 METHODS = ("INVITE", "MESSAGE", "SUBSCRIBE", "NOTIFY", "OPTIONS", "PUBLISH", "INFO")
 ALICE = binding(aor="sip:alice@b.example", token="alice-00000001")
+
+
+class NoCalls:
+    """A gateway without calls."""
+
+    def __len__(self) -> int:
+        return 0
+
+    def end_all(self, why: str) -> None:
+        """There is none."""
 
 
 class Site:
@@ -63,7 +74,9 @@ class Site:
         authenticator = Authenticator(Nonces(b"secret", os.urandom))
         admission = DomainAdmission(configuration, authenticator, _resolve, lambda: NOW)
         admission.refresh()
-        self.screening = Screening(router, Callers(store, router.domain_named), admission, Overload(Clock()))
+        callers = Callers(store, router.domain_named)
+        drain = Drain(Clock(), NoCalls())
+        self.screening = Screening(router, callers, admission, Overload(Clock()), drain)
 
     def told(self, request: Request, source: str) -> object:
         """The status, "silence", or the contact that the request goes on to."""

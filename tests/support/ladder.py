@@ -354,7 +354,7 @@ class Ladder:
         self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
         self.relay.start(self.calls)
         ingress = IngressPart(basis, signalling, peers, parts)
-        self.overload, self.receive = ingress.overload, ingress.identities.receive
+        self.overload, self.drain, self.receive = ingress.overload, ingress.drain, ingress.identities.receive
         self.transactions.start(ingress.core)
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:

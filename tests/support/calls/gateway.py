@@ -26,6 +26,7 @@ CONFIGURATION = """\
 [gateway]
 name = "gw1"
 state_directory = "state"
+drain_seconds = 0
 session_interval = {session_interval}
 {nameservers}
 

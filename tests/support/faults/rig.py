@@ -29,6 +29,7 @@ CONFIGURATION = """\
 [gateway]
 name = "gw1"
 state_directory = "state"
+drain_seconds = 0
 
 [[listener]]
 name = "phones"

@@ -17,6 +17,7 @@ HEAD = """\
 [gateway]
 name = "gw1"
 state_directory = "state"
+drain_seconds = 0
 
 [media]
 relay = "workers"
