@@ -94,7 +94,7 @@ def _ports(interfaces: JSON) -> dict[str, int]:
 
 def _numbers(of: JSON) -> dict[str, int]:
     items = of.items() if isinstance(of, dict) else ()
-    return {key: number for key, number in items if isinstance(number, int)}
+    return {key: number for key, number in items if isinstance(number, int) and number >= 0}
 
 
 def _value(of: JSON, key: str) -> JSON:
