@@ -355,6 +355,11 @@ TLS: Final = Board(
                 unit="s",
             ),
             graph(
+                "Files of certificates that cannot be used",
+                "Did a renewal go wrong? 1: the files of before go on serving.",
+                ("gateway_certificate_files_unusable", "unusable"),
+            ),
+            graph(
                 "SRTP suites of audio, last 24 h",
                 "Which suites do phones and providers choose? none: RTP in clear.",
                 lately("side, suite", "gateway_call_suites_total", "24h"),
