@@ -544,6 +544,13 @@ PROCESS: Final = Board(
                 (grown("gateway_lost_log_lines_total", "1h"), "lines in the last hour"),
                 lately("listener", "gateway_unsent_datagrams_total"),
             ),
+            graph(
+                "Capture",
+                "Does somebody trace, and is the HEP receiver there?",
+                ("gateway_traces_active", "traces"),
+                ("gateway_hep_queue", "messages that wait for the receiver"),
+                (grown('gateway_hep_messages_total{result="dropped"}', "1h"), "dropped in the last hour"),
+            ),
         ),
     },
 )

@@ -18,6 +18,7 @@ from gateway.admin.ports import as_listener, open_socket, open_tcp, own_names
 from gateway.admin.site import BoundedSite
 from gateway.admin.v1.resources import ApiV1
 from gateway.admin.v1.stream import EventStreams
+from gateway.admin.v1.trace_routes import TraceRoutes
 from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.operation_part import OperationPart
@@ -71,7 +72,8 @@ class AdminPart(GatewayPart):
         self._accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         accounts, overview = self._accounts, self.overview
-        others = (*accounts.routes, *operation.routes)
+        traces = TraceRoutes(signalling.tracing.traces, settings.audit, basis.reactor)
+        others = (*accounts.routes, *operation.routes, *traces.routes())
         api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, others)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)

@@ -42,6 +42,7 @@ class CallsPart(GatewayPart):
     ) -> None:
         self._history = state.history
         self.relay = media.relay
+        self._tracing = signalling.tracing
         self._clock = basis.clock
         name, new_tag = basis.configuration.gateway.name, basis.random.token
         self.dialogs: Dialogs[Leg] = Dialogs()
@@ -58,7 +59,7 @@ class CallsPart(GatewayPart):
             own_hosts(basis.configuration),
             basis.configuration.gateway.session_interval,
         )
-        identities = Identities(basis.clock.now, new_tag)
+        identities = Identities(basis.clock.now, new_tag, signalling.tracing.names)
         self.unanswered = UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports))
         self._ended = EndedCalls(basis.metrics, self._keep, basis.reactor.seconds, new_tag)
         policy = OutsideCalls(peers.trunk.memory, basis.metrics, name)
@@ -89,7 +90,9 @@ class CallsPart(GatewayPart):
 
     def _keep(self, record: CallRecord) -> None:
         record.mos = worst_score(record.media)
-        self._history.ended(record.as_json())
+        kept = record.as_json()
+        self._history.ended(kept)
+        self._tracing.ended(record.id, kept)
 
     def _note_lasting(self) -> None:
         """Note calls that last. One that nobody vouches for may come to nothing, and then many have no record."""

@@ -20,6 +20,7 @@ from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.room import MIB, Ceiling
 from gateway.transport.flow import TlsTerms
 from gateway.transport.layer import TransportLayer
+from gateway.transport.trace.tracing import Tracing
 
 log = Logger()
 
@@ -31,6 +32,8 @@ class SignallingPart(GatewayPart):
         self._configuration = basis.configuration
         reactor = basis.reactor
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
+        self.tracing = Tracing(basis.configuration, self.transport.tap, basis.clock, basis.random, reactor)
+        basis.metrics.asked.add(self.tracing.figures)
         self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.digits)
         self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
 
@@ -42,6 +45,7 @@ class SignallingPart(GatewayPart):
         """
         allow_connections(self._configuration)
         self.transactions.start(core)
+        self.tracing.start()
         self.transport.reload(map(TlsTerms.of, self._configuration.providers))
         yield self.transport.start(gate)
         for listener in self._configuration.listeners:
@@ -57,6 +61,7 @@ class SignallingPart(GatewayPart):
         """Close every listener and connection, and end all transactions."""
         yield self.transport.stop()
         self.transactions.stop()
+        yield self.tracing.stop()
 
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read certificates, keys and trust again. Raises CertificateError."""

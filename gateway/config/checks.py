@@ -17,6 +17,7 @@ import attrs
 from gateway.config import fields
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
+from gateway.config.hep_table import Hep, HepReceiver
 from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Security, Side
 from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes
 from gateway.config.structuring import Mistake, Unacceptable, Unread, known, shown
@@ -45,6 +46,17 @@ def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
     yield from _each(
         entries, _listener_files, identity_mistakes, _tls_without_identity, _pointless, _no_authority, _unanswerable
     )
+
+
+def hep_mistakes(table: Hep | None) -> Iterator[Mistake]:
+    """The mistakes of the table, if there is one."""
+    if table is None:
+        return
+    yield from file_mistakes("hep", table, "password_file", "trust")
+    yield from private_file_mistakes("hep", table, "password_file")
+    to, insecure = known(table, "to"), known(table, "insecure")
+    if isinstance(to, HepReceiver) and to.transport != "tls" and not to.is_here and insecure is False:
+        yield Mistake("hep.to", f"{to.transport} to another machine is in clear: use tls, or set insecure = true")
 
 
 def admin_mistakes(admin: Admin | None) -> Iterator[Mistake]:

@@ -13,6 +13,7 @@ from typing import TypeVar
 from gateway.config.checks import (
     admin_mistakes,
     domain_mistakes,
+    hep_mistakes,
     listener_mistakes,
     media_mistakes,
     no_phones,
@@ -26,6 +27,7 @@ from gateway.config.model import (
     ConfigurationError,
     Domain,
     GatewaySection,
+    Hep,
     Listener,
     Media,
     Provider,
@@ -57,6 +59,11 @@ class Tables:
         value, mistakes = self._reader.read(cls, self._document[key], key)
         self.mistakes += mistakes
         return value
+
+    def maybe(self, key: str, cls: type[T]) -> T | None:
+        """The table [key]; None where it is absent."""
+        self._asked.add(key)
+        return self.one(key, cls) if key in self._document else None
 
     def many(self, key: str, cls: type[T]) -> list[tuple[str, T]]:
         """The tables [[key]], each with its path, such as `listener[0]`; for a wrong one a stand-in (`PartlyRead`)."""
@@ -96,6 +103,7 @@ def load(path: Path) -> Configuration:
     providers = tables.many("provider", Provider)
     domains = tables.many("domain", Domain)
     admin = tables.one("admin", Admin, Admin())
+    hep = tables.maybe("hep", Hep)
     limits = tables.one("limits", SourceLimits, SourceLimits())
     mistakes = [
         *tables.mistakes,
@@ -105,6 +113,7 @@ def load(path: Path) -> Configuration:
         *media_mistakes(media),
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
         *admin_mistakes(admin),
+        *hep_mistakes(hep),
         *domain_mistakes(domains, providers, {name for (name,) in tables.pairs("provider", "name")}),
     ]
     if mistakes or gateway is None or media is None or admin is None or limits is None:
@@ -118,6 +127,7 @@ def load(path: Path) -> Configuration:
         admin=admin,
         source=path.absolute(),
         limits=limits,
+        hep=hep,
     )
 
 

@@ -18,6 +18,7 @@ from gateway.config.admin_table import Admin as Admin
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.fields import cipher_list
+from gateway.config.hep_table import Hep as Hep
 from gateway.config.structuring import number, one_of
 from gateway.sdp.crypto import SUITE_NAMES
 from gateway.sip.uri import Uri
@@ -283,6 +284,7 @@ class Configuration:
     admin: Admin
     source: Path
     limits: SourceLimits = SourceLimits()
+    hep: Hep | None = None
 
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")

@@ -175,6 +175,14 @@ class Metrics:
         "gateway_certificate_files_unusable",
         "1 while files of certificates have changed and cannot be used: those of before go on serving.",
     )
+    hep_messages = AskedRow(
+        "gateway_hep_messages",
+        "Messages for the HEP receiver, by result (sent, dropped).",
+        ("result",),
+        is_counter=True,
+    )
+    hep_queue = AskedRow("gateway_hep_queue", "Messages that wait for the HEP receiver.")
+    traces_active = AskedRow("gateway_traces_active", "Traces that are going on.")
     certificate_expiry = Declared(
         Gauge,
         "gateway_certificate_expiry_seconds",

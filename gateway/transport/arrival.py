@@ -18,6 +18,7 @@ from gateway.sip.headers import first_line
 from gateway.sip.message import Message, Request, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
 from gateway.transport.flow import Flow, FlowKey, Transport
+from gateway.transport.tap import Tap
 from gateway.transport.wrong_port import WrongPorts
 
 log = Logger()
@@ -40,6 +41,10 @@ class TransportUser(Protocol):
 class Arrivals(Protocol):
     """The place where listeners and connections hand in bytes."""
 
+    @property
+    def tap(self) -> Tap:
+        """Where each message is watched that leaves over them; those that arrive are watched here."""
+
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came. Never raises."""
 
@@ -56,6 +61,7 @@ class Arrival:
     _user: TransportUser  # no listener is open, and nothing can arrive, before start()
 
     def __init__(self, metrics: Metrics, wrong_ports: WrongPorts) -> None:
+        self.tap = Tap()
         self._wrong_ports = wrong_ports
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
@@ -66,6 +72,8 @@ class Arrival:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came."""
+        if self.tap.is_on:
+            self.tap.received(data, flow)
         try:
             message = parse(data)
             check(message)

@@ -60,6 +60,7 @@ class TransportLayer:
         self._limits = limits
         wrong_ports = WrongPorts(self._listeners, reactor.seconds)
         self._arrival = Arrival(metrics, wrong_ports)
+        self.tap = self._arrival.tap
         self._wheel = TimerWheel(reactor)
         handshakes = Handshakes(metrics, wrong_ports)
         self._services = ConnectionServices(self._arrival, self._wheel, handshakes, reactor.seconds, patience)

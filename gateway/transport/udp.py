@@ -59,12 +59,13 @@ Peer = tuple[str, int]
 class UdpFlow(Flow):
     """The way to one remote address from one listener. It never fails by itself: UDP does not tell."""
 
-    __slots__ = ("_peer", "_port")
+    __slots__ = ("_peer", "_port", "_tap")
 
     def __init__(self, port: "DatagramListener", peer: Peer, local: Address, advertised: Address) -> None:
         super().__init__(port.listener, local, Address(unmapped(peer[0]), peer[1]), advertised)
         self._port = port
         self._peer = peer
+        self._tap = port.tap
 
     @property
     def is_open(self) -> bool:
@@ -78,6 +79,8 @@ class UdpFlow(Flow):
 
     def send(self, data: bytes) -> None:
         """One datagram, or none when the system refuses it: the transaction sends again, or times out."""
+        if self._tap.is_on:
+            self._tap.sent(data, self)
         self._port.send(data, self._peer)
 
     def close(self) -> None:
@@ -109,6 +112,7 @@ class DatagramListener(DatagramProtocol):
         self.port = listener.port  # the one bound, once it is
         self.is_open = False
         self.unsent = 0
+        self.tap = arrivals.tap
         self._arrivals = arrivals
         self._flows: dict[Peer, UdpFlow] = {}
         self._watchers = Watchers()

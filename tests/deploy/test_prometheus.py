@@ -29,6 +29,8 @@ SELECTOR = re.compile(r"\b(?:gateway_|up)\w*(?:\{[^}]*\})?")
 SELECTORS = sorted({found for expression in expressions(ALERTS) for found in SELECTOR.findall(expression)})
 
 MAY_BE_EMPTY = {
+    "gateway_hep_queue": "a gateway without [hep] has none",
+    'gateway_hep_messages_total{result="dropped"}': "a gateway without [hep] has none",
     'gateway_calls_total{reason=~"NO_PORTS|NO_MEDIA_RELAY"}': "there are ports and relays enough",
     "gateway_admin_logins_total": "this gateway has no users, so nobody logs in",
 }

@@ -24,6 +24,7 @@ from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
+from gateway.base.json_codec import Json
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.observe.metrics import Metrics
@@ -35,6 +36,7 @@ from gateway.routing.trunk import Trunk
 from gateway.security.policy.peer_memory import PeerMemory
 from gateway.state.history import CallHistory
 from gateway.transaction.layer import TransactionLayer
+from gateway.transport.trace.tracer import CallNames
 
 
 class Numbered(Random):
@@ -75,11 +77,22 @@ class GivenMedia(MediaPart):
         self.relay = relay
 
 
+class NoTracing:
+    """Names of calls, and nobody that traces."""
+
+    def __init__(self) -> None:
+        self.names = CallNames()
+
+    def ended(self, call: str, record: Json) -> None:
+        """Nobody wants it."""
+
+
 class GivenSignalling(SignallingPart):
     """A transport and a locator of the test's."""
 
     def __init__(self, transport: Any, transactions: TransactionLayer, locator: Any) -> None:
         self.transport = transport
+        self.tracing: Any = NoTracing()
         self.transactions = transactions
         self.locator = locator
 

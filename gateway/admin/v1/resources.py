@@ -199,7 +199,7 @@ class ApiV1:
     def openapi(self, request: IRequest) -> bytes:
         """This document."""
         read_query(questions.Nothing, request, self._now())
-        return _sent(request, document((*self.routes(), *self._others)))
+        return sent(request, document((*self.routes(), *self._others)))
 
     def _read(self, path: str, method: Answer, schema: object, query: Any = questions.Nothing) -> HttpRoute:
         def answer(request: IRequest, **names: str) -> bytes | Deferred[bytes]:
@@ -219,11 +219,11 @@ class ApiV1:
 
 def _answered(request: IRequest, value: Any) -> bytes | Deferred[bytes]:
     if not isinstance(value, Deferred):
-        return _sent(request, value)
-    return value.addCallbacks(lambda answer: _sent(request, answer), _busy)
+        return sent(request, value)
+    return value.addCallbacks(lambda answer: sent(request, answer), _busy)
 
 
-def _sent(request: IRequest, value: Any) -> bytes:
+def sent(request: IRequest, value: Any) -> bytes:
     """The answer as JSON. Texts of peers were made clean when they were noted, and are once more."""
     request.setHeader(b"content-type", b"application/json")
     return encode(clean_json(value)) + b"\n"

@@ -24,6 +24,7 @@ from gateway.sip.grammar import Parameters, format_parameters
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
+from gateway.transport.trace.tracer import CallNames
 
 REMEMBERED: Final = 10_000
 """Identities kept at most."""
@@ -57,13 +58,15 @@ class Identity:
 class Identities:
     """Remembers the identity that each caller's requests were sent on with, for as long as a challenge lasts."""
 
-    def __init__(self, now: Callable[[], float], new_token: Callable[[], str]) -> None:
+    def __init__(self, now: Callable[[], float], new_token: Callable[[], str], names: CallNames) -> None:
         self._now = now
         self._new_token = new_token
+        self._names = names
         self._kept: OrderedDict[tuple[str, str | None], Identity] = OrderedDict()
 
-    def identity_for(self, request: Request) -> Identity:
-        """The identity of the caller of `request`: the one of before when it comes again, else a new one."""
+    def identity_for(self, request: Request, call: str = "") -> Identity:
+        """The identity of the caller of `request`: the one of before when it comes again, else a new one. Both Call-IDs
+        are known from now on as those of `call`, the gateway's id of it; outside of calls as each other's."""
         now = self._now()
         key = (request.call_id, request.from_.tag)
         identity = self._kept.pop(key, None)
@@ -71,6 +74,7 @@ class Identities:
             identity = Identity(self._new_token() + self._new_token(), self._new_token())
         identity.kept_until = now + REMEMBERED_FOR
         self._kept[key] = identity
+        self._names.join(call or identity.call_id, request.call_id, identity.call_id)
         self._forget(now)
         return identity
 

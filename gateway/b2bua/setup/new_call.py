@@ -64,7 +64,8 @@ class NewCalls:
         if route.binding is not None:
             called = self._trunk.answering.for_called(route.domain, route.provider, route.binding.user)
             call.caller.credentials.answers = called
-        call.search = CalleeSearch(call, self._trunk, route, self._identities.identity_for(invite), phone_flow)
+        identity = self._identities.identity_for(invite, record.id)
+        call.search = CalleeSearch(call, self._trunk, route, identity, phone_flow)
         return call
 
     def _caller_spec(self, invite: Request, flow: Flow, protection: Protection, route: Route) -> LegSpec:

@@ -25,7 +25,7 @@ from gateway.sip.framing import KeepAlive, StreamFramer
 from gateway.transport.arrival import Arrivals
 from gateway.transport.flow import FailureKind, TransportFailure
 from gateway.transport.sockets import StreamTransport, shared_address, tune_connection
-from gateway.transport.stream.keepalive import PATIENCE, Liveness, Patience
+from gateway.transport.stream.keepalive import PATIENCE, PING, PONG, Liveness, Patience
 from gateway.transport.stream.stream_flow import MAX_QUEUE, StreamFlow
 from gateway.transport.stream.system_words import how_it_ended
 from gateway.transport.stream.timer_wheel import TimerWheel
@@ -39,8 +39,6 @@ PIECE = 64 * 1024
 
 LINGER = 10.0
 """Seconds that a peer has to take our last words."""
-
-PING, PONG = b"\r\n\r\n", b"\r\n"
 
 
 @frozen
@@ -185,6 +183,8 @@ class StreamProtocol(Protocol):
 
     def send(self, data: bytes) -> None:
         """One message, or a keep-alive."""
+        if (tap := self._services.arrivals.tap).is_on:
+            tap.sent(data, self._flow)
         channel = self._channel
         if channel is None:
             self._write(data)

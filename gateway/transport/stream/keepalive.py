@@ -6,6 +6,8 @@ and closing (connection.py), the timer (timer_wheel.py).
 
 from attrs import define, frozen
 
+PING, PONG = b"\r\n\r\n", b"\r\n"
+
 
 @frozen
 class Patience:

@@ -114,6 +114,7 @@ class GatewaySection:
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
     log_level: str = "info"
+    more: str = ""  # further tables of its configuration
     session_interval: int = 1800  # seconds
 
 
@@ -261,7 +262,7 @@ def _configuration(terms: GatewaySection) -> str:
         "first": terms.media_ports[0],
         "last": terms.media_ports[1],
     }
-    return CONFIGURATION.format(**values)
+    return CONFIGURATION.format(**values) + terms.more
 
 
 def _descendants(pid: int) -> list[int]:

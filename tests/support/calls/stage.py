@@ -123,6 +123,7 @@ class Stage:
         self._secure_phones: list[Telephone] = []
         self.gateway: Gateway | None = None
         self.kind_of_gateway: type[Gateway] = Gateway  # how the gateway, when it starts, is to run
+        self.more = ""  # further tables of the configuration of the gateway, when it starts
         self.kind_of_rtpengine: type[Rtpengine] = Rtpengine
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
         self.has_tls_phones = False  # whether the gateway, when it starts, is to serve phones over TLS as well
@@ -185,6 +186,7 @@ class Stage:
             domain=DOMAIN,
             rtpengine=control,
             log_level=log_level,
+            more=self.more,
             session_interval=session_interval,
         )
         self.gateway = self.keep(self.kind_of_gateway(terms, self.directory / "gateway"))
