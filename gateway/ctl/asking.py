@@ -122,6 +122,11 @@ def ask(config: Path | None, url: str | None, path: str, change: object = None) 
     return _way(config, url).ask(path, change)
 
 
+def fetch(config: Path | None, url: str | None, path: str) -> bytes:
+    """The gateway's answer to GET `path` where that is no JSON. Raises ClickException."""
+    return _way(config, url).fetch(path)
+
+
 def _way(config: Path | None, url: str | None) -> _Way:
     if url is not None or config is None:
         base = (url or DEFAULT_URL).rstrip("/")
@@ -149,6 +154,15 @@ class _Way:
 
     def ask(self, path: str, change: object) -> object:
         """See the function."""
+        answer = self.fetch(path, change)
+        try:
+            value: object = json.loads(answer)
+        except ValueError as error:
+            raise self._no_gateway(error) from None
+        return value
+
+    def fetch(self, path: str, change: object = None) -> bytes:
+        """The bytes of the answer. Raises ClickException."""
         headers = {} if change is None else {"Content-Type": "application/json"}
         headers |= {} if self.is_proved else _authorization(self.place)
         body = None if change is None else json.dumps(change).encode()
@@ -156,16 +170,18 @@ class _Way:
             self.connection.request("GET" if change is None else "POST", self.prefix + path, body, headers)
             response = self.connection.getresponse()
             status, answer = response.status, response.read()
-            value: object = json.loads(answer) if status < 300 else None
         except (HTTPException, ValueError) as error:
-            raise click.ClickException(text.clean_lines(f"the server at {self.place} is no gateway: {error}")) from None
+            raise self._no_gateway(error) from None
         except OSError as error:
             raise click.ClickException(text.clean_lines(f"no gateway answers at {self.place}: {error}")) from None
         finally:
             self.connection.close()
         if status >= 300:
             raise click.ClickException(text.clean_lines(_error_text(status, response.reason, answer)))
-        return value
+        return answer
+
+    def _no_gateway(self, error: Exception) -> click.ClickException:
+        return click.ClickException(text.clean_lines(f"the server at {self.place} is no gateway: {error}"))
 
 
 class _SocketConnection(HTTPConnection):

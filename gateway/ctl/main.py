@@ -23,6 +23,7 @@ from gateway.ctl.account_commands import audit, tokens, users
 from gateway.ctl.asking import as_json_option, ask, asking, loaded, quoted, show
 from gateway.ctl.certificate_files import described
 from gateway.ctl.check import findings
+from gateway.ctl.trace_commands import trace
 
 PAGE = 1_000
 """Calls that are asked for at once."""
@@ -237,5 +238,5 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         place = {"next": following}
 
 
-for _group in (users, tokens, audit):
+for _group in (users, tokens, audit, trace):
     main.add_command(_group)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 import time
-import urllib.request
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -133,29 +133,26 @@ def test_a_receiver_with_another_certificate_gets_nothing(stage: Stage) -> None:
     assert "the HEP receiver" in gateway.program.text()
 
 
-def asked(gateway: Gateway, path: str, **change: str | int) -> dict[str, Any]:
-    """A change that the API is asked for."""
-    url = f"http://{gateway.terms.address}:{gateway.terms.admin_port}/api/v1/{path}"
-    head = {"Content-Type": "application/json"}
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(change).encode(), head), timeout=5) as answer:
-        return dict(json.loads(answer.read()))
+def ctl(gateway: Gateway, *arguments: str) -> str:
+    """The output of `gatewayctl trace`."""
+    program = str(Path(sys.executable).with_name("gatewayctl"))
+    command = [program, "trace", *arguments, "--config", str(gateway.configuration)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
 
 
 def test_tshark_reads_both_legs_of_a_traced_call_and_finds_no_key(stage: Stage) -> None:
     gateway = stage.start_gateway()
-    trace = asked(gateway, "traces", user="alice")
+    trace = json.loads(ctl(gateway, "start", "--user", "alice", "--json"))
     call(stage)
     stage.assert_call_was_right()
     (record,) = gateway.calls()
-    ended = asked(gateway, f"traces/{trace['id']}/stop")
+    ended = json.loads(ctl(gateway, "stop", trace["id"], "--json"))
     assert ended["messages"] > 20
     time.sleep(1)
 
     file = stage.directory / "trace.pcapng"
-    url = f"http://{gateway.terms.address}:{gateway.terms.admin_port}/api/v1/traces/{trace['id']}/pcapng"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        assert answer.headers["Content-Type"] == "application/x-pcapng"
-        file.write_bytes(answer.read())
+    ctl(gateway, "get", trace["id"], "--out", str(file))
+    assert file.stat().st_mode & 0o777 == 0o600
     whole = tshark(file, "-V")
     assert "[Malformed" not in whole
     rows = [

@@ -18,8 +18,8 @@ from gateway.admin.inspection import NotChanged, Role, caller_of
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
 from gateway.admin.v1.parameters import Moment, read_change, read_query, said
-from gateway.admin.v1.resources import sent
 from gateway.admin.v1.questions import NoChange, Nothing
+from gateway.admin.v1.resources import sent
 from gateway.state.audit import AuditLog
 from gateway.transport.trace.traces import LARGEST_BYTES, LONGEST_SECONDS, Trace, TraceRefused, Traces, TraceWish
 
