@@ -70,7 +70,7 @@ class MediaCall:
             for side, name in enumerate(sides)
         )
         self.streams: list[MediaStream] = []
-        self.is_answered = False
+        self.is_answered = self._has_open_offer = False
         self.counted: dict[tuple[str, ...], int] = {}
         """Packets of its that the worker's statistics have already, by direction."""
         self._offerer: int | None = None
@@ -99,13 +99,14 @@ class MediaCall:
             result = self._write_offer(other, description, lines, wish)
         except Exception:
             for stream in self.streams[before:]:
-                stream.close()
+                stream.release()
             del self.streams[before:]
             for stream, offered in zip(self.streams, kept[0], strict=True):
                 stream.offered = offered
             other.lines = kept[1]
             raise
         self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
+        self._has_open_offer = True
         for stream in self.streams:
             stream.remember(name)
         return result
@@ -124,8 +125,19 @@ class MediaCall:
                 stream.open()
             else:
                 stream.shut()
-        self.is_answered = self.is_answered or not is_early
+        self.is_answered, self._has_open_offer = self.is_answered or not is_early, is_early
         return self._finish(offerer, description, [self._write_answer(offerer, line, taken) for line in offerer.lines])
+
+    def confirm(self) -> None:
+        """The call is answered, as an early answer said, or another one that comes at once."""
+        self.is_answered, self._has_open_offer = True, False
+
+    def release_unused(self) -> None:
+        """Give back the ports of streams that nobody took, in a call that was answered some time ago."""
+        for stream in [*self.streams] if self.is_answered and not self._has_open_offer else ():
+            if stream.is_unused:
+                stream.release()
+                self.streams.remove(stream)
 
     def close(self) -> None:
         """End every stream and give the ports back."""
@@ -153,7 +165,7 @@ class MediaCall:
         return not any(all(end.remote.flows for end in stream.ends) for stream in self.streams)
 
     def _read_offer(self, offerer: CallParty, description: Description) -> list[Line]:
-        alternates = _alternates(description.media)
+        alternates = rewriting.alternates(description.media)
         for stream in self.streams:
             stream.offered = None
         lines = [
@@ -172,6 +184,9 @@ class MediaCall:
         if media.port and not is_alternate and profile is not Profile.UNUSABLE:
             if stream is None:
                 stream = MediaStream(self._services, self.parties, is_urgent=self._is_urgent)
+            elif stream.is_released and not stream.revive(self._services, self.parties, is_urgent=self._is_urgent):
+                return Line(stream, profile, media.kind, media.protocol, media.formats)  # refused, as it was
+            if stream not in self.streams:
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
             stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
@@ -286,19 +301,6 @@ class MediaCall:
 def _digest(side: int, offer: Description, wish: OfferWish) -> bytes:
     form = wish.profile, wish.is_dual, wish.suites
     return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
-
-
-def _alternates(medias: Sequence[Media]) -> set[int]:
-    """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
-    found: set[int] = set()
-    for index in range(len(medias) - 1):
-        one, other = medias[index], medias[index + 1]
-        if index in found or one.kind != other.kind or not (one.port and other.port):
-            continue
-        for here, there, place in ((one, other, index + 1), (other, one, index)):
-            if rewriting.profile_of(here, crypto_lines(here)) is Profile.SAVP and not there.is_secure and there.is_rtp:
-                found.add(place)
-    return found
 
 
 def _is_without_keys(line: Line, media: Media) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from gateway.media.worker.interfaces import Interface
+from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams import paths
 from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices, join
@@ -27,17 +28,11 @@ class MediaStream:
     """Two joined endpoints, by party; `offered` is the latest offerer's description, until and after its answer."""
 
     def __init__(self, services: StreamServices, parties: Sequence[CallParty], *, is_urgent: bool = False) -> None:
-        first = _endpoint(services, parties[0], is_urgent)
-        try:
-            second = _endpoint(services, parties[1], is_urgent)
-        except Exception:
-            first.close(was_answered=False)
-            raise
-        self.ends = (first, second)
-        join(first, second)
-        for end in self.ends:
-            paths.watch(end)
+        """Raises NoPorts."""
+        self.ends = _ends(services, parties, is_urgent)
         self.offered: Remote | None = None
+        self.is_released = False
+        """Whether it has no ports, since nobody took it: then it belongs to no call's streams until it is revived."""
         self._keys: tuple[dict[str, bytes], dict[str, bytes]] = ({}, {})
         self._shown: dict[bytes, tuple[dict[str, bytes], dict[str, bytes]]] = {}
 
@@ -88,6 +83,25 @@ class MediaStream:
         for end in self.ends:
             end.shut()
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether nobody has described an end of it, and nothing came to its ports."""
+        return not any(end.is_described or end.counters.anything() for end in self.ends)
+
+    def release(self) -> None:
+        """Give the ports back, of a stream that is unused: no key of its has protected anything."""
+        self.close()
+        self.is_released, self.offered = True, None
+
+    def revive(self, services: StreamServices, parties: Sequence[CallParty], *, is_urgent: bool) -> bool:
+        """It is offered once more, and gets ports as a new one does; False where there are none."""
+        try:
+            self.ends = _ends(services, parties, is_urgent)
+        except NoPorts:
+            return False
+        self.is_released = False
+        return True
+
     def close(self, *, was_answered: bool = False) -> None:
         for end in self.ends:
             end.close(was_answered=was_answered)
@@ -121,6 +135,20 @@ class CallParty:
     lines: list[Line] = attrs.field(factory=list)
     version: int = 0
     written: bytes = attrs.field(default=b"", repr=False)
+
+
+def _ends(services: StreamServices, parties: Sequence[CallParty], is_urgent: bool) -> tuple[Endpoint, Endpoint]:
+    """Both ends of a stream, joined. Raises NoPorts."""
+    first = _endpoint(services, parties[0], is_urgent)
+    try:
+        second = _endpoint(services, parties[1], is_urgent)
+    except Exception:
+        first.close(was_answered=False)
+        raise
+    join(first, second)
+    for end in (first, second):
+        paths.watch(end)
+    return first, second
 
 
 def _endpoint(services: StreamServices, party: CallParty, is_urgent: bool) -> Endpoint:

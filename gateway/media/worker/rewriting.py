@@ -18,7 +18,7 @@ import attrs
 from gateway.media.worker.streams.latch import SocketAddress
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Description, Media, Origin, Part, address_type
-from gateway.sdp.negotiation import plain_profile, secured_profile
+from gateway.sdp.negotiation import crypto_lines, plain_profile, secured_profile
 
 _REMOVED: Final = frozenset(
     "candidate remote-candidates end-of-candidates ice-ufrag ice-pwd ice-options ice-lite ice-mismatch ice-pacing "
@@ -224,3 +224,16 @@ def _reachable(host: str, family: int) -> str | None:
         return None
     is_usable = not address.is_unspecified and not address.is_multicast and address.version == family
     return str(address) if is_usable else None
+
+
+def alternates(medias: Sequence[Media]) -> set[int]:
+    """Indexes of RTP/AVP lines that stand beside an RTP/SAVP line for the same media: the secure one is taken."""
+    found: set[int] = set()
+    for index in range(len(medias) - 1):
+        one, other = medias[index], medias[index + 1]
+        if index in found or one.kind != other.kind or not (one.port and other.port):
+            continue
+        for here, there, place in ((one, other, index + 1), (other, one, index)):
+            if profile_of(here, crypto_lines(here)) is Profile.SAVP and not there.is_secure and there.is_rtp:
+                found.add(place)
+    return found

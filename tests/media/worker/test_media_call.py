@@ -15,6 +15,7 @@ from gateway.media import ng_commands
 from gateway.media.relay import JSON, Encryption, SdpSource
 from gateway.media.statistics import RelayFigures
 from gateway.media.worker.ng.commands import CALLS_A_JOB
+from tests.support.calls.processes import wait_until
 from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import ROOT, Ng, NgError, worker
 
@@ -459,3 +460,57 @@ def test_ports_of_a_call_that_was_answered_are_silent_after_it_with_or_without_p
 def free(ng: Ng) -> int:
     """Ports that the next call could have."""
     return RelayFigures.of(ng.request({"command": "statistics"})).ports["free"]
+
+
+def video(party: Party, port: int) -> bytes:
+    """Audio of that party, and video beside it."""
+    return party.sdp("RTP/AVP") + b"m=video %d RTP/AVP 31\r\n" % port
+
+
+def test_a_stream_that_nobody_took_gives_its_ports_back_and_gets_others_when_it_is_offered_again(
+    tmp_path: Path, phone: Party, provider: Party
+) -> None:
+    with worker(tmp_path, "--quarantine=10") as ng:
+        before = free(ng)
+        offer = ng.offer("c", video(phone, 5_000), Encryption.NONE)
+        phone.hear_answer(ng.answer("c", provider.answer(offer) + b"m=video 0 RTP/AVP 31\r\n"))
+        assert free(ng) == before - 8
+        wait_until("the ports of video are back", lambda: free(ng) == before - 4, 10)
+        crosses(phone, provider, 1)
+        again = ng.offer("c", video(phone, 5_002), Encryption.NONE, to_tag="callee")
+        assert free(ng) == before - 8
+        assert [port == 0 for _, port, _ in media_lines(again)] == [False, False]
+        answer = ng.answer("c", provider.answer(again) + b"m=video 6000 RTP/AVP 31\r\n")
+        assert [port == 0 for _, port, _ in media_lines(answer)] == [False, False]
+        time.sleep(7)
+        assert free(ng) == before - 8, "now somebody has taken it"
+        crosses(phone, provider, 2)
+        ng.delete("c")
+        assert free(ng) == before - 8
+
+
+def test_an_offer_that_waits_for_its_answer_keeps_its_ports(tmp_path: Path, phone: Party, provider: Party) -> None:
+    """Somebody is asked whether he wants to be seen, and thinks about it."""
+    with worker(tmp_path, "--quarantine=10") as ng:
+        before = free(ng)
+        offer = ng.offer("c", phone.sdp(), Encryption.NONE)
+        phone.hear_answer(ng.answer("c", provider.answer(offer)))
+        again = ng.offer("c", video(phone, 5_002), Encryption.NONE, to_tag="callee")
+        time.sleep(7)
+        assert free(ng) == before - 8
+        answer = ng.answer("c", provider.answer(again) + b"m=video 6000 RTP/AVP 31\r\n")
+        assert [port == 0 for _, port, _ in media_lines(answer)] == [False, False]
+
+
+def test_without_ports_a_stream_that_is_offered_again_is_refused_and_the_call_goes_on(
+    tmp_path: Path, phone: Party, provider: Party
+) -> None:
+    with worker(tmp_path, "--quarantine=10", ports="31000-31007") as ng:
+        offer = ng.offer("c", video(phone, 5_000), Encryption.NONE)
+        ng.answer("c", provider.answer(offer) + b"m=video 0 RTP/AVP 31\r\n")
+        wait_until("the ports of video are back", lambda: free(ng) == 4, 10)
+        ng.offer("other", phone.sdp(), Encryption.NONE)
+        again = ng.offer("c", video(phone, 5_000), Encryption.NONE, to_tag="callee")
+        assert [port == 0 for _, port, _ in media_lines(again)] == [False, True]
+        answer = ng.answer("c", provider.answer(again) + b"m=video 0 RTP/AVP 31\r\n")
+        assert [port == 0 for _, port, _ in media_lines(answer)] == [False, True]

@@ -39,6 +39,9 @@ CALLS_A_JOB: Final = 4
 """Looked at in one go, for time-outs."""
 ORPHAN_OFFER_SECONDS: Final = 0.001
 """Of a worker that is asked no more: no answer can come."""
+UNUSED_SECONDS: Final = 5.0
+"""After the last offer or answer of an answered call, the ports of streams that nobody took are given back: by then no
+other answer is on its way."""
 HELD_FACTOR: Final = 60
 """A call on hold may be silent for so many times the media time-out."""
 
@@ -125,7 +128,8 @@ class Commands:
     def confirm(self, fields: Fields) -> Result:
         """The call was answered, as an `early` answer said."""
         call = self._call(fields)
-        call.is_answered, call.signalled = True, self._services.clock.now
+        call.confirm()
+        call.signalled = self._services.clock.now
         return {"result": "ok"}
 
     def delete(self, fields: Fields) -> Result:
@@ -202,6 +206,8 @@ class Commands:
             return
         heard = call.heard(now)
         call.mend()
+        if now - call.signalled > UNUSED_SECONDS:
+            call.release_unused()
         limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
         if call.is_answered:
             limit = self._limits.media_timeout
