@@ -148,7 +148,7 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
     Reason.NO_PORTS: Remedy(
         "Every media port was in use, or silent after a call, so the call got none.",
         "Give [media] ports a wider range (four ports a call; two where each side has an address of its own), open it "
-        "in the firewall, and restart.",
+        "in the firewall, and restart. Where gateway_media_ports has free ones, raise the limit of open files.",
     ),
     Reason.NO_MEDIA_RELAY: Remedy(
         "No media worker (or rtpengine) answered, so the call had nobody to carry its audio.",

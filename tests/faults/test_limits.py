@@ -53,5 +53,5 @@ def test_what_runs_out_refuses_new_calls_and_spares_those_that_are_up(rig: Rig, 
         assert ended is not None
         assert ended.status == 200
     (told,) = [one for one in rig.json("/api/calls") if one["status"] == 503]
-    assert told["ending"] == "media relay: offer: Ran out of ports"
+    assert (told["reason"], told["cause"]) == ("NO_PORTS", "media relay: offer: Ran out of ports")
     assert "Traceback" not in rig.text()
