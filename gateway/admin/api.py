@@ -1,11 +1,11 @@
-"""The administration interface over HTTP: JSON for machines, pages for people, /metrics for Prometheus.
+"""The administration interface over HTTP: JSON for machines, /metrics for Prometheus.
 
 Here: the routes and their answers. Not here: finding the route of a request (`routes`), the headers of every answer
-(`hardening`), the questions to the gateway (`inspection`), the look of the pages (`pages`), bounds (`site`), users,
-log-in and tokens (`accounts`).
+(`hardening`), the questions to the gateway (`inspection`), pages for people (`pages`), bounds (`site`), users, log-in
+and tokens (`accounts`).
 
     HTTP -> Front (Host, headers) -> route -> change? of a page of ours, or JSON -> Permission: the role of the route?
-                                              -> GET: Inspection -> JSON | page     POST: Control -> JSON
+                                              -> GET: Inspection -> JSON     POST: Control -> JSON
 """
 
 from collections.abc import Container, Sequence
@@ -14,10 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import Front, Rejected
-from gateway.admin.http_bodies import as_json, as_page, as_typed, asked_of, text_of
+from gateway.admin.http_bodies import as_json, as_typed, asked_of, text_of
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
-from gateway.admin.pages import STYLE, Pages
-from gateway.admin.routes import HttpRoute, HttpRoutes, RouteWatch
+from gateway.admin.routes import ErrorPage, HttpRoute, HttpRoutes, RouteWatch
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
 
@@ -28,11 +27,12 @@ def admin_resource(
     permission: Permission,
     more: Sequence[HttpRoute] = (),
     names: Container[str] = (),
+    error_page: ErrorPage | None = None,
 ) -> Front:
-    """All of the administration interface as one web resource. ``more``: the routes of accounts. ``names``: those of
-    this host beside localhost."""
+    """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
+    those of this host beside localhost. ``error_page`` draws an error for people."""
     routes = (*more, *Api(inspection, control, metrics).routes())
-    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control)), names)
+    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page), names)
 
 
 class Api:
@@ -42,7 +42,6 @@ class Api:
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
-        self._pages = Pages()
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All routes; of two that match, the first counts."""
@@ -62,9 +61,6 @@ class Api:
             HttpRoute("GET", "/api/peers", self.peers, Role.VIEWER),
             HttpRoute("GET", "/api/certificates", self.certificates, Role.VIEWER),
             HttpRoute("GET", "/api/counts", self.counts, Role.VIEWER),
-            HttpRoute("GET", "/", self.calls_page, Role.VIEWER),
-            HttpRoute("GET", "/calls/{call_id:path}", self.call_page, Role.VIEWER),
-            HttpRoute("GET", "/style.css", self.style, Role.NOBODY),
         )
 
     def healthz(self, request: IRequest) -> bytes:
@@ -136,18 +132,6 @@ class Api:
     def counts(self, request: IRequest) -> bytes:
         """How much there is of everything at this moment."""
         return as_json(request, self._inspection.counts())
-
-    def calls_page(self, request: IRequest) -> bytes:
-        """The calls, for people."""
-        return as_page(request, self._pages.calls(self._inspection.calls()))
-
-    def call_page(self, request: IRequest, call_id: str) -> Deferred[bytes]:
-        """One call with its ladder and reasons, for people."""
-        return self._find(call_id).addCallback(lambda call: as_page(request, self._pages.call(call)))
-
-    def style(self, request: IRequest) -> bytes:
-        """The pages' style sheet."""
-        return as_typed(request, b"text/css; charset=utf-8", STYLE)
 
     def _find(self, call_id: str) -> Deferred[Row]:
         def found(call: Row | None) -> Row:

@@ -31,10 +31,10 @@ SOCKET: Final = "socket"
 _HEADERS = {
     b"server": b"gateway",
     b"cache-control": b"no-store",
-    b"content-security-policy": b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    b"base-uri 'none'",
+    b"content-security-policy": b"default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    b"img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     b"cross-origin-resource-policy": b"same-origin",
-    b"referrer-policy": b"same-origin",
+    b"referrer-policy": b"same-origin",  # with "no-referrer" a form's Origin would be null
     b"x-content-type-options": b"nosniff",
     b"x-frame-options": b"DENY",
 }

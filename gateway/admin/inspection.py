@@ -5,6 +5,7 @@ Here: the questions (`Inspection`), the changes (`Control`) and the right to the
 which nobody changes afterwards.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -53,6 +54,18 @@ class CallSearch(Protocol):
 
     def statistics(self) -> Deferred[Statistics]:
         """Calls by verdict and time, shares that are encrypted, reasons, set-up times. Fails with TooManyQuestions."""
+
+
+@attrs.frozen
+class Population:
+    """Phones that are registered, and calls that are up, counted. Domains are in lower case."""
+
+    phones: Mapping[str, int] = attrs.field(factory=dict)
+    """By domain."""
+    transports: Mapping[str, int] = attrs.field(factory=dict)
+    """Phones by the transport that they registered over."""
+    calls: Mapping[str, int] = attrs.field(factory=dict)
+    """By domain."""
 
 
 class Inspection(Protocol):

@@ -5,6 +5,7 @@ Everything is read when asked for and copied; no key, credential or nonce is amo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Final
@@ -13,7 +14,7 @@ import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from gateway.admin.inspection import CallSearch, NotChanged, Row
+from gateway.admin.inspection import CallSearch, NotChanged, Population, Row
 from gateway.b2bua.calls import Calls
 from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import ConfigurationError, Domain, Security
@@ -142,6 +143,16 @@ class Overview:
             for binding in bindings
             if binding.expires_at > now
         ]
+
+    def population(self) -> Population:
+        """The phones and the calls that are up, counted."""
+        now = self.now()
+        known = [binding for binding in self.store.all() if binding.expires_at > now]
+        return Population(
+            Counter(binding.aor.rpartition("@")[2].lower() for binding in known),
+            Counter(str(binding.flow.transport) for binding in known),
+            Counter(record.domain.lower() for record in self.all_calls.records() if record.ended_at is None),
+        )
 
     def domains(self) -> list[Row]:
         """The configured domains and their policy."""

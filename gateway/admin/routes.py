@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import attrs
@@ -48,6 +48,9 @@ _CHANGES: Final = {
     "/api/peers/learn": "learn",
 }
 """Names of changes in the audit, older than routes; newer changes are named by their routes."""
+
+ErrorPage: TypeAlias = Callable[[IRequest, int, str], bytes]
+"""Draws an error: its status, and its text for people."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(:path)?\}")
 
@@ -105,8 +108,15 @@ class HttpRoutes(Resource):
 
     isLeaf = True
 
-    def __init__(self, routes: Sequence[HttpRoute], permission: Permission, watch: RouteWatch) -> None:
+    def __init__(
+        self,
+        routes: Sequence[HttpRoute],
+        permission: Permission,
+        watch: RouteWatch,
+        error_page: ErrorPage | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._error_page = error_page
         self.routes = tuple(routes)
         self._permission = permission
         self._watch = watch
@@ -131,7 +141,7 @@ class HttpRoutes(Resource):
                 request.finish()
 
         request.notifyFinish().addErrback(lost)
-        Deferred.fromCoroutine(self._answer(request)).addErrback(_error, request).addCallback(send)
+        Deferred.fromCoroutine(self._answer(request)).addErrback(_error, request, self._error_page).addCallback(send)
         return NOT_DONE_YET
 
     async def _answer(self, request: IRequest) -> bytes:
@@ -169,23 +179,30 @@ class HttpRoutes(Resource):
         raise Rejected(404, "The requested URL was not found on the server.")
 
 
-def _error(failure: Failure, request: IRequest) -> bytes:
-    """The body for an error. A mistake of ours goes to the log, never to the client."""
+def _error(failure: Failure, request: IRequest, error_page: ErrorPage | None) -> bytes:
+    """The body for an error: a page for a browser, else JSON. A mistake of ours goes to the log, not to the client."""
     error = failure.value
     if isinstance(error, Elsewhere) and _is_page(request):
         return see_other(request, error.page_for(request))
     if isinstance(error, NotLoggedIn):
         request.setHeader(b"www-authenticate", b"Bearer")
-    if isinstance(error, Rejected):
-        if error.allow:
-            request.setHeader(b"allow", error.allow.encode())
-        return error_body(request, error.status, str(error))
-    if isinstance(error, NotChanged):
-        return error_body(request, error.status, str(error))
-    log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
-    return error_body(request, 500, "The gateway made a mistake; its log says more.")
+    status, text = 500, "The gateway made a mistake; its log says more."
+    if isinstance(error, Rejected | NotChanged):
+        status, text = error.status, str(error)
+    else:
+        log.failure("the administration interface failed at {path}", failure=failure, path=request.path)
+    if isinstance(error, Rejected) and error.allow:
+        request.setHeader(b"allow", error.allow.encode())
+    if error_page is not None and _is_for_people(request):
+        return error_page(request, status, text)
+    return error_body(request, status, text)
+
+
+def _is_for_people(request: IRequest) -> bool:
+    """Whether a browser shows the answer: no other client wants HTML."""
+    return b"text/html" in (request.getHeader(b"accept") or b"")
 
 
 def _is_page(request: IRequest) -> bool:
     """Whether a person reads the answer, and can be led to another page."""
-    return request.method == b"GET" and b"text/html" in (request.getHeader(b"accept") or b"")
+    return request.method == b"GET" and _is_for_people(request)

@@ -22,6 +22,7 @@ from gateway.admin.v1.trace_routes import TraceRoutes
 from gateway.app.accounts_part import AccountsPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.operation_part import OperationPart
+from gateway.app.pages_part import pages_part
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
@@ -69,17 +70,17 @@ class AdminPart(GatewayPart):
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
             state.devices,
         )
-        self._accounts = AccountsPart(basis, settings.audit)
+        overview, accounts = self.overview, AccountsPart(basis, settings.audit)
+        self._accounts = accounts
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
-        accounts, overview = self._accounts, self.overview
         traces = TraceRoutes(signalling.tracing.traces, settings.audit, basis.reactor)
-        others = (*accounts.routes, *operation.routes, *traces.routes())
+        part = pages_part(basis, settings, overview, calls)
+        others = (*accounts.routes, *operation.routes, *traces.routes(), *part.routes)
         api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, others)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
-        names = own_names(basis.configuration.admin, self._tls)
-        more = (*others, *api.routes())
-        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, more, names)
+        names, routes = own_names(basis.configuration.admin, self._tls), (*others, *api.routes())
+        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, part.error)
         self._ports: list[Any] = []
 
     @inlineCallbacks

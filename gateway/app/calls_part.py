@@ -43,6 +43,8 @@ class CallsPart(GatewayPart):
         self._history = state.history
         self.relay = media.relay
         self._tracing = signalling.tracing
+        self.health = peers.trunk.health
+        """Of the targets that calls go to."""
         self._clock = basis.clock
         name, new_tag = basis.configuration.gateway.name, basis.random.token
         self.dialogs: Dialogs[Leg] = Dialogs()

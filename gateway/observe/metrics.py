@@ -286,6 +286,7 @@ class Metrics:
         GCCollector(registry=registry)
         self.asked = AskedCollector(row for row in vars(Metrics).values() if isinstance(row, AskedRow))
         self.listeners = ListenerCollector()
+        self.figures = figures
         self._figures = FigureCollector(figures)
         registry.register(self.asked)
         registry.register(self.listeners)

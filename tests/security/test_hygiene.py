@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from twisted.logger import globalLogPublisher
 
-from gateway.admin.pages import Pages
+from gateway.admin.pages.call_pages import CallsAsked, ListedCalls, call_view, calls_view
+from gateway.admin.pages.drawing import Frame, Pages
 from gateway.observe.log import json_observer, text_observer
 from gateway.sip.digest import Challenge, Credentials
 from gateway.sip.message import Request, Response
@@ -105,14 +106,19 @@ def told(ladder: Challenged, directory: Path) -> Iterator[tuple[str, str]]:
     assert len(records) >= 3
     for record in records:
         history.ended(json.loads(json.dumps(record.as_json())))
-        yield "page", Pages().call(record.as_json())
+        yield "page", page("call.html", call_view(record.as_json(), {}, 0.0))
         yield "repr", repr(record)
-    yield "list", Pages().calls([record.summary() for record in records])
+    listed = calls_view(CallsAsked(), ListedCalls([record.summary() for record in records]), 0.0)
+    yield "list", page("calls.html", listed)
     got(history.stop())
     yield "metrics", ladder.metrics.exposition().decode()
     for path in directory.iterdir():
         if path.name != "credentials.toml":
             yield path.name, path.read_bytes().decode("latin-1")
+
+
+def page(template: str, view: dict[str, object]) -> str:
+    return Pages().draw(template, Frame("gw", "1", "Calls", "/calls"), 0.0, view).decode()
 
 
 def test_a_run_at_debug_level_leaves_no_secret_anywhere(tmp_path: Path, written: list[io.StringIO]) -> None:

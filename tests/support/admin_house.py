@@ -106,6 +106,8 @@ class AdminHouse:
         views, notes = AccountViews("gw", "/style.css"), LogInNotes(changes, self.metrics)
         routes = (
             *more,
+            HttpRoute("GET", "/", lambda request: b"a page", Role.VIEWER),
+            HttpRoute("GET", "/calls/{call_id:path}", lambda request, call_id: b"a page", Role.VIEWER),
             *LogInPages(log_in, changes, views, notes).routes(),
             *AccountPages(log_in, changes, views, notes, needs_second).routes(),
             *AccountApi(changes, lambda work: succeed(work())).routes(),

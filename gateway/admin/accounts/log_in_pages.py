@@ -26,7 +26,7 @@ from gateway.admin.accounts.proofs import SESSION_COOKIE, STEP_COOKIE, cookie_of
 from gateway.admin.hardening import LOG_IN, see_other, source_of
 from gateway.admin.http_bodies import as_page, form_of
 from gateway.admin.inspection import NotChanged, Role
-from gateway.admin.pages import moment
+from gateway.admin.pages.phrases import moment
 from gateway.admin.routes import HttpRoute
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.events import EventName

@@ -17,7 +17,19 @@ import attrs
 from twisted.enterprise.adbapi import Transaction
 
 from gateway.state.call_record import CallRecord
-from gateway.state.listing.tallies import HOUR, MINUTE, POST_DIAL, QUALITY, SET_UP, Spread, Tallied, spreads, tallied
+from gateway.state.listing.tallies import (
+    HOUR,
+    MINUTE,
+    POST_DIAL,
+    QUALITY,
+    SET_UP,
+    DayTallied,
+    Spread,
+    Tallied,
+    daily,
+    spreads,
+    tallied,
+)
 
 DAY: Final = 24 * HOUR
 MONTH: Final = 30 * DAY
@@ -60,7 +72,7 @@ class DomainShare:
 
 @attrs.frozen
 class ReasonCount:
-    """Calls that a reason explains."""
+    """Calls that a reason explains; an empty one where none does."""
 
     reason: str
     verdict: str
@@ -83,6 +95,10 @@ class Statistics:
     domains_month: tuple[DomainShare, ...]
     reasons: tuple[ReasonCount, ...]
     """Of the last 24 hours, the most frequent first."""
+    kinds: tuple[ReasonCount, ...]
+    """All calls of those hours, with a reason or without."""
+    days: tuple[DayTallied, ...]
+    """Of the last 30 days."""
     post_dial: tuple[Spread, ...]
     """Seconds until a caller heard that the callee rings, by hour, over 24 hours."""
     set_up: tuple[Spread, ...]
@@ -97,7 +113,9 @@ class Counted:
 
     minutes: tuple[Tallied, ...] = ()
     hours: tuple[Tallied, ...] = ()
-    """Of a month."""
+    """Of a day."""
+    days: tuple[DayTallied, ...] = ()
+    """Of a month: its hours are too many to be summed up here while a page is drawn."""
     post_dial: tuple[Spread, ...] = ()
     set_up: tuple[Spread, ...] = ()
     quality: tuple[Spread, ...] = ()
@@ -107,7 +125,8 @@ def read_counts(transaction: Transaction, now: float) -> Counted:
     """The figures in the file."""
     return Counted(
         tuple(tallied(transaction, MINUTE, now - HOUR)),
-        tuple(tallied(transaction, HOUR, now - MONTH)),
+        tuple(tallied(transaction, HOUR, now - DAY)),
+        tuple(daily(transaction, now - MONTH)),
         tuple(spreads(transaction, POST_DIAL, now - DAY)),
         tuple(spreads(transaction, SET_UP, now - DAY)),
         tuple(spreads(transaction, QUALITY, now - DAY)),
@@ -118,19 +137,26 @@ def statistics(counted: Counted, up: Iterable[CallRecord], now: float) -> Statis
     """All figures, with the calls that are up."""
     going_on = [*up]
     minutes = [*counted.minutes, *_going_on(going_on, MINUTE, now - HOUR)]
-    month = [*counted.hours, *_going_on(going_on, HOUR, now - MONTH)]
-    day = [one for one in month if one.at > now - DAY - HOUR]
+    day = [*counted.hours, *_going_on(going_on, HOUR, now - DAY)]
+    days = [*counted.days, *(_of_day(one) for one in _going_on(going_on, HOUR, now - MONTH))]
+    kinds = [*_kinds(day)]
     return Statistics(
         now,
         tuple(_periods(day)),
         tuple(_periods(minutes)),
         tuple(_shares(day)),
-        tuple(_shares(month)),
-        tuple(_reasons(day)),
+        tuple(_shares(days)),
+        tuple(one for one in kinds if one.reason),
+        tuple(kinds),
+        tuple(days),
         counted.post_dial,
         counted.set_up,
         counted.quality,
     )
+
+
+def _of_day(one: Tallied) -> DayTallied:
+    return DayTallied(one.at // DAY * DAY, one.domain, one.verdict, one.calls)
 
 
 def _going_on(records: Iterable[CallRecord], width: int, since: float) -> Iterator[Tallied]:
@@ -148,7 +174,7 @@ def _periods(tallies: Iterable[Tallied]) -> Iterator[PeriodCount]:
     return (PeriodCount(at, verdict, number) for (at, verdict), number in sorted(calls.items()))
 
 
-def _shares(tallies: Iterable[Tallied]) -> Iterator[DomainShare]:
+def _shares(tallies: Iterable[Tallied | DayTallied]) -> Iterator[DomainShare]:
     calls: dict[str, Counter[str]] = {}
     for one in tallies:
         calls.setdefault(one.domain, Counter())[one.verdict] += one.calls
@@ -157,9 +183,8 @@ def _shares(tallies: Iterable[Tallied]) -> Iterator[DomainShare]:
         yield DomainShare(domain, *(sum(verdicts[verdict] for verdict in group) for group in groups))
 
 
-def _reasons(tallies: Iterable[Tallied]) -> Iterator[ReasonCount]:
+def _kinds(tallies: Iterable[Tallied]) -> Iterator[ReasonCount]:
     calls: Counter[tuple[str, str, str, str]] = Counter()
     for one in tallies:
-        if one.reason:
-            calls[one.reason, one.verdict, one.domain, one.provider] += one.calls
+        calls[one.reason, one.verdict, one.domain, one.provider] += one.calls
     return (ReasonCount(*key, calls=number) for key, number in calls.most_common())

@@ -65,6 +65,17 @@ class Tallied:
 
 
 @attrs.frozen
+class DayTallied:
+    """Calls of one day (UTC) that have all of this in common."""
+
+    at: int
+    """The begin of the day, seconds since the epoch."""
+    domain: str
+    verdict: str
+    calls: int
+
+
+@attrs.frozen
 class CallFigures:
     """The part of a call that is counted."""
 
@@ -112,6 +123,16 @@ def tallied(transaction: Transaction, width: int, since: float) -> list[Tallied]
     columns = ", ".join(field.name for field in attrs.fields(Tallied))
     transaction.execute(f"SELECT {columns} FROM tally WHERE width = ? AND at > ? ORDER BY at", (width, since - width))  # noqa: S608
     return [Tallied(*row) for row in cast("list[tuple[int, str, str, str, str, str, int]]", transaction.fetchall())]
+
+
+def daily(transaction: Transaction, since: float) -> list[DayTallied]:
+    """The calls of each day that had not ended by ``since``, the oldest day first; summed up by the file."""
+    transaction.execute(
+        "SELECT at / 86400 * 86400 AS day, domain, verdict, SUM(calls) FROM tally WHERE width = ? AND at > ?"
+        " GROUP BY day, domain, verdict ORDER BY day",
+        (HOUR, since // 86_400 * 86_400 - 1),
+    )
+    return [DayTallied(*row) for row in cast("list[tuple[int, str, str, int]]", transaction.fetchall())]
 
 
 def spreads(transaction: Transaction, kind: str, since: float) -> list[Spread]:

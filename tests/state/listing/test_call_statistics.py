@@ -12,7 +12,7 @@ from gateway.state.call_record import CallDirection, CallRecord, LegName, Passag
 from gateway.state.listing.call_list import CallList
 from gateway.state.listing.call_statistics import DomainShare, PeriodCount, ReasonCount, Statistics
 from gateway.state.listing.call_table import CallTable, prepare_calls
-from gateway.state.listing.tallies import HOUR, KEPT, MINUTE, post_dial_seconds
+from gateway.state.listing.tallies import HOUR, KEPT, MINUTE, DayTallied, post_dial_seconds
 from gateway.state.table import WRITE_DELAY
 from tests.support.direct_database import DirectDatabase, got
 
@@ -119,6 +119,23 @@ def test_reasons_are_counted_the_most_frequent_first(opened: Opened) -> None:
         ReasonCount("CLEAR_PEER_NO_SRTP", "CLEAR", "example.com", "main", 3),
         ReasonCount("REFUSED_POLICY", "REFUSED", "example.com", "main", 1),
     )
+
+
+def test_kinds_have_every_call_and_days_a_month_of_them(opened: Opened) -> None:
+    weak = {"verdict": "CLEAR", "reason": "CLEAR_PEER_NO_TLS"}
+    week = NOW - 7 * 24 * HOUR
+    opened.keep(record("1", NOW - 60), record("2", NOW - 90), record("3", NOW - 99, **weak), record("4", week, **weak))
+    figures = opened.figures
+    assert set(figures.kinds) == {
+        ReasonCount("", "ENCRYPTED", "example.com", "main", 2),
+        ReasonCount("CLEAR_PEER_NO_TLS", "CLEAR", "example.com", "main", 1),
+    }
+    today, then = (int(at) // 86_400 * 86_400 for at in (NOW, week))
+    assert set(figures.days) == {
+        DayTallied(today, "example.com", "ENCRYPTED", 2),
+        DayTallied(today, "example.com", "CLEAR", 1),
+        DayTallied(then, "example.com", "CLEAR", 1),
+    }
 
 
 def test_percentiles_are_within_a_bucket_of_the_truth(opened: Opened) -> None:

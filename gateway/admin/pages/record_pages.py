@@ -1,0 +1,217 @@
+"""Certificates, events, the audit, and the settings: the values of their templates.
+
+Here: pure functions from rows. The settings are read only; each stands beside the line of the file that says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeAlias
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from gateway.admin.pages.domain_pages import change
+from gateway.admin.pages.phrases import count
+from gateway.base.json_codec import Json
+
+Row: TypeAlias = dict[str, Json]
+
+FEW_DAYS: Final = 30
+
+
+def certificates_view(rows: Sequence[Row]) -> dict[str, object]:
+    """The values of the page of certificates."""
+    shown = []
+    for row in rows:
+        days = row.get("days_left")
+        shape, words = "up", "Good"
+        if isinstance(days, int) and days < 0:
+            shape, words = "down", "Expired"
+        elif isinstance(days, int) and days < FEW_DAYS:
+            shape, words = "degraded", "Renew soon"
+        elif row.get("warnings"):
+            shape, words = "degraded", "Look"
+        shown.append({**row, "shape": shape, "words": words})
+    least = min((days for row in rows if isinstance(days := row.get("days_left"), int)), default=None)
+    if least is None:
+        told = "No certificate is served."
+    elif least < 0:
+        told = "A certificate has expired: peers that verify it turn away."
+    else:
+        told = f"{count(len(rows), 'certificate')}; the first expires in {count(least, 'day')}."
+    return {"rows": shown, "sentence": told}
+
+
+KINDS: Final = (
+    *("call", "registration", "provider", "domain", "certificate"),
+    *("security", "media", "configuration", "gateway"),
+)
+"""The first words of the names of events, as a reader looks for them."""
+SHOWN: Final = 100
+"""Events of one page."""
+_MATTERS: Final = ("notice", "warning", "critical")
+
+
+def events_view(rows: Sequence[Row], query: Mapping[str, str]) -> dict[str, object]:
+    """The values of the page of events, the newest first: of one kind, or those that matter to an operator, or all."""
+    kind = query.get("kind", "")
+    wanted = [row for row in rows if _is_wanted(row, kind)]
+    present = {str(row.get("name", "")).partition(".")[0] for row in rows}
+    chips = [("All", kind == "all", "/events?kind=all"), ("Notable", kind in ("", "notable"), "/events")]
+    chips += [(one.capitalize(), one == kind, "/events?" + urlencode({"kind": one})) for one in KINDS if one in present]
+    shown = wanted[:SHOWN]
+    told = (
+        f"The latest {count(len(shown), 'event')} of this kind, the newest first."
+        if shown
+        else "No event of this kind."
+    )
+    return {
+        "rows": [_event(row) for row in shown],
+        "kinds": chips,
+        "sentence": told if shown else "No event of this kind since the gateway began.",
+    }
+
+
+def _is_wanted(row: Row, kind: str) -> bool:
+    if kind in ("", "notable"):
+        return row.get("severity") in _MATTERS
+    return kind == "all" or str(row.get("name", "")).startswith(kind + ".")
+
+
+def _event(row: Row) -> dict[str, object]:
+    name, fields = str(row.get("name") or ""), row.get("fields")
+    details = {**fields} if isinstance(fields, dict) else {}
+    if row.get("source"):
+        details["from"] = row["source"]
+    about, link = _about(row)
+    return {
+        "at": row.get("at"),
+        "name": name.replace(".", " ").replace("_", " ").capitalize(),
+        "severity": row.get("severity"),
+        "about": about,
+        "link": link,
+        "details": ", ".join(_detail(key, value) for key, value in details.items() if value not in (None, "")),
+    }
+
+
+def _detail(key: str, value: Json) -> str:
+    return f"{key.replace('_', ' ')} {value}"
+
+
+def _about(row: Row) -> tuple[str, str | None]:
+    """The thing that an event is about, and its page."""
+    kind = str(row.get("name") or "").partition(".")[0]
+    who, domain, call = (str(row.get(key) or "") for key in ("who", "domain", "call"))
+    if call:
+        return who or call, "/calls/" + quote(call, safe="")
+    if kind == "provider" and who:
+        return who, "/providers/" + quote(who, safe="")
+    if kind == "registration" and who:
+        return who, "/phones/" + quote(who, safe="")
+    if domain:
+        return domain, "/domains/" + quote(domain, safe="")
+    return who, None
+
+
+def audit_view(entries: Sequence[Row]) -> dict[str, object]:
+    """The values of the page of the audit; ``entries`` are in the order of time."""
+    rows = [change(entry) for entry in reversed(entries)]
+    told = f"The latest {count(len(rows), 'entry', 'entries')}, the newest first." if rows else "No change yet."
+    return {"rows": rows, "sentence": told}
+
+
+@attrs.frozen
+class SettingRow:
+    """One key and its value."""
+
+    key: str
+    value: str
+    line: int | None
+    """The line of the file that says it; None: the default."""
+
+
+@attrs.frozen
+class SettingTable:
+    """A table of the file."""
+
+    name: str
+    rows: tuple[SettingRow, ...]
+
+    @property
+    def said(self) -> list[SettingRow]:
+        """The keys that the file says."""
+        return [row for row in self.rows if row.line is not None]
+
+    @property
+    def defaults(self) -> list[SettingRow]:
+        """The others."""
+        return [row for row in self.rows if row.line is None]
+
+
+def settings_view(
+    configuration: attrs.AttrsInstance, lines: Mapping[tuple[str, int, str], int], source: str
+) -> dict[str, object]:
+    """The values of the page of settings. ``lines`` has the line of each key, by the file's table, its number among
+    those of that name, and the key. Paths of secrets are shown, their contents never are."""
+    told = f"As in {source}, with the switches of operators on top. To change them, edit the file and reload."
+    return {"tables": [*_tables(configuration, lines)], "sentence": told}
+
+
+FILE_NAMES: Final = {"listeners": "listener", "providers": "provider", "domains": "domain"}
+"""The fields of a configuration that are arrays of tables, as the file names them."""
+
+
+def _tables(configuration: attrs.AttrsInstance, lines: Mapping[tuple[str, int, str], int]) -> Iterator[SettingTable]:
+    for field in attrs.fields(type(configuration)):
+        value = getattr(configuration, field.name)
+        if isinstance(value, tuple) and field.name in FILE_NAMES:
+            for index, one in enumerate(value):
+                name = FILE_NAMES[field.name]
+                yield SettingTable(f"[[{name}]] {one.name}", tuple(_rows_of(one, name, index, lines)))
+        elif attrs.has(type(value)):
+            yield SettingTable(f"[{field.name}]", tuple(_rows_of(value, field.name, 0, lines)))
+
+
+def _rows_of(
+    value: attrs.AttrsInstance, table: str, index: int, lines: Mapping[tuple[str, int, str], int]
+) -> Iterator[SettingRow]:
+    for field in attrs.fields(type(value)):
+        found = getattr(value, field.name)
+        yield SettingRow(field.name, _text(found), lines.get((table, index, field.name)))
+
+
+def _text(value: object) -> str:
+    match value:
+        case None | "" | ():
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case Enum():
+            return str(value.value)
+        case tuple() | frozenset() | list():
+            return ", ".join(_text(item) for item in value)
+        case Path() | str() | int() | float():
+            return str(value)
+        case _:
+            return str(value)
+
+
+def lines_of(text: str) -> dict[tuple[str, int, str], int]:
+    """The line of each key in a TOML file: by its table, the number of that table among those of its name, and the key.
+
+    It helps people to find a line: a key within a text of several lines may be taken for one, which does no harm.
+    """
+    found: dict[tuple[str, int, str], int] = {}
+    table, counts = "", dict[str, int]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = bare.split("#", 1)[0].strip().strip("[]").strip()
+            counts[table] = counts.get(table, -1) + 1
+        elif "=" in bare and not bare.startswith("#"):
+            key = bare.split("=", 1)[0].strip().strip('"')
+            found.setdefault((table, counts.get(table, 0), key), number)
+    return found

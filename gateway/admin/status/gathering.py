@@ -1,0 +1,173 @@
+"""Gathers the facts of the gateway's state, of which `status` makes its judgement and pages their figures.
+
+    Inspection, Health, statistics of calls, Figures -> Gathering.facts() -> Facts -> status
+
+Here: asking the parts, and keeping the answer for a moment, so that many readers cost no more than one. Not here: the
+judgement, HTTP, pages. Texts of peers are made clean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, cast
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+
+from gateway.admin.inspection import Inspection, Population, Row
+from gateway.admin.status.facts import Facts
+from gateway.base.clock import Clock
+from gateway.base.json_codec import Json
+from gateway.config.model import Configuration, Listener, Side
+from gateway.config.switches import Settings
+from gateway.observe.clean_text import clean_json
+from gateway.observe.events import Events
+from gateway.observe.figures import Figures
+from gateway.routing.health import Health, Standing
+from gateway.state.listing.call_statistics import Statistics
+from gateway.state.remedies import REMEDIES
+
+KEPT_SECONDS: Final = 2.0
+"""For which a reader gets the statistics that another one was given."""
+COUNTED_SECONDS: Final = 5.0
+DAY: Final = 86_400.0
+REMEDY_LINES: Final = {str(code): (one.cause, one.remedy) for code, one in REMEDIES.items()}
+
+
+@attrs.frozen
+class Watched:
+    """The parts that the state is told from, beside those that the inspection asks."""
+
+    health: Health
+    figures: Callable[[], Figures]
+    ports: Callable[[], Mapping[str, int]]
+    """Media ports by state, as the relays say: used, silent after a call, free."""
+    population: Callable[[], Population]
+
+
+@attrs.define(eq=False)
+class Gathering:
+    """Asks the parts."""
+
+    inspection: Inspection
+    settings: Settings
+    watched: Watched
+    clock: Clock
+    stream: Events
+    version: str
+    up_since: float = attrs.field(init=False)
+    """Seconds since the epoch."""
+    _counted: tuple[float, Population] | None = attrs.field(default=None, init=False)
+    _kept: tuple[float, Statistics] | None = attrs.field(default=None, init=False)
+
+    @up_since.default
+    def _made_at(self) -> float:
+        return self.clock.wall()
+
+    def now(self) -> float:
+        """Seconds since the epoch, as people's clocks say."""
+        return self.clock.wall()
+
+    def facts(self) -> Deferred[Facts]:
+        """All that the state is judged by. Fails with TooManyQuestions."""
+        return self.statistics().addCallback(self._facts)
+
+    def statistics(self) -> Deferred[Statistics]:
+        """The figures of calls, two seconds old at most. Fails with TooManyQuestions."""
+        if self._kept is not None and self.clock.seconds() - self._kept[0] < KEPT_SECONDS:
+            return succeed(self._kept[1])
+
+        def keep(statistics: Statistics) -> Statistics:
+            self._kept = self.clock.seconds(), statistics
+            return statistics
+
+        return self.inspection.lists.statistics().addCallback(keep)
+
+    def population(self) -> Population:
+        """Phones and calls, counted; some seconds old at most, for all phones are looked at."""
+        now = self.clock.seconds()
+        if self._counted is None or now - self._counted[0] >= COUNTED_SECONDS:
+            self._counted = now, self.watched.population()
+        return self._counted[1]
+
+    def configuration(self) -> Configuration:
+        """The configuration in force."""
+        return self.settings.current
+
+    def audit(self) -> list[Row]:
+        """The latest entries of the audit, in the order of time."""
+        return _clean(self.settings.audit.about(None))
+
+    def events(self, most: int) -> list[Row]:
+        """The latest events, the newest first."""
+        found = self.stream.after(self.stream.last - most, most)
+        return _clean([{"id": number, **event.as_json()} for number, event in reversed(found)])
+
+    def phone_listeners(self) -> list[str]:
+        """The addresses that a phone may register at."""
+        listeners = [one for one in self.settings.current.listeners if one.side is Side.PHONES]
+        return [_address(one) for one in listeners]
+
+    def _facts(self, statistics: Statistics) -> Facts:
+        figures, counts = self.watched.figures(), self.inspection.counts()
+        domains = _clean(self.inspection.domains())
+        return Facts(
+            now=self.now(),
+            version=self.version,
+            up_since=self.up_since,
+            providers=self._providers(),
+            domains=domains,
+            tallies=[cast(Row, attrs.asdict(one)) for one in statistics.kinds],
+            certificates=_clean(self.inspection.certificates()),
+            counts=counts,
+            ports={**self.watched.ports()},
+            calls_up=self.population().calls,
+            relays={"up": figures.relays.get(True, 0), "down": figures.relays.get(False, 0)},
+            files=[{"name": file.name, "is_failing": file.is_failing} for file in figures.files],
+            remedies=REMEDY_LINES,
+        )
+
+    def _providers(self) -> list[Row]:
+        """The configured providers, with the targets of each; other peers are left out."""
+        peers = {row["name"]: row for row in _clean(self.inspection.peers()) if row.get("uri")}
+        lost = self.watched.health.lost()
+        rows: list[Row] = []
+        for provider in self.settings.current.providers:
+            known = peers.get(provider.name, {"name": provider.name, "uri": provider.uri})
+            rows.append({**known, "targets": self._targets(provider.name, lost)})
+        return rows
+
+    def _targets(self, provider: str, lost: set[str]) -> list[Json]:
+        looked_at = sorted(self.watched.health.looked_at(provider), key=_by_address)
+        if provider in lost:
+            nowhere: Json = {**dict.fromkeys(("since", "tls", "certificate_days")), "target": "its name"}
+            return [{**cast(Row, nowhere), "is_up": False, "why": "DNS knows no way to it"}]
+        return [self._target(one) for one in looked_at]
+
+    def _target(self, one: Standing) -> Row:
+        """A target as pages and the API show it; nothing is said of one that has not answered once."""
+        passed = None if one.changed is None else self.clock.seconds() - one.changed
+        flow = one.flow if one.is_up and one.answered is not None else None
+        until = None if flow is None else flow.valid_until
+        return {
+            "target": f"{one.target.transport.upper()} {one.target.address}",
+            "is_up": None if one.answered is None and one.is_up else one.is_up,
+            "why": "" if one.is_up else one.why,
+            "since": None if passed is None else self.now() - passed,
+            "tls": "" if flow is None else flow.terms,
+            "certificate_days": None if until is None else int((until.timestamp() - self.now()) // DAY),
+        }
+
+
+def _by_address(one: Standing) -> str:
+    return str(one.target.address)
+
+
+def _address(listener: Listener) -> str:
+    host = listener.advertised_host or listener.address
+    bracketed = f"[{host}]" if ":" in host else host
+    return f"sip:{bracketed}:{listener.port};transport={listener.transport}"
+
+
+def _clean(rows: list[Row]) -> list[Row]:
+    return cast("list[Row]", clean_json(cast(Json, rows)))

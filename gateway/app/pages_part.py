@@ -1,0 +1,49 @@
+"""The pages of the administration interface, and the facts that they and `gatewayctl status` are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import attrs
+
+from gateway.admin.overview import Overview
+from gateway.admin.pages.desk import Desk
+from gateway.admin.pages.page_routes import PageRoutes
+from gateway.admin.routes import ErrorPage, HttpRoute
+from gateway.admin.status.gathering import Gathering, Watched
+from gateway.admin.status.status_api import StatusApi
+from gateway.app.calls_part import CallsPart
+from gateway.app.parts import Basis
+from gateway.base.build import build
+from gateway.config.switches import Settings
+from gateway.media.pool import RelayPool
+
+
+@attrs.frozen
+class PagesPart:
+    """The routes of all pages and of the answer about the state, and the page for errors."""
+
+    routes: tuple[HttpRoute, ...]
+    error: ErrorPage
+
+
+def pages_part(basis: Basis, settings: Settings, overview: Overview, calls: CallsPart) -> PagesPart:
+    """The pages of a gateway that has just been started."""
+    watched = Watched(calls.health, basis.metrics.figures, partial(_ports, calls.relay), overview.population)
+    gathering = Gathering(
+        overview,
+        settings,
+        watched,
+        basis.clock,
+        basis.metrics.events,
+        build().version,
+    )
+    desk = Desk(gathering, basis.configuration.gateway.name)
+    routes = (*StatusApi(gathering).routes(), *PageRoutes(overview, overview, desk).routes())
+    return PagesPart(routes, desk.error)
+
+
+def _ports(relay: RelayPool) -> Counter[str]:
+    """The media ports of all relays by state, as each said last."""
+    return sum((Counter(node.figures.ports) for node in relay.nodes), Counter())

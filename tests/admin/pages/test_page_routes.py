@@ -1,0 +1,215 @@
+"""The pages, asked over HTTP: each is there, escapes, stays small, runs no script of its own, and leads on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from gateway.admin.inspection import Caller, Role, Row
+from gateway.admin.pages.desk import local_path
+from gateway.base.json_codec import Json
+from gateway.state.listing.call_filter import cursor_of
+from tests.admin.pages.stage import NOW, PageStage
+from tests.admin.test_api import CALL, FakePermission
+from tests.support.day_of_calls import calls
+
+PAGES = (
+    *("/", "/calls", "/phones", "/domains", "/domains/example.com", "/domains/example.com/switch?to=off"),
+    *("/providers", "/providers/main", "/certificates", "/audit", "/settings", "/nothing-here"),
+)
+ODD = "\udcff\x1b[2J\x9b31m\u202e\u2028<b>"
+"""Bytes that are no UTF-8, controls, turned text, markup: as a peer may write them."""
+
+
+def phone(user: str = "ana", **fields: str) -> Row:
+    row: Row = {
+        "address_of_record": f"sip:{user}@example.com",
+        "contact": f"sip:{user}@10.0.0.1:5060",
+        "flow": "phones/udp/10.0.0.1:5060",
+        "transport": "udp",
+        "reachable": True,
+        "user_agent": "Yealink SIP-T54W",
+        "expires_in": 1800,
+        "provider_expires_in": 1800,
+    }
+    return {**row, **fields}
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> PageStage:
+    return PageStage(tmp_path, [*calls(NOW, 60)], [phone(), phone("ben")])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_whole_and_keeps_to_its_bounds(stage: PageStage, path: str) -> None:
+    answer = stage.client.ask(path, accept="text/html")
+    assert answer.status == (404 if path == "/nothing-here" else 200)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert len(answer.text.encode()) < 60_000
+    assert len(re.findall(r"<h1", answer.text)) == 1
+    assert "gw-berlin" in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_has_a_script_or_style_of_its_own(stage: PageStage, path: str) -> None:
+    text = stage.client.ask(path, accept="text/html").text
+    assert not re.findall(r"<style|\sstyle=|\son[a-z]+=|javascript:", text)
+    assert all('src="/static/' in tag for tag in re.findall(r"<script[^>]*>", text))
+    assert "script-src 'self'" in stage.client.ask(path).headers["content-security-policy"]
+
+
+def test_a_page_and_its_files_are_below_100_kilobytes(stage: PageStage) -> None:
+    page = stage.client.ask("/calls", accept="text/html").text
+    files = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    assert len(files) == 4
+    answers = [stage.client.ask(file, accept_encoding="gzip, br") for file in files]
+    assert {answer.headers["content-encoding"] for answer in answers} == {"gzip"}
+    assert len(page.encode()) + sum(answer.size for answer in answers) < 100_000
+
+
+def test_a_file_may_be_kept_for_its_name_says_its_contents(stage: PageStage) -> None:
+    page = stage.client.ask("/", accept="text/html").text
+    [style] = re.findall(r'href="(/static/\w+/style.css)"', page)
+    assert "immutable" in stage.client.ask(style).headers["cache-control"]
+    assert stage.client.ask("/static/other/style.css").headers["cache-control"] == "no-store"
+    assert stage.client.ask("/style.css").headers["content-type"] == "text/css; charset=utf-8"
+    assert stage.client.ask("/static/x/..%2fapi.py").status == 404
+    assert "content-encoding" not in stage.client.ask(style, accept_encoding="gzip;q=0").headers
+
+
+def test_the_list_leads_to_each_call(stage: PageStage) -> None:
+    first = stage.inspection.calls()[0]
+    assert f'href="/calls/{first["id"]}"' in stage.client.ask("/calls").text
+    page = stage.client.ask(f"/calls/{first['id']}").text
+    assert '<svg class="ladder"' in page
+    assert "The wire" in page
+
+
+def test_filters_stand_in_the_address(stage: PageStage) -> None:
+    stage.client.ask("/calls?verdict=CLEAR&since=24h&direction=inbound&state=ended&answered=yes&domain=example.com")
+    [wanted] = stage.looked_for
+    assert (wanted.verdict, wanted.domain, wanted.is_up, wanted.is_answered) == ("CLEAR", "example.com", False, True)
+    assert (wanted.since, str(wanted.direction)) == (NOW - 86_400, "inbound")
+
+
+def test_words_that_no_filter_knows_are_left_out(stage: PageStage) -> None:
+    assert stage.client.ask("/calls?verdict=%3Cb%3E&since=always&direction=up&state=&nonsense=1").status == 200
+    [wanted] = stage.looked_for
+    assert (wanted.verdict, wanted.since, wanted.direction, wanted.is_up) == (None, None, None, None)
+
+
+def test_a_number_is_looked_for_first_then_a_user(stage: PageStage) -> None:
+    stage.inspection.lists.found = lambda wanted: wanted.user == "ana"  # type: ignore[attr-defined]
+    answer = stage.client.ask("/calls?q=ana")
+    assert [(one.number, one.user) for one in stage.looked_for] == [("ana", None), (None, "ana")]
+    assert "<tbody>" in answer.text
+
+
+def test_a_call_id_leads_to_its_call(stage: PageStage) -> None:
+    call = stage.inspection.calls()[3]
+    answer = stage.client.ask(f"/calls?q={call['id']}")
+    assert (answer.status, answer.headers["location"]) == (303, f"/calls/{call['id']}")
+
+
+def test_a_page_leads_to_older_ones_and_back_to_the_top(stage: PageStage) -> None:
+    cursor = cursor_of("1796000000.0", "a")
+    stage.inspection.lists.next = cursor  # type: ignore[attr-defined]
+    page = stage.client.ask(f"/calls?domain=example.com&after={cursor}").text
+    assert f'href="/calls?domain=example.com&amp;after={quote(cursor)}"' in page
+    assert 'href="/calls?domain=example.com"' in page
+
+
+def test_a_cursor_that_no_page_gave_is_an_error_for_people(stage: PageStage) -> None:
+    answer = stage.client.ask("/calls?after=xyz", accept="text/html")
+    assert answer.status == 400
+    assert "<h1>" in answer.text
+
+
+def test_an_error_is_a_page_for_a_browser_and_json_for_others(stage: PageStage) -> None:
+    stage.inspection.lists.found = lambda wanted: False  # type: ignore[attr-defined]
+    for path in ("/calls/nobody", "/domains/nobody", "/providers/nobody", "/phones/sip:x@y", "/nothing"):
+        page = stage.client.ask(path, accept="text/html")
+        assert (page.status, 'href="/calls"' in page.text) == (404, True)
+        assert stage.client.ask(path).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/calls", "/calls/x", "/phones", "/phones/sip:x@y", "/%e2%80%ae%1b", "/calls?q=x"]
+)
+def test_no_byte_of_a_peer_reaches_a_page_as_it_is(tmp_path: Path, path: str) -> None:
+    steps: list[Json] = [{"at": 1.5, "leg": "caller", "direction": "sent", "what": ODD}]
+    chain: list[Json] = [{"leg": ODD, "step": "policy", "what": ODD, "code": ODD}]
+    call: Row = {**CALL, **dict.fromkeys(("caller", "callee", "ending", "reason", "verdict", "domain"), ODD), "id": "x"}
+    call |= {"ladder": steps, "chain": chain}
+    odd = PageStage(tmp_path, [call], [phone(address_of_record="sip:x@y", user_agent=ODD, contact=ODD, transport=ODD)])
+    answer = odd.client.ask(path, accept="text/html")
+    assert answer.status in (200, 404)
+    assert not [line for line in answer.text.split("\n") if not line.isprintable()]
+    assert "<b>" not in answer.text
+
+
+def test_a_switch_asks_first_in_numbers_and_leads_back(stage: PageStage) -> None:
+    question = stage.client.ask("/domains/example.com/switch?to=required").text
+    assert "2 phones of this domain are registered" in question
+    assert stage.client.control.asked == []
+    form = {"content_type": "application/x-www-form-urlencoded", "origin": "http://127.0.0.20:8080"}
+    answer = stage.client.ask("/domains/example.com/switch", "POST", body=b"to=required&because=audit", **form)
+    assert (answer.status, answer.headers["location"]) == (303, "/domains/example.com?switched=preferred")
+    assert stage.client.control.asked == [("example.com", "required", "alice (uid 1000)")]
+    assert "Switched from preferred" in stage.client.ask("/domains/example.com?switched=preferred").text
+
+
+def test_a_form_of_another_site_switches_nothing(stage: PageStage) -> None:
+    form = {"content_type": "application/x-www-form-urlencoded", "origin": "http://evil.localhost"}
+    assert stage.client.ask("/domains/example.com/switch", "POST", body=b"to=off", **form).status == 403
+    assert stage.client.control.asked == []
+
+
+def test_a_viewer_sees_no_button_to_switch(tmp_path: Path) -> None:
+    class Viewing(FakePermission):
+        def admit(self, request: object, role: Role, path: str) -> Caller:
+            return Caller("vera", Role.VIEWER, "127.0.0.1", "vera")
+
+    page = PageStage(tmp_path, permission=Viewing()).client.ask("/domains/example.com").text
+    assert "Switch to" not in page
+    assert "An operator switches it" in page
+    assert "vera, viewer" in page
+    assert 'action="/logout"' in page
+
+
+def test_likings_are_kept_in_cookies_and_lead_back_to_this_host_only(stage: PageStage) -> None:
+    answer = stage.client.ask("/preferences?theme=dark&back=%2Fcalls%3Fq%3D1")
+    assert (answer.status, answer.headers["location"]) == (303, "/calls?q=1")
+    assert answer.headers["set-cookie"].startswith("theme=dark;")
+    assert 'data-theme="dark"' in stage.client.ask("/", cookie="theme=dark; times=local; zone=Europe%2FBerlin").text
+    assert "data-theme" not in stage.client.ask("/", cookie='theme="><script>; zone=../../etc/passwd').text
+    for back in ("//evil.example", "/\\evil.example", "https://evil.example", "/a\r\nb", ""):
+        assert local_path(back) == "/"
+    assert "set-cookie" not in stage.client.ask("/preferences?theme=purple").headers
+
+
+def test_local_times_are_those_of_the_browsers_zone(stage: PageStage) -> None:
+    call = stage.inspection.calls()[0]["id"]
+    assert " UTC</time>" in stage.client.ask(f"/calls/{call}").text
+    assert " CET</time>" in stage.client.ask(f"/calls/{call}", cookie="times=local; zone=Europe%2FBerlin").text
+    assert stage.client.ask(f"/calls/{call}", cookie="times=local; zone=../../../etc").status == 200
+
+
+def test_an_empty_gateway_teaches(tmp_path: Path) -> None:
+    empty = PageStage(tmp_path).client
+    for path in ("/", "/phones"):
+        assert "sip:192.0.2.10:5060;transport=udp" in empty.ask(path).text
+    assert "Nothing needs a look." in empty.ask("/").text
+    assert "No call yet" in empty.ask("/calls").text
+    assert "No call matches" in empty.ask("/calls?q=1").text
+    assert "Nothing was changed yet" in empty.ask("/audit").text
+
+
+def test_settings_have_the_line_of_the_file(stage: PageStage) -> None:
+    page = stage.client.ask("/settings").text
+    row = re.search(r'data-label="Key" class="mono">uri</td>.*?class="soft">(\d+)</td>', page, re.DOTALL)
+    assert row
+    assert row[1] == "25"

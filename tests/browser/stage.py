@@ -1,0 +1,198 @@
+"""A gateway with a month of calls, its provider, two phones that talk, and Chromium that looks at its pages.
+
+Everything is a real program on loopback. Another provider, whose port refuses, is there to be complained of.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import attrs
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from gateway.demo.devcerts import make_for
+from gateway.demo.roles import PASSWORDS
+from tests.browser.office import furnish
+from tests.support.calls.processes import Program, find_program, wait_until
+
+ROOT: Final = Path(__file__).parents[2]
+HOST, FAR, PHONES = "127.0.0.141", "127.0.0.142", "127.0.0.143"
+OWN_NAME: Final = "gw-berlin.example.com"
+ADMIN_PORT: Final = 8089
+BASE: Final = f"http://{HOST}:{ADMIN_PORT}"
+HISTORY: Final = 100_000
+
+SWITCHES: Final = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--lang=en-US",
+)
+
+CONFIGURATION: Final = """\
+# The gateway of an office and its branch.
+
+[gateway]
+name = "gw-berlin"
+state_directory = "state"
+
+[[listener]]
+name = "phones"
+side = "phones"
+transport = "udp"
+address = "{host}"
+port = 5060
+
+[[listener]]
+name = "phones-tls"
+side = "phones"
+transport = "tls"
+address = "{host}"
+port = 5061
+certificate = "{old_chain}"
+private_key = "{old_key}"
+
+[[listener]]
+name = "provider"
+side = "provider"
+transport = "tls"
+address = "{host}"
+port = 5062
+certificate = "{chain}"
+private_key = "{key}"
+
+[media]
+address = "{host}"
+ports = "24000-24999"
+workers = 1
+
+[[provider]]
+name = "main"
+uri = "sip:{far}:5061;transport=tls"
+trust = "{trust}"
+
+[[provider]]
+name = "backup"
+uri = "sip:{far}:5099;transport=tls"
+trust = "{trust}"
+
+# The head office.
+[[domain]]
+name = "example.com"
+provider = "main"
+security = "preferred"
+restricted_access_domains = ["{far}"]
+
+[[domain]]
+name = "branch.example.com"
+provider = "backup"
+security = "preferred"
+
+[admin]
+address = "{host}"
+port = {port}
+"""
+
+
+@attrs.frozen
+class Stage:
+    """The programs, and the browser."""
+
+    directory: Path
+    gateway: Program
+    browser: Chrome
+
+    def open(self, path: str) -> None:
+        """Look at a page."""
+        self.browser.get(BASE + path)
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Look at pages of that width in pixels."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, theme: str) -> None:
+        """Let the browser want that theme, as an operating system does."""
+        wanted = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+
+
+@contextmanager
+def opened(directory: Path, history: int = HISTORY) -> Iterator[Stage]:
+    """All of it, until the end."""
+    furnish(directory / "state", time.time(), history)
+    certificates = _certified(directory)
+    file = directory / "gateway.toml"
+    file.write_text(CONFIGURATION.format(host=HOST, far=FAR, port=ADMIN_PORT, **certificates))
+    twist = Path(sys.executable).with_name("twist")
+    provider = [sys.executable, "-m", "gateway.demo.provider", "--listen", f"{FAR}:5061", "--domain", "example.com"]
+    provider += ["--certificate", certificates["far_chain"], "--private-key", certificates["far_key"]]
+    for user, password in PASSWORDS.items():
+        provider += ["--user", f"{user}:{password}"]
+    phones = [sys.executable, "-m", "tests.browser.phones", f"{HOST}:5060", PHONES, "example.com"]
+    with (
+        Program(provider, directory / "provider.log", cwd=ROOT) as far,
+        Program([str(twist), "gateway", "--config", str(file)], directory / "gateway.log", cwd=ROOT) as gateway,
+    ):
+        far.wait_for_line(r"Listening", 15)
+        gateway.wait_for_line(r'"ready"', 20)
+        log = directory / "phones.log"
+        with (
+            Program([*phones, str(directory / "phones-sip.log")], log, cwd=ROOT) as talking,
+            _chromium(directory) as browser,
+        ):
+            talking.wait_for_line(r"calls are up", 20)
+            yield Stage(directory, gateway, browser)
+
+
+def _certified(directory: Path) -> dict[str, str]:
+    """Certificates of the gateway and of its provider; that of phones is to be renewed soon."""
+    fresh, old = directory / "certificates", directory / "old-certificates"
+    now = datetime.now(UTC)
+    make_for(fresh, OWN_NAME, HOST, now - timedelta(days=291))
+    make_for(fresh, FAR, FAR, now - timedelta(days=291))
+    make_for(old, OWN_NAME, HOST, now - timedelta(days=352))
+    own = f"phones-{OWN_NAME}"
+    return {
+        "trust": str(fresh / "ca.pem"),
+        "chain": str(fresh / f"{own}.pem"),
+        "key": str(fresh / f"{own}.key"),
+        "old_chain": str(old / f"{own}.pem"),
+        "old_key": str(old / f"{own}.key"),
+        "far_chain": str(fresh / f"phones-{FAR}.pem"),
+        "far_key": str(fresh / f"phones-{FAR}.key"),
+    }
+
+
+@contextmanager
+def _chromium(directory: Path) -> Iterator[Chrome]:
+    options = ChromeOptions()
+    options.binary_location = find_program("chromium", "chromium")
+    for switch in (*SWITCHES, f"--user-data-dir={directory / 'profile'}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = Chrome(options, ChromeService(find_program("chromedriver", "chromium-driver")))
+    try:
+        browser.set_page_load_timeout(20)
+        yield browser
+    finally:
+        browser.quit()
+
+
+def settled(browser: Chrome, what: str, expression: str, seconds: float = 8.0) -> None:
+    """Wait until an expression of JavaScript is true in the page."""
+    wait_until(what, lambda: bool(browser.execute_script(f"return Boolean({expression})")), seconds)
