@@ -60,6 +60,10 @@ class Locator:
         target = _numeric_target(uri, default)
         return Deferred.fromCoroutine(self._locate(uri, default)) if target is None else succeed([target])
 
+    def at_once(self, uri: Uri) -> Target | None:
+        """The target of a URI with a numeric host, which needs no look-up; None for another."""
+        return _numeric_target(uri, None)
+
     async def _locate(self, uri: Uri, default: Transport | None) -> list[Target]:
         host = _host(uri)
         if not host:

@@ -59,6 +59,12 @@ class Trunk:
             ]
         )
 
+    def way_at_once(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Way | None:
+        """The one way to a provider whose URI has a numeric host; None where `ways` is to be asked."""
+        uri = provider.uri_for(signalling, emergency=emergency)
+        target = None if uri is None else self._locator.at_once(Uri.parse(uri))
+        return None if target is None or not _is_over(target, signalling) else self._way(provider, target)
+
     def flow(self, provider: Provider, target: Target) -> Flow:
         """The flow to one target of a provider: the open one, or one that begins to connect."""
         terms = TlsTerms.of(provider) if target.transport is Transport.TLS else None

@@ -297,6 +297,11 @@ def _written(lines: list[str]) -> bytes:
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
 
 
+def remember(headers: Headers, values: dict[str, object]) -> None:
+    """Let parsed() know these values by their keys: those of lines that were just made of them."""
+    headers.__dict__.update(values)
+
+
 def length_of(headers: Headers) -> int:
     """Characters of all lines."""
     return sum(map(len, headers._lines))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.sip.uri import Uri
 from gateway.transaction.client import make_cancel
-from gateway.transport.flow import FailureKind, PeerIdentity
+from gateway.transport.flow import Address, FailureKind, PeerIdentity, Target, Transport
 from tests.support.ladder import AVP, SAVP, Ladder
 from tests.support.stories import ring, talk
 
@@ -20,6 +21,26 @@ def test_rfc3261_13_3_1_4_the_ack_of_a_call_on_tls_never_comes_in_clear() -> Non
     ladder.phone.receives_nothing()
     ladder.provider.acknowledges(ladder.provider.invite(), answer, SAVP)
     ladder.phone.receives("ACK")
+
+
+def numeric(ladder: Ladder, uri: Uri) -> Target:
+    """The target of a provider with a numeric host."""
+    return Target(Transport(uri.transport or "udp"), Address("198.51.100.21", 5061), uri.host)
+
+
+def test_a_provider_with_a_numeric_host_is_called_without_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ladder, "at_once", numeric)
+    monkeypatch.setattr(Ladder, "locate", None)
+    talk(Ladder())
+
+
+def test_a_bug_on_the_way_to_a_numeric_host_ends_the_call_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ladder, "at_once", numeric)
+    monkeypatch.setattr(Ladder, "flow_to", None)
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.invite(sdp=b""))
+    ladder.phone.receives(100)
+    ladder.phone.receives(500)
 
 
 @pytest.mark.parametrize("method", ["BYE", "INVITE", "UPDATE", "INFO", "NOTIFY", "MESSAGE"])

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from gateway.config.model import Domain, Downgrade, Provider, Security, Side
+from gateway.config.model import Domain, Downgrade, Provider, Security, Side, Signalling
 from gateway.observe.metrics import Metrics
 from gateway.routing.forward import NextHop
 from gateway.routing.health import MISSES, PERIOD_DOWN
@@ -20,7 +20,16 @@ from gateway.security.policy.peer_memory import LACK_SECONDS, Feature, Peer, Pee
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transaction.client import TransactionFailure, TransactionUser
-from gateway.transport.flow import Address, FailureKind, Flow, Target, TlsTerms, Transport, TransportFailure
+from gateway.transport.flow import (
+    Address,
+    FailureKind,
+    Flow,
+    Target,
+    TlsTerms,
+    Transport,
+    TransportFailure,
+    is_ip_address,
+)
 from tests.support.flows import a_flow
 from tests.support.transactions import RecordingUser, make_request
 
@@ -48,6 +57,10 @@ class Road:
         self.memory = PeerMemory(lambda: self.now, self.metrics)
         self.trunk = Trunk(self.clock, self, self, self, self.memory, Answering())  # type: ignore[arg-type]
         self._hosts = hosts
+
+    def at_once(self, uri: Uri) -> Target | None:
+        transport = Transport(uri.transport or "udp")
+        return Target(transport, Address(uri.host, 5060), uri.host) if is_ip_address(uri.host) else None
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         if uri.transport in self.unknown:
@@ -89,6 +102,18 @@ class Road:
         domain = Domain("example.com", "main", security, downgrade)
         self.trunk.forward(request, NextHop(domain, self.provider), user, lambda request, flow: None)
         return user
+
+
+def test_a_provider_with_a_numeric_host_has_one_way_at_once_and_only_over_its_transport() -> None:
+    named = Road()
+    for signalling in Signalling:
+        assert named.trunk.way_at_once(named.provider, signalling) is None
+    road = Road(uri="sip:192.0.2.7;transport=tls", fallback=None)
+    way = road.trunk.way_at_once(road.provider, Signalling.TLS)
+    assert way is not None
+    assert way().remote.host == "192.0.2.7"
+    assert road.trunk.way_at_once(road.provider, Signalling.CLEAR) is None
+    assert road.trunk.way_at_once(Provider("main", "sip:192.0.2.7"), Signalling.TLS) is None
 
 
 @pytest.mark.parametrize(

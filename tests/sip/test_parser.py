@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.sip import parser
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import Answerable, Limits, check, parse
@@ -236,3 +237,26 @@ def test_a_flood_of_unknown_names_is_not_remembered_for_ever() -> None:
         parse(request(b"".join(b"X-%d: y\r\n" % number for number in range(start, start + 100))))
     assert len(_LINE_STARTS) <= _REMEMBERED
     assert parse(request(b"X-4999: y\r\n")).headers.get("x-4999") == "y"
+
+
+def test_an_order_of_lines_that_is_remembered_is_nobodys_to_change() -> None:
+    data = b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX-Order: 1\r\nv: SIP/2.0/UDP g\r\n\r\n"
+    one, other = parse(data), parse(data)
+    one.headers.remove("Via")
+    one.headers.add("Subject", "x")
+    assert other.headers.keys() == parse(data).headers.keys() == ("via", "x-order", "via")
+    assert other.headers.get_all("Via") == ["SIP/2.0/UDP h", "SIP/2.0/UDP g"]
+
+
+def test_a_line_that_may_not_come_twice_is_refused_each_time() -> None:
+    data = b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX-Twice: 1\r\nCSeq: 1 A\r\nCSeq: 2 A\r\n\r\n"
+    for _ in range(3):
+        with pytest.raises(MalformedMessage, match="more than one cseq"):
+            parse(data)
+
+
+def test_peers_cannot_make_the_memory_of_orders_grow() -> None:
+    for number in range(2 * parser._REMEMBERED):
+        parse(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX-%d: 1\r\n\r\n" % number)
+    assert len(parser._ORDERS) <= parser._REMEMBERED
+    assert max(map(len, parser._ORDERS)) < parser._LONGEST_ORDER

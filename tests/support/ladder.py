@@ -362,6 +362,10 @@ class Ladder:
         target = Target(transport, Address("198.51.100.21", transport.default_port), uri.host)
         return succeed([target] * self.servers)
 
+    def at_once(self, uri: Uri) -> Target | None:
+        """The provider has a name."""
+        return None
+
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
         return self.provider_flow if target.transport is Transport.TLS else self.clear_flow
 

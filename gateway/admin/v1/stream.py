@@ -102,7 +102,7 @@ class _Reader:
         self._comment: IDelayedCall | None = None
 
     def begin(self) -> Deferred[bytes]:
-        """Write what is remembered, then all that comes; fires when that is over."""
+        """Write the events that are remembered, then all that come; fires when that is over."""
         request = self._request
         request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
         request.setHeader(b"x-accel-buffering", b"no")

@@ -21,7 +21,8 @@ from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.grammar import Parameters, format_parameters
-from gateway.sip.headers import Headers
+from gateway.sip.header_values import CSeq
+from gateway.sip.headers import Headers, remember
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.trace.tracer import CallNames
@@ -91,14 +92,17 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     route = border.route
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
     fields = [("Route", value) for value in route.service_route]
+    caller = _in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag)
+    number = CSeq(identity.next_cseq(), request.method)
     fields += (
         ("Max-Forwards", str(_forwards_left(request))),
-        ("From", str(_in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag))),
+        ("From", str(caller)),
         ("To", str(border.addressed(_calm(request.to, border, toward), toward))),
         ("Call-ID", identity.call_id),
-        ("CSeq", f"{identity.next_cseq()} {request.method}"),
+        ("CSeq", str(number)),
     )
     headers = Headers(fields)
+    remember(headers, {"from": caller, "call-id": identity.call_id, "cseq": number})
     headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
     headers.add("User-Agent", SOFTWARE)
     beside = Customs.at(border, toward).beside(request) if request.beside else ()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -171,14 +171,26 @@ class CalleeSearch:
             return
         self._attempt = decision
         self._credentials = None
+        way = self._way_at_once(decision)
+        if way is not None:
+            try:
+                self._located([way])
+            except Exception:
+                self._call.guard(Failure())
+            return
         self._locating = self._ways_of(decision).addCallbacks(self._located, self._nowhere)
         self._locating.addErrback(self._call.guard)
 
-    def _ways_of(self, attempt: Attempt) -> Deferred[list[Way]]:
-        """The flows of an attempt, best first; fails with NotFound."""
+    def _way_at_once(self, attempt: Attempt) -> Way | None:
+        """The one way of an attempt that needs no look-up; None where `_ways_of` is to be asked."""
         flow = self._phone_flow
         if flow is not None:
-            return succeed([lambda: flow])
+            return lambda: flow
+        is_emergency = self._call.protection.terms.is_emergency
+        return self._trunk.way_at_once(self._route.provider, attempt.signalling, is_emergency)
+
+    def _ways_of(self, attempt: Attempt) -> Deferred[list[Way]]:
+        """The flows of an attempt, best first; fails with NotFound."""
         is_emergency = self._call.protection.terms.is_emergency
         return self._trunk.ways(self._route.provider, attempt.signalling, is_emergency)
 

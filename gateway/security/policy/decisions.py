@@ -223,9 +223,11 @@ def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal:
     return Attempt(Signalling.TLS, terms.offer, gave_up=Signalling.CLEAR)
 
 
+_NO_SRTP = Refusal(488, Reason.REFUSED_POLICY, "This domain requires SRTP")
+
+
 def _weaker_media(terms: CallTerms, known: Capability, reason: Reason) -> Acceptance | Refusal:
-    refusal = Refusal(488, Reason.REFUSED_POLICY, "This domain requires SRTP")
-    return _weaker(terms, known.srtp is True, reason, refusal)
+    return _weaker(terms, known.srtp is True, reason, _NO_SRTP)
 
 
 def _weaker(terms: CallTerms, did_better: bool, reason: Reason, refusal: Refusal) -> Acceptance | Refusal:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import attrs
 
-from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling
+from gateway.config.model import Domain, Downgrade, Provider, Security, Signalling, SrtpOffer
 from gateway.media.relay import Encryption
 from gateway.state.reasons import Reason as Reason
 from gateway.transport.flow import FailureKind
@@ -62,6 +62,9 @@ Failure = FailureKind | MediaFailure | PeerFailure | int
 """Why an attempt did not become a call: the transport's failure, the media's, the peer's, or a final status."""
 
 
+_OFFERS = {offer: Encryption(offer.value) for offer in SrtpOffer}
+
+
 @attrs.frozen
 class CallTerms:
     """The configuration of one call."""
@@ -85,7 +88,7 @@ class CallTerms:
         return cls(
             domain.security,
             domain.downgrade,
-            Encryption(provider.srtp_offer.value),
+            _OFFERS[provider.srtp_offer],
             is_emergency,
             has_tls=provider.uri_for(Signalling.TLS) is not None,
             has_clear=not is_sips and provider.uri_for(Signalling.CLEAR) is not None,
