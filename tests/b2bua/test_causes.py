@@ -268,11 +268,24 @@ def test_a_phone_that_is_registered_and_gone() -> None:
     ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP))
     ladder.provider.receives(100)
     ladder.phone.receives("INVITE")
-    ladder.phone_flow.fail(FailureKind.TIMEOUT)
+    ladder.phone_flow.fail(FailureKind.TIMEOUT, "192.0.2.11:5070 does not answer")
     ladder.provider.receives(480)
     record = record_of(ladder)
     assert told(record) == ("UNANSWERED", "PHONE_UNREACHABLE", 480)
+    assert record.cause == "the way to it has ended (timeout)"
+    assert "192.0.2.11" not in str([link.what for link in record.chain]), "a phone's address is nobody's to read"
     assert counted(ladder, "PHONE_UNREACHABLE", direction="inbound") == 1
+
+
+def test_a_phone_that_is_registered_and_silent() -> None:
+    ladder = Ladder(Security.REQUIRED)
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com", sdp=SAVP))
+    ladder.provider.receives(100)
+    ladder.phone.receives("INVITE")
+    ladder.clock.pump([1.0] * 40)
+    record = record_of(ladder)
+    assert told(record) == ("UNANSWERED", "PHONE_UNREACHABLE", 408)
+    assert record.cause == "it does not answer the INVITE"
 
 
 def test_a_uri_without_tls_where_tls_is_required() -> None:

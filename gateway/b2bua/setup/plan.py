@@ -64,8 +64,10 @@ class PhonePlan:
             return self._attempt()
         if isinstance(failure, int) or refuses_media:
             return Refusal(failure if isinstance(failure, int) else 488, None, cause or "the phone's answer")
-        status = 408 if failure is PeerFailure.NO_ANSWER else 480
-        return Refusal(status, Reason.PHONE_UNREACHABLE, "The phone cannot be reached", cause=cause)
+        # Its address is in the transport's words, and has no place in a record.
+        is_silent = failure is PeerFailure.NO_ANSWER
+        why = "it does not answer the INVITE" if is_silent else f"the way to it has ended ({failure})"
+        return Refusal(408 if is_silent else 480, Reason.PHONE_UNREACHABLE, "The phone cannot be reached", cause=why)
 
     def heard(self) -> None:
         """Nothing is to be learned from it."""
