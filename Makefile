@@ -70,7 +70,7 @@ interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict
 soak-refreshes: packages ## let six calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
 
-lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house, the dashboards
+lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house, written documents, the dashboards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -78,6 +78,7 @@ lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measure
 	$(BIN)/python tools/house.py
 	$(BIN)/python tools/draw_layers.py --check
 	$(BIN)/python tools/write_reasons.py --check
+	$(BIN)/python -m tools.write_configuration --check
 	$(BIN)/python -m tools.make_dashboards --check
 
 format: $(TOOLS) ## let ruff format and mend what it can

@@ -7,14 +7,13 @@ import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway.config.model import Admin, Domain, GatewaySection, Listener, Media, Provider, SourceLimits
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
 from gateway.security.policy.verdict import Verdict
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES, remedy_for
 from tests.support.metric_table import metric_table
-from tools import write_reasons
+from tools import write_configuration, write_reasons
 
 ROOT = Path(__file__).parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text()
@@ -23,22 +22,49 @@ SECURITY = (ROOT / "SECURITY.md").read_text()
 TROUBLESHOOTING = (ROOT / "docs/troubleshooting.md").read_text()
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
 
-TABLES: tuple[tuple[str, type[attrs.AttrsInstance]], ...] = (
-    ("[gateway]", GatewaySection),
-    ("[[listener]]", Listener),
-    ("[media]", Media),
-    ("[[provider]]", Provider),
-    ("[[domain]]", Domain),
-    ("[admin]", Admin),
-    ("[limits]", SourceLimits),
-)
+TABLES = write_configuration.tables()
 
 
-@pytest.mark.parametrize(("table", "cls"), TABLES)
-def test_every_key_of_the_configuration_is_explained(table: str, cls: type[attrs.AttrsInstance]) -> None:
-    section = CONFIGURATION.split(f"\n## {table}", 1)[1].split("\n## ", 1)[0]
+@pytest.mark.parametrize("table", TABLES)
+def test_every_key_of_the_configuration_is_explained(table: str) -> None:
+    (section,) = re.findall(rf"^## (?:\[\[{table}\]\]|\[{table}\])(.*?)(?=^## |\Z)", CONFIGURATION, re.M | re.S)
     explained = {key for row in re.findall(r"^\| ([^|]*) \|", section, re.M) for key in re.findall(r"`(\w+)`", row)}
-    assert explained == {field.name for field in attrs.fields(cls)}
+    assert explained == {field.name for field in attrs.fields(TABLES[table])}
+
+
+def test_the_reference_is_as_the_classes_say() -> None:
+    assert len(TABLES) > 7
+    assert write_configuration.main(["--check"]) == 0, "run: python -m tools.write_configuration"
+    for row in (
+        "| `drain_seconds` | 0 to 86400 | `20` |",
+        "| `transport` | `udp`, `tcp`, `tls` | needed |",
+        '| `challenge_algorithms` | array: `SHA-256`, `SHA-512-256`, `MD5` | `["SHA-256", "MD5"]` |',
+        "| `allow_wildcards` | `true`, `false` | `false` |",
+    ):
+        assert row in CONFIGURATION
+
+
+def test_a_key_or_table_that_is_not_explained_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = write_configuration.EXPLANATIONS.read_text()
+    changed = tmp_path / "configuration.toml"
+    monkeypatch.setattr(write_configuration, "EXPLANATIONS", changed)
+    for wrong, told in (
+        (texts.replace("history_days =", "history_weeks ="), r"\[gateway\]: history_days, history_weeks"),
+        (texts + "\n[nothing]\nkey = 'x'\n", "tables that there are not: nothing"),
+        (
+            texts.replace("[defaults.gateway]\n", "[defaults.gateway]\ndrain_seconds = '10'\n"),
+            "default of its own, `20`",
+        ),
+        (texts.replace("[defaults.gateway]\n", "[defaults.gateway]\nstrange = '10'\n"), "differ.*strange"),
+    ):
+        assert wrong != texts
+        changed.write_text(wrong)
+        with pytest.raises(write_configuration.Unexplained, match=told):
+            write_configuration.document(CONFIGURATION)
+    changed.write_text(texts)
+    with pytest.raises(write_configuration.Unexplained, match=r"no place for \[gateway\]"):
+        write_configuration.document("# Configuration\n")
+    assert write_configuration.document(CONFIGURATION.replace("0 to 86400", "0 to 1")) == CONFIGURATION
 
 
 def test_every_command_is_named() -> None:

@@ -1,0 +1,173 @@
+"""Writes the tables of docs/configuration.md: keys with their types, ranges and defaults.
+
+`python -m tools.write_configuration` writes them; with --check it exits 1 where the document says something else. The
+explanations come from tools/configuration.toml, and the text around the tables is written by hand.
+
+    Configuration -> a class for each table -> its fields -> a row each: key, allowed values, default, explanation
+
+A key without an explanation, an explanation of no key, a table that the document has no place for: each is an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import tomllib
+import typing
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+import attrs
+
+from gateway.config.model import Configuration
+
+HERE: Final = Path(__file__).parent
+DOCUMENT: Final = HERE.parent / "docs" / "configuration.md"
+EXPLANATIONS: Final = HERE / "configuration.toml"
+BEGIN: Final = "<!-- Written by tools/write_configuration.py from gateway/config and tools/configuration.toml: [{}] -->"
+END: Final = "<!-- End of the table. -->"
+HEAD: Final = "| key | allowed | default | |\n|---|---|---|---|"
+NEEDED: Final = "needed"
+
+READERS: Final = {
+    "name": "a name: letters, digits, `.`, `_`, `-`, 63 at most",
+    "address": "an IP address",
+    "host": "a host name or an IP address",
+    "domain": "a domain",
+    "domains": "domains: one text, or an array",
+    "port_range": "a range within 1024 to 65535, four ports or more",
+    "sip_uri": "a SIP URI without a user part",
+    "body_type": "a media type",
+    "nameserver": "IP or IP:PORT",
+    "relay_node": "HOST:PORT or HOST:PORT=WEIGHT (1 to 999)",
+    "ng_listener": "IP:PORT, a port from 1024 to 65279",
+    "method": "a SIP method in capitals, not ACK, not CANCEL",
+    "dialled_number": "a number as dialled",
+    "cipher_list": "a cipher list of OpenSSL",
+    "user": "a user's name or number",
+    "user_source": "`local`",
+    "network": "an address or a network",
+    "receiver": "`tls:HOST:PORT`, `tcp:HOST:PORT` or `udp:ADDRESS:PORT`",
+}
+"""The words for the values that a reader of gateway/config takes, by its name."""
+
+
+class Unexplained(Exception):
+    """The classes, the explanations and the document do not fit."""
+
+
+def tables() -> dict[str, type[attrs.AttrsInstance]]:
+    """The class of each table of the file, by the table's name."""
+    found: dict[str, type[attrs.AttrsInstance]] = {}
+    for name, hint in typing.get_type_hints(Configuration).items():
+        for part in (hint, *get_args(hint)):
+            if isinstance(part, type) and attrs.has(part):
+                found[name.removesuffix("s") if get_origin(hint) is tuple else name] = part
+    return found
+
+
+def allowed(hint: Any) -> str:
+    """The values that a type takes, in words. Raises Unexplained for a type without any."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _of_reader(parts[1])
+    if origin is tuple:
+        return f"array: {allowed(parts[0])}"
+    if origin is Literal:
+        return ", ".join(f"`{word}`" for word in parts)
+    if origin in (Union, UnionType):
+        return " or ".join(allowed(part) for part in parts if part is not type(None))
+    if hint is Path:
+        return "a file"
+    if hint is bool:
+        return "`true`, `false`"
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return ", ".join(f"`{member}`" for member in hint)
+    raise Unexplained(f"no words for the values of {hint}")
+
+
+def _of_reader(reader: Callable[[object], object]) -> str:
+    bounds = inspect.getclosurevars(reader).nonlocals
+    if {"first", "last"} <= bounds.keys():
+        return f"{bounds['first']} to {bounds['last']}"
+    if isinstance(words := bounds.get("allowed"), tuple):
+        return ", ".join(f"`{word}`" for word in words)
+    if reader.__name__ not in READERS:
+        raise Unexplained(f"READERS has no words for the values that {reader.__name__} takes")
+    return READERS[reader.__name__]
+
+
+def default(value: object) -> str:
+    """A default as it would stand in the file."""
+    if value is attrs.NOTHING:
+        return NEEDED
+    if value is None or value == ():
+        return "none"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(json.dumps(str(one)) for one in value)}]`"
+    return f"`{json.dumps(value if isinstance(value, (bool, int)) else str(value))}`"
+
+
+def rows(table: str, cls: type[attrs.AttrsInstance], explanations: dict[str, Any]) -> Iterator[str]:
+    """A row for each key of a table. Raises Unexplained."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    fields = {field.name: field for field in attrs.fields(cls)}
+    explained, words = explanations.get(table, {}), explanations.get("defaults", {}).get(table, {})
+    strange = sorted((explained.keys() ^ fields.keys()) | (words.keys() - fields.keys()))
+    if strange:
+        raise Unexplained(f"{EXPLANATIONS.name} and {cls.__name__} differ in [{table}]: {', '.join(strange)}")
+    for key, text in explained.items():
+        values = "a directory" if key.endswith("_directory") else allowed(hints[key])
+        yield f"| `{key}` | {values} | {_default(table, fields[key], values, words)} | {' '.join(text.split())} |"
+
+
+def _default(table: str, field: attrs.Attribute[Any], values: str, words: dict[str, str]) -> str:
+    """A key's default; words may stand for none, or for all that is allowed, and never hide another value."""
+    told = words.get(field.name)
+    if told is None:
+        return default(field.default)
+    is_all = isinstance(field.default, tuple) and values == f"array: {', '.join(f'`{one}`' for one in field.default)}"
+    if field.default is not None and field.default != () and not is_all:
+        raise Unexplained(f"[{table}] {field.name} has a default of its own, {default(field.default)}")
+    return told
+
+
+def document(text: str) -> str:
+    """The document with its tables as they should be. Raises Unexplained."""
+    explanations = tomllib.loads(EXPLANATIONS.read_text(encoding="utf-8"))
+    known = tables()
+    if strange := sorted(explanations.keys() - known.keys() - {"defaults"}):
+        raise Unexplained(f"{EXPLANATIONS.name} explains tables that there are not: {', '.join(strange)}")
+    for table, cls in known.items():
+        mark = BEGIN.format(table)
+        before, _, rest = text.partition(mark)
+        _, end, after = rest.partition(END)
+        if not end:
+            raise Unexplained(f"{DOCUMENT.name} has no place for [{table}]: {mark} and {END}")
+        made = "\n".join((HEAD, *rows(table, cls, explanations)))
+        text = f"{before}{mark}\n\n{made}\n\n{END}{after}"
+    return text
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document, or compare it."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    try:
+        made = document(text)
+    except Unexplained as error:
+        print(error, file=sys.stderr)
+        return 1
+    if "--check" in arguments:
+        if made != text:
+            print(f"{DOCUMENT.name} is not as the classes say: python -m tools.write_configuration", file=sys.stderr)
+        return int(made != text)
+    DOCUMENT.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
