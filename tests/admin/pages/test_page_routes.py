@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,8 @@ from gateway.admin.inspection import Caller, Role, Row
 from gateway.admin.pages.desk import local_path
 from gateway.base.json_codec import Json
 from gateway.state.listing.call_filter import cursor_of
+from gateway.state.reasons import Reason
+from gateway.state.remedies import REMEDIES
 from tests.admin.pages.stage import NOW, PageStage
 from tests.admin.test_api import CALL, FakePermission
 from tests.support.day_of_calls import calls
@@ -142,13 +145,29 @@ def test_an_error_is_a_page_for_a_browser_and_json_for_others(stage: PageStage) 
 def test_no_byte_of_a_peer_reaches_a_page_as_it_is(tmp_path: Path, path: str) -> None:
     steps: list[Json] = [{"at": 1.5, "leg": "caller", "direction": "sent", "what": ODD}]
     chain: list[Json] = [{"leg": ODD, "step": "policy", "what": ODD, "code": ODD}]
-    call: Row = {**CALL, **dict.fromkeys(("caller", "callee", "ending", "reason", "verdict", "domain"), ODD), "id": "x"}
+    call: Row = {
+        **CALL,
+        **dict.fromkeys(("caller", "callee", "ending", "reason", "cause", "verdict", "domain"), ODD),
+        "id": "x",
+    }
     call |= {"ladder": steps, "chain": chain}
     odd = PageStage(tmp_path, [call], [phone(address_of_record="sip:x@y", user_agent=ODD, contact=ODD, transport=ODD)])
     answer = odd.client.ask(path, accept="text/html")
     assert answer.status in (200, 404)
     assert not [line for line in answer.text.split("\n") if not line.isprintable()]
     assert "<b>" not in answer.text
+
+
+def test_the_page_of_a_call_that_failed_shows_its_cause_and_the_remedy(tmp_path: Path) -> None:
+    said = "certificate is not for <a>; it is for sip.elsewhere.test"
+    call: Row = {**CALL, "id": "x", "verdict": "REFUSED", "reason": "REFUSED_CERTIFICATE", "cause": said}
+    shown = PageStage(tmp_path, [call], []).client.ask("/calls/x", accept="text/html").text
+    text = html.unescape(re.sub(r"<wbr>", "", shown))
+    assert said in text
+    assert "&lt;a&gt;" in shown
+    explained = REMEDIES[Reason.REFUSED_CERTIFICATE]
+    assert explained.cause in text
+    assert explained.remedy in text
 
 
 def test_a_switch_asks_first_in_numbers_and_leads_back(stage: PageStage) -> None:
