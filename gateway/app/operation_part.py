@@ -43,6 +43,11 @@ class OperationPart(GatewayPart):
         api = OperationApi(readiness.reasons, ingress.drain, calls.calls, settings.audit, self._seconds)
         self.routes: Sequence[HttpRoute] = api.routes()
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new calls are taken."""
+        return self._drain.is_waiting
+
     def terminate(self, end: Callable[[], None]) -> None:
         """Drain, then ``end`` the process; asked a second time, end it at once."""
         if not self._drain.is_final:

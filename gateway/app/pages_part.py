@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -28,9 +29,12 @@ class PagesPart:
     error: ErrorPage
 
 
-def pages_part(basis: Basis, settings: Settings, overview: Overview, calls: CallsPart) -> PagesPart:
+def pages_part(
+    basis: Basis, settings: Settings, overview: Overview, calls: CallsPart, is_draining: Callable[[], bool]
+) -> PagesPart:
     """The pages of a gateway that has just been started."""
-    watched = Watched(calls.health, basis.metrics.figures, partial(_ports, calls.relay), overview.population)
+    ports = partial(_ports, calls.relay)
+    watched = Watched(calls.health, basis.metrics.figures, ports, overview.population, is_draining)
     gathering = Gathering(
         overview,
         settings,

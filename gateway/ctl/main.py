@@ -18,7 +18,7 @@ import click
 
 from gateway.base.build import build
 from gateway.config.model import Configuration
-from gateway.ctl import text
+from gateway.ctl import state_text, text
 from gateway.ctl.account_commands import audit, tokens, users
 from gateway.ctl.asking import as_json_option, ask, asking, loaded, quoted, show
 from gateway.ctl.certificate_files import described
@@ -66,6 +66,13 @@ def check(file: Path, strict: bool, elsewhere: bool, as_json: bool) -> None:
 def health(config: Path | None, url: str | None, as_json: bool) -> None:
     """Whether the gateway answers: for health checks of containers."""
     show(ask(config, url, "/healthz"), as_json, lambda _: "ok")
+
+
+@main.command()
+@asking
+def status(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Whether calls are encrypted, all that needs a look with its remedy, and how each part stands."""
+    show(ask(config, url, "/api/v1/status"), as_json, state_text.status)
 
 
 @main.command()

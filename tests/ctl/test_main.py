@@ -92,6 +92,44 @@ ANSWERS |= {
     "/hostile/api/cdr": [{"caller": HOSTILE, "callee": "\t=1+1", HOSTILE: HOSTILE}],
 }
 
+STATUS: dict[str, object] = {
+    "name": "gw-berlin",
+    "version": "1.2.3",
+    "up_since": 1700000000.0,
+    "is_draining": False,
+    "sentence": "Last 24 h: 3 calls, 66.7 % encrypted to the provider; 1 in clear, to main.",
+    "needs_a_look": [
+        {"harm": "critical", "fact": "1 call in clear in 24 h.", "remedy": "Ask it for TLS.", "link": "/"}
+    ],
+    "providers": [
+        {
+            "name": "main",
+            "targets": [
+                {
+                    "target": "TLS 192.0.2.1:5061",
+                    "is_up": False,
+                    "since": 1700000000.0,
+                    "why": "it refuses connections",
+                },
+                {"target": "TLS 192.0.2.2:5061", "is_up": True, "tls": "TLS 1.3, X", "certificate_days": 71},
+            ],
+        },
+        {"name": "other", "uri": "sip:other.example", "targets": []},
+    ],
+    "domains": [
+        {"name": "example.com", "security": "preferred", "answered": 9999, "share_encrypted": 0.9999, "clear": 1}
+    ],
+    "phones": 41,
+    "calls": 2,
+    "ports": {"used": 8, "free": 992},
+    "relays": {"up": 1, "down": 0},
+    "certificates": [{"listener": "trunk", "days_left": 12, "warnings": ["12 days left"]}],
+}
+ANSWERS |= {
+    "/api/v1/status": STATUS,
+    "/hostile/api/v1/status": {"sentence": HOSTILE, "providers": [{"name": HOSTILE, "targets": HOSTILE}]},
+}
+
 CHANGED: list[tuple[str, object, str]] = []
 
 
@@ -239,6 +277,22 @@ def test_health_is_told_by_text_and_exit_code(port: int) -> None:
     assert gatewayctl("health", "--url", "http://127.0.0.1:9").exit_code == 1
 
 
+def test_the_status_says_the_sentence_first_then_each_part(port: int) -> None:
+    result = gatewayctl("status", "--url", f"http://127.0.0.1:{port}")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0] == "gw-berlin 1.2.3, up since 2023-11-14 22:13:20Z"
+    assert lines[1] == STATUS["sentence"]
+    assert lines[3:6] == ["Needs a look", "!! 1 call in clear in 24 h.", "     Ask it for TLS."]
+    text = result.output
+    assert "main      down       TLS 192.0.2.1:5061  2023-11-14 22:13:20Z  -           -             it refuses" in text
+    assert "TLS 1.3, X  71 days left" in text
+    assert "other     not asked  sip:other.example" in text
+    assert "99.9 %" in text
+    assert "100.0 %" not in text
+    assert lines[-1] == ("Now: 2 calls up, 41 phones registered, media ports: 992 free, 8 used, media relays: 1 up")
+
+
 def test_an_unknown_call_is_one_line(port: int) -> None:
     result = gatewayctl("call", "nobody", "--url", f"http://127.0.0.1:{port}")
     assert (result.exit_code, result.output) == (1, "Error: There is no call nobody.\n")
@@ -325,7 +379,7 @@ def test_call_details_are_json_lines_or_csv_that_no_spreadsheet_runs(port: int) 
 
 @pytest.mark.parametrize(
     "command",
-    [("call", "hostile"), ("domain", "hostile"), ("calls",), ("phones",), ("cdr",), ("cdr", "--csv")],
+    [("call", "hostile"), ("domain", "hostile"), ("calls",), ("phones",), ("cdr",), ("cdr", "--csv"), ("status",)],
     ids=" ".join,
 )
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])

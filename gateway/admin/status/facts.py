@@ -29,6 +29,8 @@ class Facts:
 
     now: float
     """Seconds since the epoch, as below."""
+    name: str = ""
+    """The gateway's."""
     version: str = ""
     up_since: float | None = None
     providers: Sequence[Row] = ()

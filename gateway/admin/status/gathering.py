@@ -43,6 +43,7 @@ class Watched:
     ports: Callable[[], Mapping[str, int]]
     """Media ports by state, as the relays say: used, silent after a call, free."""
     population: Callable[[], Population]
+    is_draining: Callable[[], bool]
 
 
 @attrs.define(eq=False)
@@ -113,6 +114,7 @@ class Gathering:
         domains = _clean(self.inspection.domains())
         return Facts(
             now=self.now(),
+            name=self.settings.current.gateway.name,
             version=self.version,
             up_since=self.up_since,
             providers=self._providers(),
@@ -124,6 +126,7 @@ class Gathering:
             calls_up=self.population().calls,
             relays={"up": figures.relays.get(True, 0), "down": figures.relays.get(False, 0)},
             files=[{"name": file.name, "is_failing": file.is_failing} for file in figures.files],
+            is_draining=self.watched.is_draining(),
             remedies=REMEDY_LINES,
         )
 

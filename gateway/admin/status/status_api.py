@@ -29,6 +29,8 @@ class LookAnswer:
 class StatusAnswer:
     """The state of the gateway."""
 
+    name: str
+    """The gateway's."""
     version: str
     now: float
     """Seconds since the epoch, as the next."""

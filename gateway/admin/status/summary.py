@@ -17,6 +17,7 @@ from gateway.admin.status.looks import looks
 def status(facts: Facts) -> Row:
     """Everything in short, as JSON."""
     return {
+        "name": facts.name,
         "version": facts.version,
         "now": facts.now,
         "up_since": facts.up_since,

@@ -153,7 +153,7 @@ class PageStage:
         nothing: Any = None
         self.events = Events(lambda: NOW)
         health = Health(clock.timers, nothing, nothing, nothing, nothing, self.events)
-        watched = Watched(health, Figures, dict, self.inspection.population)
+        watched = Watched(health, Figures, dict, self.inspection.population, bool)
         self.gathering = Gathering(self.inspection, settings, watched, clock, self.events, "1.2.3")
         self.client = Client(self.inspection, permission, Desk(self.gathering, "gw-berlin"))
 
