@@ -6,8 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import trustme
@@ -28,6 +29,24 @@ class Curled:
     status: int
     fields: dict[str, str]
     text: str
+
+
+@attrs.frozen
+class Followed:
+    """An answer that goes on, and the program that reads it."""
+
+    process: subprocess.Popen[bytes]
+    file: IO[bytes]
+
+    def text(self) -> str:
+        """All that came so far."""
+        return os.pread(self.file.fileno(), 1 << 20, 0).decode()
+
+    def close(self) -> None:
+        """Read no more."""
+        self.process.kill()
+        self.process.wait()
+        self.file.close()
 
 
 class AdminGateway:
@@ -96,6 +115,15 @@ class AdminGateway:
         status, *lines = head.splitlines()
         fields = dict(re.findall(r"^([\w-]+): (.*)$", "\n".join(lines).lower(), re.M))
         return Curled(int(status.split()[1]), fields, text)
+
+    def follow(self, path: str, *more: str) -> Followed:
+        """An answer that goes on, as it comes."""
+        port, address = self.rig.admin, self.rig.hosts.gateway
+        options = [self._curl, "--silent", "--no-buffer", "--max-time", "30", "--cacert", "ca.pem"]
+        resolve = ("--resolve", f"{NAME}:{port}:{address}")
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the program
+        asked = [*options, *resolve, *more, f"{self.url}{path}"]
+        return Followed(subprocess.Popen(asked, stdout=file, cwd=self.directory), file)
 
     def log_in(self, name: str, *more: str) -> Curled:
         """Log in as a browser does; cookies are in the file jar."""

@@ -13,11 +13,13 @@ somebody else has switched meanwhile is refused, 412.
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
@@ -33,6 +35,8 @@ from gateway.observe.clean_text import clean_json
 from gateway.state.listing.call_filter import BadCursor, CallsCount, CallsPage
 from gateway.state.listing.call_list import TooManyQuestions
 from gateway.state.listing.call_statistics import Statistics
+
+log = Logger()
 
 Answer = Callable[..., Any]
 
@@ -188,6 +192,9 @@ class ApiV1:
     def events(self, request: IRequest) -> Deferred[bytes]:
         """Events as they happen, as text/event-stream. Last-Event-ID counts for more than the parameter since."""
         asked = read_query(questions.EventsQuery, request, self._now())
+        if request.method == b"HEAD":
+            request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
+            return succeed(b"")
         last = request.getHeader(b"last-event-id")
         since = asked.since if last is None else last.decode("latin-1")
 
@@ -232,6 +239,9 @@ def sent(request: IRequest, value: Any) -> bytes:
 def _busy(failure: Failure) -> Any:
     if failure.check(TooManyQuestions) is not None:
         raise Rejected(503, f"{failure.getErrorMessage()}: try again later.")
+    if failure.check(sqlite3.Error, OSError) is not None:
+        log.error("a list cannot be read: {reason}", reason=failure.value)
+        raise Rejected(503, "The file that this is kept in cannot be read now; the gateway's log says why.")
     return failure
 
 

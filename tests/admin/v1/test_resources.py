@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from gateway.admin.v1.stream import EventStreams
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 from gateway.state.call_record import CallDirection
+from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, Place, cursor_of
 from gateway.state.listing.call_list import TooManyQuestions
 from tests.admin.test_api import CALL, Answer, Client, FakeControl, FakeInspection, FakeLists, FakePermission
@@ -50,10 +52,21 @@ class Inspection(FakeInspection):
     def __init__(self) -> None:
         self.lists: Lists = Lists()
         self.security = "required"
+        self.is_broken = False
 
     def domain(self, name: str) -> Row | None:
         state: Row = {"name": "example.com", "security": self.security}
         return {**state, "changes": [{"at": "x"}]} if name == "example.com" else None
+
+    def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
+        if self.is_broken:
+            return fail(sqlite3.OperationalError("disk I/O error"))
+        return super().registrations(address_of_record, limit, after)
+
+    def devices(self, wanted: DeviceFilter, limit: int, after: str | None = None) -> Deferred[Row]:
+        if self.is_broken:
+            return fail(sqlite3.OperationalError("disk I/O error"))
+        return super().devices(wanted, limit, after)
 
     def peers(self) -> list[Row]:
         return [{"name": "main", "trust": "system"}, {"name": "sip:alice@example.com"}]
@@ -187,6 +200,23 @@ def test_one_call_is_told_or_is_a_404(asked: Asked) -> None:
 def test_too_many_questions_are_a_503(asked: Asked) -> None:
     asked.inspection.lists.is_busy = True
     assert problem_of(asked.ask("/api/v1/calls"))[0] == 503
+
+
+@pytest.mark.parametrize("path", ["registrations", "phones"])
+def test_a_file_that_cannot_be_read_is_a_503(asked: Asked, path: str) -> None:
+    asked.inspection.is_broken = True
+    assert problem_of(asked.ask(f"/api/v1/{path}"))[0] == 503
+
+
+@pytest.mark.parametrize("path", ["registrations", "phones"])
+def test_a_cursor_of_another_list_is_refused(asked: Asked, path: str) -> None:
+    assert problem_of(asked.ask(f"/api/v1/{path}?next={Place(1.5, 'x').cursor()}"))[0] == 400
+
+
+def test_head_of_the_stream_ends_at_once(asked: Asked) -> None:
+    answer = asked.ask("/api/v1/events", "HEAD")
+    assert (answer.status, answer.text) == (200, "")
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 def test_what_a_path_or_query_holds_comes_back_clean(asked: Asked) -> None:
