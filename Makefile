@@ -20,7 +20,7 @@ MINUTES ?= 10
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean
+.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean screenshots
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -69,6 +69,9 @@ interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict
 
 soak-refreshes: packages ## let six calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
+
+screenshots: packages ## take pictures of every page of a gateway with a day of calls, into docs/screenshots
+	$(BIN)/python -m tests.browser.screenshots docs/screenshots
 
 lint: $(TOOLS) ## ruff, mypy, the layers of imports and their table, the measures of the house, written documents, the dashboards
 	$(BIN)/ruff check .

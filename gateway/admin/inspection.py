@@ -130,6 +130,9 @@ class Control(Protocol):
     def switch_domain(self, name: str, security: str, who: str) -> Row:
         """Set the security of a domain ("configured": as in the file); the domain as it is now."""
 
+    def hang_up(self, call_id: str, who: str) -> None:
+        """End a call that is up, on both sides."""
+
     def reload(self, who: str) -> Row:
         """Read the configuration, certificates and passwords again; gives the changes."""
 

@@ -206,6 +206,13 @@ class Overview:
             raise NotChanged(str(error), status=409) from None
         return self._domain(domain)
 
+    def hang_up(self, call_id: str, who: str) -> None:
+        """End a call that is up, on both sides."""
+        if not self.all_calls.hang_up(call_id, "ended by an operator"):
+            raise NotChanged(f"There is no call {call_id} that is up.", status=404)
+        self.audit.write(who, "hangup", call=call_id)
+        log.warn("call {call_id} is ended by {who}", call_id=call_id, who=who)
+
     def reload(self, who: str) -> Row:
         """Read the configuration, certificates and passwords again. The log is told."""
         try:

@@ -51,7 +51,9 @@ class AccountsPart(GatewayPart):
         self.door = Door(self.register, sessions, Operators.named(admin.operators), admin.metrics_from, clock.now)
         basis.metrics.admin_sessions.set_function(lambda: sessions.count(clock.now()))
         name = basis.configuration.gateway.name
-        changes = AccountChanges(self.register, sessions, hashing, audit, clock.now, admin.token_days, name)
+        self.changes = changes = AccountChanges(
+            self.register, sessions, hashing, audit, clock.now, admin.token_days, name
+        )
         views, notes = AccountViews(name, "/style.css"), LogInNotes(changes, basis.metrics)
         self.routes: tuple[HttpRoute, ...] = (
             *LogInPages(log_in, changes, views, notes).routes(),

@@ -74,7 +74,7 @@ class AdminPart(GatewayPart):
         self._accounts = accounts
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         traces = TraceRoutes(signalling.tracing.traces, settings.audit, basis.reactor)
-        part = pages_part(basis, settings, overview, calls, lambda: operation.is_draining)
+        part = pages_part(basis, settings, overview, calls, lambda: operation.is_draining, accounts.changes)
         others = (*accounts.routes, *operation.routes, *traces.routes(), *part.routes)
         api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, others)
         listener = as_listener(basis.configuration.admin)

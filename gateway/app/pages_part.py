@@ -10,7 +10,7 @@ import attrs
 
 from gateway.admin.overview import Overview
 from gateway.admin.pages.desk import Desk
-from gateway.admin.pages.page_routes import PageRoutes
+from gateway.admin.pages.page_routes import PageRoutes, People
 from gateway.admin.routes import ErrorPage, HttpRoute
 from gateway.admin.status.gathering import Gathering, Watched
 from gateway.admin.status.status_api import StatusApi
@@ -30,7 +30,12 @@ class PagesPart:
 
 
 def pages_part(
-    basis: Basis, settings: Settings, overview: Overview, calls: CallsPart, is_draining: Callable[[], bool]
+    basis: Basis,
+    settings: Settings,
+    overview: Overview,
+    calls: CallsPart,
+    is_draining: Callable[[], bool],
+    people: People,
 ) -> PagesPart:
     """The pages of a gateway that has just been started."""
     ports = partial(_ports, calls.relay)
@@ -44,7 +49,7 @@ def pages_part(
         build().version,
     )
     desk = Desk(gathering, basis.configuration.gateway.name)
-    routes = (*StatusApi(gathering).routes(), *PageRoutes(overview, overview, desk).routes())
+    routes = (*StatusApi(gathering).routes(), *PageRoutes(overview, overview, desk, people).routes())
     return PagesPart(routes, desk.error)
 
 

@@ -123,6 +123,9 @@ class FakeControl:
         self.asked.append((name, security, who))
         return {"name": name, "security": security}
 
+    def hang_up(self, call_id: str, who: str) -> None:
+        self.asked.append(("hangup", call_id, who))
+
     def reload(self, who: str) -> Row:
         raise NotChanged("gateway.toml: one mistake", "gateway.toml: another")
 
@@ -136,6 +139,19 @@ class FakeControl:
     def learn_peer(self, name: str, features: list[str], who: str) -> Row:
         self.asked.append(("learn", name, features, who))
         return {"name": name}
+
+
+class NoPeople:
+    """Accounts of which there are none yet."""
+
+    def users(self) -> list[Row]:
+        return []
+
+    def tokens(self) -> list[Row]:
+        return []
+
+    def open_sessions(self) -> list[Row]:
+        return []
 
 
 class FakePermission:
@@ -209,7 +225,7 @@ class Client:
     ) -> None:
         self.metrics = Metrics(CollectorRegistry())
         self.control = FakeControl()
-        pages = () if desk is None else PageRoutes(inspection, self.control, desk).routes()
+        pages = () if desk is None else PageRoutes(inspection, self.control, desk, NoPeople()).routes()
         resource = admin_resource(
             inspection,
             self.control,

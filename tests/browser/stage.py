@@ -5,13 +5,15 @@ Everything is a real program on loopback. Another provider, whose port refuses, 
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -129,6 +131,47 @@ class Stage:
         """Let the browser want that theme, as an operating system does."""
         wanted = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+
+
+def calls_of(query: str) -> list[dict[str, Any]]:
+    """The newest calls that a query of the API finds."""
+    with urllib.request.urlopen(f"{BASE}/api/v1/calls?{query}") as page:
+        found: list[dict[str, Any]] = json.load(page)["calls"]
+        return found
+
+
+def every_page() -> dict[str, str]:
+    """The address of each page, by its name."""
+
+    def call(query: str) -> str:
+        return f"/calls/{calls_of(f'direction=outbound&limit=1&{query}')[0]['id']}"
+
+    up = call("stage=up")
+    return {
+        "overview": "/",
+        "calls": "/calls",
+        "calls-filtered": "/calls?verdict=CLEAR&since=30d",
+        "call": call("stage=ended&verdict=ENCRYPTED_TO_PROVIDER"),
+        "call-in-clear": call("stage=ended&verdict=CLEAR&since=24h"),
+        "call-refused": call("stage=ended&verdict=REFUSED&since=24h"),
+        "call-up": up,
+        "hang-up": up.replace("/calls/", "/hangup/"),
+        "phones": "/phones",
+        "phone": "/phones/sip:ana@example.com",
+        "domains": "/domains",
+        "domain": "/domains/example.com",
+        "switch": "/domains/example.com/switch?to=required",
+        "providers": "/providers",
+        "provider": "/providers/main",
+        "provider-down": "/providers/backup",
+        "certificates": "/certificates",
+        "events": "/events?kind=all",
+        "audit": "/audit",
+        "settings": "/settings",
+        "users": "/users",
+        "log-in": "/login",
+        "not-found": "/calls/nobody",
+    }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.stage import BASE, HISTORY, Stage, settled
+from tests.browser.stage import BASE, HISTORY, Stage, every_page, settled
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -42,35 +42,9 @@ return odd;
 """
 
 
-def first_call(verdict: str) -> str:
-    with urllib.request.urlopen(
-        f"{BASE}/api/v1/calls?verdict={verdict}&stage=ended&direction=outbound&limit=1"
-    ) as page:
-        return str(json.load(page)["calls"][0]["id"])
-
-
 @pytest.fixture(scope="session")
 def pages(stage: Stage) -> dict[str, str]:
-    """Every page by its name."""
-    return {
-        "overview": "/",
-        "calls": "/calls",
-        "calls-filtered": "/calls?verdict=CLEAR&since=30d",
-        "call": f"/calls/{first_call('ENCRYPTED_TO_PROVIDER')}",
-        "call-refused": f"/calls/{first_call('REFUSED')}",
-        "phones": "/phones",
-        "phone": "/phones/sip:ana@example.com",
-        "domains": "/domains",
-        "domain": "/domains/example.com",
-        "switch": "/domains/example.com/switch?to=required",
-        "providers": "/providers",
-        "provider": "/providers/main",
-        "certificates": "/certificates",
-        "events": "/events?kind=all",
-        "audit": "/audit",
-        "settings": "/settings",
-        "not-found": "/calls/nobody",
-    }
+    return every_page()
 
 
 def messages(stage: Stage) -> list[str]:

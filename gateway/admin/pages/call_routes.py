@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import Rejected, see_other
-from gateway.admin.inspection import Inspection, Role, Row
+from gateway.admin.inspection import Control, Inspection, Role, Row, caller_of
 from gateway.admin.pages import call_pages, front_page, phone_pages
 from gateway.admin.pages.desk import Desk, cleaned, cleaned_rows, query_of
 from gateway.admin.routes import HttpRoute
@@ -41,6 +41,7 @@ class CallRoutes:
     """The answers, and the routes that lead to them."""
 
     inspection: Inspection
+    control: Control
     desk: Desk
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -49,6 +50,8 @@ class CallRoutes:
             HttpRoute("GET", "/", self.front, Role.VIEWER),
             HttpRoute("GET", "/calls", self.calls, Role.VIEWER),
             HttpRoute("GET", "/calls/{call_id:path}", self.call, Role.VIEWER),
+            HttpRoute("GET", "/hangup/{call_id:path}", self.ask_hang_up, Role.OPERATOR),
+            HttpRoute("POST", "/hangup/{call_id:path}", self.hang_up, Role.OPERATOR, is_form=True),
             HttpRoute("GET", "/phones", self.phones, Role.VIEWER),
             HttpRoute("GET", "/phones/{aor:path}", self.phone, Role.VIEWER),
         )
@@ -105,6 +108,22 @@ class CallRoutes:
             return self.desk.draw(request, "call.html", "Calls", view)
 
         return self.inspection.call(call_id).addCallback(drawn)
+
+    def ask_hang_up(self, request: IRequest, call_id: str) -> Deferred[bytes]:
+        """The question before a call is ended."""
+
+        def drawn(found: Row | None) -> bytes:
+            if found is None or found.get("ended_at") is not None:
+                raise Rejected(404, f"There is no call {call_id} that is up.")
+            view = call_pages.call_view(cleaned(found), REMEDY_LINES, self.desk.gathering.now())
+            return self.desk.draw(request, "hangup.html", "Calls", view)
+
+        return self.inspection.call(call_id).addCallback(drawn)
+
+    def hang_up(self, request: IRequest, call_id: str) -> bytes:
+        """End a call; then its page."""
+        self.control.hang_up(call_id, caller_of(request).author)
+        return see_other(request, "/calls/" + quote(call_id, safe=""))
 
     def phones(self, request: IRequest) -> Deferred[bytes]:
         """The list of phones."""

@@ -112,8 +112,6 @@ class Frame:
     likings: Likings = Likings()
     user: str = ""
     role: str = ""
-    csrf: str = ""
-    """The token that a form carries."""
     sign_out: str = ""
     """Where the form to log out goes; empty without a log-in."""
     events: str = ""

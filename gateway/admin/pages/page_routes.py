@@ -9,7 +9,7 @@ peers is made clean before a view gets it.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import quote
 
 import attrs
@@ -28,6 +28,19 @@ EVENTS: Final = 2_000
 """The latest, among which a page looks for those of a kind."""
 
 
+class People(Protocol):
+    """Everybody that may use the interface: rows without a secret."""
+
+    def users(self) -> list[Row]:
+        """All users."""
+
+    def tokens(self) -> list[Row]:
+        """All tokens."""
+
+    def open_sessions(self) -> list[Row]:
+        """All sessions, the latest in use first."""
+
+
 @attrs.frozen
 class PageRoutes:
     """The answers, and the routes that lead to them."""
@@ -35,12 +48,13 @@ class PageRoutes:
     inspection: Inspection
     control: Control
     desk: Desk
+    people: People
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """Those of all pages."""
         viewer, operator = Role.VIEWER, Role.OPERATOR
         return (
-            *CallRoutes(self.inspection, self.desk).routes(),
+            *CallRoutes(self.inspection, self.control, self.desk).routes(),
             HttpRoute("GET", "/domains", self.domains, viewer),
             HttpRoute("GET", "/domains/{name}", self.domain, viewer),
             HttpRoute("GET", "/domains/{name}/switch", self.ask_switch, operator),
@@ -51,6 +65,7 @@ class PageRoutes:
             HttpRoute("GET", "/events", self.events, viewer),
             HttpRoute("GET", "/audit", self.audit, viewer),
             HttpRoute("GET", "/settings", self.settings, viewer),
+            HttpRoute("GET", "/users", self.users, Role.ADMIN),
             *self.desk.routes(),
         )
 
@@ -145,6 +160,12 @@ class PageRoutes:
             lines = {}
         view = record_pages.settings_view(configuration, lines, str(configuration.source))
         return self.desk.draw(request, "settings.html", "Settings", view)
+
+    def users(self, request: IRequest) -> bytes:
+        """Users, their sessions, and tokens."""
+        people = self.people
+        rows = (cleaned_rows(one) for one in (people.users(), people.open_sessions(), people.tokens()))
+        return self.desk.draw(request, "users.html", "Users", record_pages.users_view(*rows))
 
     def _domain_named(self, name: str) -> Row:
         found = self.inspection.domain(name)

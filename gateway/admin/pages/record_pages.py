@@ -123,6 +123,19 @@ def audit_view(entries: Sequence[Row]) -> dict[str, object]:
     return {"rows": rows, "sentence": told}
 
 
+def users_view(users: Sequence[Row], sessions: Sequence[Row], tokens: Sequence[Row]) -> dict[str, object]:
+    """The values of the page of users."""
+    admins = sum(row.get("role") == "admin" and bool(row.get("enabled")) for row in users)
+    told = f"{count(len(users), 'user')}, {admins} of them {'an administrator' if admins == 1 else 'administrators'}; "
+    told += f"{count(len(sessions), 'session')} open, {count(len(tokens), 'token')}."
+    return {
+        "sentence": told if users else "Everybody on this machine may read; nobody elsewhere may.",
+        "users": users,
+        "sessions": sessions,
+        "tokens": tokens,
+    }
+
+
 @attrs.frozen
 class SettingRow:
     """One key and its value."""

@@ -21,7 +21,7 @@ from tests.support.day_of_calls import calls
 
 PAGES = (
     *("/", "/calls", "/phones", "/domains", "/domains/example.com", "/domains/example.com/switch?to=off"),
-    *("/providers", "/providers/main", "/certificates", "/audit", "/settings", "/nothing-here"),
+    *("/providers", "/providers/main", "/certificates", "/events", "/audit", "/settings", "/users", "/nothing-here"),
 )
 ODD = "\udcff\x1b[2J\x9b31m\u202e\u2028<b>"
 """Bytes that are no UTF-8, controls, turned text, markup: as a peer may write them."""
@@ -181,6 +181,19 @@ def test_a_switch_asks_first_in_numbers_and_leads_back(stage: PageStage) -> None
     assert "Switched from preferred" in stage.client.ask("/domains/example.com?switched=preferred").text
 
 
+def test_a_call_that_is_up_is_ended_after_a_question(tmp_path: Path) -> None:
+    up: Row = {**CALL, "id": "x", "answered_at": NOW - 30, "ended_at": None}
+    client = PageStage(tmp_path, [up, {**CALL, "id": "over"}]).client
+    assert 'href="/hangup/x"' in client.ask("/calls/x").text
+    assert "talking for 0:30" in client.ask("/hangup/x").text
+    assert client.ask("/hangup/over").status == client.ask("/hangup/nobody").status == 404
+    assert client.control.asked == []
+    form = {"content_type": "application/x-www-form-urlencoded", "origin": "http://127.0.0.20:8080"}
+    answer = client.ask("/hangup/x", "POST", body=b"really=yes", **form)
+    assert (answer.status, answer.headers["location"]) == (303, "/calls/x")
+    assert client.control.asked == [("hangup", "x", "alice (uid 1000)")]
+
+
 def test_a_form_of_another_site_switches_nothing(stage: PageStage) -> None:
     form = {"content_type": "application/x-www-form-urlencoded", "origin": "http://evil.localhost"}
     assert stage.client.ask("/domains/example.com/switch", "POST", body=b"to=off", **form).status == 403
@@ -195,7 +208,7 @@ def test_a_viewer_sees_no_button_to_switch(tmp_path: Path) -> None:
     page = PageStage(tmp_path, permission=Viewing()).client.ask("/domains/example.com").text
     assert "Switch to" not in page
     assert "An operator switches it" in page
-    assert "vera, viewer" in page
+    assert '<a href="/account">vera</a>, viewer' in page
     assert 'action="/logout"' in page
 
 
