@@ -167,13 +167,14 @@ class Calls:
         return DeferredList([*self._releasing]).addCallback(lambda _: None)
 
     def records(self) -> Iterator[CallRecord]:
-        """The records of all calls that are up, then of those that ended, latest first."""
-        yield from (call.record for call in self._active.values())
+        """The records of all calls that are up, then of those that ended; of both the latest first."""
+        yield from (call.record for call in reversed(self._active.values()))
         yield from self._ended
 
     def record(self, call_id: str) -> CallRecord | None:
         """The record of one call, up or ended not long ago."""
-        return next((record for record in self.records() if record.id == call_id), None)
+        call = self._active.get(call_id)
+        return next((one for one in self._ended if one.id == call_id), None) if call is None else call.record
 
     def call_ended(self, call: Call) -> None:
         """Count a call that is over, keep its record, and give its media back."""

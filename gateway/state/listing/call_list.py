@@ -11,7 +11,8 @@ in a line; where that is long, more are refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from operator import attrgetter
 from typing import Final, TypeVar
@@ -45,7 +46,8 @@ class TooManyQuestions(Exception):
 
 
 class CallList:
-    """The list. ``records`` gives those in memory; ``now`` seconds since the epoch, as people's clocks say."""
+    """The list. ``records`` gives those in memory, those that are up first, and of these and the others the latest;
+    ``now`` seconds since the epoch, as people's clocks say."""
 
     def __init__(self, table: CallTable, records: Callable[[], Iterable[CallRecord]], now: Callable[[], float]) -> None:
         self._table = table
@@ -59,9 +61,8 @@ class CallList:
         Raises BadCursor; fails with TooManyQuestions.
         """
         place, limit = Place.read(after), max(1, min(limit, MOST))
-        here = {record.id: record for record in self._wanted(wanted, place)}
-        # They come in two runs that are in order but for a clock that was set: to sort those takes next to nothing.
-        latest = sorted(here.values(), key=_place, reverse=True)[: limit + 1]
+        latest = _latest(self._records(), wanted, place, limit + 1)
+        here = {record.id for record in latest}
         if wanted.is_up:
             return succeed(_page([record.summary() for record in latest], limit, None))
 
@@ -79,7 +80,7 @@ class CallList:
     def count(self, wanted: CallFilter) -> Deferred[CallsCount]:
         """How many are wanted. Fails with TooManyQuestions."""
         up = attrs.evolve(wanted, is_up=True)
-        here = sum(1 for _ in self._wanted(up, Place())) if wanted.is_up is not False else 0
+        here = sum(1 for _ in chosen(up, self._records())) if wanted.is_up is not False else 0
 
         def counted(ended: int) -> CallsCount:
             total = here + ended
@@ -96,12 +97,6 @@ class CallList:
         read = self._ask(partial(read_counts, now=now), Counted())
         return read.addCallback(lambda counted: statistics(counted, up, now))
 
-    def _wanted(self, wanted: CallFilter, place: Place) -> Iterable[CallRecord]:
-        """The records in memory below a place."""
-        found = chosen(wanted, self._records())
-        below = (place.started_at, place.id)
-        return found if place == Place() else (record for record in found if _place(record) < below)
-
     def _ask(self, question: Callable[[Transaction], Answer], without: Answer) -> Deferred[Answer]:
         """The file's answer; ``without`` where it cannot be read."""
         if self._waiting >= WAITING:
@@ -117,6 +112,29 @@ class CallList:
             return without
 
         return self._table.ask(question).addBoth(answered).addErrback(unread)
+
+
+def _latest(records: Iterable[CallRecord], wanted: CallFilter, place: Place, most: int) -> list[CallRecord]:
+    """The latest ``most`` records below a place that are wanted, in the order of the list.
+
+    They come nearly in that order. Once there are enough, only one that began later is looked at: so thousands of calls
+    that are up cost a comparison each.
+    """
+    below = (place.started_at, place.id)
+    found: list[CallRecord] = []
+    floor = -math.inf
+
+    def late() -> Iterator[CallRecord]:
+        for record in records:
+            if record.started_at >= floor:
+                yield record
+
+    for record in chosen(wanted, late()):
+        if _place(record) < below:
+            found.append(record)
+            if len(found) == most:
+                floor = min(one.started_at for one in found)
+    return sorted(found, key=_place, reverse=True)[:most]
 
 
 def _page(rows: list[Row], limit: int, end: Place | None) -> CallsPage:

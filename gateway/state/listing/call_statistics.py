@@ -159,12 +159,21 @@ def _of_day(one: Tallied) -> DayTallied:
     return DayTallied(one.at // DAY * DAY, one.domain, one.verdict, one.calls)
 
 
-def _going_on(records: Iterable[CallRecord], width: int, since: float) -> Iterator[Tallied]:
-    for record in records:
-        if record.started_at > since:
-            at = int(record.started_at) // width * width
-            texts = (record.domain, record.provider, str(record.direction), str(record.verdict), str(record.reason))
-            yield Tallied(at, *texts, 1)
+def _going_on(records: Iterable[CallRecord], width: int, since: float) -> list[Tallied]:
+    """Thousands of calls that are up have few things in common: they are counted first, and made into figures then."""
+    calls = Counter(
+        (
+            int(record.started_at) // width * width,
+            record.domain,
+            record.provider,
+            str(record.direction),
+            str(record.verdict),
+            str(record.reason),
+        )
+        for record in records
+        if record.started_at > since
+    )
+    return [Tallied(*key, calls=number) for key, number in calls.items()]
 
 
 def _periods(tallies: Iterable[Tallied]) -> Iterator[PeriodCount]:

@@ -129,6 +129,17 @@ def test_a_call_that_begins_meanwhile_moves_no_page(opened: Opened) -> None:
     assert numbers(opened.find(4, first.next)) == [5, 4, 3, 2]
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("limit", [1, 3, 20])
+def test_pages_are_right_in_whatever_order_the_memory_has_its_calls(opened: Opened, seed: int, limit: int) -> None:
+    calls = [record(number, NOW + number % 7, ended_at=None) for number in range(30)]
+    random.Random(seed).shuffle(calls)
+    opened.memory = calls
+    opened.keep(record(50, NOW + 3), record(51, NOW - 1))
+    expected = sorted([*((NOW + n % 7, n) for n in range(30)), (NOW + 3, 50), (NOW - 1, 51)], reverse=True)
+    assert opened.ids(limit) == [number for _, number in expected]
+
+
 def other(number: int) -> CallRecord:
     """A call that differs from the usual one in all that can be asked for."""
     return record(
