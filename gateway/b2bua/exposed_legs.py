@@ -95,4 +95,5 @@ class ExposedLegs:
 
 def signalling_of(leg: Leg) -> str:
     """A leg's signalling as it is now, for people."""
-    return "TLS" if leg.flow.is_secure else f"{str(leg.flow.transport).upper()} in clear"
+    flow = leg.way.flow
+    return "TLS" if flow.is_secure else f"{flow.transport.upper()} in clear"

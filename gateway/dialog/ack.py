@@ -9,7 +9,7 @@ without end has a few, not all. Forks of a first INVITE are settled by its sende
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -66,7 +66,7 @@ class Acknowledgements:
 
     def invite_leaves(self, invite: Request) -> None:
         """An INVITE of ours is about to be sent."""
-        self._credentials = {invite.cseq.number: tuple(_credentials(invite))}
+        self._credentials = {invite.cseq.number: _credentials(invite)}
 
     def make(self, dialog: Dialog, cseq: int, fields: Iterable[tuple[str, str]], body: bytes) -> Request:
         """The ACK of a 2xx, kept for when that 2xx comes again."""
@@ -104,10 +104,11 @@ class Acknowledgements:
             action()
 
 
-def _credentials(request: Request) -> Iterator[tuple[str, str]]:
-    for name in ("Authorization", "Proxy-Authorization"):
-        for value in request.headers.get_all(name):
-            yield name, value
+def _credentials(request: Request) -> tuple[tuple[str, str], ...]:
+    headers = request.headers
+    if "authorization" not in headers and "proxy-authorization" not in headers:
+        return ()
+    return tuple((name, value) for name in ("Authorization", "Proxy-Authorization") for value in headers.get_all(name))
 
 
 def ack_and_bye(invite: Request, response: Response) -> tuple[Request, Request]:
@@ -116,7 +117,7 @@ def ack_and_bye(invite: Request, response: Response) -> tuple[Request, Request]:
     In place of the INVITE its ACK will do: it has the same Call-ID, From and CSeq number.
     """
     dialog = Dialog.from_response(invite, response)
-    return dialog.make_ack(response.cseq.number, tuple(_credentials(invite))), dialog.make_request("BYE")
+    return dialog.make_ack(response.cseq.number, _credentials(invite)), dialog.make_request("BYE")
 
 
 class AcknowledgingLeg(Protocol):

@@ -2,7 +2,7 @@
 
 Here: two observers for twisted.logger and the choice between them. Not here: the rules of secrecy (`redaction`), the
 choice of events (`twist --log-level`), writing without waiting (`lines`). Modules log with `twisted.logger.Logger` and
-know nothing of this one.
+know nothing of this one, but for those whose lines come with each call (`LineLogger`).
 
     Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> LineOutput
 
@@ -23,12 +23,27 @@ from functools import lru_cache
 from typing import TextIO
 
 import orjson
-from twisted.logger import FileLogObserver, LogEvent, LogLevel, eventAsText, formatEvent
+from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel, eventAsText, formatEvent
 
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean
 from gateway.observe.lines import LineOutput
 from gateway.observe.redaction import REDACTED, is_harmless_json, is_secret, redacted
+
+_KNOWN_LEVELS = frozenset(LogLevel.iterconstants())
+
+
+class LineLogger(Logger):
+    """A Logger for lines that come with each call: Twisted's sorts all levels to know one."""
+
+    def emit(self, level: LogLevel, format: str | None = None, **kwargs: object) -> None:  # noqa: A002 - theirs
+        """As Logger.emit."""
+        if level not in _KNOWN_LEVELS or "log_trace" in kwargs:
+            super().emit(level, format, **kwargs)
+            return
+        kwargs["log_logger"], kwargs["log_level"], kwargs["log_format"] = self, level, format
+        kwargs["log_namespace"], kwargs["log_source"], kwargs["log_time"] = self.namespace, self.source, time.time()
+        self.observer(kwargs)
 
 
 class LogOutput:

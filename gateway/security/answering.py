@@ -178,9 +178,12 @@ class Answers:
         return realm.lower() in (self._domain.name.lower(), Uri.parse(self._provider.uri).host.lower())
 
 
+_BORNE = frozenset(field.lower() for _, field in FIELDS.values())
+
+
 def has_credentials(request: Request) -> bool:
     """Whether a request bears credentials, a phone's or ours."""
-    return any(field in request.headers for _, field in FIELDS.values())
+    return not _BORNE.isdisjoint(request.headers.keys())
 
 
 def _signs_no_body(challenge: Challenge) -> bool:

@@ -65,7 +65,11 @@ class NameAddress:
         match = _PLAIN.fullmatch(text, start)
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
-        return cls._of_parts(match[1], match[2] or "")
+        address = cls.__new__(cls)
+        _set(address, "_front", match[1])
+        _set(address, "_tail", tail := match[2] or "")
+        _set(address, "_tag", find_in_text(tail, "tag") if tail else None)
+        return address
 
     @classmethod
     def _of_parts(cls, front: str, tail: str) -> NameAddress:

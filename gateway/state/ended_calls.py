@@ -19,15 +19,15 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
-from twisted.logger import Logger
 
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.events import EventName
+from gateway.observe.log import LineLogger
 from gateway.observe.metrics import Metrics, child
 from gateway.state.call_milestones import CallMilestones, tell_of
 from gateway.state.call_record import CallRecord, CallResult
 
-log = Logger()
+log = LineLogger()
 
 REMEMBERED: Final = 1000
 """Ended calls whose record is kept in memory."""

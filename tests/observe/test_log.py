@@ -6,11 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel
 
-from gateway.observe.log import LogOutput, json_observer, text_observer
+from gateway.observe.log import LineLogger, LogOutput, json_observer, text_observer
 from gateway.observe.redaction import redacted
 
 KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
@@ -269,3 +270,25 @@ def test_fields_of_any_kind_become_json() -> None:
     assert entry["fields"]["raw"] == "\\xff"
     assert entry["fields"]["names"] == {"1": ["x"]}
     assert list(entry["fields"]["keys"].values()) == [3]
+
+
+def test_a_logger_of_lines_makes_the_events_of_twisteds() -> None:
+    events: list[LogEvent] = []
+    said = {"call_id": "c", "seconds": 1.5}
+    for kind in (Logger, LineLogger):
+        logger = kind("gateway.calls", observer=cast(Any, events.append))
+        logger.info("call {call_id} answered", **said)
+        logger.warn("call {call_id}", log_trace=[], **said)
+        logger.emit(cast(Any, "loud"), "nothing of ours", **said)
+    theirs, ours = events[: len(events) // 2], events[len(events) // 2 :]
+    assert len(ours) == 3
+    for one, other in zip(theirs, ours, strict=True):
+        changing = {"log_time", "log_logger", "log_trace", "log_failure", "logger"}
+        assert {key: one[key] for key in one.keys() - changing} == {key: other[key] for key in other.keys() - changing}
+        assert one.keys() == other.keys()
+        assert abs(one["log_time"] - other["log_time"]) < 60
+    assert (ours[0]["log_namespace"], type(ours[0]["log_logger"])) == ("gateway.calls", LineLogger)
+
+
+def test_a_logger_of_lines_is_named_by_its_module() -> None:
+    assert LineLogger().namespace == __name__

@@ -6,8 +6,8 @@
 A reader that was cut off comes again with Last-Event-ID and goes on where it was. Numbers are those of one run of the
 gateway, so an id has the time of its start in it, too; one of another run leads to all that is remembered.
 
-Nobody waits for a reader: the transport's buffer takes 64 KiB, and says when it is full (a producer's pause). What is
-told meanwhile stays in the ring, and a reader that falls behind by as much again is cut. Every 15 s a comment goes out,
+Nobody waits for a reader: the transport's buffer takes 64 KiB, and says when it is full (a producer's pause). Events
+told meanwhile stay in the ring, and a reader that falls behind by as much again is cut. Every 15 s a comment goes out,
 so that proxies keep the connection; then it is asked again whether the reader may still read: a session may have ended.
 """
 

@@ -1,6 +1,6 @@
 """The API of traces: begin one, see them, end one, and take its file.
 
-Here: routes and values. Not here: the traces themselves (`transport.trace`). Who begins and ends one stands in the
+Here: routes and values. Not here: the traces themselves (`transport.trace`). Their authors stand in the
 audit; the file is for operators, since its messages name callers and callees in full.
 """
 

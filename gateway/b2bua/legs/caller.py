@@ -50,7 +50,7 @@ class CallerLeg(Leg):
         """
         self.dialog = Dialog.from_request(self.invite, self._tag)
         self.services.dialogs.began(self, self.dialog)
-        self._unwatch = self.flow.watch(self._flow_lost)
+        self._unwatch = self.way.flow.watch(self._flow_lost)
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 

@@ -255,12 +255,13 @@ class Leg:
     def leave_owner(self) -> None:
         """Belong to no call any more: nothing crosses, and open requests are answered."""
         self.is_leaving = True
-        open_ones = [one for one in self.open_requests if not one.is_answered]
-        unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
-        self.open_requests.clear()
         self.cancels.clear()
-        for transaction in unanswered:
-            self.respond(transaction, transaction.request.response(487))
+        if self.open_requests:
+            open_ones = [one for one in self.open_requests if not one.is_answered]
+            unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
+            self.open_requests.clear()
+            for transaction in unanswered:
+                self.respond(transaction, transaction.request.response(487))
         self.session.stop()
         self.owner = Nobody(self.record)
 
@@ -278,4 +279,5 @@ class Leg:
         """Write a message into the ladder. Raises MalformedMessage for one with a body of an unreadable type."""
         if message.body:
             has_sdp(message)
-        self.record.add_step(self.services.wall(), self.spec.name, passage, message.title)
+        what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
+        self.record.add_step(self.services.wall(), self.spec.name, passage, what)

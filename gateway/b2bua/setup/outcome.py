@@ -6,7 +6,6 @@ SDP goes through the relay on the way, and responses stay in their order. Whethe
 from __future__ import annotations
 
 import attrs
-from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
@@ -19,13 +18,14 @@ from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog.prack import is_required
+from gateway.observe.log import LineLogger
 from gateway.registrar.upstream import is_rejection
 from gateway.security.answering import FIELDS, has_credentials
 from gateway.security.policy.terms import MEDIA_REFUSALS, Reason, Refusal
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 
-log = Logger()
+log = LineLogger()
 # Each line names its module. One with "response" in its name would have redaction search all lines from here.
 
 

@@ -64,7 +64,7 @@ class CalleeSearch:
         self._invite = call.caller.invite
         user = "" if route.caller is None else route.caller.user
         self._answers = (
-            trunk.answering.for_call(route.domain, route.provider, user, call.caller.flow)
+            trunk.answering.for_call(route.domain, route.provider, user, call.caller.way.flow)
             if phone_flow is None
             else None  # a phone asks for nobody's password but its caller's
         )
