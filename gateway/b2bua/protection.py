@@ -173,6 +173,7 @@ class Protection:
     def settled(self, leg: Leg) -> Refusal | None:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media.encrypted
+        self._record.note_terms(leg.spec.name, leg.flow.terms)
         self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {media(encrypted)}")
         if leg.spec.side is not Side.PROVIDER:
             self._exposed.hear(leg, encrypted)

@@ -144,6 +144,8 @@ class CallRecord:
     ladder: list[LadderStep] = attrs.Factory(list)
     steps_left_out: int = 0
     chain: list[ChainLink] = attrs.Factory(list)
+    tls: dict[str, str] = attrs.Factory(dict)
+    """The TLS version and cipher suite of each leg that had one, in our words."""
     media: dict[str, Json] | None = None
     """The relay's counters at the end of the call."""
     is_caller_known: bool = False
@@ -200,6 +202,12 @@ class CallRecord:
         if self.status == 487:
             return CallResult.CANCELLED
         return CallResult.CALLEE if self.status in CALLEE_SAYS_NO and not self.reason else CallResult.FAILED
+
+    def note_terms(self, leg: LegName, terms: str) -> None:
+        """Note the TLS version and cipher suite of a leg's hop, if it has any; of one that came again, both."""
+        before = self.tls.get(str(leg), "")
+        if terms and terms not in before:
+            self.tls[str(leg)] = f"{before}, then {terms}" if before else terms
 
     def add_step(self, at: float, leg: LegName, passage: Passage, what: str) -> None:
         """Note that a message went by: a method, or a status and its reason."""
@@ -259,4 +267,5 @@ class CallRecord:
             "steps_left_out": self.steps_left_out,
             "chain": chain,
             "media": self.media,
+            "tls": {**self.tls},
         }

@@ -39,3 +39,16 @@ def test_texts_that_are_remembered_have_no_secret_and_are_few() -> None:
 
 def test_an_odd_text_is_made_fit_each_time() -> None:
     assert fit_again(f"180 {ODD}") == fit_again(f"180 {ODD}") == r"180 \xff\x00\x1b[0m\u202e"
+
+
+def test_the_terms_of_each_leg_are_kept_and_another_connections_beside_them() -> None:
+    record = CallRecord("1", CallDirection.OUTBOUND, "example.com", "sip:a@x", "sip:b@x", 0.0)
+    for leg, terms in (
+        (LegName.CALLER, ""),
+        (LegName.CALLEE, "TLS 1.3, TLS_AES_256_GCM_SHA384"),
+        (LegName.CALLEE, "TLS 1.3, TLS_AES_256_GCM_SHA384"),
+        (LegName.CALLEE, "TLS 1.2, ECDHE-RSA-AES128-GCM-SHA256"),
+    ):
+        record.note_terms(leg, terms)
+    both = "TLS 1.3, TLS_AES_256_GCM_SHA384, then TLS 1.2, ECDHE-RSA-AES128-GCM-SHA256"
+    assert record.as_json()["tls"] == {"callee": both}

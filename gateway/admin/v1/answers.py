@@ -71,6 +71,8 @@ class CallAnswer(CallSummary):
 
     ladder: tuple[LadderStepAnswer, ...] = ()
     steps_left_out: int = 0
+    tls: dict[str, str] = attrs.Factory(dict)
+    """The TLS version and cipher suite of each leg that had one."""
     chain: tuple[ChainLinkAnswer, ...] = ()
     media: dict[str, object] | None = None
 
