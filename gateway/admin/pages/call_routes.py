@@ -21,6 +21,7 @@ from gateway.admin.pages.desk import Desk, cleaned, cleaned_rows, query_of
 from gateway.admin.routes import HttpRoute
 from gateway.admin.status.gathering import REMEDY_LINES
 from gateway.state.call_record import CallDirection
+from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import BadCursor, CallFilter, CallsPage
 from gateway.state.listing.call_list import TooManyQuestions
 
@@ -160,9 +161,12 @@ class CallRoutes:
         rows = cleaned_rows(cast("list[Row]", page["registrations"]))
         user, _, domain = aor.partition(":")[2].partition("@")
         calls = await self.inspection.lists.find(CallFilter(user=user, domain=domain or None), OF_ONE_PHONE)
-        if not rows and not calls.calls:
+        kept = await self.inspection.devices(DeviceFilter(address_of_record=aor), OF_ONE_PHONE)
+        devices = cleaned_rows(cast("list[Row]", kept["phones"]))
+        if not rows and not calls.calls and not devices:
             raise Rejected(404, f"{aor} is not registered, and no call of it is kept.")
-        view = phone_pages.phone_view(cleaned(aor), rows, cleaned_rows([*calls.calls]), self.desk.gathering.now())
+        known = phone_pages.PhoneRows(rows, devices, cleaned_rows([*calls.calls]))
+        view = phone_pages.phone_view(cleaned(aor), known, self.desk.gathering.now())
         return self.desk.draw(request, "phone.html", "Phones", view)
 
 

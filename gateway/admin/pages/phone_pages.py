@@ -10,9 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
 
+import attrs
+
 from gateway.admin.pages.call_pages import listed_call
 from gateway.admin.pages.phrases import count, party, span
 from gateway.base.json_codec import Json
+from gateway.state.devices.made_by import make_of
 
 Row: TypeAlias = dict[str, Json]
 
@@ -45,8 +48,19 @@ def phones_sentence(transports: Mapping[str, int]) -> str:
     )
 
 
-def phone_view(aor: str, bindings: Sequence[Row], calls: Sequence[Row], now: float) -> dict[str, object]:
+@attrs.frozen
+class PhoneRows:
+    """All that is known of one user."""
+
+    bindings: Sequence[Row] = ()
+    devices: Sequence[Row] = ()
+    """Devices that ever registered under the address, as the inventory has them."""
+    calls: Sequence[Row] = ()
+
+
+def phone_view(aor: str, known: PhoneRows, now: float) -> dict[str, object]:
     """The values of the page of one user: its phones, and its latest calls."""
+    bindings = known.bindings
     user = party(aor)
     if bindings:
         told = f"{aor} is registered with {count(len(bindings), 'phone')}."
@@ -56,7 +70,8 @@ def phone_view(aor: str, bindings: Sequence[Row], calls: Sequence[Row], now: flo
         "user": user,
         "sentence": told,
         "bindings": [_shown(row) for row in bindings],
-        "calls": [listed_call(row, now) for row in calls],
+        "devices": [{**row, "srtp": _srtp(row)} for row in known.devices],
+        "calls": [listed_call(row, now) for row in known.calls],
         "calls_link": "/calls?" + urlencode({"user": user}),
     }
 
@@ -64,7 +79,10 @@ def phone_view(aor: str, bindings: Sequence[Row], calls: Sequence[Row], now: flo
 def _shown(row: Row) -> dict[str, object]:
     aor, transport = str(row.get("address_of_record") or ""), str(row.get("transport") or "")
     left = row.get("expires_in")
+    said = make_of(str(row.get("user_agent") or ""))
     return {
+        "model": f"{said.make} {said.model}".strip() or str(row.get("user_agent") or ""),
+        "firmware": said.firmware,
         "aor": aor,
         "user": party(aor),
         "user_agent": row.get("user_agent") or "",
@@ -74,6 +92,15 @@ def _shown(row: Row) -> dict[str, object]:
         "reachable": bool(row.get("reachable")),
         "left": span(left) if isinstance(left, int | float) else "–",
     }
+
+
+def _srtp(row: Row) -> str:
+    """The phone's SRTP as it was last seen."""
+    did, lacked = row.get("did_srtp_at"), row.get("lacked_srtp_at")
+    if not isinstance(did, int | float) and not isinstance(lacked, int | float):
+        return "not seen yet"
+    is_lacking = isinstance(lacked, int | float) and (not isinstance(did, int | float) or lacked > did)
+    return "lacked it when last asked" if is_lacking else "did it"
 
 
 def _where(flow: str) -> str:

@@ -20,6 +20,7 @@ from gateway.observe.events import Events
 from gateway.observe.figures import Figures
 from gateway.routing.health import Health
 from gateway.state.audit import AuditLog
+from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, read_cursor
 from gateway.state.listing.call_statistics import Counted, Statistics, statistics
 from tests.admin.test_api import Client, FakeInspection, FakePermission
@@ -97,6 +98,12 @@ class PagedInspection(FakeInspection):
         read_cursor(after)
         found = [row for row in self._phones if address_of_record in (None, row["address_of_record"])]
         return succeed({"registrations": [*found[:limit]], "next": "WyJhIiwiYiJd" if len(found) > limit else None})
+
+    def devices(self, wanted: DeviceFilter, limit: int, after: str | None = None) -> Deferred[Row]:
+        seen: Row = {"user_agent": "Yealink SIP-T54W 96.86.0.100", "transport": "udp", "last_seen_at": NOW - 60}
+        seen |= {"make": "Yealink", "model": "T54W", "firmware": "96.86.0.100", "first_seen_at": NOW - 9e6}
+        known = [row for row in self._phones if row["address_of_record"] == wanted.address_of_record]
+        return succeed({"phones": [seen] if known else [], "next": None})
 
     def population(self) -> Population:
         return Population({"example.com": len(self._phones)}, {"udp": len(self._phones)}, {"example.com": 3})

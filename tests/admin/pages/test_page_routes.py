@@ -91,6 +91,16 @@ def test_the_list_leads_to_each_call(stage: PageStage) -> None:
     assert "The wire" in page
 
 
+def test_a_phone_is_shown_by_make_and_model_with_its_calls(stage: PageStage) -> None:
+    assert "Yealink" in stage.client.ask("/phones").text
+    page = stage.client.ask("/phones/sip:ana@example.com").text
+    assert "sip:ana@example.com is registered with 1 phone." in page
+    assert "not seen yet" in page
+    assert 'href="/calls/' in page
+    stage.client.ask("/phones?q=ben")
+    assert "No phone matches" in stage.client.ask("/phones?q=nobody").text
+
+
 def test_filters_stand_in_the_address(stage: PageStage) -> None:
     stage.client.ask("/calls?verdict=CLEAR&since=24h&direction=inbound&state=ended&answered=yes&domain=example.com")
     [wanted] = stage.looked_for
