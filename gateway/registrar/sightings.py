@@ -5,16 +5,23 @@
 The key of a device is the best that it tells: its hardware address, else its +sip.instance (RFC 5626 section 4.1), else
 its address of record and the host of its Contact. A phone may lie about each; so a device is a line in a list, and
 nothing is decided by it. Text of the phone is made clean here.
+
+A phone behind NAT registers every minute, and the same each time: it is written every ten minutes.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 from gateway.registrar.binding import Binding
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
 from gateway.state.call_record import fit
-from gateway.state.devices.device_table import Device, DeviceTable
+from gateway.state.devices.device_table import CAPACITY, Device, DeviceTable
 from gateway.state.devices.made_by import hardware_address, make_of
+
+AGAIN_SECONDS: Final = 600.0
+"""A registration that is as it was is noted again after so long."""
 
 
 class DeviceSightings:
@@ -22,9 +29,19 @@ class DeviceSightings:
 
     def __init__(self, table: DeviceTable) -> None:
         self._table = table
+        self._noted: dict[str, tuple[int, float]] = {}
+        """By a binding's token: the hash of all that it says of its device, and when that was noted."""
 
     def registered(self, binding: Binding) -> None:
         """See registrar.news.DeviceWatch."""
+        now, said = self._table.now(), hash((binding.user_agent, binding.instance, binding.contact, binding.came_over))
+        before = self._noted.get(binding.token)
+        if before is not None and before[0] == said and now - before[1] < AGAIN_SECONDS:
+            return
+        self._noted.pop(binding.token, None)
+        self._noted[binding.token] = (said, now)
+        if len(self._noted) > CAPACITY:
+            del self._noted[next(iter(self._noted))]
         self._table.saw(device_of(binding))
 
 

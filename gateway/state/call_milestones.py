@@ -16,7 +16,7 @@ from typing import Final
 
 from gateway.observe.events import EventName, Field, GatewayEvent
 from gateway.observe.metrics import Metrics, child
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallDirection, CallRecord
 
 CANCELLED: Final = 487
 """The status of a call that its caller gave up (RFC 3261 section 9.2)."""
@@ -85,6 +85,7 @@ def tell_of(metrics: Metrics, name: EventName, record: CallRecord, source: str =
             events.now(),
             source=source,
             domain=record.domain,
+            who=record.callee if record.direction is CallDirection.INBOUND else record.caller,
             call=record.id,
             fields={"direction": str(record.direction), "provider": record.provider, **fields},
         )

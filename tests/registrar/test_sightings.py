@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.registrar.sightings import device_of
+from gateway.registrar.sightings import AGAIN_SECONDS, DeviceSightings, device_of
+from gateway.state.devices.device_table import Device
 from tests.support.bindings import binding
 
 
@@ -37,3 +38,36 @@ def test_text_of_a_phone_is_clean() -> None:
     assert text.isprintable()
     assert "secret" not in text
     assert len(device.user_agent) < 400
+
+
+class Table:
+    """Notes the devices that it is told of."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.seen: list[str] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def saw(self, device: Device) -> None:
+        self.seen.append(device.address_of_record)
+
+
+def test_a_phone_of_two_lines_that_registers_every_minute_is_noted_every_ten() -> None:
+    table = Table()
+    sightings = DeviceSightings(table)  # type: ignore[arg-type]
+    lines = [binding(token=f"t{number}", aor=f"sip:{number}@x") for number in range(2)]
+    for _ in range(100):
+        for line in lines:
+            sightings.registered(line)
+        table.time += 60
+    assert len(table.seen) == 2 * 100 * 60 / AGAIN_SECONDS
+
+
+def test_a_phone_that_says_something_else_is_noted_at_once() -> None:
+    table = Table()
+    sightings = DeviceSightings(table)  # type: ignore[arg-type]
+    for user_agent in ("a/1", "a/2", "a/2", "a/1"):
+        sightings.registered(binding(user_agent=user_agent))
+    assert len(table.seen) == 3

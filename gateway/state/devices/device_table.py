@@ -1,10 +1,9 @@
 """The inventory of devices, in the file `devices.sqlite`: one row each, the latest that was heard of it.
 
-    sighting -> saw(device): as before, and not long ago? dropped : noted -> (a moment) -> kept, device, device_aor
+    saw(device) -> noted -> (a moment) -> merged with all that was known of it -> kept, device, device_aor
 
 A device is known by its hardware address, else by its +sip.instance (RFC 5626), else by its address of record and the
-host of its contact. CAPACITY devices are kept; of more, those that were not seen for longest go. A phone that registers
-every minute is written every ten.
+host of its contact. CAPACITY devices are kept; of more, those that were not seen for longest go.
 
 Here: the table. Not here: reading a User-Agent (made_by.py), the sightings (registrar/sightings.py).
 """
@@ -26,8 +25,6 @@ from gateway.state.sqlite import Database, LeftOut, write_rows
 from gateway.state.table import KeptTable, Notes, prepare
 
 CAPACITY: Final = 100_000
-AGAIN_SECONDS: Final = 600.0
-"""A device that is as it was is written again after so long."""
 ADDRESSES: Final = 20
 """Addresses of record of one device, the latest first."""
 ROUND: Final = 1_000
@@ -66,24 +63,15 @@ class DeviceTable(KeptTable):
 
     def __init__(self, path: Path, database: Database, timers: IReactorTime, now: Callable[[], float]) -> None:
         super().__init__(path, database, timers)
-        self._now = now
-        self._known: dict[str, tuple[int, float]] = {}
-        """By key: the hash of the device as it was written, and when."""
+        self.now = now
         self._writes = 0
 
     def saw(self, device: Device) -> None:
         """A device was heard of now."""
-        now = self._now()
-        before = self._known.pop(device.key, None)
-        is_news = before is None or before[0] != hash(device) or now - before[1] >= AGAIN_SECONDS
-        self._known[device.key] = (hash(device), now) if is_news or before is None else before
-        if len(self._known) > CAPACITY:
-            del self._known[next(iter(self._known))]
-        if is_news:
-            self.put(device.key, now, attrs.asdict(device))
-            self._writes += 1
-            if self._writes % ROUND == 0:
-                self.drop_beyond(CAPACITY)
+        self.put(device.key, self.now(), attrs.asdict(device))
+        self._writes += 1
+        if self._writes % ROUND == 0:
+            self.drop_beyond(CAPACITY)
 
     def page(self, wanted: DeviceFilter, limit: int, after: str = "") -> Deferred[list[Row]]:
         """``limit`` devices by their key, those after one. Fails with sqlite3.Error where it cannot be read."""
