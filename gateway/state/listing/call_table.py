@@ -65,6 +65,10 @@ _CREATE: Final = (
 _INSERT: Final = f"INSERT OR REPLACE INTO listed ({', '.join(_ALL)}) VALUES ({', '.join('?' * len(_ALL))})"  # noqa: S608
 _DELETE: Final = "DELETE FROM listed WHERE (started_at, id) IN (SELECT started_at, id FROM listed WHERE id = ?)"
 _KNOWN: Final = "SELECT id FROM listed WHERE id IN (SELECT value FROM json_each(?))"
+_LOOK: Final = (
+    "SELECT (SELECT COUNT(*) FROM kept WHERE at < ?), (SELECT COUNT(*) FROM listed), COALESCE("
+    "(SELECT 1 FROM listed WHERE id = (SELECT key FROM kept WHERE at < ? ORDER BY at DESC LIMIT 1)), 0)"
+)
 _UNLISTED: Final = (
     "SELECT at, key, value FROM kept WHERE (at, key) < (?, ?)"
     " AND NOT EXISTS (SELECT 1 FROM listed WHERE listed.id = kept.key) ORDER BY at DESC, key DESC LIMIT ?"
@@ -177,9 +181,15 @@ def _clean(value: Json) -> Json:
 
 
 def _count_unlisted(transaction: Transaction) -> int:
-    kept, listed = "SELECT COUNT(*) FROM kept WHERE at < ?", "SELECT COUNT(*) FROM listed"
-    transaction.execute(f"SELECT ({kept}) - ({listed})", (STILL_UP,))
-    return max(0, cast("list[tuple[int]]", transaction.fetchall())[0][0])
+    """All are listed where there are as many rows as calls, and the latest call has one: another version that went on
+    with the file would have kept a later one. Else rows without a call go, and calls without a row are counted."""
+    transaction.execute(_LOOK, (STILL_UP, STILL_UP))
+    kept, listed, is_latest_listed = cast("list[tuple[int, int, int]]", transaction.fetchall())[0]
+    if kept == listed and is_latest_listed:
+        return 0
+    transaction.execute("DELETE FROM listed WHERE id NOT IN (SELECT key FROM kept)")
+    transaction.execute("SELECT COUNT(*) FROM kept WHERE at < ? AND key NOT IN (SELECT id FROM listed)", (STILL_UP,))
+    return cast("list[tuple[int]]", transaction.fetchall())[0][0]
 
 
 def _list_more(transaction: Transaction, mark: Mark) -> Mark | None:

@@ -378,6 +378,24 @@ def test_a_file_of_an_earlier_version_keeps_its_calls_and_lists_them(tmp_path: P
     assert "\u202e" not in str(odd["caller"])
 
 
+def test_a_file_that_an_earlier_version_went_on_with_is_listed_anew(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    first = Opened(path)
+    first.keep(*(record(number, NOW + number) for number in range(10)))
+    got(first.table.stop())
+    database = DirectDatabase(path, prepare)
+    old = KeptTable(path, database, database.clock)
+    old.drop_before(NOW + 62 + 3)
+    for number in range(10, 13):  # as many as were dropped
+        old.put(f"call-{number:06}", NOW + 62 + number, record(number, NOW + number).as_json())
+    got(old.stop())
+    second = Opened(path)
+    assert got(second.table.count_unlisted()) == 3
+    got(second.table.list_more())
+    assert second.ids() == [*reversed(range(3, 13))]
+    assert got(second.table.count_unlisted()) == 0
+
+
 def test_a_restart_goes_on_with_the_list_that_there_is(tmp_path: Path) -> None:
     first = Opened(tmp_path / "calls.sqlite")
     first.keep(record(1), record(2, NOW - 1))
