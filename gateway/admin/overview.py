@@ -28,7 +28,7 @@ from gateway.state.call_record import fit
 from gateway.state.cdr import detail_record
 from gateway.state.devices.device_table import DeviceFilter, DeviceTable
 from gateway.state.history import CallHistory
-from gateway.state.listing.call_filter import cursor_of, read_cursor
+from gateway.state.listing.call_filter import BadCursor, cursor_of, read_cursor
 from gateway.transport.tls.certificates import CertificateError, CertificateReport
 
 log = Logger()
@@ -93,14 +93,13 @@ class Overview:
 
     def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
         """A page of the bindings."""
-        place = read_cursor(after)
+        place = _place(after)
         if address_of_record is not None:
             found = self._bindings(self.store.find(address_of_record))[:limit]
             return succeed({"registrations": [*found], "next": None})
 
         def page(bindings: list[Binding]) -> Row:
-            last = bindings[limit - 1] if len(bindings) > limit else None
-            following = None if last is None else cursor_of(last.aor, last.contact)
+            following = _following(place, [one.aor for one in bindings[:limit]]) if len(bindings) > limit else None
             return {"registrations": [*self._bindings(bindings[:limit])], "next": following}
 
         return self.store.page(place, limit + 1).addCallback(page)
@@ -278,3 +277,19 @@ def _not_reloaded(lines: tuple[str, ...], who: str) -> NotChanged:
 
 def _peer(peer: Peer, seen: Sightings) -> Row:
     return {"name": peer.name, "uri": peer.target, **attrs.asdict(seen)}
+
+
+def _place(cursor: str | None) -> tuple[str, int]:
+    """The place in a list of bindings: an address of record, and how many of its bindings come before. A contact may be
+    longer than a cursor."""
+    aor, count = read_cursor(cursor) or ("", "0")
+    if not (count.isascii() and count.isdigit() and len(count) < 6):
+        raise BadCursor("no page gave this cursor")
+    return aor, int(count)
+
+
+def _following(place: tuple[str, int], shown: list[str]) -> str:
+    """The cursor of the place after these addresses of record."""
+    last = shown[-1]
+    count = shown.count(last) + (place[1] if place[0] == last else 0)
+    return cursor_of(last, str(count))

@@ -93,12 +93,13 @@ class SqliteStore(MemoryStore):
         """Write all notes and let go of the file. Never fails: notes that cannot be written are logged."""
         return self._behind.stop().addCallback(lambda _: self._database.close())
 
-    def page(self, after: Key | None, limit: int) -> Deferred[list[Binding]]:
-        """``limit`` bindings as the file has them, by address of record and contact; ``after``: the last one before.
+    def page(self, place: tuple[str, int], limit: int) -> Deferred[list[Binding]]:
+        """``limit`` bindings as the file has them, by address of record and contact, from that address of record on;
+        without so many of the first ones.
 
         The file has them a moment later than the memory. Fails with sqlite3.Error where it cannot be read.
         """
-        return self._database.run_interaction(lambda transaction: _page(transaction, after or ("", ""), limit))
+        return self._database.run_interaction(lambda transaction: _page(transaction, place, limit))
 
     def save(self, binding: Binding) -> None:
         """See LocationStore."""
@@ -150,8 +151,9 @@ def _load(transaction: Transaction) -> list[Binding]:
     return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
 
 
-def _page(transaction: Transaction, after: Key, limit: int) -> list[Binding]:
-    transaction.execute(f"{_SELECT} WHERE (aor, contact) > (?, ?) ORDER BY aor, contact LIMIT ?", (*after, limit))
+def _page(transaction: Transaction, place: tuple[str, int], limit: int) -> list[Binding]:
+    aor, skipped = place
+    transaction.execute(f"{_SELECT} WHERE aor >= ? ORDER BY aor, contact LIMIT ? OFFSET ?", (aor, limit, skipped))
     return [_binding(row) for row in cast("Iterable[Row]", transaction.fetchall())]
 
 

@@ -18,7 +18,7 @@ import attrs
 from gateway.admin.inspection import Role
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.answers import Problem
-from gateway.admin.v1.parameters import Moment, parts_of
+from gateway.admin.v1.parameters import Cursor, Moment, parts_of
 from gateway.base.json_codec import Json
 
 PREFIX: Final = "/api/v1/"
@@ -32,6 +32,7 @@ _PLAIN: Final[dict[Any, dict[str, Json]]] = {
         "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "format": "date-time"}],
         "description": "Seconds since the epoch, a date and time (RFC 3339), or the time that has passed: 90s, 24h.",
     },
+    Cursor: {"type": "string"},
     NoneType: {"type": "null"},
     object: {},
 }

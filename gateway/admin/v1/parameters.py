@@ -32,6 +32,10 @@ MOST: Final = 50
 Moment = NewType("Moment", float)
 """Seconds since the epoch; in a query also a date and time (RFC 3339), or the time that has passed since: 90s, 24h."""
 
+Cursor = NewType("Cursor", str)
+"""A place in a list, as an answer gave it."""
+LONGEST_CURSOR: Final = 8_192
+
 Parameters = TypeVar("Parameters", bound=attrs.AttrsInstance)
 
 _PASSED: Final = re.compile(r"(\d{1,6})([smhdw])")
@@ -101,8 +105,11 @@ def _read(kind: type[Parameters], asked: list[tuple[str, Any]], read: Callable[[
 
 
 def _of_text(wanted: Any, text: str, now: float) -> Any:
-    if len(text) > LONGEST:
-        raise ValueError(f"a text of {LONGEST} characters at most")
+    most = LONGEST_CURSOR if wanted is Cursor else LONGEST
+    if len(text) > most:
+        raise ValueError(f"a text of {most} characters at most")
+    if wanted is Cursor:
+        return Cursor(text)
     if wanted is Moment:
         return _moment(text, now)
     if wanted is bool:
@@ -128,11 +135,16 @@ def _of_json(wanted: Any, value: Any) -> Any:
         if not isinstance(value, list):
             raise ValueError("a list of texts")
         return tuple(_of_json(get_args(wanted)[0], one) for one in value)
-    if wanted is str and (not isinstance(value, str) or len(value) > LONGEST or "\x00" in value):
+    if wanted is str and (not isinstance(value, str) or len(value) > LONGEST or not _is_text(value)):
         raise ValueError(f"a text of {LONGEST} characters at most")
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ValueError({bool: "true or false", int: "a whole number"}.get(wanted, "of another kind"))
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether every file takes it: no NUL, and no half of a surrogate pair, which JSON can escape."""
+    return "\x00" not in value and (value.isascii() or value == value.encode("utf-8", "replace").decode())
 
 
 def _moment(text: str, now: float) -> Moment:

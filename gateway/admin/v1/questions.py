@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import attrs
 
-from gateway.admin.v1.parameters import Moment, said
+from gateway.admin.v1.parameters import Cursor, Moment, said
 from gateway.config.model import Security
 from gateway.security.policy.peer_memory import Feature
 from gateway.state.call_record import CallDirection
@@ -48,7 +48,7 @@ class CallsQuery:
     answered: bool | None = said("Whether the callee answered.", None)
     count: bool = said("Count all calls that are wanted, too, up to 10,000.", False)
     limit: int = said("Calls in the answer.", PAGE, 1, 1_000)
-    next: str | None = said("The cursor that an answer gave: the calls after it.", None)
+    next: Cursor | None = said("The cursor that an answer gave: the calls after it.", None)
 
     def filter(self) -> CallFilter:
         """The question to the list of calls."""
@@ -89,7 +89,7 @@ class RegistrationsQuery:
 
     address_of_record: str | None = said("Such as sip:alice@example.com.", None)
     limit: int = said("Registrations in the answer.", PAGE, 1, 1_000)
-    next: str | None = said("The cursor that an answer gave: the registrations after it.", None)
+    next: Cursor | None = said("The cursor that an answer gave: the registrations after it.", None)
 
 
 @attrs.frozen
@@ -100,7 +100,7 @@ class PhonesQuery:
     model: str | None = said("Such as SIP-T46G.", None)
     address_of_record: str | None = said("Such as sip:alice@example.com.", None)
     limit: int = said("Devices in the answer.", PAGE, 1, 1_000)
-    next: str | None = said("The cursor that an answer gave: the devices after it.", None)
+    next: Cursor | None = said("The cursor that an answer gave: the devices after it.", None)
 
     def filter(self) -> DeviceFilter:
         """The question to the inventory."""

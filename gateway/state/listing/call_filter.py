@@ -7,6 +7,7 @@ Not here: its meaning in SQL (page_query.py), the file (call_table.py), pages ma
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
@@ -125,6 +126,7 @@ def _decoded(cursor: str | None) -> object:
         return None
     try:
         place = decode(base64.urlsafe_b64decode(cursor.encode()))
+        json.dumps(place, ensure_ascii=False).encode()  # half a surrogate pair, which no file could be asked about
     except (ValueError, RecursionError):
         raise BadCursor(_NO_CURSOR) from None
     return () if place is None else place

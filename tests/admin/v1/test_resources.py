@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from typing import Any
@@ -208,6 +209,13 @@ def test_a_file_that_cannot_be_read_is_a_503(asked: Asked, path: str) -> None:
     assert problem_of(asked.ask(f"/api/v1/{path}"))[0] == 503
 
 
+@pytest.mark.parametrize("path", ["registrations", "phones", "calls"])
+def test_a_cursor_of_half_a_character_is_refused(asked: Asked, path: str) -> None:
+    for place in (rb'["\ud800", "x"]', rb'[1.5, "\udfff"]'):
+        cursor = base64.urlsafe_b64encode(place).decode()
+        assert problem_of(asked.ask(f"/api/v1/{path}?next={cursor}"))[0] == 400
+
+
 @pytest.mark.parametrize("path", ["registrations", "phones"])
 def test_a_cursor_of_another_list_is_refused(asked: Asked, path: str) -> None:
     assert problem_of(asked.ask(f"/api/v1/{path}?next={Place(1.5, 'x').cursor()}"))[0] == 400
@@ -284,6 +292,8 @@ def test_a_domain_is_switched_without_if_match_too(asked: Asked) -> None:
         b"[" * 10_000 + b"]" * 10_000,
         b'{"security":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
         b"\xff\xfe",
+        rb'{"security": "\ud800"}',
+        rb'{"security": "off\u0000"}',
     ],
 )
 def test_a_change_that_cannot_be_read_is_a_400(asked: Asked, body: bytes) -> None:
