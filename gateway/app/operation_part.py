@@ -45,8 +45,8 @@ class OperationPart(GatewayPart):
 
     @property
     def is_draining(self) -> bool:
-        """Whether no new calls are taken."""
-        return self._drain.is_waiting
+        """Whether no new calls are taken, be there calls left or not."""
+        return self._drain.is_draining
 
     def terminate(self, end: Callable[[], None]) -> None:
         """Drain, then ``end`` the process; asked a second time, end it at once."""

@@ -30,7 +30,7 @@ from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 log = Logger()
 
-_NO_WAY = TransportFailure(FailureKind.TLS, "the policy asks for TLS, and there is no way over it")
+_NO_WAY = TransportFailure(FailureKind.TLS, "its uri leads nowhere over TLS")
 
 Dressed = Callable[[Request, Flow], None]
 """Completes a request for the flow it leaves by: its Contact."""
@@ -109,7 +109,7 @@ class Forwarding:
         if decision.is_downgrade:
             self.trunk.memory.report(self._peer, Feature.TLS, refused=isinstance(decision, Refusal))
         if isinstance(decision, Refusal):
-            self.user.transaction_failed(failure)
+            self.user.transaction_failed(_with_words(failure, decision))
             return
         self._attempt = decision
         ways = self.trunk.ways(self.next_hop.provider, decision.signalling)
@@ -132,7 +132,12 @@ class Forwarding:
         if self._ways.has_next:
             self._send(self._ways.take())
         else:
-            self._after(TransportFailure(FailureKind.DNS, "no way there"))
+            self._after(TransportFailure(FailureKind.DNS, f"its uri leads nowhere over {self._wanted()}"))
+
+    def _wanted(self) -> str:
+        """The transports of the attempt, for people."""
+        is_tls = self._attempt is not None and self._attempt.signalling is Signalling.TLS
+        return "TLS" if is_tls else "UDP or TCP"
 
     def _nowhere(self, failure: Failure) -> None:
         failure.trap(NotFound)
@@ -150,3 +155,11 @@ class Forwarding:
         request = attrs.evolve(self.request, headers=self.request.headers.copy())
         self.dress(request, flow)
         self.send(request, flow, self)
+
+
+def _with_words(failure: TransactionFailure, refusal: Refusal) -> TransactionFailure:
+    """The failure of the last way, and why there is no other."""
+    transport = failure.transport
+    if transport is None or not refusal.is_by_policy:
+        return failure
+    return TransactionFailure(attrs.evolve(transport, reason=f"{transport.reason}. {refusal.text}"))

@@ -103,6 +103,7 @@ def test_a_drain_by_command_is_cancelled_and_a_call_hung_up(stage: Stage) -> Non
         urllib.request.urlopen(f"http://{gateway.terms.address}:{gateway.terms.admin_port}/readyz", timeout=5)
     assert answer.value.code == 503
     assert json.load(answer.value)["reasons"] == ["it drains: no new calls are taken"]
+    assert json.loads(gateway.fetch("/api/v1/status") or "{}")["is_draining"] is True
     assert gatewayctl(gateway, "drain", "--cancel") == "not draining: new calls are taken\n"
     assert "There is no drain to cancel" in gatewayctl(gateway, "drain", "--cancel")
     wait_until("it is ready", lambda: is_ready(gateway), 10)

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.ctl.main import main
+from tests.support.faults.phone import Phone
 from tests.support.faults.rig import Rig
 
 ELSEWHERE = "192.0.2.20"
@@ -87,3 +88,15 @@ def test_a_check_beside_a_running_gateway_knows_its_ports(rig: Rig) -> None:
     checked = CliRunner().invoke(main, ["check", str(rig.configuration), "--strict"])
     assert checked.exit_code == 0, checked.output
     rig.stop()
+
+
+def test_a_phone_that_may_not_register_in_clear_is_told_with_the_policy(rig: Rig, phone: Phone) -> None:
+    """Switched by an operator: in the file it would be a mistake."""
+    rig.start()
+    switch = ["domain", "example.com", "--security", "required", "--url", f"http://{rig.hosts.gateway}:{rig.admin}"]
+    assert CliRunner().invoke(main, switch).exit_code == 0
+    answer = phone.register()
+    assert answer is not None
+    assert answer.status == 503
+    rig.wait_for("cannot be registered: ")
+    assert "its uri leads nowhere over TLS. This domain requires TLS" in rig.text()

@@ -44,6 +44,7 @@ class Watched:
     """Media ports by state, as the relays say: used, silent after a call, free."""
     population: Callable[[], Population]
     is_draining: Callable[[], bool]
+    """Whether new calls are refused, since the gateway drains."""
 
 
 @attrs.define(eq=False)

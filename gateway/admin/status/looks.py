@@ -179,7 +179,7 @@ def _kept(facts: Facts) -> Iterator[Look]:
 
 def _settings(facts: Facts) -> Iterator[Look]:
     if facts.is_draining:
-        remedy = "Those that are up go on; restart it when they have ended."
+        remedy = "Those that are up go on. To take calls again: gatewayctl drain --cancel."
         yield Look(Harm.WARNING, "The gateway is draining and takes no new calls.", remedy, "/calls", "Calls", 1e9)
     for row in facts.domains:
         if row.get("security") == "off":
