@@ -51,6 +51,9 @@ READERS: Final = {
     "user": "a user's name or number",
     "user_source": "`local`",
     "network": "an address or a network",
+    "directory_url": "a URL that begins with `https://`",
+    "email": "an address of electronic mail",
+    "host_name": "a host name",
     "receiver": "`tls:HOST:PORT`, `tcp:HOST:PORT` or `udp:ADDRESS:PORT`",
 }
 """The words for the values that a reader of gateway/config takes, by its name."""

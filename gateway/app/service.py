@@ -10,22 +10,25 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Generator
 from typing import Any, Protocol
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as installed_reactor
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.app.gateway import Gateway
-from gateway.base.clock import let_timers_pass_evenly
+from gateway.app.start_checks import made_state_directory
+from gateway.base.clock import Clock, let_timers_pass_evenly
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.media.relay import RelayFailure
 from gateway.observe.log import LogOutput
 from gateway.security.credentials import CredentialsError
 from gateway.state.sqlite import StoreUnusable
+from gateway.transport.acme.renewal import Certificates
 from gateway.transport.tls.certificates import CertificateError
 
 log = Logger()
@@ -78,10 +81,22 @@ class GatewayService(Service):
         gateway, self._gateway = self._gateway, None
         return None if gateway is None else gateway.stop()
 
-    def _start(self) -> Deferred[None]:
+    @inlineCallbacks
+    def _start(self) -> Generator[Deferred[Any], Any, None]:
+        yield self._certificates()
+        if not self.running:
+            return
         self._gateway = Gateway(self._configuration, self._log_output, reactor)
         reactor.callWhenRunning(_take_signals, self._gateway)
-        return self._gateway.start()
+        yield self._gateway.start()
+
+    def _certificates(self) -> Deferred[None]:
+        """A certificate that is still to be had comes first: everything else is built on its files."""
+        terms = self._configuration.acme
+        if terms is None:
+            return succeed(None)
+        state = made_state_directory(self._configuration)
+        return Certificates(terms, state, Clock(reactor), reactor).ensure()
 
 
 def _take_signals(gateway: Gateway) -> None:

@@ -18,6 +18,7 @@ from gateway.routing.locate import Locator
 from gateway.routing.names import Names
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.room import MIB, Ceiling
+from gateway.transport.acme.renewal import Certificates
 from gateway.transport.flow import TlsTerms
 from gateway.transport.layer import TransportLayer
 from gateway.transport.trace.tracing import Tracing
@@ -34,6 +35,8 @@ class SignallingPart(GatewayPart):
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
         self.tracing = Tracing(basis.configuration, self.transport.tap, basis.clock, basis.random, reactor)
         basis.metrics.asked.add(self.tracing.figures)
+        acme, state = basis.configuration.acme, basis.configuration.gateway.state_directory
+        self._certificates = None if acme is None else Certificates(acme, state, basis.clock, reactor)
         self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.digits)
         self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
 
@@ -48,6 +51,8 @@ class SignallingPart(GatewayPart):
         self.tracing.start()
         self.transport.reload(map(TlsTerms.of, self._configuration.providers))
         yield self.transport.start(gate)
+        if self._certificates is not None:
+            self._certificates.start()
         for listener in self._configuration.listeners:
             log.info(
                 "listening for {side} on {transport} {address}",
@@ -59,6 +64,8 @@ class SignallingPart(GatewayPart):
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """Close every listener and connection, and end all transactions."""
+        if self._certificates is not None:
+            self._certificates.stop()
         yield self.transport.stop()
         self.transactions.stop()
         yield self.tracing.stop()

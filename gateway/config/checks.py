@@ -8,18 +8,21 @@ that a configuration names (named_files).
 So every check is small, and takes no value that it does not need: one wrong value must not hide another mistake.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import attrs
 
 from gateway.config import fields
+from gateway.config.acme_table import Acme
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.hep_table import Hep, HepReceiver
 from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Security, Side
-from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes
+from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes, this_user
 from gateway.config.structuring import Mistake, Unacceptable, Unread, known, shown
 from gateway.sdp.crypto import SUITE_NAMES
 
@@ -39,12 +42,19 @@ def _each(entries: Iterable[tuple[str, T]], *checks: Callable[[str, T], Iterator
                 continue
 
 
-def listener_mistakes(entries: list[tuple[str, Listener]]) -> Iterator[Mistake]:
-    """The mistakes of the listeners, each given with the path of its table."""
+def listener_mistakes(entries: list[tuple[str, Listener]], made: frozenset[Path] = frozenset()) -> Iterator[Mistake]:
+    """The mistakes of the listeners, each given with the path of its table. The files in `made` are written by the
+    gateway itself, and may be missing."""
     yield from _repeated("name", [(path, known(entry, "name")) for path, entry in entries])
     yield from _repeated("port", [(path, _endpoint(entry)) for path, entry in entries])
     yield from _each(
-        entries, _listener_files, identity_mistakes, _tls_without_identity, _pointless, _no_authority, _unanswerable
+        entries,
+        partial(_listener_files, made),
+        identity_mistakes,
+        _tls_without_identity,
+        _pointless,
+        _no_authority,
+        _unanswerable,
     )
 
 
@@ -59,11 +69,35 @@ def hep_mistakes(table: Hep | None) -> Iterator[Mistake]:
         yield Mistake("hep.to", f"{to.transport} to another machine is in clear: use tls, or set insecure = true")
 
 
-def admin_mistakes(admin: Admin | None) -> Iterator[Mistake]:
+def files_of(acme: Acme | None) -> frozenset[Path]:
+    """The files that the gateway writes by itself."""
+    files = (known(acme, "certificate"), known(acme, "private_key")) if acme is not None else ()
+    return frozenset(file for file in files if isinstance(file, Path))
+
+
+def acme_mistakes(acme: Acme | None, users: list[tuple[str, Any]]) -> Iterator[Mistake]:
+    """The mistakes of the table, if there is one; `users` are the tables that name certificates."""
+    if acme is None:
+        return
+    yield from file_mistakes("acme", acme, "trust", "hook")
+    if known(acme, "agree") is False:
+        yield Mistake("acme.agree", "is false: nothing is asked before you agree to the authority's terms of service")
+    if known(acme, "names") == ():
+        yield Mistake("acme.names", "is empty: a certificate is for at least one name")
+    files = files_of(acme)
+    if len(files) == 2 and not any({known(one, "certificate"), known(one, "private_key")} == files for _, one in users):
+        yield Mistake("acme.certificate", "no listener and not [admin] has this certificate and private_key")
+    for key in ("certificate", "private_key"):
+        file = known(acme, key)
+        if isinstance(file, Path) and not os.access(file.parent, os.W_OK):
+            yield Mistake(f"acme.{key}", f"{file.parent} cannot be written by {this_user()}")
+
+
+def admin_mistakes(admin: Admin | None, made: frozenset[Path] = frozenset()) -> Iterator[Mistake]:
     """The mistakes of the table of the administration interface; None for one that cannot be read at all."""
     if admin is not None:
         yield from _each([("admin", admin)], identity_mistakes)
-        yield from file_mistakes("admin", admin, "certificate", "private_key")
+        yield from file_mistakes("admin", admin, *_given(made, admin))
 
 
 def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
@@ -72,8 +106,17 @@ def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
         yield Mistake("listener", 'none has side = "phones", at least one is needed')
 
 
-def _listener_files(path: str, entry: Listener) -> Iterator[Mistake]:
-    yield from file_mistakes(path, entry, "certificate", "private_key", "client_trust")
+def _listener_files(made: frozenset[Path], path: str, entry: Listener) -> Iterator[Mistake]:
+    yield from file_mistakes(path, entry, "client_trust", *_given(made, entry))
+
+
+def _given(made: frozenset[Path], table: Listener | Admin) -> Iterator[str]:
+    """The keys of a table's certificate and private key that the operator gives: not those that are still to be
+    written."""
+    for key in ("certificate", "private_key"):
+        file = known(table, key)
+        if file not in made or file.exists():
+            yield key
 
 
 def _tls_without_identity(path: str, entry: Listener) -> Iterator[Mistake]:

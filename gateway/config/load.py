@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.checks import (
+    acme_mistakes,
     admin_mistakes,
     domain_mistakes,
+    files_of,
     hep_mistakes,
     listener_mistakes,
     media_mistakes,
@@ -22,6 +24,7 @@ from gateway.config.checks import (
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import (
+    Acme,
     Admin,
     Configuration,
     ConfigurationError,
@@ -104,16 +107,19 @@ def load(path: Path) -> Configuration:
     domains = tables.many("domain", Domain)
     admin = tables.one("admin", Admin, Admin())
     hep = tables.maybe("hep", Hep)
+    acme = tables.maybe("acme", Acme)
+    made = files_of(acme)
     limits = tables.one("limits", SourceLimits, SourceLimits())
     mistakes = [
         *tables.mistakes,
         *tables.unknown(),
-        *listener_mistakes(listeners),
+        *listener_mistakes(listeners, made),
         *no_phones(tables.pairs("listener", "side")),
         *media_mistakes(media),
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
-        *admin_mistakes(admin),
+        *admin_mistakes(admin, made),
         *hep_mistakes(hep),
+        *acme_mistakes(acme, [*listeners, *([("admin", admin)] if admin else [])]),
         *domain_mistakes(domains, providers, {name for (name,) in tables.pairs("provider", "name")}),
     ]
     if mistakes or gateway is None or media is None or admin is None or limits is None:
@@ -128,6 +134,7 @@ def load(path: Path) -> Configuration:
         source=path.absolute(),
         limits=limits,
         hep=hep,
+        acme=acme,
     )
 
 

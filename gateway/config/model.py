@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import attrs
 
 from gateway.config import fields
+from gateway.config.acme_table import Acme as Acme
 from gateway.config.admin_table import Admin as Admin
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
@@ -285,6 +286,7 @@ class Configuration:
     source: Path
     limits: SourceLimits = SourceLimits()
     hep: Hep | None = None
+    acme: Acme | None = None
 
 
 _VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")

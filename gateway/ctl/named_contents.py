@@ -28,7 +28,7 @@ User = tuple[str, Listener | Provider]
 def mistakes(configuration: Configuration) -> Iterator[Mistake]:
     """Files that the gateway could not use."""
     for path, user in _users(configuration):
-        if user.certificate is not None and user.private_key is not None:
+        if user.certificate is not None and user.private_key is not None and not _is_to_come(configuration, user):
             why = unusable(user.certificate, user.private_key)
             if why is not None:
                 yield Mistake(f"{path}.certificate", why)
@@ -46,6 +46,8 @@ def mistakes(configuration: Configuration) -> Iterator[Mistake]:
 def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """Files that the gateway uses, and that somebody should look at."""
     for path, user in _users(configuration):
+        if _is_to_come(configuration, user):
+            continue
         if user.certificate is not None:
             leaf = described(user.certificate)[0]
             yield from (Mistake(f"{path}.certificate", text) for text in _doubts_of(user, leaf))
@@ -70,6 +72,12 @@ def _doubts_of(user: Listener | Provider, leaf: Row) -> Iterator[str]:
     names = [name.lower().removeprefix("sip:") for name in names_of(leaf)]
     if host is not None and host.lower() not in names:
         yield f"{file} is for {', '.join(names_of(leaf)[:4]) or 'no name'}, not for {host} (advertised_host)"
+
+
+def _is_to_come(configuration: Configuration, user: Listener | Provider) -> bool:
+    """Whether the gateway gets that certificate by itself, at its first start."""
+    acme = configuration.acme
+    return acme is not None and user.certificate == acme.certificate and not acme.certificate.exists()
 
 
 def _users(configuration: Configuration) -> Iterator[User]:

@@ -233,7 +233,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "listener[1].port: found true, allowed: a number from 0 to 65535",
         f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITE_NAMES)}',
         'domain[0].security: found "sometimes", allowed: required, preferred, off',
-        "adm1n: is no table here, allowed: admin, domain, gateway, hep, limits, listener, media, provider",
+        "adm1n: is no table here, allowed: acme, admin, domain, gateway, hep, limits, listener, media, provider",
     ]
 
 

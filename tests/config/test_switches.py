@@ -140,10 +140,13 @@ def test_who_changed_what_and_when_is_written_down(site: Site) -> None:
         "changes": ["domain example.org: security: preferred -> off"],
     }
     lines = (site.state / "audit.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [switched, reloaded]
+    entries = [json.loads(line) for line in lines]
+    assert all(entry.pop("prev") for entry in entries)  # the chain is tried elsewhere
+    assert entries == [switched, reloaded]
     site.start()
-    assert site.audit.about("EXAMPLE.com") == [switched]
-    assert site.audit.about("example.org") == [reloaded]
+    for name, entry in (("EXAMPLE.com", switched), ("example.org", reloaded)):
+        (told,) = site.audit.about(name)
+        assert {**told, "prev": ""} == {**entry, "prev": ""}
 
 
 def test_an_edit_that_came_with_a_restart_is_written_down_too(site: Site) -> None:

@@ -19,15 +19,15 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "example.toml"
 TEXT = EXAMPLE.read_text()
 TABLES = write_configuration.tables()
 
-OTHER_VALUES = {"advertised_host", "name", "state_directory", "sides", "suites"}
+OTHER_VALUES = {"advertised_host", "name", "state_directory", "sides", "suites", "agree", "port"}
 """Keys that the example sets to more than a default, or that have none."""
 
 
 def sections() -> list[tuple[str, str]]:
-    """The tables of the example, each with its text."""
-    found = re.findall(r"^\[+(\w+)\]+$(.*?)(?=^\[|\Z)", TEXT, re.M | re.S)
-    assert len(found) == len(re.findall(r"^\[", TEXT, re.M))
-    return found
+    """The tables of the example, each with its text; one behind a mark is as if it was not."""
+    found = re.findall(r"^(# )?\[+(\w+)\]+$(.*?)(?=^(?:# )?\[|\Z)", TEXT, re.M | re.S)
+    assert len(found) == len(re.findall(r"^(?:# )?\[", TEXT, re.M))
+    return [(table, re.sub(r"(?m)^# ", "", text) if mark else text) for mark, table, text in found]
 
 
 def unset(text: str) -> dict[str, Any]:
