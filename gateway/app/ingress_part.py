@@ -23,7 +23,7 @@ class IngressPart(GatewayPart):
     def __init__(self, basis: Basis, signalling: SignallingPart, peers: PeersPart, calls: CallsPart) -> None:
         self._transport = signalling.transport
         self.overload = Overload(basis.reactor)
-        self.drain = Drain(basis.reactor, calls.calls)
+        self.drain = Drain(basis.reactor, calls.calls, basis.metrics.events)
         self.core = UasCore(
             calls.b2bua,
             peers.registrar,

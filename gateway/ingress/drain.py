@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from gateway.observe.events import EventName, Events, Field, GatewayEvent
 from gateway.sip.errors import Refused
 
 log = Logger()
@@ -47,7 +48,7 @@ def _nothing() -> None:
 class Drain:
     """Whether new calls are taken, and the end of those that are up."""
 
-    def __init__(self, clock: IReactorTime, calls: CallsUp) -> None:
+    def __init__(self, clock: IReactorTime, calls: CallsUp, events: Events | None = None) -> None:
         self.is_draining = False
         self.is_final = False
         """Whether the process ends with it."""
@@ -55,6 +56,7 @@ class Drain:
         """Calls refused for it so far."""
         self._clock = clock
         self._calls = calls
+        self._events = events
         self._deadline = 0.0
         self._then = _nothing
         self._look: IDelayedCall | None = None
@@ -86,6 +88,7 @@ class Drain:
         count = len(self._calls)
         said = "draining: {count} calls may go on for {seconds:.0f} s, new ones are refused"
         log.warn(said, count=count, seconds=seconds)
+        self._tell(EventName.GATEWAY_DRAINING, calls=count, seconds=seconds)
         self._see()
 
     def cancel(self) -> bool:
@@ -95,6 +98,7 @@ class Drain:
         self.stop()
         self.is_draining = False
         log.warn("the drain is cancelled: new calls are taken again")
+        self._tell(EventName.GATEWAY_DRAIN_CANCELLED)
         return True
 
     def stop(self) -> None:
@@ -110,6 +114,10 @@ class Drain:
         self.refused += 1
         after = min(max(int(self.seconds_left), SOONEST), LATEST) + random.randint(0, SOONEST)
         raise Refused(503, "Being Stopped", (("Retry-After", str(after)),))
+
+    def _tell(self, name: EventName, **fields: Field) -> None:
+        if self._events is not None:
+            self._events.tell(GatewayEvent.of(name, self._events.now(), fields=fields))
 
     def _see(self) -> None:
         self._look = None

@@ -64,6 +64,8 @@ class EventName(StrEnum):
     DOMAIN_SWITCHED = "domain.switched"
     CONFIGURATION_RELOADED = "configuration.reloaded"
     GATEWAY_READY = "gateway.ready"
+    GATEWAY_DRAINING = "gateway.draining"
+    GATEWAY_DRAIN_CANCELLED = "gateway.drain_cancelled"
     GATEWAY_STOPPING = "gateway.stopping"
     MEDIA_NODE_UP = "media.node_up"
     MEDIA_NODE_DOWN = "media.node_down"
@@ -86,6 +88,8 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
     EventName.DOMAIN_SWITCHED: Severity.WARNING,
     EventName.CONFIGURATION_RELOADED: Severity.NOTICE,
     EventName.GATEWAY_READY: Severity.NOTICE,
+    EventName.GATEWAY_DRAINING: Severity.WARNING,
+    EventName.GATEWAY_DRAIN_CANCELLED: Severity.NOTICE,
     EventName.GATEWAY_STOPPING: Severity.NOTICE,
     EventName.MEDIA_NODE_UP: Severity.NOTICE,
     EventName.MEDIA_NODE_DOWN: Severity.CRITICAL,

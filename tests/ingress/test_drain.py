@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from gateway.ingress.drain import LATEST, LOOK_SECONDS, SOONEST, Drain
 from gateway.ingress.readiness import Readiness
+from gateway.observe.events import Events
 from gateway.sip.errors import Refused
 from tests.support.ladder import Ladder
 
@@ -32,7 +33,8 @@ class Site:
     def __init__(self) -> None:
         self.clock = Clock()
         self.calls = CallsOfATest()
-        self.drain = Drain(self.clock, self.calls)
+        self.events = Events(lambda: 0.0)
+        self.drain = Drain(self.clock, self.calls, self.events)
         self.ends = 0
 
     def end(self) -> None:
@@ -152,3 +154,11 @@ def test_readiness(
     assert readiness.reasons() == reasons
     site.drain.begin(10)
     assert readiness.reasons() == ("it drains: no new calls are taken", *reasons)
+
+
+def test_a_drain_and_its_end_are_events() -> None:
+    site = Site()
+    site.drain.begin(30)
+    site.drain.cancel()
+    told = [(str(event.name), dict(event.fields)) for _, event in site.events.after(0)]
+    assert told == [("gateway.draining", {"calls": len(site.calls), "seconds": 30}), ("gateway.drain_cancelled", {})]
