@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.config.admin_table import Admin
 from gateway.config.model import Configuration, Listener, Provider
 from gateway.config.structuring import Mistake
 from gateway.ctl.certificate_files import Row, days_left, described, names_of, unusable
@@ -21,7 +22,8 @@ from gateway.security.credentials import CredentialsError, Passwords
 RENEW_WITHIN_DAYS = 30
 """A certificate with fewer days left is doubted, as the running gateway does."""
 
-User = tuple[str, Listener | Provider]
+Holder = Listener | Provider | Admin
+User = tuple[str, Holder]
 """The path of a table that names certificates, and the table."""
 
 
@@ -62,7 +64,7 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
                 )
 
 
-def _doubts_of(user: Listener | Provider, leaf: Row) -> Iterator[str]:
+def _doubts_of(user: Holder, leaf: Row) -> Iterator[str]:
     left, file = days_left(leaf), leaf["file"]
     if left < 0:
         yield f"{file} expired on {leaf['valid_until']}: peers that look refuse every connection; renew it"
@@ -74,7 +76,7 @@ def _doubts_of(user: Listener | Provider, leaf: Row) -> Iterator[str]:
         yield f"{file} is for {', '.join(names_of(leaf)[:4]) or 'no name'}, not for {host} (advertised_host)"
 
 
-def _is_to_come(configuration: Configuration, user: Listener | Provider) -> bool:
+def _is_to_come(configuration: Configuration, user: Holder) -> bool:
     """Whether the gateway gets that certificate by itself, at its first start."""
     acme = configuration.acme
     return acme is not None and user.certificate == acme.certificate and not acme.certificate.exists()
@@ -85,13 +87,14 @@ def _users(configuration: Configuration) -> Iterator[User]:
         yield f"listener[{index}]", listener
     for index, provider in enumerate(configuration.providers):
         yield f"provider[{index}]", provider
+    yield "admin", configuration.admin
 
 
-def _authorities(user: Listener | Provider) -> Iterator[tuple[str, Path]]:
-    key = "client_trust" if isinstance(user, Listener) else "trust"
-    file = getattr(user, key)
-    if isinstance(file, Path):
-        yield key, file
+def _authorities(user: Holder) -> Iterator[tuple[str, Path]]:
+    for key in ("client_trust", "trust"):
+        file = getattr(user, key, None)
+        if isinstance(file, Path):
+            yield key, file
 
 
 def _no_authorities(file: Path) -> str | None:

@@ -162,6 +162,15 @@ def test_a_certificate_with_few_days_left_and_a_key_that_others_read_are_warning
     site.told(2, "--strict")
 
 
+def test_the_certificate_of_the_administration_is_looked_at_too(site: Site) -> None:
+    site.edit("[admin]", '[admin]\ncertificate = "gateway.pem"\nprivate_key = "gateway.key"')
+    site.told(0, "--strict")
+    (site.directory / "gateway.key").chmod(0o644)
+    assert [line.split(": ")[1] for line in site.told(0)] == ["listener[1].private_key", "admin.private_key"]
+    site.write("gateway.key", trustme.CA().issue_cert("other").private_key_pem.bytes())
+    assert [line.split(": ")[0] for line in site.told(1)] == ["listener[1].certificate", "admin.certificate"]
+
+
 def test_a_certificate_for_another_name_is_a_warning(site: Site) -> None:
     site.certify("sip.elsewhere.test")
     (line,) = site.told(0)
