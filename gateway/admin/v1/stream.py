@@ -136,8 +136,8 @@ class _Reader:
         return not self._is_paused and not self._done.called
 
     def stopProducing(self) -> None:
-        """The connection has ended."""
-        self._leave()
+        """The connection is ending; the request is told of it in a moment, and nothing may be written before."""
+        self._stop()
 
     def _receive(self, number: int, event: GatewayEvent) -> None:
         if not self._is_paused:

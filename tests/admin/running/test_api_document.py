@@ -159,3 +159,12 @@ def test_events_come_as_they_happen_and_again_to_whoever_missed_them(documented:
     wait_until("all of it is told again", lambda: "domain.switched" in again.text(), 10)
     assert "event: gateway.ready" in again.text()
     again.close()
+
+
+def test_every_resource_is_named_in_the_documentation(documented: Documented) -> None:
+    text = "".join(page.read_text() for page in (Path(__file__).parents[3] / "docs").glob("*.md"))
+    resources = {"/".join(path.split("/")[:4]) for path, _, _ in documented.operations()}
+    assert len(resources) > 15
+    assert not [resource for resource in sorted(resources) if f"{resource}`" not in text and f"{resource}/" not in text]
+    named = set(re.findall(r"/api/v1/[a-z_.]+(?<!\.)", text))
+    assert not {one for one in named if one not in resources}

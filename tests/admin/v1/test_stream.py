@@ -106,6 +106,9 @@ class Reader:
         return [int(line.split("-")[1]) for line in self.text.splitlines() if line.startswith("id: ")]
 
     def leaves(self) -> None:
+        """The connection ends, as a transport tells of it: first its producer, then the protocol."""
+        if self.transport.producer is not None:
+            self.transport.producer.stopProducing()
         self.protocol.connectionLost(Failure(ConnectionLost()))
 
 
@@ -236,4 +239,5 @@ def test_those_who_leave_leave_nothing_behind(streams: Streams) -> None:
     reader.leaves()
     happens(streams)
     assert len(streams.streams) == 0
+    assert streams.watch.seen == []
     assert not [call for call in streams.clock.getDelayedCalls() if "comment" in str(call)]
