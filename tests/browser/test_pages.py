@@ -5,41 +5,14 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.browser.looking import axe_faults, broken_words, press, wider_than_window
 from tests.browser.stage import BASE, HISTORY, Stage, every_page, settled
-
-AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-LOOK = """
-const done = arguments[0];
-axe.run(document, {runOnly: RULES}).then((found) => done(found.violations.map(
-  (one) => one.id + ": " + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | "))));
-""".replace("RULES", json.dumps(RULES))
-WIDER = """
-const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-return wide <= 0 ? [] : [...document.querySelectorAll("main *")]
-  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).slice(0, 4)
-  .map((one) => one.outerHTML.slice(0, 120));
-"""
-BROKEN = """
-const odd = [];
-const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
-for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-  for (const found of node.data.matchAll(/[\\p{L}\\p{N}]{2,}/gu)) {
-    const range = document.createRange();
-    range.setStart(node, found.index);
-    range.setEnd(node, found.index + found[0].length);
-    if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) odd.push(found[0]);
-  }
-}
-return odd;
-"""
 
 
 @pytest.fixture(scope="session")
@@ -60,8 +33,7 @@ def test_no_page_breaks_a_rule_of_accessibility(stage: Stage, pages: dict[str, s
     faults: dict[str, list[str]] = {}
     for name, path in pages.items():
         stage.open(path)
-        stage.browser.execute_script(AXE)
-        faults[name] = stage.browser.execute_async_script(LOOK)
+        faults[name] = axe_faults(stage)
     assert {name: found for name, found in faults.items() if found} == {}
     assert messages(stage) == []
 
@@ -72,8 +44,7 @@ def test_no_page_is_wider_than_its_window_or_breaks_a_word(stage: Stage, pages: 
     faults = {}
     for name, path in pages.items():
         stage.open(path)
-        wide, broken = (stage.browser.execute_script(script) for script in (WIDER, BROKEN))
-        faults[name] = (wide, broken)
+        faults[name] = (wider_than_window(stage), broken_words(stage))
     stage.resize(1440)
     told = [f"{name}: {found}" for name, found in faults.items() if any(found)]
     assert not told, "\n".join(told)
@@ -85,8 +56,7 @@ def test_accessibility_holds_on_a_telephone_too(stage: Stage, pages: dict[str, s
     for name in ("overview", "calls", "call", "domain"):
         stage.open(pages[name])
         stage.browser.find_element(By.CSS_SELECTOR, ".bar summary").click()
-        stage.browser.execute_script(AXE)
-        faults[name] = stage.browser.execute_async_script(LOOK)
+        faults[name] = axe_faults(stage)
     stage.resize(1440)
     assert {name: found for name, found in faults.items() if found} == {}
 
@@ -168,10 +138,10 @@ def test_a_switch_is_seen_live_by_another_reader_and_is_undone(stage: Stage) -> 
     settled(stage.browser, "the page is live", "document.querySelector('.live').dataset.state === 'live'")
     stage.browser.switch_to.new_window("window")
     stage.open("/domains/example.com")
-    _press(stage, "Switch to required …")
+    press(stage, "Switch to required …")
     settled(stage.browser, "the question", "document.body.textContent.includes('would have been refused')")
     stage.browser.find_element(By.NAME, "because").send_keys("the auditor asks")
-    _press(stage, "Switch to required")
+    press(stage, "Switch to required")
     settled(stage.browser, "the domain", "document.body.textContent.includes('Switched from preferred to required.')")
     stage.browser.close()
     stage.browser.switch_to.window(reader)
@@ -180,8 +150,8 @@ def test_a_switch_is_seen_live_by_another_reader_and_is_undone(stage: Stage) -> 
     )
     assert "the auditor asks" in _text_of("/audit", stage)
     stage.open("/domains/example.com")
-    _press(stage, "Roll back to preferred …")
-    _press(stage, "Switch to preferred")
+    press(stage, "Roll back to preferred …")
+    press(stage, "Switch to preferred")
     settled(stage.browser, "undone", "document.querySelector('.lead').textContent.includes('preferred')")
 
 
@@ -209,11 +179,11 @@ def test_a_theme_is_kept(stage: Stage) -> None:
     stage.prefer("light")
     ground = "return getComputedStyle(document.body).backgroundColor"
     light = stage.browser.execute_script(ground)
-    _press(stage, "Dark")
+    press(stage, "Dark")
     settled(stage.browser, "dark", "document.documentElement.dataset.theme === 'dark'")
     assert stage.browser.execute_script(ground) != light
     assert stage.browser.current_url.endswith("/calls?verdict=CLEAR")
-    _press(stage, "Auto")
+    press(stage, "Auto")
     settled(stage.browser, "as before", "!document.documentElement.dataset.theme")
 
 
@@ -240,15 +210,6 @@ def test_nothing_moves_when_live_figures_change(stage: Stage) -> None:
     )
     time.sleep(1.5)
     assert stage.browser.execute_script("return window.moved") < 0.02
-
-
-def _press(stage: Stage, words: str) -> None:
-    """Press the first button that is shown and says this."""
-    for button in stage.browser.find_elements(By.TAG_NAME, "button"):
-        if button.text == words:
-            button.click()
-            return
-    raise AssertionError(f"no button says {words!r}")
 
 
 def _text_of(path: str, stage: Stage) -> str:

@@ -1,7 +1,7 @@
 // The parts of a page that change by themselves, and small comforts. Every page can be read, and every form sent, without it.
 //
-// Events of the gateway arrive over one EventSource; each is told to the page as "gateway:change", upon which htmx asks for
-// the page again and puts the parts that say so in the place of the old ones. A dot says whether that works.
+// Events of the gateway arrive over one EventSource; they are told to the page as "gateway:change", one in three seconds at
+// most, upon which htmx asks for the page again and changes what is different. A dot says whether that works.
 (() => {
   "use strict";
   const dots = () => document.querySelectorAll(".live");
@@ -11,7 +11,8 @@
     dot.textContent = words[state];
   });
   const change = () => document.body.dispatchEvent(new CustomEvent("gateway:change"));
-  let source = null, waiting = null;
+  const APART = 3000;
+  let source = null, waiting = null, last = 0;
 
   const listen = () => {
     const address = document.body.dataset.events;
@@ -20,7 +21,7 @@
     source.onopen = () => show("live");
     source.onerror = () => show("lost");
     const heard = () => {
-      waiting ??= setTimeout(() => { waiting = null; change(); }, 1000);
+      waiting ??= setTimeout(() => { waiting = null; last = Date.now(); change(); }, Math.max(500, last + APART - Date.now()));
     };
     source.onmessage = heard;
     for (const name of (document.body.dataset.names || "").split(" ").filter(Boolean)) source.addEventListener(name, heard);
