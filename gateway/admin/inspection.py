@@ -127,8 +127,8 @@ class NotChanged(Exception):
 class Control(Protocol):
     """Changes to the running gateway; each but `refused` raises NotChanged. `who` is the author in the audit."""
 
-    def switch_domain(self, name: str, security: str, who: str) -> Row:
-        """Set the security of a domain ("configured": as in the file); the domain as it is now."""
+    def switch_domain(self, name: str, security: str, who: str, because: str = "") -> Row:
+        """Set the security of a domain ("configured": as in the file), for a reason; the domain as it is now."""
 
     def hang_up(self, call_id: str, who: str) -> None:
         """End a call that is up, on both sides."""

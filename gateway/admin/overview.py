@@ -192,13 +192,14 @@ class Overview:
         """How much there is of everything at this moment."""
         return self.counts_now()
 
-    def switch_domain(self, name: str, security: str, who: str) -> Row:
+    def switch_domain(self, name: str, security: str, who: str, because: str = "") -> Row:
         """Set the security of a domain."""
         allowed = [str(one) for one in Security]
         if security != CONFIGURED and security not in allowed:
             raise NotChanged(f"security: found {security[:40]}, allowed: {', '.join([*allowed, CONFIGURED])}")
         try:
-            domain = self.settings.switch(name, None if security == CONFIGURED else Security(security), who)
+            wanted = None if security == CONFIGURED else Security(security)
+            domain = self.settings.switch(name, wanted, who, fit(because))
         except NoSuchDomain as error:
             raise NotChanged(str(error), status=404) from None
         except (CertificateError, CredentialsError, OSError) as error:

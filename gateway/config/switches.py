@@ -91,8 +91,9 @@ class Settings:
         """When the way to a domain's provider last changed in this run, seconds since the epoch; 0 for never."""
         return self._changed_at.get(domain.lower(), 0.0)
 
-    def switch(self, name: str, security: Security | None, who: str) -> Domain:
-        """Set a domain's security from now on (None: as in the file). Raises NoSuchDomain, OSError."""
+    def switch(self, name: str, security: Security | None, who: str, because: str = "") -> Domain:
+        """Set a domain's security from now on (None: as in the file), for the reason that its author gives. Raises
+        NoSuchDomain, OSError."""
         domain = _named(self._configured, name)
         before = _named(self.current, name).security
         switches = {key: value for key, value in self._switches.items() if key != domain.name.lower()}
@@ -102,6 +103,8 @@ class Settings:
         self._parts.adopt(self.current)
         after = _named(self.current, name)
         said: dict[str, Json] = {"domain": domain.name, "from": str(before), "to": str(after.security)}
+        if because:
+            said["because"] = because
         self.audit.write(who, "switch", **said)
         log.info(
             "{domain}: security is {to} now, was {was} ({who})", was=before, to=after.security, who=who, domain=name

@@ -117,10 +117,10 @@ class FakeControl:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
 
-    def switch_domain(self, name: str, security: str, who: str) -> Row:
+    def switch_domain(self, name: str, security: str, who: str, because: str = "") -> Row:
         if name != "example.com":
             raise NotChanged(f"There is no domain {name}.", status=404)
-        self.asked.append((name, security, who))
+        self.asked.append((name, security, who, because) if because else (name, security, who))
         return {"name": name, "security": security}
 
     def hang_up(self, call_id: str, who: str) -> None:

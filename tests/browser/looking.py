@@ -14,7 +14,8 @@ AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 LOOK = """
 const done = arguments[0];
-axe.run(document, {runOnly: RULES}).then((found) => done(found.violations.map(
+const wanted = {runOnly: RULES, resultTypes: ["violations"], iframes: false};
+axe.run(document, wanted).then((found) => done(found.violations.map(
   (one) => one.id + ": " + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | "))));
 """.replace("RULES", json.dumps(RULES))
 WIDER = """

@@ -24,7 +24,7 @@ from tests.support.direct_database import DirectDatabase, got
 
 DAY: Final = 86_400.0
 OF_TODAY: Final = 1_200
-MADE: Final = 4_000
+MADE: Final = 2_000
 """Older calls that are made, not copied."""
 PHONES: Final = (
     "Yealink SIP-T54W 96.86.0.100",

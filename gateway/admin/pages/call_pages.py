@@ -180,9 +180,10 @@ class Sentence:
 
 
 def chain_sentences(call: Row, remedies: Mapping[str, tuple[str, str]]) -> list[Sentence]:
-    """The chain of a call in order; a remedy stands with the first link of its code."""
+    """The chain of a call in order; a remedy stands with the first link of its code, but for the one
+    that the whole call is explained by."""
     told: list[Sentence] = []
-    seen: set[str] = set()
+    seen = {str(call.get("reason") or "")}  # its remedy is at the top of the page
     chain = call.get("chain")
     for link in chain if isinstance(chain, list) else []:
         if not isinstance(link, dict):

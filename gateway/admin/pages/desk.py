@@ -55,7 +55,7 @@ class Desk:
         known = caller if isinstance(caller, Caller) else None
         return Frame(
             self.name,
-            self.gathering.version,
+            self.gathering.version if known and known.role >= Role.VIEWER else "",
             section,
             local_path(request.uri.decode("latin-1")),
             Likings.of(_cookies(request)),

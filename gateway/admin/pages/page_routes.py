@@ -9,6 +9,7 @@ peers is made clean before a view gets it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, Protocol
 from urllib.parse import quote
 
@@ -24,8 +25,8 @@ from gateway.admin.pages.call_routes import CallRoutes
 from gateway.admin.pages.desk import Desk, cleaned, cleaned_rows, query_of
 from gateway.admin.routes import HttpRoute
 
-EVENTS: Final = 2_000
-"""The latest, among which a page looks for those of a kind."""
+MOST_BECAUSE: Final = 200
+"""Characters of the reason for a switch."""
 
 
 class People(Protocol):
@@ -113,7 +114,8 @@ class PageRoutes:
     def switch(self, request: IRequest, name: str) -> bytes:
         """Switch a domain; then its page."""
         before, form = self._domain_named(name), form_of(request)
-        self.control.switch_domain(name, form.get("to", ""), caller_of(request).author)
+        because = form.get("because", "").strip()[:MOST_BECAUSE]
+        self.control.switch_domain(name, form.get("to", ""), caller_of(request).author, because)
         return see_other(request, f"/domains/{quote(name, safe='')}?switched={before['security']}")
 
     def providers(self, request: IRequest) -> Deferred[bytes]:
@@ -144,7 +146,8 @@ class PageRoutes:
 
     def events(self, request: IRequest) -> bytes:
         """The latest events."""
-        view = record_pages.events_view(self.desk.gathering.events(EVENTS), query_of(request))
+        kind = query_of(request).get("kind", record_pages.NOTABLE)
+        view = record_pages.events_view(*self.desk.gathering.events(partial(record_pages.is_wanted, kind)), kind)
         return self.desk.draw(request, "events.html", "Events", view)
 
     def audit(self, request: IRequest) -> bytes:

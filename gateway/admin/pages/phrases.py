@@ -197,13 +197,17 @@ def cut(text: Json, most: int = 28) -> str:
     return whole[:head] + ELLIPSIS + whole[len(whole) - (most - 1 - head) :]
 
 
+SHORT: Final = 22
+"""Characters of a name that fits a line anyway."""
 _SEAM = re.compile(r"(?<=[/;:@_,=?&-])(?=\w)|(?<=\.)(?=[^\W\d])")
 
 
 def softly(text: Json) -> Markup:
-    """A long name, path or address that may go on in the next line after its punctuation, so that no word breaks."""
-    pieces = _SEAM.split("" if text is None else str(text))
-    return Markup("<wbr>").join(pieces)
+    """Text of which a long name, path or address may go on in the next line after its punctuation: no word breaks."""
+    pieces = re.split(r"(\s+)", "" if text is None else str(text))
+    return Markup("").join(
+        piece if len(piece) <= SHORT else Markup("<wbr>").join(_SEAM.split(piece)) for piece in pieces
+    )
 
 
 _ADDRESS = re.compile(r'\s*(?:"(?P<quoted>[^"]*)"|(?P<name>[^<"]*?))\s*<(?P<uri>[^>]*)>.*', re.DOTALL)

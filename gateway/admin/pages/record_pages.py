@@ -5,7 +5,7 @@ Here: pure functions from rows. The settings are read only; each stands beside t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -16,6 +16,7 @@ import attrs
 from gateway.admin.pages.domain_pages import change
 from gateway.admin.pages.phrases import count
 from gateway.base.json_codec import Json
+from gateway.observe.events import GatewayEvent, Severity
 
 Row: TypeAlias = dict[str, Json]
 
@@ -50,35 +51,28 @@ KINDS: Final = (
     *("security", "media", "configuration", "gateway"),
 )
 """The first words of the names of events, as a reader looks for them."""
-SHOWN: Final = 100
-"""Events of one page."""
-_MATTERS: Final = ("notice", "warning", "critical")
+ALL: Final = "all"
+NOTABLE: Final = "notable"
+"""Those that matter to an operator: a notice, or worse."""
 
 
-def events_view(rows: Sequence[Row], query: Mapping[str, str]) -> dict[str, object]:
-    """The values of the page of events, the newest first: of one kind, or those that matter to an operator, or all."""
-    kind = query.get("kind", "")
-    wanted = [row for row in rows if _is_wanted(row, kind)]
-    present = {str(row.get("name", "")).partition(".")[0] for row in rows}
-    chips = [("All", kind == "all", "/events?kind=all"), ("Notable", kind in ("", "notable"), "/events")]
-    chips += [(one.capitalize(), one == kind, "/events?" + urlencode({"kind": one})) for one in KINDS if one in present]
-    shown = wanted[:SHOWN]
-    told = (
-        f"The latest {count(len(shown), 'event')} of this kind, the newest first."
-        if shown
-        else "No event of this kind."
-    )
+def is_wanted(kind: str, event: GatewayEvent) -> bool:
+    """Whether an event is of a kind: the first word of its name, or one of the two above."""
+    if kind == NOTABLE:
+        return event.severity is not Severity.INFO
+    return kind == ALL or event.name.startswith(kind + ".")
+
+
+def events_view(rows: Sequence[Row], known: Collection[str], kind: str) -> dict[str, object]:
+    """The values of the page of events, the newest first; ``known`` are the kinds that there are."""
+    chips = [("All", kind == ALL, "/events?kind=all"), ("Notable", kind == NOTABLE, "/events")]
+    chips += [(one.capitalize(), one == kind, "/events?" + urlencode({"kind": one})) for one in KINDS if one in known]
+    told = f"The latest {count(len(rows), 'event')} of this kind, the newest first."
     return {
-        "rows": [_event(row) for row in shown],
+        "rows": [_event(row) for row in rows],
         "kinds": chips,
-        "sentence": told if shown else "No event of this kind since the gateway began.",
+        "sentence": told if rows else "No event of this kind since the gateway began.",
     }
-
-
-def _is_wanted(row: Row, kind: str) -> bool:
-    if kind in ("", "notable"):
-        return row.get("severity") in _MATTERS
-    return kind == "all" or str(row.get("name", "")).startswith(kind + ".")
 
 
 def _event(row: Row) -> dict[str, object]:

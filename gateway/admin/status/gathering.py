@@ -9,6 +9,7 @@ judgement, HTTP, pages. Texts of peers are made clean.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Final, cast
 
 import attrs
@@ -21,7 +22,7 @@ from gateway.base.json_codec import Json
 from gateway.config.model import Configuration, Listener, Side
 from gateway.config.switches import Settings
 from gateway.observe.clean_text import clean_json
-from gateway.observe.events import Events
+from gateway.observe.events import Events, GatewayEvent
 from gateway.observe.figures import Figures
 from gateway.routing.health import Health, Standing
 from gateway.state.listing.call_statistics import Statistics
@@ -29,6 +30,8 @@ from gateway.state.remedies import REMEDIES
 
 KEPT_SECONDS: Final = 2.0
 """For which a reader gets the statistics that another one was given."""
+EVENTS: Final = 100
+"""Of one page."""
 COUNTED_SECONDS: Final = 5.0
 DAY: Final = 86_400.0
 REMEDY_LINES: Final = {str(code): (one.cause, one.remedy) for code, one in REMEDIES.items()}
@@ -100,10 +103,12 @@ class Gathering:
         """The latest entries of the audit, in the order of time."""
         return _clean(self.settings.audit.about(None))
 
-    def events(self, most: int) -> list[Row]:
-        """The latest events, the newest first."""
-        found = self.stream.after(self.stream.last - most, most)
-        return _clean([{"id": number, **event.as_json()} for number, event in reversed(found)])
+    def events(self, is_wanted: Callable[[GatewayEvent], bool]) -> tuple[list[Row], set[str]]:
+        """The latest events that are wanted, the newest first, and the kinds of all that are remembered."""
+        known = self.stream.after(0)
+        wanted = islice((event for _, event in reversed(known) if is_wanted(event)), EVENTS)
+        kinds = {event.name.partition(".")[0] for _, event in known}
+        return _clean([event.as_json() for event in wanted]), kinds
 
     def phone_listeners(self) -> list[str]:
         """The addresses that a phone may register at."""

@@ -96,7 +96,7 @@ def _providers(facts: Facts) -> Iterator[Look]:
         told = "; ".join(dict.fromkeys(str(target.get("why") or "it does not answer") for target in down))
         if len(down) == len(targets):
             fact = f"Provider {name} cannot be reached: {told}. Its calls fail."
-            remedy = "Look at its address and port, the firewall between, and its own state page."
+            remedy = "Look at its address and port, the firewall between, and its status page."
             yield Look(Harm.CRITICAL, fact, remedy, link, "Provider", 1e9)
         else:
             fact = f"{len(down)} of {len(targets)} targets of provider {name} are down: {told}."

@@ -139,7 +139,8 @@ def statistics(counted: Counted, up: Iterable[CallRecord], now: float) -> Statis
     minutes = [*counted.minutes, *_going_on(going_on, MINUTE, now - HOUR)]
     day = [*counted.hours, *_going_on(going_on, HOUR, now - DAY)]
     days = [*counted.days, *(_of_day(one) for one in _going_on(going_on, HOUR, now - MONTH))]
-    kinds = [*_kinds(day)]
+    # Whole hours up to now, as charts show them: 24.
+    kinds = [*_kinds(one for one in day if one.at > now - DAY)]
     return Statistics(
         now,
         tuple(_periods(day)),

@@ -12,6 +12,7 @@ import pytest
 from gateway.admin.inspection import Caller, Role, Row
 from gateway.admin.pages.desk import local_path
 from gateway.base.json_codec import Json
+from gateway.observe.events import EventName
 from gateway.state.listing.call_filter import cursor_of
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES
@@ -187,7 +188,7 @@ def test_a_switch_asks_first_in_numbers_and_leads_back(stage: PageStage) -> None
     form = {"content_type": "application/x-www-form-urlencoded", "origin": "http://127.0.0.20:8080"}
     answer = stage.client.ask("/domains/example.com/switch", "POST", body=b"to=required&because=audit", **form)
     assert (answer.status, answer.headers["location"]) == (303, "/domains/example.com?switched=preferred")
-    assert stage.client.control.asked == [("example.com", "required", "alice (uid 1000)")]
+    assert stage.client.control.asked == [("example.com", "required", "alice (uid 1000)", "audit")]
     assert "Switched from preferred" in stage.client.ask("/domains/example.com?switched=preferred").text
 
 
@@ -220,6 +221,25 @@ def test_a_viewer_sees_no_button_to_switch(tmp_path: Path) -> None:
     assert "An operator switches it" in page
     assert '<a href="/account">vera</a>, viewer' in page
     assert 'action="/logout"' in page
+
+
+def test_events_are_those_that_matter_unless_a_kind_is_asked_for(stage: PageStage) -> None:
+    stage.events.note(EventName.CALL_STARTED, call="c1", who="sip:ana@example.com")
+    stage.events.note(EventName.PROVIDER_DOWN, who="main", why="it refuses connections")
+    notable = stage.client.ask("/events").text
+    assert "Provider down" in notable
+    assert 'href="/providers/main"' in notable
+    assert "it refuses connections" in notable
+    assert "Call started" not in notable
+    assert 'href="/calls/c1"' in stage.client.ask("/events?kind=call").text
+    assert "Call started" in stage.client.ask("/events?kind=all").text
+    assert "No event of this kind" in stage.client.ask("/events?kind=%3Cb%3E").text
+
+
+def test_a_stranger_is_not_told_the_version(tmp_path: Path) -> None:
+    client = PageStage(tmp_path).client
+    assert "1.2.3" in client.ask("/").text
+    assert "1.2.3" not in client.ask("/nothing", accept="text/html").text
 
 
 def test_likings_are_kept_in_cookies_and_lead_back_to_this_host_only(stage: PageStage) -> None:

@@ -80,7 +80,7 @@ class Control(FakeControl):
         super().__init__()
         self._inspection = inspection
 
-    def switch_domain(self, name: str, security: str, who: str) -> Row:
+    def switch_domain(self, name: str, security: str, who: str, because: str = "") -> Row:
         if security == "nonsense":
             raise NotChanged("security: found nonsense")
         self.asked.append((name, security, who))
