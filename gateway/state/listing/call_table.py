@@ -53,8 +53,10 @@ INDEXES: Final = {
 }
 """The columns of each index, which goes on in the order of the list: started_at, id."""
 
+_CREATE_LISTED: Final = (
+    f"CREATE TABLE IF NOT EXISTS listed ({', '.join(_ALL)}, PRIMARY KEY (started_at, id)) WITHOUT ROWID"
+)
 _CREATE: Final = (
-    f"CREATE TABLE IF NOT EXISTS listed ({', '.join(_ALL)}, PRIMARY KEY (started_at, id)) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS listed_id ON listed (id)",
     *(
         f"CREATE INDEX IF NOT EXISTS {name} ON listed ({', '.join(columns)}, started_at, id)"
@@ -79,6 +81,11 @@ def prepare_calls(connection: sqlite3.Connection) -> None:
     """Lock a new connection's file for us alone, and make sure that its tables are ours."""
     prepare(connection)
     connection.text_factory = _text
+    connection.execute(_CREATE_LISTED)
+    there = {str(row[1]) for row in connection.execute("PRAGMA table_info(listed)")}
+    for column in _ALL:
+        if column not in there:  # of a version before it: calls of then have nothing there
+            connection.execute(f"ALTER TABLE listed ADD COLUMN {column}")
     for statement in _CREATE:
         connection.execute(statement)
     connection.commit()

@@ -396,6 +396,21 @@ def test_a_file_that_an_earlier_version_went_on_with_is_listed_anew(tmp_path: Pa
     assert got(second.table.count_unlisted()) == 0
 
 
+def test_a_column_that_is_new_is_added_and_no_call_is_counted_again(tmp_path: Path) -> None:
+    path = tmp_path / "calls.sqlite"
+    first = Opened(path)
+    first.keep(record(1, cause="it did"))
+    got(first.table.stop())
+    with sqlite3.connect(path) as raw:
+        raw.execute("ALTER TABLE listed DROP COLUMN cause")
+    raw.close()
+    second = Opened(path)
+    second.keep(record(2, cause="it did, too"))
+    assert [call["cause"] for call in second.find().calls] == ["it did, too", None]
+    assert got(second.table.count_unlisted()) == 0
+    assert sum(one.calls for one in got(second.list.statistics()).hours) == 2
+
+
 def test_a_restart_goes_on_with_the_list_that_there_is(tmp_path: Path) -> None:
     first = Opened(tmp_path / "calls.sqlite")
     first.keep(record(1), record(2, NOW - 1))
