@@ -6,11 +6,13 @@ import json
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.calls.container import IMAGE, ContainerGateway, in_image, podman
+from tests.support.calls.processes import find_program, wait_until
 from tests.support.calls.stage import BOB, Stage
 
 INSTALLED = """
@@ -122,6 +124,30 @@ def test_an_encrypted_call_through_rtpengine_in_its_container(stage: Stage) -> N
     far_end.wait_ended()
     stage.assert_call_was_right()
     assert gateway.verdicts() == {"outbound": "ENCRYPTED_TO_PROVIDER"}
+
+
+def test_stopping_the_container_lets_a_call_end_by_itself(stage: Stage) -> None:
+    gateway = stage.start_gateway()
+    assert isinstance(gateway, ContainerGateway)
+    text = gateway.configuration.read_text()
+    gateway.configuration.write_text(text.replace("drain_seconds = 0", "drain_seconds = 30"))
+    gateway.restart()
+    phone, far_end = stage.phone("baresip"), stage.far_end("baresip")
+    phone.register()
+    far_end.register()
+    phone.call(BOB)
+    far_end.wait_ringing()
+    far_end.answer()
+    phone.wait_answered()
+    stopping = subprocess.Popen([find_program("podman", "podman"), "stop", "--time=40", gateway.name])
+    wait_until("it drains", lambda: gateway.metric("gateway_draining_calls") == 1, 10)
+    assert gateway.fetch("/readyz") is None
+    stage.talk()
+    assert stopping.poll() is None
+    phone.hangup()
+    far_end.wait_ended()
+    assert stopping.wait(15) == 0
+    stage.assert_call_was_right()
 
 
 def version() -> str:
