@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 from gateway.config.admin_table import Admin
@@ -71,8 +72,8 @@ def _doubts_of(user: Holder, leaf: Row) -> Iterator[str]:
     elif left < RENEW_WITHIN_DAYS:
         yield f"{file} has {left} days left (until {leaf['valid_until']}): renew it"
     host = user.advertised_host if isinstance(user, Listener) else None
-    names = [name.lower().removeprefix("sip:") for name in names_of(leaf)]
-    if host is not None and host.lower() not in names:
+    names = [_as_compared(name.lower().removeprefix("sip:")) for name in names_of(leaf)]
+    if host is not None and _as_compared(host.lower()) not in names:
         yield f"{file} is for {', '.join(names_of(leaf)[:4]) or 'no name'}, not for {host} (advertised_host)"
 
 
@@ -80,6 +81,14 @@ def _is_to_come(configuration: Configuration, user: Holder) -> bool:
     """Whether the gateway gets that certificate by itself, at its first start."""
     acme = configuration.acme
     return acme is not None and user.certificate == acme.certificate and not acme.certificate.exists()
+
+
+def _as_compared(host: str) -> str:
+    """A name as it is, an address in its one form: IPv6 is written in many."""
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        return host.rstrip(".")
 
 
 def _users(configuration: Configuration) -> Iterator[User]:

@@ -177,6 +177,12 @@ def test_a_certificate_for_another_name_is_a_warning(site: Site) -> None:
     assert "is for sip.elsewhere.test, not for gateway.example.com (advertised_host)" in line
 
 
+def test_an_address_is_the_same_in_each_of_its_forms(site: Site) -> None:
+    site.certify("2001:db8::20")
+    site.edit('advertised_host = "gateway.example.com"', 'advertised_host = "2001:DB8:0:0::20"')
+    site.told(0, "--strict")
+
+
 def test_mistakes_are_told_beside_warnings_and_count_more(site: Site) -> None:
     site.certify("sip.elsewhere.test")
     site.edit('address = "127.0.0.1"\nports', f'address = "{ELSEWHERE}"\nports')
