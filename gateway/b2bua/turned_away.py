@@ -59,7 +59,7 @@ class TurnedAway:
         record = record_of(self._services, transaction.request, route, outbound=outbound)
         record.status = refused.status
         if refused.status == 503:
-            record.is_caller_known = False  # who floods us has records at a rate, be it a phone of ours
+            record.is_caller_known = False  # a flood has records at a rate, be it of a phone of ours
         said = refused.reason or f"refused with {refused.status}"
         record.add_step(record.started_at, LegName.CALLER, Passage.RECEIVED, "INVITE")
         record.add_step(record.started_at, LegName.CALLER, Passage.SENT, f"{refused.status} {refused.reason}".rstrip())
