@@ -20,6 +20,8 @@ from gateway.base.json_codec import Json
 
 Row: TypeAlias = dict[str, Json]
 
+GOOD, FAIR = 4.0, 3.6
+"""Mean opinion scores."""
 SPANS: Final = {"1h": 3600.0, "24h": 86_400.0, "7d": 604_800.0, "30d": 2_592_000.0}
 SPAN_WORDS: Final = {"1h": "Last hour", "24h": "24 hours", "7d": "7 days", "30d": "30 days"}
 CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -39,7 +41,7 @@ CHOICE_NAMES: Final = {
 _NO_CALL: Final[Row] = dict.fromkeys(
     (
         *("id", "direction", "domain", "provider", "caller", "callee", "state", "verdict", "reason", "cause"),
-        *("started_at", "answered_at", "ended_at", "seconds", "status", "ending"),
+        *("started_at", "answered_at", "ended_at", "seconds", "status", "ending", "mos"),
     )
 )
 TEXTS: Final = ("q", "domain", "provider", "reason", "user")
@@ -129,7 +131,16 @@ def listed_call(row: Row, now: float) -> dict[str, object]:
         "phone_leg": phone,
         "provider_leg": provider,
         "outcome": outcome(row),
+        "quality": quality(row.get("mos")),
     }
+
+
+def quality(mos: Json) -> tuple[str, str] | None:
+    """The shape of a mean opinion score (ITU-T G.107 annex B: from 4.0 on satisfied, below 3.6 many are not), and the
+    score; None where it is not known."""
+    if not isinstance(mos, int | float):
+        return None
+    return "up" if mos >= GOOD else "degraded" if mos >= FAIR else "down", f"{mos:.1f}"
 
 
 def legs(row: Row) -> tuple[tuple[str, str, str], tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from gateway.admin.inspection import Caller, Role, Row
+from gateway.admin.pages.call_pages import quality
 from gateway.admin.pages.desk import local_path
 from gateway.base.json_codec import Json
 from gateway.observe.events import EventName
@@ -52,7 +53,7 @@ def test_each_page_is_whole_and_keeps_to_its_bounds(stage: PageStage, path: str)
     answer = stage.client.ask(path, accept="text/html")
     assert answer.status == (404 if path == "/nothing-here" else 200)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert len(answer.text.encode()) < 60_000
+    assert len(answer.text.encode()) < 64_000
     assert len(re.findall(r"<h1", answer.text)) == 1
     assert "gw-berlin" in answer.text
 
@@ -100,6 +101,16 @@ def test_a_phone_is_shown_by_make_and_model_with_its_calls(stage: PageStage) -> 
     assert 'href="/calls/' in page
     stage.client.ask("/phones?q=ben")
     assert "No phone matches" in stage.client.ask("/phones?q=nobody").text
+
+
+def test_quality_has_a_shape_and_its_score() -> None:
+    assert [quality(one) for one in (4.41, 4.0, 3.7, 2.1, None)] == [
+        ("up", "4.4"),
+        ("up", "4.0"),
+        ("degraded", "3.7"),
+        ("down", "2.1"),
+        None,
+    ]
 
 
 def test_filters_stand_in_the_address(stage: PageStage) -> None:
