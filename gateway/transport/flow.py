@@ -59,12 +59,11 @@ class Address:
 
     host: str
     port: int
-    _text: str = field(init=False, eq=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_text", f"{self.bracketed_host}:{self.port}")
+    _text: str = field(default="", init=False, eq=False, repr=False)  # once it was asked for: few of a flood's are
 
     def __str__(self) -> str:
+        if not self._text:
+            object.__setattr__(self, "_text", f"{self.bracketed_host}:{self.port}")
         return self._text
 
     @property
@@ -222,42 +221,36 @@ class Watchers:
         self._by_token.pop(token, None)
 
 
+@lru_cache(maxsize=256)
+def _own_words(transport: Transport, advertised: str) -> tuple[str, str]:
+    """The begin of a Via of ours and the end of a Contact. Flows are as many as addresses that send, and share them."""
+    return f"SIP/2.0/{transport.upper()} {advertised}", advertised + (
+        "" if transport is Transport.UDP else f";transport={transport}"
+    )
+
+
 class Flow(ABC):
     """One way to reach one peer. A flow that is still connecting queues messages (bounded)."""
 
+    # fmt: off
     __slots__ = (
-        "__weakref__",
-        "_watchers",
-        "advertised",
-        "contact",
-        "identity",
-        "is_reliable",
-        "is_secure",
-        "listener",
-        "local",
-        "name",
-        "remote",
-        "sent_by",
-        "side",
-        "transport",
-        "valid_until",
+        "__weakref__", "_watchers", "advertised", "contact", "identity", "is_reliable", "is_secure", "listener",
+        "local", "name", "remote", "sent_by", "side", "transport", "valid_until",
     )
+    # fmt: on
 
     def __init__(self, listener: Listener, local: Address, remote: Address, advertised: Address) -> None:
         self.listener = listener
         self.side: Side = listener.side
         """Which side of the gateway the peer is on."""
         self.transport = transport = Transport(listener.transport)
+        # Whether the transport retransmits by itself (RFC 3261 section 17), and whether messages are encrypted on it:
         self.is_reliable = transport is not Transport.UDP
-        """Whether the transport retransmits by itself (RFC 3261 section 17)."""
         self.is_secure = transport is Transport.TLS
-        """Whether messages are encrypted on this hop."""
         self.local = local
         self.remote = remote
         self.advertised = advertised  # for Via sent-by and Contact
-        self.sent_by = f"SIP/2.0/{transport.upper()} {advertised}"  # a Via of ours begins so
-        self.contact = f"{advertised};transport={transport}" if self.is_reliable else str(advertised)
-        """The end of a Contact of ours: the address, and the transport where that is not UDP."""
+        self.sent_by, self.contact = _own_words(transport, str(advertised))
         self.identity: PeerIdentity | None = None  # only a verified one
         self.name: str | None = None  # the peer that was meant; None for a connection that the peer began, and for UDP
         self.valid_until: datetime | None = None  # of the certificate that a server showed
