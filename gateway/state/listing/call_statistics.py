@@ -135,10 +135,10 @@ def read_counts(transaction: Transaction, now: float) -> Counted:
 
 def statistics(counted: Counted, up: Iterable[CallRecord], now: float) -> Statistics:
     """All figures, with the calls that are up."""
-    going_on = [*up]
-    minutes = [*counted.minutes, *_going_on(going_on, MINUTE, now - HOUR)]
-    day = [*counted.hours, *_going_on(going_on, HOUR, now - DAY)]
-    days = [*counted.days, *(_of_day(one) for one in _going_on(going_on, HOUR, now - MONTH))]
+    going_on = _going_on(up)
+    minutes = [*counted.minutes, *_periods_of(going_on, MINUTE, now - HOUR)]
+    day = [*counted.hours, *_periods_of(going_on, HOUR, now - DAY)]
+    days = [*counted.days, *(_of_day(one) for one in _periods_of(going_on, HOUR, now - MONTH))]
     # Whole hours up to now, as charts show them: 24.
     kinds = [*_kinds(one for one in day if one.at > now - DAY)]
     return Statistics(
@@ -160,21 +160,24 @@ def _of_day(one: Tallied) -> DayTallied:
     return DayTallied(one.at // DAY * DAY, one.domain, one.verdict, one.calls)
 
 
-def _going_on(records: Iterable[CallRecord], width: int, since: float) -> list[Tallied]:
-    """Thousands of calls that are up have few things in common: they are counted first, and made into figures then."""
+def _going_on(records: Iterable[CallRecord]) -> list[Tallied]:
+    """Thousands of calls that are up have few things in common: they are counted by minute first, in one look at each,
+    and made into figures then."""
     calls = Counter(
-        (
-            int(record.started_at) // width * width,
-            record.domain,
-            record.provider,
-            str(record.direction),
-            str(record.verdict),
-            str(record.reason),
-        )
-        for record in records
-        if record.started_at > since
+        (one.started_at // MINUTE, one.domain, one.provider, one.direction, one.verdict, one.reason) for one in records
     )
-    return [Tallied(*key, calls=number) for key, number in calls.items()]
+    return [
+        Tallied(int(minute) * MINUTE, domain, provider, str(direction), str(verdict), str(reason), number)
+        for (minute, domain, provider, direction, verdict, reason), number in calls.items()
+    ]
+
+
+def _periods_of(minutes: Iterable[Tallied], width: int, since: float) -> Iterator[Tallied]:
+    """The same calls by periods of ``width`` seconds that had not ended by ``since``, as the file counts them."""
+    for one in minutes:
+        at = one.at // width * width
+        if at > since - width:
+            yield attrs.evolve(one, at=at)
 
 
 def _periods(tallies: Iterable[Tallied]) -> Iterator[PeriodCount]:
