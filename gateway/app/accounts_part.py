@@ -48,7 +48,8 @@ class AccountsPart(GatewayPart):
         times = LogInClocks(clock.now, clock.wall)
         needs_second = _NEEDS_SECOND[admin.second_factor]
         log_in = LogIn(self.register, sessions, hashing, times, needs_second)
-        self.door = Door(self.register, sessions, Operators.named(admin.operators), admin.metrics_from, clock.now)
+        operators = Operators.named(admin.operators)
+        self.door = Door(self.register, sessions, operators, admin.metrics_from, clock.now, needs_second)
         basis.metrics.admin_sessions.set_function(lambda: sessions.count(clock.now()))
         name = basis.configuration.gateway.name
         self.changes = changes = AccountChanges(

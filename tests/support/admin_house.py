@@ -112,7 +112,7 @@ class AdminHouse:
             *AccountPages(log_in, changes, views, notes, needs_second).routes(),
             *AccountApi(changes, lambda work: succeed(work())).routes(),
         )
-        door = Door(self.register, self.sessions, Operators(), tuple(monitors), self.now)
+        door = Door(self.register, self.sessions, Operators(), tuple(monitors), self.now, needs_second)
         front = admin_resource(FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST}))
         self.site = BoundedSite(front, self.clock)
 

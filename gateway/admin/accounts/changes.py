@@ -51,9 +51,9 @@ class AccountChanges:
         return user
 
     async def set_enabled(self, name: str, author: Author, *, is_enabled: bool) -> User:
-        """Let a user log in, or not any more: then its sessions are over."""
+        """Let a user log in, or not any more. Its sessions are over either way: one that began meanwhile, too."""
         user = await self.register.change_user(name, lambda found: attrs.evolve(found, is_enabled=is_enabled))
-        ended = 0 if is_enabled else self.sessions.end_of(name)
+        ended = self.sessions.end_of(name)
         self.audit.write(author, "user-enabled" if is_enabled else "user-disabled", user=name, sessions_ended=ended)
         return user
 

@@ -11,7 +11,8 @@ The order is the argument. The socket comes first, since nothing else has to be 
 out by a file of users that is damaged. Then the way: a token or cookie that came in clear from another machine is not
 even looked at, so that nobody gets used to sending it. Then whether there are users: `Register.is_open_to_all` is true
 only where the file was read and has none. A token that is shown and wrong is refused, and never passed over for a
-cookie. A user is looked up at each request, so that a change of role, or an end, counts at once.
+cookie. A user is looked up at each request, so that a change of role, or an end, counts at once, and so
+does the want of a second factor.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Door:
     monitors: Sequence[Network]
     """Addresses that may ask for metrics without more."""
     now: Callable[[], float]
+    needs_second: frozenset[Role] = frozenset()
+    """Roles that may do nothing without a second factor."""
 
     def admit(self, request: IRequest, role: Role, path: str) -> Caller:
         """The author of a request to a route of that role and path. Raises Rejected."""
@@ -127,7 +130,8 @@ class Door:
         user = None if session is None else self.register.user(session.user)
         if session is None or user is None or not user.is_enabled:
             raise NotLoggedIn("Log in, or show a token: Authorization: Bearer gwt_...")
-        return Caller(user.name, user.role, source, user=user.name, is_limited=session.is_limited)
+        is_limited = session.is_limited or (user.second_factor is None and user.role in self.needs_second)
+        return Caller(user.name, user.role, source, user=user.name, is_limited=is_limited)
 
     def _is_monitor(self, source: str) -> bool:
         try:

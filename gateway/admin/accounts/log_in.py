@@ -140,10 +140,13 @@ class LogIn:
             raise LogInRefused(LogInResult.WRONG_CODE, name)
         if not self._is_code(user, user.second_factor, code) and not await self._is_recovery(user, code):
             raise LogInRefused(LogInResult.WRONG_CODE, name)
+        now_kept = self._register.user(name)  # changed, perhaps, while the recovery code was crossed out
+        if now_kept is None or not now_kept.is_enabled or _proofs(now_kept) != _proofs(user):
+            raise LogInRefused(LogInResult.WRONG_CODE, name)
         self._steps.pop(identifier, None)
         for _ in range(2):  # the password's try, and the code's
             self._give_back(name, source)
-        return self._begin(user, source)
+        return self._begin(now_kept, source)
 
     async def confirm(self, user: User, password: str, source: str) -> None:
         """See that a user with a session knows the password, before a proof is changed. Raises LogInRefused."""
@@ -218,4 +221,9 @@ class LogIn:
         self._by_name.give_back(self._counted_as(name, source), now)
 
     def _counted_as(self, name: str, source: str) -> str:
-        return f"{name[:64]} from {source}" if (name, source) in self._known else name[:64]
+        """The key of a count: it begins with its kind, so that no name that is typed reads like another one's."""
+        return f"known {source} {name[:64]}" if (name, source) in self._known else f"name {name[:64]}"
+
+
+def _proofs(user: User) -> tuple[str, bytes | None]:
+    return user.password, user.second_factor

@@ -16,7 +16,7 @@ from gateway.admin.accounts.log_in import TRIES
 from gateway.admin.accounts.log_in_pages import NOTES
 from gateway.admin.accounts.second_factor import code_at, kept_of
 from gateway.admin.inspection import Role
-from tests.admin.accounts.support import DISK_FULL, PASSWORD, SECRET, user
+from tests.admin.accounts.support import DISK_FULL, PASSWORD, SECRET, done, user
 from tests.support.admin_house import FAR, HOST, NEAR, AdminHouse
 
 NEW = "another horse battery"
@@ -211,6 +211,24 @@ def test_a_role_that_needs_a_second_factor_is_led_to_it_and_cannot_remove_it(tmp
     proved = house.form("/login/code", {"code": code(house)}, cookie=stepped)
     carol = f"__Host-session={proved.cookies['__Host-session'].split(';')[0]}"
     assert house.form("/account/second-factor/remove", {"current": PASSWORD}, cookie=carol).status == 403
+
+
+def test_a_role_that_needs_a_second_factor_needs_it_of_a_session_that_is_open_already(tmp_path: Path) -> None:
+    house = AdminHouse(tmp_path, user(), user("bob", Role.VIEWER), needs_second=frozenset({Role.ADMIN}))
+    cookie = house.log_in("bob", PASSWORD)
+    assert house.ask("/api/calls", cookie=cookie).status == 200
+    done(house.register.change_user("bob", lambda found: attrs.evolve(found, role=Role.ADMIN)))
+    assert house.ask("/api/v1/users", cookie=cookie).status == 403
+    assert house.ask("/account/second-factor", cookie=cookie).status == 200
+
+
+def test_a_user_that_is_enabled_again_logs_in_again(house: AdminHouse) -> None:
+    admin, before = house.log_in("alice", PASSWORD), house.sessions.begin("bob", FAR, house.time)
+    house.post("/api/v1/users/bob/disable", {}, cookie=admin)
+    during = house.sessions.begin("bob", FAR, house.time)  # by a request that was under way
+    house.post("/api/v1/users/bob/enable", {}, cookie=admin)
+    for identifier in (before, during):
+        assert house.ask("/", cookie=f"__Host-session={identifier}").status == 401
 
 
 def test_tokens_and_users_of_the_machine_have_no_account(house: AdminHouse) -> None:

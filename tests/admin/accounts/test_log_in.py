@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import attrs
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from gateway.admin.accounts.log_in import (
     MOST_STEPS,
@@ -17,6 +20,7 @@ from gateway.admin.accounts.log_in import (
     LogInResult,
 )
 from gateway.admin.accounts.second_factor import code_at, kept_of
+from gateway.admin.accounts.users import Register
 from gateway.admin.inspection import NotChanged, Role
 from tests.admin.accounts.support import DISK_FULL, PASSWORD, SECRET, Entrance, MemoryFile, done, register_of, user
 
@@ -88,6 +92,16 @@ def test_a_flood_of_a_name_from_elsewhere_does_not_keep_its_user_out() -> None:
     assert refused(entrance, "alice", PASSWORD, THERE) is LogInResult.LIMITED
 
 
+def test_a_name_that_reads_like_a_known_source_takes_nothing_of_its_count() -> None:
+    entrance = Entrance(register_of(user()))
+    done(entrance.log_in.with_password("alice", PASSWORD, HERE))
+    for number in range(TRIES.burst):
+        refused(entrance, f"alice from {HERE}", source=THERE)
+        refused(entrance, f"{HERE} alice", source=f"198.51.100.{number}")
+        refused(entrance, "alice", source=f"203.0.113.{number}")
+    done(entrance.log_in.with_password("alice", PASSWORD, HERE))
+
+
 def test_a_second_factor_is_wanted_after_the_password_and_rotates_to_a_session() -> None:
     entrance = Entrance(register_of(user(second_factor=SECRET)))
     step = done(entrance.log_in.with_password("alice", PASSWORD, HERE))
@@ -152,6 +166,33 @@ def test_a_password_that_is_changed_meanwhile_begins_nothing() -> None:
     done(entrance.register.change_user("alice", lambda found: attrs.evolve(found, password="another")))
     code = code_at(SECRET, int(entrance.now) // 30)
     assert code_refused(entrance, step, code) is LogInResult.WRONG_CODE
+
+
+@pytest.mark.parametrize("changed", [{"password": "another"}, {"is_enabled": False}, {"second_factor": b"another"}])
+def test_a_user_that_is_changed_while_a_recovery_code_is_crossed_out_begins_nothing(changed: dict[str, Any]) -> None:
+    writes: list[Deferred[None]] = []
+
+    class Slow(MemoryFile):
+        """A file that takes its time."""
+
+        def keep_user(self, user: object) -> Deferred[None]:
+            writes.append(Deferred())
+            return writes[-1]
+
+    alice = user(second_factor=SECRET, recovery=(kept_of("aaaa-bbbb"),))
+    register = Register(Slow(alice, user("bob")))
+    done(register.read())
+    entrance = Entrance(register)
+    step = done(entrance.log_in.with_password("alice", PASSWORD, HERE))
+    Deferred.fromCoroutine(register.change_user("alice", lambda found: attrs.evolve(found, role=Role.VIEWER)))
+    Deferred.fromCoroutine(register.change_user("alice", lambda found: attrs.evolve(found, **changed)))
+    refusals: list[Failure] = []
+    proof = entrance.log_in.with_code(step.identifier, "aaaa-bbbb", HERE)
+    Deferred.fromCoroutine(proof).addErrback(refusals.append)
+    while writes:
+        writes.pop(0).callback(None)
+    assert refusals[0].check(LogInRefused)
+    assert entrance.sessions.count(entrance.now) == 0
 
 
 def test_a_role_that_needs_a_second_factor_gets_a_limited_session_until_there_is_one() -> None:
