@@ -58,14 +58,12 @@ class CallSearch(Protocol):
 
 @attrs.frozen
 class Population:
-    """Phones that are registered, and calls that are up, counted. Domains are in lower case."""
+    """Phones that are registered, counted. Domains are in lower case."""
 
     phones: Mapping[str, int] = attrs.field(factory=dict)
     """By domain."""
     transports: Mapping[str, int] = attrs.field(factory=dict)
-    """Phones by the transport that they registered over."""
-    calls: Mapping[str, int] = attrs.field(factory=dict)
-    """By domain."""
+    """By the transport that they registered over."""
 
 
 class Inspection(Protocol):

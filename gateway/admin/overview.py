@@ -144,14 +144,17 @@ class Overview:
         ]
 
     def population(self) -> Population:
-        """The phones and the calls that are up, counted."""
+        """The phones, counted: each is looked at."""
         now = self.now()
         known = [binding for binding in self.store.all() if binding.expires_at > now]
         return Population(
             Counter(binding.aor.rpartition("@")[2].lower() for binding in known),
             Counter(str(binding.flow.transport) for binding in known),
-            Counter(record.domain.lower() for record in self.all_calls.records() if record.ended_at is None),
         )
+
+    def calls_up(self) -> Mapping[str, int]:
+        """The calls that are up, by domain in lower case."""
+        return Counter(record.domain.lower() for record in self.all_calls.records() if record.ended_at is None)
 
     def domains(self) -> list[Row]:
         """The configured domains and their policy."""

@@ -39,7 +39,7 @@ def pages_part(
 ) -> PagesPart:
     """The pages of a gateway that has just been started."""
     ports = partial(_ports, calls.relay)
-    watched = Watched(calls.health, basis.metrics.figures, ports, overview.population, is_draining)
+    watched = Watched(calls.health, basis.metrics.figures, ports, overview.population, overview.calls_up, is_draining)
     gathering = Gathering(
         overview,
         settings,

@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selenium.webdriver.common.by import By
-
 from tests.browser.stage import Stage
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
@@ -24,6 +22,12 @@ const wide = document.documentElement.scrollWidth - document.documentElement.cli
 return wide <= 0 ? [] : [...document.querySelectorAll("main *")]
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).slice(0, 4)
   .map((one) => one.outerHTML.slice(0, 120));
+"""
+PRESS = """
+const found = [...document.querySelectorAll("button")].find(
+  (one) => one.offsetParent !== null && one.textContent.trim() === arguments[0]);
+if (found) found.click();
+return Boolean(found);
 """
 BROKEN = """
 const odd = [];
@@ -61,9 +65,5 @@ def _texts(found: Any) -> list[str]:
 
 
 def press(stage: Stage, words: str) -> None:
-    """Press the first button that is shown and says this."""
-    for button in stage.browser.find_elements(By.TAG_NAME, "button"):
-        if button.text == words:
-            button.click()
-            return
-    raise AssertionError(f"no button says {words!r}")
+    """Press the first button that is shown and says this: in one go, for a live page may change meanwhile."""
+    assert stage.browser.execute_script(PRESS, words), f"no button says {words!r}"

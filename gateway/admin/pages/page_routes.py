@@ -156,11 +156,7 @@ class PageRoutes:
 
     def settings(self, request: IRequest) -> bytes:
         """The configuration in force."""
-        configuration = self.desk.gathering.configuration()
-        try:
-            lines = record_pages.lines_of(configuration.source.read_text(encoding="utf-8", errors="replace"))
-        except OSError:
-            lines = {}
+        configuration, lines = self.desk.gathering.configuration(), self.desk.gathering.lines()
         view = record_pages.settings_view(configuration, lines, str(configuration.source))
         return self.desk.draw(request, "settings.html", "Settings", view)
 

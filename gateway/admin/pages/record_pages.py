@@ -204,21 +204,3 @@ def _text(value: object) -> str:
             return str(value)
         case _:
             return str(value)
-
-
-def lines_of(text: str) -> dict[tuple[str, int, str], int]:
-    """The line of each key in a TOML file: by its table, the number of that table among those of its name, and the key.
-
-    It helps people to find a line: a key within a text of several lines may be taken for one, which does no harm.
-    """
-    found: dict[tuple[str, int, str], int] = {}
-    table, counts = "", dict[str, int]()
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.strip()
-        if bare.startswith("["):
-            table = bare.split("#", 1)[0].strip().strip("[]").strip()
-            counts[table] = counts.get(table, -1) + 1
-        elif "=" in bare and not bare.startswith("#"):
-            key = bare.split("=", 1)[0].strip().strip('"')
-            found.setdefault((table, counts.get(table, 0), key), number)
-    return found

@@ -32,7 +32,7 @@ KEPT_SECONDS: Final = 2.0
 """For which a reader gets the statistics that another one was given."""
 EVENTS: Final = 100
 """Of one page."""
-COUNTED_SECONDS: Final = 5.0
+COUNTED_SECONDS: Final = 30.0
 DAY: Final = 86_400.0
 REMEDY_LINES: Final = {str(code): (one.cause, one.remedy) for code, one in REMEDIES.items()}
 
@@ -46,6 +46,8 @@ class Watched:
     ports: Callable[[], Mapping[str, int]]
     """Media ports by state, as the relays say: used, silent after a call, free."""
     population: Callable[[], Population]
+    calls_up: Callable[[], Mapping[str, int]]
+    """By domain in lower case."""
     is_draining: Callable[[], bool]
     """Whether new calls are refused, since the gateway drains."""
 
@@ -63,6 +65,7 @@ class Gathering:
     up_since: float = attrs.field(init=False)
     """Seconds since the epoch."""
     _counted: tuple[float, Population] | None = attrs.field(default=None, init=False)
+    _lines: tuple[Configuration, Mapping[tuple[str, int, str], int]] | None = attrs.field(default=None, init=False)
     _kept: tuple[float, Statistics] | None = attrs.field(default=None, init=False)
 
     @up_since.default
@@ -89,7 +92,7 @@ class Gathering:
         return self.inspection.lists.statistics().addCallback(keep)
 
     def population(self) -> Population:
-        """Phones and calls, counted; some seconds old at most, for all phones are looked at."""
+        """Phones, counted; half a minute old at most, for each is looked at."""
         now = self.clock.seconds()
         if self._counted is None or now - self._counted[0] >= COUNTED_SECONDS:
             self._counted = now, self.watched.population()
@@ -98,6 +101,18 @@ class Gathering:
     def configuration(self) -> Configuration:
         """The configuration in force."""
         return self.settings.current
+
+    def lines(self) -> Mapping[tuple[str, int, str], int]:
+        """The lines of the configuration's keys in its file. It is read once after each change: no page waits for a
+        disk."""
+        if self._lines is None or self._lines[0] is not self.settings.current:
+            source = self.settings.current.source
+            try:
+                text = source.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                text = ""
+            self._lines = self.settings.current, lines_of(text)
+        return self._lines[1]
 
     def audit(self) -> list[Row]:
         """The latest entries of the audit, in the order of time."""
@@ -129,7 +144,7 @@ class Gathering:
             certificates=_clean(self.inspection.certificates()),
             counts=counts,
             ports={**self.watched.ports()},
-            calls_up=self.population().calls,
+            calls_up=self.watched.calls_up(),
             relays={"up": figures.relays.get(True, 0), "down": figures.relays.get(False, 0)},
             files=[{"name": file.name, "is_failing": file.is_failing} for file in figures.files],
             is_draining=self.watched.is_draining(),
@@ -180,3 +195,21 @@ def _address(listener: Listener) -> str:
 
 def _clean(rows: list[Row]) -> list[Row]:
     return cast("list[Row]", clean_json(cast(Json, rows)))
+
+
+def lines_of(text: str) -> dict[tuple[str, int, str], int]:
+    """The line of each key in a TOML file: by its table, the number of that table among those of its name, and the key.
+
+    It helps people to find a line: a key within a text of several lines may be taken for one, which does no harm.
+    """
+    found: dict[tuple[str, int, str], int] = {}
+    table, counts = "", dict[str, int]()
+    for number, line in enumerate(text.splitlines(), start=1):
+        bare = line.strip()
+        if bare.startswith("["):
+            table = bare.split("#", 1)[0].strip().strip("[]").strip()
+            counts[table] = counts.get(table, -1) + 1
+        elif "=" in bare and not bare.startswith("#"):
+            key = bare.split("=", 1)[0].strip().strip('"')
+            found.setdefault((table, counts.get(table, 0), key), number)
+    return found

@@ -106,7 +106,7 @@ class PagedInspection(FakeInspection):
         return succeed({"phones": [seen] if known else [], "next": None})
 
     def population(self) -> Population:
-        return Population({"example.com": len(self._phones)}, {"udp": len(self._phones)}, {"example.com": 3})
+        return Population({"example.com": len(self._phones)}, {"udp": len(self._phones)})
 
     def counts(self) -> Row:
         return {"calls": 0, "bindings": len(self._phones)}
@@ -160,7 +160,7 @@ class PageStage:
         nothing: Any = None
         self.events = Events(lambda: NOW)
         health = Health(clock.timers, nothing, nothing, nothing, nothing, self.events)
-        watched = Watched(health, Figures, dict, self.inspection.population, bool)
+        watched = Watched(health, Figures, dict, self.inspection.population, dict, bool)
         self.gathering = Gathering(self.inspection, settings, watched, clock, self.events, "1.2.3")
         self.client = Client(self.inspection, permission, Desk(self.gathering, "gw-berlin"))
 
