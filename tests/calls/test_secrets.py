@@ -35,11 +35,18 @@ def test_nothing_that_is_written_or_told_holds_a_secret(stage: Stage) -> None:
     assert len(ids) == 2
     paths = ["/", "/metrics", "/api/calls", "/api/cdr", "/api/phones", "/api/domains", f"/api/domains/{'voip.test'}"]
     paths += ["/api/peers", *(f"/{where}/{call_id}" for where in ("calls", "api/calls") for call_id in ids)]
+    paths += [
+        f"/api/v1/{name}" for name in ("calls", "statistics", "registrations", "phones", "audit", f"calls/{ids[0]}")
+    ]
     for path in paths:
         page = gateway.fetch(path)
         assert page, path
         assert not [secret for secret in secrets if secret in page.encode()], path
     gateway.stop()
+    for file in (gateway.directory / "state").glob("*.*"):
+        if file.is_file() and not file.name.startswith("users."):
+            kept = file.read_bytes()
+            assert not [secret for secret in secrets if secret in kept], file
     assert (gateway.directory / "state" / "cdr.jsonl").read_text().count("ENCRYPTED_TO_PROVIDER") == 2
     assert "debug" in gateway.program.text()
     gateway.assert_log_is_clean(secrets)
