@@ -24,7 +24,7 @@ from tests.support.calls.hosts import Hosts
 from tests.support.calls.processes import find_program
 from tests.support.docs.files import make_named_files
 from tests.support.docs.machine import Machine, first_configuration
-from tests.support.docs.pages import DOCS, PAGES, Block, blocks, shows, text_of
+from tests.support.docs.pages import DOCS, PAGES, ROOT, Block, blocks, shows, text_of
 from tests.support.docs.parts import commands, wrong_parts
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
@@ -39,7 +39,7 @@ def of_language(language: str) -> list[Block]:
 def test_every_block_of_every_page_is_tried_by_something_here() -> None:
     counted = Counter(block.language for block in BLOCKS)
     assert counted["sh"] == len(RUN) + len(NOT_RUN)
-    assert counted == {"sh": 35, "toml": 13, "xml": 12, "ini": 4, "nft": 1}
+    assert counted == {"sh": 36, "toml": 13, "xml": 12, "ini": 4, "nft": 1}
     assert len(RUN) == 18
     fences = sum(text_of(page).count("\n```") for page in PAGES)
     assert fences == 2 * (len(BLOCKS) + sum(block.output is not None for block in BLOCKS))
@@ -89,6 +89,14 @@ def test_the_parts_of_commands_that_are_not_run_are_there(block: Block) -> None:
 )
 def test_a_part_that_is_not_there_is_seen(text: str, told: str) -> None:
     assert any(told in line for line in wrong_parts(text)), wrong_parts(text)
+
+
+@pytest.mark.parametrize(
+    "file", [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda file: file.name
+)
+def test_commands_of_other_pages_are_those_that_there_are(file: Path) -> None:
+    for line in re.findall(r"^    ((?:sudo |gatewayctl |make |docker ).*)$", file.read_text(), re.M):
+        assert not wrong_parts(line), f"{file.name}: {line}"
 
 
 def test_a_block_that_nobody_knows_is_an_error() -> None:

@@ -45,19 +45,21 @@ class Machine:
             "/etc/gateway": f"{directory}/etc/gateway",
             "/var/lib/gateway": f"{directory}/var/lib/gateway",
             "/var/backups/gateway": f"{directory}/var/backups/gateway",
+            "/root/gateway-ca": f"{directory}/root/gateway-ca",
             "/opt/gateway/bin": str(PROGRAMS),
             "http://127.0.0.1:8080": f"http://{hosts.gateway}:{self.admin}",
             "192.0.2.10": hosts.gateway,
         }
         self._process: subprocess.Popen[bytes] | None = None
         self._log = directory / "gateway.log"
-        for place in ("etc/gateway", "var/lib", "var/backups", "bin", "checkout"):
+        for place in ("etc/gateway", "var/lib/gateway", "var/backups", "root", "bin", "checkout"):
             (directory / place).mkdir(parents=True)
         for found in ROOT.iterdir():
             if not found.name.startswith("."):
                 (directory / "checkout" / found.name).symlink_to(found)
         (directory / "bin/sudo").write_text(SUDO)
         (directory / "bin/sudo").chmod(0o755)
+        (directory / "var/lib/gateway/cdr.jsonl").touch(0o600)
         text = self._here(first_configuration())
         self.configuration = directory / "etc/gateway/gateway.toml"
         self.configuration.write_text(f'{text}\n[admin]\naddress = "{hosts.gateway}"\nport = {self.admin}\n')
