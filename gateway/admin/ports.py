@@ -13,16 +13,20 @@ from typing import Any, Final
 
 import attrs
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from gateway.admin.site import BoundedSite
+from gateway.base.rate import Rate, RateLimit
 from gateway.config.model import Admin, Listener, Side
 from gateway.transport.tls.contexts import ServerTls
 
 log = Logger()
+
+NEW_CONNECTIONS: Final = Rate(per_second=20, burst=100)
+"""Over TLS, of one source: a browser opens six, and monitoring keeps one."""
 
 NAME: Final = "[admin]"
 """Of the interface among the TLS listeners; no listener of the configuration can have it."""
@@ -62,9 +66,25 @@ class _Creator:
         return self.tls.connection()
 
 
+class LimitedTls(TLSMemoryBIOFactory):
+    """TLS for so many new connections of one source: each handshake costs 2 ms of the process that calls wait for."""
+
+    def __init__(self, tls: ServerTls, site: BoundedSite, clock: IReactorTime) -> None:
+        super().__init__(_Creator(tls), False, site, clock)
+        self._limit = RateLimit(NEW_CONNECTIONS)
+        self._now = clock.seconds
+
+    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]
+        """A connection for a client there; None where it is one too many: it is closed then."""
+        if not self._limit.allows(getattr(addr, "host", ""), self._now()):
+            return None
+        built: TLSMemoryBIOProtocol | None = super().buildProtocol(addr)
+        return built
+
+
 def open_tcp(reactor: Any, admin: Admin, site: BoundedSite, tls: ServerTls | None) -> Any:
     """Listen where the configuration says. Raises CannotListenError."""
-    factory = site if tls is None else TLSMemoryBIOFactory(_Creator(tls), False, site, reactor)
+    factory = site if tls is None else LimitedTls(tls, site, reactor)
     return reactor.listenTCP(admin.port, factory, interface=admin.address)
 
 
