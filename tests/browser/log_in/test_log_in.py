@@ -96,7 +96,7 @@ def path_of(browser: Chrome, gateway: AdminGateway) -> str:
 def faults(browser: Chrome) -> object:
     """Rules of accessibility that the page breaks, and words and widths that do not fit."""
     browser.execute_script(AXE)
-    found: list[object] = browser.execute_async_script(LOOK)
+    found: list[object] = browser.execute_async_script(LOOK, [])
     return [*found, *browser.execute_script(WIDER), *browser.execute_script(BROKEN)]
 
 
