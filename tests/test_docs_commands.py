@@ -56,7 +56,7 @@ def test_the_index_leads_to_every_page() -> None:
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("page", sorted({block.page for block in RUN}))
+@pytest.mark.parametrize("page", dict.fromkeys(block.page for block in RUN))
 def test_the_commands_of_a_page_do_their_work(page: str, machine: Machine) -> None:
     for block in RUN:
         if block.page == page:
@@ -157,9 +157,12 @@ def test_nftables_takes_the_rules(tmp_path: Path) -> None:
 
 def judged(rules: str, directory: Path) -> str:
     """The words of `nft --check`, in a network of its own: it wants the rights of root there, and changes nothing."""
+    alone = ["unshare", "--user", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, timeout=30, check=False).returncode != 0:
+        pytest.skip("this machine gives no namespaces, as many containers, and nft judges rules in one alone")
     file = directory / "nftables.conf"
     file.write_text(rules)
-    command = ["unshare", "--user", "--map-root-user", "--net", find_program("nft", "nftables"), "--check", "--file"]
+    command = [*alone, find_program("nft", "nftables"), "--check", "--file"]
     done = subprocess.run([*command, str(file)], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode == 0) is (done.stderr == ""), done.stderr
     return done.stderr
@@ -179,8 +182,9 @@ def test_the_table_of_calls_is_as_the_gateway_counts() -> None:
             assert carried.calls == int(told.replace(",", ""))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
+    """One for all pages, in the order of the tasks."""
     # A short path: sockets of UNIX have 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="docs-"))
     hosts = Hosts.claim()

@@ -40,7 +40,7 @@ class Machine:
 
     def __init__(self, hosts: Hosts, directory: Path) -> None:
         self.directory = directory
-        self.admin = hosts.port(hosts.gateway)
+        self.admin, phones, provider = (hosts.port(hosts.gateway) for _ in range(3))
         self._places = {
             "/etc/gateway": f"{directory}/etc/gateway",
             "/var/lib/gateway": f"{directory}/var/lib/gateway",
@@ -48,6 +48,9 @@ class Machine:
             "/root/gateway-ca": f"{directory}/root/gateway-ca",
             "/opt/gateway/bin": str(PROGRAMS),
             "http://127.0.0.1:8080": f"http://{hosts.gateway}:{self.admin}",
+            "port = 5060": f"port = {phones}",
+            "port = 5061": f"port = {provider}",
+            "192.0.2.10:5061": f"{hosts.gateway}:{provider}",
             "192.0.2.10": hosts.gateway,
         }
         self._process: subprocess.Popen[bytes] | None = None
