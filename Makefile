@@ -12,7 +12,9 @@ PJSUA2 := .venv-pjsua
 BENCH_PEERS := .bench-peers
 RELEASE ?= trixie
 IMAGE ?= sip-security-gateway
-TESTS ?= tests
+TESTS ?=
+# Tests with phones, servers, captures or a browser, which talk in real time: one after the other, on a quiet machine.
+REAL := tests/browser tests/calls tests/demo tests/deploy tests/faults tests/matrix tests/media tests/phones
 FUZZ_SECONDS ?= 300
 CALLS ?= 50000
 MINUTES ?= 10
@@ -47,8 +49,15 @@ certs: $(INSTALLED) ## make development certificates in certs/
 run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options; HOST=an address of this machine lets phones of its network in)
 	@exec $(BIN)/python -m gateway.demo $(if $(filter command,$(firstword $(origin HOST))),--host "$(HOST)") $(DEMO)
 
-test: packages lint ## run everything: linters, then all tests, real SIP software included
+test: packages lint ## run everything: linters, then all tests, real SIP software included (TESTS=some for those alone)
+ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
+else
+	@failed=0; \
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests $(addprefix --ignore ,$(REAL)) || failed=1; \
+	$(BIN)/python -m pytest $(REAL) || failed=1; \
+	exit $$failed
+endif
 
 check: packages lint ## as test, and measure what the tests reach
 	$(BIN)/coverage erase

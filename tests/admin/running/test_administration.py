@@ -117,7 +117,7 @@ def test_another_user_of_the_machine_gets_nothing_over_the_socket(gateway: Admin
     if os.getuid() != 0:
         pytest.fail("run as root: this test becomes another user")
     path = gateway.rig.state / "admin.sock"
-    for directory in (*reversed(path.parents[:4]), gateway.rig.state):
+    for directory in path.parents:
         if str(directory).startswith("/tmp/"):
             directory.chmod(0o755)
     asked = (
