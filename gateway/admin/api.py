@@ -16,6 +16,7 @@ from twisted.web.iweb import IRequest
 from gateway.admin.hardening import Front, Rejected
 from gateway.admin.http_bodies import as_json, as_typed, asked_of, text_of
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
+from gateway.admin.kept_pages import KeptPages
 from gateway.admin.routes import ErrorPage, HttpRoute, HttpRoutes, RouteWatch
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
@@ -28,11 +29,12 @@ def admin_resource(
     more: Sequence[HttpRoute] = (),
     names: Container[str] = (),
     error_page: ErrorPage | None = None,
+    pages: KeptPages | None = None,
 ) -> Front:
     """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
-    those of this host beside localhost. ``error_page`` draws an error for people."""
+    those of this host beside localhost. ``error_page`` draws an error for people, ``pages`` keeps pages shortly."""
     routes = (*more, *Api(inspection, control, metrics).routes())
-    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page), names)
+    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page, pages), names)
 
 
 class Api:

@@ -51,7 +51,7 @@ def as_json(request: IRequest, value: Json) -> bytes:
 
 def as_page(request: IRequest, text: str) -> bytes:
     """An answer as a page."""
-    return as_typed(request, b"text/html; charset=utf-8", text.encode())
+    return as_typed(request, b"text/html; charset=utf-8", text.encode("utf-8", "replace"))
 
 
 def as_typed(request: IRequest, content_type: bytes, body: bytes) -> bytes:

@@ -32,6 +32,7 @@ from gateway.admin.hardening import (
     source_of,
 )
 from gateway.admin.inspection import Caller, Control, NotChanged, Permission, Role
+from gateway.admin.kept_pages import KeptPages
 from gateway.observe.metrics import Metrics
 from gateway.state.audit import Author
 
@@ -75,6 +76,8 @@ class HttpRoute:
     """The type of the JSON that it answers: an attrs class, or a list of one; None where the answer is no JSON."""
     content: str = ""
     """The media type of an answer that is no JSON."""
+    drawn_by: tuple[bytes, ...] | None = None
+    """For a page that depends on its address and its reader alone: the names of the cookies that change it."""
     pattern: re.Pattern[str] = attrs.field(init=False)
 
     @pattern.default
@@ -114,9 +117,11 @@ class HttpRoutes(Resource):
         permission: Permission,
         watch: RouteWatch,
         error_page: ErrorPage | None = None,
+        pages: KeptPages | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._error_page = error_page
+        self._pages = pages
         self.routes = tuple(routes)
         self._permission = permission
         self._watch = watch
@@ -153,8 +158,19 @@ class HttpRoutes(Resource):
         except NotPermitted as refused:
             self._watch.refused(route, Author(refused.author, source_of(request)), names)
             raise
-        answer = route.answer(request, **names)
-        return answer if isinstance(answer, bytes) else await answer
+        if self._pages is None:
+            return await _answered(route, request, names)
+        if route.drawn_by is not None:
+            return await self._pages.answer(
+                request, route.drawn_by, lambda: Deferred.fromCoroutine(_answered(route, request, names))
+            )
+        if route.method == "GET":
+            return await _answered(route, request, names)
+        self._pages.forget()
+        try:
+            return await _answered(route, request, names)
+        finally:
+            self._pages.forget()
 
     def _admit(self, request: IRequest, route: HttpRoute) -> Caller:
         """The author, if it may ask for that. The kernel is asked last, since that costs most. Raises Rejected."""
@@ -177,6 +193,12 @@ class HttpRoutes(Resource):
             allowed |= {"HEAD"} if "GET" in allowed else set()
             raise Rejected(405, "The method is not allowed for the requested URL.", ", ".join(sorted(allowed)))
         raise Rejected(404, "The requested URL was not found on the server.")
+
+
+async def _answered(route: HttpRoute, request: IRequest, names: Mapping[str, str]) -> bytes:
+    """The answer of a route to a request that was admitted."""
+    answer = route.answer(request, **names)
+    return answer if isinstance(answer, bytes) else await answer
 
 
 def _error(failure: Failure, request: IRequest, error_page: ErrorPage | None) -> bytes:

@@ -80,7 +80,7 @@ class AdminPart(GatewayPart):
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
         names, routes = own_names(basis.configuration.admin, self._tls), (*others, *api.routes())
-        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, part.error)
+        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, *part.drawing)
         self._ports: list[Any] = []
 
     @inlineCallbacks

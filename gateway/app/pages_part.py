@@ -8,12 +8,14 @@ from functools import partial
 
 import attrs
 
+from gateway.admin.kept_pages import KeptPages
 from gateway.admin.overview import Overview
 from gateway.admin.pages.desk import Desk
 from gateway.admin.pages.page_routes import PageRoutes, People
 from gateway.admin.routes import ErrorPage, HttpRoute
 from gateway.admin.status.gathering import Gathering, Watched
 from gateway.admin.status.status_api import StatusApi
+from gateway.admin.turns import Turns
 from gateway.app.calls_part import CallsPart
 from gateway.app.parts import Basis
 from gateway.base.build import build
@@ -23,10 +25,11 @@ from gateway.media.pool import RelayPool
 
 @attrs.frozen
 class PagesPart:
-    """The routes of all pages and of the answer about the state, and the page for errors."""
+    """The routes of all pages and of the answer about the state."""
 
     routes: tuple[HttpRoute, ...]
-    error: ErrorPage
+    drawing: tuple[ErrorPage, KeptPages]
+    """The page for errors, and the pages that are kept."""
 
 
 def pages_part(
@@ -48,9 +51,10 @@ def pages_part(
         basis.metrics.events,
         build().version,
     )
-    desk = Desk(gathering, basis.configuration.gateway.name)
+    turns = Turns(basis.reactor)
+    desk = Desk(gathering, basis.configuration.gateway.name, turns)
     routes = (*StatusApi(gathering).routes(), *PageRoutes(overview, overview, desk, people).routes())
-    return PagesPart(routes, desk.error)
+    return PagesPart(routes, (desk.error, KeptPages(turns, basis.clock.seconds)))
 
 
 def _ports(relay: RelayPool) -> Counter[str]:

@@ -10,6 +10,7 @@ from treq.content import content
 from treq.testing import RequestTraversalAgent
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IRequest, IResponse
@@ -221,8 +222,13 @@ class Client:
     """Asks a resource of ours."""
 
     def __init__(
-        self, inspection: FakeInspection, permission: FakePermission | None = None, desk: Desk | None = None
+        self,
+        inspection: FakeInspection,
+        permission: FakePermission | None = None,
+        desk: Desk | None = None,
+        timers: Clock | None = None,
     ) -> None:
+        self._timers = timers or Clock()
         self.metrics = Metrics(CollectorRegistry())
         self.control = FakeControl()
         pages = () if desk is None else PageRoutes(inspection, self.control, desk, NoPeople()).routes()
@@ -252,7 +258,13 @@ class Client:
         asked: Deferred[IResponse] = self._agent.request(  # type: ignore[no-untyped-call]
             method.encode(), f"http://127.0.0.1{path}".encode(), named, Body(body) if body else None
         )
-        response = now(asked)
+        answered: list[IResponse] = []
+        asked.addCallback(answered.append)
+        while not answered and self._timers.getDelayedCalls():
+            self._timers.advance(0)  # a page is drawn in turns
+            self._agent.flush()  # type: ignore[no-untyped-call]
+        assert answered, "the answer is not there at once"
+        response = answered[0]
         self._agent.flush()  # type: ignore[no-untyped-call]
         headers = {name.decode().lower(): values[0].decode() for name, values in response.headers.getAllRawHeaders()}
         body_of = now(content(response))

@@ -118,7 +118,7 @@ def told(ladder: Challenged, directory: Path) -> Iterator[tuple[str, str]]:
 
 
 def page(template: str, view: dict[str, object]) -> str:
-    return Pages().draw(template, Frame("gw", "1", "Calls", "/calls"), 0.0, view).decode()
+    return "".join(Pages().draw(template, Frame("gw", "1", "Calls", "/calls"), 0.0, view))
 
 
 def test_a_run_at_debug_level_leaves_no_secret_anywhere(tmp_path: Path, written: list[io.StringIO]) -> None:

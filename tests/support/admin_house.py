@@ -31,9 +31,11 @@ from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.users import Register, User
 from gateway.admin.api import admin_resource
 from gateway.admin.inspection import Role
+from gateway.admin.kept_pages import KeptPages
 from gateway.admin.permission import Operators
 from gateway.admin.routes import HttpRoute
 from gateway.admin.site import BoundedSite
+from gateway.admin.turns import Turns
 from gateway.observe.metrics import Metrics
 from gateway.state.audit import AuditLog
 from tests.admin.accounts.support import MemoryFile, done
@@ -76,6 +78,23 @@ class SecureTransport(StringTransport):
         """There is no network."""
 
 
+@attrs.frozen
+class Asking:
+    """A connection to it."""
+
+    channel: Any
+    transport: Any
+
+    @property
+    def answered(self) -> bytes:
+        """All that came back so far."""
+        return bytes(self.transport.value())
+
+    def leave(self) -> None:
+        """End it."""
+        self.channel.connectionLost()
+
+
 class AdminHouse:
     """A site of a gateway with these users."""
 
@@ -113,7 +132,10 @@ class AdminHouse:
             *AccountApi(changes, lambda work: succeed(work())).routes(),
         )
         door = Door(self.register, self.sessions, Operators(), tuple(monitors), self.now, needs_second)
-        front = admin_resource(FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST}))
+        pages = KeptPages(Turns(self.clock), self.now)
+        front = admin_resource(
+            FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST}), pages=pages
+        )
         self.site = BoundedSite(front, self.clock)
 
     def now(self) -> float:
@@ -133,14 +155,20 @@ class AdminHouse:
 
     def raw(self, data: bytes, source: str = FAR, *, is_secure: bool = True) -> bytes:
         """The bytes that come back for bytes."""
+        asking = self.begin(data, source, is_secure=is_secure)
+        answered = asking.answered
+        asking.leave()
+        return answered
+
+    def begin(self, data: bytes, source: str = FAR, *, is_secure: bool = True) -> Asking:
+        """A connection over which bytes were sent."""
         address: Any = UNIXAddress(None) if source == SOCKET else IPv4Address("TCP", source, 40000)
         transport: Any = SecureTransport(address) if is_secure else StringTransport(peerAddress=address)
         channel: Any = self.site.buildProtocol(address)
         channel.makeConnection(transport)
         channel.dataReceived(data)
-        answered: bytes = transport.value()
-        channel.connectionLost()
-        return answered
+        self.clock.advance(0)  # pages are drawn in turns
+        return Asking(channel, transport)
 
     def ask(
         self,

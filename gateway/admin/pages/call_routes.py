@@ -11,7 +11,6 @@ from typing import Final, cast
 from urllib.parse import quote
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import Rejected, see_other
@@ -57,22 +56,16 @@ class CallRoutes:
             HttpRoute("GET", "/phones/{aor:path}", self.phone, Role.VIEWER),
         )
 
-    def front(self, request: IRequest) -> Deferred[bytes]:
+    async def front(self, request: IRequest) -> bytes:
         """The overview."""
-        return Deferred.fromCoroutine(self._front(request))
-
-    async def _front(self, request: IRequest) -> bytes:
         gathering = self.desk.gathering
         facts, statistics = await gathering.facts(), await gathering.statistics()
         frame = self.desk.frame(request, "Overview")
         view = front_page.view(facts, front_page.hours_of(statistics), frame.likings.when(facts.now))
-        return self.desk.draw(request, "front.html", frame, {**view, "listeners": gathering.phone_listeners()})
+        return await self.desk.draw(request, "front.html", frame, {**view, "listeners": gathering.phone_listeners()})
 
-    def calls(self, request: IRequest) -> Deferred[bytes]:
+    async def calls(self, request: IRequest) -> bytes:
         """The list of calls."""
-        return Deferred.fromCoroutine(self._calls(request))
-
-    async def _calls(self, request: IRequest) -> bytes:
         asked = call_pages.CallsAsked.of(query_of(request))
         text = asked.given.get("q", "")
         if len(text) >= SHORTEST_ID and asked.after is None and await self.inspection.call(text) is not None:
@@ -87,7 +80,7 @@ class CallRoutes:
         rows = cleaned_rows([*page.calls])
         count = (counted.calls, not counted.is_all)
         view = call_pages.calls_view(asked, call_pages.ListedCalls(rows, page.next, count), self.desk.gathering.now())
-        return self.desk.draw(request, "calls.html", "Calls", view)
+        return await self.desk.draw(request, "calls.html", "Calls", view)
 
     async def _page(self, asked: call_pages.CallsAsked) -> tuple[CallFilter, CallsPage]:
         """The page that is asked for. Where no number is found that was searched for, a user may have that name."""
@@ -98,39 +91,30 @@ class CallRoutes:
         of_user = attrs.evolve(wanted, number=None, user=wanted.number)
         return of_user, await self.inspection.lists.find(of_user, PAGE, asked.after)
 
-    def call(self, request: IRequest, call_id: str) -> Deferred[bytes]:
+    async def call(self, request: IRequest, call_id: str) -> bytes:
         """One call."""
+        found = await self.inspection.call(call_id)
+        if found is None:
+            text = f"There is no call {call_id}: it is older than the calls that are kept, or never was."
+            raise Rejected(404, text)
+        view = call_pages.call_view(cleaned(found), REMEDY_LINES, self.desk.gathering.now())
+        return await self.desk.draw(request, "call.html", "Calls", view)
 
-        def drawn(found: Row | None) -> bytes:
-            if found is None:
-                text = f"There is no call {call_id}: it is older than the calls that are kept, or never was."
-                raise Rejected(404, text)
-            view = call_pages.call_view(cleaned(found), REMEDY_LINES, self.desk.gathering.now())
-            return self.desk.draw(request, "call.html", "Calls", view)
-
-        return self.inspection.call(call_id).addCallback(drawn)
-
-    def ask_hang_up(self, request: IRequest, call_id: str) -> Deferred[bytes]:
+    async def ask_hang_up(self, request: IRequest, call_id: str) -> bytes:
         """The question before a call is ended."""
-
-        def drawn(found: Row | None) -> bytes:
-            if found is None or found.get("ended_at") is not None:
-                raise Rejected(404, f"There is no call {call_id} that is up.")
-            view = call_pages.call_view(cleaned(found), REMEDY_LINES, self.desk.gathering.now())
-            return self.desk.draw(request, "hangup.html", "Calls", view)
-
-        return self.inspection.call(call_id).addCallback(drawn)
+        found = await self.inspection.call(call_id)
+        if found is None or found.get("ended_at") is not None:
+            raise Rejected(404, f"There is no call {call_id} that is up.")
+        view = call_pages.call_view(cleaned(found), REMEDY_LINES, self.desk.gathering.now())
+        return await self.desk.draw(request, "hangup.html", "Calls", view)
 
     def hang_up(self, request: IRequest, call_id: str) -> bytes:
         """End a call; then its page."""
         self.control.hang_up(call_id, caller_of(request).author)
         return see_other(request, "/calls/" + quote(call_id, safe=""))
 
-    def phones(self, request: IRequest) -> Deferred[bytes]:
+    async def phones(self, request: IRequest) -> bytes:
         """The list of phones."""
-        return Deferred.fromCoroutine(self._phones(request))
-
-    async def _phones(self, request: IRequest) -> bytes:
         query, gathering = query_of(request), self.desk.gathering
         wanted, found = query.get("q", "").strip()[:MOST_TEXT], list[Row]()
         following = None
@@ -143,7 +127,7 @@ class CallRoutes:
             raise Rejected(400, "This address is of a page of phones that is no longer known.") from None
         transports, listeners = gathering.population().transports, gathering.phone_listeners()
         view = phone_pages.phones_view(cleaned_rows(found), cleaned(wanted), following, transports, listeners)
-        return self.desk.draw(request, "phones.html", "Phones", view)
+        return await self.desk.draw(request, "phones.html", "Phones", view)
 
     def _addresses(self, wanted: str) -> list[str]:
         """The addresses of record that a text may mean: itself, or a user of each domain."""
@@ -152,11 +136,8 @@ class CallRoutes:
         domains = self.desk.gathering.configuration().domains
         return [f"sip:{wanted.removeprefix('sip:')}@{domain.name}" for domain in domains[:MOST_DOMAINS]]
 
-    def phone(self, request: IRequest, aor: str) -> Deferred[bytes]:
+    async def phone(self, request: IRequest, aor: str) -> bytes:
         """One user, and its phones."""
-        return Deferred.fromCoroutine(self._phone(request, aor))
-
-    async def _phone(self, request: IRequest, aor: str) -> bytes:
         page = await self.inspection.registrations(aor, PHONES)
         rows = cleaned_rows(cast("list[Row]", page["registrations"]))
         user, _, domain = aor.partition(":")[2].partition("@")
@@ -167,7 +148,7 @@ class CallRoutes:
             raise Rejected(404, f"{aor} is not registered, and no call of it is kept.")
         known = phone_pages.PhoneRows(rows, devices, cleaned_rows([*calls.calls]))
         view = phone_pages.phone_view(cleaned(aor), known, self.desk.gathering.now())
-        return self.desk.draw(request, "phone.html", "Phones", view)
+        return await self.desk.draw(request, "phone.html", "Phones", view)
 
 
 def call_filter(asked: call_pages.CallsAsked, now: float) -> CallFilter:

@@ -16,10 +16,12 @@ from twisted.web.iweb import IRequest
 from twisted.web.server import Request
 
 from gateway.admin.hardening import Rejected, see_other
+from gateway.admin.http_bodies import as_page
 from gateway.admin.inspection import Caller, Role, Row
 from gateway.admin.pages.drawing import MARK, SMALLER, STATIC, TYPES, Frame, Likings, Pages
 from gateway.admin.routes import HttpRoute
 from gateway.admin.status.gathering import Gathering
+from gateway.admin.turns import Turns
 from gateway.base.json_codec import Json
 from gateway.observe.clean_text import clean_json
 from gateway.observe.events import EventName
@@ -28,6 +30,8 @@ YEAR: Final = 31_536_000
 LOG_OUT: Final = "/logout"
 EVENTS: Final = "/api/v1/events"
 EVENT_NAMES: Final = " ".join(EventName)
+LIKINGS: Final = (b"theme", b"times", b"zone")
+"""The cookies that a page depends on: those that Likings.of reads."""
 _COOKIE_BYTES: Final = 4_096
 _FIELDS: Final = 50
 
@@ -39,6 +43,7 @@ class Desk:
     gathering: Gathering
     name: str
     """The gateway's."""
+    turns: Turns
     pages: Pages = attrs.field(factory=Pages, init=False)
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -66,11 +71,11 @@ class Desk:
             event_names=EVENT_NAMES,
         )
 
-    def draw(self, request: IRequest, template: str, section: str | Frame, view: Mapping[str, object]) -> bytes:
-        """The page."""
-        request.setHeader(b"content-type", b"text/html; charset=utf-8")
+    async def draw(self, request: IRequest, template: str, section: str | Frame, view: Mapping[str, object]) -> bytes:
+        """The page, drawn in turns."""
         frame = section if isinstance(section, Frame) else self.frame(request, section)
-        return self.pages.draw(template, frame, self.gathering.now(), view)
+        text = await self.turns.joined(self.pages.draw(template, frame, self.gathering.now(), view))
+        return as_page(request, text)
 
     def preferences(self, request: IRequest) -> bytes:
         """Keep the reader's choice of colours and times in cookies, and lead back."""
@@ -104,7 +109,10 @@ class Desk:
         head = {404: "Nothing is here", 403: "Not allowed", 401: "Log in first"}.get(status, "That did not work")
         request.setResponseCode(status)
         cleaned = str(clean_json(text))
-        return self.draw(request, "error.html", "", {"head": head, "text": cleaned})
+        view = {"head": head, "text": cleaned}
+        return as_page(
+            request, "".join(self.pages.draw("error.html", self.frame(request, ""), self.gathering.now(), view))
+        )
 
 
 def local_path(path: str) -> str:

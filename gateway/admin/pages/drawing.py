@@ -1,6 +1,6 @@
 """Draws a page: its template, in the frame that all pages share, as its reader likes times and colours.
 
-    view (a pure function of rows) -> dict -> Pages.draw(template, Frame, dict) -> text
+    view (a pure function of rows) -> dict -> Pages.draw(template, Frame, dict) -> texts
 
 Here: the templates, the frame, the reader's likings. Not here: the views, routes. Everything shown came from peers, so
 it is made clean first (control characters, directions of writing, bytes that are no UTF-8), and templates escape by
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
@@ -154,7 +154,6 @@ class Pages:
         )
         self._environment.globals.update(claim=phrases.claim, signs=SIGNS, share=phrases.share, span=phrases.span)
 
-    def draw(self, template: str, frame: Frame, now: float, view: Mapping[str, object]) -> bytes:
-        """The page; ``now`` in seconds since the epoch."""
-        text = self._environment.get_template(template).render(frame=frame, when=frame.likings.when(now), **view)
-        return text.encode("utf-8", "replace")
+    def draw(self, template: str, frame: Frame, now: float, view: Mapping[str, object]) -> Iterator[str]:
+        """The page, whose parts are drawn while they are read; ``now`` in seconds since the epoch."""
+        return self._environment.get_template(template).generate(frame=frame, when=frame.likings.when(now), **view)

@@ -14,7 +14,6 @@ from typing import Final, Protocol
 from urllib.parse import quote
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import Rejected, see_other
@@ -22,7 +21,7 @@ from gateway.admin.http_bodies import form_of
 from gateway.admin.inspection import Control, Inspection, Role, Row, caller_of
 from gateway.admin.pages import domain_pages, provider_pages, record_pages
 from gateway.admin.pages.call_routes import CallRoutes
-from gateway.admin.pages.desk import Desk, cleaned, cleaned_rows, query_of
+from gateway.admin.pages.desk import LIKINGS, Desk, cleaned, cleaned_rows, query_of
 from gateway.admin.routes import HttpRoute
 
 MOST_BECAUSE: Final = 200
@@ -54,7 +53,7 @@ class PageRoutes:
     def routes(self) -> tuple[HttpRoute, ...]:
         """Those of all pages."""
         viewer, operator = Role.VIEWER, Role.OPERATOR
-        return (
+        routes = (
             *CallRoutes(self.inspection, self.control, self.desk).routes(),
             HttpRoute("GET", "/domains", self.domains, viewer),
             HttpRoute("GET", "/domains/{name}", self.domain, viewer),
@@ -67,22 +66,18 @@ class PageRoutes:
             HttpRoute("GET", "/audit", self.audit, viewer),
             HttpRoute("GET", "/settings", self.settings, viewer),
             HttpRoute("GET", "/users", self.users, Role.ADMIN),
-            *self.desk.routes(),
         )
+        drawn = (attrs.evolve(one, drawn_by=LIKINGS) if one.method == "GET" else one for one in routes)
+        return (*drawn, *self.desk.routes())
 
-    def domains(self, request: IRequest) -> Deferred[bytes]:
+    async def domains(self, request: IRequest) -> bytes:
         """The list of domains."""
-        return self.desk.gathering.facts().addCallback(
-            lambda facts: self.desk.draw(
-                request, "domains.html", "Domains", domain_pages.domains_view(facts.domains, facts)
-            )
-        )
+        facts = await self.desk.gathering.facts()
+        view = domain_pages.domains_view(facts.domains, facts)
+        return await self.desk.draw(request, "domains.html", "Domains", view)
 
-    def domain(self, request: IRequest, name: str) -> Deferred[bytes]:
+    async def domain(self, request: IRequest, name: str) -> bytes:
         """One domain, with its switch."""
-        return Deferred.fromCoroutine(self._domain(request, name))
-
-    async def _domain(self, request: IRequest, name: str) -> bytes:
         domain, frame, gathering = self._domain_named(name), self.desk.frame(request, "Domains"), self.desk.gathering
         facts, statistics = await gathering.facts(), await gathering.statistics()
         days = domain_pages.days_of(statistics, str(domain["name"]))
@@ -95,13 +90,10 @@ class PageRoutes:
         may = caller.role >= Role.OPERATOR or not caller.user
         why_not = "An operator switches it: log in as one, or run gatewayctl domain NAME --security on this machine."
         more = {"may_switch": may, "why_not": why_not, "notice": notice}
-        return self.desk.draw(request, "domain.html", frame, {**view, **more})
+        return await self.desk.draw(request, "domain.html", frame, {**view, **more})
 
-    def ask_switch(self, request: IRequest, name: str) -> Deferred[bytes]:
+    async def ask_switch(self, request: IRequest, name: str) -> bytes:
         """The question before a switch: its effects, in numbers."""
-        return Deferred.fromCoroutine(self._ask_switch(request, name))
-
-    async def _ask_switch(self, request: IRequest, name: str) -> bytes:
         domain, to = self._domain_named(name), query_of(request).get("to", "")
         facts, phones = await self.desk.gathering.facts(), self._phones_of(domain)
         options = {option.code: option for option in domain_pages.options(domain, facts, phones)}
@@ -109,7 +101,7 @@ class PageRoutes:
             raise Rejected(400, f"A domain is switched to one of {', '.join(options)}.")
         effects = domain_pages.effects(domain, to, facts, phones)
         view = {"domain": domain, "option": options[to], "effects": effects}
-        return self.desk.draw(request, "switch.html", "Domains", view)
+        return await self.desk.draw(request, "switch.html", "Domains", view)
 
     def switch(self, request: IRequest, name: str) -> bytes:
         """Switch a domain; then its page."""
@@ -118,53 +110,49 @@ class PageRoutes:
         self.control.switch_domain(name, form.get("to", ""), caller_of(request).author, because)
         return see_other(request, f"/domains/{quote(name, safe='')}?switched={before['security']}")
 
-    def providers(self, request: IRequest) -> Deferred[bytes]:
+    async def providers(self, request: IRequest) -> bytes:
         """The list of providers."""
-        frame = self.desk.frame(request, "Providers")
-        return self.desk.gathering.facts().addCallback(
-            lambda facts: self.desk.draw(
-                request, "providers.html", frame, provider_pages.providers_view(facts, frame.likings.when(facts.now))
-            )
-        )
+        facts, frame = await self.desk.gathering.facts(), self.desk.frame(request, "Providers")
+        view = provider_pages.providers_view(facts, frame.likings.when(facts.now))
+        return await self.desk.draw(request, "providers.html", frame, view)
 
-    def provider(self, request: IRequest, name: str) -> Deferred[bytes]:
+    async def provider(self, request: IRequest, name: str) -> bytes:
         """One provider."""
-        return Deferred.fromCoroutine(self._provider(request, name))
-
-    async def _provider(self, request: IRequest, name: str) -> bytes:
         facts, frame = await self.desk.gathering.facts(), self.desk.frame(request, "Providers")
         for row in facts.providers:
             if row.get("name") == name:
                 view = provider_pages.provider_view(row, facts, frame.likings.when(facts.now))
-                return self.desk.draw(request, "provider.html", frame, view)
+                return await self.desk.draw(request, "provider.html", frame, view)
         raise Rejected(404, f"There is no provider {name}.")
 
-    def certificates(self, request: IRequest) -> bytes:
+    async def certificates(self, request: IRequest) -> bytes:
         """The certificates that listeners serve."""
         view = record_pages.certificates_view(cleaned_rows(self.inspection.certificates()))
-        return self.desk.draw(request, "certificates.html", "Certificates", view)
+        return await self.desk.draw(request, "certificates.html", "Certificates", view)
 
-    def events(self, request: IRequest) -> bytes:
+    async def events(self, request: IRequest) -> bytes:
         """The latest events."""
         kind = query_of(request).get("kind", record_pages.NOTABLE)
         view = record_pages.events_view(*self.desk.gathering.events(partial(record_pages.is_wanted, kind)), kind)
-        return self.desk.draw(request, "events.html", "Events", view)
+        return await self.desk.draw(request, "events.html", "Events", view)
 
-    def audit(self, request: IRequest) -> bytes:
+    async def audit(self, request: IRequest) -> bytes:
         """The latest changes, with their authors."""
-        return self.desk.draw(request, "audit.html", "Audit", record_pages.audit_view(self.desk.gathering.audit()))
+        return await self.desk.draw(
+            request, "audit.html", "Audit", record_pages.audit_view(self.desk.gathering.audit())
+        )
 
-    def settings(self, request: IRequest) -> bytes:
+    async def settings(self, request: IRequest) -> bytes:
         """The configuration in force."""
         configuration, lines = self.desk.gathering.configuration(), self.desk.gathering.lines()
         view = record_pages.settings_view(configuration, lines, str(configuration.source))
-        return self.desk.draw(request, "settings.html", "Settings", view)
+        return await self.desk.draw(request, "settings.html", "Settings", view)
 
-    def users(self, request: IRequest) -> bytes:
+    async def users(self, request: IRequest) -> bytes:
         """Users, their sessions, and tokens."""
         people = self.people
         rows = (cleaned_rows(one) for one in (people.users(), people.open_sessions(), people.tokens()))
-        return self.desk.draw(request, "users.html", "Users", record_pages.users_view(*rows))
+        return await self.desk.draw(request, "users.html", "Users", record_pages.users_view(*rows))
 
     def _domain_named(self, name: str) -> Row:
         found = self.inspection.domain(name)

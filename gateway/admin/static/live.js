@@ -14,15 +14,16 @@
   const APART = 3000;
   let source = null, waiting = null, last = 0;
 
+  // Half a second later at least, since the gateway keeps a page for 0.4 s: what is asked for then knows of the event.
+  const heard = () => {
+    waiting ??= setTimeout(() => { waiting = null; last = Date.now(); change(); }, Math.max(500, last + APART - Date.now()));
+  };
   const listen = () => {
     const address = document.body.dataset.events;
     if (!address || source) return;
     source = new EventSource(address);
     source.onopen = () => show("live");
     source.onerror = () => show("lost");
-    const heard = () => {
-      waiting ??= setTimeout(() => { waiting = null; last = Date.now(); change(); }, Math.max(500, last + APART - Date.now()));
-    };
     source.onmessage = heard;
     for (const name of (document.body.dataset.names || "").split(" ").filter(Boolean)) source.addEventListener(name, heard);
   };
@@ -33,7 +34,7 @@
   };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) pause();
-    else { listen(); change(); }
+    else { listen(); change(); heard(); }
   });
 
   document.addEventListener("click", (event) => {

@@ -12,6 +12,7 @@ from twisted.internet.task import Clock as Timers
 from gateway.admin.inspection import Population, Row
 from gateway.admin.pages.desk import Desk
 from gateway.admin.status.gathering import Gathering, Watched
+from gateway.admin.turns import Turns
 from gateway.base.clock import Clock
 from gateway.config.load import load
 from gateway.config.model import Configuration
@@ -155,14 +156,15 @@ class PageStage:
         file.write_text(CONFIGURATION)
         (directory / "state").mkdir(exist_ok=True)
         self.inspection = PagedInspection(calls or [], phones or [])
-        clock = Clock(Timers(), lambda: NOW, lambda: 0.0)
+        timers = Timers()
+        clock = Clock(timers, lambda: NOW, lambda: 0.0)
         settings = Settings(load(file), AuditLog(directory / "audit.jsonl", lambda: NOW), clock, cast(Any, _Parts()))
         nothing: Any = None
         self.events = Events(lambda: NOW)
         health = Health(clock.timers, nothing, nothing, nothing, nothing, self.events)
         watched = Watched(health, Figures, dict, self.inspection.population, dict, bool)
         self.gathering = Gathering(self.inspection, settings, watched, clock, self.events, "1.2.3")
-        self.client = Client(self.inspection, permission, Desk(self.gathering, "gw-berlin"))
+        self.client = Client(self.inspection, permission, Desk(self.gathering, "gw-berlin", Turns(timers)), timers)
 
     @property
     def looked_for(self) -> list[CallFilter]:

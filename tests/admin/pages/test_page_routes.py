@@ -5,20 +5,25 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from twisted.internet.task import Clock as Timers
 
 from gateway.admin.inspection import Caller, Role, Row
 from gateway.admin.pages.call_pages import quality
-from gateway.admin.pages.desk import local_path
+from gateway.admin.pages.desk import LIKINGS, Desk, local_path
+from gateway.admin.pages.drawing import Likings
+from gateway.admin.pages.page_routes import PageRoutes
+from gateway.admin.turns import Turns
 from gateway.base.json_codec import Json
 from gateway.observe.events import EventName
 from gateway.state.listing.call_filter import cursor_of
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES
 from tests.admin.pages.stage import NOW, PageStage
-from tests.admin.test_api import CALL, FakePermission
+from tests.admin.test_api import CALL, FakePermission, NoPeople
 from tests.support.day_of_calls import calls
 
 PAGES = (
@@ -286,3 +291,23 @@ def test_settings_have_the_line_of_the_file(stage: PageStage) -> None:
     row = re.search(r'data-label="Key" class="mono">uri</td>.*?class="soft">(\d+)</td>', page, re.DOTALL)
     assert row
     assert row[1] == "25"
+
+
+def test_pages_that_are_kept_depend_on_their_address_and_the_likings_of_their_reader(tmp_path: Path) -> None:
+    stage = PageStage(tmp_path)
+    routes = PageRoutes(
+        stage.inspection, stage.client.control, Desk(stage.gathering, "gw", Turns(Timers())), NoPeople()
+    )
+    kept = {route.path for route in routes.routes() if route.drawn_by is not None}
+    assert all(route.method == "GET" for route in routes.routes() if route.drawn_by is not None)
+    assert {"/", "/calls", "/domains/{name}", "/users"} <= kept
+    assert not {path for path in kept if path.startswith(("/account", "/login", "/static", "/preferences"))}
+    read: set[str] = set()
+
+    class Cookies(dict[str, str]):
+        def get(self, key: str, default: Any = None) -> Any:
+            read.add(key)
+            return default
+
+    Likings.of(Cookies())
+    assert {name.encode() for name in read} == set(LIKINGS)
