@@ -9,6 +9,8 @@ and pure functions (gateway/security/policy/exposure.py and verdict.py). Not her
 
 from __future__ import annotations
 
+from typing import Final
+
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.b2bua.legs.leg import Leg
@@ -21,6 +23,11 @@ from gateway.security.policy.verdict import explanation, verdict
 from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
 from gateway.transport.way import Strength
 
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PROVIDER: Final = Side.PROVIDER
+_PHONES: Final = Side.PHONES
+_CLEAR: Final = Strength.CLEAR
+
 
 class ExposedLegs:
     """The legs of one call, by their sides."""
@@ -32,8 +39,8 @@ class ExposedLegs:
         self._record = record
         self._clock = clock
         self._began = clock.seconds()
-        self._caller_side = Side.PHONES if record.direction is CallDirection.OUTBOUND else Side.PROVIDER
-        self._exposed = {Side.PHONES: Exposure(), Side.PROVIDER: Exposure()}
+        self._caller_side = _PHONES if record.direction is CallDirection.OUTBOUND else _PROVIDER
+        self._exposed = {_PHONES: Exposure(), _PROVIDER: Exposure()}
         self._media_now: dict[Side, bool | None] = {}
         """The media of legs of an answered call, as they are now."""
         self._phases: dict[tuple[Side, str], ChainLink] = {}
@@ -41,7 +48,7 @@ class ExposedLegs:
 
     def is_secure(self, leg: Leg) -> bool:
         """Whether a leg's signalling was TLS all the time; the provider's: with the provider."""
-        return leg.way.weakest > Strength.CLEAR and (self.is_verified or leg.spec.side is not Side.PROVIDER)
+        return leg.way.weakest > _CLEAR and (self.is_verified or leg.spec.side is not _PROVIDER)
 
     def hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
         """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
@@ -77,8 +84,8 @@ class ExposedLegs:
         """Write down the verdict of a call that was answered; ``reason`` is why the provider's leg is weak."""
         if not self._media_now:
             return
-        provider = self._exposed[Side.PROVIDER].facts(self._media_now[Side.PROVIDER], reason)
-        phone = self._exposed[Side.PHONES].facts(self._media_now[Side.PHONES])
+        provider = self._exposed[_PROVIDER].facts(self._media_now[_PROVIDER], reason)
+        phone = self._exposed[_PHONES].facts(self._media_now[_PHONES])
         self._record.verdict = verdict(phone, provider)
         self._record.reason = str(explanation(provider) or "")
 

@@ -21,7 +21,7 @@ request's own rights (sender_rights.py).
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.logger import Logger
 
@@ -34,6 +34,9 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response, stateless_tag
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow, FlowKey
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PROVIDER: Final = Side.PROVIDER
 
 log = Logger()
 
@@ -79,7 +82,7 @@ class Gate:
         dialog's peer alone, which may well send from another address than calls come from.
         """
         if isinstance(message, Request):
-            if flow.side is Side.PROVIDER and self._is_strange(message, flow):
+            if flow.side is _PROVIDER and self._is_strange(message, flow):
                 self._metrics.dropped.labels(str(flow.transport)).inc()
                 self._tell_dropped(message, flow)
                 return
@@ -97,7 +100,7 @@ class Gate:
 
     def may_answer(self, flow: Flow) -> bool:
         """Whether a malformed message may be answered: strangers on the provider's side learn nothing from it."""
-        return flow.side is not Side.PROVIDER or self._peers.knows(flow)
+        return flow.side is not _PROVIDER or self._peers.knows(flow)
 
     def connection_ended(self, key: FlowKey) -> None:
         """A connection that a peer began is gone, and with it the bindings over it."""

@@ -33,6 +33,9 @@ from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message
 from gateway.transport.flow import Flow, FlowKey
 
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PHONES: Final = Side.PHONES
+
 log = Logger()
 
 SECOND_IDENTITIES: Final = frozenset(
@@ -60,7 +63,7 @@ class OwnIdentities:
 
     def receive(self, message: Message, flow: Flow) -> None:
         """Take the names of others out of a phone's message, unless its listener trusts the phones behind it."""
-        if flow.side is Side.PHONES and not flow.listener.trusted_identities:
+        if flow.side is _PHONES and not flow.listener.trusted_identities:
             given = message.headers.keys()
             if not _JUDGED.isdisjoint(given):
                 for name in SECOND_IDENTITIES.intersection(given):

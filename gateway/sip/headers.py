@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import compress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, WHITE, split_list
@@ -72,12 +72,13 @@ KEYS.update({name.lower(): KEYS[name] for name in _COMMON})
 class Headers:
     """Ordered header lines, looked up by name in any case or in compact form."""
 
-    # In __dict__ are the values of parsed() by key, each until the first line of that key changes.
-    __slots__ = ("__dict__", "_keys", "_lines")
+    __slots__ = ("_keys", "_lines", "known")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._keys: list[str] = []
         self._lines: list[str] = []
+        self.known: dict[str, Any] = {}
+        """The values of parsed() by key, each until the first line of that key changes: to be read only."""
         if items:
             self.add_all(items)
 
@@ -87,6 +88,7 @@ class Headers:
         headers = cls.__new__(cls)
         headers._keys = keys
         headers._lines = lines
+        headers.known = {}
         return headers
 
     def get(self, name: str) -> str | None:
@@ -107,17 +109,17 @@ class Headers:
     def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
         """The same for a header that must be there: raises MalformedMessage when it is not."""
         try:
-            found: Value = self.__dict__[key]
+            found: Value = self.known[key]
         except KeyError:
             if key not in self._keys:
                 raise MalformedMessage(f"no {key} header") from None
             line = self._lines[self._keys.index(key)]
-            found = self.__dict__[key] = parse(line, line.index(":") + 1)
+            found = self.known[key] = parse(line, line.index(":") + 1)
         return found
 
     def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
         """Let parsed() know all these at once. Raises MalformedMessage when one cannot be read, or is missing."""
-        keys, lines, known = self._keys, self._lines, self.__dict__
+        keys, lines, known = self._keys, self._lines, self.known
         for key, start, parse in mandatory:
             try:
                 line = lines[keys.index(key)]
@@ -177,7 +179,7 @@ class Headers:
         index = self._keys.index(key) if key in self._keys else 0
         self._keys.insert(index, key)
         self._lines.insert(index, f"{name}: {value}")
-        self.__dict__.pop(key, None)
+        self.known.pop(key, None)
 
     def set(self, name: str, value: str) -> None:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
@@ -190,7 +192,7 @@ class Headers:
         if self._keys.count(key) > 1:
             self._discard(key, kept=index)
         self._lines[index] = f"{name}: {value}"
-        self.__dict__.pop(key, None)
+        self.known.pop(key, None)
 
     def set_all(self, fields: Iterable[tuple[str, str]]) -> None:
         """set() for several names, of which none comes twice."""
@@ -205,7 +207,7 @@ class Headers:
     def rewrite(self, key: str, line: str, value: object) -> None:
         """Replace the first line of that key, which must be there, and its value for parsed()."""
         self._lines[self._keys.index(key)] = line
-        self.__dict__[key] = value
+        self.known[key] = value
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
@@ -218,7 +220,7 @@ class Headers:
         key = KEYS[name]
         if key not in self._keys:
             return
-        self.__dict__.pop(key, None)
+        self.known.pop(key, None)
         index = self._keys.index(key)
         rest = split_list(value_of(self._lines[index]))[1:]
         if rest:
@@ -230,8 +232,8 @@ class Headers:
         """New Headers with the lines of those keys (lower-case full names), as they stand, and their parsed values."""
         wanted = list(map(keys.__contains__, self._keys))
         chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
-        known = self.__dict__
-        chosen.__dict__ = {key: known[key] for key in keys if key in known}
+        known = self.known
+        chosen.known = {key: known[key] for key in keys if key in known}
         return chosen
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
@@ -259,7 +261,7 @@ class Headers:
     def copy(self) -> Headers:
         """The same lines, to be changed apart."""
         headers = Headers.from_lines(self._keys.copy(), self._lines.copy())
-        headers.__dict__ = self.__dict__.copy()
+        headers.known = self.known.copy()
         return headers
 
     def to_bytes(self) -> bytes:
@@ -270,7 +272,7 @@ class Headers:
         indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
         self._lines = [self._lines[index] for index in indexes]
         self._keys = [self._keys[index] for index in indexes]
-        self.__dict__.pop(key, None)
+        self.known.pop(key, None)
 
 
 def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
@@ -299,7 +301,7 @@ def _written(lines: list[str]) -> bytes:
 
 def remember(headers: Headers, values: dict[str, object]) -> None:
     """Let parsed() know these values by their keys: those of lines that were just made of them."""
-    headers.__dict__.update(values)
+    headers.known.update(values)
 
 
 def length_of(headers: Headers) -> int:

@@ -7,8 +7,7 @@ transaction and the dialog that ask the same question cost one parse. Reading by
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from operator import attrgetter
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import attrs
 
@@ -40,25 +39,21 @@ _IDENTIFIES_ROUTE = _IDENTIFIES | {"record-route"}
 _IDENTIFIES_TIME = _IDENTIFIES | {"timestamp"}
 
 
-class _Known(property):
-    """Gets a value of a header that is known without a line of Python: a call asks for some seventy. For one that is
-    not known yet Python asks `_Message.__getattr__`."""
-
-    def __init__(self, key: str, parse: Callable[[str, int], object]) -> None:
-        super().__init__(attrgetter(f"headers.{key}"))
-        self._question = (key, parse)
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        _MANDATORY[name] = self._question
-
-
-_MANDATORY: dict[str, tuple[str, Callable[[str, int], object]]] = {}
-"""The key and parser of each such attribute, by its name."""
-
-
 def _mandatory(key: str, parse: Callable[[str, int], Value]) -> Value:
-    """An attribute with the value of a header; raises MalformedMessage when that is missing or malformed."""
-    return cast(Value, _Known(key, parse))
+    """An attribute with the value of a header; raises MalformedMessage when that is missing or malformed.
+
+    A call asks for some seventy. A `__getattr__` for those that are not known yet would need no function for the
+    others, but makes every attribute of a message dear: Python looks up none of such a class in its quick way.
+    """
+
+    def value(message: _Message) -> Value:
+        try:
+            found: Value = message.headers.known[key]
+        except KeyError:
+            return message.headers.required(key, parse)
+        return found
+
+    return cast(Value, property(value))
 
 
 class _Optional(Generic[Value]):
@@ -96,14 +91,6 @@ class _Message:
     """Seconds, at most 2**32-1 (a larger number means that, section 20.19)."""
     content_type = _Optional("content-type", fields.media_type)
     """type/subtype in lower case, without parameters."""
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            """The value of a header that is not known yet."""
-            if name not in _MANDATORY:
-                raise AttributeError(name)
-            return self.headers.required(*_MANDATORY[name])
 
     @property
     def contacts(self) -> list[NameAddress]:

@@ -219,7 +219,8 @@ class CallRecord:
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
-        offers = [index for index, one in enumerate(self.chain) if (one.leg, one.step) == (link.leg, ChainStep.OFFERED)]
+        leg, offered = link.leg, ChainStep.OFFERED
+        offers = [index for index, one in enumerate(self.chain) if one.step == offered and one.leg == leg]
         if link not in self.chain[offers[-1] if offers else 0 :]:
             self.chain.append(link)
 

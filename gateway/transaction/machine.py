@@ -11,13 +11,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from attrs import frozen
 
 from gateway.sip.message import Message
 from gateway.transaction.tables import STARTED_TIMER, Action, Event, Machine, State, over_reliable
 from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration, longer
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_INITIAL: Final = State.INITIAL
+_TERMINATED: Final = State.TERMINATED
 
 REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G, Event.TIMER_TRYING, Event.TIMER_LATE_TRYING})
 """Timers in the first place; all others limit a state."""
@@ -136,11 +140,11 @@ class Transaction:
     def __init__(self, services: TransactionServices[object]) -> None:
         self._steps = services.program.steps
         self._services = services
-        self._state = State.INITIAL
+        self._state = _INITIAL
         self._repeating: Timer | None = None
         self._limit: Timer | None = None
         self.interval = 0.0  # seconds of the last run of timer A, E or G; 0 before the first
-        services.census[State.INITIAL] += 1
+        services.census[_INITIAL] += 1
 
     @property
     def state(self) -> State:
@@ -150,7 +154,7 @@ class Transaction:
     @property
     def ended(self) -> bool:
         """Whether the transaction is over: nothing that happens to it has an effect."""
-        return self._state is State.TERMINATED
+        return self._state is _TERMINATED
 
     def happen(self, event: Event, message: Message | None = None) -> None:
         """Take the table's row for the event."""
@@ -162,7 +166,7 @@ class Transaction:
             self._enter(step)
         for act in step.acts:
             act(self, message)
-        if step.state is State.TERMINATED:
+        if step.state is _TERMINATED:
             self._end()
 
     def timer_expired(self, event: Event) -> None:
@@ -187,8 +191,8 @@ class Transaction:
 
     def stop(self) -> None:
         """End without a word to anybody."""
-        if self._state is not State.TERMINATED:
-            self._enter(Step((), State.TERMINATED, True, True))
+        if self._state is not _TERMINATED:
+            self._enter(Step((), _TERMINATED, True, True))
             self._end()
 
     def _enter(self, step: Step) -> None:

@@ -9,7 +9,7 @@ server transaction (RFC 6026 section 7.1): its timers do.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.logger import Logger
 
@@ -23,6 +23,12 @@ from gateway.transaction.room import OVERHEAD, Claim, Room
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_ACCEPTED: Final = State.ACCEPTED
+_TERMINATED: Final = State.TERMINATED
+_SEND_1XX: Final = Event.SEND_1XX
+_SEND_2XX: Final = Event.SEND_2XX
 
 log = Logger()
 
@@ -100,17 +106,17 @@ class ServerTransaction(Transaction):
         other requests than INVITE a provisional one and a 408 (RFC 4320). The core may repeat the 2xx of an INVITE.
         """
         status = response.status
-        event = Event.SEND_2XX if 200 <= status < 300 else self._event_of(status)
+        event = _SEND_2XX if 200 <= status < 300 else self._event_of(status)
         if event in self._steps[self._state]:
             self._data = response.to_bytes()
             if status > 100:
                 self._to = response.headers.get("To")
         self.happen(event, response)
-        if self._state is State.ACCEPTED:
+        if self._state is _ACCEPTED:
             self._data = b""  # the core has it
         if self._state not in _UNANSWERED:
             self._request = None
-            if self._state is not State.TERMINATED:
+            if self._state is not _TERMINATED:
                 self._services.directory.room.hold(self, OVERHEAD + len(self._data))
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -136,7 +142,7 @@ class ServerTransaction(Transaction):
 
     def _event_of(self, status: int) -> Event:
         if status < 200:
-            return Event.SEND_1XX
+            return _SEND_1XX
         return Event.SEND_408 if status == 408 and not self.is_invite else Event.SEND_3XX_6XX
 
     def _pass_request(self, request: Message | None) -> None:

@@ -101,7 +101,7 @@ def test_a_value_begins_after_its_name_in_any_spelling(value: str) -> None:
     for key, spelling in spellings:
         lines = Headers.from_lines([key], [f"{spelling}:{value}"])
         lines.read(((key, len(key) + 1, lambda line, start: line[start:]),))
-        assert lines.__dict__[key] == lines.required(key, lambda line, start: line[start:]) == value
+        assert lines.known[key] == lines.required(key, lambda line, start: line[start:]) == value
 
 
 def test_setting_several_is_setting_each() -> None:

@@ -28,6 +28,10 @@ from gateway.sip.header_values import cseq
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PROVIDER: Final = Side.PROVIDER
+_PHONES: Final = Side.PHONES
+
 _EITHER_WAY: Final = frozenset(
     {
         "accept",
@@ -103,7 +107,7 @@ _OF_BODIES: Final = frozenset(
     {"content-disposition", "content-encoding", "content-id", "content-language", "content-type"}
 )
 
-_CROSSING: Final = {Side.PROVIDER: _TO_PROVIDER, Side.PHONES: _TO_PHONES}
+_CROSSING: Final = {_PROVIDER: _TO_PROVIDER, _PHONES: _TO_PHONES}
 
 _BODILESS: Final = {side: names - _OF_BODIES for side, names in _CROSSING.items()}
 
@@ -157,7 +161,7 @@ def crossing(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool =
     chosen.extend(headers, _CROSSING[toward] if body else _BODILESS[toward])
     for name in _ADDRESSES.intersection(chosen.keys()):
         _take_out_passwords(chosen, name)
-    if toward is Side.PHONES:
+    if toward is _PHONES:
         _suit_phones(chosen, auto_answer)
     elif "call-info" in chosen:
         _take_out(chosen, "call-info", _is_no_appearance)
@@ -190,7 +194,7 @@ def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
     chosen = crossing_with_capabilities(headers, toward, body)
     for name in _OF_REQUESTS.intersection(chosen.keys()):
         chosen.remove(name)
-    if toward is Side.PROVIDER:
+    if toward is _PROVIDER:
         chosen.remove("call-info")
     return chosen
 
@@ -200,7 +204,7 @@ def check_answering(request: Request, toward: Side, *, auto_answer: bool) -> Non
     making), unless `auto_answer`. It is one within the call, but a phone may obey it outside, too."""
     event = request.headers.get("event") or ""
     is_talk = request.method == "NOTIFY" and event.partition(";")[0].strip().lower() == "talk"
-    if is_talk and toward is Side.PHONES and not auto_answer:
+    if is_talk and toward is _PHONES and not auto_answer:
         raise Refused(489, "Phones here answer when somebody picks up")
 
 

@@ -17,6 +17,7 @@ Requests of ours follow the same proofs: over the leg's flow, or where that lead
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from gateway.config.model import MovedPhones, Side
 from gateway.registrar.binding import Binding
@@ -25,6 +26,10 @@ from gateway.security.access_list import Proof, ProofKind
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 from gateway.transport.way import Strength, may_ask
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_CLEAR: Final = Strength.CLEAR
+_VERIFIED: Final = Strength.VERIFIED
 
 Reopen = Callable[[], Flow | None]
 """Opens another flow to a peer; None where there is no other way."""
@@ -40,12 +45,12 @@ class LegWay:
         """The phone, where it was registered over that flow when the leg began."""
         self._proved = flow
         """The flow that has proved most: one that is opened again and not up yet has proved nothing."""
-        self._weakest = Strength.VERIFIED
+        self._weakest = _VERIFIED
 
     @property
     def weakest(self) -> Strength:
         """The least of all flows that the leg's messages came and went over, from its first message on."""
-        now = Strength.of(self.flow) if self.flow.is_secure else Strength.CLEAR
+        now = Strength.of(self.flow) if self.flow.is_secure else _CLEAR
         return now if now < self._weakest else self._weakest
 
     def takes(self, other: Flow, phones: Phones, proof: Callable[[Flow], Proof | None]) -> bool:
@@ -92,7 +97,7 @@ class LegWay:
 def _is_proof_enough(proof: Proof | None, own: Strength) -> bool:
     if proof is None:
         return False
-    return own is not Strength.VERIFIED or proof.kind is ProofKind.CERTIFICATE
+    return own is not _VERIFIED or proof.kind is ProofKind.CERTIFICATE
 
 
 def _has_moved(own: Flow, other: Flow) -> bool:

@@ -37,6 +37,11 @@ from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PROVIDER: Final = Side.PROVIDER
+_SENT: Final = Passage.SENT
+_RECEIVED: Final = Passage.RECEIVED
+
 _REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
 """Methods whose requests and 2xx tell the remote target (RFC 3261 section 12.2, RFC 6665, RFC 3515)."""
 
@@ -122,7 +127,7 @@ class Leg:
     @property
     def is_toward_provider(self) -> bool:
         """True for the leg that the verdict is about."""
-        return self.spec.side is Side.PROVIDER
+        return self.spec.side is _PROVIDER
 
     @property
     def fork(self) -> str | None:
@@ -171,7 +176,7 @@ class Leg:
             self.session.response_leaves(self, response)
         else:
             headers.set_all(fields)
-        self.note(Passage.SENT, response)
+        self.note(_SENT, response)
         transaction.respond(response)
 
     def answer(
@@ -220,17 +225,17 @@ class Leg:
         """Send a request as it is."""
         if request.method == "INVITE":
             self.acknowledgements.invite_leaves(request)
-        self.note(Passage.SENT, request)
+        self.note(_SENT, request)
         return self.services.transactions.send_request(request, self.opened_flow(), user)
 
     def note_cancel(self, cancel: Request) -> None:
         """Write a CANCEL that leaves into the ladder."""
-        self.note(Passage.SENT, cancel)
+        self.note(_SENT, cancel)
 
     def note_received(self, response: Response) -> None:
         """Take note of a response of this leg: the ladder has it, and the session timer."""
         self.session.response_came(self, response)
-        self.note(Passage.RECEIVED, response)
+        self.note(_RECEIVED, response)
 
     def renew(self, user: RenewalUser) -> None:
         """Offer the media in force again, by a re-INVITE."""
@@ -266,7 +271,7 @@ class Leg:
         self.owner = Nobody(self.record)
 
     def _send_ack(self, ack: Request) -> None:
-        self.note(Passage.SENT, ack)
+        self.note(_SENT, ack)
         self.services.transactions.send_ack(ack, self.opened_flow())
 
     def opened_flow(self) -> Flow:
