@@ -127,6 +127,7 @@ class Gateway:
             self.signalling.transactions.room.held,
             self.signalling.transactions.refused,
             self._calls.unanswered.refused,
+            self._ingress.guesses.stopped(),
         )
 
 

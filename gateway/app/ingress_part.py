@@ -15,6 +15,7 @@ from gateway.ingress.overload import Overload
 from gateway.ingress.own_identities import OwnIdentities
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.sender_rights import Screening
+from gateway.security.guesses import Guesses
 
 
 class IngressPart(GatewayPart):
@@ -24,13 +25,15 @@ class IngressPart(GatewayPart):
         self._transport = signalling.transport
         self.overload = Overload(basis.reactor)
         self.drain = Drain(basis.reactor, calls.calls, basis.metrics.events)
+        limits, seconds = basis.configuration.limits, basis.reactor.seconds
+        self.guesses = Guesses(limits, seconds, basis.metrics, peers.callers)
         self.core = UasCore(
             calls.b2bua,
             peers.registrar,
-            Screening(peers.router, peers.callers, peers.admission, self.overload, self.drain),
+            Screening(peers.router, peers.callers, peers.admission, self.overload, self.drain, self.guesses),
             signalling.transport,
             basis.metrics,
-            Refusals(basis.reactor.seconds),
+            Refusals(seconds),
         )
         self.identities = OwnIdentities(peers.callers, signalling.transactions.receive)
         self.gate = Gate(

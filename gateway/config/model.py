@@ -271,6 +271,12 @@ class SourceLimits:
     """KiB of one request of a phone."""
     waiting_mib: Annotated[int, number(1, 65_536)] = 256
     """The same of all together."""
+    wrong_passwords_per_source: Annotated[int, number(1, 100)] = 5
+    """Wrong passwords for one user from one address before more are answered here."""
+    wrong_passwords_per_user: Annotated[int, number(1, 1000)] = 10
+    """The same for one user from all addresses, and from one address for all users, where no phone is known there."""
+    wrong_password_seconds: Annotated[int, number(10, 86_400)] = 300
+    """Seconds that a wrong password counts."""
 
 
 @attrs.frozen

@@ -124,10 +124,17 @@ class UasCore:
         if request.max_forwards == 0:
             raise Refused(483)
         _check_extensions(request)
+        if request.method == "OPTIONS" and request.request_uri.user is None:
+            transaction.respond(transaction.with_same_tag(capabilities(request)))
+            return
+        passed = self._screening.weigh(request, flow)
+        self._pass_on(transaction, passed.request, flow)
+        if passed.watcher is not None:  # not before: a refusal of ours says nothing of a password
+            transaction.watch(passed.watcher)
+
+    def _pass_on(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
         if request.method == "REGISTER":
             self._register(transaction, request, flow)
-        elif request.method == "OPTIONS" and request.request_uri.user is None:
-            transaction.respond(transaction.with_same_tag(capabilities(request)))
         else:
             onward = self._b2bua.onward(request.method)
             route = self._screening.route(request, flow)

@@ -30,6 +30,8 @@ from gateway.ingress.overload import Overload
 from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
 from gateway.security.access_list import Proof
+from gateway.security.answering import has_credentials
+from gateway.security.guesses import Guesses, Passed
 from gateway.sip.errors import MalformedMessage, NotServed, Refused
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
@@ -63,13 +65,20 @@ class Screening:
     """Decides on each request that would reach the other side."""
 
     def __init__(
-        self, router: Router, callers: Callers, admission: Admission, overload: Overload, drain: Drain
+        self,
+        router: Router,
+        callers: Callers,
+        admission: Admission,
+        overload: Overload,
+        drain: Drain,
+        guesses: Guesses,
     ) -> None:
         self._router = router
         self._callers = callers
         self._admission = admission
         self._overload = overload
         self._drain = drain
+        self._guesses = guesses
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -83,6 +92,17 @@ class Screening:
         if route is not None:
             self._check_load(request, route)
         return route
+
+    def weigh(self, request: Request, flow: Flow) -> Passed:
+        """A request outside dialogs as it may go on: a phone's passwords are guesses, and so many of them are let
+        through. A call to an emergency number is none. Raises Refused and MalformedMessage."""
+        if flow.side is not Side.PHONES:
+            return Passed(request)
+        if request.method == "INVITE" and has_credentials(request) and self.is_emergency(request, flow):
+            return Passed(request)
+        hosts = (request.request_uri.host, request.to.uri.host, request.from_.uri.host)
+        domain = next(filter(None, map(self._router.domain_named, hosts)), None)
+        return self._guesses.weigh(request, flow, domain.name if domain is not None else "")
 
     def is_way_of(self, leg: Leg, flow: Flow) -> bool:
         """Whether a message of this leg's peer may come over a flow."""

@@ -72,6 +72,7 @@ class EventName(StrEnum):
     SECURITY_DOWNGRADE = "security.downgrade"
     SECURITY_CHANGE_REFUSED = "security.change_refused"
     SECURITY_WRONG_PASSWORD = "security.wrong_password"  # noqa: S105 - the name of an event
+    SECURITY_GUESSES_STOPPED = "security.guesses_stopped"
     SECURITY_LOG_IN = "security.log_in"
     SECURITY_LOG_IN_REFUSED = "security.log_in_refused"
 
@@ -96,6 +97,7 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
     EventName.SECURITY_DOWNGRADE: Severity.WARNING,
     EventName.SECURITY_CHANGE_REFUSED: Severity.WARNING,
     EventName.SECURITY_WRONG_PASSWORD: Severity.NOTICE,
+    EventName.SECURITY_GUESSES_STOPPED: Severity.WARNING,
     EventName.SECURITY_LOG_IN_REFUSED: Severity.NOTICE,
 }
 """Those that are not listed are INFO."""

@@ -113,6 +113,19 @@ class KeptFile:
 
 
 @frozen
+class StoppedGuesser:
+    """A sender of too many wrong passwords: its requests with credentials are answered here."""
+
+    user: str
+    """`user@domain`."""
+    source: str
+    by: str
+    """The count that is full: pair (of a user at a source), flow, user or source."""
+    until: float
+    """Seconds of the steady clock."""
+
+
+@frozen
 class Figures:
     """The figures that parts of the gateway keep themselves, in plain numbers."""
 
@@ -131,6 +144,7 @@ class Figures:
     """How many requests were answered without a transaction, by status."""
     calls_over_limit: int = 0
     """Calls refused since too many of their source had no answer yet."""
+    stopped_guessers: tuple[StoppedGuesser, ...] = ()
 
 
 class FigureCollector:

@@ -147,6 +147,13 @@ class Metrics:
         ("domain", "result"),
         is_counter=True,
     )
+    guesses_stopped = Declared(
+        Counter,
+        "gateway_guesses_stopped",
+        "Requests with credentials that were answered here after too many wrong passwords, by the count that was full "
+        "(pair: of a user at a source, flow: of a registered phone, user: at all sources, source: for all users).",
+        ("by",),
+    )
     downgrades = Declared(
         Counter,
         "gateway_downgrades",

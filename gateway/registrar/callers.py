@@ -45,6 +45,10 @@ class Callers:
         """Whether a live binding of an address of record came over this flow."""
         return self._bound(aor, flow) is not None
 
+    def is_bound_from(self, aor: str, source: str) -> bool:
+        """Whether a live binding of an address of record came from this source (``Flow.source``)."""
+        return any(binding.came_over.source == source for binding in self._store.find(aor))
+
     def caller_of(self, request: Request, flow: FlowKey) -> Binding | None:
         """The registered phone that a request is from; None where its name is not one of this flow's.
 

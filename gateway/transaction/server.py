@@ -50,6 +50,13 @@ class Servers(Protocol):
         """The transaction has ended."""
 
 
+class ResponseWatcher(Protocol):
+    """Hears the responses to one request."""
+
+    def responded(self, response: Response) -> None:
+        """A response of the core that is sent, provisional ones included. It must not raise."""
+
+
 class ServerTransaction(Transaction):
     """A request that was received. The core answers it by respond().
 
@@ -60,6 +67,7 @@ class ServerTransaction(Transaction):
         "_data",
         "_request",
         "_to",
+        "_watcher",
         "back",
         "flow",
         "held",
@@ -86,6 +94,7 @@ class ServerTransaction(Transaction):
         self.is_cancelled = False
         self._data = b""  # the last response
         self._to: str | None = None  # To of the last response with a tag
+        self._watcher: ResponseWatcher | None = None
 
     @property
     def request(self) -> Request:
@@ -99,6 +108,10 @@ class ServerTransaction(Transaction):
         """Whether the core has given a final response (or cannot any more)."""
         return self._state not in _UNANSWERED
 
+    def watch(self, watcher: ResponseWatcher) -> None:
+        """Have the responses from now on heard, up to the first final one."""
+        self._watcher = watcher
+
     def respond(self, response: Response) -> None:
         """Send a response of the core. Raises ValueError for one that cannot be serialised; then nothing has happened.
 
@@ -111,11 +124,13 @@ class ServerTransaction(Transaction):
             self._data = response.to_bytes()
             if status > 100:
                 self._to = response.headers.get("To")
+            if self._watcher is not None:
+                self._watcher.responded(response)
         self.happen(event, response)
         if self._state is _ACCEPTED:
             self._data = b""  # the core has it
         if self._state not in _UNANSWERED:
-            self._request = None
+            self._request = self._watcher = None
             if self._state is not _TERMINATED:
                 self._services.directory.room.hold(self, OVERHEAD + len(self._data))
 
@@ -184,7 +199,7 @@ class ServerTransaction(Transaction):
 
     def _end(self) -> None:
         self._services.directory.forget_server(self)
-        self._request = None
+        self._request = self._watcher = None
         self._data = b""
 
 

@@ -179,6 +179,11 @@ class FlowKey:
     remote: Address
     connection: int = 0
 
+    @property
+    def source(self) -> str:
+        """The source that its peer belongs to: see ``Flow.source``."""
+        return source_of(self.remote.host)
+
     def __str__(self) -> str:
         text = f"{self.listener}/{self.transport}/{self.remote}"
         return f"{text}#{self.connection:x}" if self.connection else text

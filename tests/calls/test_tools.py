@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 from tests.support.calls.processes import Program, find_program
@@ -43,7 +44,7 @@ def test_sipsak_asks_and_registers(stage: Stage) -> None:
 def test_scanners_learn_little_and_leave_nothing(stage: Stage) -> None:
     gateway = stage.start_gateway()
     words = Path(stage.directory, "words.txt")
-    words.write_text("secret\n1234\nalice\npassword\n")
+    words.write_text("secret\n1234\nalice\npassword\n")  # fewer than the gateway stops at
     host, port = gateway.phones_proxy.split(":")
 
     guess = (find_program("svcrack", "sipvicious"), "-p", port, "-u", "alice", "-d", str(words), host)
@@ -56,4 +57,26 @@ def test_scanners_learn_little_and_leave_nothing(stage: Stage) -> None:
     assert "kamailio" not in found.lower()
     gateway.wait_idle()
     assert gateway.metric("gateway_registrations") == 0
+    stage.assert_gateway_is_well()
+
+
+def test_svcrack_does_not_find_the_password_in_a_list_that_has_it(stage: Stage) -> None:
+    gateway = stage.start_gateway()
+    tries = [f"guess-{number}" for number in range(500)]
+    tries[59] = PASSWORDS["alice"]
+    words = Path(stage.directory, "words.txt")
+    words.write_text("\n".join(tries) + "\n")
+    host, port = gateway.phones_proxy.split(":")
+
+    guess = (find_program("svcrack", "sipvicious"), "-p", port, "-u", "alice", "-d", str(words), host)
+    with Program(guess, stage.directory / "svcrack.log", cwd=stage.directory) as svcrack:
+        gateway.program.wait_until("stopped", lambda: gateway.metric("gateway_guesses_stopped_total") > 0, 10)
+        time.sleep(5)  # it would have come to the 60th long ago
+        found = svcrack.text()
+
+    guesses = [one for one in stage.provider.messages() if one.header("authorization")]
+    assert PASSWORDS["alice"] not in found
+    assert 1 <= len(guesses) <= 10
+    assert gateway.metric("gateway_registrations") == 0
+    assert f"Wrong passwords of alice@{stage.provider.terms.domain} from" in (gateway.fetch("/api/v1/status") or "")
     stage.assert_gateway_is_well()

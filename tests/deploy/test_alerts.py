@@ -58,6 +58,7 @@ FIRES = [
     ("GatewayDown", 'up{job="gateway"}', "1x8 0x12"),
     ("PasswordsGuessed", GUESSED % "wrong", "_x8 21x12"),
     ("PasswordsGuessed", GUESSED % "dropped", "0x8 30x12"),
+    ("PhonePasswordsGuessed", 'gateway_guesses_stopped_total{by="pair"}', "_x8 21x12"),
     ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 0+300x12"),
 ]
 SILENT = [
@@ -75,6 +76,7 @@ SILENT = [
     ("CertificateExpires", 'gateway_certificate_expiry_seconds{listener="provider"}', "2000000x20"),
     ("PasswordsGuessed", GUESSED % "asked", "0x8 90x12"),
     ("PasswordsGuessed", GUESSED % "stale", "0x8 90x12"),
+    ("PhonePasswordsGuessed", 'gateway_guesses_stopped_total{by="flow"}', "0x8 9x12"),
     ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 50x12"),
     ("SrtpDoesNotVerify", PACKETS % "wrong_source", "0x8 0+300x12"),
 ]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
@@ -13,12 +14,14 @@ from gateway.config.model import Admin, Configuration, Domain, GatewaySection, L
 from gateway.ingress.drain import Drain
 from gateway.ingress.overload import Overload
 from gateway.ingress.sender_rights import Screening
+from gateway.observe.metrics import Metrics
 from gateway.registrar.callers import Callers
 from gateway.registrar.memory_store import MemoryStore
 from gateway.routing.router import Router
 from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission
 from gateway.security.authenticator import Authenticator
+from gateway.security.guesses import Guesses
 from gateway.security.nonces import Nonces
 from gateway.sip.digest import Challenge, answer
 from gateway.sip.errors import Refused
@@ -76,7 +79,8 @@ class Site:
         admission.refresh()
         callers = Callers(store, router.domain_named)
         drain = Drain(Clock(), NoCalls())
-        self.screening = Screening(router, callers, admission, Overload(Clock()), drain)
+        guesses = Guesses(configuration.limits, lambda: NOW, Metrics(CollectorRegistry()), callers)
+        self.screening = Screening(router, callers, admission, Overload(Clock()), drain, guesses)
 
     def told(self, request: Request, source: str) -> object:
         """The status, "silence", or the contact that the request goes on to."""

@@ -91,3 +91,12 @@ def test_a_registration_that_is_over_names_nobody() -> None:
     gone = binding(expires_at=NOW)
     assert callers(gone).caller_of(request(HIDDEN), FLOW) is None
     assert callers(gone).owner_of(Uri.parse("sip:alice@192.0.2.1"), FLOW) is None
+
+
+def test_an_address_of_record_is_known_by_the_source_that_it_registered_from() -> None:
+    store = MemoryStore(lambda: NOW)
+    store.save(ALICE)
+    callers = Callers(store, lambda host: None)
+    assert callers.is_bound_from(ALICE.aor, FLOW.source)
+    assert not callers.is_bound_from(ALICE.aor, "192.0.2.99")
+    assert not callers.is_bound_from(BOB.aor, FLOW.source)

@@ -48,6 +48,8 @@ class Facts:
     """Kept files: name, and whether the last write failed."""
     calls_up: Mapping[str, int] = attrs.field(factory=dict)
     """Calls that are up, by domain in lower case."""
+    stopped: Sequence[Row] = ()
+    """Users whose passwords were wrong too often: user, source, by."""
     is_draining: bool = False
     remedies: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     """Cause and remedy of each reason code."""

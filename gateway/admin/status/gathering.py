@@ -147,6 +147,9 @@ class Gathering:
             calls_up=self.watched.calls_up(),
             relays={"up": figures.relays.get(True, 0), "down": figures.relays.get(False, 0)},
             files=[{"name": file.name, "is_failing": file.is_failing} for file in figures.files],
+            stopped=_clean(
+                [{"user": one.user, "source": one.source, "by": one.by} for one in figures.stopped_guessers]
+            ),
             is_draining=self.watched.is_draining(),
             remedies=REMEDY_LINES,
         )

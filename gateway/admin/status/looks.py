@@ -80,6 +80,7 @@ def looks(facts: Facts) -> list[Look]:
         *_ports(facts),
         *_certificates(facts.certificates),
         *_kept(facts),
+        *_guessers(facts.stopped),
         *_settings(facts),
     ]
     return sorted(found, key=lambda look: (_ORDER.index(look.harm), -look.weight))[:MOST_LOOKS]
@@ -175,6 +176,26 @@ def _kept(facts: Facts) -> Iterator[Look]:
             fact = f"{row.get('name')} cannot be written."
             remedy = "Calls go on; look at the disk of the state directory. The log has the error."
             yield Look(Harm.WARNING, fact, remedy, weight=1e5)
+
+
+def _guessers(rows: Sequence[Row]) -> Iterator[Look]:
+    """Wrong passwords that are not passed on any more: of registered phones, which are mistakes, and of strangers."""
+    mistaken = [row for row in rows if row.get("by") == "flow"]
+    guessed = [row for row in rows if row.get("by") != "flow"]
+    if mistaken:
+        fact = f"Wrong passwords of {_named(mistaken)} are not passed on for now: the phone was registered before."
+        remedy = "Give the phone the password that its provider has for it."
+        yield Look(Harm.WARNING, fact, remedy, "/phones", "Phones", len(mistaken))
+    if guessed:
+        fact = f"Wrong passwords of {_named(guessed)} are not passed on for now: guessed, or of a phone set up wrong."
+        remedy = "A phone of yours needs the right password; else block the address in your firewall."
+        yield Look(Harm.WARNING, fact, remedy, "/phones", "Phones", len(guessed))
+
+
+def _named(rows: Sequence[Row]) -> str:
+    """The first three users and their sources, the latest first."""
+    shown = ", ".join(f"{row.get('user')} from {row.get('source')}" for row in [*rows][:-4:-1])
+    return f"{shown} and {len(rows) - 3:,} more" if len(rows) > 3 else shown
 
 
 def _settings(facts: Facts) -> Iterator[Look]:

@@ -124,3 +124,15 @@ def test_the_status_has_each_domains_share() -> None:
         ("idle.example", None),
     ]
     assert (found["calls"], found["phones"]) == (2, 7)
+
+
+def test_wrong_passwords_are_told_of_phones_and_of_strangers_apart() -> None:
+    rows: list[dict[str, Json]] = [
+        {"user": f"u{number}@example.com", "source": f"198.51.100.{number}:5060", "by": "pair"} for number in range(5)
+    ]
+    found = looks(facts(stopped=[*rows, {"user": "dave@example.com", "source": "192.0.2.9:5060", "by": "flow"}]))
+    guessed, mistaken = (look.fact for look in found)
+    assert "u4@example.com from 198.51.100.4:5060" in guessed
+    assert "and 2 more" in guessed
+    assert "dave@example.com from 192.0.2.9:5060" in mistaken
+    assert all(look.harm is Harm.WARNING and look.remedy for look in found)

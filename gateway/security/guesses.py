@@ -1,0 +1,275 @@
+"""Wrong passwords of phones, counted, so that nobody can guess on at the provider through the gateway.
+
+    a phone's request -> weigh -+-> Passed(request, watcher) -> the provider
+                                `-> Refused 403, 503: answered here
+    its response -> watcher -> rejected: counted | taken: cleared | a challenge: its nonce is remembered
+
+The gateway has no passwords of its own: a guess is wrong when the provider answers 401 or 407 to credentials and does
+not say that their nonce was too old, or 403. Guesses without an answer count too: they could be sent all at once.
+
+The counts are kept so that nobody can have another stopped:
+- A guess is proved where its source is known to get our answers: over TCP and TLS, or by the nonce of a challenge that
+  went to that very source. Proved and unproved guesses are counted apart, and stop only their own kind: a forger of a
+  UDP source has no nonce that went there. A registered phone's REGISTER that is unproved, and is one too many, goes on
+  without its credentials: the provider asks anew, and the answer is proved.
+- A user at the flow of its own registration is counted by that flow alone; at the host that it registered from, by
+  user and host. Guesses of strangers elsewhere stop neither.
+- Strangers are counted by user and source, by user over all sources, and by source. A source with phones that the
+  provider took is an office behind NAT: it is not counted as a whole.
+- Taken means by a nonce that the provider gave for the same method: a provider that never challenges, say, calls would
+  else clear the count of the guesses made with REGISTER.
+
+Time is an argument's (``seconds`` never go back). Not here: reading requests (guess.py); emergency calls, which are not
+weighed (ingress/sender_rights.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+from typing import Final, Protocol
+
+import attrs
+
+from gateway.config.model import SourceLimits
+from gateway.observe.events import EventName, Field, GatewayEvent, fit_text
+from gateway.observe.figures import StoppedGuesser
+from gateway.observe.line_limit import LineLimit
+from gateway.observe.metrics import Metrics
+from gateway.security.answering import FIELDS
+from gateway.security.guess import Guess, challenges_in, is_stale
+from gateway.security.wrong_passwords import BoundedMemory, Key, WrongPasswords
+from gateway.sip.errors import Refused
+from gateway.sip.message import Request, Response
+from gateway.transport.flow import Flow, FlowKey
+
+CAPACITY: Final = 100_000
+"""Tallies, sources and nonces that are remembered, of each; those longest unused go first."""
+STOPS: Final = 1_000
+"""Stops that are remembered for an operator."""
+RETRY_MOST: Final = 30
+"""Seconds of Retry-After at most: a 503 may keep a phone's other lines, and its emergency calls, away so long."""
+WORDS: Final = "Too Many Wrong Passwords"
+
+
+class Familiarity(IntEnum):
+    """How a user is known at the source of a request."""
+
+    STRANGER = 0
+    HOST = 1
+    """It registered from this host, over another flow."""
+    FLOW = 2
+    """It registered over this very flow."""
+
+
+class KnownPhones(Protocol):
+    """Registered phones, by the way that they registered."""
+
+    def is_bound(self, aor: str, flow: FlowKey) -> bool:
+        """Whether a live binding of an address of record came over this flow."""
+
+    def is_bound_from(self, aor: str, source: str) -> bool:
+        """Whether one came from this source."""
+
+
+@attrs.frozen
+class Passed:
+    """A request that may go on, and the watcher of its responses."""
+
+    request: Request
+    watcher: ProviderWord | None = None
+
+
+class Guesses:
+    """Counts wrong passwords, and stops their senders."""
+
+    def __init__(
+        self, limits: SourceLimits, seconds: Callable[[], float], metrics: Metrics, phones: KnownPhones
+    ) -> None:
+        self._most = min(limits.wrong_passwords_per_source, limits.wrong_passwords_per_user)
+        self._most_of_all = limits.wrong_passwords_per_user
+        self._window = float(limits.wrong_password_seconds)
+        self._seconds = seconds
+        self._metrics = metrics
+        self._phones = phones
+        self._lines = LineLimit(seconds)
+        self._tallies: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
+        self._told: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
+        """Nonces by the source and method that they were told to."""
+        self._taken: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
+        """Users by flow, by source and by nonce, and sources, whose credentials the provider took."""
+        self._stops: BoundedMemory[Key, StoppedGuesser] = BoundedMemory(STOPS)
+
+    def weigh(self, request: Request, flow: Flow, domain: str) -> Passed:
+        """A phone's request for a domain, to go on with or without its credentials.
+
+        Raises Refused 403 and 503, and MalformedMessage.
+        """
+        guess = Guess.of(request, flow, domain)
+        if guess is None:
+            return Passed(request, ProviderWord(self, flow, request.method))
+        now, is_proved = self._seconds(), flow.is_reliable or self._were_told(guess)
+        standings = {user: self._standing(user, flow) for user in guess.users}
+        keys = [key for user, standing in standings.items() for key in self._keys(user, standing, flow, is_proved)]
+        weakest = min(standings.values())
+        for key in keys:
+            tally, most = self._tally(key), self._bound(key)
+            if tally.is_full(most, now, self._window):
+                self._count(key, tally.until(most, self._window), now, guess)
+                if weakest > Familiarity.STRANGER and not is_proved and request.method == "REGISTER":
+                    return Passed(_without_credentials(request), ProviderWord(self, flow, request.method))
+                raise _refusal(key, weakest, tally.until(most, self._window) - now)
+        waiting = weakest < Familiarity.FLOW or not is_proved
+        tallies = [self._tally(key) for key in keys]
+        for tally in tallies if waiting else ():
+            tally.wait(now)
+        return Passed(request, ProviderWord(self, flow, request.method, guess, tallies, weakest, now))
+
+    def stopped(self) -> tuple[StoppedGuesser, ...]:
+        """Those that are stopped at this moment, the latest last; at most STOPS."""
+        now = self._seconds()
+        return tuple([stop for stop in self._stops.values() if stop.until > now])
+
+    def hear(self, flow: Flow, method: str, response: Response) -> None:
+        """Remember the nonces that go to a source."""
+        for nonce in challenges_in(response):
+            self._told.put(("nonce", flow.source, method, nonce), True)
+
+    def take(self, guess: Guess) -> None:
+        """The provider took these credentials: the wrong ones before are forgotten.
+
+        Only of one user alone: beside good ones of its own, a guesser could send those of its victim.
+        """
+        user, source, over = guess.owner, guess.flow.source, str(guess.flow.key)
+        if user is None or not self._were_told(guess):
+            return
+        taken: list[Key] = [("source", source), ("flow", user, over), ("pair", user, source)]
+        for key in (*taken, *(("nonce", user, source, nonce) for nonce in guess.nonces)):
+            self._taken.put(key, True)
+        for key in taken[1:]:
+            self._tallies.pop((*key, True))  # the unproved ones may be a forger's: it would get as many again
+        self._stops.pop(("pair", user, source))
+
+    def is_rejected(self, guess: Guess, response: Response, standing: Familiarity) -> bool:
+        """Whether a response says that these credentials are wrong.
+
+        A 401 to a nonce that the same user was let in with means that it has grown old, even if it does not say so. 403
+        to other requests than REGISTER may be about the called: it counts of strangers alone.
+        """
+        if response.status == 403:
+            return guess.method == "REGISTER" or standing is Familiarity.STRANGER
+        if response.status not in FIELDS or is_stale(response):
+            return False
+        source = guess.flow.source
+        return not any(
+            self._taken.get(("nonce", user, source, nonce)) for user in guess.users for nonce in guess.nonces
+        )
+
+    def reject(self, guess: Guess, tallies: list[WrongPasswords], status: int) -> None:
+        """The provider refused these credentials."""
+        for tally in tallies:
+            tally.reject(self._seconds(), self._most_of_all)
+        if (
+            guess.method != "REGISTER" and self._lines.more(guess.flow.source) is not None
+        ):  # registrar/news.py tells those
+            self._note(EventName.SECURITY_WRONG_PASSWORD, guess, status=status)
+
+    def _were_told(self, guess: Guess) -> bool:
+        """Whether the source was told the nonces that it uses, for this method."""
+        return bool(guess.nonces) and all(self._told.get(self._told_key(guess, nonce)) for nonce in guess.nonces)
+
+    def _told_key(self, guess: Guess, nonce: bytes) -> Key:
+        return ("nonce", guess.flow.source, guess.method, nonce)
+
+    def _standing(self, user: str, flow: Flow) -> Familiarity:
+        aor = f"sip:{user}"
+        if self._taken.get(("flow", user, str(flow.key))) or self._phones.is_bound(aor, flow.key):
+            return Familiarity.FLOW
+        if self._taken.get(("pair", user, flow.source)) or self._phones.is_bound_from(aor, flow.source):
+            return Familiarity.HOST
+        return Familiarity.STRANGER
+
+    def _keys(self, user: str, standing: Familiarity, flow: Flow, is_proved: bool) -> Iterator[Key]:
+        """The tallies that a guess at a user counts in."""
+        if standing is Familiarity.FLOW:
+            yield ("flow", user, str(flow.key), is_proved)
+            return
+        yield ("pair", user, flow.source, is_proved)
+        if standing is Familiarity.STRANGER:
+            yield ("user", user, is_proved)
+            if is_proved and not self._taken.get(("source", flow.source)):
+                yield ("source", flow.source)
+
+    def _tally(self, key: Key) -> WrongPasswords:
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = WrongPasswords()
+            self._tallies.put(key, tally)
+        return tally
+
+    def _bound(self, key: Key) -> int:
+        return self._most_of_all if key[0] in ("user", "source") else self._most
+
+    def _count(self, key: Key, until: float, now: float, guess: Guess) -> None:
+        """A request is answered here: tell of the first one of a stop."""
+        self._metrics.guesses_stopped.labels(str(key[0])).inc()
+        place: Key = ("pair", guess.users[0], guess.flow.source)
+        before = self._stops.get(place)
+        if until <= now or (before is not None and before.until > now):
+            return
+        self._stops.put(place, StoppedGuesser(guess.users[0], str(guess.flow.remote), str(key[0]), until))
+        if self._lines.more(guess.flow.source) is not None:
+            self._note(EventName.SECURITY_GUESSES_STOPPED, guess, by=str(key[0]), seconds=round(until - now))
+
+    def _note(self, name: EventName, guess: Guess, **fields: Field) -> None:
+        user = guess.users[0]
+        said = {key: fit_text(text) for key, text in (("source", str(guess.flow.remote)), ("who", f"sip:{user}"))}
+        told = {
+            **said,
+            "domain": fit_text(user.rpartition("@")[2]),
+            "fields": {"method": fit_text(guess.method), **fields},
+        }
+        events = self._metrics.events
+        events.tell(GatewayEvent.of(name, events.now(), **told))
+
+
+@attrs.define(eq=False)
+class ProviderWord:
+    """Waits for the provider's word on one request of a phone."""
+
+    _guesses: Guesses
+    _flow: Flow
+    _method: str
+    _guess: Guess | None = None
+    _tallies: list[WrongPasswords] = attrs.field(factory=list)
+    _standing: Familiarity = Familiarity.STRANGER
+    _since: float = 0.0
+
+    def responded(self, response: Response) -> None:
+        """See transaction.server.ResponseWatcher. 100 and 18x that come before the callee's say nothing."""
+        if response.status < 180:
+            return
+        guess, self._guess = self._guess, None
+        if guess is not None:
+            for tally in self._tallies:
+                tally.settle(self._since)
+            if response.status < 300:
+                self._guesses.take(guess)
+            elif self._guesses.is_rejected(guess, response, self._standing):
+                self._guesses.reject(guess, self._tallies, response.status)
+        self._guesses.hear(self._flow, self._method, response)
+
+
+def _refusal(key: Key, standing: Familiarity, seconds: float) -> Refused:
+    """403 for a stranger's own guesses; one that may be innocent is told to come again."""
+    if key[0] == "pair" and standing is Familiarity.STRANGER and seconds > 0:
+        return Refused(403, WORDS)
+    return Refused(503, WORDS, (("Retry-After", str(max(1, min(RETRY_MOST, round(seconds))))),))
+
+
+def _without_credentials(request: Request) -> Request:
+    headers = request.headers.copy()
+    for _, field in FIELDS.values():
+        if field in headers:
+            headers.remove(field)
+    return Request(request.method, request.uri, headers, request.body)
