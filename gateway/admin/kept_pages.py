@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 
+from gateway.admin.hardening import Rejected
 from gateway.admin.inspection import Caller, caller_of
 from gateway.admin.turns import Turns
 
@@ -34,6 +35,8 @@ MOST: Final = 32
 """Pages that are kept, the latest."""
 IN_WORK: Final = 4
 """Pages that are made at once."""
+WAITING: Final = 128
+"""Pages that wait in the line at most. A reader that has gone leaves its page there, so connections are no bound."""
 _FIELDS: Final = (b"content-type", b"location")
 """Fields of an answer that its page sets; the others are the same for all (`hardening`)."""
 
@@ -122,11 +125,13 @@ class KeptPages:
         self._drawings.clear()
 
     async def answer(self, request: IRequest, cookies: tuple[bytes, ...], draw: Draw) -> bytes:
-        """The answer to a request that was admitted. Raises as ``draw`` does."""
+        """The answer to a request that was admitted. Raises as ``draw`` does, and Rejected where too many wait."""
         asked = PageKey.by(request, cookies)
         self._forget_old()
         drawing = self._drawings.get(asked)
         if drawing is None:
+            if len(self._places.waiting) >= WAITING:
+                raise Rejected(503, "Too many pages are asked for at this moment: try again in a few seconds.")
             drawing = self._drawings[asked] = PageInWork()
             if len(self._drawings) > MOST:
                 self._drawings.popitem(last=False)

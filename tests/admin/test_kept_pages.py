@@ -12,7 +12,7 @@ from twisted.web.iweb import IRequest
 from gateway.admin.hardening import Rejected, see_other
 from gateway.admin.http_bodies import as_page
 from gateway.admin.inspection import Role, caller_of
-from gateway.admin.kept_pages import IN_WORK, KEPT_SECONDS, MOST
+from gateway.admin.kept_pages import IN_WORK, KEPT_SECONDS, MOST, WAITING
 from gateway.admin.routes import HttpRoute
 from tests.admin.accounts.support import PASSWORD, done, user
 from tests.support.admin_house import HOST, AdminHouse, Asking
@@ -179,6 +179,17 @@ def test_few_pages_are_in_work_and_few_are_kept(shown: Shown) -> None:
     for number in range(MOST):
         shown.text("vera", f"/seen?more={number}")
     assert shown.text("vera", "/seen?0") == f"{shown.drawer.drawn} for vera"
+
+
+def test_readers_that_leave_make_no_endless_line(shown: Shown) -> None:
+    shown.drawer.later = []
+    for number in range(IN_WORK + WAITING):
+        shown.later(f"/seen?{number}").leave()
+    assert shown.text("vera", "/seen?more") == "503"
+    shown.drawer.later.pop(0).callback(None)
+    shown.house.clock.advance(0)
+    assert not shown.later("/seen?more").answered
+    assert shown.text("vera", "/seen?others") == "503"
 
 
 def test_equal_requests_wait_for_one_drawing_whose_first_reader_has_gone(shown: Shown) -> None:
