@@ -83,7 +83,7 @@ class Order:
         answered: list[tuple[str, str, str]] = []
         try:
             for authorization in order.authorizations:
-                answered += self._answer(client, authorization, answering)
+                self._answer(client, authorization, answering, answered)
             deadline = datetime.now(UTC).replace(tzinfo=None) + WITHIN
             chain: str = client.poll_and_finalize(order, deadline).fullchain_pem
         finally:
@@ -91,18 +91,27 @@ class Order:
                 answering.remove(name, token, value)
         return chain.encode("ascii"), key
 
-    def _answer(self, client: Any, authorization: Any, answering: ChallengeAnswers) -> list[tuple[str, str, str]]:
-        """Answer the question about one name of the kind that we can, unless the name is proved already."""
+    def _answer(
+        self, client: Any, authorization: Any, answering: ChallengeAnswers, answered: list[tuple[str, str, str]]
+    ) -> None:
+        """Answer the question about one name of the kind that we can, unless the name is proved already.
+
+        An answer is noted in `answered` before it is given: whatever fails then, it is taken back. The name is the
+        authority's word, and a hook may write it into a file of a zone: it must be one of ours.
+        """
         name = authorization.body.identifier.value
+        if name not in self.terms.names:
+            raise ValueError(f"it asks about {name}, which was not ordered")
         if authorization.body.status.name == "valid":
-            return []
+            return
         for question in authorization.body.challenges:
             if question.chall.typ == answering.kind:
                 response, value = question.response_and_validation(client.net.key)
                 token = question.chall.encode("token")
+                answered.append((name, token, value))
                 answering.put(name, token, value)
                 client.answer_challenge(question, response)
-                return [(name, token, value)]
+                return
         raise ValueError(f"it asks no {answering.kind} about {name}")
 
     def _client(self) -> Any:

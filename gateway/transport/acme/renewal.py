@@ -8,12 +8,13 @@ The files are read again by those that serve with them (`tls/reload.py`). Not he
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,7 +22,7 @@ from gateway.base.clock import Clock
 from gateway.config.acme_table import Acme
 from gateway.transport.acme.challenges import HookAnswers, HttpAnswers
 from gateway.transport.acme.order import ChallengeAnswers, Order
-from gateway.transport.tls.certificates import CertificateError, read_chain
+from gateway.transport.tls.certificates import CertificateError, read_chain, read_key
 from gateway.transport.tls.identity import identity_of
 
 log = Logger()
@@ -50,7 +51,7 @@ class Certificates:
 
     def ensure(self) -> Deferred[None]:
         """Fires when there is a certificate for the names. Fails with OrderFailed where none can be had."""
-        if self._lack() is None:
+        if self.lack() is None:
             return succeed(None)
         log.info("a certificate for {names} is ordered", names=", ".join(self._terms.names))
         return self._fulfil()
@@ -68,7 +69,7 @@ class Certificates:
 
     def _look(self) -> None:
         self._timer = None
-        why = self._lack() or self._age()
+        why = self.lack() or self._age()
         if why is None:
             self._plan(LOOK_EVERY)
             return
@@ -98,14 +99,16 @@ class Certificates:
             self._timer = self._clock.timers.callLater(seconds, self._look)
 
     def _fulfil(self) -> Deferred[None]:
-        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._order.fulfil, self._answering)
+        return in_own_thread(self._reactor, lambda: self._order.fulfil(self._answering))
 
-    def _lack(self) -> str | None:
+    def lack(self) -> str | None:
         """Why the files are of no use at all."""
         if not self._terms.private_key.exists():
             return "there is no key"
         try:
             leaf = read_chain(self._terms.certificate)[0]
+            if leaf.public_key() != read_key(self._terms.private_key).public_key():
+                return f"{self._terms.private_key} is not the key of {self._terms.certificate}"
         except CertificateError as error:
             return str(error)
         missing = set(self._terms.names) - {name.lower() for name in identity_of(leaf).names}
@@ -115,3 +118,23 @@ class Certificates:
         """Why it is time for another."""
         left = read_chain(self._terms.certificate)[0].not_valid_after_utc.timestamp() - self._clock.wall()
         return f"it has {left / DAY:.0f} days left" if left < self._terms.renew_days * DAY else None
+
+
+def in_own_thread(reactor: Any, work: Callable[[], None]) -> Deferred[None]:
+    """Fires when the work is done; fails as it does. The process may end meanwhile, and the work with it.
+
+    A pool's threads are waited for at the end, by a reactor that does nothing else any more: work that asks it to close
+    its port would wait for ever, and a hook keeps a stop waiting for minutes.
+    """
+    done: Deferred[None] = Deferred()
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            reactor.callFromThread(done.errback, Failure())
+        else:
+            reactor.callFromThread(done.callback, None)
+
+    Thread(target=run, name="acme", daemon=True).start()
+    return done
