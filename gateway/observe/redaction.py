@@ -41,8 +41,12 @@ _PERHAPS_SECRET_VALUE = re.compile(
     rf"(?P<name>(?<![A-Za-z])(?:response|opaque|key|salt)){_AFTER_NAME}(?:{_QUOTED}|[0-9a-f]{{16,}})", re.IGNORECASE
 )
 _OPTION = re.compile(r"(?P<kept>--(?:pwd|password)[ =])\S+")
-_INLINE_KEY = re.compile(r"(?P<kept>\binline:)[A-Za-z0-9+/=_-]+", re.IGNORECASE)
-_KEY_LINE = re.compile(r"(?P<kept>(?:^|\\n)k=)[^\r\n\\]+", re.MULTILINE)
+_INLINE_KEY = re.compile(
+    r"(?P<kept>\binline\s*(?::|%(?:25)*3a|&#(?:0*58|x0*3a);|&colon;|\\u003a)\s*)"
+    r"(?:[A-Za-z0-9+/=_-]|%[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[/\\]?|&#?[a-z0-9]{1,8};)+",
+    re.IGNORECASE,
+)
+_KEY_LINE = re.compile(r"(?P<kept>(?:^|\r|\\[nr])k=)[^\r\n\\]+", re.MULTILINE)
 _KEY_MANAGEMENT = re.compile(r"(?P<kept>\bkey-mgmt:\w+\s+)[A-Za-z0-9+/=]+")
 # A URI may stand in a header of another one, escaped: `?Referred-By=sip%3Aalice%3A...%40`. An IPv6 host has colons of
 # its own. Matched to the end of the run whether or not a password is in it: were each place of the run a start of its

@@ -1,5 +1,6 @@
 """Redaction tries a pattern only where one of its signs is: it must find all that trying each of them would."""
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -41,3 +42,12 @@ def test_no_sign_can_come_about_by_a_replacement() -> None:
         assert sign not in REDACTED
         assert not set(sign) & set("[]")
         assert any(known in sign for known in _SIGNS)
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["inline:ab%2B", "inline%3A", "inline%253a", "inline&#58;", "inline: ", "inline :", "inline:AB\\/", "v=0\rk="],
+)
+def test_a_key_is_found_behind_escapes_and_blanks(before: str) -> None:
+    key = "WVNfX19zZW1jdGwgKCkgewky"
+    assert key not in redacted(f"a {before}{key} b")

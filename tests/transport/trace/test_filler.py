@@ -80,6 +80,82 @@ def test_wherever_a_secret_stands(message: str, secret: str) -> None:
     assert len(shown) == len(message)
 
 
+HEAD, SDP, XML, JSON = (
+    f"INFO sip:a SIP/2.0\r\n{type_line}\r\n"
+    for type_line in (
+        "Subject: %s\r\n",
+        "Content-Type: application/sdp\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 %s\r\nm=audio 1 RTP/AVP 0\r\n",
+        "Content-Type: application/xml\r\n\r\n<a><k>%s</k></a>",
+        "Content-Type: application/json\r\n\r\n%s",
+    )
+)
+HALF = len(KEY) // 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(form % f"inline{sign}{KEY}" for form in (HEAD, SDP, XML) for sign in (": ", " :", ":\t", ":\\")),
+        HEAD % f"inline:\r\n {KEY}",
+        *(SDP % f"inline:{KEY[:4]}{end}{KEY[4:]}" for end in ("\r\n", "\n", "\r", "\r\n ", "\0", "\x0c", " ")),
+        SDP % f"inline:AAAA|2^20|1:4;{KEY}",
+        SDP % f"uri:{KEY}",
+        SDP % f"x\rk=base64:{KEY}",
+        SDP % f"x\r\nK =base64:{KEY}",
+        SDP % f"x\r\na=key-mgmt: mi-key {KEY}",
+        XML % f"inline:<![CDATA[{KEY}]]>",
+        XML % f"inline:{KEY[:HALF]}<b/>{KEY[HALF:]}",
+        XML % f'<c inline="{KEY}"/>',
+        XML % f"<inline>{KEY}</inline>",
+        JSON % f'{{"inline": "{KEY}"}}',
+        JSON % f'{{"a": "inline\\u003a{KEY}"}}',
+        JSON % f'{{"a": "inline:AA\\/{KEY}"}}',
+        JSON % KEY,
+        JSON % base64.b64encode(f"a=crypto:1 X inline:{KEY}".encode()).decode(),
+        *(HEAD % f"<sip:b?body={sign}{KEY}>" for sign in ("inline%253A", "%69nline%3A", "inline:ab%2B", "inl\\ine:")),
+        HEAD % f"inline&#058;A&#43;{KEY}",
+    ],
+)
+def test_however_a_peer_writes_a_key(message: str) -> None:
+    shown = without_secrets(message.encode())
+    assert len(shown) == len(message)
+    pieces = [KEY[start : start + 12].encode() for start in range(len(KEY) - 12)]
+    assert not any(piece in shown for piece in pieces)
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_a_key_in_wide_characters(coding: str) -> None:
+    key = f"inline:{KEY}".encode(coding)
+    assert key[40:] not in without_secrets(b"INFO sip:a SIP/2.0\r\n\r\n" + key)
+
+
+def test_a_key_in_hexadecimal() -> None:
+    key = f"a=crypto:1 X inline:{KEY}".encode().hex()
+    assert key[60:].encode() not in without_secrets(f"INFO sip:a SIP/2.0\r\nUser-to-User: {key}\r\n\r\n".encode())
+
+
+def test_of_a_challenge_the_realm_stays_and_the_opaque_goes() -> None:
+    shown = without_secrets(b'SIP/2.0 401 X\r\nWWW-Authenticate: Digest realm="a", opaque=c2VjcmV0, qop="auth"\r\n\r\n')
+    assert b"c2VjcmV0" not in shown
+    assert b'realm="a"' in shown
+
+
+LONG = "0123456789abcdef" * 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f"INVITE sip:a SIP/2.0\nContent-Disposition: inline\nCall-ID: {LONG}\nVia: x;branch={LONG}\n\nv=0\na=x:1\n",
+        "MESSAGE sip:a SIP/2.0\nSubject: 50% \\o/ &amp; more\nContent-Type: text/plain\n\nSee you at noon.\n\nA.\n",
+        "SIP/2.0 200 OK\nContent-Type: multipart/mixed;boundary=b\n\n--b\nContent-Disposition: inline;x=y\n\nv=0\n",
+    ],
+)
+def test_a_message_without_secrets_is_as_it_was(message: str) -> None:
+    data = message.replace("\n", "\r\n").encode()
+    assert without_secrets(data) == data
+
+
 @given(
     st.binary(max_size=300),
     st.sampled_from([b"inline:", b"nonce=", b"Authorization: Digest ", b"\r\n\r\n", b"sip:a:", b"k="]),
