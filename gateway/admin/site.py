@@ -29,6 +29,7 @@ from twisted.web.server import Request, Site
 
 from gateway.admin.hardening import BODY_BYTES, Front, Rejected
 from gateway.admin.permission import is_loopback
+from gateway.base.rate import source_of
 
 log = Logger()
 
@@ -40,6 +41,10 @@ IDLE_SECONDS: Final = 60.0
 
 CONNECTIONS: Final = 64
 """Connections from this machine, and as many from elsewhere."""
+
+
+CONNECTIONS_OF_ONE: Final = 48
+"""Of those from elsewhere, one address has so many (of IPv6 a /64): enough for a proxy, and others have some left."""
 
 
 class JudgedRequest(Request):
@@ -147,22 +152,25 @@ class BoundedSite(Site):
             front, JudgedRequest, timeout=IDLE_SECONDS, reactor=clock, parsePOSTFormSubmission=False
         )
         self.front = front
-        self._near: set[object] = set()
-        self._far: set[object] = set()
+        self._near: dict[object, str] = {}
+        self._far: dict[object, str] = {}
 
     def buildProtocol(self, addr: IAddress | None) -> BoundedChannel | None:  # type: ignore[override]
         """A connection for a client there; None where there are too many: it is closed then."""
         connections = self._near if is_loopback(getattr(addr, "host", "")) else self._far
         if len(connections) >= CONNECTIONS:
             return None
+        source = source_of(getattr(addr, "host", ""))
+        if connections is self._far and [*self._far.values()].count(source) >= CONNECTIONS_OF_ONE:
+            return None
         channel: BoundedChannel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
-        connections.add(channel)
+        connections[channel] = source
         return channel
 
     def ended(self, channel: BoundedChannel) -> None:
         """A connection has ended."""
-        self._near.discard(channel)
-        self._far.discard(channel)
+        self._near.pop(channel, None)
+        self._far.pop(channel, None)
 
     def log(self, request: HttpRequest) -> None:
         """One line at level debug: health checks and Prometheus ask several times a minute, which is no news. Changes

@@ -130,7 +130,7 @@ def _read(path: Path) -> list[Entry]:
             for line in deque(file, maxlen=REMEMBERED):
                 try:
                     entry = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(entry, dict):
                     entries.append(entry)

@@ -111,6 +111,6 @@ def _prev_of(line: bytes) -> tuple[object, bool]:
     """The digest that a line names, None for none; and whether the line is no JSON object."""
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, True
     return (entry.get(KEY), False) if isinstance(entry, dict) else (None, True)

@@ -123,7 +123,7 @@ def is_in_use(error: BaseException) -> bool:
 
 def create_private(path: Path) -> None:
     """Make the file and its directory unless they are there; only this user may read the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from gateway.admin.api import admin_resource
 from gateway.admin.hardening import BODY_BYTES
-from gateway.admin.site import CONNECTIONS, IDLE_SECONDS, REQUEST_SECONDS, BoundedSite
+from gateway.admin.site import CONNECTIONS, CONNECTIONS_OF_ONE, IDLE_SECONDS, REQUEST_SECONDS, BoundedSite
 from gateway.observe.metrics import Metrics
 from tests.admin.test_api import FakeControl, FakeInspection, FakePermission
 
@@ -208,3 +208,14 @@ def test_strangers_do_not_take_the_connections_of_this_machine() -> None:
     far[0].ends()
     assert served.connect("192.0.2.99") is not None
     assert served.connect("192.0.2.99") is None
+
+
+def test_one_stranger_does_not_take_the_connections_of_all() -> None:
+    served = Served()
+    for hosts in (["192.0.2.66"], ["2001:db8::1", "2001:db8::2"]):
+        mine = [served.connect(hosts[number % len(hosts)]) for number in range(CONNECTIONS)]
+        assert [client is not None for client in mine].count(True) == CONNECTIONS_OF_ONE
+        assert served.connect("192.0.2.1") is not None
+        for client in mine:
+            if client is not None:
+                client.ends()

@@ -147,3 +147,13 @@ def test_an_empty_audit_is_whole(path: Path) -> None:
     assert audit_of(path).verified()().lines == 0
     path.touch()
     assert verify_file(path).lines == 0
+
+
+@pytest.mark.parametrize("line", [b"[" * 200_000, b'{"a":' * 200_000, b"\xff\x00", b"1" * 200_000, b"null"])
+def test_a_line_of_nonsense_is_seen_and_keeps_nobody_from_starting(path: Path, line: bytes) -> None:
+    AuditLog(path, lambda: 1.0).write("alice", "reload")
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    audit = AuditLog(path, lambda: 2.0)
+    audit.write("alice", "reload")
+    assert [entry["who"] for entry in audit.about(None)] == ["alice", "alice"]
+    assert audit.verified()().torn == 1

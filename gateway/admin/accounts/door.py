@@ -43,6 +43,9 @@ RELOAD: Final = frozenset({"/api/reload", "/api/v1/reload"})
 FOR_ALL: Final = frozenset({"/healthz", "/readyz"})
 """Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too."""
 
+STREAM: Final = "/api/v1/events"
+"""It is asked again and again whether a reader of the stream may read: that is no use of a session."""
+
 SECOND_FACTOR: Final = "/account/second-factor"
 _FOR_LIMITED: Final = frozenset({SECOND_FACTOR, "/logout"})
 """Paths for a user that has to set up a second factor."""
@@ -89,7 +92,7 @@ class Door:
         shown = token_of(request)
         if shown is not None:
             return self._of_token(shown, source)
-        return self._of_session(request, source)
+        return self._of_session(request, source, is_use=path != STREAM)
 
     def _of_socket(self, request: IRequest, source: str) -> Caller:
         number = user_of_socket(request)
@@ -124,9 +127,9 @@ class Door:
             raise NotLoggedIn("That token is unknown, revoked or expired.")
         return Caller(f"token {token.name}", token.role, source)
 
-    def _of_session(self, request: IRequest, source: str) -> Caller:
+    def _of_session(self, request: IRequest, source: str, *, is_use: bool) -> Caller:
         identifier = cookie_of(request, SESSION_COOKIE)
-        session = None if identifier is None else self.sessions.find(identifier, self.now())
+        session = None if identifier is None else self.sessions.find(identifier, self.now(), is_use=is_use)
         user = None if session is None else self.register.user(session.user)
         if session is None or user is None or not user.is_enabled:
             raise NotLoggedIn("Log in, or show a token: Authorization: Bearer gwt_...")

@@ -62,8 +62,8 @@ class UserSessions:
         self._open[key] = UserSession(user, key[:_SHOWN], now, now, source, is_limited)
         return identifier
 
-    def find(self, identifier: str, now: float) -> UserSession | None:
-        """The session of an id, which is in use by being asked for; None where there is none or no more."""
+    def find(self, identifier: str, now: float, *, is_use: bool = True) -> UserSession | None:
+        """The session of an id; None where there is none or no more. ``is_use``: whether it is in use by that."""
         key = _hash(identifier)
         session = self._open.get(key)
         if session is None:
@@ -71,7 +71,8 @@ class UserSessions:
         if not self._is_alive(session, now):
             del self._open[key]
             return None
-        session.seen_at = now
+        if is_use:
+            session.seen_at = now
         return session
 
     def end(self, identifier: str) -> None:

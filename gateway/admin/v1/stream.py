@@ -8,11 +8,13 @@ gateway, so an id has the time of its start in it, too; one of another run leads
 
 Nobody waits for a reader: the transport's buffer takes 64 KiB, and says when it is full (a producer's pause). Events
 told meanwhile stay in the ring, and a reader that falls behind by as much again is cut. Every 15 s a comment goes out,
-so that proxies keep the connection; then it is asked again whether the reader may still read: a session may have ended.
+so that proxies keep the connection. Then, and before an event, it is asked again whether the reader may still read: a
+session may have ended, a token been revoked, a role changed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -34,6 +36,8 @@ READERS: Final = 50
 BEHIND: Final = 65_536
 """Bytes that a reader may be behind the transport's buffer."""
 COMMENT_SECONDS: Final = 15.0
+ASK_SECONDS: Final = 1.0
+"""Between two questions whether a reader may still read: a log-out ends its stream by then, at the next event."""
 PIECE: Final = 100
 """Events of the past that are written in one go."""
 
@@ -100,6 +104,7 @@ class _Reader:
         self._behind = 0
         self._done: Deferred[bytes] = Deferred()
         self._comment: IDelayedCall | None = None
+        self._asked_at = streams.timers.seconds()
 
     def begin(self) -> Deferred[bytes]:
         """Write the events that are remembered, then all that come; fires when that is over."""
@@ -151,18 +156,25 @@ class _Reader:
 
     def _write(self, number: int, event: GatewayEvent) -> None:
         self._number = number
-        if self._wanted(event.name):
+        if self._wanted(event.name) and self._still_may():
             self._request.write(_form(self._streams.began, number, event))
 
     def _comment_due(self) -> None:
         self._comment = self._streams.timers.callLater(COMMENT_SECONDS, self._comment_due)
-        try:
-            self._may_read()
-        except Rejected:
-            self._end()
-            return
-        if not self._is_paused:
+        self._asked_at = -math.inf
+        if self._still_may() and not self._is_paused:
             self._request.write(b": still here\n\n")
+
+    def _still_may(self) -> bool:
+        """Whether the reader may still read, as it was a second ago at most; the answer ends where it may not."""
+        now = self._streams.timers.seconds()
+        if now - self._asked_at >= ASK_SECONDS:
+            self._asked_at = now
+            try:
+                self._may_read()
+            except Rejected:
+                self._end()
+        return not self._done.called
 
     def _end(self) -> Deferred[bytes]:
         """End the answer."""

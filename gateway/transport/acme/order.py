@@ -96,7 +96,7 @@ class Order:
     ) -> None:
         """Answer the question about one name of the kind that we can, unless the name is proved already.
 
-        An answer is noted in `answered` before it is given: whatever fails then, it is taken back. The name is the
+        An answer is noted in `answered` before it is given, and taken back when anything fails then. The name is the
         authority's word, and a hook may write it into a file of a zone: it must be one of ours.
         """
         name = authorization.body.identifier.value

@@ -9,7 +9,7 @@ digest (RFC 7616) that are no secret stay readable: one looks for a wrong realm 
 
 A list of secrets finds those that look as they should, and a peer writes them as it likes. So of a line that holds a
 key in SDP only the known words stay (suite, lifetime, MKI), a line that follows it and is no line of SDP goes with it,
-and whatever else speaks of such keys in any reading (escaped up to thrice, quoted, in hexadecimal) is filled whole.
+and all else that speaks of such keys in any reading (escaped up to thrice, quoted, in hexadecimal) is filled whole.
 """
 
 from __future__ import annotations

@@ -244,11 +244,13 @@ class Traces:
 
 
 def _append(jobs: list[tuple[Trace, bytes]]) -> list[tuple[Trace, str]]:
-    """Add to each trace's file, in a thread; those that could not be written, each with the reason."""
+    """Add to each trace's file, in a thread; those that could not be written, each with the reason. A file that is gone
+    is not made anew: it would have no head, and the mode that the umask leaves."""
     failed = []
     for trace, data in jobs:
         try:
-            with trace.path.open("ab") as file:
+            descriptor = os.open(trace.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "ab") as file:
                 file.write(data)
         except OSError as error:
             failed.append((trace, error.strerror or "unknown"))

@@ -12,7 +12,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.web.http_headers import Headers
 
 from gateway.admin.accounts import door as door_module
-from gateway.admin.accounts.door import METRICS, RELOAD, SECOND_FACTOR, Door
+from gateway.admin.accounts.door import METRICS, RELOAD, SECOND_FACTOR, STREAM, Door
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.users import Register
 from gateway.admin.hardening import Elsewhere, NotLoggedIn, NotPermitted, Rejected
@@ -210,6 +210,18 @@ def test_a_limited_session_sets_up_its_second_factor_and_nothing_else() -> None:
     for path in ("/", "/api/calls", METRICS):
         with pytest.raises(Elsewhere, match="second factor"):
             ask(door, request, path=path)
+
+
+def test_an_open_stream_does_not_keep_a_session_from_being_idle() -> None:
+    sessions, now = UserSessions(12, 30), [100.0]
+    request = Request(cookies=(f"__Host-session={sessions.begin('alice', '', 100.0)}",))
+    door = attrs.evolve(door_of(register_of(user()), sessions=sessions), now=lambda: now[0])
+    for _ in range(3):
+        now[0] += 599
+        assert ask(door, request, path=STREAM).user == "alice"
+    now[0] += 599
+    with pytest.raises(NotLoggedIn):
+        ask(door, request, path=STREAM)
 
 
 def test_metrics_are_for_the_addresses_that_are_named_for_them() -> None:

@@ -223,6 +223,16 @@ def test_a_reader_whose_session_has_ended_hears_no_more(streams: Streams) -> Non
     assert streams.watch.seen == [("/events", 200)]
 
 
+def test_a_reader_whose_session_has_ended_does_not_hear_the_next_event(streams: Streams) -> None:
+    readers = [Reader(streams), Reader(streams, room=1)]
+    streams.may_read = False
+    streams.clock.advance(1)
+    happens(streams)
+    readers[1].transport.read()
+    assert [reader.numbers for reader in readers] == [[], []]
+    assert len(streams.streams) == 0
+
+
 def test_readers_are_bounded_and_those_who_left_leave_room(streams: Streams) -> None:
     readers = [Reader(streams) for _ in range(READERS)]
     late = Reader(streams)

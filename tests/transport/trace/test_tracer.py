@@ -263,3 +263,18 @@ def test_old_files_go(world: World) -> None:
     files = [*(world.traces.start(TraceWish()).path.parent.glob("*.pcapng"))]
     assert len(files) <= 21
     assert {trace.path for trace in world.traces.all()} == set(files)
+
+
+def test_a_file_that_was_deleted_or_led_elsewhere_is_not_made_anew(world: World, tmp_path: Path) -> None:
+    gone, led = world.traces.start(TraceWish()), world.traces.start(TraceWish())
+    for trace in (gone, led):
+        trace.path.unlink()
+    victim = tmp_path / "victim"
+    victim.write_text("")
+    led.path.symlink_to(victim)
+    world.receive(message())
+    world.timers.advance(0.06)
+    world.timers.advance(1)
+    assert not gone.path.exists()
+    assert victim.read_text() == ""
+    assert all("cannot be written" in trace.ending for trace in (gone, led))
