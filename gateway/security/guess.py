@@ -27,8 +27,8 @@ MOST_USERS: Final = 4
 LONGEST_USER: Final = 80
 """Characters of a user's name that are kept; a longer one ends in a hash."""
 
-_USER = re.compile(r'(?<![\w-])username(\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
-_NONCE = re.compile(r'(?<![\w-])(?:next)?nonce\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
+_USER = re.compile(r'(?<![\w-])username(\*?)\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
+_NONCE = re.compile(r'(?<![\w-])(?:next)?nonce\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
 _STALE = re.compile(r"(?<![\w-])stale\s*=\s*\"?true", re.IGNORECASE)
 _BORNE: Final = tuple(field for _, field in FIELDS.values())
 
