@@ -133,9 +133,9 @@ class Agent:
         head, _, rest = request.partition(b"\r\n")
         return await self.ask(exchange.wire, b"\r\n".join([head, *(line.encode() for line in more), rest]), 5)
 
-    async def hang_up(self, exchange: Exchange) -> None:
+    async def hang_up(self, exchange: Exchange, number: int = 2) -> None:
         """Say BYE, and wait for its answer."""
-        await self.ask(exchange.wire, self._in_dialog(exchange, "BYE", "2 BYE"), HANG_UP_WITHIN)
+        await self.ask(exchange.wire, self._in_dialog(exchange, "BYE", f"{number} BYE"), HANG_UP_WITHIN)
 
     async def ask(self, wire: Wire, request: bytes, seconds: float) -> SipMessage | None:
         """Send a request and wait for its final answer; None when none comes, or the connection ends."""

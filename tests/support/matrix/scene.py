@@ -44,6 +44,8 @@ class Scene:
         """Which provider stands behind a domain."""
         self.ringing: dict[str, bool] = {}
         """Domains of calls in which a fork rings before the provider answers: with SRTP, or with RTP."""
+        self.answering_rtp: set[str] = set()
+        """Domains of calls in which the provider answers with RTP from now on, whatever is offered."""
         self.provider = Agent("provider", hosts.provider, self.udp_port, self._provider_answers)
         self.phone = Agent("phone", hosts.phone, hosts.port(hosts.phone), self._phone_answers)
         self.servers: list[TlsStream] = []
@@ -142,11 +144,10 @@ class Scene:
             key = messages.crypto_line(1, messages.SUITES[0])
             return Answer(200, messages.session(address, port, offered.profile, key), name)
         if not offered.cryptos or media is Media.SRTP:
+            in_clear = messages.session(address, port, "RTP/AVP")
             answer = messages.answer(address, port, offered)
-            early = b"" if name not in self.ringing else answer
-            if early and not self.ringing[name]:
-                early = messages.session(address, port, "RTP/AVP")
-            return Answer(200, answer, name, early)
+            early = b"" if name not in self.ringing else answer if self.ringing[name] else in_clear
+            return Answer(200, in_clear if name in self.answering_rtp else answer, name, early)
         if media in (Media.REFUSED, Media.FOREIGN_KEY):
             return Answer(488, b"", name)
         profile = "RTP/SAVP" if media is Media.STRIPPED else "RTP/AVP"

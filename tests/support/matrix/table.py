@@ -44,6 +44,9 @@ gateway's connection" is UDP under `off`. An emergency number as the caller prov
 
 A call that changes has media in every phase, each description with ports and keys of its own, and the worst phase
 counts. "The change 488" says that a change was refused with that status, and the media went on as they were.
+REFUSED in that table: the provider's answer to the call or to the phone's re-INVITE was weaker than the policy allows.
+The phone was given that status, the provider (and a phone that was in the call) a BYE, and nothing that the provider
+then said in clear was heard.
 
 The last tables have somebody between gateway and provider, who can do everything but show the provider's certificate.
 Who knows the provider (from an encrypted call before) tells the operator of every call that is weaker now; who never
