@@ -1,16 +1,24 @@
 """JSON, quickly: several messages and lines of it are written for each call.
 
 orjson needs a tenth of the standard library's time. Values that it refuses (half a surrogate pair, from a peer's
-bytes that are no UTF-8; a whole number beyond 64 bits) are written as escapes by the standard library, and read again.
+bytes that are no UTF-8; a whole number beyond 64 bits) are written by the standard library, which reads such a
+number, too: orjson would make a float of it.
 """
 
 import json
-from typing import TypeAlias
+import re
+from typing import Final, TypeAlias
 
 import orjson
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Every value that JSON has."""
+
+
+_LONG: Final = r"-?[0-9]{19}"
+_IN_TEXT: Final = re.compile(rf"[\[,:]\s*{_LONG}"), re.compile(rf"\s*{_LONG}")
+_IN_BYTES: Final = re.compile(rf"[\[,:]\s*{_LONG}".encode()), re.compile(rf"\s*{_LONG}".encode())
+"""A number that may be beyond 64 bits: as a part of a value, and as the whole of it."""
 
 
 def encode(value: object) -> bytes:
@@ -33,7 +41,16 @@ def decode(text: bytes | str) -> object:
         RecursionError: it is nested too deeply.
     """
     try:
-        return orjson.loads(text)
+        value: object = orjson.loads(text)
     except ValueError:
-        value: object = json.loads(text)
-        return value
+        value = json.loads(text)
+    else:
+        if _has_long_number(text):
+            value = json.loads(text)
+    return value
+
+
+def _has_long_number(text: bytes | str) -> bool:
+    if isinstance(text, str):
+        return any((_IN_TEXT[0].search(text), _IN_TEXT[1].match(text)))
+    return any((_IN_BYTES[0].search(text), _IN_BYTES[1].match(text)))

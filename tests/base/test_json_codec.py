@@ -23,6 +23,13 @@ def test_what_is_written_is_read_again(value: object) -> None:
     assert decode(written.decode()) == value
 
 
+@pytest.mark.parametrize("number", [-(2**63) - 1, 2**64 + 1, 10**30, 2**63, 10**18])
+def test_a_whole_number_of_any_length_stays_whole(number: int) -> None:
+    for value in (number, [number], [1, number], {"a": number}, {"a": [{"b": -number}]}):
+        assert decode(encode(value)) == decode(encode(value).decode()) == value
+        assert decode(json.dumps(value, indent=1)) == value
+
+
 def test_white_space_is_spared() -> None:
     assert encode({"a": [1, "\ud800"]}) == b'{"a":[1,"\\ud800"]}'
     assert encode({"a": [1, "ä"]}) == '{"a":[1,"ä"]}'.encode()
