@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIMIT = 2390
-"""As Python 3.11 counts, with 3 % of room; later versions count fewer. It may fall. A commit that raises it says for
-which feature, and docs/performance.md by how much calls have become dearer."""
+LIMIT = 2450
+"""As Python 3.11 counts 2,369, and 2,411 where the kernel picks ports above 59,999; later versions count fewer. It may
+fall. A commit that raises it says for which feature, and docs/performance.md by how much calls have become dearer."""
 
 
 def test_a_call_takes_no_more_function_calls_than_it_did() -> None:
