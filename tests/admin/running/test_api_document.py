@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from jsonschema_rs import validator_for
 
+from gateway.admin.ports import NEW_CONNECTIONS
 from gateway.state.table import prepare
 from tests.admin.test_api import CALL
 from tests.support.admin_gateway import AdminGateway
@@ -132,6 +134,7 @@ def test_each_route_wants_its_role(documented: Documented) -> None:
         if path == STREAM:
             continue
         for role in ROLES:
+            time.sleep(1 / NEW_CONNECTIONS.per_second)  # each is a connection, and more are turned away
             asked = path.replace("{", "").replace("}", "")
             more = ("--header", "Content-Type: application/json", "--data", "{}") if method == "POST" else ()
             answer = documented.gateway.curl(asked, "--request", method, *documented.shown(role), *more)
@@ -139,6 +142,7 @@ def test_each_route_wants_its_role(documented: Documented) -> None:
             assert (answer.status == 403) is not is_enough, (path, method, role, answer)
             assert answer.status < 500
             refused += not is_enough
+        time.sleep(1 / NEW_CONNECTIONS.per_second)
         without = documented.gateway.curl(path.replace("{", "").replace("}", ""), "--request", method, *more)
         assert without.status == 401, (path, method)
     assert refused > 10
