@@ -391,6 +391,11 @@ THREATS: Final = Board(
                 a_minute("domain, result", f"gateway_challenges_total{{{IN_DOMAIN}}}"),
             ),
             graph(
+                "Guesses at phones' passwords, stopped here, in the last hour",
+                "Does somebody guess passwords of phones?",
+                lately("by", "gateway_guesses_stopped_total"),
+            ),
+            graph(
                 "Log-ins to the administration interface in the last hour",
                 "Does somebody guess passwords of operators?",
                 lately("result", "gateway_admin_logins_total"),

@@ -32,6 +32,7 @@ MAY_BE_EMPTY = {
     "gateway_hep_queue": "a gateway without [hep] has none",
     'gateway_hep_messages_total{result="dropped"}': "a gateway without [hep] has none",
     'gateway_calls_total{reason=~"NO_PORTS|NO_MEDIA_RELAY"}': "there are ports and relays enough",
+    "gateway_guesses_stopped_total": "nobody guesses passwords of this gateway's phones",
     "gateway_admin_logins_total": "this gateway has no users, so nobody logs in",
 }
 """Selectors of queries that need not have a series here, and why."""
