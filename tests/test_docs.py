@@ -36,7 +36,7 @@ def test_the_reference_is_as_the_classes_say() -> None:
     assert len(TABLES) > 7
     assert write_configuration.main(["--check"]) == 0, "run: python -m tools.write_configuration"
     for row in (
-        "| `drain_seconds` | 0 to 86400 | `20` |",
+        "| `drain_seconds` | 0 to 86400 | `8` |",
         "| `transport` | `udp`, `tcp`, `tls` | needed |",
         '| `challenge_algorithms` | array: `SHA-256`, `SHA-512-256`, `MD5` | `["SHA-256", "MD5"]` |',
         "| `allow_wildcards` | `true`, `false` | `false` |",
@@ -53,7 +53,7 @@ def test_a_key_or_table_that_is_not_explained_is_told(tmp_path: Path, monkeypatc
         (texts + "\n[nothing]\nkey = 'x'\n", "tables that there are not: nothing"),
         (
             texts.replace("[defaults.gateway]\n", "[defaults.gateway]\ndrain_seconds = '10'\n"),
-            "default of its own, `20`",
+            "default of its own, `8`",
         ),
         (texts.replace("[defaults.gateway]\n", "[defaults.gateway]\nstrange = '10'\n"), "differ.*strange"),
     ):

@@ -104,7 +104,7 @@ class GatewaySection:
     """DNS servers to ask; none: those of the system."""
     session_interval: Annotated[int, number(90, 86400)] = 1800
     """Seconds: the longest session interval of a call (RFC 4028 section 4; 90 is the least, section 5)."""
-    drain_seconds: Annotated[int, number(0, 86400)] = 20
+    drain_seconds: Annotated[int, number(0, 86400)] = 8
     """How long calls that are up go on after SIGTERM; 0: they end at once."""
 
 
