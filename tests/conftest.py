@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections import Counter
 from collections.abc import Generator
 
@@ -11,6 +13,10 @@ import pytest
 # A run on a slow, shared machine must not fail for its speed, and the same commit must give the same result twice.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
+
+# A job in the background ignores SIGINT, and every program that it starts would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
