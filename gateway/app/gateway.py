@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
-from gateway.app.admin_part import AdminPart
+from gateway.app.administration.admin_part import AdminPart
+from gateway.app.administration.operation_part import OperationPart
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
-from gateway.app.operation_part import OperationPart
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart

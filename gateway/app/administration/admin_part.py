@@ -19,10 +19,10 @@ from gateway.admin.site import BoundedSite
 from gateway.admin.v1.resources import ApiV1
 from gateway.admin.v1.stream import EventStreams
 from gateway.admin.v1.trace_routes import TraceRoutes
-from gateway.app.accounts_part import AccountsPart
+from gateway.app.administration.accounts_part import AccountsPart
+from gateway.app.administration.operation_part import OperationPart
+from gateway.app.administration.pages_part import pages_part
 from gateway.app.calls_part import CallsPart
-from gateway.app.operation_part import OperationPart
-from gateway.app.pages_part import pages_part
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart

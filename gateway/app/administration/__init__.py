@@ -1,0 +1,1 @@
+"""The administration, joined: accounts, pages, the state that an operator asks for, and the ports that answer."""
