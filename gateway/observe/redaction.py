@@ -74,13 +74,14 @@ def without_password(found: re.Match[str]) -> str:
     return found[0] if is_port else f"{found['kept']}{REDACTED}{found['at']}"
 
 
-_Rule = tuple[tuple[str, ...], re.Pattern[str], Callable[[re.Match[str]], str]]
+Replacement = Callable[[re.Match[str]], str]
+Rules = tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...]
 
 # Each pattern but the last, in the order in which they are tried, with signs: all it matches has one, in lower case.
 # What a rule before it writes makes no sign anew, since none is in REDACTED and none has a bracket. So a text without
 # the signs of a rule need not be searched by it. (Beyond ASCII a pattern that ignores case finds more than lower()
 # does: such a text is searched by all.)
-RULES: tuple[_Rule, ...] = (
+RULES: Rules = (
     (("key",), _PEM_KEY, _kept),
     (("auth",), _CREDENTIALS, _kept),
     (("nonce", "pass", "auth", "pwd", "secret", "ha1"), _SECRET_VALUE, _named),
@@ -110,10 +111,11 @@ def is_harmless_json(text: str) -> bool:
     return not (_has_one(lower, _SIGNS) or _has_one(lower, _NAME_SIGNS) or "\\u" in lower)
 
 
-def redacted(text: str) -> str:
-    """`text` with `[redacted]` in place of each secret in it."""
+def redacted(text: str, rules: Rules = RULES, password: Replacement = without_password) -> str:
+    """`text` with `[redacted]` in place of each secret in it, or as other `rules` of the same patterns, and the one for
+    the `password` in a URI, write it."""
     lower, is_ascii = text.lower(), text.isascii()
-    for signs, pattern, replacement in RULES:
+    for signs, pattern, replacement in rules:
         for sign in signs:
             if sign in lower or not is_ascii:
                 text = pattern.sub(replacement, text)
@@ -121,7 +123,7 @@ def redacted(text: str) -> str:
     # A password stands behind a second colon. Most addresses have one.
     if is_ascii and lower.count(":") + lower.count("%3a") < 2:
         return text
-    return URI_PASSWORD.sub(without_password, text)
+    return URI_PASSWORD.sub(password, text)
 
 
 def _has_one(text: str, signs: tuple[str, ...]) -> bool:

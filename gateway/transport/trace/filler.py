@@ -3,7 +3,7 @@
     bytes -> headers: credentials, nonces, keys, passwords -> filler of equal length
           -> body:    the same; lines of keys by their form; filled whole where it is coded, or could hide a key
 
-The list of secrets is that of the log (`observe.redaction`). Lengths stay, so that Content-Length is
+The list of secrets and the search for them are the log's (`observe.redaction`). Lengths stay, so that Content-Length is
 right; base64 stays base64 of the right length, since Wireshark calls a key that is not malformed. The parameters of a
 digest (RFC 7616) that are no secret stay readable: one looks for a wrong realm or a nonce count.
 
@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from gateway.observe.redaction import REDACTED, RULES, URI_PASSWORD, without_password
+from gateway.observe.redaction import REDACTED, RULES, Replacement, redacted, without_password
 
 _HARMLESS: Final = frozenset({"username", "realm", "uri", "algorithm", "qop", "nc", "stale", "domain"})
 """Parameters of a digest that are shown, less a password in one of them."""
@@ -30,7 +29,6 @@ _CREDENTIALS = re.compile(
     r"(?im)^((?:(?:proxy-)?authorization|(?:proxy|www)-authenticate)[ \t]*:[ \t]*)(\S+)([ \t]*)((?:.|\r?\n[ \t])*)"
 )
 _PARAMETER = re.compile(r"([A-Za-z][\w-]*)([ \t]*=[ \t]*)(\"(?:[^\"\\]|\\.)*\"?|[^\s,]*)")
-_ESCAPED_KEY = re.compile(r"(?i)(inline(?:%3a|&#58;|&#x3a;|&colon;))([^\s<>\"'&|]+)")
 _CODED = re.compile(
     r"(?im)^(?:(?:content-encoding|e)[ \t]*:\s*(?!identity\b)"
     r"|content-transfer-encoding[ \t]*:\s*(?!(?:7bit|8bit|binary)\b))\S"
@@ -76,7 +74,7 @@ def _head(text: str) -> str:
 
 
 def _field(line: str) -> str:
-    if not any(map(_SPEAKS_OF_KEYS.search, _readings(line))):
+    if not _speaks_of_keys(line):
         return line
     name, colon, value = line.partition(":")
     return name + colon + _filled(value) if not _SPEAKS_OF_KEYS.search(name) else _filled(line)
@@ -97,7 +95,7 @@ def _body(text: str) -> str:
             line = line if shown is None else shown
         pieces.append(line)
     together = "\n".join(pieces[index] for index in others)
-    is_suspect = any(map(_SPEAKS_OF_KEYS.search, _readings(together)))
+    is_suspect = _speaks_of_keys(together)
     for index in others:
         pieces[index] = _filled(pieces[index]) if is_suspect else _LONG_RUN.sub(_run, pieces[index])
     return "".join(pieces)
@@ -116,6 +114,10 @@ def _run(found: re.Match[str]) -> str:
     return _filled(found[0])
 
 
+def _speaks_of_keys(text: str) -> bool:
+    return any(map(_SPEAKS_OF_KEYS.search, _readings(text)))
+
+
 def _readings(text: str) -> Iterator[str]:
     """The texts that a text may stand for."""
     yield text
@@ -130,28 +132,14 @@ def _readings(text: str) -> Iterator[str]:
 
 def _halves(text: str) -> tuple[str, str, str]:
     """Head, blank line, body. Without a blank line all is head."""
-    for blank in ("\r\n\r\n", "\n\n"):
+    for blank in ("\r\n\r\n", "\n\n", "\n\r\n"):
         head, found, body = text.partition(blank)
         if found:
             return head, found, body
     return text, "", ""
 
 
-def _by_rules(text: str) -> str:
-    lower, is_ascii = text.lower(), text.isascii()
-    for signs, pattern, replacement in RULES:
-        if not is_ascii or any(sign in lower for sign in signs):
-            text = pattern.sub(_same_length(replacement), text)
-    text = URI_PASSWORD.sub(_same_length(without_password), text)
-    return _ESCAPED_KEY.sub(_escaped, text) if "inline" in lower else text
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return found[1] + _filled(found[2])
-
-
-@cache
-def _same_length(replacement: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
+def _same_length(replacement: Replacement) -> Replacement:
     """The rule's replacement with filler, as long as the secret, where the rule writes that something is taken out."""
 
     def replaced(found: re.Match[str]) -> str:
@@ -165,6 +153,14 @@ def _same_length(replacement: Callable[[re.Match[str]], str]) -> Callable[[re.Ma
     return replaced
 
 
+_RULES: Final = tuple((signs, pattern, _same_length(replacement)) for signs, pattern, replacement in RULES)
+_PASSWORD: Final = _same_length(without_password)
+
+
+def _by_rules(text: str) -> str:
+    return redacted(text, _RULES, _PASSWORD)
+
+
 def _credentials(found: re.Match[str]) -> str:
     """The parameters of a digest one by one; credentials of any other scheme whole."""
     name, scheme, space, rest = found[1], found[2], found[3], found[4]
@@ -172,10 +168,15 @@ def _credentials(found: re.Match[str]) -> str:
         return name + _filled(scheme) + space + _filled(rest)
     kept, end = [], 0
     for one in _PARAMETER.finditer(rest):
-        value = _by_rules(one[3]) if one[1].lower() in _HARMLESS else _filled(one[3])
+        value = _harmless(one[3]) if one[1].lower() in _HARMLESS else _filled(one[3])
         kept += [_separator(rest[end : one.start()]), one[1], one[2], value]
         end = one.end()
     return name + scheme + space + "".join(kept) + _separator(rest[end:])
+
+
+def _harmless(value: str) -> str:
+    """The value of a parameter that is no secret by its name."""
+    return _filled(value) if _speaks_of_keys(value) else _by_rules(value)
 
 
 def _separator(text: str) -> str:

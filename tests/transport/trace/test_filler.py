@@ -114,6 +114,11 @@ HALF = len(KEY) // 2
         JSON % base64.b64encode(f"a=crypto:1 X inline:{KEY}".encode()).decode(),
         *(HEAD % f"<sip:b?body={sign}{KEY}>" for sign in ("inline%253A", "%69nline%3A", "inline:ab%2B", "inl\\ine:")),
         HEAD % f"inline&#058;A&#43;{KEY}",
+        *(
+            f'INFO sip:a SIP/2.0\r\nAuthorization: Digest realm="{sign}{KEY}"\r\n\r\n'
+            for sign in ("inl\\ine:", "a=crypto:1 X ")
+        ),
+        f"INFO sip:a SIP/2.0\r\nX: y\n\r\nv=0\r\na=crypto:1 X inline:{KEY[:4]}\r\n{KEY[4:]}\r\n",
     ],
 )
 def test_however_a_peer_writes_a_key(message: str) -> None:
