@@ -51,9 +51,9 @@ def ending_of(path: Path) -> LastLine:
     with file:
         start, found = file.seek(0, os.SEEK_END), b""
         while start > 0 and b"\n" not in found[:-1]:
-            start = max(0, start - _PIECE)
+            end, start = start, max(0, start - _PIECE)
             file.seek(start)
-            found = file.read(min(_PIECE, os.fstat(file.fileno()).st_size - start)) + found
+            found = file.read(end - start) + found
     if not found:
         return LastLine()
     *_, line = found.removesuffix(b"\n").split(b"\n")

@@ -143,6 +143,14 @@ def test_the_end_of_a_long_file_is_found(path: Path) -> None:
     assert audit_of(path).verified()().faults == ()
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_the_chain_goes_on_after_a_last_line_that_reaches_to_the_begin_of_the_file(path: Path, before: int) -> None:
+    audit_of(path, before).write("root", "reload", changes=["x" * 100_000])
+    assert ending_of(path).last == verify_file(path).last
+    audit_of(path, 1)
+    assert faults(path) == ()
+
+
 def test_an_empty_audit_is_whole(path: Path) -> None:
     assert audit_of(path).verified()().lines == 0
     path.touch()
