@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from pathlib import Path
 
 import click
@@ -96,6 +97,8 @@ def get(trace_id: str, out: Path, config: Path | None, url: str | None, as_json:
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # one that was there keeps its mode, whoever may read it
+                os.fchmod(descriptor, 0o600)
             file.write(data)
     except OSError as error:
         raise click.ClickException(f"{out} cannot be written: {error.strerror}") from None

@@ -1,6 +1,7 @@
 """gatewayctl, against an HTTP server on loopback that answers as the administration interface does."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -72,6 +73,7 @@ ANSWERS: dict[str, object] = {
     ],
     "/api/certificates": [{"listener": "trunk", "days_left": 12, "warnings": ["12 days left"]}],
     "/healthz": {"status": "ok"},
+    "/api/v1/traces/7/pcapng": "the bytes of a file",
 }
 
 ANSWERS |= {
@@ -404,6 +406,25 @@ def test_a_cell_of_csv_begins_no_formula(port: int) -> None:
     rows = [{"a": begin + "1+1"} for begin in "=+-@\t\r＝＋－＠"]
     cells = text.shown(rows, text.comma_separated).splitlines()[1:]
     assert all(cell[0] in "'\\" for cell in cells), cells
+
+
+@pytest.mark.parametrize("mode", [None, 0o644])
+def test_the_file_of_a_trace_is_its_owners_alone_also_where_one_was_there(
+    port: int, tmp_path: Path, mode: int | None
+) -> None:
+    out = tmp_path / "trace.pcapng"
+    if mode is not None:
+        out.write_text("of before, and longer than the trace is")
+        out.chmod(mode)
+    assert gatewayctl("trace", "get", "7", "--out", str(out), "--url", f"http://127.0.0.1:{port}").exit_code == 0
+    assert json.loads(out.read_bytes()) == "the bytes of a file"
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_trace_may_go_to_a_device_whose_rights_stay(port: int) -> None:
+    before = Path(os.devnull).stat().st_mode
+    answer = gatewayctl("trace", "get", "7", "--out", os.devnull, "--url", f"http://127.0.0.1:{port}")
+    assert (answer.exit_code, Path(os.devnull).stat().st_mode) == (0, before)
 
 
 def test_the_version_is_that_of_the_gateway() -> None:
