@@ -85,6 +85,7 @@ class DeviceTable(KeptTable):
         spoilt = {key for key, _ in left_out}
         rows = [cast(Row, decode(note[1])) for key, note in merged.items() if note is not None and key not in spoilt]
         write_rows(transaction, _INSERT, [(row["key"], row["make"], row["model"]) for row in rows])
+        write_rows(transaction, "DELETE FROM device_aor WHERE key = ?", [(row["key"],) for row in rows])
         addresses = [(row["key"], one) for row in rows for one in cast("list[Json]", row["addresses_of_record"])]
         write_rows(transaction, "INSERT OR IGNORE INTO device_aor (key, aor) VALUES (?, ?)", addresses)
         return left_out

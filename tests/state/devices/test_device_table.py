@@ -112,6 +112,10 @@ def test_addresses_of_one_device_are_bounded(opened: Opened) -> None:
     addresses = row["addresses_of_record"]
     assert isinstance(addresses, list)
     assert (len(addresses), addresses[0]) == (ADDRESSES, f"sip:{3 * ADDRESSES - 1}@x")
+    assert opened.keys(address_of_record=str(addresses[-1])) == [PHONE.key]
+    assert opened.keys(address_of_record="sip:0@x") == [], "it is found by no address that it does not show"
+    rows = opened.database.run_interaction(lambda t: t.execute("SELECT COUNT(*) FROM device_aor").fetchone()[0])
+    assert got(rows) == ADDRESSES
 
 
 def test_pages_use_an_index(opened: Opened) -> None:
