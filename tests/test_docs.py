@@ -115,6 +115,18 @@ def test_the_marks_of_the_codes_must_be_there() -> None:
     assert write_reasons.main(["--check"]) == 0
 
 
+def test_a_document_whose_sections_are_old_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = tmp_path / "troubleshooting.md"
+    changed.write_text(TROUBLESHOOTING.replace("**Remedy:** ", "", 1))
+    monkeypatch.setattr(write_reasons, "DOCUMENT", changed)
+    assert write_reasons.main(["--check"]) == 1
+    assert "run: python tools/write_reasons.py" in capsys.readouterr().err
+    assert write_reasons.main([]) == 0
+    assert changed.read_text() == TROUBLESHOOTING
+
+
 def test_every_path_that_a_document_names_is_there() -> None:
     for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):

@@ -10,13 +10,15 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+from tools.documents import placed, write_or_compare
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = Path("docs/architecture.md")
-BEGIN = "<!-- Written by tools/draw_layers.py from pyproject.toml and the packages' docstrings: change those. -->\n"
-END = "<!-- End of the layers. -->\n"
+BEGIN = "<!-- Written by tools/draw_layers.py from pyproject.toml and the packages' docstrings: change those. -->"
+END = "<!-- End of the layers. -->"
 
 
 def table(root: Path) -> str:
@@ -27,7 +29,7 @@ def table(root: Path) -> str:
         for number, layer in enumerate(layers)
         for is_first, package, text in _rows(root, layer)
     ]
-    return "\n".join(["| layer | package | |", "|---|---|---|", *rows]) + "\n"
+    return "\n".join(["| layer | package | |", "|---|---|---|", *rows])
 
 
 def _layers(root: Path) -> list[str]:
@@ -51,25 +53,12 @@ def _docstring(path: Path) -> str:
     return text
 
 
-def drawn(text: str, root: Path) -> str:
-    """A document with its table drawn anew. Raises ValueError where it has no place for one."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{DOCUMENT}: has no table of layers")
-    return f"{before}{begin}\n{table(root)}\n{end}{after}"
-
-
-def main(arguments: list[str], root: Path = ROOT, write: Callable[[str], object] = sys.stdout.write) -> int:
-    """Draw the table, or with --check say whether it is as drawn: 1 where it is not."""
+def main(arguments: list[str], root: Path = ROOT) -> int:
+    """Draw the table, or with --check say whether it is as drawn: 1 where it is not. Raises ValueError where the
+    document has no place for one."""
     document = root / DOCUMENT
-    text = document.read_text()
-    if "--check" not in arguments:
-        document.write_text(drawn(text, root))
-    elif drawn(text, root) != text:
-        write(f"{DOCUMENT}: the table of layers is old; run: python tools/draw_layers.py\n")
-        return 1
-    return 0
+    drawn = placed(document.read_text(encoding="utf-8"), BEGIN, END, table(root))
+    return write_or_compare({document: drawn}, arguments, "python tools/draw_layers.py")
 
 
 if __name__ == "__main__":

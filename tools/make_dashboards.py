@@ -25,6 +25,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
+from tools.documents import write_or_compare
+
 TARGET: Final = Path(__file__).parents[1] / "deploy" / "grafana" / "dashboards"
 SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG: Final = "sip-gateway"
@@ -634,19 +636,8 @@ def _coloured(panel: stat.Panel, limits: tuple[float | None, ...]) -> stat.Panel
 
 def main(arguments: list[str]) -> int:
     """Write each dashboard, or compare; 1 where one is not as it would be."""
-    wrong = [board.file for board in BOARDS if _read(board) != made(board)]
-    if "--check" in arguments:
-        for file in wrong:
-            sys.stderr.write(f"{TARGET / file}.json is not as tools/make_dashboards.py writes it: run that\n")
-        return 1 if wrong else 0
-    for board in BOARDS:
-        (TARGET / f"{board.file}.json").write_text(made(board), encoding="utf-8")
-    return 0
-
-
-def _read(board: Board) -> str:
-    path = TARGET / f"{board.file}.json"
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    files = {TARGET / f"{board.file}.json": made(board) for board in BOARDS}
+    return write_or_compare(files, arguments, "python tools/make_dashboards.py")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 import attrs
 
 from gateway.config.model import Configuration
+from tools.documents import placed, write_or_compare
 
 HERE: Final = Path(__file__).parent
 DOCUMENT: Final = HERE.parent / "docs" / "configuration.md"
@@ -146,30 +147,22 @@ def document(text: str) -> str:
     if strange := sorted(explanations.keys() - known.keys() - {"defaults"}):
         raise Unexplained(f"{EXPLANATIONS.name} explains tables that there are not: {', '.join(strange)}")
     for table, cls in known.items():
-        mark = BEGIN.format(table)
-        before, _, rest = text.partition(mark)
-        _, end, after = rest.partition(END)
-        if not end:
-            raise Unexplained(f"{DOCUMENT.name} has no place for [{table}]: {mark} and {END}")
         made = "\n".join((HEAD, *rows(table, cls, explanations)))
-        text = f"{before}{mark}\n\n{made}\n\n{END}{after}"
+        try:
+            text = placed(text, BEGIN.format(table), END, made)
+        except ValueError as error:
+            raise Unexplained(f"{DOCUMENT.name} has no place for [{table}]: {error}") from None
     return text
 
 
 def main(arguments: list[str]) -> int:
     """Write the document, or compare it."""
-    text = DOCUMENT.read_text(encoding="utf-8")
     try:
-        made = document(text)
+        made = document(DOCUMENT.read_text(encoding="utf-8"))
     except Unexplained as error:
         print(error, file=sys.stderr)
         return 1
-    if "--check" in arguments:
-        if made != text:
-            print(f"{DOCUMENT.name} is not as the classes say: python -m tools.write_configuration", file=sys.stderr)
-        return int(made != text)
-    DOCUMENT.write_text(made, encoding="utf-8")
-    return 0
+    return write_or_compare({DOCUMENT: made}, arguments, "python -m tools.write_configuration")
 
 
 if __name__ == "__main__":

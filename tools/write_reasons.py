@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES
+from tools.documents import placed, write_or_compare
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "troubleshooting.md"
 BEGIN = "<!-- Written by tools/write_reasons.py from gateway/state/remedies.py: change that. -->"
@@ -25,21 +26,13 @@ def sections() -> str:
 
 def document(text: str) -> str:
     """The document with its sections as they should be. Raises ValueError where their place is not marked."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{DOCUMENT}: the marks of the codes' place are missing")
-    return f"{before}{BEGIN}\n\n{sections()}\n{END}{after}"
+    return placed(text, BEGIN, END, sections())
 
 
 def main(arguments: list[str]) -> int:
     """Write the document, or compare it."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    made = document(text)
-    if "--check" in arguments:
-        return int(made != text)
-    DOCUMENT.write_text(made, encoding="utf-8")
-    return 0
+    made = document(DOCUMENT.read_text(encoding="utf-8"))
+    return write_or_compare({DOCUMENT: made}, arguments, "python tools/write_reasons.py")
 
 
 if __name__ == "__main__":
