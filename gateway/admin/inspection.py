@@ -103,6 +103,9 @@ class Inspection(Protocol):
     def domain(self, name: str) -> Row | None:
         """One domain, with the audit of its changes; None when there is none of that name."""
 
+    def providers(self) -> list[Row]:
+        """The configured providers, and the features that each was last seen to have."""
+
     def peers(self) -> list[Row]:
         """The providers, and the features that each peer was last seen to have."""
 

@@ -167,15 +167,22 @@ class Overview:
                 return {**self._domain(domain), "changes": [*self.audit.about(domain.name)]}
         return None
 
+    def providers(self) -> list[Row]:
+        """The configured providers."""
+        return [
+            {
+                **_peer(peer := Peer.of(provider), self.memory.seen(peer)),
+                "srtp_offer": str(provider.srtp_offer),
+                "trust": str(provider.trust),
+            }
+            for provider in self.settings.current.providers
+        ]
+
     def peers(self) -> list[Row]:
         """The providers, then every other peer that is remembered."""
-        seen = dict(self.memory.all())
-        rows: list[Row] = []
-        for provider in self.settings.current.providers:
-            configured: Row = {"srtp_offer": str(provider.srtp_offer), "trust": str(provider.trust)}
-            peer = Peer.of(provider)
-            rows.append({**_peer(peer, seen.pop(peer, Sightings())), **configured})
-        return [*rows, *(_peer(peer, sightings) for peer, sightings in islice(seen.items(), MOST_PEERS))]
+        configured = {Peer.of(provider) for provider in self.settings.current.providers}
+        others = (_peer(peer, seen) for peer, seen in self.memory.all() if peer not in configured)
+        return [*self.providers(), *islice(others, MOST_PEERS)]
 
     def certificates(self) -> list[Row]:
         """The certificates that the TLS listeners serve."""
@@ -255,7 +262,7 @@ class Overview:
         for feature in features:
             self.memory.saw(peer, Feature(feature), did=True)
         self.audit.write(who, "learn", peer=name, features=[*features])
-        return _peer(peer, dict(self.memory.all()).get(peer, Sightings()))
+        return _peer(peer, self.memory.seen(peer))
 
     def _domain(self, domain: Domain) -> Row:
         switch = self.settings.security_of(domain.name)

@@ -102,6 +102,9 @@ class FakeInspection:
     def domain(self, name: str) -> Row | None:
         return {"name": name, "changes": []} if name == "example.com" else None
 
+    def providers(self) -> list[Row]:
+        return [{"name": "main"}]
+
     def peers(self) -> list[Row]:
         return [{"name": "main"}]
 

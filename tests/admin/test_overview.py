@@ -7,9 +7,12 @@ from typing import Any, cast
 
 import attrs
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.admin.overview import REFUSALS, Overview
-from gateway.config.model import Domain
+from gateway.config.model import Domain, Provider
+from gateway.observe.metrics import Metrics
+from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.state.audit import AuditLog
 
 
@@ -18,6 +21,7 @@ class Current:
     """A configuration, as far as it is looked at."""
 
     domains: tuple[Domain, ...] = (Domain("example.com", "main"),)
+    providers: tuple[Provider, ...] = (Provider("main", "sip:provider.example.com"),)
 
 
 @attrs.frozen
@@ -58,3 +62,14 @@ def test_refusals_do_not_fill_the_disk(audit: AuditLog) -> None:
     for number in range(1000):
         overview.refused("switch", f"uid {number}", "example.com")
     assert len(audit.about("example.com")) == REFUSALS.burst + 1
+
+
+def test_a_provider_is_told_once_before_the_phones(audit: AuditLog) -> None:
+    memory = PeerMemory(lambda: 5.0, Metrics(CollectorRegistry()))
+    memory.saw(Peer.of(Current().providers[0]), Feature.TLS, did=True)
+    memory.saw(Peer("sip:alice@example.com"), Feature.SRTP, did=True)
+    overview = attrs.evolve(overview_of(audit, [5.0]), memory=memory)
+    [main] = overview.providers()
+    assert (main["name"], main["did_tls_at"], main["did_srtp_at"], main["srtp_offer"]) == ("main", 5.0, None, "savp")
+    alice = {**dict.fromkeys(main), "name": "sip:alice@example.com", "uri": "", "did_srtp_at": 5.0}
+    assert overview.peers() == [main, {key: alice[key] for key in alice if key not in ("srtp_offer", "trust")}]

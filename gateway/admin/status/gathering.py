@@ -155,14 +155,9 @@ class Gathering:
         )
 
     def _providers(self) -> list[Row]:
-        """The configured providers, with the targets of each; other peers are left out."""
-        peers = {row["name"]: row for row in _clean(self.inspection.peers()) if row.get("uri")}
-        lost = self.watched.health.lost()
-        rows: list[Row] = []
-        for provider in self.settings.current.providers:
-            known = peers.get(provider.name, {"name": provider.name, "uri": provider.uri})
-            rows.append({**known, "targets": self._targets(provider.name, lost)})
-        return rows
+        """The configured providers, with the targets of each."""
+        lost, rows = self.watched.health.lost(), self.inspection.providers()
+        return _clean([{**row, "targets": self._targets(str(row["name"]), lost)} for row in rows])
 
     def _targets(self, provider: str, lost: set[str]) -> list[Json]:
         looked_at = sorted(self.watched.health.looked_at(provider), key=_by_address)

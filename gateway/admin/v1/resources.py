@@ -145,7 +145,7 @@ class ApiV1:
 
     def providers(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The configured providers, and the features that they were last seen to have."""
-        return [row for row in self._inspection.peers() if "trust" in row]
+        return self._inspection.providers()
 
     def peers(self, request: IRequest, asked: questions.Nothing) -> list[Row]:
         """The providers and phones, and the features that each was last seen to have."""

@@ -132,10 +132,9 @@ class PagedInspection(FakeInspection):
             "changes": [{**switched, "from": "off", "to": "preferred"}],
         }
 
-    def peers(self) -> list[Row]:
+    def providers(self) -> list[Row]:
         seen: Row = {"did_tls_at": NOW - 60, "lacked_tls_at": None, "did_srtp_at": None, "lacked_srtp_at": NOW - 60}
-        terms: Row = {"uri": "sip:provider.example.com", "srtp_offer": "savp", "trust": "system"}
-        return [{"name": "main", **terms, **seen}, {"name": "sip:ana@example.com", "uri": "", **seen}]
+        return [{"name": "main", "uri": "sip:provider.example.com", "srtp_offer": "savp", "trust": "system", **seen}]
 
     def certificates(self) -> list[Row]:
         row: Row = {"listener": "provider", "file": "/etc/gateway.pem", "names": ["gw.example.com"], "warnings": []}

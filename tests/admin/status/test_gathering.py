@@ -41,6 +41,12 @@ def test_a_provider_has_its_sightings_and_no_target_before_it_was_asked(stage: P
     assert (main["name"], main["targets"], main["did_tls_at"]) == ("main", [], NOW - 60)
 
 
+def test_no_page_looks_at_every_peer_that_is_remembered(stage: PageStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be thousands of phones among them, and calls wait meanwhile."""
+    monkeypatch.setattr(stage.inspection, "peers", lambda: pytest.fail("it looks at every peer"))
+    assert [one["name"] for one in facts(stage).providers] == ["main"]
+
+
 def test_a_target_says_how_it_stands(stage: PageStage, monkeypatch: pytest.MonkeyPatch) -> None:
     flow = RecordingFlow(PROVIDER, Address("192.0.2.1", 5061))
     up = standing(answered=0.0, changed=0.0, flow=flow)

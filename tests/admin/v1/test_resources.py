@@ -69,9 +69,6 @@ class Inspection(FakeInspection):
             return fail(sqlite3.OperationalError("disk I/O error"))
         return super().devices(wanted, limit, after)
 
-    def peers(self) -> list[Row]:
-        return [{"name": "main", "trust": "system"}, {"name": "sip:alice@example.com"}]
-
 
 class Control(FakeControl):
     """Switches the domain."""
