@@ -10,7 +10,7 @@ from twisted.internet.task import LoopingCall
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
-from gateway.base.tokens import SECRET_BYTES, kept_secret
+from gateway.base.private_files import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
 from gateway.config.switches import Settings
 from gateway.registrar.acceptance import Rules

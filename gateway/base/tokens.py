@@ -1,14 +1,10 @@
-"""Random tokens, and the one secret that outlives restarts."""
+"""Random tokens."""
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
-
-SECRET_BYTES: Final = 32
 
 FETCHED: Final = 4096
 """Random bytes that are fetched at once."""
@@ -45,25 +41,3 @@ class Random:
 def new_token() -> str:
     """A token as `Random.token` gives it, for rare uses: it needs no `Random`."""
     return os.urandom(8).hex()
-
-
-def kept_secret(path: Path) -> bytes:
-    """The secret in a file that only this user may read; made at the first start. Raises OSError."""
-    if not path.exists():
-        _make(path)
-    secret = path.read_bytes()
-    if len(secret) != SECRET_BYTES:
-        raise OSError(f"{path}: is not the secret of a gateway; move it away to have a new one made")
-    return secret
-
-
-def _make(path: Path) -> None:
-    """Written whole under another name first, so that a crash leaves no half of it."""
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, secrets.token_bytes(SECRET_BYTES))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    made.rename(path)

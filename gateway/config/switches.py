@@ -15,7 +15,6 @@ told.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
@@ -25,6 +24,7 @@ from twisted.logger import Logger
 
 from gateway.base.clock import Clock
 from gateway.base.json_codec import Json
+from gateway.base.private_files import replace_private
 from gateway.config.fields import uri_transport
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError, Domain, Provider, Security, Side
@@ -254,11 +254,4 @@ def _read_snapshot(path: Path) -> Snapshot | None:
 
 
 def _write(path: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
-    """Written whole under another name first, so that a crash or a power cut leaves the old or the new one."""
-    made = path.with_name(f"{path.name}.{os.getpid()}")
-    with made.open("w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(json.dumps(entries, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    made.rename(path)
+    replace_private(path, (json.dumps(entries, indent=2) + "\n").encode())

@@ -9,7 +9,6 @@ Not here: the answers themselves (challenges.py), the time of an order (renewal.
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -19,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from gateway.base.private_files import replace_private
 from gateway.config.acme_table import Acme
 from gateway.transport.tls.certificates import CertificateError
 
@@ -69,8 +69,8 @@ class Order:
         if missing:
             raise OrderFailed(f"{self.terms.directory}: its certificate is not for {', '.join(sorted(missing))}")
         try:
-            write_private(self.terms.private_key, key)
-            write_private(self.terms.certificate, chain)
+            replace_private(self.terms.private_key, key)
+            replace_private(self.terms.certificate, chain)
         except OSError as error:
             raise OrderFailed(f"{error.filename}: {error.strerror}") from error
 
@@ -138,20 +138,8 @@ class Order:
         except FileNotFoundError:
             key = _new_key()
             self.account_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(self.account_file, key)
+            replace_private(self.account_file, key)
             return key
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Put a file in the place of another in one step, readable by this user alone. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
 
 
 def _new_key() -> bytes:
