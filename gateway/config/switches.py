@@ -8,8 +8,7 @@ of each change. Not here: passwords and certificates, and the consequences of a 
 
 A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of
 switches as they were. A switch counts until the file says something new for that domain: an edit after a switch is
-meant. Listeners, media and the administration interface are opened once; a change there waits for a restart and is
-told.
+meant. All but domains and providers is made once; a change there waits for a restart and is told.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from gateway.state.audit import AuditLog
 
 log = Logger()
 
-FIXED: Final = ("gateway", "listeners", "media", "admin", "limits")
+FIXED: Final = ("gateway", "listeners", "media", "admin", "limits", "hep", "acme")
 """Parts of a configuration that only a restart changes."""
 
 

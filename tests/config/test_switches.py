@@ -7,11 +7,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import attrs
 import pytest
 
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError, Security
-from gateway.config.switches import NoSuchDomain, Settings
+from gateway.config.switches import FIXED, NoSuchDomain, Settings
 from gateway.security.credentials import CredentialsError
 from gateway.state.audit import AuditLog
 from tests.support.clocks import clock_at
@@ -207,6 +208,22 @@ def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(
     assert site.settings.current.listeners[1].port == 5070
     assert site.adopted == [site.settings.current]
     assert site.read == site.adopted
+
+
+def test_a_receiver_of_copies_that_is_taken_out_of_the_file_goes_on_until_a_restart_and_that_is_told(
+    site: Site,
+) -> None:
+    table = '[hep]\nto = "udp:127.0.0.1:9060"\n'
+    site.edit("[media]", f"{table}\n[media]")
+    site.start()
+    site.edit(table, "")
+    assert site.settings.reload("root") == ("hep: changed, which takes a restart",)
+    assert site.settings.current.hep is not None
+
+
+def test_whatever_is_no_domain_and_no_provider_waits_for_a_restart() -> None:
+    followed = {"providers", "domains", "source"}
+    assert {*FIXED} == {field.name for field in attrs.fields(Configuration)} - followed
 
 
 def test_a_provider_that_needs_a_listener_which_is_not_open_is_refused(site: Site) -> None:
