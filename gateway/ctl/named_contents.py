@@ -35,9 +35,9 @@ def mistakes(configuration: Configuration) -> Iterator[Mistake]:
             why = unusable(user.certificate, user.private_key)
             if why is not None:
                 yield Mistake(f"{path}.certificate", why)
-        for key, file in _authorities(user):
-            if (why := _no_authorities(file)) is not None:
-                yield Mistake(f"{path}.{key}", why)
+    for key, file in _authorities(configuration):
+        if (why := _no_authorities(file)) is not None:
+            yield Mistake(key, why)
     for index, domain in enumerate(configuration.domains):
         if domain.credentials is not None:
             try:
@@ -57,12 +57,9 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
         if user.private_key is not None and (mode := user.private_key.stat().st_mode & 0o777) & 0o077:
             text = f"{user.private_key} can be read by others (mode {mode:04o}): chmod 600 {user.private_key}"
             yield Mistake(f"{path}.private_key", text)
-        for key, file in _authorities(user):
-            rows = described(file)
-            if all(days_left(row) < 0 for row in rows):
-                yield Mistake(
-                    f"{path}.{key}", f"every authority in {file} has expired: no certificate will be believed"
-                )
+    for key, file in _authorities(configuration):
+        if all(days_left(row) < 0 for row in described(file)):
+            yield Mistake(key, f"every authority in {file} has expired: no certificate will be believed")
 
 
 def _doubts_of(user: Holder, leaf: Row) -> Iterator[str]:
@@ -99,11 +96,14 @@ def _users(configuration: Configuration) -> Iterator[User]:
     yield "admin", configuration.admin
 
 
-def _authorities(user: Holder) -> Iterator[tuple[str, Path]]:
-    for key in ("client_trust", "trust"):
-        file = getattr(user, key, None)
-        if isinstance(file, Path):
-            yield key, file
+def _authorities(configuration: Configuration) -> Iterator[tuple[str, Path]]:
+    """The path of each key that names a file of authorities, and the file."""
+    users: list[tuple[str, object]] = [*_users(configuration), ("hep", configuration.hep), ("acme", configuration.acme)]
+    for path, user in users:
+        for key in ("client_trust", "trust"):
+            file = getattr(user, key, None)
+            if isinstance(file, Path):
+                yield f"{path}.{key}", file
 
 
 def _no_authorities(file: Path) -> str | None:

@@ -210,6 +210,14 @@ def test_a_trust_file_without_pem(site: Site, content: bytes) -> None:
     assert "holds no certificate of an authority: PEM is needed" in line
 
 
+def test_authorities_of_a_receiver_of_copies_without_pem(site: Site) -> None:
+    site.write("hep.pem", b"nothing\n")
+    site.file.write_text(site.file.read_text() + '[hep]\nto = "tls:127.0.0.1:9061"\ntrust = "hep.pem"\n')
+    (line,) = site.told(1)
+    assert line.startswith("hep.trust: ")
+    assert "holds no certificate of an authority: PEM is needed" in line
+
+
 def test_authorities_that_have_all_expired_are_a_warning(site: Site) -> None:
     leaf = site.authority.issue_cert("old", not_before=LAST_WEEK, not_after=LAST_WEEK + datetime.timedelta(days=1))
     site.write("ca.pem", leaf.cert_chain_pems[0].bytes())

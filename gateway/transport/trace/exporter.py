@@ -28,7 +28,7 @@ class HepExporter:
     """Makes packets, and keeps those that cannot be sent yet."""
 
     def __init__(self, terms: Hep, reactor: Any) -> None:
-        """Raises OSError, ValueError or OpenSSL's Error where the password or the trust cannot be read."""
+        """Raises OSError or ValueError where the password, CertificateError where the trust cannot be read."""
         self._terms = terms
         self._password = "" if terms.password_file is None else terms.password_file.read_text("utf-8").strip()
         self._queue: deque[bytes] = deque()

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.config.hep_table import Hep, HepReceiver
+from gateway.transport.tls.certificates import read_chain
 
 log = Logger()
 
@@ -30,7 +31,6 @@ LONGEST_WAIT: Final = 60.0
 """Seconds between two attempts to connect."""
 CONNECT_SECONDS: Final = 10
 """For one attempt."""
-_END = "-----END CERTIFICATE-----"
 
 
 class PacketSender(Protocol):
@@ -64,7 +64,7 @@ class ReceiverWay(Protocol):
 
 
 def way_to(terms: Hep, reactor: Any, queue: WaitingPackets) -> ReceiverWay:
-    """The way to the receiver. Raises OSError, ValueError or OpenSSL's Error where its trust cannot be read."""
+    """The way to the receiver. Raises CertificateError where its trust cannot be read."""
     return (
         ReceiverDatagrams(terms.to, reactor, queue)
         if terms.to.transport == "udp"
@@ -190,11 +190,7 @@ class ReceiverConnection(TwistedProtocol):
 
 
 def _trust(trust: str | Path) -> Any:
-    """The system's authorities, or those in a file of PEM certificates."""
+    """The system's authorities, or those in a file of PEM certificates. Raises CertificateError."""
     if not isinstance(trust, Path):
         return platformTrust()
-    pieces = trust.read_text("ascii").split(_END)[:-1]
-    if not pieces:
-        raise ValueError(f"{trust}: no authorities can be read from it")
-    read = [crypto.load_certificate(crypto.FILETYPE_PEM, (piece + _END).encode()) for piece in pieces]
-    return trustRootFromCertificates([Certificate(one) for one in read])
+    return trustRootFromCertificates([Certificate(crypto.X509.from_cryptography(one)) for one in read_chain(trust)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from OpenSSL import SSL, crypto
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from gateway.base.clock import Clock
@@ -15,6 +14,7 @@ from gateway.config.model import Configuration, ConfigurationError
 from gateway.observe.figures import Sample
 from gateway.observe.metrics import Metrics
 from gateway.transport.tap import Tap
+from gateway.transport.tls.certificates import CertificateError
 from gateway.transport.trace.exporter import HepExporter
 from gateway.transport.trace.tracer import CallNames, Tracer
 from gateway.transport.trace.traces import Traces
@@ -66,6 +66,6 @@ def _exporter(configuration: Configuration, reactor: Any) -> HepExporter | None:
         return None
     try:
         return HepExporter(terms, reactor)
-    except (OSError, ValueError, SSL.Error, crypto.Error) as error:
+    except (OSError, ValueError, CertificateError) as error:
         text = f"{configuration.source}: hep: {error}"
         raise ConfigurationError((text,)) from None
