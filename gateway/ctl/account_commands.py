@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import attrs
 import click
 
 from gateway.ctl import text
-from gateway.ctl.asking import ask, asking, quoted, show
-from gateway.state.audit_chain import AuditJudgement, verify_file
+from gateway.ctl.asking import ask, quoted, show
+from gateway.ctl.common_options import asking
+from gateway.state.audit_chain import verify_file
 
 _ROLES = click.Choice(["viewer", "operator", "admin"])
 _from_stdin = click.option("--password-stdin", is_flag=True, help="Read the password from a line of standard input.")
@@ -182,16 +184,9 @@ def verify(file: Path | None, last: str | None, config: Path | None, url: str | 
 
 def _judged(file: Path, last: str | None) -> object:
     try:
-        found: AuditJudgement = verify_file(file, last)
+        return attrs.asdict(verify_file(file, last))
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from None
-    return {
-        "lines": found.lines,
-        "older": found.older,
-        "torn": found.torn,
-        "last": found.last,
-        "faults": [*found.faults],
-    }
 
 
 def _of(name: str, verb: str) -> str:

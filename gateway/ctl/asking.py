@@ -3,10 +3,10 @@
     --url URL     -> HTTP(S) to that URL
     --config FILE -> the socket in its state directory -> unless nobody answers there: HTTP(S) at its address and port
 
-Here: the options of every command that asks, the connection, the answer as JSON. Not here: commands (`main`,
-`account_commands`), the text of answers (`text`). Over the socket the kernel names the user that asks. Over HTTP a
-token proves it, where one is given: it is sent over HTTPS, or on this machine, and nowhere else. The HTTPS of the
-gateway that a configuration describes is known by the certificate that it names, under any address.
+Here: the connection, the answer as JSON. Not here: the options of every command that asks (`common_options`), commands
+(`main`, `account_commands`, `trace_commands`), the text of answers (`text`). Over the socket the kernel names the user
+that asks. Over HTTP a token proves it, where one is given: it is sent over HTTPS, or on this machine, and nowhere else.
+The HTTPS of the gateway that a configuration describes is known by the certificate that it names, under any address.
 """
 
 from __future__ import annotations
@@ -19,84 +19,18 @@ from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
 
 import attrs
 import click
-from click.core import ParameterSource
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.load import load
 from gateway.config.model import Admin, Configuration, ConfigurationError
 from gateway.ctl import text
+from gateway.ctl.common_options import AUTHORITIES, DEFAULT_URL, TOKEN_FILE
 
 SECONDS_TO_ANSWER = 5
-DEFAULT_URL = "http://127.0.0.1:8080"
-_TOKEN_FILE, _AUTHORITIES = "gatewayctl.token_file", "gatewayctl.authorities"
-
-Command = TypeVar("Command", bound=Callable[..., None])
-
-
-def _inherited(context: click.Context, option: click.Parameter, value: object) -> object:
-    """An option before a subcommand's name counts where it is not given after it."""
-    name, before = str(option.name), context.parent
-    is_said = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    if is_said or before is None or before.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
-        return value
-    return before.params[name]
-
-
-def _noted(key: str) -> Callable[[click.Context, click.Parameter, object], None]:
-    """Keeps an option's value for the connection, out of the way of the commands."""
-
-    def note(context: click.Context, _: click.Parameter, value: object) -> None:
-        if value is not None:
-            context.meta[key] = value
-
-    return note
-
-
-_FILE = click.Path(path_type=Path)
-_OPTIONS = (
-    click.option(
-        "--config",
-        type=_FILE,
-        envvar="GATEWAY_CONFIG",
-        callback=_inherited,
-        help="The gateway's configuration file.",
-    ),
-    click.option(
-        "--url",
-        envvar="GATEWAY_URL",
-        callback=_inherited,
-        help=f"Its administration interface (default {DEFAULT_URL}).",
-    ),
-    click.option(
-        "--token-file",
-        type=_FILE,
-        envvar="GATEWAY_TOKEN_FILE",
-        expose_value=False,
-        callback=_noted(_TOKEN_FILE),
-        help="A file that holds a token, and that only its owner may read.",
-    ),
-    click.option(
-        "--authorities",
-        type=_FILE,
-        envvar="GATEWAY_AUTHORITIES",
-        expose_value=False,
-        callback=_noted(_AUTHORITIES),
-        help="The authorities (PEM) that the certificate at --url must come from, instead of the system's.",
-    ),
-)
-as_json_option = click.option("--json", "as_json", is_flag=True, callback=_inherited, help="Print JSON for machines.")
-
-
-def asking(command: Command) -> Command:
-    """The options of every command that asks a running gateway."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return as_json_option(command)
 
 
 def show(answer: object, as_json: bool, layout: Callable[[object], str]) -> None:
@@ -243,7 +177,7 @@ def _connection(base: str, admin: Admin | None = None) -> HTTPConnection:
         return HTTPConnection(parts.hostname, port, timeout=SECONDS_TO_ANSWER)
     if admin is not None and admin.certificate is not None:
         return _PinnedConnection(parts.hostname, port or 443, admin.certificate)
-    authorities = click.get_current_context().meta.get(_AUTHORITIES)
+    authorities = click.get_current_context().meta.get(AUTHORITIES)
     try:
         context = ssl.create_default_context(cafile=None if authorities is None else str(authorities))
     except (OSError, ssl.SSLError) as error:
@@ -264,7 +198,7 @@ def _is_private(base: str) -> bool:
 
 def _authorization(place: str) -> dict[str, str]:
     """The field with the token, where there is one. Raises ClickException for a file or place that is not private."""
-    file: Path | None = click.get_current_context().meta.get(_TOKEN_FILE)
+    file: Path | None = click.get_current_context().meta.get(TOKEN_FILE)
     if file is None:
         return {}
     if not _is_private(place):

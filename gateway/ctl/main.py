@@ -1,8 +1,9 @@
 """gatewayctl: asks a running gateway, and checks a configuration before a start.
 
-Here: the commands. Not here: asking (`asking`), users and tokens (`account_commands`), the text of answers (`text`),
-the contents of certificate files (`certificate_files`). Every command prints for people, or with --json the whole
-answer; a failure is one line and exit code 1.
+Here: the commands. Not here: their options that lead to a gateway (`common_options`), asking it (`asking`), users and
+tokens (`account_commands`), traces (`trace_commands`), the text of answers (`text`), the contents of certificate files
+(`certificate_files`). Every command prints for people, or with --json the whole answer; a failure is one line and exit
+code 1.
 
     gatewayctl calls  -> GET  /api/v1/calls -> JSON -> table
     gatewayctl reload -> POST /api/reload   -> JSON -> lines
@@ -20,9 +21,10 @@ from gateway.base.build import build
 from gateway.config.model import Configuration
 from gateway.ctl import state_text, text
 from gateway.ctl.account_commands import audit, tokens, users
-from gateway.ctl.asking import as_json_option, ask, asking, loaded, quoted, show
+from gateway.ctl.asking import ask, loaded, quoted, show
 from gateway.ctl.certificate_files import described
 from gateway.ctl.check import findings
+from gateway.ctl.common_options import as_json_option, asking, seconds_of
 from gateway.ctl.trace_commands import trace
 
 PAGE = 1_000
@@ -107,15 +109,19 @@ def hangup(call_id: str, config: Path | None, url: str | None, as_json: bool) ->
 
 
 @main.command()
-@click.option("--for", "length", metavar="30m", help="Until calls that are left are ended: 90s, 30m, 2h.")
+@click.option(
+    "--for", "seconds", metavar="30m", callback=seconds_of, help="Until calls that are left are ended: 90s, 30m, 2h."
+)
 @click.option("--cancel", is_flag=True, help="Take calls again.")
 @click.option("--show", "is_look", is_flag=True, help="How the drain stands; nothing is changed.")
 @asking
-def drain(length: str | None, cancel: bool, is_look: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+def drain(
+    seconds: int | None, cancel: bool, is_look: bool, config: Path | None, url: str | None, as_json: bool
+) -> None:
     """Take no new calls but emergency calls, and end those that are left after a time ([gateway] drain_seconds)."""
-    if sum((length is not None, cancel, is_look)) > 1:
+    if sum((seconds is not None, cancel, is_look)) > 1:
         raise click.UsageError("one of --for, --cancel and --show at most")
-    change = None if is_look else {} if cancel or length is None else {"seconds": text.seconds_of(length)}
+    change = None if is_look else {} if cancel or seconds is None else {"seconds": seconds}
     answer = ask(config, url, f"/api/v1/drain{'/cancel' if cancel else ''}", change)
     show(answer, as_json, text.drained)
 

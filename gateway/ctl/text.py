@@ -10,20 +10,16 @@ direction of writing. `shown` and `as_json` are the only ways from an answer to 
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from textwrap import shorten
 from typing import Any, cast
-
-import click
 
 from gateway.observe.clean_text import clean, clean_json
 from gateway.state.remedies import anchor, remedy_for
 
 CALL_COLUMNS = ("id", "started_at", "direction", "caller", "callee", "state", "verdict", "reason")
 _BEGIN_FORMULAS = tuple("=+-@＝＋－＠")  # the wide ones for spreadsheets in East Asia
-_LENGTH = re.compile(r"(?P<count>\d{1,6})(?P<unit>[smh]?)")
 _LANE = 28  # characters between two lines of a ladder
 
 
@@ -131,14 +127,6 @@ def reloaded(answer: object) -> str:
     changes = answer.get("changes") if isinstance(answer, Mapping) else None
     lines = [_cell("", line) for line in changes] if isinstance(changes, list) else []
     return "\n".join(lines) or "read again, nothing changed"
-
-
-def seconds_of(length: str) -> int:
-    """Seconds of a length of time as people write it: 90, 90s, 30m, 2h. Raises click.BadParameter."""
-    found = _LENGTH.fullmatch(length.strip())
-    if found is None:
-        raise click.BadParameter(f"{clean(length)}: a length of time is wanted, such as 90s, 30m or 2h")
-    return int(found["count"]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found["unit"]]
 
 
 def drained(answer: object) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 
 from gateway.ctl import text
-from gateway.ctl.asking import ask, asking, fetch, quoted, show
+from gateway.ctl.asking import ask, fetch, quoted, show
+from gateway.ctl.common_options import asking, seconds_of
 
 _TRACES = "/api/v1/traces"
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"k": 1_000, "M": 1_000_000}
 _WITHOUT_MEDIA = "media cannot be traced: a file holds SIP alone"
 
@@ -24,13 +24,6 @@ _WITHOUT_MEDIA = "media cannot be traced: a file holds SIP alone"
 @click.group()
 def trace() -> None:
     """Traces: SIP of both legs in clear, without keys, for Wireshark, tshark and sngrep."""
-
-
-def _seconds(_: click.Context, __: click.Parameter, value: str) -> int:
-    found = re.fullmatch(r"(\d{1,6})([smh])", value)
-    if found is None:
-        raise click.BadParameter(f"{value} is no time such as 30s, 10m or 2h")
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _bytes(_: click.Context, __: click.Parameter, value: str) -> int:
@@ -46,7 +39,7 @@ def _bytes(_: click.Context, __: click.Parameter, value: str) -> int:
 @click.option("--number", default="", help="A number there.")
 @click.option("--domain", default="", help="A host there.")
 @click.option("--peer", default="", help="The numeric address of the other end.")
-@click.option("--for", "seconds", default="15m", callback=_seconds, help="Its time, 24h at most (15m).")
+@click.option("--for", "seconds", default="15m", callback=seconds_of, help="Its time, 24h at most (15m).")
 @click.option("--size", default="50M", callback=_bytes, help="The size of its file, 100M at most (50M).")
 @click.option("--media", type=click.Choice(["none", "headers"]), default="none", help="Only none can be had.")
 @asking
