@@ -184,9 +184,10 @@ def verify(file: Path | None, last: str | None, config: Path | None, url: str | 
 
 def _judged(file: Path, last: str | None) -> object:
     try:
-        return attrs.asdict(verify_file(file, last))
+        found = verify_file(file, last)
     except OSError as error:
         raise click.ClickException(f"{file}: {error.strerror}") from None
+    return {**attrs.asdict(found), "faults": [*found.faults]}  # lists, as an answer of the gateway has them
 
 
 def _of(name: str, verb: str) -> str:

@@ -1,5 +1,6 @@
 """gatewayctl, against an HTTP server on loopback that answers as the administration interface does."""
 
+import hashlib
 import json
 import os
 import threading
@@ -425,6 +426,20 @@ def test_a_trace_may_go_to_a_device_whose_rights_stay(port: int) -> None:
     before = Path(os.devnull).stat().st_mode
     answer = gatewayctl("trace", "get", "7", "--out", os.devnull, "--url", f"http://127.0.0.1:{port}")
     assert (answer.exit_code, Path(os.devnull).stat().st_mode) == (0, before)
+
+
+def test_an_audit_that_was_touched_is_not_whole_and_its_fault_is_told(tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    first = json.dumps({"who": "root", "prev": "0" * 64})
+    second = json.dumps({"who": "alice", "prev": hashlib.sha256(first.encode()).hexdigest()})
+    audit.write_text(f"{first}\n{second}\n")
+    found = gatewayctl("audit", "verify", "--file", str(audit))
+    assert (found.exit_code, found.stdout.startswith("whole: 2 lines")) == (0, True)
+    audit.write_text(f"{first.replace('root', 'bob')}\n{second}\n")
+    found = gatewayctl("audit", "verify", "--file", str(audit))
+    assert found.exit_code == 1
+    assert found.stdout.splitlines()[0].startswith("line 2 does not follow the line before it")
+    assert "not whole: 2 lines" in found.stdout
 
 
 def test_the_version_is_that_of_the_gateway() -> None:
