@@ -155,7 +155,10 @@ class UasCore:
         if not self._screening.admits_within(request, transaction.flow, leg.record.domain):
             transaction.stop()
             return
-        in_dialog.receive_request(leg, transaction, request)
+        passed = self._screening.weigh_within(request, transaction.flow, leg)
+        if passed.watcher is not None:
+            transaction.watch(passed.watcher)
+        in_dialog.receive_request(leg, transaction, passed.request)
 
     def _is_way_of(self, leg: Leg, request: Request, flow: Flow) -> bool:
         """Whether a request of a leg may come over a flow. Its tags alone do not say so: flows.py has the reasons."""

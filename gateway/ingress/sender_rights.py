@@ -95,14 +95,28 @@ class Screening:
 
     def weigh(self, request: Request, flow: Flow) -> Passed:
         """A request outside dialogs as it may go on: a phone's passwords are guesses, and so many of them are let
-        through. A call to an emergency number is none. Raises Refused and MalformedMessage."""
+        through, by the domain whose provider hears them. A call to an emergency number is none.
+
+        Raises Refused and MalformedMessage."""
         if flow.side is not Side.PHONES:
             return Passed(request)
-        if request.method == "INVITE" and has_credentials(request) and self.is_emergency(request, flow):
+        if not has_credentials(request):
+            return self._guesses.weigh(request, flow, "")
+        if request.method == "REGISTER":
+            hosts = (request.request_uri.host, request.to.uri.host)
+            domain = next(filter(None, map(self._router.domain_named, hosts)), None)
+            return self._guesses.weigh(request, flow, "" if domain is None else domain.name)
+        route = self._router.outward(request, self._callers.caller_of(request, flow.key))
+        if request.method == "INVITE" and route.is_emergency:
             return Passed(request)
-        hosts = (request.request_uri.host, request.to.uri.host, request.from_.uri.host)
-        domain = next(filter(None, map(self._router.domain_named, hosts)), None)
-        return self._guesses.weigh(request, flow, domain.name if domain is not None else "")
+        return self._guesses.weigh(request, flow, route.domain.name)
+
+    def weigh_within(self, request: Request, flow: Flow, leg: Leg) -> Passed:
+        """The same for a request within a dialog. Raises Refused and MalformedMessage."""
+        is_ours = request.method in ("BYE", "OPTIONS")  # answered here, whatever their credentials
+        if flow.side is not Side.PHONES or is_ours or leg.record.is_emergency or not has_credentials(request):
+            return Passed(request)
+        return self._guesses.weigh(request, flow, leg.record.domain, is_within=True)
 
     def is_way_of(self, leg: Leg, flow: Flow) -> bool:
         """Whether a message of this leg's peer may come over a flow."""

@@ -186,6 +186,14 @@ def has_credentials(request: Request) -> bool:
     return not _BORNE.isdisjoint(request.headers.keys())
 
 
+def without_credentials(request: Request) -> Request:
+    """A copy of a request that bears none."""
+    bare = attrs.evolve(request, headers=request.headers.copy())
+    for field in _BORNE:
+        bare.headers.remove(field)
+    return bare
+
+
 def _signs_no_body(challenge: Challenge) -> bool:
     """auth-int alone would sign a body (RFC 7616 section 3.4.3), which is rewritten for each attempt."""
     return not challenge.qop or "auth" in challenge.qop

@@ -10,6 +10,7 @@ a provider may do so too, and a user name that only the provider understands wou
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
 from urllib.parse import unquote as percent_decoded
@@ -29,6 +30,7 @@ LONGEST_USER: Final = 80
 
 _USER = re.compile(r'(?<![\w-])username(\*?)\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
 _NONCE = re.compile(r'(?<![\w-])(?:next)?nonce\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
+_SCHEME = re.compile(r"\A(?:sips?:)+", re.IGNORECASE)
 _STALE = re.compile(r"(?<![\w-])stale\s*=\s*\"?true", re.IGNORECASE)
 _BORNE: Final = tuple(field for _, field in FIELDS.values())
 
@@ -37,8 +39,9 @@ _BORNE: Final = tuple(field for _, field in FIELDS.values())
 class Guess:
     """Credentials on their way to the provider: right or wrong, which only the provider knows."""
 
-    users: tuple[str, ...]
-    """``user@domain`` in lower case: of the credentials, and of a REGISTER the address of record. None twice."""
+    names: Mapping[str, frozenset[str]]
+    """By ``user@domain`` in lower case, of the credentials, and of a REGISTER the address of record: the addresses of
+    record that it may stand for, by their case."""
     flow: Flow
     method: str
     nonces: tuple[bytes, ...]
@@ -55,14 +58,28 @@ class Guess:
         borne = [value for name in _BORNE for value in request.headers.get_all(name)]
         if not borne:
             return None
-        found = [_plain(_named(one), domain) for value in borne for one in _USER.finditer(value)]
-        owners = tuple(dict.fromkeys(found)) or (_plain("", domain),)
+        found = [_bare(_named(one)) for value in borne for one in _USER.finditer(value)] or [""]
+        owners = tuple(dict.fromkeys(_plain(name, domain) for name in found))
         if len(owners) > MOST_USERS:
             raise MalformedMessage("credentials of too many users")
-        of_record = percent_decoded(request.to.uri.user or "") if request.method == "REGISTER" else ""
-        users = tuple(dict.fromkeys((*owners, _plain(of_record, domain)))) if of_record else owners
+        of_record = _bare(percent_decoded(request.to.uri.user or "")) if request.method == "REGISTER" else ""
+        names: dict[str, frozenset[str]] = {}
+        for name in (*found, of_record) if of_record else found:
+            user = _plain(name, domain)
+            names[user] = names.get(user, frozenset()) | {f"sip:{name}@{domain.lower()}"}
         nonces = tuple(dict.fromkeys(nonce for value in borne for nonce in _nonces(value)))
-        return cls(users, flow, request.method, nonces, owners[0] if len(owners) == 1 else None)
+        owner = owners[0] if len(owners) == 1 else None
+        return cls(names, flow, request.method, nonces, owner)
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """All, in the order in which they stand in the request."""
+        return tuple(self.names)
+
+
+def target_of(request: Request) -> bytes:
+    """The hash of Request-URI and To: a provider asks for a password at some, and at others lets everybody through."""
+    return _hash(f"{request.uri} {request.to.uri}")
 
 
 def challenges_in(response: Response) -> list[bytes]:
@@ -82,9 +99,14 @@ def _named(found: re.Match[str]) -> str:
     return percent_decoded(name.rpartition("'")[2]) if is_extended else name
 
 
+def _bare(name: str) -> str:
+    """A user's name without scheme and host."""
+    return _SCHEME.sub("", name.strip()).partition("@")[0]
+
+
 def _plain(name: str, domain: str) -> str:
     """One spelling for all that may be one user at the provider."""
-    user = name.strip().removeprefix("sip:").partition("@")[0].casefold()
+    user = name.casefold()
     if len(user) > LONGEST_USER:
         user = f"{user[:LONGEST_USER]}~{_hash(user).hex()}"
     return f"{user}@{domain.lower()}"

@@ -16,8 +16,9 @@ The counts are kept so that nobody can have another stopped:
   user and host. Guesses of strangers elsewhere stop neither.
 - Strangers are counted by user and source, by user over all sources, and by source. A source with phones that the
   provider took is an office behind NAT: it is not counted as a whole.
-- Taken means by a nonce that the provider gave for the same method: a provider that never challenges, say, calls would
-  else clear the count of the guesses made with REGISTER.
+- Taken means by a nonce that the provider gave for the same method, Request-URI and To: a provider that never
+  challenges, say, calls to its own mailboxes would else clear the count of the guesses made at others.
+- A request within a dialog is proved: its tag went to its sender alone.
 
 Time is an argument's (``seconds`` never go back). Not here: reading requests (guess.py); emergency calls, which are not
 weighed (ingress/sender_rights.py).
@@ -36,8 +37,8 @@ from gateway.observe.events import EventName, Field, GatewayEvent, fit_text
 from gateway.observe.figures import StoppedGuesser
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
-from gateway.security.answering import FIELDS
-from gateway.security.guess import Guess, challenges_in, is_stale
+from gateway.security.answering import FIELDS, without_credentials
+from gateway.security.guess import Guess, challenges_in, is_stale, target_of
 from gateway.security.wrong_passwords import BoundedMemory, Key, WrongPasswords
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
@@ -93,23 +94,25 @@ class Guesses:
         self._metrics = metrics
         self._phones = phones
         self._lines = LineLimit(seconds)
-        self._tallies: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
-        self._told: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
-        """Nonces by the source and method that they were told to."""
+        self._proved: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
+        self._unproved: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
+        """Apart: guesses from forged sources cost nothing, and must not push out the others' tallies."""
+        self._told: BoundedMemory[Key, bytes] = BoundedMemory(CAPACITY)
+        """The target of nonces, by the source and method that they were told to."""
         self._taken: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
         """Users by flow, by source and by nonce, and sources, whose credentials the provider took."""
         self._stops: BoundedMemory[Key, StoppedGuesser] = BoundedMemory(STOPS)
 
-    def weigh(self, request: Request, flow: Flow, domain: str) -> Passed:
-        """A phone's request for a domain, to go on with or without its credentials.
+    def weigh(self, request: Request, flow: Flow, domain: str, *, is_within: bool = False) -> Passed:
+        """A phone's request for a domain, perhaps within a dialog, to go on with or without its credentials.
 
         Raises Refused 403 and 503, and MalformedMessage.
         """
         guess = Guess.of(request, flow, domain)
         if guess is None:
-            return Passed(request, ProviderWord(self, flow, request.method))
-        now, is_proved = self._seconds(), flow.is_reliable or self._were_told(guess)
-        standings = {user: self._standing(user, flow) for user in guess.users}
+            return Passed(request, ProviderWord(self, flow, request))
+        now, is_proved = self._seconds(), is_within or flow.is_reliable or self._were_told(guess)
+        standings = {user: self._standing(names, user, flow) for user, names in guess.names.items()}
         keys = [key for user, standing in standings.items() for key in self._keys(user, standing, flow, is_proved)]
         weakest = min(standings.values())
         for key in keys:
@@ -117,37 +120,37 @@ class Guesses:
             if tally.is_full(most, now, self._window):
                 self._count(key, tally.until(most, self._window), now, guess)
                 if weakest > Familiarity.STRANGER and not is_proved and request.method == "REGISTER":
-                    return Passed(_without_credentials(request), ProviderWord(self, flow, request.method))
+                    return Passed(without_credentials(request), ProviderWord(self, flow, request))
                 raise _refusal(key, weakest, tally.until(most, self._window) - now)
         waiting = weakest < Familiarity.FLOW or not is_proved
         tallies = [self._tally(key) for key in keys]
         for tally in tallies if waiting else ():
             tally.wait(now)
-        return Passed(request, ProviderWord(self, flow, request.method, guess, tallies, weakest, now))
+        return Passed(request, ProviderWord(self, flow, request, guess, tallies, weakest, now))
 
     def stopped(self) -> tuple[StoppedGuesser, ...]:
         """Those that are stopped at this moment, the latest last; at most STOPS."""
         now = self._seconds()
         return tuple([stop for stop in self._stops.values() if stop.until > now])
 
-    def hear(self, flow: Flow, method: str, response: Response) -> None:
+    def hear(self, flow: Flow, request: Request, response: Response) -> None:
         """Remember the nonces that go to a source."""
         for nonce in challenges_in(response):
-            self._told.put(("nonce", flow.source, method, nonce), True)
+            self._told.put(("nonce", flow.source, request.method, nonce), target_of(request))
 
-    def take(self, guess: Guess) -> None:
+    def take(self, guess: Guess, target: bytes) -> None:
         """The provider took these credentials: the wrong ones before are forgotten.
 
         Only of one user alone: beside good ones of its own, a guesser could send those of its victim.
         """
         user, source, over = guess.owner, guess.flow.source, str(guess.flow.key)
-        if user is None or not self._were_told(guess):
+        if user is None or not self._were_told(guess, target):
             return
         taken: list[Key] = [("source", source), ("flow", user, over), ("pair", user, source)]
         for key in (*taken, *(("nonce", user, source, nonce) for nonce in guess.nonces)):
             self._taken.put(key, True)
         for key in taken[1:]:
-            self._tallies.pop((*key, True))  # the unproved ones may be a forger's: it would get as many again
+            self._proved.pop((*key, True))  # the unproved ones may be a forger's: it would get as many again
         self._stops.pop(("pair", user, source))
 
     def is_rejected(self, guess: Guess, response: Response, standing: Familiarity) -> bool:
@@ -160,10 +163,9 @@ class Guesses:
             return guess.method == "REGISTER" or standing is Familiarity.STRANGER
         if response.status not in FIELDS or is_stale(response):
             return False
-        source = guess.flow.source
-        return not any(
-            self._taken.get(("nonce", user, source, nonce)) for user in guess.users for nonce in guess.nonces
-        )
+        # Not one of any user's: a guesser would bear its own good credentials beside those of its victim.
+        nonces = [("nonce", guess.owner, guess.flow.source, nonce) for nonce in guess.nonces]
+        return guess.owner is None or not any(map(self._taken.get, nonces))
 
     def reject(self, guess: Guess, tallies: list[WrongPasswords], status: int) -> None:
         """The provider refused these credentials."""
@@ -174,18 +176,16 @@ class Guesses:
         ):  # registrar/news.py tells those
             self._note(EventName.SECURITY_WRONG_PASSWORD, guess, status=status)
 
-    def _were_told(self, guess: Guess) -> bool:
-        """Whether the source was told the nonces that it uses, for this method."""
-        return bool(guess.nonces) and all(self._told.get(self._told_key(guess, nonce)) for nonce in guess.nonces)
+    def _were_told(self, guess: Guess, target: bytes | None = None) -> bool:
+        """Whether the source was told the nonces that it uses, for this method, and for that target if any."""
+        told = [self._told.get(("nonce", guess.flow.source, guess.method, nonce)) for nonce in guess.nonces]
+        return bool(told) and None not in told and (target is None or set(told) == {target})
 
-    def _told_key(self, guess: Guess, nonce: bytes) -> Key:
-        return ("nonce", guess.flow.source, guess.method, nonce)
-
-    def _standing(self, user: str, flow: Flow) -> Familiarity:
-        aor = f"sip:{user}"
-        if self._taken.get(("flow", user, str(flow.key))) or self._phones.is_bound(aor, flow.key):
+    def _standing(self, names: frozenset[str], user: str, flow: Flow) -> Familiarity:
+        phones, source = self._phones, flow.source
+        if self._taken.get(("flow", user, str(flow.key))) or any(phones.is_bound(name, flow.key) for name in names):
             return Familiarity.FLOW
-        if self._taken.get(("pair", user, flow.source)) or self._phones.is_bound_from(aor, flow.source):
+        if self._taken.get(("pair", user, source)) or any(phones.is_bound_from(name, source) for name in names):
             return Familiarity.HOST
         return Familiarity.STRANGER
 
@@ -201,10 +201,11 @@ class Guesses:
                 yield ("source", flow.source)
 
     def _tally(self, key: Key) -> WrongPasswords:
-        tally = self._tallies.get(key)
+        tallies = self._unproved if key[-1] is False else self._proved
+        tally = tallies.get(key)
         if tally is None:
             tally = WrongPasswords()
-            self._tallies.put(key, tally)
+            tallies.put(key, tally)
         return tally
 
     def _bound(self, key: Key) -> int:
@@ -239,7 +240,7 @@ class ProviderWord:
 
     _guesses: Guesses
     _flow: Flow
-    _method: str
+    _request: Request
     _guess: Guess | None = None
     _tallies: list[WrongPasswords] = attrs.field(factory=list)
     _standing: Familiarity = Familiarity.STRANGER
@@ -254,10 +255,10 @@ class ProviderWord:
             for tally in self._tallies:
                 tally.settle(self._since)
             if response.status < 300:
-                self._guesses.take(guess)
+                self._guesses.take(guess, target_of(self._request))
             elif self._guesses.is_rejected(guess, response, self._standing):
                 self._guesses.reject(guess, self._tallies, response.status)
-        self._guesses.hear(self._flow, self._method, response)
+        self._guesses.hear(self._flow, self._request, response)
 
 
 def _refusal(key: Key, standing: Familiarity, seconds: float) -> Refused:
@@ -265,11 +266,3 @@ def _refusal(key: Key, standing: Familiarity, seconds: float) -> Refused:
     if key[0] == "pair" and standing is Familiarity.STRANGER and seconds > 0:
         return Refused(403, WORDS)
     return Refused(503, WORDS, (("Retry-After", str(max(1, min(RETRY_MOST, round(seconds))))),))
-
-
-def _without_credentials(request: Request) -> Request:
-    headers = request.headers.copy()
-    for _, field in FIELDS.values():
-        if field in headers:
-            headers.remove(field)
-    return Request(request.method, request.uri, headers, request.body)

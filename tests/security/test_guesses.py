@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.security import guesses
 from gateway.security.guesses import CAPACITY
 from gateway.security.wrong_passwords import BoundedMemory
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
 from tests.support.memory_network import Place
-from tests.support.signalling import PROVIDER, TRUNK, UDP, Signalling
+from tests.support.signalling import DOMAINS, PROVIDER, TRUNK, UDP, Signalling
 
 OFFICE = "203.0.113.5"
 STRANGER: Place = ("198.18.0.66", 5066)
@@ -199,7 +200,91 @@ def test_good_credentials_beside_those_of_the_victim_clear_nothing() -> None:
     assert len(wrong) == 5
 
 
-@pytest.mark.parametrize("spelling", ["ALICE", "alice@example.com", " alice", "sip:alice@x"])
+def test_an_own_good_nonce_does_not_make_a_guess_at_another_an_old_answer() -> None:
+    office = Office()
+    assert office.tries("mallory", STRANGER, "right") == 200
+    own = 'Authorization: Digest username="mallory", realm="o", nonce="n1", uri="u", response="x"'
+    for number in range(20):
+        office.send("alice", STRANGER, f"guess{number}", "n1", more=own)
+    assert len([one for one in office.seen if '"alice"' in (one.headers.get("Authorization") or "")]) == 5
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+def test_a_guess_counts_in_the_domain_whose_provider_hears_it(method: str) -> None:
+    office = Office()
+    for number in range(12):
+        for domain in DOMAINS:
+            office.send("alice", STRANGER, f"guess{number}", "n", method=method, to=f"sip:bob@{domain}")
+    assert len(office.seen) == 5
+
+
+def test_an_open_number_clears_nothing() -> None:
+    office = Office()
+    judged = office._judge
+
+    def judge(asked: Request, stale: bool) -> None:
+        if asked.request_uri.user != "open":
+            judged(asked, stale)
+        else:
+            office.site.answer(asked, 200)
+
+    office._judge = judge  # type: ignore[method-assign]
+    for number in range(20):
+        office.tries("alice", STRANGER, f"guess{number}", method="MESSAGE", to="sip:bob@example.com")
+        nonce = f"n{office.nonces - 1}"
+        office.send("alice", STRANGER, "guess", nonce, method="MESSAGE", to="sip:open@example.com")
+    assert len(office.seen) == 5
+
+
+def test_a_phone_with_capitals_in_its_name_is_known_after_a_restart() -> None:
+    before, office = Office(), Office()
+    assert before.tries("Dave", DAVE, "right") == 200
+    (kept,) = before.site.store.find("sip:Dave@example.com")
+    office.site.store.save(kept)
+    for host in range(1, 21):
+        office.tries("dave", (f"198.18.0.{host}", 5060), "guess")
+    assert office.tries("Dave", DAVE, "right") == 200
+
+
+def test_forged_guesses_do_not_push_out_the_count_of_proved_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guesses, "CAPACITY", 20)
+    office = Office()
+    for _ in range(5):
+        office.tries("alice", STRANGER, "guess")
+    for number in range(50):
+        office.send(f"user{number}", (f"203.0.113.{number}", 5060), "guess", "n")
+    assert office.tries("alice", STRANGER, "guess") == 403
+
+
+def test_requests_within_a_dialog_are_guesses_too() -> None:
+    office = Office()
+    answer = office.send("mallory", STRANGER, "right", "n", "SUBSCRIBE", "sip:bob@example.com", "Event: presence")
+    assert answer is not None
+    assert answer.status == 200
+    within = [
+        "SUBSCRIBE sip:bob@192.0.2.1 SIP/2.0",
+        f"Via: SIP/2.0/UDP {STRANGER[0]}:{STRANGER[1]};branch=z9hG4bK-in{{0}}",
+        f"From: {answer.from_}",
+        f"To: {answer.to}",
+        f"Call-ID: {answer.call_id}",
+        "CSeq: 1{0:02} SUBSCRIBE",
+        "Max-Forwards: 70",
+        f"Contact: <sip:mallory@{STRANGER[0]}:{STRANGER[1]}>",
+        "Event: presence",
+        'Authorization: Digest username="alice", realm="o", nonce="n{0}", uri="u", response="guess"',
+        "Content-Length: 0",
+    ]
+    guessed = []
+    for number in range(12):
+        office.site.datagram("\r\n".join([*within, "", ""]).format(number).encode(), STRANGER)
+        for asked in office.site.provider:
+            if isinstance(asked, Request) and asked.method == "SUBSCRIBE":
+                guessed.append(asked)
+                office._judge(asked, stale=False)
+    assert len(guessed) == 5
+
+
+@pytest.mark.parametrize("spelling", ["ALICE", "alice@example.com", " alice", "sip:alice@x", "SIP:Alice", "sips:alice"])
 def test_another_spelling_of_a_user_is_the_same(spelling: str) -> None:
     office = Office()
     for _ in range(5):

@@ -18,7 +18,7 @@ from typing import Protocol
 import attrs
 
 from gateway.dialog.dialog import Dialog
-from gateway.security.answering import FIELDS, Answers, has_credentials
+from gateway.security.answering import FIELDS, Answers, has_credentials, without_credentials
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure, TransactionUser
 from gateway.transport.flow import Flow
@@ -93,9 +93,7 @@ class _Challenged:
         field = self.answers.answer_within(request, response, self.leg.opened_flow())
         if field is None:
             return None
-        again = attrs.evolve(request, headers=request.headers.copy())
-        for _, name in FIELDS.values():
-            again.headers.remove(name)
+        again = without_credentials(request)
         again.headers.set("CSeq", f"{dialog.next_cseq()} {request.method}")
         again.headers.set(*field)
         return again
