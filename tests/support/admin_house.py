@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,12 +27,13 @@ from gateway.admin.accounts.changes import AccountChanges
 from gateway.admin.accounts.door import Door, Network
 from gateway.admin.accounts.hashing import Hashing
 from gateway.admin.accounts.log_in import LogIn, LogInClocks
-from gateway.admin.accounts.log_in_pages import AccountViews, LogInNotes, LogInPages
+from gateway.admin.accounts.log_in_pages import LogInNotes, LogInPages
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.users import Register, User
 from gateway.admin.api import admin_resource
 from gateway.admin.inspection import Role
 from gateway.admin.kept_pages import KeptPages
+from gateway.admin.pages.desk import Desk
 from gateway.admin.permission import Operators
 from gateway.admin.routes import HttpRoute
 from gateway.admin.site import BoundedSite
@@ -122,17 +124,19 @@ class AdminHouse:
         hashing = Hashing(self._run)
         log_in = LogIn(self.register, self.sessions, hashing, LogInClocks(self.now, self.now), needs_second)
         changes = AccountChanges(self.register, self.sessions, hashing, self.audit, self.now, 90, "gw")
-        views, notes = AccountViews("gw", "/style.css"), LogInNotes(changes, self.metrics)
+        notes, turns = LogInNotes(changes, self.metrics), Turns(self.clock)
+        gathering: Any = SimpleNamespace(now=self.now, version="1.2.3")
+        desk = Desk(gathering, "gw", turns)
         routes = (
             *more,
             HttpRoute("GET", "/", lambda request: b"a page", Role.VIEWER),
             HttpRoute("GET", "/calls/{call_id:path}", lambda request, call_id: b"a page", Role.VIEWER),
-            *LogInPages(log_in, changes, views, notes).routes(),
-            *AccountPages(log_in, changes, views, notes, needs_second).routes(),
+            *LogInPages(log_in, changes, desk, notes).routes(),
+            *AccountPages(log_in, changes, desk, notes, needs_second).routes(),
             *AccountApi(changes, lambda work: succeed(work())).routes(),
         )
         door = Door(self.register, self.sessions, Operators(), tuple(monitors), self.now, needs_second)
-        pages = KeptPages(Turns(self.clock), self.now)
+        pages = KeptPages(turns, self.now)
         front = admin_resource(
             FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST}), pages=pages
         )

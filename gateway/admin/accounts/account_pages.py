@@ -17,13 +17,14 @@ from gateway.admin.accounts import second_factor
 from gateway.admin.accounts.changes import AccountChanges, user_row
 from gateway.admin.accounts.door import SECOND_FACTOR
 from gateway.admin.accounts.log_in import LoggedIn, LogIn, LogInRefused
-from gateway.admin.accounts.log_in_pages import AccountViews, LogInNotes, said
+from gateway.admin.accounts.log_in_pages import LogInNotes, said
 from gateway.admin.accounts.passwords import SHORTEST
 from gateway.admin.accounts.proofs import SESSION_COOKIE, set_cookie
 from gateway.admin.accounts.users import User
 from gateway.admin.hardening import Rejected, see_other, source_of
-from gateway.admin.http_bodies import as_page, form_of
+from gateway.admin.http_bodies import form_of
 from gateway.admin.inspection import Caller, NotChanged, Role, caller_of
+from gateway.admin.pages.desk import Desk
 from gateway.admin.routes import HttpRoute
 
 _ACCOUNT: Final = "/account"
@@ -37,7 +38,7 @@ class AccountPages:
 
     log_in: LogIn
     changes: AccountChanges
-    views: AccountViews
+    desk: Desk
     notes: LogInNotes
     needs_second: frozenset[Role]
     """Roles that may not remove their second factor."""
@@ -59,27 +60,27 @@ class AccountPages:
             form(f"{_ACCOUNT}/end-sessions", self.end_others),
         )
 
-    def account(self, request: IRequest) -> bytes:
+    async def account(self, request: IRequest) -> bytes:
         """The account of the user with this session."""
-        return self._account(request, self._user(request))
+        return await self._account(request, self._user(request))
 
     async def set_password(self, request: IRequest) -> bytes:
         """Change the password: the present one, and the new one twice."""
         form, user = form_of(request), self._user(request)
         new = form.get("new", "")
         if new != form.get("again", ""):
-            return self._account(request, user, "The new passwords are not the same.", 400)
+            return await self._account(request, user, "The new passwords are not the same.", 400)
         problem = await self._unproved(request, user, form.get("current", ""))
         if problem:
-            return self._account(request, user, problem)
+            return await self._account(request, user, problem)
         try:
             changed = await self.changes.set_password(user.name, new, caller_of(request).author)
         except NotChanged as error:
-            return self._account(request, user, str(error), error.status)
+            return await self._account(request, user, str(error), error.status)
         self._begin_again(request, changed)
-        return self._account(request, changed, done="The password is changed, and your other sessions are over.")
+        return await self._account(request, changed, done="The password is changed, and your other sessions are over.")
 
-    def offer_second(self, request: IRequest) -> bytes:
+    async def offer_second(self, request: IRequest) -> bytes:
         """A new key for an app."""
         user = self._user(request)
         if user.second_factor is not None:
@@ -88,7 +89,7 @@ class AccountPages:
         for name in [name for name, (_, ends_at) in self._offered.items() if ends_at <= now]:
             del self._offered[name]
         self._offered[user.name] = secret, now + _OFFERED_SECONDS
-        return self._offer(request, user, secret)
+        return await self._offer(request, user, secret)
 
     async def set_second(self, request: IRequest) -> bytes:
         """Set up the second factor, by the first code of the key that was offered."""
@@ -98,23 +99,23 @@ class AccountPages:
             return see_other(request, SECOND_FACTOR)
         if not self.log_in.takes_code(user.name, secret, form.get("code", "")):
             problem = "That is not the code of this key now. Is the clock of your telephone right?"
-            return self._offer(request, user, secret, problem)
+            return await self._offer(request, user, secret, problem)
         del self._offered[user.name]
         codes = await self.changes.set_second_factor(user.name, secret, caller_of(request).author)
         self._begin_again(request, self._user(request))
-        return as_page(request, self.views.draw("recovery_codes.html", codes=codes))
+        return await self.desk.draw(request, "accounts/recovery_codes.html", "", {"codes": codes})
 
     async def remove_second(self, request: IRequest) -> bytes:
         """Remove the second factor, for the password."""
         form, user = form_of(request), self._user(request)
         if user.role in self.needs_second:
-            return self._account(request, user, "This gateway wants a second factor of your role.", 403)
+            return await self._account(request, user, "This gateway wants a second factor of your role.", 403)
         problem = await self._unproved(request, user, form.get("current", ""))
         if problem:
-            return self._account(request, user, problem)
+            return await self._account(request, user, problem)
         changed = await self.changes.remove_second_factor(user.name, caller_of(request).author)
         self._begin_again(request, changed)
-        return self._account(request, changed, done="Log-ins ask for your password alone from now on.")
+        return await self._account(request, changed, done="Log-ins ask for your password alone from now on.")
 
     def end_others(self, request: IRequest) -> bytes:
         """End every session of the user but this one, which gets a new id."""
@@ -146,17 +147,19 @@ class AccountPages:
         begun: LoggedIn = self.log_in.begin_again(user, source_of(request))
         set_cookie(request, SESSION_COOKIE, begun.identifier)
 
-    def _account(self, request: IRequest, user: User, problem: str = "", status: int = 0, done: str = "") -> bytes:
+    async def _account(
+        self, request: IRequest, user: User, problem: str = "", status: int = 0, done: str = ""
+    ) -> bytes:
         if status:
             request.setResponseCode(status)
         sessions = [one for one in self.changes.open_sessions() if one["user"] == user.name]
         told = {"user": user_row(user), "sessions": sessions, "shortest": SHORTEST, "problem": problem, "done": done}
-        return as_page(request, self.views.draw("account.html", **told))
+        return await self.desk.draw(request, "accounts/account.html", "", told)
 
-    def _offer(self, request: IRequest, user: User, secret: bytes, problem: str = "") -> bytes:
+    async def _offer(self, request: IRequest, user: User, secret: bytes, problem: str = "") -> bytes:
         if problem:
             request.setResponseCode(400)
         address, typed = self.changes.app_address(user.name, secret), second_factor.typed(secret)
         is_limited = caller_of(request).is_limited
         told = {"address": address, "secret": typed, "problem": problem, "is_limited": is_limited}
-        return as_page(request, self.views.draw("second_factor.html", **told))
+        return await self.desk.draw(request, "accounts/second_factor.html", "", told)

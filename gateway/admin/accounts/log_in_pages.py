@@ -11,12 +11,10 @@ A session's id is new at each log-in, and a cookie that the browser came with is
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
 
 import attrs
-from jinja2 import Environment, FileSystemLoader
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
@@ -24,9 +22,9 @@ from gateway.admin.accounts.changes import AccountChanges
 from gateway.admin.accounts.log_in import CodeWanted, LogIn, LogInRefused, LogInResult
 from gateway.admin.accounts.proofs import SESSION_COOKIE, STEP_COOKIE, cookie_of, drop_cookie, set_cookie
 from gateway.admin.hardening import LOG_IN, see_other, source_of
-from gateway.admin.http_bodies import as_page, form_of
+from gateway.admin.http_bodies import form_of
 from gateway.admin.inspection import NotChanged, Role
-from gateway.admin.pages.phrases import moment
+from gateway.admin.pages.desk import LOG_OUT, Desk, local_path
 from gateway.admin.routes import HttpRoute
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.events import EventName
@@ -51,21 +49,6 @@ _SAID: Final = {
 }
 _LONGEST_NEXT: Final = 2_000
 _RETRY_AFTER: Final = {LogInResult.LIMITED: b"60", LogInResult.BUSY: b"3"}
-
-
-class AccountViews:
-    """Draws the pages of accounts; make one and keep it, it caches the templates."""
-
-    def __init__(self, gateway: str, style: str) -> None:
-        """``style``: the path of the style sheet."""
-        loader = FileSystemLoader(Path(__file__).with_name("templates"))
-        self._environment = Environment(loader=loader, autoescape=True, trim_blocks=True)
-        self._environment.filters.update(moment=moment)
-        self._environment.globals.update(gateway=gateway, style=style)
-
-    def draw(self, template: str, **values: object) -> str:
-        """A page."""
-        return self._environment.get_template(template).render(**values)
 
 
 class LogInNotes:
@@ -102,7 +85,7 @@ class LogInPages:
 
     log_in: LogIn
     changes: AccountChanges
-    views: AccountViews
+    desk: Desk
     notes: LogInNotes
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -112,12 +95,12 @@ class LogInPages:
             HttpRoute("POST", LOG_IN, self.name_sent, Role.NOBODY, is_form=True),
             HttpRoute("GET", _CODE, self.code_page, Role.NOBODY),
             HttpRoute("POST", _CODE, self.code_sent, Role.NOBODY, is_form=True),
-            HttpRoute("POST", "/logout", self.logged_out, Role.VIEWER, is_form=True),
+            HttpRoute("POST", LOG_OUT, self.logged_out, Role.VIEWER, is_form=True),
         )
 
-    def name_page(self, request: IRequest) -> bytes:
+    async def name_page(self, request: IRequest) -> bytes:
         """The form for name and password."""
-        return self._name_page(request, _asked_next(request))
+        return await self._name_page(request, _asked_next(request))
 
     async def name_sent(self, request: IRequest) -> bytes:
         """Look at a name and a password."""
@@ -127,17 +110,17 @@ class LogInPages:
             proved = await self.log_in.with_password(form.get("name", ""), form.get("password", ""), source)
         except LogInRefused as refusal:
             self.notes.refused(refusal, source)
-            return self._name_page(request, following, said(request, refusal.result))
+            return await self._name_page(request, following, said(request, refusal.result))
         if isinstance(proved, CodeWanted):
             set_cookie(request, STEP_COOKIE, proved.identifier)
             return see_other(request, f"{_CODE}?{_as_query(following)}")
         return self._let_in(request, proved.user, proved.identifier, following)
 
-    def code_page(self, request: IRequest) -> bytes:
+    async def code_page(self, request: IRequest) -> bytes:
         """The form for the code."""
         if cookie_of(request, STEP_COOKIE) is None:
             return see_other(request, LOG_IN)
-        return as_page(request, self.views.draw("code.html", next=_asked_next(request)))
+        return await self._code_page(request, _asked_next(request))
 
     async def code_sent(self, request: IRequest) -> bytes:
         """Look at a code."""
@@ -153,7 +136,7 @@ class LogInPages:
             request.setResponseCode(error.status)
             problem = str(error)
         if problem:
-            return as_page(request, self.views.draw("code.html", next=following, problem=problem))
+            return await self._code_page(request, following, problem)
         drop_cookie(request, STEP_COOKIE)
         return self._let_in(request, proved.user, proved.identifier, following)
 
@@ -165,9 +148,13 @@ class LogInPages:
         drop_cookie(request, SESSION_COOKIE)
         return see_other(request, LOG_IN)
 
-    def _name_page(self, request: IRequest, following: str, problem: str = "") -> bytes:
+    async def _name_page(self, request: IRequest, following: str, problem: str = "") -> bytes:
         is_open = self.changes.register.is_open_to_all
-        return as_page(request, self.views.draw("login.html", next=following, problem=problem, is_open_to_all=is_open))
+        view = {"next": following, "problem": problem, "is_open_to_all": is_open}
+        return await self.desk.draw(request, "accounts/login.html", "", view)
+
+    async def _code_page(self, request: IRequest, following: str, problem: str = "") -> bytes:
+        return await self.desk.draw(request, "accounts/code.html", "", {"next": following, "problem": problem})
 
     def _let_in(self, request: IRequest, user: str, identifier: str, following: str) -> bytes:
         before = cookie_of(request, SESSION_COOKIE)
@@ -195,9 +182,8 @@ def _asked_next(request: IRequest) -> str:
 
 def _next_of(path: str) -> str:
     """A page of ours that a log-in may lead to; the overview for anything else, above all for other hosts' pages."""
-    is_ours = path.startswith("/") and path[1:2] not in ("/", "\\") and path.isascii() and path.isprintable()
-    is_page = not path.startswith(("/api/", LOG_IN, "/logout"))
-    return path if is_ours and is_page and len(path) <= _LONGEST_NEXT else "/"
+    is_page = not path.startswith(("/api/", LOG_IN, LOG_OUT))
+    return local_path(path) if is_page and len(path) <= _LONGEST_NEXT else "/"
 
 
 def _as_query(following: str) -> str:

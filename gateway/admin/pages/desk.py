@@ -2,7 +2,8 @@
 
     request -> Desk.frame -> Desk.draw(template, view) -> HTML
 
-Here: everything that the routes of all pages share. Not here: the routes (`page_routes`, `record_routes`), the views.
+Here: everything that the routes of all pages share. Not here: the routes (`page_routes`, `call_routes`, and those of
+accounts), the views.
 """
 
 from __future__ import annotations
@@ -51,7 +52,6 @@ class Desk:
         return (
             HttpRoute("GET", "/preferences", self.preferences, Role.NOBODY),
             HttpRoute("GET", "/static/{mark}/{name}", self.static, Role.NOBODY),
-            HttpRoute("GET", "/style.css", self.style, Role.NOBODY),
         )
 
     def frame(self, request: IRequest, section: str) -> Frame:
@@ -99,10 +99,6 @@ class Desk:
             return STATIC[name]
         request.setHeader(b"content-encoding", b"gzip")
         return SMALLER[name]
-
-    def style(self, request: IRequest) -> bytes:
-        """The style sheet under a name that does not change, for the pages of a log-in."""
-        return self.static(request, "", "style.css")
 
     def error(self, request: IRequest, status: int, text: str) -> bytes:
         """An error as a page, which leads back."""

@@ -136,11 +136,6 @@ class When:
             return NONE
 
 
-def moment(seconds: Json) -> str:
-    """A time in UTC, to the second; a dash where there is none."""
-    return When(0.0)._written(seconds, "%Y-%m-%d %H:%M:%S")
-
-
 def span(seconds: float) -> str:
     """A length of time in its largest unit: 40 s, 3 min, 5 h, 12 days."""
     for size, unit in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):

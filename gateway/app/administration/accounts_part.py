@@ -13,11 +13,12 @@ from gateway.admin.accounts.changes import AccountChanges
 from gateway.admin.accounts.door import Door
 from gateway.admin.accounts.hashing import Hashing, Threads
 from gateway.admin.accounts.log_in import LogIn, LogInClocks
-from gateway.admin.accounts.log_in_pages import AccountViews, LogInNotes, LogInPages
+from gateway.admin.accounts.log_in_pages import LogInNotes, LogInPages
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.store import SqliteAccounts, prepare_accounts
 from gateway.admin.accounts.users import Register
 from gateway.admin.inspection import Role
+from gateway.admin.pages.desk import Desk
 from gateway.admin.permission import Operators
 from gateway.admin.routes import HttpRoute
 from gateway.app.parts import Basis, GatewayPart
@@ -52,13 +53,15 @@ class AccountsPart(GatewayPart):
         self.door = Door(self.register, sessions, operators, admin.metrics_from, clock.now, needs_second)
         basis.metrics.admin_sessions.set_function(lambda: sessions.count(clock.now()))
         name = basis.configuration.gateway.name
-        self.changes = changes = AccountChanges(
-            self.register, sessions, hashing, audit, clock.now, admin.token_days, name
-        )
-        views, notes = AccountViews(name, "/style.css"), LogInNotes(changes, basis.metrics)
-        self.routes: tuple[HttpRoute, ...] = (
-            *LogInPages(log_in, changes, views, notes).routes(),
-            *AccountPages(log_in, changes, views, notes, needs_second).routes(),
+        self.changes = AccountChanges(self.register, sessions, hashing, audit, clock.now, admin.token_days, name)
+        self._notes, self._log_in, self._needs_second = LogInNotes(self.changes, basis.metrics), log_in, needs_second
+
+    def routes(self, desk: Desk) -> tuple[HttpRoute, ...]:
+        """All of them; the desk draws their pages."""
+        changes, log_in, notes = self.changes, self._log_in, self._notes
+        return (
+            *LogInPages(log_in, changes, desk, notes).routes(),
+            *AccountPages(log_in, changes, desk, notes, self._needs_second).routes(),
             *AccountApi(changes, self._threads.run).routes(),
         )
 

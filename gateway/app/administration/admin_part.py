@@ -57,7 +57,7 @@ class AdminPart(GatewayPart):
             signalling.transactions,
             basis.reactor,
         )
-        self.overview = Overview(
+        self.overview = overview = Overview(
             settings,
             calls.calls,
             state.history,
@@ -70,17 +70,17 @@ class AdminPart(GatewayPart):
             CallList(state.ended_calls, calls.calls.records, basis.clock.wall),
             state.devices,
         )
-        overview, accounts = self.overview, AccountsPart(basis, settings.audit)
-        self._accounts = accounts
+        self._accounts = accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         traces = TraceRoutes(signalling.tracing.traces, settings.audit, basis.reactor)
         part = pages_part(basis, settings, overview, calls, lambda: operation.is_draining, accounts.changes)
-        others = (*accounts.routes, *operation.routes, *traces.routes(), *part.routes)
+        others = (*accounts.routes(part.desk), *operation.routes, *traces.routes(), *part.routes)
         api = ApiV1(overview, overview, accounts.door, streams, basis.clock.wall, others)
         listener = as_listener(basis.configuration.admin)
         self._tls = None if listener is None else transport.serve_tls(listener)
         names, routes = own_names(basis.configuration.admin, self._tls), (*others, *api.routes())
-        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, *part.drawing)
+        drawing = part.desk.error, part.kept
+        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, *drawing)
         self._ports: list[Any] = []
 
     @inlineCallbacks

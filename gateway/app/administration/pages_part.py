@@ -12,7 +12,7 @@ from gateway.admin.kept_pages import KeptPages
 from gateway.admin.overview import Overview
 from gateway.admin.pages.desk import Desk
 from gateway.admin.pages.page_routes import PageRoutes, People
-from gateway.admin.routes import ErrorPage, HttpRoute
+from gateway.admin.routes import HttpRoute
 from gateway.admin.status.gathering import Gathering, Watched
 from gateway.admin.status.status_api import StatusApi
 from gateway.admin.turns import Turns
@@ -28,8 +28,9 @@ class PagesPart:
     """The routes of all pages and of the answer about the state."""
 
     routes: tuple[HttpRoute, ...]
-    drawing: tuple[ErrorPage, KeptPages]
-    """The page for errors, and the pages that are kept."""
+    desk: Desk
+    """Draws the pages of accounts, too, and that for errors."""
+    kept: KeptPages
 
 
 def pages_part(
@@ -54,7 +55,7 @@ def pages_part(
     turns = Turns(basis.reactor)
     desk = Desk(gathering, basis.configuration.gateway.name, turns)
     routes = (*StatusApi(gathering).routes(), *PageRoutes(overview, overview, desk, people).routes())
-    return PagesPart(routes, (desk.error, KeptPages(turns, basis.clock.seconds)))
+    return PagesPart(routes, desk, KeptPages(turns, basis.clock.seconds))
 
 
 def _ports(relay: RelayPool) -> Counter[str]:

@@ -45,6 +45,16 @@ def test_a_page_leads_to_the_log_in_and_the_log_in_back_to_it(house: AdminHouse)
     assert house.ask("/api/calls", cookie=f"theme=dark; __Host-session={value}").status == 200
 
 
+def test_pages_of_accounts_look_as_their_reader_chose(house: AdminHouse) -> None:
+    cookie = house.log_in("alice", PASSWORD)
+    for path in ("/login", "/account", "/account/second-factor"):
+        dark = house.ask(path, cookie=f"{cookie}; theme=dark; times=local; zone=Asia/Tokyo").text
+        assert '<html lang="en" data-theme="dark">' in dark, path
+        assert '<html lang="en">' in house.ask(path, cookie=f"{cookie}; theme=<b>").text, path
+        assert ("07:13:20 JST" in dark) is (path == "/account")
+    assert "2023-11-14 22:13:20 UTC" in house.ask("/account", cookie=cookie).text
+
+
 def test_programs_are_not_led_to_a_page(house: AdminHouse) -> None:
     refused = house.ask("/api/calls")
     assert (refused.status, refused["www-authenticate"]) == (401, "Bearer")

@@ -28,7 +28,9 @@ HEADERS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/login", "/api/calls", "/account", "/nothing", "/metrics", "/style.css"])
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/login", "/api/calls", "/account", "/nothing", "/metrics", "/static/0/style.css"]
+)
 def test_each_header_is_on_each_answer_over_https(gateway: AdminGateway, path: str) -> None:
     gateway.add("alice")
     answer = gateway.curl(path)
