@@ -16,6 +16,8 @@ TESTS ?=
 # Tests that want the machine for themselves: gaps in audio and drawn pages are timed, the demonstration has fixed addresses,
 # and the paths of sockets are shorter where one process runs all.
 ALONE := tests/browser tests/demo tests/calls/test_many.py tests/calls/test_refreshes.py tests/media/test_configured_nodes.py
+# Compiled modules are kept: the tests start hundreds of gateways, which would each compile seven hundred files.
+unexport PYTHONDONTWRITEBYTECODE
 FUZZ_SECONDS ?= 300
 CALLS ?= 50000
 MINUTES ?= 10
@@ -23,7 +25,7 @@ MINUTES ?= 10
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image changelog clean distclean screenshots
+.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,11 +33,12 @@ help: ## list the targets
 venv: $(INSTALLED) ## make .venv with what runs the gateway, and this project
 
 # editable_mode=compat puts the checkout itself on the path; other modes hide twisted/plugins from Twisted.
-$(INSTALLED): requirements.lock requirements-build.lock pyproject.toml deploy/make-venv
+$(INSTALLED): requirements.lock requirements-build.lock pyproject.toml deploy/make-venv gateway/native/relay.c
 	@echo "Making $(VENV) from requirements.lock"
 	@[ -x $(BIN)/python ] || deploy/make-venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.lock -r requirements-build.lock
 	@PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@deploy/make-native $(BIN)/python
 	@touch $@
 
 $(TOOLS): $(INSTALLED) requirements-dev.lock
@@ -68,11 +71,12 @@ check: packages lint ## as test, and measure what the tests reach
 # Measuring slows the gateway down, and real phones will not wait.
 	$(BIN)/python -m pytest tests/calls
 
-fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage (FUZZ_SECONDS=300 each; findings stay in build/fuzz)
+fuzz: $(TOOLS) ## fuzz parser, SDP and digest, guided by coverage, and the hot path in C (FUZZ_SECONDS=300 each; findings stay in build/fuzz)
 	@for target in parser sdp digest; do \
 		mkdir -p build/fuzz/$$target; \
 		$(BIN)/python -m tests.fuzz.run $$target build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS); \
 	done
+	$(BIN)/python -m tests.fuzz.sanitized $(FUZZ_SECONDS)
 
 interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict with an oracle that reads the bytes (CALLS=50000)
 	INTERLEAVINGS=$(CALLS) $(BIN)/python -m pytest -q tests/b2bua/test_interleavings.py -k bytes_bear_out --durations=1
@@ -112,6 +116,7 @@ bench-packages:
 
 packages: $(TOOLS) ## install the Debian packages that the tests need, and pjsua2 where a Python for it is at hand
 	@deploy/install-debian-packages @deploy/debian-packages.txt
+	@deploy/make-native $(BIN)/python
 	@deploy/make-pjsua2 $(PJSUA2) requirements-pjsua2.lock
 
 # One resolution serves every Python from 3.11 on and every processor: markers in the locks, hashes of all wheels.
@@ -143,6 +148,9 @@ test-container: packages ## build the image, and call, drain and restart it (roo
 
 image: ## build the container image and its bill of materials (docker, podman or buildah; ENGINE=)
 	deploy/build-image $(IMAGE)
+
+wheel: $(TOOLS) ## build a wheel for this Python and processor, with the hot path of media in C, into dist
+	$(BIN)/python -m pip --disable-pip-version-check wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 changelog: $(TOOLS) ## show what the next release's CHANGELOG.md would say
 	$(BIN)/towncrier build --draft

@@ -24,8 +24,9 @@ from bench.media.drive import Run, drive, prepare
 
 FLOOR_TARGET, ENGINE_TARGET, LATENCY_TARGET_US, MEMORY_TARGET_KIB = 1.65, 0.85, 300, 64
 PEERS = ("floor", "rtpengine")
-NAMES = (*PEERS, "worker", "ungathered")
-"""The last is our worker that never lets packets gather."""
+NAMES = (*PEERS, "worker", "ungathered", "python")
+"""The last three are ours: with the loop that was built, the same that never lets packets gather, and its twin in
+Python."""
 
 
 @attrs.frozen
@@ -90,6 +91,7 @@ def _start(name: str, directory: Path) -> relays.Running:
     starts: dict[str, Callable[[], relays.Running]] = {
         "worker": lambda: relays.worker(directory),
         "ungathered": lambda: relays.worker(directory, "--gather=0"),
+        "python": lambda: relays.worker(directory, "--loop=python"),
         "rtpengine": lambda: relays.rtpengine(directory),
     }
     return starts[name]()

@@ -67,19 +67,24 @@ READERS = Asking("50 pages a second", PAGES, 50)
 class Watched:
     """A gateway with calls up, and its administration interface."""
 
-    def __init__(self, hosts: Hosts, directory: Path, stack: ExitStack) -> None:
+    def __init__(self, hosts: Hosts, directory: Path, stack: ExitStack, calls: int = CALLS) -> None:
         self._admin = hosts.host(43)
         self._hosts, self._directory = hosts, directory
         place = Place(self._admin, f"{hosts.host(42)}:5060", directory)
         self.program = stack.enter_context(running(PROGRAMS["gateway"], place))
         holders = self._parties(44)
-        load = Load(SET_UP_RATE, CALLS + SPARE, media=False, talk_ms=HOLD_SECONDS * 1000)
+        load = Load(SET_UP_RATE, calls + SPARE, media=False, talk_ms=HOLD_SECONDS * 1000)
         stack.enter_context(holders._answerer(load, HOLD_SECONDS))
         stack.enter_context(holders._caller(f"{self._admin}:5060", load, HOLD_SECONDS))
-        self.program.wait_until("the calls are up", lambda: self.calls >= CALLS, CALLS / SET_UP_RATE + 60)
+        self.program.wait_until("the calls are up", lambda: self.calls >= calls, calls / SET_UP_RATE + 60)
         self._caller = ShortCaller(hosts.host(41), (self._admin, 5060))
         stack.callback(self._caller.close)
         time.sleep(35)  # the last transactions of their INVITEs are over by then
+
+    @property
+    def address(self) -> str:
+        """Of the gateway, and of its administration interface."""
+        return self._admin
 
     @property
     def calls(self) -> int:
@@ -94,9 +99,9 @@ class Watched:
         finally:
             connection.close()
 
-    def short_calls(self) -> Outcome:
+    def short_calls(self, seconds: int = SECONDS) -> Outcome:
         """A round of calls that are measured."""
-        return self._caller.run(SHORT_RATE, SHORT_RATE * SECONDS)
+        return self._caller.run(SHORT_RATE, SHORT_RATE * seconds)
 
     @contextmanager
     def asked_by(self, asking: Asking) -> Iterator[None]:

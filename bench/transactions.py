@@ -174,7 +174,7 @@ def _message(data: bytes, kind: type[Kind]) -> Kind:
 
 
 def _in_dialog(invite: Request, method: str, cseq: int) -> Request:
-    request = Request(method, invite.uri, invite.headers.select(("from", "to", "call-id", "max-forwards")))
+    request = Request(method, invite.uri, invite.headers.select(frozenset({"from", "to", "call-id", "max-forwards"})))
     request.headers.set("To", "<sip:bob@example.com>;tag=callee")
     request.headers.add("CSeq", f"{cseq} {method}")
     return request

@@ -1,17 +1,23 @@
 """The documents name everything that an operator can write or see."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import click
 import pytest
 from prometheus_client import CollectorRegistry
 
+from gateway.admin.inspection import Role
 from gateway.ctl.main import main
 from gateway.observe.metrics import Metrics
+from gateway.registrar.enablement.phone_reasons import PhoneReason
+from gateway.registrar.enablement.rollout_table import PhoneState
 from gateway.security.policy.verdict import Verdict
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES, remedy_for
+from tests.admin.accounts.test_roles import ROLES
 from tests.support.metric_table import metric_table
 from tools import write_configuration, write_reasons
 
@@ -68,7 +74,45 @@ def test_a_key_or_table_that_is_not_explained_is_told(tmp_path: Path, monkeypatc
 
 
 def test_every_command_is_named() -> None:
-    assert not [name for name in main.commands if f"`{name}" not in CONFIGURATION]
+    commands = CONFIGURATION.partition("\n## gatewayctl\n")[2]
+    assert not [name for name in main.commands if not re.search(rf"`{name}[ `]", commands)]
+
+
+def commands_of(group: click.Group) -> Iterator[str]:
+    """Each command of a group as it is typed, and those of the groups in it."""
+    for name, command in group.commands.items():
+        yield name
+        if isinstance(command, click.Group):
+            yield from (f"{name} {inner}" for inner in commands_of(command))
+
+
+def test_every_command_is_shown_as_it_is_typed() -> None:
+    text = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
+    commands = [*commands_of(main)]
+    assert "provision roll-back" in commands
+    assert not [command for command in commands if not re.search(rf"\bgatewayctl {command}\b", text)]
+
+
+FORMS = {"hangup", "logout", "new-user"}
+"""Pages that ask for one thing, and are led to by those that they belong to."""
+
+
+def test_every_page_is_named() -> None:
+    text = (ROOT / "docs/pages.md").read_text() + (ROOT / "docs/administration.md").read_text()
+    paths = [
+        path.split("/")[1]
+        for way, path in map(str.split, ROLES)
+        if way == "GET" and ROLES[f"GET {path}"] != Role.NOBODY
+    ]
+    pages = {*paths} - {"", "api", "metrics"} - FORMS
+    assert len(pages) > 12
+    assert not [page for page in sorted(pages) if f"`/{page}`" not in text]
+
+
+def test_every_state_and_reason_of_a_phone_in_a_roll_out_is_explained() -> None:
+    text = (ROOT / "docs/enable-a-domain.md").read_text()
+    rows = {code for first in re.findall(r"^\| ([^|]+) \|", text, re.M) for code in re.findall(r"`(\w+)`", first)}
+    assert not {str(code) for code in (*PhoneReason, *PhoneState) if code} - rows
 
 
 def test_every_metric_is_explained_with_its_type_and_labels_and_no_other() -> None:
@@ -131,6 +175,13 @@ def test_every_path_that_a_document_names_is_there() -> None:
     for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name} leads to {target}"
+
+
+def test_every_module_that_a_document_or_a_header_names_is_there() -> None:
+    there = "\n".join(f"/{file.relative_to(ROOT)}" for file in ROOT.glob("[!.]*/**/*.py")) + "\n"
+    for document in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("gateway/**/*.py")):
+        named = re.findall(r"(?<![\w./-])((?:\w+/)+\w+\.py)\b(?!` \(now)", document.read_text())
+        assert not [module for module in named if f"/{module}\n" not in there], document
 
 
 def test_every_promise_of_the_threat_model_names_its_tests() -> None:

@@ -34,12 +34,12 @@ INTRODUCTION = """\
 <!-- Written by tools/draw_transactions.py from gateway/transaction/tables.py and timers.py: change those. -->
 
 The four state machines of RFC 3261 section 17, as corrected by RFC 6026 (Accepted, timers L and M) and RFC 4320
-(requests other than INVITE). An arrow reads: what happens / what is done. What has no arrow in a state is absorbed and
-counted. The drawings are for UDP. Over TCP and TLS timers A, E and G never run, and the states that only wait for late
-copies (timers D, I, J and K) take no time; the tables say where the arrows lead then.
+(requests other than INVITE). An arrow reads: what happens / what is done. An event without an arrow in a state
+is absorbed and counted. The drawings are for UDP. Over TCP and TLS timers A, E and G never run, and the states that
+only wait for late copies (timers D, I, J and K) take no time; the tables say where the arrows lead then.
 
-What passes through: `gateway/transaction/layer.py` finds the transaction of a message, the tables say what to do, and
-`client.py` and `server.py` do it. "Core" is who answers requests, "user" is who sent one.
+A message passes through these: `gateway/transaction/layer.py` finds the transaction of a message, the tables say
+what to do, and `client.py` and `server.py` do it. "Core" is who answers requests, "user" is who sent one.
 """
 
 

@@ -270,6 +270,11 @@ CALLS: Final = Board(
                 *(quantile(q, "gateway_call_duration_seconds", "direction", AT_PROVIDER) for q in (0.5, 0.9)),
                 unit="s",
             ),
+            graph(
+                "Calls hung up for their length, in the last hour",
+                "Are there calls that nobody hangs up? See longest_call of [gateway].",
+                ("sum(increase(gateway_calls_ended_for_length_total[1h]))", "calls"),
+            ),
         ),
         "Quality": (
             graph(
@@ -376,11 +381,119 @@ THREATS: Final = Board(
     "Gateway: threats",
     "Whoever tries to call, listen or flood, and the limits that held.",
     {
+        "Defence": (
+            graph(
+                "Sources that are turned away",
+                "Whom does the defence turn away, and does a ban wait for an operator?",
+                ("sum by (by) (gateway_bans_in_force)", "{{by}}"),
+            ),
+            graph(
+                "Sources that are slowed",
+                "Who scans, and has not proved its address, so that no ban shows it?",
+                ("sum by (address) (gateway_throttled_sources)", "{{address}}"),
+            ),
+            graph(
+                "Bans in the last hour, and those that would be",
+                "Why is somebody turned away, or would be?",
+                lately("reason, action", "gateway_bans_total"),
+                lately("reason", "gateway_would_ban_total"),
+            ),
+            graph(
+                "Dropped before they were looked at",
+                "Does a ban hold something off?",
+                a_minute("transport", "gateway_banned_packets_total"),
+            ),
+            graph(
+                "Observations",
+                "What do attackers try, and from which side?",
+                a_minute("event, side", "gateway_security_events_total"),
+            ),
+            graph(
+                "Answers that forged hosts were not sent",
+                "Does somebody use the gateway to flood another?",
+                a_minute("listener", "gateway_withheld_datagrams_total"),
+            ),
+            graph(
+                "Calls refused by a limit, in the last hour",
+                "Does somebody call at the expense of others?",
+                lately("limit", "gateway_limit_refusals_total"),
+            ),
+            graph(
+                "Block lists",
+                "Does each list have entries?",
+                ("gateway_blocklist_entries", "{{list}}"),
+            ),
+            graph(
+                "Files of phones",
+                "Do phones get their files, and does somebody try to get others'?",
+                a_minute("make, result", "gateway_provisioning_requests_total"),
+                a_minute("result", "gateway_tftp_transfers_total"),
+            ),
+            graph(
+                "Phones by the file that they have",
+                "Which phones have not fetched their file yet?",
+                ("sum by (state) (gateway_provisioning_devices)", "{{state}}"),
+            ),
+            graph(
+                "Alerts in the last hour",
+                "Does anybody hear of it?",
+                lately("to, result", "gateway_alerts_total"),
+            ),
+            graph(
+                "Fallback budgets",
+                "How many calls of a domain may still fall back, and which share of all may?",
+                ("gateway_budget_left", "{{domain}}: calls left"),
+                ("100 * gateway_budget_ratio", "{{domain}}: percent of all"),
+            ),
+            graph(
+                "Roll-outs",
+                "How far are the roll-outs to phones, and does one go on?",
+                ("gateway_rollout_phones > 0", "{{domain}}: {{state}}"),
+                ("gateway_rollout_running", "{{domain}}: not over"),
+            ),
+            graph(
+                "Orders to phones in the last hour",
+                "Do phones obey?",
+                lately("make, result", "gateway_resync_requests_total"),
+            ),
+            graph(
+                "Calls encrypted on both legs",
+                "Are calls encrypted up to the phones? Percent of all since the start.",
+                ("100 * gateway_encrypted_call_share", "{{domain}}"),
+                unit="percent",
+            ),
+            graph(
+                "Calls that count against a budget, in the last hour",
+                "Which domain spends its budget?",
+                lately("domain, outcome", "gateway_budget_calls_total"),
+            ),
+        ),
         "Signalling": (
             graph(
                 "Strangers' requests, dropped",
                 "Does somebody scan the provider's side?",
                 a_minute("transport", "gateway_dropped_requests_total"),
+            ),
+            graph(
+                "Security posture",
+                "How safe is this place? Points of the latest report, 100 at most.",
+                ("gateway_posture_score", "points"),
+            ),
+            graph(
+                "Findings of the posture",
+                "How much is to be mended? Checks that fail or warn, by severity.",
+                ("gateway_posture_findings", "{{severity}}"),
+            ),
+            graph(
+                "Age of the posture's report",
+                "Is the latest report of this week?",
+                ("time() - gateway_posture_time_seconds", "age"),
+                unit="s",
+            ),
+            graph(
+                "Dry runs, in the last hour",
+                "Does somebody probe, and would calls be as wanted?",
+                lately("kind, result", "gateway_probes_total"),
             ),
             graph(
                 "Malformed messages",
@@ -462,11 +575,29 @@ PROCESS: Final = Board(
                 (rate("gateway_calls_refused_by_drain_total", 60), "new calls refused a minute"),
             ),
             graph(
+                "Addresses that are gone, and moves to others",
+                "Does the gateway wait for an address of its machine?",
+                ("gateway_network_lost_addresses", "gone now"),
+                (grown("gateway_network_address_changes_total", "1h"), "{{change}} in the last hour"),
+                ("increase(gateway_network_moved_calls_total[1h])", "calls moved in the last hour"),
+            ),
+            graph(
+                "The clock",
+                "Does a time server set it, and does it jump?",
+                ("gateway_clock_synchronized", "set by a time server"),
+                ("increase(gateway_clock_jumps_total[1h])", "jumps in the last hour"),
+            ),
+            graph(
                 "CPU of the signalling process and of each worker",
                 "Is a core full? 1 is one core.",
                 (rate('process_cpu_seconds_total{job="gateway"}'), "signalling"),
                 a_second("worker", "gateway_worker_cpu_seconds_total", "worker {{worker}}"),
                 unit="percentunit",
+            ),
+            graph(
+                "Loops of the media workers",
+                "Does every worker have the native one?",
+                ("sum by (loop) (gateway_worker_loop)", "{{loop}}"),
             ),
             graph(
                 "Memory",
@@ -481,6 +612,12 @@ PROCESS: Final = Board(
                 ("gateway_lateness_seconds", "late by"),
                 (rate("gateway_shed_calls_total", 60), "calls shed a minute"),
                 unit="s",
+            ),
+            graph(
+                "Messages that wait",
+                "Does one source flood, and do the others wait for it?",
+                ("gateway_waiting_messages", "waiting"),
+                (rate("gateway_crowded_out_messages_total", 60), "dropped a minute"),
             ),
             graph(
                 "Open files",
@@ -530,6 +667,14 @@ PROCESS: Final = Board(
                 "Providers' hosts",
                 "Which provider has a host that does not answer?",
                 ("sum by (provider, state) (gateway_provider_targets)", "{{provider}} {{state}}"),
+            ),
+            graph(
+                "PBXs without registration",
+                "Can a PBX be called, and does the provider know it?",
+                ("sum by (phone, state) (gateway_pbx_places)", "{{phone}} {{state}}"),
+                ("sum by (phone) (gateway_pbx_lost_names)", "{{phone}}: names that are not found"),
+                ("sum by (phone) (gateway_pbx_registered)", "{{phone}}: registered"),
+                (grown("gateway_pbx_registration_failures_total", "1h"), "{{phone}}: failures in the last hour"),
             ),
         ),
         "Things that wait, or are lost": (

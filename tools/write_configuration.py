@@ -37,9 +37,14 @@ NEEDED: Final = "needed"
 READERS: Final = {
     "name": "a name: letters, digits, `.`, `_`, `-`, 63 at most",
     "address": "an IP address",
+    "own_address": "an IP address, or `%INTERFACE`, `%INTERFACE/6`, `%`",
+    "network_mode": "`observe` or `static`",
+    "interface_name": "the name of an interface",
     "host": "a host name or an IP address",
     "domain": "a domain",
     "domains": "domains: one text, or an array",
+    "account": "a user name at the provider",
+    "number_block": "`+NUMBER`, `+FIRST-+LAST`, `+PREFIX*`, or the same without `+`",
     "port_range": "a range within 1024 to 65535, four ports or more",
     "sip_uri": "a SIP URI without a user part",
     "body_type": "a media type",
@@ -47,14 +52,38 @@ READERS: Final = {
     "relay_node": "HOST:PORT or HOST:PORT=WEIGHT (1 to 999)",
     "ng_listener": "IP:PORT, a port from 1024 to 65279",
     "method": "a SIP method in capitals, not ACK, not CANCEL",
+    "share_of_calls": "0 to 1, or a text in percent",
     "dialled_number": "a number as dialled",
     "cipher_list": "a cipher list of OpenSSL",
     "user": "a user's name or number",
     "user_source": "`local`",
     "network": "an address or a network",
+    "proxy": "an address or a network, `/8` (of IPv6 `/16`) or smaller",
+    "user_pattern": "a user, with `*` and `?`",
+    "destination": "a class, or the beginning of a number",
+    "time_window": "hours of a week",
+    "time_zone": "a time zone",
+    "share": "0.1 to 1.0",
+    "region": "a country's two letters",
+    "list_url": "a URL: `https://`, or `http://` on this machine",
     "directory_url": "a URL that begins with `https://`",
     "email": "an address of electronic mail",
     "host_name": "a host name",
+    "nft_set": "family, table and name of a set",
+    "scanner": "4 to 60 characters of a User-Agent",
+    "opening_hours": "hours of a week, or an array of them",
+    "agent_pattern": "a regular expression, 100 characters at most",
+    "event": "an Event, with parameters or without",
+    "content_type": "a media type",
+    "order_body": "a text, 2,000 bytes at most",
+    "length_of_time": "a time such as `12h`, `7d` or `4w`, 366 days at most",
+    "event_glob": "an event's name, or many: `security.*`",
+    "webhook_url": "a URL that begins with `https://`; `http://` for this machine alone",
+    "smtp_server": "HOST:PORT",
+    "mail_address": "an address of electronic mail, in ASCII",
+    "smtp_user": "a name without blanks",
+    "syslog_place": "`tls:HOST:PORT`, `udp:ADDRESS:PORT` or `unix:PATH`",
+    "proof": "`certificate`, `token`",
     "receiver": "`tls:HOST:PORT`, `tcp:HOST:PORT` or `udp:ADDRESS:PORT`",
 }
 """The words for the values that a reader of gateway/config takes, by its name."""
@@ -87,6 +116,8 @@ def allowed(hint: Any) -> str:
         return " or ".join(allowed(part) for part in parts if part is not type(None))
     if hint is Path:
         return "a file"
+    if attrs.has(hint):
+        return f"tables of {', '.join(f'`{field.name}`' for field in attrs.fields(hint))}"
     if hint is bool:
         return "`true`, `false`"
     if isinstance(hint, type) and issubclass(hint, StrEnum):
@@ -113,7 +144,7 @@ def default(value: object) -> str:
         return "none"
     if isinstance(value, tuple):
         return f"`[{', '.join(json.dumps(str(one)) for one in value)}]`"
-    return f"`{json.dumps(value if isinstance(value, (bool, int)) else str(value))}`"
+    return f"`{json.dumps(value if isinstance(value, (bool, int, float)) else str(value))}`"
 
 
 def rows(table: str, cls: type[attrs.AttrsInstance], explanations: dict[str, Any]) -> Iterator[str]:
@@ -125,7 +156,9 @@ def rows(table: str, cls: type[attrs.AttrsInstance], explanations: dict[str, Any
     if strange:
         raise Unexplained(f"{EXPLANATIONS.name} and {cls.__name__} differ in [{table}]: {', '.join(strange)}")
     for key, text in explained.items():
-        values = "a directory" if key.endswith("_directory") else allowed(hints[key])
+        values = allowed(hints[key])
+        if key.endswith("directory"):
+            values = values.replace("a file", "a directory")
         yield f"| `{key}` | {values} | {_default(table, fields[key], values, words)} | {' '.join(text.split())} |"
 
 

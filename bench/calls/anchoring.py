@@ -27,7 +27,7 @@ from twisted.internet import reactor as installed_reactor
 
 from bench.calls import inside
 from bench.calls.load import DOMAIN, SDP
-from gateway.app.gateway import spare_long_lived
+from gateway.app.administration.lulls import spare_long_lived
 from gateway.base.json_codec import decode
 from gateway.media.ng import BETWEEN
 from gateway.media.worker.interfaces import Interfaces
@@ -36,6 +36,7 @@ from gateway.media.worker.ng.commands import CallTimeouts, Commands
 from gateway.media.worker.ng.listener import NgListener, bound
 from gateway.media.worker.port_pool import PoolOptions
 from gateway.media.worker.streams.endpoint import StreamServices
+from gateway.media.worker.streams.fastpath import listen
 from gateway.rtp.srtp import PacketBuffer
 
 reactor: Any = installed_reactor
@@ -58,7 +59,9 @@ class _Worker:
         self._loop = loop = Loop(self._clock, self.tick)
         ports = PoolOptions("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
         self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], ports, loop)
-        self.commands = Commands(StreamServices(loop, self._clock, self._interfaces, PacketBuffer()), CallTimeouts())
+        self.commands = Commands(
+            StreamServices(loop, self._clock, self._interfaces, PacketBuffer(), listen), CallTimeouts()
+        )
         self.control = NgListener(bound(directory / "worker"), self.commands, loop)
         self.due = 0.0
 

@@ -3,7 +3,8 @@
 For each datagram that comes in, with all that follows from it: microseconds (the median, and what one in ten stays
 under), calls of Python functions, and what ended calls leave behind: objects for the garbage collector, which should be
 none, and objects that live on for the 32 s of the transactions. Profile what is dear with bench/calls/inside.py.
-With `--calls` only the number of function calls, which no other load of the machine changes.
+With `--count` only function calls and Python's own instructions, which no other load of the machine changes. The
+instructions count, too, since a longer function in place of several makes fewer calls, and may cost more.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import gc
 import pstats
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 from time import thread_time_ns
+from types import FrameType
 from typing import Any
 
 from bench.calls.inside import Inside
-from gateway.app.gateway import spare_long_lived
+from gateway.app.administration.lulls import spare_long_lived
 from gateway.transport.udp import Peer
 
 MESSAGES = ("INVITE", "180", "200", "ACK", "BYE", "200 to BYE")
-WARM_UP, TIMED, COUNTED = 300, 2000, 200
+WARM_UP, TIMED, COUNTED, TRACED = 300, 2000, 200, 20
 """Calls."""
 
 
@@ -35,6 +38,8 @@ class Budget(Inside):
         self.taken: list[list[float]] = [[] for _ in MESSAGES]
         """Microseconds, by message."""
         self.profiles: list[cProfile.Profile] = []
+        self._trace: Callable[..., Any] | None = None
+        self._instructions = 0
         self._place = 0
 
     def receive(self, port: Any, data: bytes, peer: Peer) -> None:
@@ -42,6 +47,11 @@ class Budget(Inside):
         place, self._place = self._place, (self._place + 1) % len(MESSAGES)
         if self.profiles:
             self.profiles[place].runcall(port.datagramReceived, data, peer)
+            return
+        if self._trace is not None:
+            sys.settrace(self._trace)
+            port.datagramReceived(data, peer)
+            sys.settrace(None)
             return
         start = thread_time_ns()
         port.datagramReceived(data, peer)
@@ -63,21 +73,35 @@ class Budget(Inside):
         self.run(COUNTED)
         return [vars(pstats.Stats(profile))["total_calls"] / COUNTED for profile in self.profiles]
 
+    def instructions(self) -> float:
+        """Instructions of Python's that a call takes."""
+
+        def step(frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            self._instructions += event == "opcode"
+            return step
+
+        self._trace = step
+        self.run(TRACED)
+        self._trace = None
+        return self._instructions / TRACED
+
 
 def main() -> None:
-    """Print the table, or the one figure."""
-    if "--calls" in sys.argv:
-        print(f"{function_calls():.0f}")
+    """Print the table, or the two figures."""
+    if "--count" in sys.argv:
+        print("{:.0f} {:.0f}".format(*counts()))
     else:
         print_table()
 
 
-def function_calls() -> float:
-    """Calls of functions that one call takes."""
+def counts() -> tuple[float, float]:
+    """Calls of functions that one call takes, and instructions."""
     with tempfile.TemporaryDirectory() as directory:
         budget = Budget(Path(directory))
         budget.run(WARM_UP)
-        return sum(budget.function_calls())
+        instructions = budget.instructions()
+        return sum(budget.function_calls()), instructions
 
 
 def print_table() -> None:

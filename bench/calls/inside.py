@@ -68,7 +68,7 @@ class Inside:
     """A gateway whose sockets are open, but whose datagrams come from here and go to here."""
 
     def __init__(self, directory: Path) -> None:
-        configuration = (HERE / "gateway.toml").read_text()
+        configuration = self.configuration()
         values = {"ADDRESS": "127.0.0.1", "NEXT": ":".join(map(str, ANSWERER)), "DOMAIN": DOMAIN}
         for key, value in values.items():
             configuration = configuration.replace(f"@{key}@", value)
@@ -85,9 +85,14 @@ class Inside:
         for port in (self._phones, self._provider):
             assert isinstance(port, DatagramListener)
             port.send = lambda data, peer: self._sent.append((data, peer))  # type: ignore[method-assign]
+        self._phones.allowance_of(CALLER[0]).prove()  # type: ignore[union-attr]
         self.spent = 0
         self.number = 0
         self.profile: cProfile.Profile | None = None
+
+    def configuration(self) -> str:
+        """The configuration, before this run's addresses are in it."""
+        return (HERE / "gateway.toml").read_text()
 
     def call(self) -> None:
         """INVITE, 180, 200, ACK, BYE, 200: six datagrams in, and with the 100 seven out."""

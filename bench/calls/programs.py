@@ -45,13 +45,13 @@ class Place:
 Start = Callable[[Place], Program]
 
 
-def gateway(place: Place) -> Program:
-    """The gateway, by `twist gateway`; calls with SDP go through its media worker."""
+def gateway(place: Place, more: str = "") -> Program:
+    """The gateway, by `twist gateway`; calls with SDP go through its media worker. `more`: tables of its file."""
     credentials = place.directory / "credentials.toml"
     credentials.write_text('alice = "secret"\n')
     credentials.chmod(0o600)
     twist = Path(sys.executable).with_name("twist")
-    return _started([str(twist), "gateway", "--config", str(_written("gateway.toml", place))], place, {})
+    return _started([str(twist), "gateway", "--config", str(_written("gateway.toml", place, more))], place, {})
 
 
 def sippy(place: Place) -> Program:
@@ -63,6 +63,13 @@ def sippy(place: Place) -> Program:
 def kamailio(place: Place) -> Program:
     """Kamailio as a stateful proxy that records its route."""
     argv = [find_program("kamailio", "kamailio"), "-DD", "-E", "-f", str(_written("kamailio.cfg", place))]
+    argv += ["-m", "256", "-M", "16", "-Y", str(place.directory), "-w", str(place.directory)]
+    return _started(argv, place, {})
+
+
+def kamailio_pike(place: Place) -> Program:
+    """The same proxy, which drops addresses that send too much (pike)."""
+    argv = [find_program("kamailio", "kamailio"), "-DD", "-E", "-f", str(_written("kamailio-pike.cfg", place))]
     argv += ["-m", "256", "-M", "16", "-Y", str(place.directory), "-w", str(place.directory)]
     return _started(argv, place, {})
 
@@ -114,8 +121,8 @@ def _started(
     return program
 
 
-def _written(name: str, place: Place) -> Path:
-    text = (HERE / name).read_text()
+def _written(name: str, place: Place, more: str = "") -> Path:
+    text = (HERE / name).read_text() + more
     for key, value in _values(place).items():
         text = text.replace(f"@{key}@", value)
     path = place.directory / name

@@ -13,7 +13,7 @@ from collections.abc import Container, Sequence
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
-from gateway.admin.hardening import Front, Rejected
+from gateway.admin.hardening import Front, Network, Proxies, Rejected
 from gateway.admin.http_bodies import as_json, as_typed, asked_of, text_of
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
 from gateway.admin.kept_pages import KeptPages
@@ -30,11 +30,15 @@ def admin_resource(
     names: Container[str] = (),
     error_page: ErrorPage | None = None,
     pages: KeptPages | None = None,
+    proxies: Sequence[Network] = (),
 ) -> Front:
     """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
-    those of this host beside localhost. ``error_page`` draws an error for people, ``pages`` keeps pages shortly."""
+    those of this host beside localhost. ``error_page`` draws an error for people, ``pages`` keeps pages shortly,
+    ``proxies`` are those in front."""
     routes = (*more, *Api(inspection, control, metrics).routes())
-    return Front(HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page, pages), names)
+    return Front(
+        HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page, pages), names, Proxies(proxies)
+    )
 
 
 class Api:

@@ -4,14 +4,20 @@ Log-in and roles are `accounts/door`'s. Here: a web page elsewhere must not read
 through the operator's own browser. There are no CORS headers, and a Host that is a name other than localhost and those
 of `[admin] names` is refused, since by DNS rebinding an attacker's own name leads to 127.0.0.1 (an address in Host
 cannot be rebound). Referrer-Policy is same-origin: under no-referrer browsers send our own forms with `Origin: null`.
+
+A proxy speaks for others. Its word about them (`X-Forwarded-For`) is taken from `[admin] trusted_proxies` alone. A
+request from elsewhere that has the mark of any proxy is refused, and not judged by the proxy's address: a proxy on this
+machine would give each of its clients the rights of loopback. For the same reason a listed proxy has to name its
+client, and no client of a proxy is ever one of this machine.
 """
 
 import json
-from collections.abc import Container
-from ipaddress import ip_address
-from typing import Final, Protocol
+from collections.abc import Container, Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, Protocol
 from urllib.parse import unquote_to_bytes, urlencode
 
+import attrs
 from twisted.internet.address import UNIXAddress
 from twisted.web.http import RESPONSES
 from twisted.web.iweb import IRequest
@@ -27,6 +33,19 @@ LOG_IN: Final = "/login"
 """The path of the page for a log-in."""
 SOCKET: Final = "socket"
 """The source of requests over the UNIX socket."""
+FOR_ALL: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too."""
+FORWARDED: Final = b"x-forwarded-for"
+"""The field by which a proxy says for whom it asks."""
+SIGNS_OF_A_PROXY: Final = (
+    *(FORWARDED, b"forwarded", b"via", b"x-real-ip"),
+    *(b"x-forwarded-host", b"x-forwarded-port", b"x-forwarded-proto", b"x-forwarded-server"),
+)
+"""Fields that no client writes by itself. Many proxies are set up to send one of them, and not the first."""
+_HOPS: Final = 20
+"""Addresses in X-Forwarded-For at most."""
+
+Network = IPv4Network | IPv6Network
 
 _HEADERS = {
     b"server": b"gateway",
@@ -117,6 +136,49 @@ def _is_own_origin(origin: bytes, request: IRequest) -> bool:
     )
 
 
+@attrs.frozen
+class Client:
+    """The client of a request, as far as its way here tells."""
+
+    source: str
+    """Its address; "socket" for the UNIX socket."""
+    is_private: bool
+    """Whether nobody on the way can read: HTTPS, as far as the proxy, too."""
+    is_behind_proxy: bool = False
+
+
+@attrs.frozen
+class Proxies:
+    """The proxies in front of this interface; their addresses."""
+
+    networks: Sequence[Network] = ()
+
+    def client_of(self, request: IRequest) -> Client:
+        """The client of a request, whether it came through a proxy or not. Raises Rejected: a proxy that is not
+        listed, or that does not tell for whom it asks."""
+        peer = _peer_of(request)
+        if not is_among(peer, self.networks):
+            if any(request.requestHeaders.hasHeader(field) for field in SIGNS_OF_A_PROXY):
+                raise Rejected(403, f"A proxy at {peer} asks for others. [admin] trusted_proxies has to name it.")
+            return Client(peer, request.isSecure())
+        told = _values_of(request, FORWARDED)
+        if not told:
+            text = f"{peer} is in [admin] trusted_proxies, and has to say in X-Forwarded-For for whom it asks."
+            raise Rejected(400, text)
+        if len(told) > _HOPS:
+            raise Rejected(400, f"X-Forwarded-For has {_HOPS} addresses at most.")
+        # From the right: whatever stands to the left of the first stranger, that one may have written itself.
+        source = next((one for one in reversed(told) if not is_among(one, self.networks)), told[-1])
+        address = address_of(source)
+        if address is None or address.is_loopback or address.is_unspecified:
+            raise Rejected(400, "X-Forwarded-For does not say for whom this is asked: an address of another machine.")
+        schemes = _values_of(request, b"x-forwarded-proto")
+        is_https = bool(schemes) and all(scheme.lower() == "https" for scheme in schemes)
+        near = address_of(peer)
+        is_hop_private = request.isSecure() or (near is not None and near.is_loopback)
+        return Client(str(address), is_https and is_hop_private, is_behind_proxy=True)
+
+
 class Judged(Protocol):
     """Answers requests, and knows from a head whether it would."""
 
@@ -136,29 +198,38 @@ class Front(Resource):
 
     isLeaf = True
 
-    def __init__(self, inner: Judged, names: Container[str] = ()) -> None:
+    def __init__(self, inner: Judged, names: Container[str] = (), proxies: Proxies | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._inner = inner
         self._names = names
+        self._proxies = proxies or Proxies()
         self.routes = inner.routes
 
     def judge_head(self, request: IRequest) -> None:
         """Raises Rejected for a request that will be refused."""
-        judge(request, self._names)
+        self._judge(request)
         self._inner.judge_head(request)
 
     def render(self, request: Request) -> bytes | int:
         """The answer of `inner`, or the judgement that keeps it from it: 421 where Host is a name that is not ours."""
         for name, value in _HEADERS.items():
             request.setHeader(name, value)
-        if request.isSecure():
-            request.setHeader(b"strict-transport-security", b"max-age=31536000")
         try:
-            judge(request, self._names)
+            self._judge(request)
         except Rejected as rejected:
             return error_body(request, rejected.status, str(rejected))
+        finally:
+            if request.isSecure() or client_of(request).is_private:
+                request.setHeader(b"strict-transport-security", b"max-age=31536000")
         answer: bytes | int = self._inner.render(request)
         return answer
+
+    def _judge(self, request: IRequest) -> None:
+        """Judge the head, and note the client for everything that asks for it. Raises Rejected."""
+        judge(request, self._names)
+        if request.path.decode() not in FOR_ALL:
+            known: Any = request
+            known.client_told = self._proxies.client_of(request)
 
 
 def see_other(request: IRequest, path: str) -> bytes:
@@ -168,10 +239,30 @@ def see_other(request: IRequest, path: str) -> bytes:
     return b""
 
 
+def client_of(request: IRequest) -> Client:
+    """The client of a request, as the front found it; without a front, the one at the other end."""
+    told = getattr(request, "client_told", None)
+    return told if isinstance(told, Client) else Client(_peer_of(request), request.isSecure())
+
+
 def source_of(request: IRequest) -> str:
-    """The address that a request comes from; "socket" for the UNIX socket."""
-    address = request.getClientAddress()
-    return SOCKET if isinstance(address, UNIXAddress) else str(getattr(address, "host", ""))
+    """The address that a request comes from, that of a proxy's client; "socket" for the UNIX socket."""
+    return client_of(request).source
+
+
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The address, an IPv4 one also where it is written as IPv6 (RFC 4291 section 2.5.5.2); None of any other text."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def is_among(host: str, networks: Iterable[Network]) -> bool:
+    """Whether that is an address of one of these networks."""
+    address = address_of(host)
+    return address is not None and any(address in network for network in networks)
 
 
 def error_body(request: IRequest, status: int, text: str) -> bytes:
@@ -184,6 +275,17 @@ def error_body(request: IRequest, status: int, text: str) -> bytes:
         return json.dumps(problem).encode() + b"\n"
     request.setHeader(b"content-type", b"application/json")
     return json.dumps({"status": status, "error": text}).encode() + b"\n"
+
+
+def _peer_of(request: IRequest) -> str:
+    address = request.getClientAddress()
+    return SOCKET if isinstance(address, UNIXAddress) else str(getattr(address, "host", ""))
+
+
+def _values_of(request: IRequest, field: bytes) -> list[str]:
+    """The values of a list, of all fields with that name in their order."""
+    fields = request.requestHeaders.getRawHeaders(field) or ()
+    return [one.strip().decode("latin-1") for value in fields for one in value.split(b",")]
 
 
 def _is_text(path: bytes) -> bool:

@@ -166,6 +166,12 @@ class Caller:
         """The name and the place, for the audit."""
         return Author(self.name, self.source)
 
+    @property
+    def may_operate(self) -> bool:
+        """Whether pages show it an operator's buttons. Before the first user, the kernel is asked for the right where
+        a button is used, and not for each look."""
+        return self.role >= Role.OPERATOR or not self.user
+
 
 class Permission(Protocol):
     """Knows authors of requests."""

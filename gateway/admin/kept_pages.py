@@ -37,7 +37,7 @@ IN_WORK: Final = 4
 """Pages that are made at once."""
 WAITING: Final = 128
 """Pages that wait in the line at most. A reader that has gone leaves its page there, so connections are no bound."""
-_FIELDS: Final = (b"content-type", b"location")
+_FIELDS: Final = (b"content-type", b"location", b"refresh")
 """Fields of an answer that its page sets; the others are the same for all (`hardening`)."""
 
 Draw = Callable[[], Deferred[bytes]]

@@ -11,13 +11,12 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 
 import attrs
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
 
-from gateway.admin.hardening import NotPermitted, Rejected
+from gateway.admin.hardening import NotPermitted, Rejected, address_of
 from gateway.admin.inspection import Role
 from gateway.admin.local_user import handle_of, owner_of
 
@@ -68,11 +67,8 @@ class Operators:
 
 def is_loopback(host: str) -> bool:
     """Whether that is an address of this machine alone."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    address = address_of(host)
+    return address is not None and address.is_loopback
 
 
 def named(number: int) -> str:

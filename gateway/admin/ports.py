@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import attrs
 from OpenSSL import SSL
-from twisted.internet.interfaces import IAddress, IOpenSSLServerConnectionCreator, IReactorTime
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator, IReactorTime
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 from gateway.admin.site import BoundedSite
-from gateway.base.rate import Rate, RateLimit
+from gateway.base.bounded_http import LimitedTls
+from gateway.base.rate import Rate
 from gateway.config.model import Admin, Listener, Side
 from gateway.transport.tls.contexts import ServerTls
 
@@ -50,7 +51,7 @@ def as_listener(admin: Admin) -> Listener | None:
 
 def own_names(admin: Admin, tls: ServerTls | None) -> frozenset[str]:
     """The names that it may be asked under: the configured ones, and those that its certificate is for."""
-    certified = tls.report.identity.names if tls is not None else ()
+    certified = tls.reports[0].identity.names if tls is not None else ()
     return frozenset((*admin.names, *(name.lower() for name in certified)))
 
 
@@ -66,25 +67,14 @@ class _Creator:
         return self.tls.connection()
 
 
-class LimitedTls(TLSMemoryBIOFactory):
-    """TLS for so many new connections of one source: each handshake costs 2 ms of the process that calls wait for."""
-
-    def __init__(self, tls: ServerTls, site: BoundedSite, clock: IReactorTime) -> None:
-        super().__init__(_Creator(tls), False, site, clock)
-        self._limit = RateLimit(NEW_CONNECTIONS)
-        self._now = clock.seconds
-
-    def buildProtocol(self, addr: IAddress | None) -> TLSMemoryBIOProtocol | None:  # type: ignore[override]
-        """A connection for a client there; None where it is one too many: it is closed then."""
-        if not self._limit.allows(getattr(addr, "host", ""), self._now()):
-            return None
-        built: TLSMemoryBIOProtocol | None = super().buildProtocol(addr)
-        return built
+def over_tls(tls: ServerTls, site: BoundedSite, clock: IReactorTime) -> LimitedTls:
+    """The interface over TLS."""
+    return LimitedTls(_Creator(tls), site, site.has_room_for, NEW_CONNECTIONS, clock)
 
 
 def open_tcp(reactor: Any, admin: Admin, site: BoundedSite, tls: ServerTls | None) -> Any:
     """Listen where the configuration says. Raises CannotListenError."""
-    factory = site if tls is None else LimitedTls(tls, site, reactor)
+    factory = site if tls is None else over_tls(tls, site, reactor)
     return reactor.listenTCP(admin.port, factory, interface=admin.address)
 
 

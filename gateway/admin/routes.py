@@ -164,7 +164,7 @@ class HttpRoutes(Resource):
             return await self._pages.answer(
                 request, route.drawn_by, lambda: Deferred.fromCoroutine(_answered(route, request, names))
             )
-        if route.method == "GET":
+        if route.method == "GET" or route.role is Role.NOBODY:  # or a flood of wrong log-ins had all pages drawn anew
             return await _answered(route, request, names)
         self._pages.forget()
         try:
@@ -178,7 +178,11 @@ class HttpRoutes(Resource):
             judge_change(request, is_form=route.is_form)
         if route.role is Role.NOBODY and int(request.getHeader(b"content-length") or b"0") > STRANGERS_BYTES:
             raise Rejected(413, f"A body here has {STRANGERS_BYTES} bytes at most.")
-        return self._permission.admit(request, route.role, route.path)
+        caller = self._permission.admit(request, route.role, route.path)
+        refusal: Rejected | None = getattr(request, "refusal", None)
+        if refusal is not None:
+            raise refusal
+        return caller
 
     def _found(self, request: IRequest) -> tuple[HttpRoute, dict[str, str]]:
         """The route of a request, and the values of its placeholders. Raises Rejected."""

@@ -6,12 +6,15 @@
 Everybody can send a head, so nothing of a body is kept before the head alone has shown that the
 answer will need it: a POST for this host, of a page of ours or by JSON, with the right to its route, and with a
 Content-Length within the bound. The same is judged again when the request is answered (`hardening`, `routes`); here a
-wrong judgement costs memory, there it would cost more.
+wrong judgement costs memory, there it would cost more. A refusal stays one: the judgement may change between the two,
+and the body is gone.
 
-Twisted bounds lines and heads (16 KiB, 500 fields). Its idle time-out begins anew with each byte, so a request also
-has a time by which it has to be there whole. Connections from elsewhere cannot take the ones that are left for this
-machine, and those over loopback not the ones of the UNIX socket, which has a site of its own.
-Not here: the answers (`api`), routes (`routes`).
+Calls go first: bytes that have arrived are looked at in a turn of their own (`turns`), since a request costs a quarter
+of a millisecond before its answer is begun.
+
+Connections from elsewhere cannot take the ones that are left for this machine, and those over loopback not the ones of
+the UNIX socket, which has a site of its own.
+Not here: the bounds themselves (`base.bounded_http`), the answers (`api`), routes (`routes`).
 """
 
 from __future__ import annotations
@@ -19,17 +22,17 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HttpRequest
 from twisted.web.server import Request, Site
 
 from gateway.admin.hardening import BODY_BYTES, Front, Rejected
 from gateway.admin.permission import is_loopback
-from gateway.base.rate import source_of
+from gateway.admin.turns import Turns
+from gateway.base.bounded_http import BoundedHttp, OpenConnections
 
 log = Logger()
 
@@ -51,6 +54,8 @@ class JudgedRequest(Request):
     """A request that keeps its body only where that is wanted."""
 
     _is_wanted = False
+    refusal: Rejected | None = None
+    """The judgement of its head, for which its body was not kept."""
 
     def gotLength(self, length: int | None) -> None:  # noqa: N802
         """The head is there: decide whether the body is to be kept. ``length`` is None where it is not told."""
@@ -71,16 +76,23 @@ class JudgedRequest(Request):
             return False
         try:
             channel.site.front.judge_head(self)
-        except Rejected:
+        except Rejected as refusal:
+            self.refusal = refusal
             return False
         return True
 
 
-class BoundedChannel(HTTPChannel):
-    """A connection. Its requests are there in time, and their bodies within the bound, or it is cut."""
+class BoundedChannel(BoundedHttp):
+    """A connection. Bytes that have arrived wait for their turn."""
 
-    _overdue: IDelayedCall | None = None
-    _is_cut = False
+    body_bytes = BODY_BYTES
+    request_seconds = REQUEST_SECONDS
+    site: BoundedSite
+    _has_ended = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arrived: list[bytes] = []
 
     @property
     def command(self) -> bytes:
@@ -92,53 +104,38 @@ class BoundedChannel(HTTPChannel):
         """The target of a request, once its head is there."""
         return bytes(self._path)
 
-    def connectionMade(self) -> None:
-        """Wait for the first request."""
-        super().connectionMade()  # type: ignore[no-untyped-call]
-        self._expect()
+    @property
+    def _connection(self) -> Any:
+        return self.transport
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes have arrived; the first ones of a request set its time."""
-        if self._overdue is None and not self._handlingRequest:
-            self._expect()
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
+        """Bytes have arrived; the first ones of a request set its time. No more are read until these had their turn."""
+        turns = self.site.turns
+        if turns is None:
+            super().dataReceived(data)
+            return
+        self.expect()
+        self._arrived.append(data)
+        if len(self._arrived) == 1:
+            self._connection.pauseProducing()
+            turns.next().addCallback(self._look)
 
-    def allHeadersReceived(self) -> None:
-        """The head is there; a body of unknown or too great a length is not waited for."""
-        super().allHeadersReceived()  # type: ignore[no-untyped-call]
-        self._is_cut = self.length is None or self.length > BODY_BYTES
-
-    def lineReceived(self, line: bytes) -> None:
-        """A line of the head has arrived; after the last one a request may be cut off there."""
-        super().lineReceived(line)  # type: ignore[no-untyped-call]
-        if self._is_cut:
-            self._is_cut = self.persistent = False
-            self.requests[-1].responseHeaders.setRawHeaders(b"connection", [b"close"])
-            self.allContentReceived()
-
-    def allContentReceived(self) -> None:
-        """The request is there whole: it is answered."""
-        self._stop_expecting()
-        super().allContentReceived()  # type: ignore[no-untyped-call]
+    def _look(self, _: None) -> None:
+        """It is the turn of the bytes that have arrived. A bug ends the connection, as it would in the reactor."""
+        data, self._arrived = b"".join(self._arrived), []
+        if self._has_ended:
+            return
+        try:
+            self._connection.resumeProducing()
+            super().dataReceived(data)
+        except Exception:
+            log.failure("a connection to the administration interface met a bug")
+            self.forceAbortClient()  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection has ended."""
-        self._stop_expecting()
-        self.factory.ended(self)
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
-
-    def _expect(self) -> None:
-        self._overdue = self.callLater(REQUEST_SECONDS, self._request_overdue)  # type: ignore[no-untyped-call]
-
-    def _stop_expecting(self) -> None:
-        overdue, self._overdue = self._overdue, None
-        if overdue is not None and overdue.active():
-            overdue.cancel()
-
-    def _request_overdue(self) -> None:
-        self._overdue = None
-        log.debug("a request to the administration interface takes too long")
-        self.forceAbortClient()  # type: ignore[no-untyped-call]
+        self._has_ended = True
+        super().connectionLost(reason)
 
 
 class BoundedSite(Site):
@@ -147,30 +144,36 @@ class BoundedSite(Site):
     protocol = BoundedChannel  # type: ignore[assignment]
     noisy = False
 
-    def __init__(self, front: Front, clock: IReactorTime) -> None:
+    def __init__(self, front: Front, clock: IReactorTime, turns: Turns | None = None) -> None:
+        """Without ``turns``, requests are looked at as they arrive."""
         super().__init__(  # type: ignore[no-untyped-call]
             front, JudgedRequest, timeout=IDLE_SECONDS, reactor=clock, parsePOSTFormSubmission=False
         )
         self.front = front
-        self._near: dict[object, str] = {}
-        self._far: dict[object, str] = {}
+        self.turns = turns
+        self._near = OpenConnections(CONNECTIONS, CONNECTIONS)
+        self._far = OpenConnections(CONNECTIONS, CONNECTIONS_OF_ONE)
+
+    def has_room_for(self, host: str) -> bool:
+        """Whether one more connection from there may begin."""
+        return self._among(host).has_room_for(host)
 
     def buildProtocol(self, addr: IAddress | None) -> BoundedChannel | None:  # type: ignore[override]
         """A connection for a client there; None where there are too many: it is closed then."""
-        connections = self._near if is_loopback(getattr(addr, "host", "")) else self._far
-        if len(connections) >= CONNECTIONS:
-            return None
-        source = source_of(getattr(addr, "host", ""))
-        if connections is self._far and [*self._far.values()].count(source) >= CONNECTIONS_OF_ONE:
+        host = getattr(addr, "host", "")
+        if not self.has_room_for(host):
             return None
         channel: BoundedChannel = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
-        connections[channel] = source
+        self._among(host).began(channel, host)
         return channel
 
     def ended(self, channel: BoundedChannel) -> None:
         """A connection has ended."""
-        self._near.pop(channel, None)
-        self._far.pop(channel, None)
+        self._near.ended(channel)
+        self._far.ended(channel)
+
+    def _among(self, host: str) -> OpenConnections:
+        return self._near if is_loopback(host) else self._far
 
     def log(self, request: HttpRequest) -> None:
         """One line at level debug: health checks and Prometheus ask several times a minute, which is no news. Changes

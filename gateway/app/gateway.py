@@ -1,17 +1,16 @@
 """The composition root: builds every part, starts them in order and stops them in reverse, and reloads them.
 
-    state -> media -> signalling -> peers -> calls -> ingress -> admin
+    state -> security -> media -> signalling -> peers -> calls -> ingress -> defence -> operation -> admin
 
 Nothing is decided here; a part that needs another gets it as an argument. Starting goes from the parts that answer
-nobody to those that answer everybody: bindings are read and media workers are there before a port is open, so that the
-first request finds everything it needs.
+nobody to those that answer everybody: bindings are read, media workers are there and bans are in force before a port is
+open, so that the first request finds everything it needs.
 """
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Generator
-from typing import Any, Final
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -20,15 +19,16 @@ from twisted.logger import Logger
 from gateway.app.administration.admin_part import AdminPart
 from gateway.app.administration.operation_part import OperationPart
 from gateway.app.calls_part import CallsPart
+from gateway.app.defence_part import DefencePart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
 from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
+from gateway.app.security.security_part import SecurityPart
 from gateway.app.signalling_part import SignallingPart
-from gateway.app.start_checks import made_state_directory
+from gateway.app.start_checks import made_state_directory, on_this_machine
 from gateway.app.state_part import StatePart
 from gateway.base.clock import Clock
-from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.config.switches import Settings
 from gateway.observe.events import EventName, Events
@@ -38,10 +38,6 @@ from gateway.observe.metrics import Metrics
 from gateway.state.audit import AuditLog
 
 log = Logger()
-
-THRESHOLDS: Final = (5_000, 10, 10)
-"""New objects, less those that were freed, until the youngest are looked at, and how often that happens until older
-ones are. To look at so many takes 2 ms; with as many calls ending as beginning it hardly ever happens."""
 
 
 class Gateway:
@@ -55,31 +51,44 @@ class Gateway:
         settings = Settings(configuration, audit, clock, self)
         self._log_output = log_output
         self._events = metrics.events
-        basis = Basis(settings.current, reactor, metrics, clock, Random())
+        basis = Basis(on_this_machine(settings.current), reactor, metrics, clock, written=settings.current)
         self._state = StatePart(basis, log_output)
+        self._security = SecurityPart(basis, settings, self._state)
         self.media = MediaPart(basis)
-        self.signalling = SignallingPart(basis)
+        self.signalling = SignallingPart(basis, self._state.store.sources)
         self._peers = PeersPart(basis, self._state, self.signalling, settings)
-        self._calls = CallsPart(basis, self._state, self.media, self.signalling, self._peers)
+        limits = self._security.limits
+        self._calls = CallsPart(basis, self._state, self.media, self.signalling, self._peers, limits)
         self._ingress = IngressPart(basis, self.signalling, self._peers, self._calls)
+        self.defence = DefencePart(basis, self._state, self.signalling, self._peers, self._calls, self._ingress)
         self._operation = OperationPart(basis, settings, self.media, self._peers, self._calls, self._ingress)
         self._admin = AdminPart(basis, settings, self._state, self.signalling, self._calls, self._operation)
 
     @property
     def _parts(self) -> tuple[GatewayPart, ...]:
-        return self._state, self.media, self.signalling, self._peers, self._calls, self._ingress, self._admin
+        before = self._state, self._security, self.media, self.signalling
+        middle = self._peers, self._calls, self._ingress, self.defence, self._operation
+        return *before, *middle, self._admin.provisioning, self._admin
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether every listener is open."""
+        return self._ingress.is_listening()
 
     @inlineCallbacks
     def start(self) -> Generator[Deferred[Any], Any, None]:
         """Open everything; fails with one of OPERATORS_ERRORS."""
         yield self._state.start()
+        yield self._security.start(self._calls.calls.hang_up)
         yield self.media.start(self._calls.calls)
-        yield self.signalling.start(self._ingress.gate, self._ingress.core)
+        yield self.defence.start()
+        yield self.signalling.start(self.defence.lookout, self._ingress.core)
+        self._calls.rebuild()
         self._peers.start()
         self._calls.start()
         self._ingress.start()
+        self._operation.start()
         yield self._admin.start()
-        spare_long_lived()
         log.info("ready")
         self._events.note(EventName.GATEWAY_READY)
 
@@ -119,7 +128,7 @@ class Gateway:
         """The figures of this moment, for a scrape of the metrics."""
         return Figures(
             self._log_output.lost,
-            self._ingress.overload.shed,
+            self._ingress.overload.shed + self.signalling.transactions.shed,
             self._ingress.overload.lateness,
             self._peers.trunk.health.targets(),
             self.media.nodes,
@@ -128,11 +137,8 @@ class Gateway:
             self.signalling.transactions.refused,
             self._calls.unanswered.refused,
             self._ingress.guesses.stopped(),
+            self._security.unheard(),
+            self.defence.bans.figures(),
+            self._security.budgets.figures(),
+            self._peers.pbx_figures(),
         )
-
-
-def spare_long_lived() -> None:
-    """To be called once all is built: existing objects are not looked at again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*THRESHOLDS)

@@ -13,6 +13,7 @@ from gateway.ingress.drain import Drain
 from gateway.ingress.gate import Gate
 from gateway.ingress.overload import Overload
 from gateway.ingress.own_identities import OwnIdentities
+from gateway.ingress.pbx_rights import PbxScreening
 from gateway.ingress.refusal_log import Refusals
 from gateway.ingress.sender_rights import Screening
 from gateway.security.guesses import Guesses
@@ -22,18 +23,25 @@ class IngressPart(GatewayPart):
     """Every message's first look."""
 
     def __init__(self, basis: Basis, signalling: SignallingPart, peers: PeersPart, calls: CallsPart) -> None:
-        self._transport = signalling.transport
-        self.overload = Overload(basis.reactor)
+        self.transport = signalling.transport
+        self.overload = Overload(basis.reactor, signalling.transport.crowd)
         self.drain = Drain(basis.reactor, calls.calls, basis.metrics.events)
         limits, seconds = basis.configuration.limits, basis.reactor.seconds
         self.guesses = Guesses(limits, seconds, basis.metrics, peers.callers)
+        admission = peers.admission
+        pbx, common = peers.pbx, (admission, self.overload, self.drain, self.guesses)
+        self.screening = (
+            PbxScreening((peers.router, peers.callers, pbx.pbxs), *common)
+            if pbx.is_used
+            else Screening(peers.router, peers.callers, *common)
+        )
         self.core = UasCore(
             calls.b2bua,
             peers.registrar,
-            Screening(peers.router, peers.callers, peers.admission, self.overload, self.drain, self.guesses),
-            signalling.transport,
+            self.screening,
+            pbx.ways if pbx.is_used else signalling.transport,
             basis.metrics,
-            Refusals(seconds),
+            Refusals(seconds, basis.metrics.observations),
         )
         self.identities = OwnIdentities(peers.callers, signalling.transactions.receive)
         self.gate = Gate(
@@ -47,7 +55,7 @@ class IngressPart(GatewayPart):
 
     def is_listening(self) -> bool:
         """Whether every listener is open."""
-        return self._transport.is_listening
+        return self.transport.is_listening
 
     def start(self) -> None:
         """Begin to watch whether this process keeps up."""

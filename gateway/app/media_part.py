@@ -21,7 +21,8 @@ class MediaPart(GatewayPart):
         self._configuration = basis.configuration
         media, state = basis.configuration.media, basis.configuration.gateway.state_directory
         services = NodeServices(basis.reactor, basis.reactor, basis.reactor, basis.reactor)
-        self.relay = RelayPool(basis.reactor, nodes_for(services, media, state), basis.metrics)
+        nodes = nodes_for(services, media, state, basis.written.media)
+        self.relay = RelayPool(basis.reactor, nodes, basis.metrics)
 
     def start(self, calls: Calls) -> Deferred[None]:
         """Fires when at least one relay answers; fails with RelayFailure. ``calls`` hear of media that ended."""

@@ -1,6 +1,8 @@
 """A part of the gateway: built from the parts below it, started after them, stopped before them.
 
-    state -> media -> signalling -> peers -> calls -> ingress -> admin       built and started; stopped the other way
+    state -> security -> media -> signalling -> peers -> calls -> ingress -> defence -> operation -> admin
+
+Built and started in this order, stopped the other way.
 
 A true circle of objects (transport -> gate -> transactions -> core -> calls -> transactions) is closed by an argument
 of ``start``, so nothing is up and unheard. No attribute of a part is set from outside.
@@ -8,12 +10,14 @@ of ``start``, so nothing is up and unheard. No attribute of a part is set from o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
 
+from gateway.admin.pages.desk import Desk
+from gateway.admin.routes import HttpRoute
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
@@ -32,7 +36,18 @@ class Basis:
     """Its interfaces are checked where it is handed over."""
     metrics: Metrics
     clock: Clock
-    random: Random
+    random: Random = attrs.field(factory=Random)
+    routes: list[HttpRoute] = attrs.Factory(list)
+    """Routes of the administration interface that parts offer: each adds its own when it is built, and the
+    administration, which is built last, takes them all."""
+    pages: list[Callable[[Desk], Sequence[HttpRoute]]] = attrs.Factory(list)
+    """The same of pages, which are drawn at the administration's desk."""
+    written: Configuration = attrs.Factory(lambda basis: basis.configuration, takes_self=True)
+    """The configuration with interfaces as they are written, in place of the addresses that they have."""
+
+    def offered(self, desk: Desk) -> tuple[HttpRoute, ...]:
+        """All routes that parts offer."""
+        return (*self.routes, *(route for pages in self.pages for route in pages(desk)))
 
 
 class GatewayPart:

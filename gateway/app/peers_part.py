@@ -8,19 +8,20 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 
 from gateway.app.parts import Adopt, Basis, GatewayPart
+from gateway.app.pbx.pbx_part import PbxPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
 from gateway.base.private_files import SECRET_BYTES, kept_secret
 from gateway.config.model import Configuration, Domain
 from gateway.config.switches import Settings
+from gateway.observe.figures import PbxFigures
 from gateway.registrar.acceptance import Rules
-from gateway.registrar.callers import Callers
+from gateway.registrar.nat_pings import NatPings
 from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Registrar
-from gateway.registrar.sightings import DeviceSightings
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import resolver_of
-from gateway.routing.router import Router
+from gateway.routing.pbx.pbx_callers import PbxRules
 from gateway.routing.trunk import Trunk
 from gateway.security.admission import DomainAdmission
 from gateway.security.answering import Answering
@@ -43,9 +44,12 @@ class PeersPart(GatewayPart):
         self._state = state
         # A secret of this process: after a restart, which forgets the used ones, no older nonce is good.
         authenticator = Authenticator(Nonces(secrets.token_bytes(SECRET_BYTES), secrets.token_bytes))
-        self.admission = DomainAdmission(configuration, authenticator, resolver_of(signalling.locator), basis.clock.now)
-        self.router = Router(configuration, state.store)
-        self.callers = Callers(state.store, self.router.domain_named)
+        resolve, now = resolver_of(signalling.locator), basis.clock.now
+        self.admission = DomainAdmission(configuration, authenticator, resolve, now, basis.metrics.observations)
+        self._secret = kept_secret(configuration.gateway.state_directory / "secret")
+        self.pbx = PbxPart(basis, signalling, self._secret, self.admission.addresses)
+        self.router = self.pbx.router(state.store)
+        self.callers = self.pbx.callers(state.store, self.router.domain_named, state.memory)
         basis.metrics.asked.add(self.admission.figures)
         answering = Answering(self.admission.password_of, self.callers.is_bound, basis.random.token)
         self.trunk = Trunk(
@@ -56,7 +60,13 @@ class PeersPart(GatewayPart):
             state.memory,
             answering,
         )
-        self.registrar = self._new_registrar(basis, settings)
+        self.pbx.register_by(self.trunk, self.router, self.admission.password_of)
+        news = RegistrationNews(basis.metrics, basis.clock.now, state.device_watches)
+        self.registrar = self._new_registrar(basis, settings, news)
+        transport, transactions = signalling.transport, signalling.transactions
+        reach, send, new_token = transport.flow, transactions.send_request, basis.random.token
+        self.nat_pings = NatPings(state.store, basis.reactor, reach, send, new_token, news)
+        state.device_watches.add(self.nat_pings)
         self._expiry = LoopingCall(self.registrar.expire)
         self._resolving = LoopingCall(self.admission.refresh)
 
@@ -64,11 +74,16 @@ class PeersPart(GatewayPart):
         """Begin the rounds: bindings that expire, targets that are asked, names that are resolved again."""
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self.trunk.health.start(self._configuration.providers)
+        self.pbx.start()
+        self.pbx.tell_bound(self._state.store)
+        self.nat_pings.start(_ping_seconds(self._configuration))
         self._resolving.start(RESOLVING_SECONDS, now=True)
 
     def stop(self) -> Deferred[None]:
         """End the rounds."""
         self.trunk.health.stop()
+        self.pbx.stop()
+        self.nat_pings.stop()
         for rounds in (self._resolving, self._expiry):
             if rounds.running:
                 rounds.stop()
@@ -87,18 +102,29 @@ class PeersPart(GatewayPart):
     def adopt(self, configuration: Configuration) -> None:
         """New calls and registrations go by this configuration; those in progress keep their own."""
         self.router.adopt(configuration)
+        self.pbx.adopt(configuration)
         self.trunk.health.start(configuration.providers)
+
+    def pbx_figures(self) -> tuple[PbxFigures, ...]:
+        """How PBXs stand."""
+        return self.pbx.standing.figures()
 
     def _next_hop(self, domain: Domain) -> NextHop:
         return NextHop(domain, self.router.provider_of(domain))
 
-    def _new_registrar(self, basis: Basis, settings: Settings) -> Registrar:
-        state, secret = self._state, kept_secret(basis.configuration.gateway.state_directory / "secret")
+    def _new_registrar(self, basis: Basis, settings: Settings, news: RegistrationNews) -> Registrar:
+        state, common = self._state, (self._state.store, self._state.memory, basis.clock, self._secret)
+        changed_at = settings.changed_at
+        rules = PbxRules(*common, changed_at, self.pbx.pbxs) if self.pbx.is_used else Rules(*common, changed_at)
         return Registrar(
             self.router.domain_named,
             lambda request, domain, user: self.trunk.forward(request, self._next_hop(domain), user, user.leaving),
             state.store,
-            Rules(state.store, state.memory, basis.clock, secret, settings.changed_at),
+            rules,
             basis.random.token,
-            RegistrationNews(basis.metrics, basis.clock.now, DeviceSightings(state.devices)),
+            news,
         )
+
+
+def _ping_seconds(configuration: Configuration) -> dict[str, int]:
+    return {listener.name: listener.nat_ping_seconds for listener in configuration.listeners}

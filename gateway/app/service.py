@@ -1,8 +1,11 @@
 """The gateway as a service of twist: built and started with the process, stopped with it, and told of its signals.
 
-    options -> GatewayService -> Gateway (gateway.py) -> start, reload at SIGHUP, stop
+    options -> GatewayService -> [acme]: a certificate is there -> Gateway (gateway.py) -> start, reload at SIGHUP, stop
+                              |-> Certificates: renewed from then on
+                              `-> Watchdog: the process ends when it is deaf
 
-The only file that names the reactor.
+The only file that names the reactor. The certificate of [acme] is the service's, not a part of the gateway, which is
+built on its files.
 """
 
 from __future__ import annotations
@@ -15,13 +18,14 @@ from typing import Any, Protocol
 
 from twisted.application.service import IService, Service
 from twisted.internet import reactor as installed_reactor
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.app.gateway import Gateway
 from gateway.app.start_checks import made_state_directory
+from gateway.app.watchdog import ServiceManager, Watchdog
 from gateway.base.clock import Clock, let_timers_pass_evenly
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.media.relay import RelayFailure
@@ -68,35 +72,54 @@ class GatewayService(Service):
         self._configuration = configuration
         self._log_output = log_output
         self._gateway: Gateway | None = None
+        self._certificates: Certificates | None = None
+        self._watchdog = Watchdog(reactor, ServiceManager(os.environ), self._is_listening, self._end_at_once)
 
     def startService(self) -> None:
         """Build the gateway and start it."""
         Service.startService(self)
+        reactor.callWhenRunning(self._watchdog.start)
         started = maybeDeferred(self._start)
         started.addErrback(_give_up, self._log_output)
 
     def stopService(self) -> Deferred[None] | None:
         """End all that is up; fires when nothing is left."""
         Service.stopService(self)
+        self._watchdog.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         gateway, self._gateway = self._gateway, None
         return None if gateway is None else gateway.stop()
 
     @inlineCallbacks
     def _start(self) -> Generator[Deferred[Any], Any, None]:
-        yield self._certificates()
+        certificates = self._certificates = self._ordered_by_us()
+        if certificates is not None:
+            yield certificates.ensure()
         if not self.running:
             return
         self._gateway = Gateway(self._configuration, self._log_output, reactor)
         reactor.callWhenRunning(_take_signals, self._gateway)
         yield self._gateway.start()
+        self._watchdog.ready()
+        if certificates is not None and self.running:
+            certificates.start()
 
-    def _certificates(self) -> Deferred[None]:
-        """A certificate that is still to be had comes first: everything else is built on its files."""
+    def _is_listening(self) -> bool:
+        return self._gateway is not None and self._gateway.is_listening
+
+    def _end_at_once(self, reason: str) -> None:
+        """Without a BYE to anybody: audio goes on, and the next process finds its workers."""
+        self._log_output.fatal(f"the gateway ends itself: {reason}", sys.stdout)
+        self._log_output.close()
+        os._exit(1)
+
+    def _ordered_by_us(self) -> Certificates | None:
+        """The certificate of [acme], if there is such a table."""
         terms = self._configuration.acme
         if terms is None:
-            return succeed(None)
-        state = made_state_directory(self._configuration)
-        return Certificates(terms, state, Clock(reactor), reactor).ensure()
+            return None
+        return Certificates(terms, made_state_directory(self._configuration), Clock(reactor), reactor)
 
 
 def _take_signals(gateway: Gateway) -> None:
@@ -107,7 +130,7 @@ def _take_signals(gateway: Gateway) -> None:
     stop: Any = signal.getsignal(signal.SIGTERM)  # the reactor's: stops it, and remembers the signal
 
     def terminate() -> None:
-        log.info("SIGTERM: the gateway stops when its calls have ended")
+        log.info("SIGTERM: the gateway drains, and stops")
         gateway.terminate(lambda: stop(signal.SIGTERM, None))
 
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(gateway.reload))

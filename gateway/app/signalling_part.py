@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -13,12 +13,13 @@ from gateway.app.parts import Adopt, Basis, GatewayPart
 from gateway.app.start_checks import allow_connections
 from gateway.config.model import Configuration, Nameserver, SourceLimits
 from gateway.ingress.core import UasCore
-from gateway.ingress.gate import Gate
 from gateway.routing.locate import Locator
 from gateway.routing.names import Names
+from gateway.routing.names_file import NamesFile
+from gateway.routing.pbx.pbx import tls_of
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.room import MIB, Ceiling
-from gateway.transport.acme.renewal import Certificates
+from gateway.transport.arrival import TransportUser
 from gateway.transport.flow import TlsTerms
 from gateway.transport.layer import TransportLayer
 from gateway.transport.trace.tracing import Tracing
@@ -29,30 +30,35 @@ log = Logger()
 class SignallingPart(GatewayPart):
     """The layers of RFC 3261 sections 17 and 18, and RFC 3263."""
 
-    def __init__(self, basis: Basis) -> None:
+    def __init__(self, basis: Basis, phones: Mapping[str, int]) -> None:
+        """``phones`` is the number of registered phones by source, as it is at each moment."""
+        self._phones = phones
         self._configuration = basis.configuration
         reactor = basis.reactor
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
+        self._know(basis.configuration)
         self.tracing = Tracing(basis.configuration, self.transport.tap, basis.clock, basis.random, reactor)
         basis.metrics.asked.add(self.tracing.figures)
-        acme, state = basis.configuration.acme, basis.configuration.gateway.state_directory
-        self._certificates = None if acme is None else Certificates(acme, state, basis.clock, reactor)
-        self.transactions = TransactionLayer(reactor, _ceiling(basis.configuration.limits), basis.random.digits)
-        self.locator = Locator(Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor))
+        self.transactions = TransactionLayer(
+            reactor, _ceiling(basis.configuration.limits), basis.random.digits, self.transport.crowd
+        )
+        names = Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor)
+        self.locator = Locator(names)
+        path = basis.configuration.gateway.state_directory / "dns.json"
+        self._names = NamesFile(path, names.memory, names.recall, reactor, basis.clock.now)
 
     @inlineCallbacks
-    def start(self, gate: Gate, core: UasCore) -> Generator[Deferred[Any], Any, None]:
-        """Open the listeners: messages go to the gate, new requests from there to the core.
+    def start(self, user: TransportUser, core: UasCore) -> Generator[Deferred[Any], Any, None]:
+        """Open the listeners: messages go to the user, new requests from there to the core.
 
         Fails with CannotListen or CertificateError.
         """
         allow_connections(self._configuration)
+        self._names.start()
         self.transactions.start(core)
         self.tracing.start()
-        self.transport.reload(map(TlsTerms.of, self._configuration.providers))
-        yield self.transport.start(gate)
-        if self._certificates is not None:
-            self._certificates.start()
+        self.transport.reload(_client_terms(self._configuration))
+        yield self.transport.start(user)
         for listener in self._configuration.listeners:
             log.info(
                 "listening for {side} on {transport} {address}",
@@ -64,15 +70,28 @@ class SignallingPart(GatewayPart):
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """Close every listener and connection, and end all transactions."""
-        if self._certificates is not None:
-            self._certificates.stop()
+        self._names.stop()
         yield self.transport.stop()
         self.transactions.stop()
         yield self.tracing.stop()
 
+    def adopt(self, configuration: Configuration) -> None:
+        """Calls for help are told by this configuration."""
+        self._know(configuration)
+
+    def _know(self, configuration: Configuration) -> None:
+        numbers = (number for domain in configuration.domains for number in domain.emergency_numbers)
+        self.transport.crowd.know(self._phones, numbers)
+
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read certificates, keys and trust again. Raises CertificateError."""
-        return self.transport.prepare(map(TlsTerms.of, configuration.providers))
+        return self.transport.prepare(_client_terms(configuration))
+
+
+def _client_terms(configuration: Configuration) -> Iterator[TlsTerms]:
+    """The terms of TLS on which the gateway connects to others."""
+    yield from map(TlsTerms.of, configuration.providers)
+    yield from map(tls_of, configuration.phones)
 
 
 def _ceiling(limits: SourceLimits) -> Ceiling:

@@ -11,8 +11,10 @@ from pathlib import Path
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.base.network.kernel import RunningKernel
 from gateway.config.model import Configuration, ConfigurationError
 from gateway.config.named_files import this_user
+from gateway.config.placement import placed
 from gateway.config.structuring import Mistake
 from gateway.registrar.sqlite_store import prepare_bindings
 from gateway.state.devices.device_table import prepare_devices
@@ -36,12 +38,25 @@ def made_state_directory(configuration: Configuration) -> Path:
     return directory
 
 
+def on_this_machine(configuration: Configuration) -> Configuration:
+    """The configuration with the addresses that its interfaces have now. Raises ConfigurationError."""
+    return placed(configuration, RunningKernel().first_address)
+
+
 def put_aside_what_is_bad(state: Path) -> None:
     """Bad files do not keep telephones from working. Raises InUse, for that does."""
     for name, preparation, look in (
         ("bindings.sqlite", prepare_bindings, "SELECT * FROM binding"),
         ("peers.sqlite", prepare, "SELECT * FROM kept"),
+        ("sources.sqlite", prepare, "SELECT * FROM kept"),
+        ("limits.sqlite", prepare, "SELECT * FROM kept"),
+        ("bans.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
         ("devices.sqlite", prepare_devices, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
+        ("deviations.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
+        ("provisioning.sqlite", prepare, "SELECT * FROM kept"),
+        ("rollouts.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
+        ("posture.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
+        ("probes.sqlite", prepare, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
         ("calls.sqlite", prepare_calls, "SELECT * FROM kept ORDER BY at DESC LIMIT 1000"),
     ):
         path = state / name

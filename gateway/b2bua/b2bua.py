@@ -12,13 +12,16 @@ from collections.abc import Callable
 
 import attrs
 
+from gateway.b2bua.across.transfer import Replaces
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.by_dialog import Dialogs
+from gateway.b2bua.legs.forgotten_invites import ForgottenInvites
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.out_of_dialog import METHODS as PASSED
 from gateway.b2bua.out_of_dialog import Passing
 from gateway.b2bua.subscriptions import Subscriptions
 from gateway.dialog.dialog import key_of
+from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.sip.capabilities import ALLOW, METHODS
 from gateway.sip.errors import Refused
@@ -38,6 +41,7 @@ class B2bua:
     calls: Calls
     subscriptions: Subscriptions
     passing: Passing
+    forgotten: ForgottenInvites
 
     def leg_of(self, request: Request) -> Leg | None:
         """The leg whose dialog a request is within."""
@@ -46,6 +50,13 @@ class B2bua:
     def is_in_dialog(self, request: Request) -> bool:
         """Whether a request is within one of the dialogs."""
         return self.leg_of(request) is not None
+
+    def replaced(self, request: Request) -> Binding | None:
+        """The phone that has the dialog which an INVITE asks to take the place of, where that is of a call between
+        phones. Raises MalformedMessage."""
+        value = request.headers.get("Replaces")
+        leg = None if value is None else Replaces.parse(value).replaced(self.dialogs)
+        return leg.way.phone if leg is not None and leg.spec.border.is_between_phones else None
 
     def onward(self, method: str) -> Onward:
         """The one that takes a request of this method to the other side; Refused 405 or 501."""

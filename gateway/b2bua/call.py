@@ -17,9 +17,10 @@ Not here: decisions about security (``protection``), SDP (``media_path``), messa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from enum import StrEnum
-from typing import Protocol
+from operator import attrgetter
+from typing import Final, Protocol, cast
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -52,6 +53,10 @@ log = Logger()
 
 NewMilestones = Callable[[CallRecord, float], CallMilestones]
 """Those of the call of a record; with the time of its begin, seconds of the timers' clock."""
+
+
+RECONNECTS_WITHIN: Final = "5"
+"""Seconds after which a request is to come again where its receiver has lost its connection with the process before."""
 
 
 class CallState(StrEnum):
@@ -101,10 +106,7 @@ class Call:
         self.usages = Usages(self.services.clock.seconds)
         self.media_path = MediaPath(self.record.id, self.services.relay, self.end_refused)
 
-    @property
-    def id(self) -> str:
-        """The call's name in logs, records and at the relay."""
-        return self.record.id
+    id = cast(str, property(attrgetter("record.id"), doc="The call's name in logs, records and at the relay."))
 
     @guarded
     def begin(self) -> None:
@@ -129,6 +131,17 @@ class Call:
         """Be in this state from now on."""
         self.state = state
         self.record.state = str(state)
+        if state is not CallState.ESTABLISHED:  # which waits for the caller's ACK
+            self.services.keeper.note(self)
+
+    def resume(self, seconds: float) -> None:
+        """Go on with a call that was answered so many seconds ago, by another process."""
+        self.state = CallState.ESTABLISHED
+        self._answered = self.services.clock.seconds() - seconds
+
+    def has_lasted(self, seconds: float) -> bool:
+        """Whether it was answered so long ago."""
+        return self._answered is not None and self.services.clock.seconds() - self._answered >= seconds
 
     def establish(self) -> None:
         """The callee's answer goes to the caller."""
@@ -136,14 +149,25 @@ class Call:
         self.record.answered_at = self.services.wall()
         self._answered = self.services.clock.seconds()
         self.milestones.answered(self._answered)
+        self.services.limits.answered(self.id)
         self.record.status = 200
 
     @guarded
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
         """A request inside the call crosses to the other leg."""
         peer = self.other_leg(leg)
+        if peer is None and self.search is not None:
+            response = request.response(500)  # until one of several phones has answered there is nowhere to cross to
+            response.headers.add("Retry-After", "2")
+            leg.respond(transaction, response)
+            return
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
+            return
+        if peer.way.is_awaited and not peer.opened_flow().is_open:
+            refused = request.response(500)
+            refused.headers.add("Retry-After", RECONNECTS_WITHIN)
+            leg.respond(transaction, refused)
             return
         if is_own_srtp(request):
             self.protection.declined(leg.spec.name)
@@ -204,9 +228,14 @@ class Call:
         self.end_refused(refusal)
 
     @guarded
-    def lost(self, why: str) -> None:
-        """There is no media any more."""
-        self.end(why, 500, (("Reason", 'Q.850;cause=41;text="Media relay lost"'),))
+    def lost(self, why: str, text: str = "Media relay lost") -> None:
+        """There is no media any more; its peers are given ``text``."""
+        self.end(why, 500, (("Reason", f'Q.850;cause=41;text="{text}"'),))
+
+    def is_at(self, listeners: Set[str]) -> bool:
+        """Whether a leg is at one of these listeners, by name."""
+        legs = (self.caller, self.callee)
+        return any(leg is not None and leg.flow.listener.name in listeners for leg in legs)
 
     def other_leg(self, leg: Leg) -> Leg | None:
         """The leg on the other side, once there is one."""
@@ -223,6 +252,8 @@ class Call:
         if self.state is CallState.ENDED:
             return
         answered = self.state is CallState.ESTABLISHED
+        if not answered:
+            self.record.status = status
         self.enter(CallState.ENDED)
         self.media_path.close()
         self.record.ending = why
@@ -230,8 +261,6 @@ class Call:
         if self._answered is not None:
             self.record.seconds = round(self.services.clock.seconds() - self._answered, 3)
         fields = tuple(fields)
-        if not answered:
-            self.record.status = status
         self.caller.leave(status, fields)
         if self.search is not None:
             self.search.abandon(fields)
@@ -255,18 +284,15 @@ class Call:
         self.protection.conclude(phone if answered else None, provider)
 
     def by_side(self) -> tuple[Leg | None, Leg | None]:
-        """The leg toward the provider and the one toward a phone, where there is one."""
-        provider: Leg | None = None
-        phone: Leg | None = None
-        for leg in (self.callee, self.caller):  # of two on one side, the caller's counts
-            if leg is not None and leg.is_toward_provider:
-                provider = leg
-            elif leg is not None:
-                phone = leg
-        return provider, phone
+        """The leg toward the provider and the one toward a phone, where there is one; of two phones the callee's comes
+        first."""
+        if self.caller.is_toward_provider:
+            return self.caller, self.callee
+        return self.callee, self.caller
 
     def _greet(self) -> None:
         """Let the caller's leg begin. An INVITE that makes no dialog is the end of the call, not noise within one."""
+        self.services.keeper.note(self)
         try:
             self.caller.begin()
         except MalformedMessage as error:

@@ -9,7 +9,8 @@ and pure functions (gateway/security/policy/exposure.py and verdict.py). Not her
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -21,12 +22,16 @@ from gateway.security.policy.exposure import Exposure, Phases
 from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import explanation, verdict
 from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
+from gateway.transport.flow import Transport
 from gateway.transport.way import Strength
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
 _PROVIDER: Final = Side.PROVIDER
 _PHONES: Final = Side.PHONES
 _CLEAR: Final = Strength.CLEAR
+
+_UNEXPOSED: Final = Exposure()
+_IN_CLEAR: Final = {transport: f"{transport.upper()} in clear" for transport in Transport}
 
 
 class ExposedLegs:
@@ -39,16 +44,38 @@ class ExposedLegs:
         self._record = record
         self._clock = clock
         self._began = clock.seconds()
-        self._caller_side = _PHONES if record.direction is CallDirection.OUTBOUND else _PROVIDER
-        self._exposed = {_PHONES: Exposure(), _PROVIDER: Exposure()}
+        self._caller_side = _PROVIDER if record.direction is CallDirection.INBOUND else _PHONES
+        self._exposed = {_PHONES: _UNEXPOSED, _PROVIDER: _UNEXPOSED}
         self._media_now: dict[Side, bool | None] = {}
         """The media of legs of an answered call, as they are now."""
-        self._phases: dict[tuple[Side, str], ChainLink] = {}
-        self._remarked: set[tuple[Side, str]] = set()
+        self._phases: dict[tuple[LegName, str], ChainLink] = {}
+        self._remarked: set[tuple[LegName, str]] = set()
+
+    @property
+    def kept(self) -> dict[str, object]:
+        """All of it that outlives this process, as values of JSON."""
+        return {
+            "verified": self.is_verified,
+            "legs": {str(side): _kept(exposure) for side, exposure in self._exposed.items()},
+            "now": {str(side): encrypted for side, encrypted in self._media_now.items()},
+        }
+
+    def resume(self, kept: Mapping[str, Any], age: float) -> None:
+        """Go on with `kept` of a call that began so many seconds ago: nothing of it is forgotten."""
+        self.is_verified = bool(kept["verified"])
+        self._began = self._clock.seconds() - age
+        self._exposed |= {Side(side): _resumed(one) for side, one in kept["legs"].items()}
+        self._media_now = {Side(side): encrypted for side, encrypted in kept["now"].items()}
+        caller = self._caller_side
+        for side, exposure in self._exposed.items():
+            leg = LegName.CALLER if side is caller else LegName.CALLEE
+            for kind, phases in (("media", exposure.media), ("signalling", exposure.signalling)):
+                if phases.has_changed:
+                    self._phases[leg, kind] = ChainLink(leg, ChainStep.OUTCOME, str(phases))
 
     def is_secure(self, leg: Leg) -> bool:
         """Whether a leg's signalling was TLS all the time; the provider's: with the provider."""
-        return leg.way.weakest > _CLEAR and (self.is_verified or leg.spec.side is not _PROVIDER)
+        return leg.way.weakest > _CLEAR and (self.is_verified or not leg.is_toward_provider)
 
     def hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
         """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
@@ -61,8 +88,9 @@ class ExposedLegs:
         if exposure is former:
             return  # its phases were told
         self._exposed[side] = exposure
-        self._tell_phases(leg, "media", exposure.media)
-        self._tell_phases(leg, "signalling", exposure.signalling)
+        for kind, phases in (("media", exposure.media), ("signalling", exposure.signalling)):
+            if phases.has_changed:
+                self._tell_phases(leg.spec.name, kind, phases)
 
     def answered(self, leg: Leg, reason: Reason | None) -> None:
         """The leg of an answered call, as it is now. Media that the relay may have opened in clear count, and those
@@ -75,10 +103,7 @@ class ExposedLegs:
         for side in clear_control(report):
             self._exposed[side] = self._exposed[side].reported(has_clear_control=True)
         for side, text in remarks(report):
-            if (side, text) not in self._remarked:
-                self._remarked.add((side, text))
-                leg = LegName.CALLER if side is self._caller_side else LegName.CALLEE
-                self._record.add_reason(ChainLink(leg, ChainStep.OUTCOME, text))
+            self._remark(LegName.CALLER if side is self._caller_side else LegName.CALLEE, text)
 
     def weigh(self, reason: Reason | None) -> None:
         """Write down the verdict of a call that was answered; ``reason`` is why the provider's leg is weak."""
@@ -89,18 +114,35 @@ class ExposedLegs:
         self._record.verdict = verdict(phone, provider)
         self._record.reason = str(explanation(provider) or "")
 
-    def _tell_phases(self, leg: Leg, kind: str, phases: Phases) -> None:
+    def _remark(self, leg: LegName, text: str) -> None:
+        """Write a remark of the relay's into the chain, once."""
+        if (leg, text) not in self._remarked:
+            self._remarked.add((leg, text))
+            self._record.add_reason(ChainLink(leg, ChainStep.OUTCOME, text))
+
+    def _tell_phases(self, leg: LegName, kind: str, phases: Phases) -> None:
         """Write the phases into the chain, in the place of those told before."""
-        if not phases.has_changed:
-            return
-        former = self._phases.get((leg.spec.side, kind))
-        link = ChainLink(leg.spec.name, ChainStep.OUTCOME, str(phases))
+        former, link = self._phases.get((leg, kind)), ChainLink(leg, ChainStep.OUTCOME, str(phases))
         if link != former:
             self._record.put_reason(link, former)
-            self._phases[leg.spec.side, kind] = link
+            self._phases[leg, kind] = link
+
+
+def _kept(exposure: Exposure) -> list[object]:
+    signalling, media, *flags = exposure
+    return [[*signalling], [*media], *flags]
+
+
+def _resumed(kept: Sequence[Any]) -> Exposure:
+    signalling, media = (
+        Phases(tuple((float(at), str(state)) for at, state in phases), str(last), int(left_out))
+        for phases, last, left_out in kept[:2]
+    )
+    in_clear, heard, reason, control = kept[2:]
+    return Exposure(signalling, media, bool(in_clear), bool(heard), reason and Reason(reason), bool(control))
 
 
 def signalling_of(leg: Leg) -> str:
     """A leg's signalling as it is now, for people."""
     flow = leg.way.flow
-    return "TLS" if flow.is_secure else f"{flow.transport.upper()} in clear"
+    return "TLS" if flow.is_secure else _IN_CLEAR[flow.transport]

@@ -11,15 +11,19 @@ import attrs
 from twisted.logger import Logger
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import check_answering, crossing_back
+from gateway.b2bua.across.headers import check_commands, crossing_back, take_out_providers
 from gateway.b2bua.across.transfer import redirections, translate
-from gateway.b2bua.legs.border import Border
+from gateway.b2bua.forking.messages import ManyPassages
+from gateway.b2bua.legs.border import Border, border_at
 from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.outside_calls import OutsideCalls
-from gateway.b2bua.setup.first_request import Identities, initial_request
+from gateway.b2bua.setup.first_request import Identities, Identity, initial_request
+from gateway.config.model import Side
+from gateway.registrar.binding import Binding
 from gateway.routing.forward import NextHop
 from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
+from gateway.security.answering import FIELDS
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
@@ -43,19 +47,47 @@ class Passing:
     def pass_on(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         """Send the request on along its route. Raises Refused 415 and 489, and 503 by policy."""
         request = transaction.request
-        if phone_flow is not None:
+        if phone_flow is not None and not route.is_local:
             self._policy.judge(transaction, route)
-        border, toward = Border(route, self._services.own_hosts), transaction.flow.side.other
-        check_answering(request, toward, auto_answer=border.domain.auto_answer)
+        border = border_at(route, self._services.own_hosts)
+        toward = Side.PROVIDER if route.binding is None else Side.PHONES
+        check_commands(request, toward, border.domain)
         body = Customs.at(border, toward).body_of(request)
-        onward = initial_request(request, border, self._identities.identity_for(request), body)
-        translate(onward.headers, border, toward, self._services.dialogs)
+        identity = self._identities.identity_for(request)
         passage = _Passage(transaction, request, border)
+        if phone_flow is not None and (route.others or route.is_local):
+            phones = self._reached(route, phone_flow)
+            if route.is_local:
+                take_out_providers(request.headers)
+                phones = self._policy.between_phones(transaction, route, phones)
+            self._pass_to_all(passage, phones, identity, body)
+            return
+        onward = initial_request(request, border, identity, body)
+        translate(onward.headers, border, toward, self._services.dialogs)
         if phone_flow is None:
             next_hop = NextHop(route.domain, route.provider)
             self._trunk.forward(onward, next_hop, passage, lambda request, flow: None)
         else:
             self._services.transactions.send_request(onward, phone_flow, passage)
+
+    def _reached(self, route: Route, first: Flow) -> list[tuple[Binding, Flow]]:
+        """The phones of a route that are connected, with their flows; `first` is that of the first."""
+        flows = [first, *map(self._services.phones.reach, route.others)]
+        phones = zip((route.binding, *route.others), flows, strict=True)
+        return [(phone, flow) for phone, flow in phones if phone is not None and flow is not None]
+
+    def _pass_to_all(
+        self, passage: _Passage, phones: list[tuple[Binding, Flow]], identity: Identity, body: bytes
+    ) -> None:
+        """Send the request to all these phones of its user."""
+        services = self._services
+        passages = ManyPassages(passage, len(phones), services.clock)
+        for phone, flow in phones:
+            border = attrs.evolve(passage.border, route=passage.border.route.to(phone))
+            onward = initial_request(passage.request, border, self._identities.fork_of(identity, phone), body)
+            translate(onward.headers, border, Side.PHONES, services.dialogs)
+            flow.allowance.fill()  # one that has proved nothing is to be told, too
+            services.transactions.send_request(onward, flow, passages)
 
 
 @attrs.define(eq=False)
@@ -68,8 +100,11 @@ class _Passage:
 
     def receive_response(self, response: Response) -> None:
         """Pass a final response back."""
+        if self.border.is_between_phones:
+            take_out_providers(response.headers)
         if response.status >= 200:
-            self._answer(response.status, response)
+            asks_password = self.border.is_between_phones and response.status in FIELDS
+            self._answer(480 if asks_password else response.status, None if asks_password else response)
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """Nobody answered (RFC 4320 has no 408 sent for it)."""

@@ -7,16 +7,19 @@ through (exposed_legs), never from an intention.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.b2bua.chain_words import CAME_OVER, OFFERED, arrival, failed, media
 from gateway.b2bua.exposed_legs import ExposedLegs, signalling_of
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side, Signalling
+from gateway.b2bua.legs.media import has_sdp
+from gateway.config.model import Downgrade, Security, Side, Signalling
 from gateway.media.relay import JSON, Encryption, SdpWish
 from gateway.routing.router import Route
+from gateway.sdp.negotiation import lacks_keys, offer_encrypted
 from gateway.security.access_list import Proof
 from gateway.security.policy.decisions import (
     accepts_answer,
@@ -43,6 +46,7 @@ from gateway.security.policy.terms import (
 from gateway.security.policy.verdict import Verdict
 from gateway.sip.uri import Uri
 from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
+from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import FailureKind, Flow
 
 _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
@@ -56,7 +60,7 @@ class Protection:
     def __init__(
         self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory, clock: IReactorTime
     ) -> None:
-        is_sips = bool(dialled) and Uri.parse(route.request_uri).is_secure
+        is_sips = bool(dialled) and Uri.parse(route.request_uri).scheme == "sips"
         is_emergency = bool(dialled) and route.is_emergency
         self.terms = CallTerms.of(route.domain, route.provider, is_emergency=is_emergency, is_sips=is_sips)
         self.attempt: Attempt | None = None
@@ -77,6 +81,28 @@ class Protection:
         self._was_encrypted = False
         self._reported: set[Feature] = set()
         self._exposed = ExposedLegs(record, clock)
+
+    @property
+    def kept(self) -> dict[str, object]:
+        """All of it that outlives this process, as values of JSON: the terms of the call, and the worst of its legs."""
+        terms = self.terms
+        return {
+            "terms": [terms.security, terms.downgrade, terms.offer, terms.is_emergency, terms.has_tls, terms.has_clear],
+            "reason": self.reason,
+            "was_encrypted": self._was_encrypted,
+            "reported": [*self._reported],
+            "phone": self._phone.name,
+            "exposed": self._exposed.kept,
+        }
+
+    def resume(self, kept: Mapping[str, Any], age: float) -> None:
+        """Go on with `kept` of a call that began so many seconds ago, under its own terms."""
+        security, downgrade, offer, *flags = kept["terms"]
+        self.terms = CallTerms(Security(security), Downgrade(downgrade), Encryption(offer), *map(bool, flags))
+        self.reason = kept["reason"] and Reason(kept["reason"])
+        self._was_encrypted = bool(kept["was_encrypted"])
+        self._reported = set(map(Feature, kept["reported"]))
+        self._exposed.resume(kept["exposed"], age)
 
     def first(self) -> Attempt | Refusal:
         """The first attempt toward the provider."""
@@ -120,6 +146,18 @@ class Protection:
         self._link(LegName.CALLEE, ChainStep.ANSWERED, media(encrypted))
         decision = accepts_answer(self.terms, self.attempt, encrypted, self._known)
         return self._accepted(LegName.CALLEE, decision, Feature.SRTP)
+
+    def first_refusal(self, transaction: ServerTransaction, proof: Proof | None, *, is_inbound: bool) -> Refusal | None:
+        """The policy's refusal of a call for its caller's offer, or for the way in which that came; ``proof``: of its
+        sender, where the call is to phones."""
+        invite = transaction.request
+        if has_sdp(invite) and lacks_keys(invite.body):
+            return self.offered_no_key(proof)
+        if not is_inbound:
+            return None
+        encrypted = offer_encrypted(invite.body) if has_sdp(invite) else None
+        decision = self.inbound(transaction.flow, encrypted, proof)
+        return decision if isinstance(decision, Refusal) else None
 
     def inbound(self, flow: Flow, encrypted: bool | None, proof: Proof | None) -> Acceptance | Refusal:
         """Whether the provider's INVITE, which came over ``flow``, may go on to a phone; ``proof``: of its sender."""
@@ -175,7 +213,7 @@ class Protection:
         encrypted = leg.media.encrypted
         self._record.note_terms(leg.spec.name, leg.flow.terms)
         self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {media(encrypted)}")
-        if leg.spec.side is not Side.PROVIDER:
+        if not leg.is_toward_provider:
             self._exposed.hear(leg, encrypted)
             self._learn_of_phone(leg)
             return None

@@ -17,9 +17,11 @@ from collections import OrderedDict
 from typing import Final
 
 from gateway.b2bua.legs.leg import LegServices
-from gateway.b2bua.setup.new_call import record_of
+from gateway.b2bua.setup.new_record import record_of
 from gateway.routing.router import Route
 from gateway.security.answering import FIELDS
+from gateway.security.limits.call_limits import OverLimit
+from gateway.security.policy.terms import TLS_REQUIRED
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName, Passage
@@ -60,10 +62,14 @@ class TurnedAway:
         record.status = refused.status
         if refused.status == 503:
             record.is_caller_known = False  # a flood has records at a rate, be it of a phone of ours
-        said = refused.reason or f"refused with {refused.status}"
+        said, code = refused.reason or f"refused with {refused.status}", _REASONS.get(refused.status)
+        if said == TLS_REQUIRED:
+            code = Reason.CALLER_IN_CLEAR
+        if isinstance(refused, OverLimit):
+            said, code = refused.cause, refused.code
         record.add_step(record.started_at, LegName.CALLER, Passage.RECEIVED, "INVITE")
         record.add_step(record.started_at, LegName.CALLER, Passage.SENT, f"{refused.status} {refused.reason}".rstrip())
-        self._keep(record, transaction.flow.source, _REASONS.get(refused.status), said)
+        self._keep(record, transaction.flow.source, code, said)
 
     def challenged(self, record: CallRecord, invite: Request, source: str) -> None:
         """The provider challenged this call, and its caller at that address was told."""

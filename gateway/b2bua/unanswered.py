@@ -79,9 +79,10 @@ class Share:
 
     def has_room(self, streams: int) -> bool:
         """Whether one more call with so many media may wait."""
-        if self._is_full(streams):
-            for call_id in [one for one, (record, _) in self._waiting.items() if record.answered_at is not None]:
-                self.remove(call_id)
+        if not self._is_full(streams):
+            return True
+        for call_id in [one for one, (record, _) in self._waiting.items() if record.answered_at is not None]:
+            self.remove(call_id)
         return not self._is_full(streams)
 
     def add(self, record: CallRecord, streams: int) -> None:

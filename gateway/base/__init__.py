@@ -1,1 +1,1 @@
-"""Below everything: clock, tokens, JSON, rates."""
+"""Below everything: clock, tokens, JSON, rates, bounded HTTP."""

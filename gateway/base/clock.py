@@ -16,11 +16,24 @@ Twisted's reactors count by time.time unless told otherwise (`let_timers_pass_ev
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
+
+_LENGTH: Final = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[smhdw]?)")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def seconds_in(text: str, *, needs_unit: bool = False) -> int | None:
+    """The seconds of a length of time as people write it: 90s, 30m, 24h, 7d, 2w, or 90 alone, unless ``needs_unit``;
+    None for any other text."""
+    found = _LENGTH.fullmatch(text)
+    if found is None or (needs_unit and not found["unit"]):
+        return None
+    return int(found["count"]) * _SECONDS[found["unit"]]
 
 
 class HasSeconds(Protocol):

@@ -9,45 +9,37 @@ So every check is small, and takes no value that it does not need: one wrong val
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from gateway.config import fields
-from gateway.config.acme_table import Acme
+from gateway.config.device_file import DeviceFileError, read_devices
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
-from gateway.config.hep_table import Hep, HepReceiver
-from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Security, Side
+from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Provisioning, Security, Side
 from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes, this_user
-from gateway.config.structuring import Mistake, Unacceptable, Unread, known, shown
+from gateway.config.places import is_ipv6, is_nameless
+from gateway.config.structuring import Mistake, Unacceptable, Unread, each, known, repeated, shown
+from gateway.config.tables.acme_table import Acme
+from gateway.config.tables.blocklist_table import Blocklist, list_mistakes
+from gateway.config.tables.hep_table import Hep, HepReceiver
+from gateway.config.tables.network_table import NetworkTerms
 from gateway.sdp.crypto import SUITE_NAMES
-
-T = TypeVar("T")
 
 ANY = ("0.0.0.0", "::")  # noqa: S104
 """Addresses that stand for all of this machine's."""
 
 
-def _each(entries: Iterable[tuple[str, T]], *checks: Callable[[str, T], Iterator[Mistake]]) -> Iterator[Mistake]:
-    """The mistakes that these checks find in tables, each given with its path."""
-    for path, entry in entries:
-        for check in checks:
-            try:
-                yield from check(path, entry)
-            except Unread:
-                continue
-
-
 def listener_mistakes(entries: list[tuple[str, Listener]], made: frozenset[Path] = frozenset()) -> Iterator[Mistake]:
     """The mistakes of the listeners, each given with the path of its table. The files in `made` are written by the
     gateway itself, and may be missing."""
-    yield from _repeated("name", [(path, known(entry, "name")) for path, entry in entries])
-    yield from _repeated("port", [(path, _endpoint(entry)) for path, entry in entries])
-    yield from _each(
+    yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
+    yield from repeated("port", [(path, _endpoint(entry)) for path, entry in entries])
+    yield from each(
         entries,
         partial(_listener_files, made),
         identity_mistakes,
@@ -69,14 +61,25 @@ def hep_mistakes(table: Hep | None) -> Iterator[Mistake]:
         yield Mistake("hep.to", f"{to.transport} to another machine is in clear: use tls, or set insecure = true")
 
 
+def blocklist_mistakes(entries: list[tuple[str, Blocklist]]) -> Iterator[Mistake]:
+    """The mistakes of the lists of addresses, each given with the path of its table."""
+    yield from list_mistakes(entries)
+    for path, entry in entries:
+        yield from file_mistakes(path, entry, "file", "key_file")
+        yield from private_file_mistakes(path, entry, "key_file")
+
+
 def files_of(acme: Acme | None) -> frozenset[Path]:
     """The files that the gateway writes by itself."""
     files = (known(acme, "certificate"), known(acme, "private_key")) if acme is not None else ()
     return frozenset(file for file in files if isinstance(file, Path))
 
 
-def acme_mistakes(acme: Acme | None, users: list[tuple[str, Any]]) -> Iterator[Mistake]:
-    """The mistakes of the table, if there is one; `users` are the tables that name certificates."""
+def acme_mistakes(
+    acme: Acme | None, users: list[tuple[str, Any]], provisioning: Provisioning | None = None
+) -> Iterator[Mistake]:
+    """The mistakes of the table, if there is one; `users` are the tables that name certificates, as [provisioning]
+    may."""
     if acme is None:
         return
     yield from file_mistakes("acme", acme, "trust", "hook")
@@ -85,7 +88,8 @@ def acme_mistakes(acme: Acme | None, users: list[tuple[str, Any]]) -> Iterator[M
     if known(acme, "names") == ():
         yield Mistake("acme.names", "is empty: a certificate is for at least one name")
     files = files_of(acme)
-    if len(files) == 2 and not any({known(one, "certificate"), known(one, "private_key")} == files for _, one in users):
+    holders = [one for _, one in users] + ([provisioning] if provisioning is not None else [])
+    if len(files) == 2 and not any({known(one, "certificate"), known(one, "private_key")} == files for one in holders):
         yield Mistake("acme.certificate", "no listener and not [admin] has this certificate and private_key")
     for key in ("certificate", "private_key"):
         file = known(acme, key)
@@ -96,8 +100,43 @@ def acme_mistakes(acme: Acme | None, users: list[tuple[str, Any]]) -> Iterator[M
 def admin_mistakes(admin: Admin | None, made: frozenset[Path] = frozenset()) -> Iterator[Mistake]:
     """The mistakes of the table of the administration interface; None for one that cannot be read at all."""
     if admin is not None:
-        yield from _each([("admin", admin)], identity_mistakes)
+        yield from each([("admin", admin)], identity_mistakes)
         yield from file_mistakes("admin", admin, *_given(made, admin))
+
+
+def provisioning_file_mistakes(
+    table: Provisioning | None,
+    listening: set[tuple[object, ...]],
+    domains: set[tuple[object, ...]],
+    made: frozenset[Path] = frozenset(),
+) -> Iterator[Mistake]:
+    """The mistakes of the files that the table names, if there is one, those in the file of devices, and that of a
+    gateway without a way over TLS for the phones that it would lead here. ``listening`` has side and transport of each
+    listener, ``domains`` the name of each domain."""
+    if table is None:
+        return
+    yield from each([("provisioning", table)], identity_mistakes)
+    yield from file_mistakes("provisioning", table, "devices", "client_trust", "ca", *_given(made, table))
+    yield from private_file_mistakes("provisioning", table, "devices")
+    yield from _device_file_mistakes(table, domains)
+    directory = known(table, "directory")
+    if directory is not None and not directory.is_dir():
+        yield Mistake("provisioning.directory", f"{directory} is no directory")
+    if (str(Side.PHONES), "tls") not in listening:
+        yield Mistake("provisioning", 'no listener has side = "phones" and transport = "tls": phones are led there')
+
+
+def _device_file_mistakes(table: Provisioning, domains: set[tuple[object, ...]]) -> Iterator[Mistake]:
+    file, https_port = known(table, "devices"), known(table, "https_port")
+    if file is None or not file.is_file() or not os.access(file, os.R_OK):
+        return
+    try:
+        devices = read_devices(file, frozenset(str(name).lower().rstrip(".") for (name,) in domains))
+    except DeviceFileError as error:
+        yield from (Mistake("provisioning.devices", one) for one in error.mistakes)
+        return
+    if https_port == 0 and (others := sorted({one.make for one in devices.values()} - {"cisco-spa"})):
+        yield Mistake("provisioning.https_port", f"is 0, and files of {', '.join(others)} go over HTTPS alone")
 
 
 def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
@@ -110,7 +149,7 @@ def _listener_files(made: frozenset[Path], path: str, entry: Listener) -> Iterat
     yield from file_mistakes(path, entry, "client_trust", *_given(made, entry))
 
 
-def _given(made: frozenset[Path], table: Listener | Admin) -> Iterator[str]:
+def _given(made: frozenset[Path], table: Listener | Admin | Provisioning) -> Iterator[str]:
     """The keys of a table's certificate and private key that the operator gives: not those that are still to be
     written."""
     for key in ("certificate", "private_key"):
@@ -127,7 +166,7 @@ def _tls_without_identity(path: str, entry: Listener) -> Iterator[Mistake]:
 def _pointless(path: str, entry: Listener) -> Iterator[Mistake]:
     """Keys that protect a tls listener only: nobody may believe that they protect another."""
     if entry.transport != "tls":
-        for key in ("require_client_certificate", "tls_minimum", "ciphers"):
+        for key in ("require_client_certificate", "tls_minimum", "ciphers", "certificates"):
             if _is_set(entry, Listener, key):
                 yield Mistake(f"{path}.{key}", f'is for transport = "tls", found {shown(entry.transport)}')
 
@@ -146,7 +185,21 @@ def media_mistakes(media: Media | None) -> Iterator[Mistake]:
     """The mistakes of the media table; None for one that is no table."""
     if media is not None:
         sides = (partial(_media_address_mistakes, side) for side in ("phone", "provider"))
-        yield from _each([("media", media)], _no_rtpengine, _workers_only_mistakes, *sides, _too_few_ports)
+        yield from each([("media", media)], _no_rtpengine, _workers_only_mistakes, *sides, _too_few_ports)
+
+
+def place_mistakes(
+    network: NetworkTerms | None, listeners: list[tuple[str, Listener]], media: Media | None
+) -> Iterator[Mistake]:
+    """The mistake of addresses that leave the interface to [network], where it names none."""
+    if network is None or known(network, "interface") is not None:
+        return
+    written = [(f"{path}.address", known(entry, "address")) for path, entry in listeners]
+    if media is not None:
+        written += [(f"media.{key}", known(media, key)) for key in ("address", "phone_address", "provider_address")]
+    for key, value in written:
+        if isinstance(value, str) and is_nameless(value):
+            yield Mistake(key, f"found {shown(value)}, but [network] has no interface")
 
 
 def _no_rtpengine(path: str, media: Media) -> Iterator[Mistake]:
@@ -157,7 +210,7 @@ def _no_rtpengine(path: str, media: Media) -> Iterator[Mistake]:
 def _workers_only_mistakes(path: str, media: Media) -> Iterator[Mistake]:
     """Keys of our workers only: nobody may believe that an rtpengine goes by them."""
     quirks = ("plain_rtcp", "constant_ssrc", "follow_port", "sequence_restarts")
-    for key in (*quirks, "ng_listen", "gather_us", "silence_seconds") if media.relay == "rtpengine" else ():
+    for key in (*quirks, "ng_listen", "loop", "gather_us", "silence_seconds") if media.relay == "rtpengine" else ():
         if _is_set(media, Media, key):
             yield Mistake(f"{path}.{key}", 'is for relay = "workers", found "rtpengine"')
 
@@ -167,7 +220,7 @@ def _media_address_mistakes(side: str, path: str, media: Media) -> Iterator[Mist
     address, key = own or media.address, f"{path}.{side}_advertised"
     if advertised is None and address in ANY:
         yield Mistake(key, f"is missing: nobody can send media to {shown(address)}")
-    if advertised is not None and (":" in advertised) is not (":" in address):
+    if advertised is not None and (":" in advertised) is not is_ipv6(address):
         yield Mistake(key, f"found {shown(advertised)}, allowed: the IP version of {shown(address)}")
 
 
@@ -179,9 +232,9 @@ def _too_few_ports(path: str, media: Media) -> Iterator[Mistake]:
 
 def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[object, ...]]) -> Iterator[Mistake]:
     """The mistakes of the providers; ``listening`` has side and transport of each listener."""
-    yield from _repeated("name", [(path, known(entry, "name")) for path, entry in entries])
+    yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
     transports = partial(_transport_mistakes, listening)
-    yield from _each(entries, _provider_files, identity_mistakes, transports, _no_suites)
+    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites)
 
 
 def _provider_files(path: str, entry: Provider) -> Iterator[Mistake]:
@@ -210,8 +263,8 @@ def domain_mistakes(
     entries: list[tuple[str, Domain]], providers: list[tuple[str, Provider]], names: set[object]
 ) -> Iterator[Mistake]:
     """The mistakes of the domains; ``names`` are those of all providers, of the ones that cannot be read, too."""
-    yield from _repeated("name", [(path, known(entry, "name")) for path, entry in entries])
-    yield from _each(
+    yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
+    yield from each(
         entries,
         partial(_unknown_provider, names),
         partial(_never_encrypted, {known(entry, "name"): entry for _, entry in providers}),
@@ -257,6 +310,8 @@ def _strange_exemptions(path: str, entry: Domain) -> Iterator[Mistake]:
 def _domain_files(path: str, entry: Domain) -> Iterator[Mistake]:
     yield from file_mistakes(path, entry, "credentials")
     yield from private_file_mistakes(path, entry, "credentials")
+    if known(entry, "local_calls") and known(entry, "credentials") is None:
+        yield Mistake(f"{path}.local_calls", "found true, without credentials: callers prove their passwords here then")
 
 
 def _is_set(table: object, cls: type[attrs.AttrsInstance], key: str) -> bool:
@@ -273,13 +328,3 @@ def _endpoint(listener: Listener) -> str | None:
         return f"{kind} {listener.address} {listener.port}" if listener.port else None
     except Unread:
         return None
-
-
-def _repeated(key: str, values: list[tuple[str, str | None]]) -> Iterator[Mistake]:
-    first: dict[str, str] = {}
-    for path, value in values:
-        if value is None:
-            continue
-        if value in first:
-            yield Mistake(f"{path}.{key}", f"found {shown(value)}, which {first[value]} has already")
-        first.setdefault(value, path)

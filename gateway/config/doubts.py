@@ -6,15 +6,23 @@ about this machine and the files (gateway/ctl).
 
 from collections.abc import Iterator
 from ipaddress import ip_address
+from typing import Final
 
+from gateway.config import fields
 from gateway.config.model import Admin, Configuration, Media, Side
+from gateway.config.places import is_ipv6
 from gateway.config.structuring import Mistake
+from gateway.sip.uri import Uri
 from gateway.state.sqlite import is_surely_empty
+
+TEAMS: Final = ".pstnhub.microsoft.com"
+"""The end of the names of Microsoft Teams Direct Routing."""
 
 
 def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All doubts that the configuration by itself gives reason to."""
     yield from of_media(configuration)
+    yield from of_teams(configuration)
     has_users = not is_surely_empty(configuration.gateway.state_directory / "users.sqlite", "user")
     yield from of_administration(configuration.admin, has_users=has_users)
 
@@ -28,10 +36,25 @@ def of_media(configuration: Configuration) -> Iterator[Mistake]:
         return
     for index, listener in enumerate(configuration.listeners):
         media = _address(configuration.media, listener.side)
-        if (":" in media) is not (":" in listener.address):
-            kind = "IPv6" if ":" in listener.address else "IPv4"
+        if is_ipv6(media) is not is_ipv6(listener.address):
+            kind = "IPv6" if is_ipv6(listener.address) else "IPv4"
             told = f"listener {listener.name} is {kind}, and media of its side has {media}"
             yield Mistake(f"listener[{index}].address", f"{told}: a peer that knows {kind} alone hears nothing")
+
+
+def of_teams(configuration: Configuration) -> Iterator[Mistake]:
+    """Microsoft Teams, which takes no request with an address in Contact, and none to a URI of sips."""
+    for index, provider in enumerate(configuration.providers):
+        uri = Uri.parse(provider.uri)
+        if not uri.host.lower().rstrip(".").endswith(TEAMS):
+            continue
+        if uri.is_secure:
+            yield Mistake(f"provider[{index}].uri", "is sips: Teams takes sip with transport=tls alone")
+        for number, listener in enumerate(configuration.listeners):
+            is_toward = listener.side is Side.PROVIDER and listener.transport == "tls"
+            if is_toward and (listener.advertised_host is None or fields.is_address(listener.advertised_host)):
+                told = f"provider {provider.name} is Teams, which wants a name of the certificate in Contact"
+                yield Mistake(f"listener[{number}].advertised_host", f"{told}: without one it refuses each call")
 
 
 def of_administration(admin: Admin, *, has_users: bool) -> Iterator[Mistake]:
@@ -45,6 +68,10 @@ def of_administration(admin: Admin, *, has_users: bool) -> Iterator[Mistake]:
             f"{told}; so other machines are answered nothing but /healthz and /readyz; 127.0.0.1 is reached from this "
             "machine alone",
         )
+    far = [str(one) for one in admin.trusted_proxies if not one.is_loopback]
+    if far and not admin.certificate:
+        told = f"{', '.join(far)}: their requests are taken over HTTPS alone, and [admin] has no certificate"
+        yield Mistake("admin.trusted_proxies", told)
 
 
 def _address(media: Media, side: Side) -> str:

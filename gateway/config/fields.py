@@ -12,6 +12,7 @@ from typing import NoReturn, TypeAlias
 import attrs
 from OpenSSL import SSL
 
+from gateway.base.telephone_numbers import REGIONS
 from gateway.config.structuring import Unacceptable
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
@@ -82,14 +83,14 @@ def _no_network(value: object) -> NoReturn:
 
 def address(value: object) -> str:
     """An IPv4 or IPv6 address of this machine, without brackets."""
-    if not isinstance(value, str) or not _is_address(value):
+    if not isinstance(value, str) or not is_address(value):
         raise Unacceptable(value, "an IP address")
     return value
 
 
 def host(value: object) -> str:
     """A host name or an IP address, without brackets."""
-    if not isinstance(value, str) or not (_is_address(value) or _DOMAIN.fullmatch(value)):
+    if not isinstance(value, str) or not (is_address(value) or _DOMAIN.fullmatch(value)):
         raise Unacceptable(value, "a host name or an IP address")
     return value
 
@@ -156,7 +157,7 @@ def uri_transport(text: str) -> str | None:
     uri = Uri.parse(text)
     if uri.is_secure:
         return "tls"
-    return uri.transport or ("udp" if uri.port or _is_address(uri.host) else None)
+    return uri.transport or ("udp" if uri.port or is_address(uri.host) else None)
 
 
 @attrs.frozen
@@ -172,10 +173,10 @@ class Nameserver:
 
 def nameserver(value: object) -> Nameserver:
     """IP or IP:PORT of a DNS server; its port is 53 unless given. IPv6 with a port is in brackets."""
-    if isinstance(value, str) and _is_address(value):
+    if isinstance(value, str) and is_address(value):
         return Nameserver(value, 53)
     found = _NODE.fullmatch(value) if isinstance(value, str) else None
-    if found is None or not _is_address(found["host"].strip("[]")) or not _is_port(found["port"]):
+    if found is None or not is_address(found["host"].strip("[]")) or not _is_port(found["port"]):
         raise Unacceptable(value, "IP or IP:PORT, such as 127.0.0.1:53")
     return Nameserver(found["host"].strip("[]"), int(found["port"]))
 
@@ -195,7 +196,7 @@ def relay_node(value: object) -> str:
 def ng_listener(value: object) -> str:
     """IP:PORT of this machine."""
     found = _NODE.fullmatch(value) if isinstance(value, str) else None
-    if not isinstance(value, str) or found is None or not _is_address(found["host"].strip("[]")):
+    if not isinstance(value, str) or found is None or not is_address(found["host"].strip("[]")):
         raise Unacceptable(value, "IP:PORT, such as 127.0.0.1:2223")
     if not 1024 <= int(found["port"]) <= 65535 - 256:
         raise Unacceptable(value, "a port from 1024 to 65279: every worker has one of its own")
@@ -216,11 +217,34 @@ def dialled_number(value: object) -> str:
     return value
 
 
+def region(value: object) -> str:
+    """A country by its two letters (ISO 3166-1), in capitals."""
+    if not isinstance(value, str) or value.upper() not in REGIONS:
+        raise Unacceptable(value, 'a country by its two letters, such as "DE" or "US"')
+    return value.upper()
+
+
+def share_of_calls(value: object) -> float:
+    """A share of a whole, 0 to 1: a number, or a text in percent."""
+    allowed = 'a share from 0 to 1, or a text such as "0.5%"'
+    text = value.removesuffix("%").strip() if isinstance(value, str) and value.endswith("%") else value
+    if isinstance(value, bool) or (isinstance(value, str) and text is value):
+        raise Unacceptable(value, allowed)
+    try:
+        found = float(str(text)) / (100 if isinstance(value, str) else 1)
+    except ValueError:
+        raise Unacceptable(value, allowed) from None
+    if not 0 <= found <= 1:
+        raise Unacceptable(value, allowed)
+    return found
+
+
 def _stripped(part: object) -> object:
     return part.strip() if isinstance(part, str) else part
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is a numeric IPv4 or IPv6 address, without brackets."""
     try:
         ip_address(text)
     except ValueError:
@@ -229,7 +253,7 @@ def _is_address(text: str) -> bool:
 
 
 def _is_host(text: str) -> bool:
-    return _is_address(text.strip("[]")) if text.startswith("[") else _is_address(text) or bool(_DOMAIN.fullmatch(text))
+    return is_address(text.strip("[]")) if text.startswith("[") else is_address(text) or bool(_DOMAIN.fullmatch(text))
 
 
 def _is_port(text: str | None) -> bool:

@@ -5,27 +5,40 @@ answers by itself. Not here: the form of a single value (`fields`), checks acros
 (`load`). All paths are absolute.
 """
 
-import re
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import attrs
 
+from gateway.base.telephone_numbers import LONGEST, TelephoneNumber, known_number, read_number
 from gateway.config import fields
-from gateway.config.acme_table import Acme as Acme
-from gateway.config.admin_table import Admin as Admin
+from gateway.config.emergency_numbers import is_emergency
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.fields import cipher_list
-from gateway.config.hep_table import Hep as Hep
+from gateway.config.places import own_address
 from gateway.config.structuring import number, one_of
-from gateway.sdp.crypto import SUITE_NAMES
-from gateway.sip.uri import Uri
-
-TLS_VERSIONS = ("1.2", "1.3")
-"""Allowed least versions of TLS."""
+from gateway.config.tables.acme_table import Acme as Acme
+from gateway.config.tables.admin_table import Admin as Admin
+from gateway.config.tables.alert_table import Alert as Alert
+from gateway.config.tables.blocklist_table import Blocklist as Blocklist
+from gateway.config.tables.defence_table import DefenceTerms as DefenceTerms
+from gateway.config.tables.hep_table import Hep as Hep
+from gateway.config.tables.limit_table import BUILT_IN
+from gateway.config.tables.limit_table import CallLimit as CallLimit
+from gateway.config.tables.network_table import NetworkMode as NetworkMode
+from gateway.config.tables.network_table import NetworkTerms as NetworkTerms
+from gateway.config.tables.phones.phone_table import FixedPhone as FixedPhone
+from gateway.config.tables.posture_table import Posture as Posture
+from gateway.config.tables.provider_table import TLS_VERSIONS as TLS_VERSIONS
+from gateway.config.tables.provider_table import Provider as Provider
+from gateway.config.tables.provider_table import Signalling as Signalling
+from gateway.config.tables.provider_table import SrtpOffer as SrtpOffer
+from gateway.config.tables.provisioning_table import Provisioning as Provisioning
+from gateway.config.tables.resync_table import Resync as Resync
+from gateway.config.tables.resync_table import ResyncMake as ResyncMake
+from gateway.config.tables.source_limits_table import SourceLimits as SourceLimits
 
 DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
 """The digest algorithms (RFC 8760) that a challenge may offer."""
@@ -63,6 +76,15 @@ class Security(StrEnum):
     OFF = "off"
 
 
+class PhonesSecurity(StrEnum):
+    """The protection that the phones' own leg of a domain is led to."""
+
+    OFF = "off"
+    PREFERRED = "preferred"
+    REQUIRED = "required"
+    """A phone in clear is refused, once a roll-out to it is done."""
+
+
 class Downgrade(StrEnum):
     """The answer to a peer that once did TLS or SRTP and no longer does."""
 
@@ -77,19 +99,31 @@ class MovedPhones(StrEnum):
     TAGS = "tags"
 
 
-class SrtpOffer(StrEnum):
-    """How SRTP is offered: RTP/SAVP, RTP/AVP with a=crypto (RFC 8643), or both m-lines."""
+class Forking(StrEnum):
+    """The phones of one user that a call rings."""
 
-    SAVP = "savp"
-    OSRTP = "osrtp"
-    DUAL = "dual"
+    ALL = "all"
+    """Together, those of one q; those of a lower one after them."""
+    FIRST = "first"
+    """One: the phone that the provider named, else the best."""
+    SEQUENTIAL = "sequential"
+    """One after the other."""
 
 
-class Signalling(StrEnum):
-    """The signalling of an attempt: TLS only, or a hop in clear."""
+class FallbackSpent(StrEnum):
+    """The consequence of more calls in clear than a domain's budget allows."""
 
-    TLS = "tls"
-    CLEAR = "clear"
+    ALERT = "alert"
+    REQUIRE = "require"
+
+
+class AtStop(StrEnum):
+    """The fate of calls that are up when the process is told to stop."""
+
+    END = "end"
+    """They are drained, then ended with BYE."""
+    KEEP = "keep"
+    """The next process goes on with them, as after a crash."""
 
 
 @attrs.frozen
@@ -106,6 +140,21 @@ class GatewaySection:
     """Seconds: the longest session interval of a call (RFC 4028 section 4; 90 is the least, section 5)."""
     drain_seconds: Annotated[int, number(0, 86400)] = 8
     """How long calls that are up go on after SIGTERM; 0: they end at once."""
+    keep_calls: bool = True
+    """Whether calls that are up are written down, and the next process goes on with them after a crash."""
+    longest_call: Annotated[int, number(0, 2_592_000)] = 43_200
+    """Seconds after its answer at which a call is hung up; 0: never."""
+    stop: AtStop = AtStop.END
+    """The fate of calls that are up at SIGTERM."""
+
+
+@attrs.frozen
+class NamedCertificate:
+    """One more certificate of a TLS listener, for clients that ask for its names (SNI, RFC 6066 section 3)."""
+
+    certificate: Path
+    """The full chain."""
+    private_key: Path
 
 
 @attrs.frozen
@@ -115,7 +164,8 @@ class Listener:
     name: Annotated[str, fields.name]
     side: Side
     transport: Annotated[str, one_of("udp", "tcp", "tls")]
-    address: Annotated[str, fields.address]
+    address: Annotated[str, own_address]
+    """Numeric in a gateway that runs: an interface is replaced by its address (gateway.config.placement)."""
     port: Annotated[int, number(0, 65535)]
     """0 takes any free port, which only tests want."""
     advertised_host: Annotated[str, fields.host] | None = None
@@ -141,24 +191,28 @@ class Listener:
     """Of packets sent from here and over its connections (RFC 4594: class selector 3)."""
     nat_interval: Annotated[int, number(0, 3600)] = 60
     """Seconds that a phone is granted at most whose Contact is not where its packets come from; 0: as any other."""
+    nat_ping_seconds: Annotated[int, number(0, 3600)] = 0
+    """Between two OPTIONS to such a phone over UDP; 0: none."""
     answers_keepalives: bool = True
     """Whether phones' NOTIFY with Event: keep-alive is answered here and goes no further."""
     trusted_identities: bool = False
     """Whether a phone may name others than itself in the fields beside From (`ingress.own_identities`)."""
+    certificates: tuple[NamedCertificate, ...] = ()
+    """Beside `certificate`, which serves clients that name nobody, or a name of none of these."""
 
 
 @attrs.frozen
 class Media:
-    """[media]: the relay of RTP, and its ports on this machine."""
+    """[media]: the relay of RTP, and its ports on this machine. Addresses as a listener's."""
 
-    address: Annotated[str, fields.address]
+    address: Annotated[str, own_address]
     relay: Annotated[str, one_of("workers", "rtpengine")] = "workers"
     ports: Annotated[PortRange, fields.port_range] = DEFAULT_PORTS
     workers: Annotated[int, number(0, 256)] = 0
     """Worker processes; 0 is one per core."""
     rtpengine: tuple[Annotated[str, fields.relay_node], ...] = ()
-    phone_address: Annotated[str, fields.address] | None = None
-    provider_address: Annotated[str, fields.address] | None = None
+    phone_address: Annotated[str, own_address] | None = None
+    provider_address: Annotated[str, own_address] | None = None
     """Instead of `address` on that side, of either IP version."""
     phone_advertised: Annotated[str, fields.address] | None = None
     provider_advertised: Annotated[str, fields.address] | None = None
@@ -175,46 +229,14 @@ class Media:
     """Sides with parties that are sent media where theirs come from though the host is the one in their SDP."""
     sequence_restarts: tuple[Side, ...] = ()
     """Sides with parties that begin their sequence again, under the same SSRC and key, after a re-INVITE."""
+    loop: Annotated[str, one_of("auto", "native", "python")] = "auto"
+    """The workers' loop of packets: in C, in Python, or in C where that was built."""
     gather_us: Annotated[int, number(0, 1_000)] = GATHER_US
     """Microseconds that a busy worker waits for more packets to take at once."""
     silence_seconds: Annotated[int, number(0, 86_400)] = SILENCE_SECONDS
     """Without a packet from either side, after which a call ends; 0: never."""
     ng_listen: Annotated[str, fields.ng_listener] | None = None
     """Where the first worker answers others' NG commands; the next worker has the next port."""
-
-
-@attrs.frozen
-class Provider:
-    """[[provider]]: a server that calls and registrations go to, and the expectations on it."""
-
-    name: Annotated[str, fields.name]
-    uri: Annotated[str, fields.sip_uri]
-    trust: Literal["system"] | Path = "system"
-    """The authorities that its certificate must come from."""
-    certificate: Path | None = None
-    private_key: Path | None = None
-    srtp_offer: SrtpOffer = SrtpOffer.SAVP
-    suites: tuple[Annotated[str, one_of(*SUITE_NAMES)], ...] = SUITE_NAMES
-    """Offered in this order."""
-    fallback_uri: Annotated[str, fields.sip_uri] | None = None
-    """Where to go when it lacks TLS."""
-    tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
-    ciphers: Annotated[str, cipher_list] | None = None
-    """Of TLS 1.2, in OpenSSL's format; None is ours (`transport.tls`)."""
-    allow_wildcards: bool = False
-    """Whether a certificate for *.example.com may be that of sip.example.com."""
-    common_name: bool = False
-    """Whether a certificate without subject alternative names may name its host in the common name."""
-    ping_seconds: Annotated[int, number(0, 3600)] = 30
-    """Between two OPTIONS to each of its hosts; 0: it is not asked."""
-
-    def uri_for(self, signalling: Signalling, *, emergency: bool = False) -> str | None:
-        """Where to go over TLS, or in clear; None when the configuration has no such place.
-
-        A URI without a transport may lead to either (NAPTR, RFC 3263): TLS takes the TLS targets only.
-        Without a fallback_uri an emergency call goes to the same host over UDP rather than nowhere.
-        """
-        return _place(self.uri, self.fallback_uri, signalling, emergency)
 
 
 @attrs.frozen
@@ -244,39 +266,33 @@ class Domain:
     """Types of bodies that cross besides those of the list (`b2bua.across.bodies`)."""
     auto_answer: bool = False
     """Whether callers on the provider's side may ask that a phone answer by itself."""
+    provider_resync: bool = False
+    """Whether the provider may order phones about: a new configuration, a restart, a key pressed."""
+    fork: Forking = Forking.ALL
+    """Of a call to a user with several phones."""
+    fork_seconds: Annotated[int, number(5, 180)] = 20
+    """Seconds that phones ring before the next ones do, where they do not ring together."""
+    local_calls: bool = False
+    """Whether calls and messages between its registered phones go from one to the other, and not by the provider."""
+    phones_security: PhonesSecurity = PhonesSecurity.OFF
+    region: Annotated[str, fields.region] | None = None
+    """Where its numbers are dialled, two letters; None: nobody knows, and national numbers stay as they are."""
+    fallback_budget: Annotated[float, fields.share_of_calls] | None = None
+    """Share of its calls in 30 days that may fall back to less than TLS and SRTP, 0 to 1; None: nobody counts."""
+    fallback_floor: Annotated[int, number(0, 1_000_000)] = 3
+    """Calls that may in any case."""
+    fallback_spent: FallbackSpent = FallbackSpent.ALERT
 
     def is_emergency(self, dialled: str) -> bool:
         """Whether the user part that was dialled is an emergency number; parameters and visual separators do not count.
 
         The part after the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere, in addition to a domain's own.
         """
-        if _EMERGENCY_SERVICE.fullmatch(dialled):
-            return True
-        user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
-        return bool(user) and user in _bare(self.emergency_numbers)
+        return is_emergency(dialled, self.emergency_numbers, self.region)
 
-
-@attrs.frozen
-class SourceLimits:
-    """[limits]: the share of one source in all that waits for others. Emergency calls have a reserve beyond it."""
-
-    unanswered_calls_per_source: Annotated[int, number(1, 20_000)] = 200
-    """Calls that nobody has answered yet, of one address (IPv6: one /64) on the phones' side, whose callers are not
-    registered here; an office behind NAT is one address. They have a quarter of the media ports, too."""
-    unanswered_calls_per_phone: Annotated[int, number(1, 20_000)] = 500
-    """The same of one registered address of record over its own flow, which may be a telephone system's."""
-    waiting_mib_per_source: Annotated[int, number(1, 4096)] = 48
-    """MiB of requests that wait, and of answers kept for copies of requests, of one address on the phones' side."""
-    longest_request_kib: Annotated[int, number(4, 64)] = 32
-    """KiB of one request of a phone."""
-    waiting_mib: Annotated[int, number(1, 65_536)] = 256
-    """The same of all together."""
-    wrong_passwords_per_source: Annotated[int, number(1, 100)] = 5
-    """Wrong passwords for one user from one address before more are answered here."""
-    wrong_passwords_per_user: Annotated[int, number(1, 1000)] = 10
-    """The same for one user from all addresses, and from one address for all users, where no phone is known there."""
-    wrong_password_seconds: Annotated[int, number(10, 86_400)] = 300
-    """Seconds that a wrong password counts."""
+    def number(self, user: str) -> TelephoneNumber:
+        """The telephone number that a user part is, as it is dialled in this domain."""
+        return known_number(user, self.region) if len(user) <= LONGEST else read_number(user, self.region)
 
 
 @attrs.frozen
@@ -290,37 +306,24 @@ class Configuration:
     domains: tuple[Domain, ...]
     admin: Admin
     source: Path
-    limits: SourceLimits = SourceLimits()
+    limits: SourceLimits = attrs.field(factory=SourceLimits)
     hep: Hep | None = None
     acme: Acme | None = None
+    alerts: tuple[Alert, ...] = ()
+    limit: tuple[CallLimit, ...] = BUILT_IN
+    """Of calls; those built in where the file has none."""
+    defence: DefenceTerms = attrs.field(factory=DefenceTerms)
+    posture: Posture = attrs.field(factory=Posture)
+    resync: Resync = attrs.field(factory=Resync)
+    resync_makes: tuple[ResyncMake, ...] = ()
+    """Beside the makes that are built in, and before them."""
+    blocklists: tuple[Blocklist, ...] = ()
+    network: NetworkTerms = attrs.field(factory=NetworkTerms)
+    provisioning: Provisioning | None = None
+    phones: tuple[FixedPhone, ...] = ()
+    """PBXs and trunks that do not register."""
 
-
-_VISUAL_SEPARATORS = str.maketrans("", "", "-.() ")
-
-
-_EMERGENCY_SERVICE = re.compile(r"service:sos(\..*)?", re.IGNORECASE | re.DOTALL)
-
-
-@lru_cache(maxsize=256)
-def _bare(numbers: tuple[str, ...]) -> frozenset[str]:
-    """A domain's numbers without visual separators."""
-    return frozenset(number.translate(_VISUAL_SEPARATORS) for number in numbers)
-
-
-@lru_cache(maxsize=256)
-def _place(main: str, fallback: str | None, signalling: Signalling, emergency: bool) -> str | None:
-    """The same of a provider's two URIs: every call asks three times."""
-    uri = Uri.parse(main)
-    if signalling is Signalling.TLS:
-        return main if _may_be_tls(uri) else None
-    if not uri.is_secure and uri.transport != "tls" and (uri.transport or not fallback):
-        return main
-    return fallback or (_over_udp(uri) if emergency else None)
-
-
-def _may_be_tls(uri: Uri) -> bool:
-    return uri.is_secure or uri.transport in (None, "tls")
-
-
-def _over_udp(uri: Uri) -> str:
-    return str(attrs.evolve(uri, scheme="sip", port=None, parameters=(("transport", "udp"),), headers=""))
+    def phone_listener(self, transport: str) -> Listener | None:
+        """The first listener of the phones with a transport: udp, tcp or tls."""
+        found = (one for one in self.listeners if one.side is Side.PHONES and one.transport == transport)
+        return next(found, None)

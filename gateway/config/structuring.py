@@ -10,7 +10,7 @@ A wrong value must not hide the other mistakes of its table. So the rest of it i
 the table in the checks that come after (`checks`); one that asks for the wrong value raises `Unread` and is left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
@@ -79,6 +79,27 @@ def shown(value: object) -> str:
             return "an array" if value else "an empty array"
         case _:
             return str(value)
+
+
+def each(entries: Iterable[tuple[str, T]], *checks: Callable[[str, T], Iterator[Mistake]]) -> Iterator[Mistake]:
+    """The mistakes that these checks find in tables, each given with its path; one that raises Unread finds none."""
+    for path, entry in entries:
+        for check in checks:
+            try:
+                yield from check(path, entry)
+            except Unread:
+                continue
+
+
+def repeated(key: str, values: list[tuple[str, str | None]]) -> Iterator[Mistake]:
+    """A mistake for each table whose key has the value of one before it; None is no value. Given with their paths."""
+    first: dict[str, str] = {}
+    for path, value in values:
+        if value is None:
+            continue
+        if value in first:
+            yield Mistake(f"{path}.{key}", f"found {shown(value)}, which {first[value]} has already")
+        first.setdefault(value, path)
 
 
 class Reader:

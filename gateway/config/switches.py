@@ -8,15 +8,16 @@ of each change. Not here: passwords and certificates, and the consequences of a 
 
 A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of
 switches as they were. A switch counts until the file says something new for that domain: an edit after a switch is
-meant. All but domains and providers is made once; a change there waits for a restart and is told.
+meant. All but domains, providers, lists of addresses and the defence is made once; a change there waits for a restart
+and is told.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 from twisted.logger import Logger
@@ -31,8 +32,13 @@ from gateway.state.audit import AuditLog
 
 log = Logger()
 
-FIXED: Final = ("gateway", "listeners", "media", "admin", "limits", "hep", "acme")
+FIXED: Final = (
+    *("gateway", "listeners", "media", "admin", "limits", "hep", "acme", "posture", "alerts"),
+    *("provisioning", "network", "phones"),
+)
 """Parts of a configuration that only a restart changes."""
+FOLLOWED: Final = ("defence", "resync", "resync_makes")
+"""Parts without rows of their own in the list of changes, that follow each reload."""
 
 
 Snapshot = dict[str, dict[str, str]]
@@ -90,6 +96,10 @@ class Settings:
         """When the way to a domain's provider last changed in this run, seconds since the epoch; 0 for never."""
         return self._changed_at.get(domain.lower(), 0.0)
 
+    def address_changed(self) -> None:
+        """Providers reach the gateway at another address from now on: each domain's way to its provider is another."""
+        self._changed_at.update(dict.fromkeys(_ways(self.current), self._clock.now()))
+
     def switch(self, name: str, security: Security | None, who: str, because: str = "") -> Domain:
         """Set a domain's security from now on (None: as in the file), for the reason that its author gives. Raises
         NoSuchDomain, OSError."""
@@ -113,7 +123,8 @@ class Settings:
     def reload(self, who: str) -> tuple[str, ...]:
         """Read the file again; gives the changes, a line each. Raises ConfigurationError and as ``Parts.prepare``."""
         configuration = load(self._configured.source)
-        changes = tuple(_changes(_snapshot(self._configured), _snapshot(configuration)))
+        before = self._configured
+        changes = tuple(_changes(_snapshot(before), _snapshot(configuration)))
         waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
         kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
         _check_reachable(kept)
@@ -121,6 +132,7 @@ class Settings:
         self._adopt(kept, _still_good(self._switches, kept))
         use_files()
         self._parts.adopt(self.current)
+        changes += tuple(f"{part}: changed" for part in FOLLOWED if getattr(kept, part) != getattr(before, part))
         told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
         self.audit.write(who, "reload", changes=[*told])
         self._keep_snapshot(_snapshot(configuration))
@@ -204,8 +216,13 @@ def _check_reachable(configuration: Configuration) -> None:
 
 
 def _snapshot(configuration: Configuration) -> Snapshot:
-    """The fields of a configuration's domains and providers, as text."""
-    kinds = (("domain", configuration.domains), ("provider", configuration.providers))
+    """The fields of a configuration's domains, providers, lists of addresses and limits of calls, as text."""
+    kinds: tuple[tuple[str, Sequence[Any]], ...] = (
+        ("domain", configuration.domains),
+        ("provider", configuration.providers),
+        ("blocklist", configuration.blocklists),
+        ("limit", configuration.limit),
+    )
     return {
         f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}
         for kind, items in kinds

@@ -51,9 +51,13 @@ def quoted(name: str) -> str:
     return urllib.parse.quote(name, safe="", errors="surrogateescape")
 
 
-def ask(config: Path | None, url: str | None, path: str, change: object = None) -> object:
-    """The gateway's answer to GET `path`, or to POST with a change. Raises ClickException."""
-    return _way(config, url).ask(path, change)
+def ask(
+    config: Path | None, url: str | None, path: str, change: object = None, *, patience: int = SECONDS_TO_ANSWER
+) -> object:
+    """The gateway's answer to GET `path`, or to POST with a change, within so many seconds. Raises ClickException."""
+    way = _way(config, url)
+    way.wait_for(patience)
+    return way.ask(path, change)
 
 
 def fetch(config: Path | None, url: str | None, path: str) -> bytes:
@@ -85,6 +89,12 @@ class _Way:
     """Of every path."""
     is_proved: bool = False
     """Whether the gateway knows the user without a token."""
+
+    def wait_for(self, seconds: int) -> None:
+        """Give the gateway so long for its answer."""
+        self.connection.timeout = seconds
+        if self.connection.sock is not None:
+            self.connection.sock.settimeout(seconds)
 
     def ask(self, path: str, change: object) -> object:
         """See the function."""

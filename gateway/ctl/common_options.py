@@ -8,7 +8,6 @@ option may stand before a subcommand's name or after it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,14 +15,12 @@ from typing import TypeVar
 import click
 from click.core import ParameterSource
 
+from gateway.base.clock import seconds_in
 from gateway.observe.clean_text import clean
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 TOKEN_FILE, AUTHORITIES = "gatewayctl.token_file", "gatewayctl.authorities"
 """The keys of click's Context.meta that these two options are kept under."""
-
-_LENGTH = re.compile(r"(?P<count>\d{1,6})(?P<unit>[smh]?)")
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -90,11 +87,11 @@ def asking(command: Command) -> Command:
 
 
 def seconds_of(_: click.Context, __: click.Parameter, length: str | None) -> int | None:
-    """The callback of an option for a length of time as people write it, 90, 90s, 30m, 2h: its seconds. Raises
+    """The callback of an option for a length of time as people write it, 90, 90s, 30m, 2h, 7d: its seconds. Raises
     click.BadParameter."""
     if length is None:
         return None
-    found = _LENGTH.fullmatch(length.strip())
-    if found is None:
+    seconds = seconds_in(length.strip())
+    if seconds is None:
         raise click.BadParameter(f"{clean(length)}: a length of time is wanted, such as 90s, 30m or 2h")
-    return int(found["count"]) * _SECONDS[found["unit"]]
+    return seconds

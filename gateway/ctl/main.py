@@ -20,19 +20,29 @@ import click
 from gateway.base.build import build
 from gateway.config.model import Configuration
 from gateway.ctl import state_text, text
-from gateway.ctl.account_commands import audit, tokens, users
 from gateway.ctl.asking import ask, loaded, quoted, show
 from gateway.ctl.certificate_files import described
 from gateway.ctl.check import findings
+from gateway.ctl.commands.account_commands import audit, tokens, users
+from gateway.ctl.commands.alert_commands import alerts
+from gateway.ctl.commands.ban_commands import bans
+from gateway.ctl.commands.budget_commands import budget
+from gateway.ctl.commands.deviation_commands import deviations
+from gateway.ctl.commands.enablement_commands import enable, phone, resync, rollout
+from gateway.ctl.commands.limit_commands import limits
+from gateway.ctl.commands.network_commands import network, pbxs
+from gateway.ctl.commands.posture_commands import assess
+from gateway.ctl.commands.probe_commands import probe
+from gateway.ctl.commands.provision_commands import provision
+from gateway.ctl.commands.trace_commands import trace
 from gateway.ctl.common_options import as_json_option, asking, seconds_of
-from gateway.ctl.trace_commands import trace
 
 PAGE = 1_000
 """Calls that are asked for at once."""
 
 
 @click.group()
-@click.version_option(message=str(build()))
+@click.version_option(build().version, message=str(build()))
 def main() -> None:
     """Ask a running gateway about its calls, phones, domains and peers, change it, or check a configuration.
 
@@ -227,12 +237,14 @@ def certs(running: bool, config: Path | None, url: str | None, as_json: bool) ->
 
 def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
     users: Sequence[attrs.AttrsInstance] = (*configuration.listeners, *configuration.providers)
-    return [
+    named = [
         (f"{type(user).__name__.lower()} {user.name} {key}", file)  # type: ignore[attr-defined]
         for user in users
         for key in ("certificate", "trust", "client_trust")
         if isinstance(file := getattr(user, key, None), Path)
     ]
+    more = ((one.name, beside.certificate) for one in configuration.listeners for beside in one.certificates)
+    return [*named, *((f"listener {name} certificates", file) for name, file in more)]
 
 
 def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: int) -> list[object]:
@@ -251,5 +263,7 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         place = {"next": following}
 
 
-for _group in (users, tokens, audit, trace):
+_LOOKS = (audit, trace, deviations, network, pbxs, assess, probe)
+_ENABLING = (enable, rollout, resync, phone, provision)
+for _group in (users, tokens, alerts, bans, budget, limits, *_LOOKS, *_ENABLING):
     main.add_command(_group)

@@ -4,9 +4,8 @@ Here: text from the JSON of /api/v1/status. Not here: other answers (`text`). A 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 
-from gateway.ctl.text import columns
+from gateway.ctl.text import columns, fields, in_utc, rows
 
 _MARKS = {"critical": "!!", "warning": "! ", "note": "- "}
 
@@ -15,7 +14,8 @@ def status(answer: object) -> str:
     """The state of the gateway."""
     if not isinstance(answer, Mapping):
         return str(answer)
-    parts = [_head(answer), _looks(answer), _providers(answer), _domains(answer), _certificates(answer), _now(answer)]
+    parts = [_head(answer), _looks(answer), _providers(answer), _domains(answer), _certificates(answer)]
+    parts += [_defence(fields(answer.get("defence"))), _now(answer)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -26,7 +26,7 @@ def _head(answer: Mapping[str, object]) -> str:
 
 
 def _looks(answer: Mapping[str, object]) -> str:
-    looks = _rows(answer.get("needs_a_look"))
+    looks = rows(answer.get("needs_a_look"))
     if not looks:
         return "Nothing needs a look."
     lines = ["Needs a look"]
@@ -39,12 +39,12 @@ def _looks(answer: Mapping[str, object]) -> str:
 
 def _providers(answer: Mapping[str, object]) -> str:
     keys = ("provider", "state", "target", "since", "tls", "certificate", "why")
-    return "Providers\n" + columns([*_targets(_rows(answer.get("providers")))], keys)
+    return "Providers\n" + columns([*_targets(rows(answer.get("providers")))], keys)
 
 
 def _targets(providers: Sequence[Mapping[str, object]]) -> Iterator[dict[str, object]]:
     for provider in providers:
-        targets = _rows(provider.get("targets"))
+        targets = rows(provider.get("targets"))
         if not targets:
             yield {"provider": provider.get("name"), "state": "not asked", "target": provider.get("uri")}
         for target in targets:
@@ -61,7 +61,7 @@ def _targets(providers: Sequence[Mapping[str, object]]) -> Iterator[dict[str, ob
 
 
 def _domains(answer: Mapping[str, object]) -> str:
-    rows = [
+    told = [
         {
             "domain": row.get("name"),
             "security": row.get("security"),
@@ -71,24 +71,40 @@ def _domains(answer: Mapping[str, object]) -> str:
             "in_clear": row.get("clear"),
             "refused": row.get("refused"),
         }
-        for row in _rows(answer.get("domains"))
+        for row in rows(answer.get("domains"))
     ]
     keys = ("domain", "security", "provider", "calls_24_h", "encrypted", "in_clear", "refused")
-    return "Domains\n" + columns(rows, keys)
+    return "Domains\n" + columns(told, keys)
 
 
 def _certificates(answer: Mapping[str, object]) -> str:
-    rows = _rows(answer.get("certificates"))
-    return "Certificates\n" + columns(rows, ("listener", "days_left", "warnings", "file")) if rows else ""
+    found = rows(answer.get("certificates"))
+    return "Certificates\n" + columns(found, ("listener", "days_left", "warnings", "file")) if found else ""
+
+
+def _defence(defence: Mapping[str, object]) -> str:
+    """The mode of the defence, and its bans."""
+    mode, moment = defence.get("mode"), _moment(defence.get("defends_from"))
+    if mode == "off":
+        return "Defence: off"
+    if mode == "report":
+        until = f" until {moment}, then it defends" if moment else ""
+        return f"Defence: it only reports{until}; {_number(defence, 'would_be')} sources would be banned"
+    if mode != "defend":
+        return ""
+    waiting = f"; waiting for approval: {defence['waiting']}" if defence.get("waiting") else ""
+    return f"Defence: {_number(defence, 'bans')} sources are banned{waiting}"
 
 
 def _now(answer: Mapping[str, object]) -> str:
-    ports, relays = _mapping(answer.get("ports")), _mapping(answer.get("relays"))
+    ports, relays = fields(answer.get("ports")), fields(answer.get("relays"))
     told = f"Now: {_number(answer, 'calls')} calls up, {_number(answer, 'phones')} phones registered"
     if ports:
         told += ", media ports: " + ", ".join(f"{number} {state}" for state, number in sorted(ports.items()))
     if relays:
-        told += ", media relays: " + ", ".join(f"{number} {state}" for state, number in relays.items() if number)
+        states = [f"{number} {state}" for state in ("up", "down") if (number := relays.get(state))]
+        loops = [f"{number} with the {loop} loop" for loop, number in sorted(fields(relays.get("loops")).items())]
+        told += ", media relays: " + ", ".join([*states, *loops])
     return told
 
 
@@ -100,17 +116,9 @@ def _share(share: object) -> str | None:
 
 
 def _moment(at: object) -> str | None:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ") if isinstance(at, int | float) else None
+    return in_utc(at) if isinstance(at, int | float) else None
 
 
 def _number(answer: Mapping[str, object], key: str) -> object:
     found = answer.get(key)
     return "-" if found is None else found
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _rows(value: object) -> list[Mapping[str, object]]:
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list) else []

@@ -38,15 +38,25 @@ def clean_lines(text: str) -> str:
     return "\n".join(map(clean, text.split("\n")))
 
 
+def rows(answer: object) -> list[Mapping[str, object]]:
+    """The objects in a list; none where an answer of another version holds no list."""
+    return [row for row in answer if isinstance(row, Mapping)] if isinstance(answer, list) else []
+
+
+def fields(answer: object) -> Mapping[str, object]:
+    """The keys of an object; none where an answer of another version holds no object."""
+    return answer if isinstance(answer, Mapping) else {}
+
+
 def table(answer: object) -> str:
     """Rows (objects) as columns; the columns are the keys, in the order they first appear."""
-    rows = _rows(answer)
-    return columns(rows, tuple(dict.fromkeys(key for row in rows for key in row)))
+    found = rows(answer)
+    return columns(found, tuple(dict.fromkeys(key for row in found for key in row)))
 
 
 def calls(answer: object) -> str:
     """The list of calls."""
-    return columns(_rows(answer), CALL_COLUMNS)
+    return columns(rows(answer), CALL_COLUMNS)
 
 
 def columns(rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> str:
@@ -64,10 +74,10 @@ def call(answer: object) -> str:
     """One call: outcome, ladder, chain of reasons."""
     if not isinstance(answer, Mapping):
         return str(answer)
-    parts = [_outcome(answer), "Messages\n" + ladder(_rows(answer.get("ladder")))]
+    parts = [_outcome(answer), "Messages\n" + ladder(rows(answer.get("ladder")))]
     if left_out := answer.get("steps_left_out"):
         parts.append(f"{left_out} more messages were not kept.")
-    parts.append("Why\n" + columns(_rows(answer.get("chain")), ("leg", "step", "what", "code")))
+    parts.append("Why\n" + columns(rows(answer.get("chain")), ("leg", "step", "what", "code")))
     return "\n\n".join(parts)
 
 
@@ -76,7 +86,7 @@ def domain(answer: object) -> str:
     if not isinstance(answer, Mapping):
         return str(answer)
     policy = [f"{str(key).replace('_', ' '):26}{_cell(str(key), answer[key])}" for key in answer if key != "changes"]
-    changes = [_change(entry) for entry in _rows(answer.get("changes"))]
+    changes = [_change(entry) for entry in rows(answer.get("changes"))]
     return "\n".join([*policy, "", "Changes", *(changes or ["none"])])
 
 
@@ -99,7 +109,7 @@ def table_of_one(answer: object) -> str:
 
 def audit(answer: object) -> str:
     """Entries of the audit, a line each."""
-    return "\n".join(_entry(entry) for entry in _rows(answer)) or "none"
+    return "\n".join(_entry(entry) for entry in rows(answer)) or "none"
 
 
 def _entry(entry: Mapping[str, object]) -> str:
@@ -142,15 +152,15 @@ def drained(answer: object) -> str:
 
 def json_lines(answer: object) -> str:
     """Rows as JSON, one a line."""
-    return "\n".join(as_json(row) for row in _rows(answer))
+    return "\n".join(as_json(row) for row in rows(answer))
 
 
 def comma_separated(answer: object) -> str:
     """Rows as CSV (RFC 4180) with a line of names first; a formula is quoted by a leading '."""
-    rows, file = _rows(answer), io.StringIO()
-    writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    found, file = rows(answer), io.StringIO()
+    writer = csv.DictWriter(file, tuple(dict.fromkeys(key for row in found for key in row)), lineterminator="\n")
     writer.writeheader()
-    for row in rows:
+    for row in found:
         writer.writerow({key: _csv_cell(value) for key, value in row.items()})
     return file.getvalue().rstrip("\n")
 
@@ -166,7 +176,8 @@ def ladder(
 ) -> str:
     """Messages with time downward and three lines: the caller, the gateway, the callee.
 
-    `ends` names the outer lines. Times are of the day (UTC), or with `since` the seconds after that moment.
+    `ends` names the outer lines. Where several phones rang, each message has the number of its phone. Times are of the
+    day (UTC), or with `since` the seconds after that moment.
     """
     times = [_time(step.get("at"), since) for step in steps]
     margin = max(map(len, times), default=0)
@@ -184,7 +195,8 @@ def _heading(margin: int, names: Sequence[str]) -> str:
 
 def _lanes(step: Mapping[str, object]) -> str:
     rightward = (step.get("leg") == "caller") == (step.get("direction") == "received")
-    arrow, empty = _arrow(str(step.get("what", "")), rightward), " " * _LANE
+    what, fork = str(step.get("what", "")), step.get("fork")
+    arrow, empty = _arrow(f"{fork}: {what}" if fork else what, rightward), " " * _LANE
     return f"{arrow}|{empty}" if step.get("leg") == "caller" else f"{empty}|{arrow}"
 
 
@@ -210,10 +222,6 @@ def _explained(answer: Mapping[object, object]) -> list[str]:
     return [*lines, f"{'means':10}{found.cause}", f"{'remedy':10}{found.remedy}", f"{'see':10}{anchor(code)}"]
 
 
-def _rows(answer: object) -> list[Mapping[str, object]]:
-    return [row for row in answer if isinstance(row, Mapping)] if isinstance(answer, list) else []
-
-
 def _cell(key: str, value: object) -> str:
     match value:
         case None | "":
@@ -221,11 +229,16 @@ def _cell(key: str, value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case int() | float() if key.endswith("_at"):
-            return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            return in_utc(value)
         case list():
             return ", ".join(str(item) for item in value) or "-"
         case _:
             return str(value)
+
+
+def in_utc(at: float) -> str:
+    """A time, seconds since the epoch, as people read it."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _time(at: object, since: float | None) -> str:

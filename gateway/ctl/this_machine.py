@@ -15,13 +15,16 @@ import os
 import socket
 import struct
 import tempfile
-from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
-from gateway.config.model import Configuration
+from gateway.base.network import kernel
+from gateway.config.model import Configuration, Side
 from gateway.config.named_files import this_user
+from gateway.config.placement import at_addresses, present_addresses, without_address
+from gateway.config.places import NamedInterface
 from gateway.config.structuring import Mistake
 
 _LOCKED_BYTES: Final = (0x40000000, 512)
@@ -32,6 +35,9 @@ _FLOCK: Final = "hhqqi4x"
 
 _READ_ALL_THE_SAME: Final = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
+ROLL_OUT_OPEN: Final = "rollout-open"
+"""The file in the state directory that is there while phones are led to TLS."""
+
 Place = tuple[str, str, str, int]
 """Path of the table, "udp" or "tcp", address, port (0: any)."""
 
@@ -41,14 +47,16 @@ def mistakes(configuration: Configuration) -> Iterator[Mistake]:
     state = configuration.gateway.state_directory
     yield from (fault for fault, ends_start in _state_faults(state) if ends_start)
     is_running = running_gateway(state) is not None
-    for path, kind, address, port in _places(configuration):
+    present = _present(configuration)
+    yield from without_address(configuration, present)
+    for path, kind, address, port in _places(configuration, present):
         error = _refusal(kind, address, 0)
         if error is not None:
             yield Mistake(f"{path}.address" if "." not in path else path, _no_address(address, error))
         elif port and not is_running and _number(_refusal(kind, address, port)) == errno.EADDRINUSE:
             look = f"ss -l{kind[0]}np 'sport = :{port}'"
             yield Mistake(
-                f"{path}.port", f"{kind} port {port} of {address} is taken by another program ({look} shows it)"
+                _port_key(path), f"{kind} port {port} of {address} is taken by another program ({look} shows it)"
             )
 
 
@@ -56,10 +64,14 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All that should be looked at, though the gateway would start."""
     state = configuration.gateway.state_directory
     yield from (fault for fault, ends_start in _state_faults(state) if not ends_start)
-    for path, kind, address, port in _places(configuration):
+    is_clear = any(one.side is Side.PHONES and one.transport != "tls" for one in configuration.listeners)
+    if not is_clear and (state / ROLL_OUT_OPEN).exists():
+        told = "no listener of the phones' side is left without TLS, and a roll-out is not over: a phone that fails "
+        yield Mistake("listener", f"{told}has no way back (gatewayctl rollout shows it)")
+    for path, kind, address, port in _places(configuration, _present(configuration)):
         if 0 < port < 1024 and _number(_refusal(kind, address, port)) == errno.EACCES:
             yield Mistake(
-                f"{path}.port", f"{this_user()} may not open port {port}: it is below 1024 (CAP_NET_BIND_SERVICE)"
+                _port_key(path), f"{this_user()} may not open port {port}: it is below 1024 (CAP_NET_BIND_SERVICE)"
             )
 
 
@@ -74,18 +86,42 @@ def running_gateway(state: Path) -> int | None:
     return None if kind == fcntl.F_UNLCK else process
 
 
-def _places(configuration: Configuration) -> Iterator[Place]:
-    """Every address of this machine that the configuration names, and the port to be opened there."""
+def _present(configuration: Configuration) -> dict[NamedInterface, str]:
+    return present_addresses(configuration, kernel.RunningKernel().first_address)
+
+
+def _places(written: Configuration, present: Mapping[NamedInterface, str]) -> Iterator[Place]:
+    """Every address of this machine that the configuration names, or that an interface has which it names, and the port
+    to be opened there."""
+    configuration = at_addresses(written, present)
+    yield from (place for place in _named_places(configuration) if not place[2].startswith("%"))
+
+
+def _named_places(configuration: Configuration) -> Iterator[Place]:
     for index, listener in enumerate(configuration.listeners):
         kind = "udp" if listener.transport == "udp" else "tcp"
         yield f"listener[{index}]", kind, listener.address, listener.port
     yield "admin", "tcp", configuration.admin.address, configuration.admin.port
+    yield from _provisioning_places(configuration)
     media = configuration.media
     if media.relay == "workers":
         for key in ("phone_address", "provider_address", "address"):
             is_unused = key == "address" and media.phone_address and media.provider_address
             if (address := getattr(media, key)) is not None and not is_unused:
                 yield f"media.{key}", "udp", address, 0
+
+
+def _provisioning_places(configuration: Configuration) -> Iterator[Place]:
+    table, phones = configuration.provisioning, configuration.phone_listener("tls")
+    if table is None or phones is None:
+        return
+    for key, kind in (("https_port", "tcp"), ("http_port", "tcp"), ("tftp_port", "udp")):
+        if port := getattr(table, key):
+            yield f"provisioning.{key}", kind, table.address or phones.address, port
+
+
+def _port_key(path: str) -> str:
+    return path if path.endswith("_port") else f"{path}.port"
 
 
 def _refusal(kind: str, address: str, port: int) -> OSError | None:
@@ -114,30 +150,13 @@ def _no_address(address: str, error: OSError) -> str:
 
 
 def own_addresses() -> list[str]:
-    """The addresses of this machine that others may reach, as the kernel lists them; link-local ones left out."""
-    found: list[IPv4Address | IPv6Address] = [*_ipv4(), *_ipv6()]
-    return list(dict.fromkeys(str(one) for one in found if not one.is_loopback and not one.is_link_local))
-
-
-def _ipv4() -> Iterator[IPv4Address]:
-    """From the routing table: the line after an address that is this machine's own says so."""
-    before = ""
-    for line in _lines("/proc/net/fib_trie"):
-        if "/32 host LOCAL" in line:
-            yield IPv4Address(before.split()[-1])
-        before = line
-
-
-def _ipv6() -> Iterator[IPv6Address]:
-    for line in _lines("/proc/net/if_inet6"):
-        yield IPv6Address(bytes.fromhex(line.split()[0]))
-
-
-def _lines(file: str) -> list[str]:
+    """The addresses of this machine that others may reach, as the kernel lists them; link-local ones left out. None
+    where it cannot be asked."""
     try:
-        return Path(file).read_text(encoding="ascii").splitlines()
+        found = [ip_address(one.address) for one in kernel.own_addresses()]
     except OSError:
         return []
+    return list(dict.fromkeys(str(one) for one in found if not one.is_loopback and not one.is_link_local))
 
 
 def _state_faults(directory: Path) -> Iterator[tuple[Mistake, bool]]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from attrs import frozen
 
-from gateway.config.model import Configuration, Domain, Listener, Side
+from gateway.config.model import Configuration, Domain
 from gateway.demo.agent.accounts import Account
 from gateway.demo.free_ports import NeededPort
 from gateway.demo.lan import LanHost
@@ -76,7 +76,9 @@ class Scene:
 
 def set_scene(configuration: Configuration, phone: Address, certificate: Path, private_key: Path) -> Scene:
     """The scene of a configuration. Raises Unsuitable without a place for a UDP phone or a provider with an address."""
-    phones = _udp_listener(configuration)
+    phones = configuration.phone_listener("udp")
+    if phones is None:
+        raise Unsuitable("the demonstration needs a listener for phones over udp")
     domain = configuration.domains[0]
     provider = next(entry for entry in configuration.providers if entry.name == domain.provider)
     uri = Uri.parse(provider.uri)
@@ -91,10 +93,3 @@ def set_scene(configuration: Configuration, phone: Address, certificate: Path, p
         certificate,
         private_key,
     )
-
-
-def _udp_listener(configuration: Configuration) -> Listener:
-    for listener in configuration.listeners:
-        if listener.side is Side.PHONES and listener.transport == "udp":
-            return listener
-    raise Unsuitable("the demonstration needs a listener for phones over udp")

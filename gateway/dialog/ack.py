@@ -93,10 +93,11 @@ class Acknowledgements:
 
     def stop(self) -> None:
         """Wait for no ACK any more; those that were sent are still kept."""
-        for retransmission, _ in self._answers.values():
-            retransmission.acknowledged()
-        self._answers.clear()
-        self._afterwards.clear()
+        if self._answers or self._afterwards:
+            for retransmission, _ in self._answers.values():
+                retransmission.acknowledged()
+            self._answers.clear()
+            self._afterwards.clear()
 
     def _go_on(self, cseq: int) -> None:
         action = self._afterwards.pop(cseq, None)

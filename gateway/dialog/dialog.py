@@ -138,19 +138,24 @@ class Dialog:
     def make_ack(self, cseq: int, headers: Iterable[tuple[str, str]] = ()) -> Request:
         """The ACK of a 2xx (13.2.2.4): cseq is the number of its INVITE; headers are added, such as its credentials."""
         ack = self._make("ACK", cseq)
-        ack.headers.add_all(headers)
+        if headers:
+            ack.headers.add_all(headers)
         return ack
 
     def _make(self, method: str, cseq: int) -> Request:
         uri, route = self._way()
-        fields = (
-            ("Max-Forwards", MAX_FORWARDS),
-            ("From", str(self.local)),
-            ("To", str(self.remote)),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{cseq} {method}"),
-        )
-        return Request(method, uri, Headers([*(("Route", value) for value in route), *fields] if route else fields))
+        keys = ["max-forwards", "from", "to", "call-id", "cseq"]
+        lines = [
+            f"Max-Forwards: {MAX_FORWARDS}",
+            f"From: {self.local}",
+            f"To: {self.remote}",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {cseq} {method}",
+        ]
+        if route:
+            keys = [*("route" for _ in route), *keys]
+            lines = [*(f"Route: {value}" for value in route), *lines]
+        return Request(method, uri, Headers.from_lines(keys, lines))
 
     def _way(self) -> tuple[str, tuple[str, ...]]:
         """Request-URI and Route values (12.2.1.1). A strict router wants its own URI as Request-URI, the target

@@ -15,10 +15,10 @@ The rules and the timer itself are session_timer.py's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from functools import lru_cache
 from secrets import randbelow
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -28,6 +28,7 @@ from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_timer import (
     Agreement,
     Headers,
+    Preferences,
     SessionTimer,
     accept_answer,
     accept_offer,
@@ -36,6 +37,7 @@ from gateway.dialog.session_timer import (
 )
 from gateway.sip.capabilities import TIMER
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import HeaderLine, line_of
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure, TransactionUser
 
@@ -47,7 +49,9 @@ POSTPONED_SECONDS: Final = 2.0
 AGAIN_AT_LEAST: Final = 1.0
 """Seconds between refreshes that are refused, whatever the peer says: each refusal would draw the next request."""
 
-_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+
+ASK_SECONDS: Final = 5.0
+"""Between two refreshes out of turn."""
 
 METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
@@ -89,8 +93,20 @@ class RefreshedLeg(AcknowledgingLeg, Protocol):
         """The peer is gone."""
 
 
+class KeptSession(NamedTuple):
+    """The session of one leg, for the next process."""
+
+    preferences: Preferences
+    takes_update: bool
+    agreed: tuple[Agreement, float] | None
+    """The agreement, and seconds since it was made."""
+
+
 class LegSession:
     """The agreement of one leg on the length of its session."""
+
+    _asked_at = -ASK_SECONDS
+    """Of the class, since most calls never need it."""
 
     def __init__(self, interval: int) -> None:
         """`interval`: seconds, the session interval that we ask for."""
@@ -102,6 +118,20 @@ class LegSession:
         self._promised: tuple[Agreement | None, Headers] = (None, ())
 
     @property
+    def kept(self) -> KeptSession:
+        """All of it that outlives this process."""
+        timer = self._timer
+        agreed = None if timer is None or timer.agreement is None else (timer.agreement, timer.age)
+        return KeptSession(self.preferences, self._takes_update, agreed)
+
+    def resume(self, leg: RefreshedLeg, kept: KeptSession, wait: float) -> None:
+        """Go on with the session of a process that is gone; a refresh that is due comes after `wait` seconds."""
+        self.preferences, self._takes_update = kept.preferences, kept.takes_update
+        if kept.agreed is not None:
+            self._timer = self._new_timer(leg)
+            self._timer.resume(*kept.agreed, wait)
+
+    @property
     def takes_update(self) -> bool:
         """Whether the peer has said that it takes UPDATE (RFC 3311 section 5.1)."""
         return self._takes_update
@@ -110,10 +140,10 @@ class LegSession:
         """Add our preferences to an INVITE or UPDATE of ours."""
         if request.method not in METHODS:
             return
-        supported = [*request.headers.values("Supported"), TIMER]
-        request.headers.set("Supported", ", ".join(supported))
-        for name, value in offer(self.preferences, self._agreement):
-            request.headers.set(name, value)
+        supported = ", ".join([*request.headers.values("Supported"), TIMER])
+        request.headers.set_lines(
+            (("supported", f"Supported: {supported}"), *_offer(self.preferences, self._agreement))
+        )
 
     def response_came(self, leg: RefreshedLeg, response: Response) -> None:
         """A 2xx to an INVITE or UPDATE of ours holds the agreement. Raises MalformedMessage."""
@@ -132,7 +162,8 @@ class LegSession:
         if not 200 <= response.status < 300 or response.cseq.method not in METHODS:
             return
         agreement, headers = self._promised
-        response.headers.add_all(headers)
+        if headers:
+            response.headers.add_all(headers)
         self._agree(leg, agreement)
 
     def stop(self) -> None:
@@ -151,10 +182,11 @@ class LegSession:
             self.stop()
             return
         if self._timer is None:
-            self._timer = SessionTimer(
-                leg.clock, lambda: self._refresh(leg), lambda: leg.break_off("the session expired")
-            )
+            self._timer = self._new_timer(leg)
         self._timer.agree(agreement)
+
+    def _new_timer(self, leg: RefreshedLeg) -> SessionTimer:
+        return SessionTimer(leg.clock, lambda: self._refresh(leg), lambda: leg.break_off("the session expired"))
 
     def _refresh(self, leg: RefreshedLeg) -> None:
         if leg.ended:
@@ -165,9 +197,16 @@ class LegSession:
         else:
             leg.renew(refresh)
 
+    def ask(self, leg: RefreshedLeg) -> None:
+        """Refresh out of turn, to hear from the peer whether the dialog is still up; once in ASK_SECONDS."""
+        now = leg.clock.seconds()
+        if now - self._asked_at >= ASK_SECONDS:
+            self._asked_at = now
+            self._refresh(leg)
+
     def refused(self, leg: RefreshedLeg, response: Response) -> None:
         """A refresh of ours got this final response, which is no success and does not end the call."""
-        status, wait = response.status, _retry_after(response)
+        status, wait = response.status, _postponed(response)
         if status == 491:
             wait = glare_seconds(leg.dialog)
         elif status in (405, 501) and response.cseq.method == "UPDATE":
@@ -231,6 +270,12 @@ class _Refresh:
         self._session.again(POSTPONED_SECONDS)
 
 
+@lru_cache(maxsize=256)
+def _offer(preferences: Preferences, agreement: Agreement | None) -> tuple[HeaderLine, ...]:
+    """The lines of an offer, which are the same for most calls."""
+    return tuple(line_of(name, value) for name, value in offer(preferences, agreement))
+
+
 def glare_seconds(dialog: Dialog | None) -> float:
     """Seconds to wait after 491 (RFC 3261 section 14.1), in units of 10 ms."""
     if dialog is not None and dialog.is_initiator:
@@ -238,7 +283,7 @@ def glare_seconds(dialog: Dialog | None) -> float:
     return randbelow(201) / 100
 
 
-def _retry_after(response: Response) -> float | None:
-    """The seconds of a Retry-After field (RFC 3261 section 20.33), if there are any; a second at least."""
-    found = _SECONDS.match(response.headers.get("Retry-After") or "")
-    return None if found is None else max(float(found[0]), AGAIN_AT_LEAST)
+def _postponed(response: Response) -> float | None:
+    """The seconds that a response wants us to wait, if it says so; a second at least."""
+    wanted = response.retry_after
+    return None if wanted is None else max(float(wanted), AGAIN_AT_LEAST)

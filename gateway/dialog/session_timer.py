@@ -26,6 +26,8 @@ from gateway.sip.message import Message, Request, Response
 SMALLEST = 90
 """Seconds: the smallest session interval that anybody may ask for (section 5)."""
 _LARGEST = 2**32 - 1
+LEFT_AT_LEAST = 32.0
+"""Seconds that a session lasts after a restart at least: for so long its peer may ask in vain (64*T1)."""
 LAST_SECONDS = 1.0
 """Before its end a session is not refreshed any more."""
 
@@ -97,7 +99,6 @@ class Agreement:
         return self.interval - min(32.0, self.interval / 3)
 
 
-@lru_cache(maxsize=256)
 def offer(preferences: Preferences, agreement: Agreement | None = None) -> Headers:
     """Session-Expires and Min-SE for a request of ours; in mid-dialog with the interval and refresher that rule
     (7.4)."""
@@ -149,8 +150,7 @@ def accept_offer(
 
 def supports_timer(message: Message) -> bool:
     """Whether the peer says `timer` in Supported or Require."""
-    headers = message.headers
-    named = [value for name in ("Supported", "Require") if name in headers for value in headers.values(name)]
+    named = message.headers.values("Supported") + message.headers.values("Require")
     return TIMER in named or TIMER in map(str.lower, named)
 
 
@@ -181,6 +181,7 @@ class SessionTimer:
         self._refresh = refresh
         self._expired = expired
         self._agreement: Agreement | None = None
+        self._agreed_at = 0.0
         self._call: IDelayedCall | None = None
         self._again: IDelayedCall | None = None
 
@@ -195,10 +196,27 @@ class SessionTimer:
         self._agreement = agreement
         if agreement is None:
             return
+        self._agreed_at = self._clock.seconds()
         if agreement.we_refresh:
             self._call = self._clock.callLater(agreement.refresh_after, self._refresh_due, agreement)
         else:
             self._call = self._clock.callLater(agreement.expires_after, self._session_expired)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the present agreement."""
+        return self._clock.seconds() - self._agreed_at
+
+    def resume(self, agreement: Agreement, age: float, wait: float) -> None:
+        """Go on with an agreement that another process made so many seconds ago: a refresh that is due or overdue comes
+        after `wait` seconds, and the end not within LEFT_AT_LEAST."""
+        self.stop()
+        self._agreement, self._agreed_at = agreement, self._clock.seconds() - age
+        left = max(agreement.expires_after - age, LEFT_AT_LEAST)
+        self._call = self._clock.callLater(left, self._session_expired)
+        if agreement.we_refresh:
+            due = max(agreement.refresh_after - age, min(wait, left / 2))
+            self._again = self._clock.callLater(due, self._refresh_again)
 
     def again(self, wait: float | None) -> None:
         """Call refresh again after so many seconds, or half of those that are left, if the session lasts so long."""

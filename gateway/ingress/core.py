@@ -13,26 +13,30 @@ Here: the form of a request, and refusals. Not here: its sender's rights (sender
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from twisted.logger import Logger
 
 from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.legs import in_dialog
+from gateway.b2bua.legs.asking_back import ask_back
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side
+from gateway.config.model import MovedPhones, Side
 from gateway.ingress.gate import capabilities
 from gateway.ingress.refusal_log import Refusals
-from gateway.ingress.sender_rights import Screening, UnregisteredCaller
+from gateway.ingress.sender_rights import PhoneInClear, Screening, UnregisteredCaller
 from gateway.observe.metrics import Metrics
 from gateway.registrar.registrar import Registrar
 from gateway.routing.router import Route
 from gateway.sdp.description import MalformedDescription
+from gateway.security.authenticator import PasswordAsked
 from gateway.sip.capabilities import ALLOW, METHODS, SOFTWARE, SUPPORTED, extensions_of
 from gateway.sip.errors import MalformedMessage, NotServed, Refused
 from gateway.sip.message import Request, Response
 from gateway.transaction.room import Claim
 from gateway.transaction.server import ServerTransaction
-from gateway.transport.flow import Flow
-from gateway.transport.layer import TransportLayer
+from gateway.transport.flow import Flow, FlowKey
+from gateway.transport.way import may_ask
 
 log = Logger()
 
@@ -53,6 +57,13 @@ RECONNECTS_WITHIN = 30
 """Seconds after which a phone without connection is worth calling again (RFC 5626 section 4.5)."""
 
 
+class Flows(Protocol):
+    """The ways to phones."""
+
+    def flow(self, key: FlowKey) -> Flow | None:
+        """The flow that a key names; None where its connection is gone."""
+
+
 class UasCore:
     """Where every request that arrives is sorted."""
 
@@ -61,7 +72,7 @@ class UasCore:
         b2bua: B2bua,
         registrar: Registrar,
         screening: Screening,
-        transport: TransportLayer,
+        transport: Flows,
         metrics: Metrics,
         refusals: Refusals,
     ) -> None:
@@ -83,9 +94,15 @@ class UasCore:
             self._sort(transaction, request, flow)
         except UnregisteredCaller as refused:
             self._note(transaction, refused.route, refused)
+            self._refusals.unknown(request, flow)
+            self._answer(transaction, refused.status, refused.reason)
+        except PhoneInClear as refused:
+            self._note(transaction, refused.route, refused)
             self._answer(transaction, refused.status, refused.reason)
         except Refused as refused:
             aside = self._served() if isinstance(refused, NotServed) else ""
+            if aside:
+                self._refusals.unknown(request, flow)
             self._answer(transaction, refused.status, refused.reason or None, refused.headers, aside)
         except MalformedMessage as error:
             self._answer(transaction, error.status, error.reason)
@@ -107,6 +124,7 @@ class UasCore:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._b2bua.leg_of(request)
         if leg is not None and self._is_way_of(leg, request, flow):
+            _prove(leg, flow)
             in_dialog.receive_ack(leg, request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -114,7 +132,13 @@ class UasCore:
         self._b2bua.calls.cancel(transaction, cancel)
 
     def receive_stray_response(self, response: Response, flow: Flow) -> None:
-        """A response nobody waits for is dropped: a B2BUA forwards no responses statelessly."""
+        """A response nobody waits for is dropped: a B2BUA forwards no responses statelessly. But no call may stay up
+        for an INVITE that was given up."""
+        if self._b2bua.forgotten.turn_away(response, flow):
+            log.info(
+                "a {status} from {source} came too late, and is hung up", status=response.status, source=flow.remote
+            )
+            return
         log.debug("a stray {status} from {source}", status=response.status, source=flow.remote)
 
     def _sort(self, transaction: ServerTransaction, request: Request, flow: Flow) -> None:
@@ -128,7 +152,12 @@ class UasCore:
             transaction.respond(transaction.with_same_tag(capabilities(request)))
             return
         passed = self._screening.weigh(request, flow)
-        self._pass_on(transaction, passed.request, flow)
+        try:
+            self._pass_on(transaction, passed.request, flow)
+        except PasswordAsked:
+            if passed.watcher is not None:  # it is in the provider's place, and so is its word of a guess
+                transaction.watch(passed.watcher)
+            raise
         if passed.watcher is not None:  # not before: a refusal of ours says nothing of a password
             transaction.watch(passed.watcher)
 
@@ -137,17 +166,20 @@ class UasCore:
             self._register(transaction, request, flow)
         else:
             onward = self._b2bua.onward(request.method)
-            route = self._screening.route(request, flow)
+            route = self._screening.route(request, flow, self._b2bua.replaced)
             if route is None:
                 transaction.stop()
             else:
-                onward(transaction, route, self._phone_flow(transaction, route))
+                onward(transaction, *self._reached(transaction, route))
 
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
         leg = self._b2bua.leg_of(request)
         if leg is None or not self._is_way_of(leg, request, transaction.flow):
+            if leg is not None and self._screening.may_be_its_own(leg, transaction.flow):
+                raise ask_back(leg, request)
             is_clear = leg is not None and leg.flow.is_secure and not transaction.flow.is_secure
             raise Refused(403, "This dialog is on TLS") if is_clear else Refused(481)
+        _prove(leg, transaction.flow)
         if request.method not in METHODS:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
@@ -182,15 +214,21 @@ class UasCore:
             raise Refused(403, "Only phones register here")
         self._registrar.receive_request(transaction, request)
 
-    def _phone_flow(self, transaction: ServerTransaction, route: Route) -> Flow | None:
+    def _reached(self, transaction: ServerTransaction, route: Route) -> tuple[Route, Flow | None]:
+        """The route to the first phone that is connected, and the flow there; None toward the provider. Raises Refused
+        480."""
         if route.binding is None:
-            return None
+            return route, None
         flow = self._transport.flow(route.binding.flow)
+        while flow is None and route.others and route.binding is not None:
+            route = route.next
+            flow = self._transport.flow(route.binding.flow) if route.binding is not None else None
         if flow is None:
             refused = Refused(480, "The phone's connection is gone", (("Retry-After", str(RECONNECTS_WITHIN)),))
             self._note(transaction, route, refused)
             raise refused
-        return flow
+        flow.allowance.fill()  # a phone that has proved nothing has to ring, too
+        return route, flow
 
     def _note(self, transaction: ServerTransaction, route: Route, refused: Refused) -> None:
         """An INVITE that is no call yet leaves the record of one."""
@@ -217,6 +255,17 @@ class UasCore:
         """The domains that are served, beside which a misspelt one is seen."""
         served = self._screening.served
         return f" (served here: {', '.join(served[:NAMED])}{', ...' if len(served) > NAMED else ''})"
+
+
+def _prove(leg: Leg, flow: Flow) -> None:
+    """The sender of a request within a dialog is there: it knows our tag, which is random. Where the tags alone let one
+    host speak for another (``moved_phones``) they prove nothing, since the tag did not go to that one."""
+    if (
+        not flow.allowance.is_proved
+        and may_ask(leg.way.flow, flow)
+        and flow.listener.moved_phones is not MovedPhones.TAGS
+    ):
+        flow.allowance.prove()
 
 
 def _check_extensions(request: Request) -> None:

@@ -6,9 +6,10 @@
 New calls are refused with 503 and Retry-After, so that a phone goes to another gateway or comes back; calls to
 emergency numbers are put through until the very end. Everything else goes on: requests of calls that are up,
 registrations, which a gateway that is started again finds kept. A drain that ends the process cannot be cancelled:
-whatever sent the signal would kill it in the end, and its calls without a word.
+whatever sent the signal would kill it in the end, and its calls without a word. Where the next process goes on with
+calls that are up, it waits for the others alone.
 
-Not here: the signal and the process (app/service.py), the question of a service manager (app/readiness.py).
+Not here: the signal and the process (app/service.py), the question of a service manager (readiness.py).
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Drain:
         self.refused = 0
         """Calls refused for it so far."""
         self._clock = clock
-        self._calls = calls
+        self._all = self._calls = calls
         self._events = events
         self._deadline = 0.0
         self._then = _nothing
@@ -76,12 +77,14 @@ class Drain:
         """Calls that are waited for; 0 without a drain."""
         return len(self._calls) if self.is_draining else 0
 
-    def begin(self, seconds: float, then: Callable[[], None] | None = None) -> None:
+    def begin(self, seconds: float, then: Callable[[], None] | None = None, awaited: CallsUp | None = None) -> None:
         """Take no new calls from now on, and end those that are left after so many seconds.
 
-        ``then`` is called as soon as no call is left: it ends the process. A drain under way gets this deadline.
+        ``then`` is called as soon as no call is left: it ends the process. ``awaited`` are the calls that are waited
+        for, where it is not all. A drain under way gets this deadline.
         """
         self.stop()
+        self._calls = self._all if awaited is None else awaited
         self.is_draining, self._deadline = True, self._clock.seconds() + seconds
         if then is not None:
             self.is_final, self._then = True, then
@@ -128,6 +131,8 @@ class Drain:
         if left:
             log.warn("the time of the drain is over: {count} calls are ended", count=left)
             self._calls.end_all("The gateway is being stopped")
-        log.warn("drained: no call is left")
+        log.warn(
+            "drained: no call is left" if self._calls is self._all else "drained: calls that are up are left to go on"
+        )
         then, self._then = self._then, _nothing
         then()

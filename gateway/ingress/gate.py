@@ -28,11 +28,12 @@ from twisted.logger import Logger
 from gateway.config.model import Side
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
+from gateway.observe.observations import Kind
 from gateway.sip.capabilities import CAPABILITIES, SOFTWARE
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response, stateless_tag
-from gateway.transport.arrival import way_back
+from gateway.transport.arrival import seen_in, seen_of, send_answer, way_back
 from gateway.transport.flow import Flow, FlowKey
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
@@ -69,6 +70,7 @@ class Gate:
         self._receive = receive
         self._connection_ended = connection_ended
         self._metrics = metrics
+        self._observations = metrics.observations
         self._pings = {side: metrics.requests.labels(str(side), "OPTIONS") for side in Side}
         self._responses = {
             (side, kind): metrics.responses.labels(str(side), f"{kind}xx") for side in Side for kind in range(1, 7)
@@ -81,18 +83,20 @@ class Gate:
         A request within one of our dialogs goes through from any sender: its tags are random and were told to that
         dialog's peer alone, which may well send from another address than calls come from.
         """
-        if isinstance(message, Request):
+        if message.is_request:
             if flow.side is _PROVIDER and self._is_strange(message, flow):
                 self._metrics.dropped.labels(str(flow.transport)).inc()
                 self._tell_dropped(message, flow)
                 return
+            if flow.identity is not None and message.to.tag is None and self._observations.is_on:
+                self._observations.note(seen_of(Kind.GRANTED, flow, "a peer by its certificate"))
             if message.method == "OPTIONS" and _is_ping(message):
                 self._pings[flow.side].inc()
-                way_back(message, flow).send(capabilities(message, stateless_tag(message)).to_bytes())
+                send_answer(capabilities(message, stateless_tag(message)), way_back(message, flow))
                 return
             if message.method == "NOTIFY" and flow.side is Side.PHONES and _is_keepalive(message, flow):
                 self._keepalives.inc()
-                way_back(message, flow).send(_alive(message).to_bytes())
+                send_answer(_alive(message), way_back(message, flow))
                 return
         else:
             self._responses[flow.side, message.status // 100].inc()
@@ -108,6 +112,8 @@ class Gate:
 
     def _tell_dropped(self, request: Request, flow: Flow) -> None:
         """Nobody but a phone registers: one that does it here is set to the wrong port, and hears nothing of us."""
+        if self._observations.is_on:
+            self._observations.note(seen_in(Kind.STRANGER, flow, request, is_proved=False, who=""))
         # Most are scanners, and can come under any address: all of them together have the lines of one source.
         more = self._lines.more("strangers") if request.method == "REGISTER" else None
         if more is None:

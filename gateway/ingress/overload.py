@@ -4,11 +4,14 @@ Everything waits in one queue, the reactor's: when a tick that is due every TICK
 message. Above ENTER the gateway sheds new calls (registrations are cheap and stay) until it is
 below LEAVE again; calls that are up and emergency calls go on. A 503 early is better than an answer too late:
 callers that time out send again and make it worse (RFC 6357).
+
+Datagrams wait in the sockets, too, where no tick is late for them: the crowd (transport/crowd.py) is looked at each
+tick. A call that has waited there too long is refused by itself (transaction/layer.py); those of other sources are not.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -25,15 +28,23 @@ SMOOTHING: Final = 0.3
 """Weight of the newest tick: one long pause alone is no overload, three in a row are."""
 
 
-class Overload:
-    """Watches the lateness of a clock."""
+class Queue(Protocol):
+    """Messages that wait for their turn."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def look(self) -> None:
+        """See whether messages have to wait."""
+
+
+class Overload:
+    """Watches the lateness of a clock, and the messages that wait."""
+
+    def __init__(self, clock: IReactorTime, queue: Queue) -> None:
         self.lateness = 0.0
         """Seconds, smoothed."""
         self.is_shedding = False
         self.shed = 0
         """Calls refused so far."""
+        self._queue = queue
         self._clock = clock
         self._due = 0.0
         self._call: IDelayedCall | None = None
@@ -66,3 +77,4 @@ class Overload:
             self.is_shedding = False
             log.warn("overload is over: {count} calls were refused so far", count=self.shed)
         self._schedule()
+        self._queue.look()

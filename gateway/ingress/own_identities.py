@@ -29,7 +29,7 @@ from gateway.registrar.callers import Callers
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import split_list
-from gateway.sip.headers import KEYS, Headers
+from gateway.sip.headers import KEYS, Headers, has_any
 from gateway.sip.message import Message
 from gateway.transport.flow import Flow, FlowKey
 
@@ -63,13 +63,11 @@ class OwnIdentities:
 
     def receive(self, message: Message, flow: Flow) -> None:
         """Take the names of others out of a phone's message, unless its listener trusts the phones behind it."""
-        if flow.side is _PHONES and not flow.listener.trusted_identities:
-            given = message.headers.keys()
-            if not _JUDGED.isdisjoint(given):
-                for name in SECOND_IDENTITIES.intersection(given):
-                    self._judge(message.headers, name, flow)
-                if "?" in (message.headers.get("Refer-To") or ""):
-                    self._judge_referred(message.headers, flow)
+        if flow.side is _PHONES and not flow.listener.trusted_identities and has_any(message.headers, _JUDGED):
+            for name in SECOND_IDENTITIES.intersection(message.headers.keys()):
+                self._judge(message.headers, name, flow)
+            if "?" in (message.headers.get("Refer-To") or ""):
+                self._judge_referred(message.headers, flow)
         self._receive(message, flow)
 
     def _judge(self, headers: Headers, name: str, flow: Flow) -> None:

@@ -1,8 +1,8 @@
 """Whether the gateway takes calls, for a service manager or a load balancer that sends it some: `/readyz`.
 
 A gateway that answers is alive (`/healthz`) and may be of no use all the same: a listener is closed, no media relay is
-up, no provider can be reached, or it drains. Each reason is a line for people. Overload is none: it passes in seconds,
-and a load balancer that takes a gateway out for it sends its calls to the next.
+up, no provider can be reached, an address is gone, or it drains. Each reason is a line for people. Overload is none: it
+passes in seconds, and a load balancer that takes a gateway out for it sends its calls to the next.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Readiness:
     reachable: nobody knows better."""
     providers: Callable[[], int]
     """How many providers there are."""
+    addresses: Callable[[], tuple[str, ...]] = tuple
+    """A reason for each address in use that is gone from this machine."""
 
     def reasons(self) -> tuple[str, ...]:
         """All that keeps the gateway from taking calls; none: it takes them."""
@@ -39,7 +41,7 @@ class Readiness:
             (not self.relays().get(True, 0), "no media relay is up"),
             (not self._is_provider_there(), "no provider answers"),
         )
-        return tuple(reason for is_so, reason in found if is_so)
+        return *(reason for is_so, reason in found if is_so), *self.addresses()
 
     def figures(self) -> Iterator[Sample]:
         """Readiness and the drain, for a scrape of the metrics."""

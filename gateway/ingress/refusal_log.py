@@ -1,4 +1,5 @@
-"""Tells the log of requests that the gateway itself refuses, so that the cause of a 403 can be found.
+"""Tells the log of requests that the gateway itself refuses, so that the cause of a 403 can be found, and the
+defence of those that scanners send.
 
 Not here: refusals by policy (the call's record says why) and by the provider (its own answer). Nobody can
 fill a disk with it: each source gets a few lines, then one every few seconds, which says how many were left out.
@@ -12,8 +13,10 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.observe.line_limit import LineLimit
+from gateway.observe.observations import Kind, Observations
 from gateway.observe.redaction import redacted
 from gateway.sip.message import Request
+from gateway.transport.arrival import seen_in
 from gateway.transport.flow import Flow
 
 log = Logger()
@@ -26,7 +29,8 @@ ORDINARY: Final = frozenset({401, 407, 423, 481})
 class Refusals:
     """Writes a line for a refused request, unless its source had enough of them."""
 
-    def __init__(self, seconds: Callable[[], float]) -> None:
+    def __init__(self, seconds: Callable[[], float], observations: Observations | None = None) -> None:
+        self._observations = observations or Observations()
         self._lines = LineLimit(seconds)
 
     def tell(self, request: Request, flow: Flow, status: int, reason: str) -> None:
@@ -45,6 +49,11 @@ class Refusals:
             reason=reason,
             more=more,
         )
+
+    def unknown(self, request: Request, flow: Flow) -> None:
+        """A request for a domain that is not served, or of a phone that is not registered where it has to be."""
+        if self._observations.is_on:
+            self._observations.note(seen_in(Kind.USER_UNKNOWN, flow, request, is_proved=flow.is_reliable))
 
     def more(self, flow: Flow) -> str | None:
         """The end of another line about the sender; None when it has had enough of them."""

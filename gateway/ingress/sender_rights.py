@@ -1,6 +1,7 @@
 """Which requests outside a dialog may go to the other side: routed, allowed to their sender, within our capacity.
 
     request -+- from a phone    -> its caller, by its flow -> registered, where the domain wants that -> Route
+             |                     `- to another phone, where the domain has local calls: its password -> Route
              `- from a provider -> its domain -> admitted: its peer, challenged where so told -> Route | dropped
                                                        new calls are refused while everything is late
 
@@ -10,7 +11,8 @@ silence. A sender that is no peer of that phone's domain, or has not yet answere
 answer, and the work it causes, must not depend on the bindings. For the same reason the domain itself is not taken from
 the bindings, except by a token, which only that domain's own peers were told.
 
-Phones are not admitted here: their requests go to their domain's provider, which challenges them.
+Phones are not admitted here: their requests go to their domain's provider, which challenges them. Those of local calls
+go to no provider, and are challenged here.
 
 Here: the rights of a request in good form. Not here: strangers (gate.py), the form (core.py), the proof and the
 challenge themselves (security).
@@ -19,22 +21,35 @@ challenge themselves (security).
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from collections.abc import Callable
+from typing import Final, Protocol
 
-import attrs
-
+from gateway.b2bua.legs.asking_back import may_be_its_own
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side
+from gateway.config.model import PhonesSecurity, Side
 from gateway.ingress.drain import Drain
 from gateway.ingress.overload import Overload
+from gateway.registrar.binding import Binding
 from gateway.registrar.callers import Callers
 from gateway.routing.router import Route, Router
 from gateway.security.access_list import Proof
 from gateway.security.answering import has_credentials
 from gateway.security.guesses import Guesses, Passed
+from gateway.security.policy.terms import TLS_REQUIRED
 from gateway.sip.errors import MalformedMessage, NotServed, Refused
 from gateway.sip.message import Request
 from gateway.transport.flow import Flow
+
+_PHONES_REQUIRED: Final = PhonesSecurity.REQUIRED
+
+
+Replaced = Callable[[Request], Binding | None]
+"""The phone with the dialog that a request is to take the place of, in a call between phones; None where it is none."""
+
+
+def _nobody(_: Request) -> Binding | None:
+    """There are no calls between phones."""
+    return None
 
 
 class Admission(Protocol):
@@ -52,12 +67,24 @@ class Admission(Protocol):
     def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a call may go on; False drops it without an answer. Raises Refused 401."""
 
+    def prove_caller(self, request: Request, domain: str, user: str) -> bool:
+        """Whether a phone's request proves its user's password; False where nobody here knows that. Raises Refused 400
+        and PasswordAsked."""
+
 
 class UnregisteredCaller(Refused):
     """A phone's request that its domain takes of registered phones only."""
 
     def __init__(self, route: Route) -> None:
         super().__init__(403, "Register First")
+        self.route = route
+
+
+class PhoneInClear(Refused):
+    """A request in clear of a phone that a roll-out has led to TLS, in a domain that requires it of such phones."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(403, TLS_REQUIRED)
         self.route = route
 
 
@@ -85,10 +112,10 @@ class Screening:
         """The domains that this gateway serves."""
         return self._router.served
 
-    def route(self, request: Request, flow: Flow) -> Route | None:
+    def route(self, request: Request, flow: Flow, replaced: Replaced = _nobody) -> Route | None:
         """The way of a request that may go on; None drops it without an answer. Raises Refused."""
         is_phone = flow.side is Side.PHONES
-        route = self._from_phone(request, flow) if is_phone else self._from_provider(request, flow)
+        route = self._from_phone(request, flow, replaced) if is_phone else self._from_provider(request, flow)
         if route is not None:
             self._check_load(request, route)
         return route
@@ -101,7 +128,7 @@ class Screening:
         if flow.side is not Side.PHONES:
             return Passed(request)
         if not has_credentials(request):
-            return self._guesses.weigh(request, flow, "")
+            return self._guesses.pass_on(request, flow)
         if request.method == "REGISTER":
             hosts = (request.request_uri.host, request.to.uri.host)
             domain = next(filter(None, map(self._router.domain_named, hosts)), None)
@@ -123,6 +150,11 @@ class Screening:
         domain = leg.spec.border.domain.name
         return leg.way.takes(flow, leg.services.phones, lambda other: self._admission.proof_of(other, domain))
 
+    def may_be_its_own(self, leg: Leg, flow: Flow) -> bool:
+        """Whether a request over another way than the leg's may be of its provider: see `asking_back`."""
+        domain = leg.spec.border.domain.name
+        return may_be_its_own(leg, flow, lambda other: self._admission.proof_of(other, domain))
+
     def is_emergency(self, request: Request, flow: Flow) -> bool:
         """Whether a phone's request is for an emergency number."""
         try:
@@ -138,19 +170,35 @@ class Screening:
         """Whether a request within a dialog may go on; False drops it without an answer. Raises Refused."""
         return flow.side is not Side.PROVIDER or self._admission.admit_within(request, flow, domain)
 
-    def _from_phone(self, request: Request, flow: Flow) -> Route:
-        """Where the provider takes the gateway's word for the caller, it must be one that registered over this flow."""
+    def _from_phone(self, request: Request, flow: Flow, replaced: Replaced) -> Route:
+        """Where the provider takes the gateway's word for the caller, it must be one that registered over this flow.
+
+        A phone that is to come over TLS is refused in clear last: the caller is known then, and the look costs nothing
+        where no domain wants it. A binding of before the roll-out gives no right to go on in clear."""
         route = self._router.outward(request, self._callers.caller_of(request, flow.key))
         if route.domain.registered_callers_only and not route.is_emergency and route.caller is None:
             raise UnregisteredCaller(route)
-        return route
+        domain = route.domain
+        is_judged = domain.phones_security is _PHONES_REQUIRED and not flow.is_secure and not route.is_emergency
+        if is_judged and self._callers.is_led(request, route.caller, domain.name):
+            raise PhoneInClear(route)
+        return route if not domain.local_calls else self._to_phone(request, route, replaced)
+
+    def _to_phone(self, request: Request, route: Route, replaced: Replaced) -> Route:
+        """The way to a phone of the caller's domain, where there is one, instead of the way to the provider. The flow
+        of its registration names the caller, and its password is asked for as the provider would: over UDP a flow is an
+        address, which anybody may write on a packet. Users without a password here are the provider's to judge."""
+        local = self._router.between_phones(request, route, replaced(request))
+        if local is None or local.caller is None:
+            return route
+        return local if self._admission.prove_caller(request, local.domain.name, local.caller.user) else route
 
     def _from_provider(self, request: Request, flow: Flow) -> Route | None:
         domain = self._router.called_domain(request, self._admission.served_by(flow))
         if domain is None:
             raise NotServed(404, "Domain not served here")
         proof = self._admission.admit(request, flow, domain.name)
-        return None if proof is None else attrs.evolve(self._router.inward(request, domain), proof=proof)
+        return None if proof is None else self._router.inward(request, domain, proof)
 
     def _check_load(self, request: Request, route: Route) -> None:
         """New calls wait for better times during a drain, and when everything is late; emergency calls never do."""

@@ -11,7 +11,7 @@ import secrets
 import socket
 import stat
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -43,15 +43,20 @@ class NodeServices:
     processes: IReactorProcess
 
 
-def nodes_for(services: NodeServices, media: Media, state_directory: Path) -> tuple[Node, ...]:
-    """Nodes, not yet started. RelayFailure when the state directory cannot hold sockets, or an address is not ours."""
+def nodes_for(
+    services: NodeServices, media: Media, state_directory: Path, written: Media | None = None
+) -> tuple[Node, ...]:
+    """Nodes, not yet started. ``written`` are the media with interfaces in the place of their addresses, if any is.
+    RelayFailure when the state directory cannot hold sockets, or an address is not ours."""
     if media.relay == "rtpengine":
         return tuple(_rtpengine(services, node, media.rtp_from_anywhere) for node in media.rtpengine)
     _check_addresses(media)
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
     shares = port_shares(media.ports, count)
-    return tuple(_worker(services, directory, media, share, index) for index, share in enumerate(shares))
+    return tuple(
+        _worker(services, directory, (media, written or media), share, index) for index, share in enumerate(shares)
+    )
 
 
 def _check_addresses(media: Media) -> None:
@@ -80,7 +85,23 @@ def interfaces(media: Media) -> tuple[str, ...]:
     )
 
 
-def _worker(services: NodeServices, directory: Path, media: Media, ports: PortRange, index: int) -> Node:
+async def move(nodes: Iterable[Node], media: Media) -> None:
+    """Have the media of new calls at other addresses, of the workers among these nodes. Those of calls that are up stay
+    where they are. Raises RelayFailure, once all were asked."""
+    failures = []
+    for node in nodes:
+        try:
+            await node.move(interfaces(media))
+        except RelayFailure as failure:
+            failures.append(f"{node.name}: {failure}")
+    if failures:
+        raise RelayFailure("; ".join(failures))
+
+
+def _worker(services: NodeServices, directory: Path, both: tuple[Media, Media], ports: PortRange, index: int) -> Node:
+    """``both`` are the media at their addresses, and as they are written: a worker is found again by these, since it
+    may have moved from one address to another."""
+    media, written = both
     options = WorkerOptions(
         directory / "worker.sock",
         interfaces(media),
@@ -92,12 +113,14 @@ def _worker(services: NodeServices, directory: Path, media: Media, ports: PortRa
         rtp_from_anywhere=media.rtp_from_anywhere,
         follow_port=media.follow_port,
         sequence_restarts=media.sequence_restarts,
+        loop=media.loop,
         gather_us=media.gather_us,
         media_timeout=float(media.silence_seconds),
         ng=_ng_address(media.ng_listen, index),
     )
-    identity = sha256(" ".join(options.command()[1:]).encode()).hexdigest()[:8]
-    options = attrs.evolve(options, socket=directory / f"worker-{identity}.sock")
+    named = attrs.evolve(options, interfaces=interfaces(written))
+    identity = sha256(" ".join(named.command()[1:]).encode()).hexdigest()[:8]
+    options = attrs.evolve(options, socket=directory / f"worker-{identity}.sock", follows=written != media)
     # In containers every gateway is process 1: the name must not be another's that uses the directory at this moment.
     own = directory / f"gateway-{secrets.token_hex(4)}-{index}.sock"
     for path in (options.socket, own):

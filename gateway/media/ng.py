@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import MessageLengthError
+from twisted.internet.error import CannotListenError, MessageLengthError
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
@@ -61,6 +61,8 @@ class _Request:
     waiting: Deferred[Reply]
     due: float
     """When the next copy is to be sent, in the clock's seconds."""
+    waits: Sequence[float] = RETRY_SECONDS
+    """How long each copy is waited for, in seconds."""
     copies: int = 0
 
 
@@ -75,10 +77,13 @@ class NgClient(DatagramProtocol):
         """Requests under way at once."""
         self.gathers = False
         """Whether the relay takes several requests in one datagram, as its reply to `list` says."""
+        self.heard = 0
+        """Datagrams that came from the relay: one that is busy answers late, one that hangs answers nothing."""
         self.own = own
         self._clock = clock
         self._listen = listen
         self._port: IListeningPort | None = None
+        self._is_wanted = False
         self._requests: dict[str, _Request] = {}
         self._patient: list[str] = []
         """Not sent yet: these go with the next that is urgent."""
@@ -91,13 +96,21 @@ class NgClient(DatagramProtocol):
 
     def start(self) -> None:
         """Open the socket; raises CannotListenError."""
+        self._is_wanted = True
         if self._port is None:
             self._port = self._listen(self)
+
+    def stopProtocol(self) -> None:  # noqa: N802
+        """The socket is closed. Not by us: reading it met an error. The next request opens it again."""
+        self._port = None
+        if self._is_wanted:
+            log.error("the socket to the relay at {target} was closed by an error", target=self.target)
 
     def stop(self) -> None:
         """Close the socket and fail every open request; those that were patient are sent."""
         self._hurry()
         port, self._port = self._port, None
+        self._is_wanted = False
         if port is not None:
             port.stopListening()
             if self.own is not None:
@@ -108,26 +121,38 @@ class NgClient(DatagramProtocol):
         for cookie in list(self._requests):
             self._end(cookie).waiting.errback(RelayFailure("the relay's client was stopped"))
 
-    def request(self, fields: Mapping[str, JSON], *, at_once: bool = False) -> Deferred[Reply]:
-        """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer in three seconds.
+    def request(
+        self, fields: Mapping[str, JSON], *, at_once: bool = False, waits: Sequence[float] = RETRY_SECONDS
+    ) -> Deferred[Reply]:
+        """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer while its copies are
+        waited for, three seconds if nothing else is said.
 
         `at_once` is for a command that would wait for others."""
         self._number += 1
         cookie, command = f"{self._prefix}_{self._number}", str(fields.get("command"))
-        if self._port is None:
+        if self._port is None and not self._is_open_again():
             return fail(self._silence(command))
         waiting: Deferred[Reply] = Deferred(lambda _: self._cancel(cookie))
         datagram = b"%s %s" % (cookie.encode(), encode(fields))
         due = self._clock.seconds() + PATIENCE_SECONDS
-        self._requests[cookie] = request = _Request(datagram, command, waiting, due)
+        self._requests[cookie] = request = _Request(datagram, command, waiting, due, waits)
         self._patient.append(cookie)
         if at_once or command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
             self._hurry()
         self._wake(request.due)
         return waiting
 
+    def _is_open_again(self) -> bool:
+        if self._is_wanted:
+            try:
+                self.start()
+            except CannotListenError as error:
+                log.error("no socket to ask the relay at {target}: {reason}", target=self.target, reason=error)
+        return self._port is not None
+
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         if addr == self.target:
+            self.heard += 1
             for reply in datagram.split(BETWEEN) if self.gathers else (datagram,):
                 self._receive(reply)
             self._fill()
@@ -149,11 +174,11 @@ class NgClient(DatagramProtocol):
     def _hurry(self) -> None:
         """No request may wait for others any longer."""
         patient, self._patient = self._patient, []
-        due = self._clock.seconds() + RETRY_SECONDS[0]
+        now = self._clock.seconds()
         for cookie in patient:
             request = self._requests.get(cookie)
             if request is not None:
-                request.copies, request.due = 1, due
+                request.copies, request.due = 1, now + request.waits[0]
                 self._waiting.append(cookie)
         self._fill()
 
@@ -200,10 +225,10 @@ class NgClient(DatagramProtocol):
                 continue
             if request.copies == 0:
                 self._hurry()
-            elif request.copies == len(RETRY_SECONDS):
+            elif request.copies == len(request.waits):
                 self._end(cookie).waiting.errback(self._silence(request.command))
             else:
-                request.due = now + RETRY_SECONDS[request.copies]
+                request.due = now + request.waits[request.copies]
                 request.copies += 1
                 if cookie in self._under_way:
                     self._write([request])

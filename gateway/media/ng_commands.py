@@ -1,14 +1,15 @@
 """The NG dictionaries by which a relay keeps the gateway's promises, for rtpengine 10.5 and for our workers alike.
 
 They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
-RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only one of them knows are
-ignored by the other: `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear`,
-`urgent` and `repeated` are our workers'.
+RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only our workers know (WORKERS)
+are `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear` and their like. An
+rtpengine would warn of each, in each offer, so that it gets none of them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from gateway.config.model import Side
@@ -26,6 +27,9 @@ OTHER_SUITES: Final = (
     "NULL_HMAC_SHA1_32",
 )
 """Suites that rtpengine offers beyond ours, two of them without any encryption."""
+
+WORKERS: Final = frozenset({"suites", "takes-clear", "dual", "urgent", "repeated", "fork", "early"})
+"""Keys of `offer` and `answer` that no rtpengine knows."""
 
 PADDED: Final = "pad"
 """Keys end in = where base64 does (RFC 4648 section 4): an rtpengine leaves it out, and baresip 1.0 then reads a key of
@@ -54,7 +58,7 @@ def offer(
     fields = _common("offer", call, from_tag, to_tag, sdp, source)
     fields["transport-protocol"] = _PROFILES[wish.encryption]
     fields["SDES"] = [PADDED, *(f"no-{suite}" for suite in _refused(wish, suites))]
-    fields["direction"] = [str(_opposite(wish.side)), str(wish.side)]
+    fields["direction"] = [str(wish.side if wish.is_between_phones else _opposite(wish.side)), str(wish.side)]
     if wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
         fields["takes-clear"] = wish.takes_clear
@@ -66,6 +70,8 @@ def offer(
         fields["urgent"] = True
     if wish.is_repeated:
         fields["repeated"] = True
+    if wish.fork:
+        fields["fork"] = wish.fork
     return fields
 
 
@@ -93,9 +99,19 @@ def held_to_sdp(asked: dict[str, JSON]) -> dict[str, JSON]:
     return {**asked, "flags": ["endpoint-learning-off", "strict-source"]}
 
 
+def for_rtpengine(asked: dict[str, JSON]) -> dict[str, JSON]:
+    """An `offer` or `answer` without the keys that an rtpengine does not know."""
+    return {key: value for key, value in asked.items() if key not in WORKERS}
+
+
 def confirm(call: str) -> dict[str, JSON]:
     """The `confirm` command of our workers: the call was answered, as an `early` answer said."""
     return {"command": "confirm", "call-id": call}
+
+
+def interfaces(written: Sequence[str]) -> dict[str, JSON]:
+    """The `interfaces` command of our workers: NAME/ADDRESS[!ADVERTISED] of the media of new calls."""
+    return {"command": "interfaces", "interfaces": [*written]}
 
 
 def delete(call: str) -> dict[str, JSON]:

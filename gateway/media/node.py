@@ -21,8 +21,17 @@ from gateway.media.reports import PartySides, from_rtpengine
 from gateway.media.statistics import RelayFigures
 from gateway.media.worker_process import WorkerProcess
 
-SILENT_PINGS: Final = 2
-"""Pings without an answer, three seconds each, after which a node is down."""
+PING_WAITS: Final = (0.5, 0.5, 0.5)
+"""Seconds that each copy of a ping is waited for. A pause of ours is no silence of the node's: each copy needs a turn
+of the reactor, and its answer is read in the one before the next."""
+STARTING_WAITS: Final = (0.25,) * 8
+"""The same of a node that is down: its calls wait for the first answer."""
+SILENT_WORKER: Final = 1
+"""Pings without a sign of life after which a worker hangs that was up: two seconds with the time between two pings."""
+SILENT_STARTING: Final = 3
+"""The same of a worker that was just started: it imports, on a machine that may be busy."""
+SILENT_RTPENGINE: Final = 2
+"""The same of an rtpengine, with a network between: four seconds."""
 STARTING: Final = 5
 """Questions, three seconds each, that a worker may leave without an answer when the gateway starts."""
 LIST_LIMIT: Final = 1_000
@@ -84,18 +93,16 @@ class Node:
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
         self._is_pinged = False
+        self._heard_before = 0
+        self._uptime: int | None = None
         self._counted: dict[tuple[str, ...], int] = {}
         self.figures = RelayFigures()
         """Of its last answer to a poll."""
 
     @property
-    def offers_dual(self) -> bool:
-        """Whether it can offer RTP/SAVP and RTP/AVP for one stream."""
-        return self._worker is not None
-
-    @property
-    def comes_back(self) -> bool:
-        """Whether it is started again at once when it ends."""
+    def is_ours(self) -> bool:
+        """Whether it is a worker: started again at once when it ends, and able to offer RTP/SAVP and RTP/AVP for one
+        stream."""
         return self._worker is not None
 
     @property
@@ -116,6 +123,8 @@ class Node:
         if self._worker is not None:
             self._worker.start(self._worker_died)
         reply = await self._first_list()
+        if self._worker is not None and self._worker.options.follows:
+            await self.client.request(ng_commands.interfaces(self._worker.options.interfaces))
         self._answered()
         # A worker that runs since before an upgrade may not.
         self.client.gathers = reply.get("gathers") is True
@@ -138,6 +147,14 @@ class Node:
                 if self._worker.pid is None:
                     self._worker.check()
 
+    async def move(self, interfaces: tuple[str, ...]) -> None:
+        """Have the media of new calls at these; an rtpengine has its own. Raises RelayFailure; a worker that is down is
+        started with them."""
+        if self._worker is not None:
+            self._worker.move(interfaces)
+            if self.is_up:
+                await self.client.request(ng_commands.interfaces(interfaces))
+
     def stop(self) -> None:
         """Ask it nothing more."""
         self.is_up = False
@@ -147,6 +164,8 @@ class Node:
 
     def rewrite(self, call: str, fields: dict[str, JSON]) -> Deferred[bytes]:
         """The `sdp` of the reply to an offer or answer."""
+        if self._worker is None:
+            fields = ng_commands.for_rtpengine(fields)
         sides = self._sides.get(call)
         if sides is not None and sides.sender(fields) not in self._heard_from_anywhere:
             fields = ng_commands.held_to_sdp(fields)
@@ -189,18 +208,29 @@ class Node:
 
     def ping(self) -> None:
         """Find out whether it is up."""
-        if self._worker is not None and self.is_up and not self._worker.is_alive:
+        if self._worker is not None and not self._worker.is_alive:
             self._worker.check()
         elif not self._is_pinged:
             self._is_pinged = True
-            self.client.request({"command": "ping"}).addCallbacks(self._answered, self._silent)
+            self._heard_before = self.client.heard
+            waits = PING_WAITS if self.is_up else STARTING_WAITS
+            # An rtpengine tells only here that it is another process than before, and has none of our calls any more.
+            command = "ping" if self._worker is not None else "statistics"
+            self.client.request({"command": command}, waits=waits).addCallbacks(self._answered, self._silent)
 
     def poll(self, count: Count) -> None:
         """Find calls that it no longer has, and count packets since the last time."""
-        before = frozenset(self._confirmed)
-        listing: dict[str, JSON] = {"command": "list", "limit": self._list_limit}
-        self.client.request(listing).addCallbacks(self._compare, _ignore, (before,))
-        self.client.request({"command": "statistics"}).addCallbacks(self._count, _ignore, (count,))
+        before, ask = frozenset(self._confirmed), self.client.request
+
+        def compare(_: object) -> None:
+            ask({"command": "list", "limit": self._list_limit}).addCallbacks(self._compare, _ignore, (before,))
+
+        figures = ask({"command": "statistics"}).addCallback(self._count, count)
+        if self._worker is None:
+            figures.addCallback(compare)  # not before it has said that it is still the same process
+        else:
+            compare(None)
+        figures.addErrback(_ignore)
 
     def _rewritten(self, reply: Reply, call: str) -> bytes:
         sdp = reply.get("sdp")
@@ -210,7 +240,12 @@ class Node:
             self._confirmed.add(call)
         return sdp.encode("utf-8", "surrogateescape")
 
-    def _answered(self, _reply: Reply | None = None) -> None:
+    def _answered(self, reply: Reply | None = None) -> None:
+        uptime = RelayFigures.of(reply or {}).uptime
+        if uptime is not None:
+            before, self._uptime = self._uptime, uptime
+            if before is not None and uptime < before:
+                self._lose("it was started again")
         self._is_pinged = False
         self._silent_pings = 0
         if not self.is_up:
@@ -221,9 +256,13 @@ class Node:
 
     def _silent(self, failure: Failure) -> None:
         failure.trap(RelayFailure)
+        if self.client.heard != self._heard_before:  # busy: the ping waits behind other requests
+            self._answered()
+            return
         self._is_pinged = False
         self._silent_pings += 1
-        if self._silent_pings < SILENT_PINGS:
+        patience = SILENT_WORKER if self.is_up else SILENT_STARTING
+        if self._silent_pings < (SILENT_RTPENGINE if self._worker is None else patience):
             return
         self._lose("it is silent")
         if self._worker is not None:
@@ -231,6 +270,7 @@ class Node:
 
     def _worker_died(self) -> None:
         self.restarts += 1
+        self._silent_pings = 0
         self._counted, self.figures = {}, RelayFigures()
         self._lose("its process ended")
 
@@ -270,6 +310,8 @@ class Node:
             self._tell_gone((call,), "the relay ended it")
 
     def _count(self, reply: Reply, count: Count) -> None:
+        if self._worker is None:
+            self._answered(reply)
         self.figures = RelayFigures.of(reply)
         for key, total in self.figures.counted().items():
             # An rtpengine counted long before us and may have others' calls; one that counts less began anew.

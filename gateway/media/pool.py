@@ -1,9 +1,10 @@
 """A relay of several nodes: our worker processes, or rtpengines. Implements relay.Relay.
 
 A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
-that is silent twice is down: its calls are reported as lost, and new ones go elsewhere. Where there is no elsewhere,
-they wait a moment for their worker to be started again. Now and then a node's list of calls and its counters are
-fetched: calls it no longer has (their media timed out) have ended, packets are counted.
+that stays silent is down (a worker after two seconds): its calls are reported as lost, and new ones go elsewhere. Where
+there is no elsewhere, they wait a moment for their relay to be started again. An rtpengine that was started again has
+lost its calls, and did not end them: they are put on a relay anew. Now and then a node's list of calls and
+its counters are fetched: calls it no longer has (their media timed out) have ended, packets are counted.
 
     offer(call) -> node of the call, or the least loaded -> NG -> SDP
     every PING_SECONDS: ping each node -> up | down -> media_lost(calls)
@@ -12,7 +13,7 @@ fetched: calls it no longer has (their media timed out) have ended, packets are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
@@ -38,10 +39,10 @@ from gateway.observe.events import EventName
 from gateway.observe.figures import Sample
 from gateway.observe.metrics import Metrics
 
-PING_SECONDS: Final = 2.0
+PING_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 10.0
 RETURN_SECONDS: Final = 5.0
-"""For which calls wait for the one worker there is to be started again: two seconds are usual."""
+"""For which calls wait for the one relay there is to be started again: two seconds are usual of a worker."""
 
 log = Logger()
 
@@ -70,6 +71,12 @@ class RelayPool:
     def calls(self) -> tuple[str, ...]:
         """The calls that have media now, those found at nodes at the start among them."""
         return tuple(self._calls)
+
+    def missing(self, calls: Iterable[str]) -> tuple[str, ...]:
+        """Those of these calls that no node has, where the nodes can tell: an rtpengine's calls may be another's."""
+        if not all(node.is_ours for node in self.nodes):
+            return ()
+        return tuple(call for call in calls if call not in self._calls)
 
     def start(self, listener: RelayListener) -> Deferred[None]:
         """Fires when every node was asked and at least one answers; RelayFailure when none does."""
@@ -105,7 +112,7 @@ class RelayPool:
         source: SdpSource = UNKNOWN_SOURCE,
     ) -> Deferred[bytes]:
         """The offerer's SDP, rewritten for the other side as wished. A new call tries one node after the other."""
-        if any(not node.offers_dual for node in self.nodes) and wish.encryption is Encryption.DUAL:
+        if any(not node.is_ours for node in self.nodes) and wish.encryption is Encryption.DUAL:
             return fail(RelayRefusal("rtpengine cannot offer RTP/SAVP and RTP/AVP for one stream: use savp or osrtp"))
         asked = ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)
         node = self._calls.get(call)
@@ -193,7 +200,7 @@ class RelayPool:
             for call in gone:
                 self._forget(call)
             self._homeless += gone
-            if any(other.is_up for other in self.nodes) or not node.comes_back:
+            if any(other.is_up for other in self.nodes):
                 self._report_homeless()
             elif self._waiting is None:
                 self._waiting = self._clock.callLater(RETURN_SECONDS, self._report_homeless)
@@ -256,12 +263,14 @@ class RelayPool:
         since its name has its address."""
         for index, node in enumerate(self.nodes):
             number = (node.name.rpartition(" ")[2],)
-            relay = f"worker {number[0]}" if node.comes_back else f"rtpengine {index}"
+            relay = f"worker {number[0]}" if node.is_ours else f"rtpengine {index}"
             for state, ports in node.figures.ports.items():
                 yield Metrics.media_ports, (relay, state), ports
-            if node.comes_back and node.figures.cpu_seconds is not None:
+            if node.is_ours and node.figures.cpu_seconds is not None:
                 yield Metrics.worker_cpu, number, node.figures.cpu_seconds
                 yield Metrics.worker_memory, number, node.figures.resident_bytes or 0
+            if node.is_ours and node.figures.loop is not None:
+                yield Metrics.worker_loop, (*number, node.figures.loop), 1
 
 
 def _log_start(failure: Failure, node: Node) -> None:

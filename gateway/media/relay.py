@@ -8,7 +8,7 @@ for the other; an *answer* is the reply to it, rewritten back (RFC 3264). Nothin
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Protocol, TypeAlias
+from typing import ClassVar, Final, Protocol, TypeAlias
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -44,8 +44,19 @@ class SdpWish:
     """Whether an answer without SRTP may stand (RTP/AVP to RTP/SAVP, or no key). rtpengine always lets it stand."""
     is_urgent: bool = False
     """Whether the call may use the last ports. Workers only."""
+    fork: int = 0
+    """The number of the phone, from 1, where several are shown offers of their own: none has the keys of another.
+    Workers only."""
     is_repeated: bool = False
     """Whether the peer was shown this offer before: it is for the relay alone, under the keys of then. Workers only."""
+    is_between_phones: ClassVar[bool] = False
+    """Whether the SDP comes from the same side."""
+
+
+class PhonesWish(SdpWish):
+    """The form of an SDP offer of one phone toward another."""
+
+    is_between_phones: ClassVar[bool] = True
 
 
 @attrs.frozen

@@ -18,9 +18,9 @@ from gateway.observe.metrics import Metrics
 from gateway.sdp.crypto import SUITE_NAMES
 
 _NO_SUITE: Final = "none"
+_CLEAR_CONTROL: Final = "RTCP in clear beside SRTP"
 _DIRECTIONS: Final[dict[JSON, str]] = {Side.PHONES.value: "to_provider", Side.PROVIDER.value: "to_phone"}
 """By the side that a stream was received from."""
-_SENDERS: Final = {direction: str(side) for side, direction in _DIRECTIONS.items()}
 
 
 @attrs.frozen
@@ -28,6 +28,7 @@ class StreamQuality:
     """One direction of one stream. None where a figure is not known."""
 
     direction: str
+    """``to_phone`` for both of a call between phones."""
     score: float | None
     """Mean opinion score, 1 to 5."""
     loss: float | None
@@ -39,6 +40,8 @@ class StreamQuality:
     is_one_way: bool
     suite: str = _NO_SUITE
     """Of SRTP, as in SDP (RFC 4568 section 6.2); "other" for one that this gateway does not know, "none" for RTP."""
+    side: str = attrs.field(default="", eq=False)
+    """That of the sender."""
 
 
 @attrs.frozen
@@ -111,12 +114,15 @@ def _reported(heard: JSON, own: JSON) -> dict[str, JSON]:
 
 def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
     """Of every audio stream on which something came, or should have."""
-    for party in _values(report, "tags"):
-        direction = _DIRECTIONS.get(_value(party, "side"))
+    parties = _values(report, "tags")
+    senders = [_value(party, "side") for party in parties]
+    is_local = len(senders) > 1 and all(sender == Side.PHONES.value for sender in senders)
+    for party, sender in zip(parties, senders, strict=True):
+        direction = _DIRECTIONS[Side.PROVIDER.value] if is_local else _DIRECTIONS.get(sender)
         for media in _values(party, "medias"):
             streams = _values(media, "streams")
             if direction is not None and _value(media, "type") == "audio" and streams and _tells(streams[0]):
-                yield _quality(direction, streams[0])
+                yield _quality(direction, str(sender), streams[0])
 
 
 def worst_score(report: JSON) -> float | None:
@@ -134,9 +140,17 @@ def clear_control(report: JSON) -> frozenset[Side]:
 def remarks(report: JSON) -> Iterator[tuple[Side, str]]:
     """Things about a side's media that the reasons of a call are to tell, as far as a worker noticed them."""
     for side in _sides_with("in clear", report):
-        yield side, "RTCP in clear beside SRTP"
+        yield side, _CLEAR_CONTROL
     for side in _sides_with("elsewhere", report):
         yield side, "RTP in clear from a host that neither SDP nor signalling names: media.rtp_from_anywhere"
+
+
+def remarks_by_tag(report: JSON) -> Iterator[tuple[str, str, bool]]:
+    """The same by the parties' tags, where both are on one side; and whether it is of RTCP in clear."""
+    parties = _value(report, "tags")
+    for tag, party in parties.items() if isinstance(parties, dict) else ():
+        for _, text in remarks({"tags": {tag: party}}):
+            yield tag, text, text == _CLEAR_CONTROL
 
 
 def _sides_with(key: str, report: JSON) -> frozenset[Side]:
@@ -154,7 +168,7 @@ def _sides_with(key: str, report: JSON) -> frozenset[Side]:
 def observe(report: JSON, metrics: Metrics) -> None:
     """Add an ended call's report to the metrics."""
     for quality in stream_qualities(report):
-        metrics.srtp_suites.labels(_SENDERS[quality.direction], quality.suite).inc()
+        metrics.srtp_suites.labels(quality.side, quality.suite).inc()
         if quality.is_one_way:
             metrics.one_way_audio.labels(quality.direction).inc()
         for histogram, value in (
@@ -171,9 +185,10 @@ def _tells(stream: JSON) -> bool:
     return _value(stream, "MOS") is not None or _value(stream, "one way") is True
 
 
-def _quality(direction: str, stream: JSON) -> StreamQuality:
+def _quality(direction: str, side: str, stream: JSON) -> StreamQuality:
     return StreamQuality(
         direction,
+        side=side,
         score=_number(stream, "MOS"),
         loss=_number(stream, "loss"),
         jitter=_number(stream, "jitter", 1_000),

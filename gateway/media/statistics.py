@@ -1,8 +1,9 @@
 """The figures of a relay's process, out of its reply to NG's `statistics`.
 
 A worker's has more than an rtpengine's: `relayed` (packets by direction), `failed` (packets that went no further, by
-the side they came from and the cause) and `process` (CPU and memory). Counts are since the relay's process began, of
-calls that are up as of the last time that it was asked. Not here: adding them up over restarts (node).
+the side they came from and the cause) and `process` (CPU, memory, loop of packets). Counts are since the relay's
+process began, of calls that are up as of the last time that it was asked. Not here: adding them up over restarts
+(node).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ CAUSES: Final = (
     "kernel",
 )
 """A worker's reasons for which a packet goes no further. Those of a later version count as `other`."""
+LOOPS: Final = ("native", "python")
 PORT_STATES: Final = ("used", "silent", "free")
 _SIDES: Final = tuple(str(side) for side in Side)
 
@@ -41,6 +43,10 @@ class RelayFigures:
     cpu_seconds: float | None = None
     """Used by the process, in user and system mode."""
     resident_bytes: int | None = None
+    uptime: int | None = None
+    """Seconds since an rtpengine's process began."""
+    loop: str | None = None
+    """The worker's loop of packets: native (in C) or python."""
     ports: dict[str, int] = attrs.Factory(dict)
     """Media ports, by state: `used` by calls, `silent` after one (a worker's alone) and `free`."""
 
@@ -49,12 +55,14 @@ class RelayFigures:
         """Those of a reply; none that it leaves out."""
         statistics = _value(reply, "statistics")
         totals, process = _value(statistics, "totalstatistics"), _value(statistics, "process")
-        cpu, resident = _value(process, "cpu"), _value(process, "resident")
+        cpu, resident, loop = (_value(process, key) for key in ("cpu", "resident", "loop"))
         return cls(
             _relayed(totals),
             _failed(_value(statistics, "failed")),
             float(cpu) if isinstance(cpu, int | float) else None,
             resident if isinstance(resident, int) else None,
+            _seconds(_value(totals, "uptime")),
+            loop if isinstance(loop, str) and loop in LOOPS else None,
             _ports(_value(statistics, "interfaces")),
         )
 
@@ -99,3 +107,8 @@ def _numbers(of: JSON) -> dict[str, int]:
 
 def _value(of: JSON, key: str) -> JSON:
     return of.get(key) if isinstance(of, dict) else None
+
+
+def _seconds(value: JSON) -> int | None:
+    """Whole seconds, which an rtpengine writes as text."""
+    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None

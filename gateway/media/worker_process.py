@@ -56,12 +56,16 @@ class WorkerOptions:
     """Sides that need these quirks."""
     ng: str | None = None
     """HOST:PORT where it answers others, too."""
+    loop: str = "auto"
+    """Of packets: auto, native, python (packet_loop)."""
     gather_us: int = GATHER_US
     """Microseconds that a busy worker lets packets gather."""
     quarantine: float = 10.0
     """Seconds that a port stays bound and silent after its call."""
     media_timeout: float = float(SILENCE_SECONDS)
     """Seconds of silence that end a call."""
+    follows: bool = False
+    """Whether its addresses are those that interfaces have: one that was found running may have others."""
 
     def command(self) -> list[str]:
         return [
@@ -78,6 +82,7 @@ class WorkerOptions:
             *(f"--follow-port={side}" for side in self.follow_port),
             *(f"--sequence-restarts={side}" for side in self.sequence_restarts),
             *([f"--ng={self.ng}"] if self.ng is not None else []),
+            f"--loop={self.loop}",
             f"--gather={self.gather_us}",
             f"--quarantine={self.quarantine}",
             f"--media-timeout={self.media_timeout}",
@@ -107,6 +112,10 @@ class WorkerProcess(ProcessProtocol):
     def pid(self) -> int | None:
         """Of the process, when it was started from here."""
         return self._process.pid if self._process is not None else None
+
+    def move(self, interfaces: tuple[str, ...]) -> None:
+        """Be started with these the next time."""
+        self.options = attrs.evolve(self.options, interfaces=interfaces)
 
     def start(self, died: Callable[[], None]) -> None:
         """Adopt the worker that answers at the socket, else start one; `died` is called each time it ended."""

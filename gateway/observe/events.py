@@ -57,11 +57,19 @@ class EventName(StrEnum):
     REGISTRATION_REFUSED = "registration.refused"
     REGISTRATION_REMOVED = "registration.removed"
     REGISTRATION_UNREACHABLE = "registration.unreachable"
+    REGISTRATION_REACHABLE = "registration.reachable"
     PROVIDER_UP = "provider.up"
     PROVIDER_DOWN = "provider.down"
+    PBX_UP = "pbx.up"
+    PBX_DOWN = "pbx.down"
+    PBX_REGISTERED = "pbx.registered"
+    PBX_REGISTRATION_FAILED = "pbx.registration_failed"
     CERTIFICATE_RENEWED = "certificate.renewed"
     CERTIFICATE_EXPIRING = "certificate.expiring"
     DOMAIN_SWITCHED = "domain.switched"
+    BUDGET_BURNS = "budget.burns"
+    BUDGET_BURNS_FAST = "budget.burns_fast"
+    BUDGET_SPENT = "budget.spent"
     CONFIGURATION_RELOADED = "configuration.reloaded"
     GATEWAY_READY = "gateway.ready"
     GATEWAY_DRAINING = "gateway.draining"
@@ -69,12 +77,62 @@ class EventName(StrEnum):
     GATEWAY_STOPPING = "gateway.stopping"
     MEDIA_NODE_UP = "media.node_up"
     MEDIA_NODE_DOWN = "media.node_down"
+    NETWORK_ADDRESS_LOST = "network.address_lost"
+    NETWORK_ADDRESS_BACK = "network.address_back"
+    NETWORK_ADDRESS_MOVED = "network.address_moved"
+    NETWORK_MOVE_FAILED = "network.move_failed"
+    NETWORK_CLOCK_SYNCHRONIZED = "network.clock_synchronized"
+    NETWORK_CLOCK_UNSYNCHRONIZED = "network.clock_unsynchronized"
+    NETWORK_CLOCK_JUMPED = "network.clock_jumped"
+    ALERTS_LOST = "alerts.lost"
+    ALERTS_TEST = "alerts.test"
+    ALERTS_UNDELIVERED = "alerts.undelivered"
+    DEVIATION_NEW_COUNTRY = "deviation.new_country"
+    DEVIATION_BUSY_HOUR = "deviation.busy_hour"
+    DEVIATION_NIGHT_CALL = "deviation.night_call"
+    DEVIATION_SHORT_CALLS = "deviation.short_calls"
+    DEVIATION_UNANSWERED_CALLS = "deviation.unanswered_calls"
     SECURITY_DOWNGRADE = "security.downgrade"
     SECURITY_CHANGE_REFUSED = "security.change_refused"
     SECURITY_WRONG_PASSWORD = "security.wrong_password"  # noqa: S105 - the name of an event
     SECURITY_GUESSES_STOPPED = "security.guesses_stopped"
+    SECURITY_FIREWALL_FAILED = "security.firewall_failed"
+    SECURITY_FIREWALL_RESTORED = "security.firewall_restored"
+    SECURITY_BLOCKLIST_FAILED = "security.blocklist_failed"
+    SECURITY_BLOCKLIST_READ = "security.blocklist_read"
+    SECURITY_SCAN = "security.scan"
+    SECURITY_MALFORMED = "security.malformed"
+    SECURITY_FLOOD = "security.flood"
+    SECURITY_STRANGER = "security.stranger"
+    SECURITY_TLS_FAILED = "security.tls_failed"
+    SECURITY_USER_UNKNOWN = "security.user_unknown"
+    SECURITY_DIGEST_FAILED = "security.digest_failed"
+    SECURITY_THROTTLED = "security.throttled"
+    SECURITY_BANNED = "security.banned"
+    SECURITY_WOULD_BAN = "security.would_ban"
+    SECURITY_UNBANNED = "security.unbanned"
     SECURITY_LOG_IN = "security.log_in"
+    SECURITY_PROVISIONING = "security.provisioning"
+    SECURITY_PROVISIONING_MISMATCH = "security.provisioning_mismatch"
     SECURITY_LOG_IN_REFUSED = "security.log_in_refused"
+    FRAUD_LIMIT_WARNED = "fraud.limit_warned"
+    FRAUD_LIMIT_REACHED = "fraud.limit_reached"
+    FRAUD_LIMIT_HELD = "fraud.limit_held"
+    POSTURE_WORSE = "posture.worse"
+    POSTURE_PROBE_CHANGED = "posture.probe_changed"
+    POSTURE_PROBE_BETTER = "posture.probe_better"
+    PROVISIONING_FETCHED = "provisioning.fetched"
+    PROVISIONING_FAILED = "provisioning.failed"
+    PROVISIONING_WINDOW = "provisioning.window"
+    ROLLOUT_STARTED = "rollout.started"
+    ROLLOUT_WAVE = "rollout.wave"
+    ROLLOUT_PHONE = "rollout.phone"
+    ROLLOUT_PHONE_FAILED = "rollout.phone_failed"
+    ROLLOUT_PAUSED = "rollout.paused"
+    ROLLOUT_RESUMED = "rollout.resumed"
+    ROLLOUT_STOPPED = "rollout.stopped"
+    ROLLOUT_ROLLING_BACK = "rollout.rolling_back"
+    ROLLOUT_DONE = "rollout.done"
 
 
 SEVERITIES: Final[Mapping[EventName, Severity]] = {
@@ -84,9 +142,16 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
     EventName.REGISTRATION_UNREACHABLE: Severity.NOTICE,
     EventName.PROVIDER_UP: Severity.NOTICE,
     EventName.PROVIDER_DOWN: Severity.CRITICAL,
+    EventName.PBX_UP: Severity.NOTICE,
+    EventName.PBX_DOWN: Severity.CRITICAL,
+    EventName.PBX_REGISTERED: Severity.NOTICE,
+    EventName.PBX_REGISTRATION_FAILED: Severity.CRITICAL,
     EventName.CERTIFICATE_RENEWED: Severity.NOTICE,
     EventName.CERTIFICATE_EXPIRING: Severity.WARNING,
     EventName.DOMAIN_SWITCHED: Severity.WARNING,
+    EventName.BUDGET_BURNS: Severity.WARNING,
+    EventName.BUDGET_BURNS_FAST: Severity.CRITICAL,
+    EventName.BUDGET_SPENT: Severity.CRITICAL,
     EventName.CONFIGURATION_RELOADED: Severity.NOTICE,
     EventName.GATEWAY_READY: Severity.NOTICE,
     EventName.GATEWAY_DRAINING: Severity.WARNING,
@@ -94,11 +159,53 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
     EventName.GATEWAY_STOPPING: Severity.NOTICE,
     EventName.MEDIA_NODE_UP: Severity.NOTICE,
     EventName.MEDIA_NODE_DOWN: Severity.CRITICAL,
+    EventName.NETWORK_ADDRESS_LOST: Severity.CRITICAL,
+    EventName.NETWORK_ADDRESS_BACK: Severity.NOTICE,
+    EventName.NETWORK_ADDRESS_MOVED: Severity.WARNING,
+    EventName.NETWORK_MOVE_FAILED: Severity.CRITICAL,
+    EventName.NETWORK_CLOCK_SYNCHRONIZED: Severity.NOTICE,
+    EventName.NETWORK_CLOCK_UNSYNCHRONIZED: Severity.WARNING,
+    EventName.NETWORK_CLOCK_JUMPED: Severity.WARNING,
+    EventName.ALERTS_LOST: Severity.WARNING,
+    EventName.ALERTS_TEST: Severity.NOTICE,
+    EventName.ALERTS_UNDELIVERED: Severity.WARNING,
+    EventName.DEVIATION_NEW_COUNTRY: Severity.WARNING,
+    EventName.DEVIATION_BUSY_HOUR: Severity.WARNING,
+    EventName.DEVIATION_NIGHT_CALL: Severity.NOTICE,
+    EventName.DEVIATION_SHORT_CALLS: Severity.WARNING,
+    EventName.DEVIATION_UNANSWERED_CALLS: Severity.WARNING,
     EventName.SECURITY_DOWNGRADE: Severity.WARNING,
     EventName.SECURITY_CHANGE_REFUSED: Severity.WARNING,
     EventName.SECURITY_WRONG_PASSWORD: Severity.NOTICE,
     EventName.SECURITY_GUESSES_STOPPED: Severity.WARNING,
+    EventName.SECURITY_FIREWALL_FAILED: Severity.WARNING,
+    EventName.SECURITY_FIREWALL_RESTORED: Severity.NOTICE,
+    EventName.SECURITY_BLOCKLIST_FAILED: Severity.WARNING,
+    EventName.SECURITY_SCAN: Severity.NOTICE,
+    EventName.SECURITY_FLOOD: Severity.NOTICE,
+    EventName.SECURITY_DIGEST_FAILED: Severity.NOTICE,
+    EventName.SECURITY_THROTTLED: Severity.WARNING,
+    EventName.SECURITY_BANNED: Severity.WARNING,
+    EventName.SECURITY_WOULD_BAN: Severity.WARNING,
+    EventName.SECURITY_UNBANNED: Severity.NOTICE,
     EventName.SECURITY_LOG_IN_REFUSED: Severity.NOTICE,
+    EventName.FRAUD_LIMIT_WARNED: Severity.NOTICE,
+    EventName.FRAUD_LIMIT_REACHED: Severity.WARNING,
+    EventName.FRAUD_LIMIT_HELD: Severity.CRITICAL,
+    EventName.POSTURE_WORSE: Severity.WARNING,
+    EventName.POSTURE_PROBE_CHANGED: Severity.WARNING,
+    EventName.POSTURE_PROBE_BETTER: Severity.NOTICE,
+    EventName.SECURITY_PROVISIONING: Severity.NOTICE,
+    EventName.SECURITY_PROVISIONING_MISMATCH: Severity.WARNING,
+    EventName.PROVISIONING_FAILED: Severity.WARNING,
+    EventName.PROVISIONING_WINDOW: Severity.NOTICE,
+    EventName.ROLLOUT_STARTED: Severity.NOTICE,
+    EventName.ROLLOUT_PHONE_FAILED: Severity.NOTICE,
+    EventName.ROLLOUT_PAUSED: Severity.WARNING,
+    EventName.ROLLOUT_RESUMED: Severity.NOTICE,
+    EventName.ROLLOUT_STOPPED: Severity.NOTICE,
+    EventName.ROLLOUT_ROLLING_BACK: Severity.WARNING,
+    EventName.ROLLOUT_DONE: Severity.NOTICE,
 }
 """Those that are not listed are INFO."""
 

@@ -65,6 +65,8 @@ class ListenerFigures:
     """Connections that the limits left no room for."""
     unsent: int = 0
     """Datagrams that the system did not take."""
+    withheld: int = 0
+    """Datagrams to hosts that did not prove to be there, beyond three bytes for each of theirs."""
 
 
 class ListenerCollector:
@@ -83,14 +85,15 @@ class ListenerCollector:
 
     def collect(self) -> Iterator[Metric]:
         """The series as they are now."""
-        connections, refused, unsent = self._families()
+        connections, refused, unsent, withheld = self._families()
         for figures in (figures for source in self._sources for figures in source()):
             connections.add_metric([figures.name], figures.connections)
             refused.add_metric([figures.name], figures.refused)
             unsent.add_metric([figures.name], figures.unsent)
-        yield from (connections, refused, unsent)
+            withheld.add_metric([figures.name], figures.withheld)
+        yield from (connections, refused, unsent, withheld)
 
-    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, CounterMetricFamily]:
+    def _families(self) -> tuple[GaugeMetricFamily, CounterMetricFamily, CounterMetricFamily, CounterMetricFamily]:
         labels = ["listener"]
         return (
             GaugeMetricFamily("gateway_connections", "TCP and TLS connections, by listener.", labels=labels),
@@ -98,6 +101,9 @@ class ListenerCollector:
                 "gateway_refused_connections", "Connections that the limits left no room for.", labels=labels
             ),
             CounterMetricFamily("gateway_unsent_datagrams", "Datagrams that the system did not take.", labels=labels),
+            CounterMetricFamily(
+                "gateway_withheld_datagrams", "Datagrams to hosts that have not proved to be there.", labels=labels
+            ),
         )
 
 
@@ -126,6 +132,68 @@ class StoppedGuesser:
 
 
 @frozen
+class UnheardReceiver:
+    """A receiver of alerts that took none lately."""
+
+    name: str
+    kind: str
+    """webhook, email, syslog or log."""
+    reason: str
+    lost: int
+    """Alerts that it was never told of."""
+
+
+@frozen
+class DefenceFigures:
+    """The state of the defence in short."""
+
+    mode: str = "off"
+    """report, defend or off."""
+    defends_from: float | None = None
+    """When it begins to defend, seconds since the epoch; None where that is no matter of time."""
+    bans: int = 0
+    """In force."""
+    waiting: int = 0
+    """For an operator's approval."""
+    would_be: int = 0
+    """Only reported."""
+    kernel_why: str = ""
+    """Why nftables takes no bans, though it should; empty: it does."""
+    failing_lists: tuple[str, ...] = ()
+    """Block lists that could not be read the last time: name, and why."""
+
+
+@frozen
+class PbxFigures:
+    """The state of a PBX that does not register, in short."""
+
+    name: str
+    up: int
+    """Places that take calls."""
+    down: tuple[str, ...] = ()
+    """Those that do not, each with why."""
+    is_registered: bool = True
+    """Whether the provider's grant holds; true where the gateway does not register it."""
+    why: str = ""
+    """Why the latest registration failed; empty where it did not."""
+
+
+@frozen
+class DomainBudget:
+    """A domain's fallback budget."""
+
+    domain: str
+    level: str
+    """good, burns, burns_fast or spent."""
+    spent: int
+    """Calls of 30 days that fell back."""
+    calls: int
+    """Calls that the share is of."""
+    allowed: int
+    left: int
+
+
+@frozen
 class Figures:
     """The figures that parts of the gateway keep themselves, in plain numbers."""
 
@@ -145,6 +213,10 @@ class Figures:
     calls_over_limit: int = 0
     """Calls refused since too many of their source had no answer yet."""
     stopped_guessers: tuple[StoppedGuesser, ...] = ()
+    unheard: tuple[UnheardReceiver, ...] = ()
+    defence: DefenceFigures = DefenceFigures()
+    budgets: tuple[DomainBudget, ...] = ()
+    pbxs: tuple[PbxFigures, ...] = ()
 
 
 class FigureCollector:

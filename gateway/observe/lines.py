@@ -52,6 +52,10 @@ class LineOutput:
     def write(self, text: str) -> None:
         """Write a line now, later or never, but do not wait. Raises nothing."""
         data = text.encode("utf-8", "backslashreplace")
+        if not (self._waiting or self._untold) and len(data) <= PIECE and self._has_room():
+            data = data[self._written(data) :]
+            if not data:
+                return
         if self._size + len(data) > WAITING:
             self._lose(1)
         else:
@@ -88,17 +92,21 @@ class LineOutput:
     def _write_piece(self) -> bool:
         """The next piece, if it can be written now; one that never can (no reader, no space) takes its line with it."""
         line = self._waiting.popleft()
-        try:
-            written = os.write(self._descriptor, line[:PIECE])
-        except BlockingIOError:
-            written = 0
-        except OSError:
-            written = len(line)
-            self._lose(1)
+        written = self._written(line)
         self._size -= written
         if written < len(line):
             self._waiting.appendleft(line[written:])
         return written > 0
+
+    def _written(self, line: bytes) -> int:
+        """How many bytes are off our hands: written, or lost with their line."""
+        try:
+            return os.write(self._descriptor, line[:PIECE])
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self._lose(1)
+            return len(line)
 
     def _tell(self) -> None:
         try:

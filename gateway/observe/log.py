@@ -37,10 +37,11 @@ class LineLogger(Logger):
     """A Logger for lines that come with each call: Twisted's sorts all levels to know one."""
 
     def emit(self, level: LogLevel, format: str | None = None, **kwargs: object) -> None:  # noqa: A002 - theirs
-        """As Logger.emit."""
+        """As Logger.emit; the fields alone go with the event, beside all that it says of itself."""
         if level not in _KNOWN_LEVELS or "log_trace" in kwargs:
             super().emit(level, format, **kwargs)
             return
+        kwargs["log_fields"] = kwargs.copy()
         kwargs["log_logger"], kwargs["log_level"], kwargs["log_format"] = self, level, format
         kwargs["log_namespace"], kwargs["log_source"], kwargs["log_time"] = self.namespace, self.source, time.time()
         self.observer(kwargs)
@@ -94,7 +95,7 @@ class LogOutput:
             self._lines.close()
 
     def _line_of_ours(self, event: LogEvent) -> str | None:
-        return None if is_chatter(event) else self._line(event)
+        return self._line(event) if "log_fields" in event or not is_chatter(event) else None
 
     def _told(self, count: int) -> str:
         said = "{count} lines of the log were lost: whoever reads it does not keep up"
@@ -140,9 +141,16 @@ def _harmless_line(event: LogEvent) -> str | None:
     if "log_failure" in event:
         return None
     try:
-        fields = {key: value for key, value in event.items() if key[:4] != "log_"}
-        text = orjson.dumps(_entry(event, _message(event), fields), default=_plain).decode()
-    except (TypeError, ValueError):  # such names and values want more care
+        fields = event.get("log_fields") or {key: value for key, value in event.items() if key[:4] != "log_"}
+        entry = {
+            "time": _time(event),
+            "level": event["log_level"].name,
+            "namespace": event["log_namespace"],
+            "message": _message(event),
+            "fields": fields,
+        }
+        text = orjson.dumps(entry, default=_plain).decode()
+    except (KeyError, TypeError, ValueError):  # such names and values want more care
         return None
     return f"{text}\n" if is_harmless_json(text) else None
 
@@ -150,20 +158,16 @@ def _harmless_line(event: LogEvent) -> str | None:
 def _redacted_line(event: LogEvent) -> str:
     blanked = _blanked(event)
     fields = {key: _plain(value) for key, value in blanked.items() if key[:4] != "log_"}
-    entry = _entry(event, redacted(_message(blanked)), fields)
-    if "log_failure" in event:
-        entry["traceback"] = redacted(event["log_failure"].getTraceback())
-    return _to_json(entry) + "\n"
-
-
-def _entry(event: LogEvent, message: str, fields: Mapping[str, object]) -> dict[str, object]:
-    return {
+    entry = {
         "time": _time(event),
         "level": _level(event),
         "namespace": _namespace(event),
-        "message": message,
+        "message": redacted(_message(blanked)),
         "fields": fields,
     }
+    if "log_failure" in event:
+        entry["traceback"] = redacted(event["log_failure"].getTraceback())
+    return _to_json(entry) + "\n"
 
 
 def _message(event: LogEvent) -> str:

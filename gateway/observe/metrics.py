@@ -9,56 +9,26 @@ Labels never hold a text that a peer chose (user names, addresses, unknown metho
 
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Generic, TypeVar
 
-from attrs import asdict, frozen
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from attrs import asdict
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
-from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.base.build import build
 from gateway.observe.events import Events
 from gateway.observe.figures import AskedCollector, AskedRow, FigureCollector, Figures, ListenerCollector
+from gateway.observe.network_metrics import NetworkMetrics
+from gateway.observe.observations import Observations
+from gateway.observe.pbx_metrics import PbxMetrics
+from gateway.observe.rows import Declared, PlainCounter, histogram
+from gateway.observe.security_metrics import SecurityMetrics
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of `Metrics.exposition`."""
 
 
-M = TypeVar("M", bound=MetricWrapperBase)
-
-
-@frozen
-class Declared(Generic[M]):
-    """A row of the table of metrics. A `Metrics` that is made has its metric under the row's name."""
-
-    kind: Callable[..., M]
-    name: str
-    documentation: str
-    labels: tuple[str, ...] = ()
-
-    def __get__(self, metrics: object, owner: type) -> M:
-        """The type of the attribute, for mypy. Raises AttributeError: there is a metric in a `Metrics` only."""
-        raise AttributeError(self.name)
-
-    def made(self, registry: CollectorRegistry) -> M:
-        """The metric, registered."""
-        return self.kind(self.name, self.documentation, self.labels, registry=registry)
-
-
-def histogram(*bounds: float) -> Callable[..., Histogram]:
-    """The kind of a histogram with these upper bounds of its buckets."""
-    return partial(Histogram, buckets=bounds)
-
-
-@lru_cache(maxsize=4096)
-def child(metric: M, *labels: str) -> M:
-    """The child of a metric with these labels, which are few: `labels()` takes longer than to count."""
-    return metric.labels(*labels)
-
-
-class Metrics:
+class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
     """The metrics of one gateway, registered with `registry`; `figures` is asked at each exposition."""
 
     build_info = Declared(
@@ -68,13 +38,13 @@ class Metrics:
         ("version", "python", "openssl", "twisted"),
     )
     calls = Declared(
-        Counter,
+        PlainCounter,
         "gateway_calls",
         "Calls that ended, by domain, direction (outbound, inbound), security verdict and reason code.",
         ("domain", "direction", "verdict", "reason"),
     )
     call_results = Declared(
-        Counter,
+        PlainCounter,
         "gateway_call_results",
         "Calls that ended, by domain, provider and result (answered, cancelled, callee: it said no itself, failed).",
         ("domain", "provider", "result"),
@@ -117,42 +87,16 @@ class Metrics:
         "Those of them whose connection is gone, so that their phones cannot be called.",
     )
     requests = Declared(
-        Counter,
+        PlainCounter,
         "gateway_requests",
         "SIP requests received, by side (phones, provider) and method (OTHER for unknown ones).",
         ("side", "method"),
     )
     responses = Declared(
-        Counter,
+        PlainCounter,
         "gateway_responses",
         "SIP responses received, by side and class of status (1xx to 6xx).",
         ("side", "status_class"),
-    )
-    malformed = Declared(
-        Counter,
-        "gateway_malformed_messages",
-        "Messages that could not be understood, by transport and reason.",
-        ("transport", "reason"),
-    )
-    dropped = Declared(
-        Counter,
-        "gateway_dropped_requests",
-        "Requests from the provider's side that no domain's peer sent, dropped without an answer, by transport.",
-        ("transport",),
-    )
-    challenges = AskedRow(
-        "gateway_challenges",
-        "Requests of a domain's provider that were asked for a password, by result "
-        "(asked, right, wrong, stale, unreadable, dropped).",
-        ("domain", "result"),
-        is_counter=True,
-    )
-    guesses_stopped = Declared(
-        Counter,
-        "gateway_guesses_stopped",
-        "Requests with credentials that were answered here after too many wrong passwords, by the count that was full "
-        "(pair: of a user at a source, flow: of a registered phone, user: at all sources, source: for all users).",
-        ("by",),
     )
     downgrades = Declared(
         Counter,
@@ -238,6 +182,9 @@ class Metrics:
         "Audio streams of ended calls, by the side that sent them and SRTP suite (none: RTP in clear).",
         ("side", "suite"),
     )
+    too_long_calls = Declared(
+        Counter, "gateway_calls_ended_for_length", "Calls that were hung up since they had lasted as long as they may."
+    )
     one_way_audio = Declared(
         Counter,
         "gateway_one_way_audio",
@@ -275,6 +222,12 @@ class Metrics:
         ("worker",),
     )
 
+    worker_loop = AskedRow(
+        "gateway_worker_loop",
+        "1 for the loop of packets that each media worker has: native (in C) or python.",
+        ("worker", "loop"),
+    )
+
     ready = AskedRow("gateway_ready", "1 while the gateway takes calls: listeners open, a relay up, a provider there.")
     draining = AskedRow("gateway_draining", "1 while no new calls are taken, since the gateway drains.")
     draining_calls = AskedRow("gateway_draining_calls", "Calls that a drain waits for.")
@@ -287,18 +240,21 @@ class Metrics:
     ) -> None:
         self.events = Events(time.time) if events is None else events
         """The events of the same gateway: most of what is counted is told, too."""
+        self.observations = Observations()
+        """Things that honest peers seldom do, for the defence."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series of each that answers no question
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        self.asked = AskedCollector(row for row in vars(Metrics).values() if isinstance(row, AskedRow))
+        rows = {**vars(Metrics), **vars(SecurityMetrics), **vars(NetworkMetrics), **vars(PbxMetrics)}
+        self.asked = AskedCollector(row for row in rows.values() if isinstance(row, AskedRow))
         self.listeners = ListenerCollector()
         self.figures = figures
         self._figures = FigureCollector(figures)
         registry.register(self.asked)
         registry.register(self.listeners)
         registry.register(self._figures)
-        for name, row in vars(Metrics).items():
+        for name, row in rows.items():
             if isinstance(row, Declared):
                 setattr(self, name, row.made(registry))
         self.build_info.labels(**asdict(build())).set(1)

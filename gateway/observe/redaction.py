@@ -12,6 +12,7 @@ quoted by `repr`, or put into JSON. Where in doubt it takes out too much.
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import AnyStr
 
 REDACTED = "[redacted]"
 
@@ -83,8 +84,8 @@ Rules = tuple[tuple[tuple[str, ...], re.Pattern[str], Replacement], ...]
 # does: such a text is searched by all.)
 RULES: Rules = (
     (("key",), _PEM_KEY, _kept),
-    (("auth",), _CREDENTIALS, _kept),
-    (("nonce", "pass", "auth", "pwd", "secret", "ha1"), _SECRET_VALUE, _named),
+    (("authorization",), _CREDENTIALS, _kept),
+    (("nonce", "pass", "rspauth", "pwd", "secret", "ha1"), _SECRET_VALUE, _named),
     (("response", "opaque", "key", "salt"), _PERHAPS_SECRET_VALUE, _named),
     (("pwd", "pass"), _OPTION, _kept),
     (("inline",), _INLINE_KEY, _kept),
@@ -97,7 +98,9 @@ _SIGNS = (
     *("key", "auth", "nonce", "pass", "pwd", "secret", "response", "opaque", "salt", "inline", "k=", "ha1"),
     *("@", "sip:", "sips:", "%3a", "%40", "://"),  # of a URI, whose password may be cut off before the @
 )
-_NAME_SIGNS = tuple(name for name in SECRET_NAMES if not any(sign in name for sign in _SIGNS))
+_SIGNS_OF_JSON = (*_SIGNS, *(name for name in SECRET_NAMES if not any(sign in name for sign in _SIGNS)), "\\u")
+SIGNS_OF_RULES = tuple({sign for signs, _, _ in RULES for sign in signs})
+"""Each rule needs one of these in the text, in lower case, if that is ASCII."""
 
 
 def is_harmless_json(text: str) -> bool:
@@ -108,25 +111,25 @@ def is_harmless_json(text: str) -> bool:
     if not text.isascii():
         return False
     lower = text.lower()
-    return not (_has_one(lower, _SIGNS) or _has_one(lower, _NAME_SIGNS) or "\\u" in lower)
+    return not has_one(lower, _SIGNS_OF_JSON)
 
 
 def redacted(text: str, rules: Rules = RULES, password: Replacement = without_password) -> str:
     """`text` with `[redacted]` in place of each secret in it, or as other `rules` of the same patterns, and the one for
     the `password` in a URI, write it."""
     lower, is_ascii = text.lower(), text.isascii()
-    for signs, pattern, replacement in rules:
-        for sign in signs:
-            if sign in lower or not is_ascii:
+    if not is_ascii or has_one(lower, SIGNS_OF_RULES):
+        for signs, pattern, replacement in rules:
+            if not is_ascii or has_one(lower, signs):
                 text = pattern.sub(replacement, text)
-                break
     # A password stands behind a second colon. Most addresses have one.
     if is_ascii and lower.count(":") + lower.count("%3a") < 2:
         return text
     return URI_PASSWORD.sub(password, text)
 
 
-def _has_one(text: str, signs: tuple[str, ...]) -> bool:
+def has_one(text: AnyStr, signs: tuple[AnyStr, ...]) -> bool:
+    """Whether one of the signs stands in the text."""
     for sign in signs:  # noqa: SIM110 - every line that is logged comes here, and any() takes twice as long
         if sign in text:
             return True

@@ -11,19 +11,23 @@ REGISTER (registrar.py), reading one (request.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Final, Protocol
 
 import attrs
 
-from gateway.config.model import Domain, Downgrade
+from gateway.config.model import Domain, Downgrade, PhonesSecurity
 from gateway.registrar.binding import Binding, LocationStore
 from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import keyed, token_for
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
+from gateway.security.policy.terms import TLS_REQUIRED
 from gateway.sip.errors import Refused
 from gateway.sip.uri import Uri, canonical_host
-from gateway.transport.flow import Flow, is_ip_address
+from gateway.transport.flow import Flow, FlowKey, Transport, is_ip_address
+
+ASKS_A_SECOND: Final = 200
+"""Bindings of the process before that providers are asked for in a second at most: a seventh of what can be."""
 
 
 @attrs.frozen
@@ -53,13 +57,16 @@ class ProviderFlows:
 
     def __init__(self, store: LocationStore) -> None:
         self._store = store
-        self._flows: dict[str, Flow] = {}
+        self._flows: dict[str, Flow | None] = {}
+        """None: the provider was asked, and has not granted it again."""
+        self._asking: set[str] = set()
+        self._may_ask_at = 0.0
 
     def __len__(self) -> int:
         return len(self._flows)
 
-    def note(self, token: str, flow: Flow) -> None:
-        """Remember a flow; at times forget those of bindings that expired."""
+    def note(self, token: str, flow: Flow | None) -> None:
+        """Remember a flow, or None where the binding is not granted; at times forget those of bindings that expired."""
         self._flows[token] = flow
         if len(self._flows) > 2 * len(self._store) + 100:
             self._flows = {
@@ -75,16 +82,52 @@ class ProviderFlows:
         flow = self._flows.get(token)
         return flow is not None and flow.is_open
 
+    def is_unasked(self, token: str) -> bool:
+        """Whether this process has not asked the provider yet for a binding that it has found."""
+        return token not in self._flows
 
-def is_behind_nat(contact: Uri, flow: Flow) -> bool:
-    """Whether a phone does not know the address that its packets come from.
+    def may_ask(self, tokens: Collection[str], now: float) -> bool:
+        """Whether to ask now for these, which a phone does not wait for; they count as asked for then. Few at once: all
+        phones refresh within a minute of a restart, and the provider is asked for each."""
+        if now < self._may_ask_at or not self._asking.isdisjoint(tokens):
+            return False
+        self._may_ask_at = now + 1 / ASKS_A_SECOND
+        self._asking.update(tokens)
+        return True
+
+    def asked(self, token: str, way: Flow | None) -> None:
+        """The provider has granted a binding over this way; None: it has not."""
+        self._asking.discard(token)
+        self.note(token, way)
+
+    def unanswered(self, token: str) -> None:
+        """The provider has not answered: it is asked again."""
+        self._asking.discard(token)
+
+
+def is_behind_nat(contact: Uri, flow: Flow, via: str = "") -> bool:
+    """Whether a phone does not know the address that its packets come from, by its Contact or the host of its Via.
+
+    Some phones have asked a server for the address that the NAT gives them (STUN), or were told it by our answers, and
+    write that into their Contact; over UDP their Via still names their own. A name there tells nothing, nor does an
+    address of the other IP version, which a phone with both may write.
+    """
+    if is_elsewhere(contact, flow.key):
+        return True
+    source = flow.remote.host
+    is_alike = is_ip_address(via) and (":" in via) == (":" in source)
+    return is_alike and not flow.is_reliable and canonical_host(via) != canonical_host(source)
+
+
+def is_elsewhere(contact: Uri, key: FlowKey) -> bool:
+    """Whether a Contact is another place than its REGISTER came from.
 
     Over TCP and TLS the port tells nothing, nor does a name: there the Contact is where the phone listens.
     """
-    same_host = canonical_host(contact.host) == canonical_host(flow.remote.host)
-    if flow.is_reliable:
+    same_host = canonical_host(contact.host) == canonical_host(key.remote.host)
+    if key.transport is not Transport.UDP:
         return not same_host and is_ip_address(contact.host)
-    return not same_host or (contact.port or flow.transport.default_port) != flow.remote.port
+    return not same_host or (contact.port or key.transport.default_port) != key.remote.port
 
 
 class Rules:
@@ -138,13 +181,26 @@ class Rules:
         again, password and all, once half of its grant is over, or when the way to it was changed since: so
         registrations move to another transport with their next refresh.
         """
+        return self._is_kept(asked, flow, self.flows.is_open)
+
+    def is_left_over(self, asked: Asked, flow: Flow) -> bool:
+        """Whether it is such a refresh, but for the provider, whom this process has not asked yet: the binding was made
+        by the process before.
+
+        It is as safe to answer, for it can do no more. The provider is to be asked all the same, while the phone does
+        not wait: it may reach phones only over a connection that ended with that process. Over UDP alone: a connection
+        of the phone's ended as well.
+        """
+        return flow.transport is Transport.UDP and self._is_kept(asked, flow, self.flows.is_unasked)
+
+    def _is_kept(self, asked: Asked, flow: Flow, is_way: Callable[[str], bool]) -> bool:
         changed_at = self._changed_at(asked.domain)
         bound = {binding.contact: binding for binding in self._store.find(asked.aor)}
         return bool(asked.contacts) and all(
             contact.interval > 0
             and (binding := bound.get(contact.uri)) is not None
             and binding.came_over == flow.key
-            and self.flows.is_open(binding.token)
+            and is_way(binding.token)
             and binding.call_id == asked.call_id
             and binding.instance == contact.instance
             and self.provider_remaining(binding) > binding.provider_interval / 2
@@ -165,15 +221,15 @@ class Rules:
         """Seconds that the provider is asked for; 0 asks for removal."""
         return max(contact.interval, self.terms.provider_interval) if contact.interval else 0
 
-    def granted(self, contact: AskedContact, flow: Flow, most: int) -> int:
-        """Seconds that a phone is granted of ``most``: its wish, and less behind NAT.
+    def granted(self, contact: AskedContact, flow: Flow, most: int, via: str = "") -> int:
+        """Seconds that a phone is granted of ``most``: its wish, and less behind NAT; ``via`` is the host of its Via.
 
         A NAT forgets the port of a phone that is silent, many within a minute, and no call reaches it from then on. A
         phone that must register again in time keeps its port open. Most of these refreshes are answered here.
         """
         wished = min(contact.interval, most)
         shorter = flow.listener.nat_interval
-        return min(wished, shorter) if shorter and is_behind_nat(Uri.parse(contact.uri), flow) else wished
+        return min(wished, shorter) if shorter and is_behind_nat(Uri.parse(contact.uri), flow, via) else wished
 
     def token(self, asked: Asked, contact: AskedContact) -> str:
         """The token of this place; in the rare case that another's has the same, the next that is free."""
@@ -210,8 +266,17 @@ class Rules:
             raise Refused(423, "", (("Min-Expires", str(floor)),))
 
     def _check_transport(self, asked: Asked, domain: Domain, is_secure: bool) -> None:
-        """A phone that registered over TLS before and does not now is a probable downgrade, refused where so told."""
+        """A phone that registered over TLS before and does not now is a probable downgrade, refused where so told.
+
+        A phone that a roll-out has led to TLS is refused in clear first, and is no downgrade to alert of: most often it
+        is one that was set back by hand. Both come after the order of REGISTERs (a copy of an old one is no news of the
+        phone) and before the provider is asked, so that no password in clear is passed on. A stranger learns by the
+        403 that this user had a phone over TLS, which ``downgrade`` tells as well; that it exists, any challenge tells.
+        Phones that no roll-out is done with are not refused: a key in a file must not silence a house at once.
+        """
         peer = Peer(asked.aor)
+        if not is_secure and domain.phones_security is PhonesSecurity.REQUIRED and self._memory.is_led(peer):
+            raise Refused(403, TLS_REQUIRED)
         if domain.downgrade is not Downgrade.REFUSE or is_secure or not self._memory.known(peer).tls:
             return
         self._memory.report(peer, Feature.TLS, refused=True)

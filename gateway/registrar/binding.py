@@ -42,6 +42,10 @@ class Binding:
     source: FlowKey | None = None
     """Where its REGISTER came from, if not over ``flow``: some phones send from a port on which they do not listen."""
 
+    is_behind_nat: bool = attrs.field(default=False, metadata={"is_kept": False})
+    """Whether its REGISTER named another place as its own than it came from. Not kept over a restart: the Contact tells
+    most of it again."""
+
     @property
     def domain(self) -> str:
         """The domain of the address of record, in lower case."""
@@ -79,6 +83,9 @@ class LocationStore(Protocol):
 
     def is_reachable(self, binding: Binding) -> bool:
         """Whether the connection that the binding came over is up, as far as is known; of UDP nothing is."""
+
+    def set_reachable(self, binding: Binding, *, is_reachable: bool) -> None:
+        """The phone of a binding has fallen silent, or answers again; nothing happens when it is held no more."""
 
     @property
     def unreachable(self) -> int:

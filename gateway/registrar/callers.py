@@ -22,6 +22,7 @@ import attrs
 
 from gateway.config.model import Domain
 from gateway.registrar.binding import Binding, LocationStore
+from gateway.security.policy.peer_memory import Peer, PeerMemory
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
@@ -40,6 +41,7 @@ class Callers:
 
     _store: LocationStore
     _domain_named: Callable[[str], Domain | None]
+    _memory: PeerMemory | None = None
 
     def is_bound(self, aor: str, flow: FlowKey) -> bool:
         """Whether a live binding of an address of record came over this flow."""
@@ -56,7 +58,7 @@ class Callers:
         """
         named = request.from_.uri
         owner = self._owner_at_called(named, request.request_uri, flow)
-        return owner if owner is not None or not _is_hidden(named) else self._hidden(request, flow)
+        return owner if owner is not None or not is_hidden(named) else self._hidden(request, flow)
 
     def owner_of(self, uri: Uri, flow: FlowKey) -> Binding | None:
         """The binding over this flow that a URI names: by its user, or as a tel URI by its number (RFC 3966)."""
@@ -71,6 +73,14 @@ class Callers:
         else:
             return None
         return next((one for one in self._store.over(flow) if uri.address_of_record(one.domain) == one.aor), None)
+
+    def is_led(self, request: Request, caller: Binding | None, domain: str) -> bool:
+        """Whether a roll-out has led the phone to TLS that a request is from, or that its From claims to be: who is not
+        registered over its flow may be anybody, and is refused as the one that it names."""
+        if self._memory is None:
+            return False
+        aor = request.from_.uri.address_of_record(domain) if caller is None else caller.aor
+        return self._memory.is_led(Peer(aor))
 
     def _owner_at_called(self, named: Uri, called: Uri, flow: FlowKey) -> Binding | None:
         """The owner of a name; one at a host that is not ours counts as one of the domain that is called."""
@@ -94,10 +104,13 @@ class Callers:
         return None
 
     def _bound(self, aor: str, flow: FlowKey) -> Binding | None:
-        return next((binding for binding in self._store.find(aor) if binding.came_over == flow), None)
+        for binding in self._store.find(aor):
+            if binding.came_over == flow:
+                return binding
+        return None
 
 
-def _is_hidden(uri: Uri) -> bool:
+def is_hidden(uri: Uri) -> bool:
     """Whether a From names nobody."""
     return not uri.user or uri.user.lower() == _HIDDEN or uri.host.lower().endswith(_NO_HOST)
 

@@ -8,6 +8,7 @@ nobody is reached over another's connection).
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from gateway.registrar.binding import Binding, StoreFull
@@ -29,6 +30,8 @@ class MemoryStore:
         self._unreachable: set[str] = set()  # tokens
         self._expiries: list[tuple[float, str, str]] = []
         self._count = 0
+        self.sources: Counter[str] = Counter()
+        """How many bindings came from each source (`FlowKey.source`); no entry where there are none."""
 
     def save(self, binding: Binding) -> None:
         """See LocationStore."""
@@ -49,6 +52,7 @@ class MemoryStore:
         self._by_token[binding.token] = binding
         self._note_flow(binding)
         self._count += 1
+        self.sources[binding.came_over.source] += 1
         self._schedule(binding)
 
     def remove(self, aor: str, contact: str) -> None:
@@ -65,6 +69,10 @@ class MemoryStore:
         self._unreachable.discard(binding.token)
         self._leave_flow(binding)
         self._count -= 1
+        source = binding.came_over.source
+        self.sources[source] -= 1
+        if not self.sources[source]:
+            del self.sources[source]
 
     def remove_flow(self, flow: FlowKey) -> list[Binding]:
         """See LocationStore."""
@@ -75,6 +83,13 @@ class MemoryStore:
     def is_reachable(self, binding: Binding) -> bool:
         """See LocationStore."""
         return binding.token not in self._unreachable
+
+    def set_reachable(self, binding: Binding, *, is_reachable: bool) -> None:
+        """See LocationStore."""
+        if is_reachable:
+            self._unreachable.discard(binding.token)
+        elif binding.token in self._by_token:
+            self._unreachable.add(binding.token)
 
     @property
     def unreachable(self) -> int:

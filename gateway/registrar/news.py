@@ -5,7 +5,7 @@
 A sender that proved nothing causes a line and an event a few times at once, and then now and then (LineLimit): wrong
 passwords sent as fast as a network carries them must fill neither a disk nor the ring of events.
 
-Not here: the life of a REGISTER (registrar.py), the table of devices (state/devices.py).
+Not here: the life of a REGISTER (registrar.py), the table of devices (state/devices/device_table.py).
 """
 
 from __future__ import annotations
@@ -32,6 +32,25 @@ class DeviceWatch(Protocol):
 
     def registered(self, binding: Binding) -> None:
         """A device registered, or came again."""
+
+
+class DeviceWatches:
+    """Tells several of the devices that register. One that fails is logged, and told of the next."""
+
+    def __init__(self, *watches: DeviceWatch) -> None:
+        self._watches = watches
+
+    def add(self, watch: DeviceWatch) -> None:
+        """Tell one more."""
+        self._watches = (*self._watches, watch)
+
+    def registered(self, binding: Binding) -> None:
+        """See DeviceWatch."""
+        for watch in self._watches:
+            try:
+                watch.registered(binding)
+            except Exception:
+                log.failure("a registration of {aor} was not looked at", aor=binding.aor)
 
 
 class RegistrationNews:
@@ -68,7 +87,23 @@ class RegistrationNews:
         """The connection of a phone is gone."""
         log.info("{aor} is out of reach: its connection from {source} is gone", aor=binding.aor, source=flow.remote)
         told = {"source": str(flow.remote), "domain": binding.domain, "who": binding.aor}
-        self._events.note(EventName.REGISTRATION_UNREACHABLE, **told)
+        self._events.note(EventName.REGISTRATION_UNREACHABLE, **told, why="its connection is gone")
+
+    def silent(self, binding: Binding) -> None:
+        """A phone behind NAT answers no pings any more."""
+        self._tell_pinged(binding, EventName.REGISTRATION_UNREACHABLE, why="it does not answer pings")
+
+    def answers_again(self, binding: Binding) -> None:
+        """It does again."""
+        self._tell_pinged(binding, EventName.REGISTRATION_REACHABLE)
+
+    def _tell_pinged(self, binding: Binding, name: EventName, **fields: str) -> None:
+        source, is_back = binding.flow.remote, not fields
+        more = self._lines.more(binding.flow.source)
+        if more is not None:
+            said = "answers pings again" if is_back else "is out of reach: it does not answer pings"
+            log.info("{aor} at {source} {said}{more}", aor=binding.aor, source=source, said=said, more=more)
+            self._events.note(name, source=str(source), domain=binding.domain, who=binding.aor, **fields)
 
     def refused(self, aor: str, flow: Flow, status: int, *, had_credentials: bool) -> None:
         """The provider refused a phone, by more than a first challenge."""

@@ -31,10 +31,25 @@ class Phones:
         """Whether a live binding of this phone came over that flow."""
         return any(one.came_over == flow for one in self._bindings(phone))
 
+    def reach(self, phone: Binding) -> Flow | None:
+        """The flow of a binding; None where its connection is gone."""
+        return self._open_flow(phone.flow)
+
     def flow_of(self, phone: Binding) -> Flow | None:
-        """The flow of the phone's latest binding, if that is another than it was; None where it cannot be reached."""
-        latest = next(iter(self._bindings(phone)), None)
-        return None if latest is None or latest.flow == phone.flow else self._open_flow(latest.flow)
+        """The flow of the phone's latest binding, if that is another than it was; None where it cannot be reached. A
+        binding over UDP that is still there is the latest: without an instance, the others may be other phones."""
+        bound = self._bindings(phone)
+        if not bound:
+            return None
+        latest = bound[0]
+        for one in bound:
+            if one.token == phone.token and not one.flow.connection:
+                latest = one
+                break
+        return None if latest.flow == phone.flow else self._open_flow(latest.flow)
+
+    def unheard(self, flow: Flow) -> None:
+        """Nothing came back over this flow in time: there is no other way to a phone."""
 
     def _bindings(self, phone: Binding) -> list[Binding]:
         """Its live bindings, reachable ones first."""

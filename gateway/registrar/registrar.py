@@ -1,6 +1,7 @@
 """Registrations: phones register through the gateway to their provider (RFC 3261 section 10).
 
     phone -REGISTER-> receive_request -+- refresh(safe to answer) -> 200
+                                       +- the same, bound by the process before -> 200, and the provider is asked beside
                                        `- forward(provider's REGISTER) -> 2xx: bindings, 200 to the phone
                                                                        -> 401, 403, 423...: passed back
                                                                        -> no answer: 504 / 503, Retry-After
@@ -20,15 +21,17 @@ from typing import Protocol
 import attrs
 
 from gateway.config.model import Domain
-from gateway.registrar.acceptance import Rules
+from gateway.registrar.acceptance import Rules, is_behind_nat
 from gateway.registrar.answer import authentication_info, granting, passed_back, try_later
 from gateway.registrar.binding import Binding, LocationStore, StoreFull
 from gateway.registrar.news import RegistrationNews
 from gateway.registrar.request import Asked, AskedContact
 from gateway.registrar.upstream import call_id_for, dress, granted, is_rejection, provider_request, service_route
+from gateway.security.answering import has_credentials
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.errors import MalformedMessage, NotServed
 from gateway.sip.message import Request, Response
+from gateway.sip.uri import Uri
 from gateway.transaction.client import TransactionFailure, TransactionUser
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow, FlowKey, is_ip_address
@@ -72,11 +75,20 @@ class Registrar:
         if self._rules.is_refresh(asked, transaction.flow):
             self._refresh(asked, transaction, request)
             return
-        self._rules.check_room(asked)
+        is_left_over = self._rules.is_left_over(asked, transaction.flow)
+        if is_left_over:
+            self._refresh(asked, transaction, request)
+        else:
+            self._rules.check_room(asked)
         tokens = {contact.uri: self._rules.token(asked, contact) for contact in asked.contacts}
+        if is_left_over and not self._rules.flows.may_ask(tokens.values(), self._rules.now()):
+            return
         interval, call_id = self._rules.terms.provider_interval, call_id_for(self._rules.secret, asked)
         outward = provider_request(request, asked, tokens, interval, call_id)
-        self._forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
+        if is_left_over:
+            self._forward(outward, domain, _Beside(self._store, self._rules, asked, tokens))
+        else:
+            self._forward(outward, domain, _Pending(self, transaction, request, asked, tokens))
 
     def expire(self) -> int:
         """Forget bindings that have expired; their number. To be called every few seconds."""
@@ -112,8 +124,7 @@ class Registrar:
         """Any other final answer of the provider. All bindings stay: the asker may be somebody else."""
         request = pending.request
         if is_rejection(request, response):
-            knows = request.headers.get("Authorization") or request.headers.get("Proxy-Authorization")
-            flow, had = pending.transaction.flow, knows is not None
+            flow, had = pending.transaction.flow, has_credentials(request)
             self._news.refused(pending.asked.aor, flow, response.status, had_credentials=had)
         _respond(pending.transaction, passed_back(pending.request, response, self._new_tag()))
 
@@ -143,7 +154,7 @@ class Registrar:
         for contact in asked.contacts:
             binding = bound[contact.uri]
             remaining = int(self._rules.provider_remaining(binding))
-            seconds = self._rules.granted(contact, transaction.flow, remaining)
+            seconds = self._rules.granted(contact, transaction.flow, remaining, asked.via)
             expires_at = self._rules.now() + seconds
             refreshed = attrs.evolve(binding, expires_at=expires_at, cseq=asked.cseq, q=contact.q)
             self._store.save(refreshed)
@@ -159,7 +170,7 @@ class Registrar:
         if provider_seconds == 0:
             self._unbind(asked, contact.uri)
             return 0
-        seconds = self._rules.granted(contact, pending.transaction.flow, provider_seconds)
+        seconds = self._rules.granted(contact, pending.transaction.flow, provider_seconds, asked.via)
         if not self._rules.is_overtaken(asked, contact.uri):
             now = self._rules.now()
             self._keep(
@@ -178,6 +189,7 @@ class Registrar:
                     provider_interval=provider_seconds,
                     service_route=service_route(response),
                     source=pending.source,
+                    is_behind_nat=is_behind_nat(Uri.parse(contact.uri), pending.transaction.flow, asked.via),
                 ),
                 pending,
             )
@@ -187,6 +199,8 @@ class Registrar:
         is_new = self._store.find_token(binding.token) is None
         self._store.save(binding)
         self._news.accepted(binding, is_new=is_new)
+        if has_credentials(pending.request):
+            pending.transaction.flow.allowance.prove()  # the provider's nonce went there
         if pending.way is not None:
             self._rules.flows.note(binding.token, pending.way)
         if not pending.transaction.flow.is_open:  # the phone did not wait for the provider
@@ -235,6 +249,59 @@ class _Pending:
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """There will be no answer."""
         self.registrar.give_up(self, failure)
+
+
+@attrs.define(eq=False)
+class _Beside:
+    """A REGISTER whose phone has been answered: it tells whether the provider still has the binding, and the way to it.
+
+    Only a 2xx that grants it is a yes. After any other answer, such as a challenge for a nonce that is old, the phone's
+    next refresh goes to the provider like its first."""
+
+    store: LocationStore
+    rules: Rules
+    asked: Asked
+    tokens: dict[str, str]
+    way: Flow | None = None
+
+    def leaving(self, request: Request, flow: Flow) -> None:
+        """Name the flow's address in the Contacts."""
+        dress(request, flow)
+        self.way = flow
+
+    def receive_response(self, response: Response) -> None:
+        """A final response settles it."""
+        if response.status < 200:
+            return
+        for contact in self.asked.contacts:
+            token = self.tokens[contact.uri]
+            try:
+                is_granted = response.status < 300 and self._grant(contact, token, response)
+            except (MalformedMessage, StoreFull):
+                is_granted = False
+            self.rules.flows.asked(token, self.way if is_granted else None)
+
+    def transaction_failed(self, failure: TransactionFailure) -> None:
+        """There will be no answer."""
+        for token in self.tokens.values():
+            self.rules.flows.unanswered(token)
+
+    def _grant(self, contact: AskedContact, token: str, response: Response) -> bool:
+        seconds = granted(response, token, self.rules.provider_interval(contact))
+        binding = self.store.find_token(token)
+        if binding is None or seconds == 0:
+            return False
+        until = self.rules.now() + seconds
+        self.store.save(
+            attrs.evolve(
+                binding,
+                expires_at=min(binding.expires_at, until),
+                provider_expires_at=until,
+                provider_interval=seconds,
+                service_route=service_route(response),
+            )
+        )
+        return True
 
 
 def _respond(transaction: ServerTransaction, response: Response) -> None:

@@ -54,6 +54,8 @@ class Asked:
     call_id: str
     cseq: int
     user_agent: str
+    via: str = ""
+    """The host of the top Via, which the phone says is its own."""
 
     @classmethod
     def read(cls, request: Request, domain: str, is_ours: Callable[[str], bool] = is_ip_address) -> Asked:
@@ -74,6 +76,7 @@ class Asked:
             request.call_id,
             request.cseq.number,
             clean((request.headers.get("User-Agent") or "")[:120]),
+            request.top_via.host,
         )
 
     @property

@@ -11,6 +11,7 @@ A phone behind NAT registers every minute, and the same each time: it is written
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.registrar.binding import Binding
@@ -20,6 +21,10 @@ from gateway.state.call_record import fit
 from gateway.state.devices.device_table import CAPACITY, Device, DeviceTable
 from gateway.state.devices.made_by import hardware_address, make_of
 
+HARDWARE: Final = "mac:"
+"""The beginning of a device's key that is its hardware address."""
+KEYS: Final = 4_096
+"""Keys of devices that are remembered: those of a wave, and more."""
 AGAIN_SECONDS: Final = 600.0
 """A registration that is as it was is noted again after so long."""
 
@@ -50,7 +55,7 @@ def device_of(binding: Binding) -> Device:
     user_agent = fit(binding.user_agent)
     made = make_of(user_agent)
     return Device(
-        key=_key(binding),
+        key=key_of(binding),
         make=made.make,
         model=made.model,
         firmware=made.firmware,
@@ -62,14 +67,20 @@ def device_of(binding: Binding) -> Device:
     )
 
 
-def _key(binding: Binding) -> str:
-    address = hardware_address(binding.user_agent, binding.instance)
+def key_of(binding: Binding) -> str:
+    """The key of the device of a binding, which roll-outs look at again and again."""
+    return _key(binding.user_agent, binding.instance, binding.aor, binding.contact)
+
+
+@lru_cache(maxsize=KEYS)
+def _key(user_agent: str, instance: str | None, address_of_record: str, contact: str) -> str:
+    address = hardware_address(user_agent, instance)
     if address is not None:
-        return f"mac:{address}"
-    if binding.instance is not None:
-        return f"instance:{fit(binding.instance)}"
+        return f"{HARDWARE}{address}"
+    if instance is not None:
+        return f"instance:{fit(instance)}"
     try:
-        host = Uri.parse(binding.contact).host
+        host = Uri.parse(contact).host
     except MalformedMessage:
         host = ""
-    return f"aor:{fit(binding.aor)} {fit(host)}"
+    return f"aor:{fit(address_of_record)} {fit(host)}"

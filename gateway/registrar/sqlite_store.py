@@ -49,7 +49,7 @@ SCHEMA_VERSION = 3
 
 Row = tuple[object, ...]
 
-_COLUMNS = tuple(field.name for field in attrs.fields(Binding))
+_COLUMNS = tuple(field.name for field in attrs.fields(Binding) if field.metadata.get("is_kept", True))
 _fields_of: Callable[[Binding], Row] = attrgetter(*_COLUMNS)
 _CREATE = f"CREATE TABLE IF NOT EXISTS binding ({', '.join(_COLUMNS)}, PRIMARY KEY (aor, contact)) WITHOUT ROWID"
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM binding"  # noqa: S608 - names of our own fields

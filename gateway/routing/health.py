@@ -1,8 +1,9 @@
 """Health of the providers' targets: OPTIONS to each of them from time to time (RFC 3261 section 11).
 
     every ping_seconds: each provider's URI -> targets -> OPTIONS -> any final answer but 503: up
-                                                            `- none, or no way there, MISSES times: down
-    a call over UDP that hears nothing -> unheard(flow): down
+                                                            `- none in ANSWER_WITHIN, or no way there: asked again
+                                                               at once, and MISSES times: down
+    a call that hears nothing -> unheard(flow): down
     order(targets): those that are up, then those that are down
 
 A target that is down is asked more often, and is up again with its first answer. It is put last and not left out: when
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
@@ -29,7 +31,8 @@ from gateway.observe.events import EventName, Events
 from gateway.routing.locate import NotFound
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import TransactionFailure, TransactionUser
+from gateway.transaction.client import TransactionFailure
+from gateway.transaction.pings import Pings, Send
 from gateway.transport.flow import Flow, Target
 
 log = Logger()
@@ -38,14 +41,15 @@ PERIOD_DOWN: Final = 5.0
 """Seconds between two questions to one that is down: also the round of this module."""
 MISSES: Final = 2
 """Questions without answer, in a row, that make a target down."""
-JUST_NOW: Final = 5.0
+SLACK: Final = 0.5
+"""Seconds: a question that is due so soon is asked in this round."""
+JUST_NOW: Final = 4.0
 """Seconds in which an answer to a question counts for more than the silence that a call met, which began before it."""
 FORGET_AFTER: Final = 600.0
 """Seconds after which a target that its name no longer leads to is forgotten."""
 
 Find = Callable[[str], Deferred[list[Target]]]
 Reach = Callable[[Provider, Target], Flow]
-Send = Callable[[Request, Flow, TransactionUser], object]
 Spoke = Callable[[Provider, Target], None]
 
 
@@ -60,6 +64,8 @@ class Standing:
     """When its name last led to it; clock seconds, as below."""
     period: float = 0.0
     """Seconds between two questions while it is up."""
+    asked: float = 0.0
+    """When it was last asked."""
     next_question: float = 0.0
     misses: int = 0
     answered: float | None = None
@@ -82,12 +88,15 @@ class Standing:
 class Health:
     """Asks the targets of all providers how they are."""
 
+    UP, DOWN, KIND = EventName.PROVIDER_UP, EventName.PROVIDER_DOWN, "provider"
+    """The events that tell of a change, and the word for whoever is asked."""
+
     def __init__(self, clock: IReactorTime, find: Find, reach: Reach, send: Send, spoke: Spoke, events: Events) -> None:
         """``spoke`` is called with each answer, be it a refusal: the target speaks the transport it was asked over."""
         self._clock = clock
         self._find = find
         self._reach = reach
-        self._send = send
+        self._pings = Pings(clock, send)
         self._spoke = spoke
         self._events = events
         self._providers: tuple[Provider, ...] = ()
@@ -109,6 +118,7 @@ class Health:
         """Ask no more."""
         if self._round.running:
             self._round.stop()
+        self._pings.stop()
 
     def order(self, targets: Sequence[Target]) -> list[Target]:
         """The same targets, those that are down last."""
@@ -167,34 +177,44 @@ class Health:
         now = self._clock.seconds()
         if provider.name in self._nowhere:
             self._nowhere.discard(provider.name)
-            log.info("provider {provider} is found again", provider=provider.name)
-            self._events.note(EventName.PROVIDER_UP, who=provider.name, target=provider.uri)
+            log.info("{kind} {provider} is found again", kind=self.KIND, provider=provider.name)
+            self._events.note(self.UP, who=provider.name, target=provider.uri)
         for target in targets:
             standing = self._standings.setdefault(target, Standing(target, provider.name, now))
             standing.seen, standing.period = now, provider.ping_seconds
-            if not standing.is_waiting and now >= standing.next_question:
-                standing.is_waiting = True
-                flow = self._reach(provider, target)
-                standing.flow = flow
-                self._send(_question(target, flow), flow, _Asked(self, standing, provider))
+            if not standing.is_waiting and now + SLACK >= standing.next_question:
+                self._ask(standing, provider)
+
+    def _ask(self, standing: Standing, provider: Provider) -> None:
+        standing.is_waiting, standing.asked = True, self._clock.seconds()
+        flow = standing.flow = self._reach(provider, standing.target)
+        question = _question(standing.target, flow)
+        self._pings.ask(
+            question, flow, partial(self._answered, standing, provider), partial(self._unanswered, standing, provider)
+        )
 
     def _not_found(self, failure: Failure, provider: Provider) -> None:
         if failure.check(NotFound) is None:
-            log.failure("asking provider {provider} failed", failure, provider=provider.name)
+            log.failure("asking {kind} {provider} failed", failure, kind=self.KIND, provider=provider.name)
         elif provider.name not in self._nowhere:
             self._nowhere.add(provider.name)
-            log.warn("provider {provider} is not to be found: {why}", provider=provider.name, why=failure.value)
+            log.warn(
+                "{kind} {provider} is not to be found: {why}", kind=self.KIND, provider=provider.name, why=failure.value
+            )
             told = {"target": provider.uri, "why": f"it is not to be found: {failure.value}"}
-            self._events.note(EventName.PROVIDER_DOWN, who=provider.name, **told)
+            self._events.note(self.DOWN, who=provider.name, **told)
 
-    def answered(self, standing: Standing, provider: Provider, is_well: bool) -> None:
-        """A target answered one question, well or with 503."""
+    def _answered(self, standing: Standing, provider: Provider, response: Response) -> None:
+        """A target answered one question. 503 says that it wants no requests (RFC 3261 section 21.5.4)."""
         self._spoke(provider, standing.target)
-        self._settle(standing, "" if is_well else "it answers 503: it wants no requests")
+        self._settle(standing, "it answers 503: it wants no requests" if response.status == 503 else "")
 
-    def unanswered(self, standing: Standing, failure: TransactionFailure) -> None:
-        """A target did not answer one question."""
+    def _unanswered(self, standing: Standing, provider: Provider, failure: TransactionFailure) -> None:
+        """A target did not answer one question. It is asked again at once: a datagram may be lost, and a connection
+        that broke is opened again."""
         self._settle(standing, "it does not answer" if failure.transport is None else failure.transport.reason)
+        if self._round.running and standing.is_up and self._standings.get(standing.target) is standing:
+            self._ask(standing, provider)
 
     def _settle(self, standing: Standing, why: str) -> None:
         """A question has its end: an answer, or the reason that there is none."""
@@ -207,35 +227,17 @@ class Health:
             standing.changed = self._clock.seconds()
         if is_well:
             standing.answered = self._clock.seconds()
-        standing.next_question = self._clock.seconds() + (standing.period if standing.misses == 0 else 0.0)
+        standing.next_question = standing.asked + standing.period if is_well else 0.0
         if was_up and not standing.is_up:
             self._went_down(standing)
         elif standing.is_up and not was_up:
             log.info("{target} answers again", target=standing.target.address)
-            self._events.note(EventName.PROVIDER_UP, who=standing.provider, target=standing.name)
+            self._events.note(self.UP, who=standing.provider, target=standing.name)
 
     def _went_down(self, standing: Standing) -> None:
         log.warn("{target} does not answer and is used last", target=standing.target.address)
         told = {"target": standing.name, "why": standing.why}
-        self._events.note(EventName.PROVIDER_DOWN, who=standing.provider, **told)
-
-
-@attrs.define(eq=False)
-class _Asked:
-    """Waits for the answer to one OPTIONS."""
-
-    health: Health
-    standing: Standing
-    provider: Provider
-
-    def receive_response(self, response: Response) -> None:
-        """Any final answer shows life; 503 says that the server wants no requests (RFC 3261 section 21.5.4)."""
-        if response.status >= 200:
-            self.health.answered(self.standing, self.provider, response.status != 503)
-
-    def transaction_failed(self, failure: TransactionFailure) -> None:
-        """No answer."""
-        self.health.unanswered(self.standing, failure)
+        self._events.note(self.DOWN, who=standing.provider, **told)
 
 
 def _question(target: Target, flow: Flow) -> Request:

@@ -14,7 +14,8 @@ from functools import lru_cache
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredList, succeed
 
-from gateway.routing.names import DnsFailed, Names, NamingPointer, Service
+from gateway.routing.dns_records import NamingPointer, Service
+from gateway.routing.names import DnsFailed, KnownAnswer, Names
 from gateway.security.access_list import Resolve, Resolved
 from gateway.security.admission import ANSWER_LIFETIME
 from gateway.sip.uri import Uri
@@ -63,6 +64,22 @@ class Locator:
     def at_once(self, uri: Uri) -> Target | None:
         """The target of a URI with a numeric host, which needs no look-up; None for another."""
         return _numeric_target(uri, None)
+
+    def known(self, uri: Uri) -> list[KnownAnswer]:
+        """The answers of DNS in memory that lead from a URI to its targets; after `locate` all that it went by."""
+        host = _host(uri)
+        if not host or is_ip_address(host):
+            return []
+        found, waiting, seen = [], [host, *(prefix + host for prefix in _PREFIX.values())], set[str]()
+        while waiting and len(seen) < MAX_TARGETS:
+            name = waiting.pop(0)
+            if name in seen:
+                continue
+            seen.add(name)
+            answers = self._names.known(name)
+            found += answers
+            waiting += [value.split()[-1] for one in answers if one.kind in ("NAPTR", "SRV") for value in one.values]
+        return found
 
     async def _locate(self, uri: Uri, default: Transport | None) -> list[Target]:
         host = _host(uri)

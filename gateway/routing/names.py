@@ -8,9 +8,9 @@ asked for. Lives here: asking. Not here: the meaning of the answers (locate.py).
 """
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from attrs import evolve, frozen
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, maybeDeferred  # noqa: A004
@@ -27,6 +27,7 @@ from twisted.names.error import (
 from twisted.names.hosts import searchFileForAll
 from twisted.python.filepath import FilePath
 
+from gateway.routing.dns_records import NamingPointer, Service, Value, ipv4, ipv6, pointer, service, shown
 from gateway.transport.flow import is_ip_address
 from gateway.transport.sockets import is_ipv6
 
@@ -72,24 +73,29 @@ class DnsFailed(Exception):
 
 
 @frozen
-class Service:
-    """An SRV record (RFC 2782)."""
+class KnownAnswer:
+    """An answer of DNS, or a line of the hosts file, that is in memory."""
 
-    priority: int
-    weight: int
-    host: str
-    port: int
+    kind: str
+    """NAPTR, SRV, A, AAAA or hosts."""
+    name: str
+    values: tuple[str, ...]
+    """As text; none where DNS has no such record."""
+    seconds: float | None
+    """How long it serves from now on; below 0: DNS is silent, and it serves all the same. None for the hosts file."""
 
 
 @frozen
-class NamingPointer:
-    """A NAPTR record (RFC 3403)."""
+class LastingAnswer:
+    """An answer of DNS that outlives the process."""
 
-    order: int
-    preference: int
-    flags: str
-    service: str
-    replacement: str
+    kind: str
+    name: str
+    values: tuple[Value, ...]
+    good_for: float
+    """Seconds until DNS is to be asked again; below 0 for one that is old."""
+    serves_for: float
+    """Seconds for which it serves while DNS is silent."""
 
 
 class Names:
@@ -107,18 +113,20 @@ class Names:
         self._listed: dict[str, tuple[str, ...]] = {}  # of the hosts file
         self._listed_until = 0.0
         self._families = families
-        self._services = _Question(clock, resolver.lookupService, dns.SRV, _service)
-        self._pointers = _Question(clock, resolver.lookupNamingAuthorityPointer, dns.NAPTR, _pointer)
+        self._services = _Question(clock, resolver.lookupService, dns.SRV, service)
+        self._pointers = _Question(clock, resolver.lookupNamingAuthorityPointer, dns.NAPTR, pointer)
         self._addresses = {
-            socket.AF_INET: _Question(clock, resolver.lookupAddress, dns.A, _ipv4),
-            socket.AF_INET6: _Question(clock, resolver.lookupIPV6Address, dns.AAAA, _ipv6),
+            socket.AF_INET: _Question(clock, resolver.lookupAddress, dns.A, ipv4),
+            socket.AF_INET6: _Question(clock, resolver.lookupIPV6Address, dns.AAAA, ipv6),
         }
+
+        questions: tuple[_Question[Any], ...] = (self._services, self._pointers, *self._addresses.values())
+        self._all = {dns.QUERY_TYPES[question.kind]: question for question in questions}
 
     @property
     def kept(self) -> dict[str, int]:
         """Answers in memory by the kind of record, at most MAX_KEPT of each."""
-        questions: tuple[_Question[Any], ...] = (self._services, self._pointers, *self._addresses.values())
-        return {dns.QUERY_TYPES[question.kind]: len(question) for question in questions}
+        return {kind: len(question) for kind, question in self._all.items()}
 
     def listed(self, host: str) -> tuple[str, ...]:
         """The addresses that the system's hosts file has for the host, in order of preference."""
@@ -130,6 +138,25 @@ class Names:
         if addresses is None:
             addresses = self._listed[host] = self._read_hosts(host)
         return addresses
+
+    def known(self, name: str) -> list[KnownAnswer]:
+        """The answers about a name that are in memory, in the order of RFC 3263. Nobody is asked."""
+        addresses = self.listed(name)
+        if addresses:
+            return [KnownAnswer("hosts", name, addresses, None)]
+        questions: tuple[_Question[Any], ...] = (self._pointers, self._services, *self._addresses.values())
+        return [found for question in questions if (found := question.recall(name)) is not None]
+
+    def memory(self) -> list[LastingAnswer]:
+        """All answers in memory that name something, the oldest first, for `recall` of another process."""
+        return [one for question in self._all.values() for one in question.memory()]
+
+    def recall(self, answers: Iterable[LastingAnswer]) -> None:
+        """Take up answers of a process before. One that DNS is to be asked for again serves while DNS is silent."""
+        for one in answers:
+            question = self._all.get(one.kind)
+            if question is not None:
+                question.take_up(one)
 
     def _read_hosts(self, host: str) -> tuple[str, ...]:
         found = searchFileForAll(FilePath(str(self._hosts)), host.encode("ascii", "replace"))
@@ -192,6 +219,38 @@ class _Question(Generic[T]):
         """Answers in memory, at most MAX_KEPT."""
         return len(self._kept)
 
+    def recall(self, name: str) -> KnownAnswer | None:
+        """The answer in memory; None where there is none."""
+        kept = self._kept.get(name.lower())
+        if kept is None:
+            return None
+        values = tuple(map(shown, kept.values))
+        return KnownAnswer(dns.QUERY_TYPES[self.kind], name, values, kept.until - self._clock.seconds())
+
+    def memory(self) -> list[LastingAnswer]:
+        """The answers in memory that name something."""
+        now = self._clock.seconds()
+        return [
+            LastingAnswer(
+                dns.QUERY_TYPES[self.kind],
+                name,
+                cast("tuple[Value, ...]", kept.values),
+                kept.until - now,
+                kept.stale_until - now,
+            )
+            for name, kept in self._kept.items()
+            if kept.values and kept.stale_until > now
+        ]
+
+    def take_up(self, one: LastingAnswer) -> None:
+        """Remember an answer of before. An old one is used for a moment before DNS is asked, so that no call waits for
+        a server that is dead, question after question."""
+        now = self._clock.seconds()
+        serves_for = min(one.serves_for, LONGEST_KEPT + STALE_FOR)
+        if serves_for > 0:
+            good_for = min(max(one.good_for, RECHECK_AFTER), LONGEST_KEPT, serves_for)
+            self._keep(one.name, _Kept(cast("tuple[T, ...]", one.values), now + good_for, now + serves_for))
+
     async def ask(self, name: str) -> tuple[T, ...]:
         """The answer, from memory if it is still good. Raises DnsFailed."""
         name = name.lower()
@@ -249,32 +308,3 @@ def _said(error: Exception) -> str:
             return f"DNS gives no answer that can be used ({type(error).__name__})"
         case _:
             return f"this is no name that DNS could know ({error})"
-
-
-def _text(name: dns.Name) -> str:
-    return str(name.name.decode("ascii", "replace")).rstrip(".").lower()
-
-
-def _service(answer: dns.RRHeader) -> Service | None:
-    record: object = answer.payload
-    if not isinstance(record, dns.Record_SRV):
-        return None
-    return Service(record.priority, record.weight, _text(record.target), record.port)
-
-
-def _pointer(answer: dns.RRHeader) -> NamingPointer | None:
-    record: object = answer.payload
-    if not isinstance(record, dns.Record_NAPTR):
-        return None
-    flags, service = (text.string.decode("ascii", "replace").upper() for text in (record.flags, record.service))
-    return NamingPointer(record.order, record.preference, flags, service, _text(record.replacement))
-
-
-def _ipv4(answer: dns.RRHeader) -> str | None:
-    record: object = answer.payload
-    return str(record.dottedQuad()) if isinstance(record, dns.Record_A) else None
-
-
-def _ipv6(answer: dns.RRHeader) -> str | None:
-    record: object = answer.payload
-    return socket.inet_ntop(socket.AF_INET6, record.address) if isinstance(record, dns.Record_AAAA) else None

@@ -83,6 +83,10 @@ class Trunk:
         target = self._last.get((provider.name, is_secure))
         return None if target is None else self.flow(provider, target)
 
+    def way_to(self, provider: Provider, target: Target) -> Way:
+        """The way to a target that is known, as of a dialog that another process began there."""
+        return self._way(provider, target)
+
     def _locate(self, uri: str) -> Deferred[list[Target]]:
         return self._locator.locate(Uri.parse(uri))
 

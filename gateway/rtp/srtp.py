@@ -195,3 +195,21 @@ def _status_of(message: str) -> int:
     if message == "authentication failure":
         return -7
     return -9 if message.startswith(("replay check failed", "packet index is too old")) else _UNSPECIFIED
+
+
+def context_pointer(context: object) -> int:
+    """The address of a session's context, for C. The session has to live as long as it is used."""
+    return int(ffi.cast("uintptr_t", context))
+
+
+def function_pointer(name: str) -> int:
+    """The address of libsrtp's `srtp_protect` or `srtp_unprotect`, for C. ValueError where the binding has none, or
+    where it is not libsrtp 2's: context, packet, pointer to its length."""
+    try:
+        function = ffi.addressof(lib, name)
+        kind = ffi.typeof(function).cname
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"pylibsrtp's binding has changed: {error}") from None
+    if not kind.endswith("(*)(struct srtp_ctx_t_ *, void *, int *)"):
+        raise ValueError(f"pylibsrtp's binding has changed: {name} is {kind}")
+    return int(ffi.cast("uintptr_t", function))

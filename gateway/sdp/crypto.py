@@ -202,3 +202,13 @@ def _decoded(encoded: str) -> bytes:
         return base64.b64decode(padded, validate=True)
     except binascii.Error:
         raise MalformedDescription("a=crypto has a key that is not base64") from None
+
+
+_KEY_LINE = re.compile(rb"^(?:a=(?:crypto|key-mgmt|3ge2ae):|k=)[^\r\n]*(?:\r?\n)?", re.MULTILINE | re.IGNORECASE)
+
+
+def without_keys(sdp: bytes) -> bytes:
+    """A description without the lines that hold keys (RFC 4568, RFC 4567, RFC 4566 section 5.12), to be kept where no
+    key may be. Empty where one is left in a line that is none of these."""
+    bare = _KEY_LINE.sub(b"", sdp)
+    return b"" if b"inline:" in bare.lower() else bare

@@ -24,6 +24,16 @@ class Versions:
     """A digest of the last description without session and version."""
     _last: bytes = attrs.field(default=b"", repr=False)
 
+    @property
+    def told(self) -> tuple[str, int]:
+        """The session and version that the peer was told last; ("", 0) before the first description."""
+        return self._session.decode("latin-1"), self._version
+
+    @classmethod
+    def after(cls, session: str, version: int) -> "Versions":
+        """Those of a peer that was told this last, by a process that is gone: each description is a new version."""
+        return cls(session.encode("latin-1"), version)
+
     def stamped(self, sdp: bytes) -> bytes:
         """The description as the peer is to see it; one without a usable o= line stays as it is."""
         found = _ORIGIN.search(sdp)

@@ -1,1 +1,1 @@
-"""The provider's side: access list, digest challenge, passwords, rate limits."""
+"""Peers and passwords: access list, digest challenge, guesses stopped. Below it attacks, limits, alerts and posture."""

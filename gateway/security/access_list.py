@@ -112,6 +112,11 @@ class AccessList:
         """No answer came; the last good one counts until its time is over."""
         self._entries[name].due_at = now + RETRY
 
+    def addresses(self, now: float) -> set[str]:
+        """The addresses that any of the names leads to, and those of the list itself."""
+        good = (entry.addresses for entry in self._entries.values() if now <= entry.good_until)
+        return {name for name in self._entries if is_ip_address(name)}.union(*good)
+
     def proof(self, address: str, identity: PeerIdentity | None, now: float) -> Proof | None:
         """How a sender at ``address``, with the names of its verified certificate, is one of the list; None: drop."""
         proved = _names_of(identity) if self.vouching.covers(identity) else frozenset()

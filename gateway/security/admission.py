@@ -24,13 +24,15 @@ from gateway.config.model import Configuration, Domain, Provider
 from gateway.observe.figures import Sample
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
+from gateway.observe.observations import Kind, Observations
 from gateway.security.access_list import AccessList, AccessResolver, Proof, Resolve, canonical_name
-from gateway.security.authenticator import Authenticator, StaleCredentials, WrongCredentials
+from gateway.security.authenticator import Authenticator, PasswordAsked, StaleCredentials, WrongCredentials
 from gateway.security.credentials import Passwords
 from gateway.security.vouching import Vouching, vouching_for
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
+from gateway.transport.arrival import seen_in
 from gateway.transport.flow import Flow
 
 log = Logger()
@@ -63,11 +65,17 @@ class DomainAdmission:
     """Admits requests from the provider's side. ``now`` gives seconds since the epoch."""
 
     def __init__(
-        self, configuration: Configuration, authenticator: Authenticator, resolve: Resolve, now: Callable[[], float]
+        self,
+        configuration: Configuration,
+        authenticator: Authenticator,
+        resolve: Resolve,
+        now: Callable[[], float],
+        observations: Observations | None = None,
     ) -> None:
         """Raises CredentialsError for a domain's file of passwords that cannot be used, CertificateError for a
         provider's file of authorities."""
         self._authenticator = authenticator
+        self._observations = observations or Observations()
         self._wrong = RateLimit(WRONG_ANSWERS)
         self._lines = LineLimit(now)
         self._resolve = resolve
@@ -105,10 +113,18 @@ class DomainAdmission:
         """Resolve the names that are due; to be called at the start and every few seconds."""
         self._resolver.refresh()
 
+    def addresses(self) -> set[str]:
+        """The addresses that the names of all lists lead to now."""
+        return {address for access in self._lists for address in access.addresses(self._now())}
+
     def password_of(self, domain: str, user: str) -> str | None:
         """The password of a domain's user, where the domain has credentials."""
         guarded = self._domains.get(domain.lower())
         return None if guarded is None else guarded.passwords.of(user)
+
+    def weak_passwords(self) -> dict[str, tuple[int, int, int, int]]:
+        """How many passwords of each domain with a file of them are weak (`Passwords.weak`), by name in lower case."""
+        return {name: one.passwords.weak() for name, one in self._domains.items() if len(one.passwords)}
 
     def figures(self) -> Iterator[Sample]:
         """Requests that were asked for a password, by domain and result, since the start."""
@@ -143,6 +159,26 @@ class DomainAdmission:
             return None
         return proof
 
+    def prove_caller(self, request: Request, domain: str, user: str) -> bool:
+        """Whether a phone's request proves the password of that user, its caller; False where the gateway does not
+        know that, and so cannot tell. Raises Refused 400, and PasswordAsked, which is to be counted as a
+        provider's challenge is (guesses.py)."""
+        guarded = self._domains.get(domain.lower())
+        password = None if guarded is None else guarded.passwords.of(user)
+        if guarded is None or password is None:
+            return False
+        try:
+            self._authenticator.authenticate(
+                request, domain, lambda named: password if named == user else None, self._now(), guarded.algorithms
+            )
+        except Refused as refused:
+            self._results[guarded.name, _result(refused)] += 1
+            if refused.status != 401:
+                raise
+            raise PasswordAsked(401, "", refused.headers) from None
+        self._results[guarded.name, "right"] += 1
+        return True
+
     def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
         """Whether a request within a call of the domain may go on; False drops it without an answer. Raises Refused.
 
@@ -164,6 +200,8 @@ class DomainAdmission:
             self._authenticator.authenticate(request, domain, guarded.passwords.of, self._now(), guarded.algorithms)
         except Refused as refused:
             is_wrong = isinstance(refused, WrongCredentials)
+            if is_wrong and self._observations.is_on:
+                self._observations.note(seen_in(Kind.DIGEST_FAILED, flow, request, is_proved=flow.is_reliable))
             if not is_wrong or self._wrong.allows(flow.remote.host, self._now()):
                 self._results[guarded.name, _result(refused)] += 1
                 raise

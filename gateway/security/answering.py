@@ -39,7 +39,7 @@ from twisted.logger import Logger
 from gateway.config.model import Domain, Provider, Side
 from gateway.sip import digest
 from gateway.sip.digest import Challenge
-from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import has_any
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, FlowKey
@@ -115,6 +115,11 @@ class Answers:
         self._last = answered
         return self._credentials(request, answered)
 
+    @property
+    def has_given(self) -> bool:
+        """Whether a challenge was answered: `within` gives nothing before."""
+        return self._last is not None
+
     def within(self, request: Request, flow: Flow) -> Field | None:
         """The field for a request of ours in the call's dialog, of the realm that was answered for its INVITE (RFC 3261
         section 22.3); None where none was, or where the flow does not lead to the provider."""
@@ -165,12 +170,8 @@ class Answers:
         password = self._around.password_of(self._domain.name, self._user) if self._user else None
         if names is None or password is None or not self._is_verified(flow):
             return None
-        for text in response.headers.get_all(names[0]):
-            try:
-                challenge = Challenge.parse(text)
-            except MalformedMessage:
-                continue
-            if challenge.is_answerable and self._is_realm(challenge.realm) and _signs_no_body(challenge):
+        for challenge in digest.answerable(response.headers.get_all(names[0])):
+            if self._is_realm(challenge.realm) and signs_no_body(challenge):
                 return _Answered(challenge, names[1], self._around.random())
         return None
 
@@ -183,7 +184,7 @@ _BORNE = frozenset(field.lower() for _, field in FIELDS.values())
 
 def has_credentials(request: Request) -> bool:
     """Whether a request bears credentials, a phone's or ours."""
-    return not _BORNE.isdisjoint(request.headers.keys())
+    return has_any(request.headers, _BORNE)
 
 
 def without_credentials(request: Request) -> Request:
@@ -194,6 +195,6 @@ def without_credentials(request: Request) -> Request:
     return bare
 
 
-def _signs_no_body(challenge: Challenge) -> bool:
+def signs_no_body(challenge: Challenge) -> bool:
     """auth-int alone would sign a body (RFC 7616 section 3.4.3), which is rewritten for each attempt."""
     return not challenge.qop or "auth" in challenge.qop

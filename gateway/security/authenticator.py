@@ -35,6 +35,10 @@ class WrongCredentials(Refused):
     """A 401 to an answer that proves no password, as opposed to no answer or one with a nonce that is too old."""
 
 
+class PasswordAsked(Refused):
+    """A 401 of the gateway's to a phone that calls another phone, as its provider's would be."""
+
+
 class StaleCredentials(Refused):
     """A 401 to a right answer with a nonce that is too old or was used: the client answers again by itself."""
 

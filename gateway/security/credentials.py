@@ -6,9 +6,12 @@ Here: reading it, and each mistake in it told in one line. A password leaves thi
 import os
 import stat
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 MAXIMUM_BYTES = 16 * 1024 * 1024
+SHORT = 12
+"""Characters of a password that are too few."""
 
 
 class CredentialsError(Exception):
@@ -38,6 +41,15 @@ class Passwords:
     def of(self, user: str) -> str | None:
         """The user's password; None for an unknown user."""
         return self._passwords.get(user)
+
+    def weak(self) -> tuple[int, int, int, int]:
+        """How many users have a password of less than SHORT characters, their own name, and one that another user has,
+        too; and how many users there are. No password leaves by it."""
+        count = Counter(self._passwords.values())
+        short = sum(len(password) < SHORT for password in self._passwords.values())
+        own = sum(user.casefold() in password.casefold() for user, password in self._passwords.items())
+        shared = sum(count[password] > 1 for password in self._passwords.values())
+        return short, own, shared, len(self._passwords)
 
     def __len__(self) -> int:
         return len(self._passwords)

@@ -17,9 +17,10 @@ from urllib.parse import unquote as percent_decoded
 
 import attrs
 
-from gateway.security.answering import FIELDS
+from gateway.security.answering import FIELDS, has_credentials
 from gateway.sip.digest import CHALLENGES
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import has_any
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
 
@@ -32,6 +33,8 @@ _USER = re.compile(r'(?<![\w-])username(\*?)\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^
 _NONCE = re.compile(r'(?<![\w-])(?:next)?nonce\s*=\s*(?:"((?:[^"\\]++|\\.)*+)"|([^\s,"]+))', re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"\A(?:sips?:)+", re.IGNORECASE)
 _STALE = re.compile(r"(?<![\w-])stale\s*=\s*\"?true", re.IGNORECASE)
+_TO_COME: Final = ("authentication-info", "proxy-authentication-info")
+_TELLING: Final = frozenset((*CHALLENGES, *_TO_COME))
 _BORNE: Final = tuple(field for _, field in FIELDS.values())
 
 
@@ -55,9 +58,9 @@ class Guess:
 
         Raises MalformedMessage for credentials of more than MOST_USERS.
         """
-        borne = [value for name in _BORNE for value in request.headers.get_all(name)]
-        if not borne:
+        if not has_credentials(request):
             return None
+        borne = [value for name in _BORNE for value in request.headers.get_all(name)]
         found = [_bare(_named(one)) for value in borne for one in _USER.finditer(value)] or [""]
         owners = tuple(dict.fromkeys(_plain(name, domain) for name in found))
         if len(owners) > MOST_USERS:
@@ -84,7 +87,9 @@ def target_of(request: Request) -> bytes:
 
 def challenges_in(response: Response) -> list[bytes]:
     """The hashes of the nonces that a response gives its reader: of challenges, and those to come (RFC 7616 3.5)."""
-    names = CHALLENGES if response.status in FIELDS else ("authentication-info", "proxy-authentication-info")
+    names = CHALLENGES if response.status in FIELDS else _TO_COME
+    if not has_any(response.headers, _TELLING):
+        return []
     return [nonce for name in names for value in response.headers.get_all(name) for nonce in _nonces(value)]
 
 

@@ -37,19 +37,26 @@ from gateway.observe.events import EventName, Field, GatewayEvent, fit_text
 from gateway.observe.figures import StoppedGuesser
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
+from gateway.observe.observations import Kind
 from gateway.security.answering import FIELDS, without_credentials
 from gateway.security.guess import Guess, challenges_in, is_stale, target_of
 from gateway.security.wrong_passwords import BoundedMemory, Key, WrongPasswords
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request, Response
+from gateway.transport.arrival import seen_in
 from gateway.transport.flow import Flow, FlowKey
 
+SHARED: Final = ""
+LATELY: Final = 20_000
+"""Nonces of which the source is remembered that was told them."""
 CAPACITY: Final = 100_000
 """Tallies, sources and nonces that are remembered, of each; those longest unused go first."""
 STOPS: Final = 1_000
 """Stops that are remembered for an operator."""
 RETRY_MOST: Final = 30
 """Seconds of Retry-After at most: a 503 may keep a phone's other lines, and its emergency calls, away so long."""
+UNKNOWN: Final = frozenset({403, 404})
+"""Answers of a provider that say, but for a wrong password, that there is no such user, or not for this sender."""
 WORDS: Final = "Too Many Wrong Passwords"
 
 
@@ -99,6 +106,8 @@ class Guesses:
         """Apart: guesses from forged sources cost nothing, and must not push out the others' tallies."""
         self._told: BoundedMemory[Key, bytes] = BoundedMemory(CAPACITY)
         """The target of nonces, by the source and method that they were told to."""
+        self._hearers: BoundedMemory[bytes, str] = BoundedMemory(LATELY)
+        """The one source that a nonce was told to; SHARED where there were several."""
         self._taken: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
         """Users by flow, by source and by nonce, and sources, whose credentials the provider took."""
         self._stops: BoundedMemory[Key, StoppedGuesser] = BoundedMemory(STOPS)
@@ -110,7 +119,7 @@ class Guesses:
         """
         guess = Guess.of(request, flow, domain)
         if guess is None:
-            return Passed(request, ProviderWord(self, flow, request))
+            return self.pass_on(request, flow, is_within=is_within)
         now, is_proved = self._seconds(), is_within or flow.is_reliable or self._were_told(guess)
         standings = {user: self._standing(names, user, flow) for user, names in guess.names.items()}
         keys = [key for user, standing in standings.items() for key in self._keys(user, standing, flow, is_proved)]
@@ -121,12 +130,29 @@ class Guesses:
                 self._count(key, tally.until(most, self._window), now, guess)
                 if weakest > Familiarity.STRANGER and not is_proved and request.method == "REGISTER":
                     return Passed(without_credentials(request), ProviderWord(self, flow, request))
+                self.observe(Kind.DIGEST_FAILED, request, flow, is_proved, guess)
                 raise _refusal(key, weakest, tally.until(most, self._window) - now)
         waiting = weakest < Familiarity.FLOW or not is_proved
         tallies = [self._tally(key) for key in keys]
         for tally in tallies if waiting else ():
             tally.wait(now)
-        return Passed(request, ProviderWord(self, flow, request, guess, tallies, weakest, now))
+        return Passed(request, ProviderWord(self, flow, request, guess, tallies, weakest, now, is_proved))
+
+    def pass_on(self, request: Request, flow: Flow, *, is_within: bool = False) -> Passed:
+        """A phone's request that bears no credentials. Its responses are heard all the same."""
+        return Passed(request, ProviderWord(self, flow, request, is_proved=is_within or flow.is_reliable))
+
+    def observe(self, kind: Kind, request: Request, flow: Flow, is_proved: bool, guess: Guess | None = None) -> None:
+        """Tell the defence of a request's outcome.
+
+        Some providers tell one nonce to all that ask within a second (Kamailio's auth, as it is set up by default). A
+        forger asks in its own name and in its victim's, and knows by the one answer the other: such a nonce proves no
+        source. The count of guesses goes by it all the same, as it shuts nobody out."""
+        if self._metrics.observations.is_on:
+            who = None if guess is None else guess.users[0]
+            if guess is not None and not flow.is_reliable:
+                is_proved = is_proved and SHARED not in map(self._hearers.get, guess.nonces)
+            self._metrics.observations.note(seen_in(kind, flow, request, is_proved=is_proved, who=who))
 
     def stopped(self) -> tuple[StoppedGuesser, ...]:
         """Those that are stopped at this moment, the latest last; at most STOPS."""
@@ -137,21 +163,24 @@ class Guesses:
         """Remember the nonces that go to a source."""
         for nonce in challenges_in(response):
             self._told.put(("nonce", flow.source, request.method, nonce), target_of(request))
+            is_alone = self._hearers.get(nonce) in (None, flow.source)
+            self._hearers.put(nonce, flow.source if is_alone else SHARED)
 
-    def take(self, guess: Guess, target: bytes) -> None:
-        """The provider took these credentials: the wrong ones before are forgotten.
+    def take(self, guess: Guess, target: bytes) -> bool:
+        """The provider took these credentials: the wrong ones before are forgotten. False where that proves nothing.
 
         Only of one user alone: beside good ones of its own, a guesser could send those of its victim.
         """
         user, source, over = guess.owner, guess.flow.source, str(guess.flow.key)
         if user is None or not self._were_told(guess, target):
-            return
+            return False
         taken: list[Key] = [("source", source), ("flow", user, over), ("pair", user, source)]
         for key in (*taken, *(("nonce", user, source, nonce) for nonce in guess.nonces)):
             self._taken.put(key, True)
         for key in taken[1:]:
             self._proved.pop((*key, True))  # the unproved ones may be a forger's: it would get as many again
         self._stops.pop(("pair", user, source))
+        return True
 
     def is_rejected(self, guess: Guess, response: Response, standing: Familiarity) -> bool:
         """Whether a response says that these credentials are wrong.
@@ -245,6 +274,7 @@ class ProviderWord:
     _tallies: list[WrongPasswords] = attrs.field(factory=list)
     _standing: Familiarity = Familiarity.STRANGER
     _since: float = 0.0
+    _is_proved: bool = False
 
     def responded(self, response: Response) -> None:
         """See transaction.server.ResponseWatcher. 100 and 18x that come before the callee's say nothing."""
@@ -254,15 +284,26 @@ class ProviderWord:
         if guess is not None:
             for tally in self._tallies:
                 tally.settle(self._since)
-            if response.status < 300:
-                self._guesses.take(guess, target_of(self._request))
-            elif self._guesses.is_rejected(guess, response, self._standing):
-                self._guesses.reject(guess, self._tallies, response.status)
+        kind = self._outcome(guess, response)
+        if kind is not None:
+            self._guesses.observe(kind, self._request, self._flow, self._is_proved, guess)
         self._guesses.hear(self._flow, self._request, response)
+
+    def _outcome(self, guess: Guess | None, response: Response) -> Kind | None:
+        """The meaning of a response for the defence, after the count of guesses has gone by it."""
+        if response.status < 300:
+            is_taken = guess is not None and self._guesses.take(guess, target_of(self._request))
+            return Kind.GRANTED if is_taken else Kind.ANSWERED
+        if guess is not None and self._guesses.is_rejected(guess, response, self._standing):
+            self._guesses.reject(guess, self._tallies, response.status)
+            return Kind.DIGEST_FAILED
+        if response.status in FIELDS:
+            return Kind.CHALLENGED
+        return Kind.USER_UNKNOWN if response.status in UNKNOWN else None
 
 
 def _refusal(key: Key, standing: Familiarity, seconds: float) -> Refused:
     """403 for a stranger's own guesses; one that may be innocent is told to come again."""
     if key[0] == "pair" and standing is Familiarity.STRANGER and seconds > 0:
-        return Refused(403, WORDS)
+        return Refused(403, WORDS, (("Retry-After", str(max(1, round(seconds)))),))
     return Refused(503, WORDS, (("Retry-After", str(max(1, min(RETRY_MOST, round(seconds))))),))

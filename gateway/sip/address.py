@@ -17,7 +17,6 @@ import attrs
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import (
     QUOTED,
-    TIGHT_PARAMETERS,
     WHITE,
     Parameters,
     find_in_text,
@@ -28,6 +27,7 @@ from gateway.sip.grammar import (
     remove_parameter,
     replace_in_text,
     replace_parameter,
+    tight_parameters,
     unquote,
 )
 from gateway.sip.uri import PLAIN_URI, Uri
@@ -36,7 +36,7 @@ from gateway.sip.uri import PLAIN_URI, Uri
 _NAME = rf'{QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*'
 # The usual form, in two parts: the parameters and the text before them. Uri.parse and parse_parameters accept all that
 # this matches.
-_PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<{PLAIN_URI}>)({TIGHT_PARAMETERS})?[ \t]*", re.DOTALL)
+_PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<{PLAIN_URI}>){tight_parameters('tag')}[ \t]*", re.DOTALL)
 _NAME_ADDR = re.compile(rf"({_NAME})<[ \t]*([^<> \t]*)[ \t]*>[ \t]*(;.*)?", re.DOTALL)
 _ADDR_SPEC = re.compile(r'([^<>" \t;,?]+)[ \t]*(;.*)?', re.DOTALL)
 
@@ -53,11 +53,11 @@ class NameAddress:
     # The two parts of the text that parse() left as they were; None when made otherwise.
     _front: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
     _tail: str = attrs.field(default="", init=False, eq=False, repr=False)
-    # Found at once: every message asks for its tags several times.
-    _tag: str | None = attrs.field(init=False, eq=False, repr=False)
+    tag: str | None = attrs.field(init=False, eq=False, repr=False)
+    """The tag of a From or To, None when there is none. Found at once: every message asks for it several times."""
 
     def __attrs_post_init__(self) -> None:
-        _set(self, "_tag", find_parameter(self.parameters, "tag"))
+        _set(self, "tag", find_parameter(self.parameters, "tag") or None)
 
     @classmethod
     def parse(cls, text: str, start: int = 0) -> NameAddress:
@@ -66,18 +66,25 @@ class NameAddress:
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
         address = cls.__new__(cls)
-        _set(address, "_front", match[1])
-        _set(address, "_tail", tail := match[2] or "")
-        _set(address, "_tag", find_in_text(tail, "tag") if tail else None)
+        front, tail, tag = match.groups()
+        _set(address, "_front", front)
+        _set(address, "_tail", tail)
+        _set(address, "tag", tag or (find_in_text(tail, "tag") if tail else None) or None)
         return address
 
     @classmethod
-    def _of_parts(cls, front: str, tail: str) -> NameAddress:
+    def _of_parts(cls, front: str, tail: str, tag: str | None) -> NameAddress:
         address = cls.__new__(cls)
         _set(address, "_front", front)
         _set(address, "_tail", tail)
-        _set(address, "_tag", find_in_text(tail, "tag"))
+        _set(address, "tag", tag)
         return address
+
+    @classmethod
+    def written(cls, display_name: str, uri: Uri) -> NameAddress:
+        """The address of a URI without password and headers, kept as text: it is to be sent."""
+        name = f"{quote(display_name)} " if display_name else ""
+        return cls._of_parts(f"{name}<{uri}>", "", None)
 
     @classmethod
     def _parse_rare(cls, text: str) -> NameAddress:
@@ -122,11 +129,6 @@ class NameAddress:
         """Whether it came in the usual form: a URI without password and headers."""
         return self._front is not None
 
-    @property
-    def tag(self) -> str | None:
-        """The tag of a From or To, None when there is none."""
-        return self._tag or None
-
     def parameter(self, name: str) -> str | None:
         """The value of a header parameter: '' for a flag, None when absent."""
         if self._front is not None:
@@ -135,7 +137,9 @@ class NameAddress:
 
     def with_tag(self, tag: str) -> NameAddress:
         """The same address with that tag."""
-        return self.with_parameter("tag", tag)
+        if self._front is None or self._tail:
+            return self.with_parameter("tag", tag)
+        return NameAddress._of_parts(self._front, f";tag={tag}", tag)
 
     def without_tag(self) -> NameAddress:
         """The same address without a tag."""
@@ -145,4 +149,5 @@ class NameAddress:
         """The same address with that header parameter set; value None makes a flag."""
         if self._front is None:
             return NameAddress(self.display_name, self.uri, replace_parameter(self.parameters, name, value))
-        return NameAddress._of_parts(self._front, replace_in_text(self._tail, name, value))
+        tail = replace_in_text(self._tail, name, value)
+        return NameAddress._of_parts(self._front, tail, find_in_text(tail, "tag") or None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.sip.headers import line_of
+
 METHODS: Final = (
     "INVITE",
     "ACK",
@@ -23,6 +25,7 @@ METHODS: Final = (
 
 
 ALLOW: Final = ", ".join(METHODS)
+ALLOW_LINE: Final = line_of("Allow", ALLOW)
 
 
 EXTENSIONS: Final = ("replaces", "norefersub")
@@ -38,6 +41,8 @@ EVENT_EXTENSIONS: Final = ("eventlist", "recipient-list-subscribe", "multiple-re
 
 SOFTWARE: Final = "gateway"
 """User-Agent and Server toward both sides: no phone's make or version reaches the provider."""
+SERVER_LINE: Final = line_of("Server", SOFTWARE)
+USER_AGENT_LINE: Final = line_of("User-Agent", SOFTWARE)
 
 
 TIMER: Final = "timer"

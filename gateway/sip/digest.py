@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import attrs
@@ -17,7 +17,7 @@ import attrs
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import QUOTED, TOKEN, WHITE, is_token, quote, unquote
 
-__all__ = ["ALGORITHMS", "Challenge", "Credentials", "UnknownScheme", "answer", "is_right"]
+__all__ = ["ALGORITHMS", "Challenge", "Credentials", "UnknownScheme", "answer", "answerable", "is_right"]
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 ALGORITHMS: tuple[str, ...] = tuple(
@@ -88,6 +88,18 @@ class Challenge:
     def is_answerable(self) -> bool:
         """Whether `answer` knows the algorithm and one of the qop values; a client passes over those it does not."""
         return _is_known(self.algorithm) and (not self.qop or "auth" in self.qop or "auth-int" in self.qop)
+
+
+def answerable(values: Iterable[str]) -> Iterator[Challenge]:
+    """The challenges among values of a field that `answer` can answer, as they come: the server prefers the first (RFC
+    8760 section 2.3). Others are passed over, and those that cannot be read."""
+    for value in values:
+        try:
+            challenge = Challenge.parse(value)
+        except MalformedMessage:
+            continue
+        if challenge.is_answerable:
+            yield challenge
 
 
 @attrs.frozen

@@ -33,6 +33,12 @@ _TOKEN = re.compile(TOKEN)
 _NUMBER = re.compile(r"[0-9]{1,20}")
 
 
+def tight_parameters(first: str) -> str:
+    """A pattern of TIGHT_PARAMETERS, or of none, as a group, with a group in it for the value of the parameter `first`,
+    where that stands first: most write branch and tag so, and need not be searched for it."""
+    return rf"((?:;{first}=({_VALUE}))?(?:;{TOKEN}(?:={_VALUE})?)*)"
+
+
 def is_token(text: str) -> bool:
     """Whether text is a token of RFC 3261 section 25.1."""
     return _TOKEN.fullmatch(text) is not None
@@ -120,7 +126,7 @@ def find_in_text(text: str | None, name: str) -> str | None:
         return None
     found = text.partition(f";{name}=")
     if found[1]:
-        return found[2].partition(";")[0]
+        return found[2].partition(";")[0] if ";" in found[2] else found[2]
     count = text.lower().count(name)
     if count == 0:
         return None

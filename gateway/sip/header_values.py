@@ -12,14 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import TOKEN, WHITE, split_list
-from gateway.sip.headers import Parsers
+from gateway.sip.headers import Headers
 from gateway.sip.via import Via
 
 # Each matches a value with the white space around it.
@@ -29,6 +29,8 @@ _CALL_ID = re.compile(r"[ \t]*([^ \t\x00-\x1f\x7f,;]+)[ \t]*")
 _NUMBER = re.compile(r"[ \t]*([0-9]++)[ \t]*")
 _MEDIA_TYPE = re.compile(rf"[ \t]*({TOKEN})[ \t]*/[ \t]*({TOKEN})[ \t]*(?:;.*)?", re.DOTALL)
 _LARGEST = 2**32 - 1
+
+Value = TypeVar("Value")
 
 
 @attrs.frozen
@@ -120,22 +122,64 @@ def _bounded(digits: str) -> int:
     return int(digits) if len(digits) <= 10 else int(digits.lstrip("0")[:11] or "0")
 
 
-def _parsers(*parsers: tuple[str, Callable[[str, int], object]]) -> Parsers:
-    """A line's name is its key, but for case, or one letter: headers.py makes keys so."""
-    return tuple((key, len(key) + 1, parse) for key, parse in parsers)
+class Reading(Generic[Value]):
+    """The value of a header as an attribute of Headers: asked the first time, it is read and kept.
+    One that is missing is None where it is `optional`, else the message is malformed."""
+
+    def __init__(self, key: str, parse: Callable[[str, int], Value], *, optional: bool) -> None:
+        self._key = key
+        self._parse = parse
+        self._optional = optional
+
+    def __get__(self, headers: Headers, owner: type[Headers]) -> Value | None:
+        return (headers.parsed if self._optional else headers.required)(self._key, self._parse)
 
 
 # Headers that every message must have (section 8.1.1), and those that must be readable when they are there; RFC 2543
 # did not know Max-Forwards, so it is not demanded.
 
-MANDATORY: Final = _parsers(
+_Readers = tuple[tuple[str, Callable[[str, int], object]], ...]
+
+MANDATORY: Final[_Readers] = (
     ("via", first_via),
     ("from", address),
     ("to", address),
     ("call-id", call_id),
     ("cseq", cseq),
 )
-OPTIONAL: Final = _parsers(
+OPTIONAL: Final[_Readers] = (
     ("contact", first_contact),
     ("max-forwards", max_forwards),
 )
+
+Places = tuple[int, ...]
+"""For each of these headers in turn: the number of its first line, and where its value begins there."""
+_MISSING: Final = -1
+
+
+def places_of(keys: list[str], starts: list[str]) -> Places | None:
+    """The places in a message whose lines have these keys and begin so, with name and colon; None where a mandatory
+    header is missing."""
+    numbers = [keys.index(key) if key in keys else _MISSING for key, _ in (*MANDATORY, *OPTIONAL)]
+    if _MISSING in numbers[: len(MANDATORY)]:
+        return None
+    return tuple(place for number in numbers for place in (number, len(starts[number])))
+
+
+def read_at(places: Places, lines: list[str]) -> dict[str, Any]:
+    """The values of these headers by their keys. Written out, since it is done for each message. Raises
+    MalformedMessage."""
+    via, via_at, from_, from_at, to, to_at, call, call_at, number, number_at, peer, peer_at, hops, hops_at = places
+    line = lines[via]
+    known = {
+        "via": first_via(line, via_at) if "," in line else Via.parse(line, via_at),
+        "from": address(lines[from_], from_at),
+        "to": address(lines[to], to_at),
+        "call-id": call_id(lines[call], call_at),
+        "cseq": cseq(lines[number], number_at),
+    }
+    if peer != _MISSING:
+        known["contact"] = first_contact(lines[peer], peer_at)
+    if hops != _MISSING:
+        known["max-forwards"] = max_forwards(lines[hops], hops_at)
+    return known

@@ -14,29 +14,13 @@ from typing import Any, TypeVar
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, WHITE, split_list
 
-COMPACT_FORMS = {
-    "a": "accept-contact",
-    "b": "referred-by",
-    "c": "content-type",
-    "d": "request-disposition",
-    "e": "content-encoding",
-    "f": "from",
-    "i": "call-id",
-    "j": "reject-contact",
-    "k": "supported",
-    "l": "content-length",
-    "m": "contact",
-    "n": "identity-info",
-    "o": "event",
-    "r": "refer-to",
-    "s": "subject",
-    "t": "to",
-    "u": "allow-events",
-    "v": "via",
-    "x": "session-expires",
-    "y": "identity",
-}
 # fmt: off
+COMPACT_FORMS = {
+    "a": "accept-contact", "b": "referred-by", "c": "content-type", "d": "request-disposition",
+    "e": "content-encoding", "f": "from", "i": "call-id", "j": "reject-contact", "k": "supported",
+    "l": "content-length", "m": "contact", "n": "identity-info", "o": "event", "r": "refer-to", "s": "subject",
+    "t": "to", "u": "allow-events", "v": "via", "x": "session-expires", "y": "identity",
+}
 _COMMON = (
     "Accept", "Alert-Info", "Allow", "Allow-Events", "Authorization", "Call-ID", "Call-Info", "CSeq", "Contact",
     "Content-Disposition", "Content-Encoding", "Content-Length", "Content-Transfer-Encoding", "Content-Type", "Date",
@@ -50,9 +34,6 @@ _COMMON = (
 
 
 Value = TypeVar("Value")
-Parsers = tuple[tuple[str, int, Callable[[str, int], object]], ...]
-"""Keys, where the value of a line begins that has the key (unless its name is one letter, the compact form), and the
-parser of such a line."""
 
 
 class _Keys(dict[str, str]):
@@ -69,26 +50,44 @@ KEYS.update({name: sys.intern(name.lower()) for name in _COMMON})
 KEYS.update({name.lower(): KEYS[name] for name in _COMMON})
 
 
-class Headers:
-    """Ordered header lines, looked up by name in any case or in compact form."""
+_NO_BODY = "Content-Length: 0"
 
-    __slots__ = ("_keys", "_lines", "known")
+HeaderLine = tuple[str, str]
+"""A key, and the whole line."""
+
+
+def line_of(name: str, value: str) -> HeaderLine:
+    """A line that is made once, for many messages."""
+    return KEYS[name], f"{name}: {value}"
+
+
+class Headers:
+    """Ordered header lines, looked up by name in any case or in compact form.
+
+    A value that was read stands in the dictionary of this object, under its key, until the first line of that key
+    changes: there Python finds it before it asks the class (`header_values.Reading`), and calls no function.
+    """
+
+    __slots__ = ("__dict__", "_keys", "_lines", "is_read")
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._keys: list[str] = []
         self._lines: list[str] = []
-        self.known: dict[str, Any] = {}
-        """The values of parsed() by key, each until the first line of that key changes: to be read only."""
+        self.is_read = False
+        """Whether the headers that every message has were read as the message came."""
         if items:
             self.add_all(items)
 
     @classmethod
-    def from_lines(cls, keys: list[str], lines: list[str]) -> Headers:
-        """Headers that take over both lists: whole lines without their CRLF, and the key of each."""
+    def from_lines(cls, keys: list[str], lines: list[str], known: dict[str, Any] | None = None) -> Headers:
+        """Headers that take over both lists: whole lines without their CRLF, and the key of each; with the values that
+        are `known` of them."""
         headers = cls.__new__(cls)
         headers._keys = keys
         headers._lines = lines
-        headers.known = {}
+        headers.is_read = False
+        if known is not None:
+            headers.__dict__ = known
         return headers
 
     def get(self, name: str) -> str | None:
@@ -109,27 +108,13 @@ class Headers:
     def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
         """The same for a header that must be there: raises MalformedMessage when it is not."""
         try:
-            found: Value = self.known[key]
+            found: Value = self.__dict__[key]
         except KeyError:
             if key not in self._keys:
                 raise MalformedMessage(f"no {key} header") from None
             line = self._lines[self._keys.index(key)]
-            found = self.known[key] = parse(line, line.index(":") + 1)
+            found = self.__dict__[key] = parse(line, line.index(":") + 1)
         return found
-
-    def read(self, mandatory: Parsers, optional: Parsers = ()) -> None:
-        """Let parsed() know all these at once. Raises MalformedMessage when one cannot be read, or is missing."""
-        keys, lines, known = self._keys, self._lines, self.known
-        for key, start, parse in mandatory:
-            try:
-                line = lines[keys.index(key)]
-            except ValueError:
-                raise MalformedMessage(f"no {key} header") from None
-            known[key] = parse(line, 2 if line[1] == ":" else start)
-        for key, start, parse in optional:
-            if key in keys:
-                line = lines[keys.index(key)]
-                known[key] = parse(line, 2 if line[1] == ":" else start)
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
@@ -179,35 +164,41 @@ class Headers:
         index = self._keys.index(key) if key in self._keys else 0
         self._keys.insert(index, key)
         self._lines.insert(index, f"{name}: {value}")
-        self.known.pop(key, None)
+        self.__dict__.pop(key, None)
+
+    def lead(self, key: str, line: str) -> None:
+        """Let that line be the only one of its key, before all others."""
+        if key in self._keys:
+            self._discard(key)
+        self._keys = [key, *self._keys]
+        self._lines = [line, *self._lines]
 
     def set(self, name: str, value: str) -> None:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
-        key = KEYS[name]
-        if key not in self._keys:
-            self._keys.append(key)
-            self._lines.append(f"{name}: {value}")
-            return
-        index = self._keys.index(key)
-        if self._keys.count(key) > 1:
-            self._discard(key, kept=index)
-        self._lines[index] = f"{name}: {value}"
-        self.known.pop(key, None)
+        self.set_lines(((KEYS[name], f"{name}: {value}"),))
 
-    def set_all(self, fields: Iterable[tuple[str, str]]) -> None:
-        """set() for several names, of which none comes twice."""
-        new = []
-        for field in fields:
-            if KEYS[field[0]] in self._keys:
-                self.set(*field)
+    def set_lines(self, lines: Collection[HeaderLine]) -> None:
+        """set() for lines that are made already, each of another key."""
+        keys, texts = zip(*lines, strict=True)
+        if frozenset(keys).isdisjoint(self._keys):
+            self._keys += keys
+            self._lines += texts
+            return
+        for key, line in lines:
+            if key in self._keys:
+                index = self._keys.index(key)
+                if self._keys.count(key) > 1:
+                    self._discard(key, kept=index)
+                self._lines[index] = line
+                self.__dict__.pop(key, None)
             else:
-                new.append(field)
-        self.add_all(new)
+                self._keys.append(key)
+                self._lines.append(line)
 
     def rewrite(self, key: str, line: str, value: object) -> None:
         """Replace the first line of that key, which must be there, and its value for parsed()."""
         self._lines[self._keys.index(key)] = line
-        self.known[key] = value
+        self.__dict__[key] = value
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
@@ -220,7 +211,7 @@ class Headers:
         key = KEYS[name]
         if key not in self._keys:
             return
-        self.known.pop(key, None)
+        self.__dict__.pop(key, None)
         index = self._keys.index(key)
         rest = split_list(value_of(self._lines[index]))[1:]
         if rest:
@@ -228,12 +219,13 @@ class Headers:
         else:
             del self._keys[index], self._lines[index]
 
-    def select(self, keys: Collection[str]) -> Headers:
+    def select(self, keys: frozenset[str]) -> Headers:
         """New Headers with the lines of those keys (lower-case full names), as they stand, and their parsed values."""
         wanted = list(map(keys.__contains__, self._keys))
         chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
-        known = self.known
-        chosen.known = {key: known[key] for key in keys if key in known}
+        chosen.__dict__ = known = self.__dict__.copy()
+        for key in known.keys() - keys:
+            del known[key]
         return chosen
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
@@ -261,18 +253,19 @@ class Headers:
     def copy(self) -> Headers:
         """The same lines, to be changed apart."""
         headers = Headers.from_lines(self._keys.copy(), self._lines.copy())
-        headers.known = self.known.copy()
+        headers.__dict__ = self.__dict__.copy()
         return headers
 
-    def to_bytes(self) -> bytes:
-        """All lines, each with its CRLF. Raises ValueError when one has a line break or NUL in it."""
-        return _written(self._lines.copy())
+    def to_bytes(self, keys: Collection[str] | None = None) -> bytes:
+        """All lines, or those of the keys, each with its CRLF. Raises ValueError when one has a line break or NUL."""
+        chosen = self._lines if keys is None else compress(self._lines, map(keys.__contains__, self._keys))
+        return _written([*chosen, ""])
 
     def _discard(self, key: str, kept: int = -1) -> None:
         indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
         self._lines = [self._lines[index] for index in indexes]
         self._keys = [self._keys[index] for index in indexes]
-        self.known.pop(key, None)
+        self.__dict__.pop(key, None)
 
 
 def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
@@ -280,14 +273,14 @@ def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
     Headers.to_bytes() does."""
     if "content-length" in headers._keys:
         headers.set("Content-Length", str(len(body)))
-        lines = [first_line, *headers._lines]
+        lines = [first_line, *headers._lines, ""]
     else:
-        lines = [first_line, *headers._lines, f"Content-Length: {len(body)}"]
+        lines = [first_line, *headers._lines, f"Content-Length: {len(body)}" if body else _NO_BODY, ""]
     return b"%s\r\n%s" % (_written(lines), body)
 
 
 def _written(lines: list[str]) -> bytes:
-    """The lines, which are taken over. Raises ValueError when one has a line break or NUL in it.
+    """The lines, of which the last is empty. Raises ValueError when one has a line break or NUL in it.
 
     Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line breaks
     are counted in the whole text. A NUL is allowed where RFC 3261 has it, escaped in a quoted string.
@@ -295,13 +288,7 @@ def _written(lines: list[str]) -> bytes:
     text = "".join(lines)
     if "\n" in text or "\r" in text or ("\0" in text and BARE_NUL.search(text)):
         raise ValueError("a line break or NUL in a header value")
-    lines.append("")
     return "\r\n".join(lines).encode("utf-8", "surrogateescape")
-
-
-def remember(headers: Headers, values: dict[str, object]) -> None:
-    """Let parsed() know these values by their keys: those of lines that were just made of them."""
-    headers.known.update(values)
 
 
 def length_of(headers: Headers) -> int:
@@ -312,6 +299,24 @@ def length_of(headers: Headers) -> int:
 def first_line(headers: Headers, key: str) -> str:
     """The first line of that key, which must be there."""
     return headers._lines[headers._keys.index(key)]
+
+
+def lengthen(headers: Headers, key: str, text: str) -> None:
+    """Add text at the end of the first line of that key, which must be there."""
+    index = headers._keys.index(key)
+    headers._lines[index] = headers._lines[index].rstrip(WHITE) + text
+    headers.__dict__.pop(key, None)
+
+
+def has_several(headers: Headers, key: str) -> bool:
+    """Whether that key, which must be there, has several values, on one line or on more. Raises MalformedMessage."""
+    keys = headers._keys
+    return keys.count(key) > 1 or ("," in headers._lines[keys.index(key)] and len(headers.values(key)) > 1)
+
+
+def has_any(headers: Headers, keys: frozenset[str]) -> bool:
+    """Whether there is a line of one of those keys."""
+    return not keys.isdisjoint(headers._keys)
 
 
 def value_of(line: str) -> str:

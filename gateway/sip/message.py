@@ -6,8 +6,10 @@ transaction and the dialog that ask the same question cost one parse. Reading by
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar, cast
+from operator import attrgetter
+from typing import ClassVar, Literal, TypeVar, cast
 
 import attrs
 
@@ -16,8 +18,10 @@ from gateway.sip.address import NameAddress
 from gateway.sip.bodies.multipart import BodyPart, fresh_boundary, join
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.header_values import CSeq
-from gateway.sip.headers import Headers, to_message
-from gateway.sip.uri import Uri
+from gateway.sip.headers import Headers, lengthen, to_message
+from gateway.sip.uri import KNOWN_URIS, Uri
+
+_SECONDS = re.compile(r"([0-9]{1,9})[0-9]*[ \t]*(?:[;(]|$)")
 
 __all__ = ["REASONS", "CSeq", "Message", "Request", "Response", "stateless_tag", "tag_for"]
 
@@ -34,37 +38,26 @@ _OF_PARTS = frozenset(
     }
 )
 _RECORDS_ROUTE = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
-_IDENTIFIES = frozenset({"via", "from", "to", "call-id", "cseq"})
-_IDENTIFIES_ROUTE = _IDENTIFIES | {"record-route"}
-_IDENTIFIES_TIME = _IDENTIFIES | {"timestamp"}
+IDENTIFIES = frozenset({"via", "from", "to", "call-id", "cseq"})
+_IDENTIFIES_ROUTE = IDENTIFIES | {"record-route"}
+_IDENTIFIES_TIME = IDENTIFIES | {"timestamp"}
 
 
 def _mandatory(key: str, parse: Callable[[str, int], Value]) -> Value:
     """An attribute with the value of a header; raises MalformedMessage when that is missing or malformed.
 
-    A call asks for some seventy. A `__getattr__` for those that are not known yet would need no function for the
-    others, but makes every attribute of a message dear: Python looks up none of such a class in its quick way.
+    A call asks for some seventy, so no function of ours is called for one that is known (`Headers`). A `__getattr__`
+    would do the same, but makes every attribute of a message dear: Python looks up none of such a class in its quick
+    way.
     """
-
-    def value(message: _Message) -> Value:
-        try:
-            found: Value = message.headers.known[key]
-        except KeyError:
-            return message.headers.required(key, parse)
-        return found
-
-    return cast(Value, property(value))
+    setattr(Headers, key, fields.Reading(key, parse, optional=False))
+    return cast(Value, property(attrgetter(f"headers.{key}")))
 
 
-class _Optional(Generic[Value]):
+def _optional(key: str, parse: Callable[[str, int], Value]) -> Value | None:
     """The same for a header that may be missing, which is None."""
-
-    def __init__(self, key: str, parse: Callable[[str, int], Value]) -> None:
-        self._key = key
-        self._parse = parse
-
-    def __get__(self, message: _Message, owner: type[_Message]) -> Value | None:
-        return message.headers.parsed(self._key, self._parse)
+    setattr(Headers, key, fields.Reading(key, parse, optional=True))
+    return cast("Value | None", property(attrgetter(f"headers.{key}")))
 
 
 class _Message:
@@ -83,13 +76,13 @@ class _Message:
     call_id = _mandatory("call-id", fields.call_id)
     """An opaque text, compared by case."""
     cseq = _mandatory("cseq", fields.cseq)
-    contact = _Optional("contact", fields.first_contact)
+    contact = _optional("contact", fields.first_contact)
     """The first Contact value; None when there is none, and for "*"."""
-    max_forwards = _Optional("max-forwards", fields.max_forwards)
+    max_forwards = _optional("max-forwards", fields.max_forwards)
     """Hops left, 0..2**32-1."""
-    expires = _Optional("expires", fields.expires)
+    expires = _optional("expires", fields.expires)
     """Seconds, at most 2**32-1 (a larger number means that, section 20.19)."""
-    content_type = _Optional("content-type", fields.media_type)
+    content_type = _optional("content-type", fields.media_type)
     """type/subtype in lower case, without parameters."""
 
     @property
@@ -117,6 +110,7 @@ class Request(_Message):
     headers: Headers = attrs.field(factory=Headers)
     body: bytes = b""
     beside: tuple[BodyPart, ...] = ()
+    is_request: ClassVar[Literal[True]] = True
 
     @property
     def title(self) -> str:
@@ -126,7 +120,7 @@ class Request(_Message):
     @property
     def request_uri(self) -> Uri:
         """The Request-URI. Raises MalformedMessage."""
-        return Uri.parse(self.uri)
+        return KNOWN_URIS[self.uri]
 
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
@@ -139,7 +133,7 @@ class Request(_Message):
         A To without a tag gets to_tag. A provisional or successful answer to a request that makes a dialog also has
         the Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
         """
-        copied = _IDENTIFIES_ROUTE if status < 300 and self.method in _RECORDS_ROUTE else _IDENTIFIES
+        copied = _IDENTIFIES_ROUTE if status < 300 and self.method in _RECORDS_ROUTE else IDENTIFIES
         headers = self.headers.select(_IDENTIFIES_TIME if status == 100 else copied)
         if reason is None:
             reason = REASONS[status] if status in REASONS else _reason(status)
@@ -158,11 +152,18 @@ class Response(_Message):
     headers: Headers = attrs.field(factory=Headers)
     body: bytes = b""
     beside: tuple[BodyPart, ...] = ()
+    is_request: ClassVar[Literal[False]] = False
 
     @property
     def title(self) -> str:
         """Status and reason: a short name for people, as a ladder has it."""
         return f"{self.status} {self.reason}"
+
+    @property
+    def retry_after(self) -> int | None:
+        """The seconds of Retry-After (section 20.33); None where there are none that can be read."""
+        found = _SECONDS.match(self.headers.get("Retry-After") or "")
+        return None if found is None else int(found[1])
 
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
@@ -171,9 +172,12 @@ class Response(_Message):
 
     def add_to_tag(self, tag: str) -> None:
         """Give To this tag unless it has one. A To that cannot be read (this is its 400, then) gets it appended."""
-        headers = self.headers
-        if "to" in headers and not _has_tag(self):
-            headers.set("To", f"{headers.get('to')};tag={tag}")
+        try:
+            is_as_it_was = self.to.tag is not None
+        except MalformedMessage:
+            is_as_it_was = "to" not in self.headers
+        if not is_as_it_was:
+            lengthen(self.headers, "to", f";tag={tag}")
 
 
 Message = Request | Response
@@ -215,13 +219,6 @@ def _together(message: _Message) -> tuple[Headers, bytes]:
 def _reason(status: int) -> str:
     """The text of a status that has none of its own: that of its class."""
     return REASONS.get(status // 100 * 100, "")
-
-
-def _has_tag(message: _Message) -> bool:
-    try:
-        return message.to.tag is not None
-    except MalformedMessage:
-        return False
 
 
 REASONS: dict[int, str] = {

@@ -18,11 +18,11 @@ import attrs
 from gateway.sip.bodies.session_part import set_apart
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
-from gateway.sip.header_values import MANDATORY, OPTIONAL
+from gateway.sip.header_values import MANDATORY, OPTIONAL, Places, places_of, read_at
 from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.stray_keys import may_hold_keys, take_out_keys
-from gateway.sip.uri import Uri
+from gateway.sip.uri import KNOWN_URIS
 
 
 @attrs.frozen
@@ -96,29 +96,32 @@ class _LineStarts(dict[str, str]):
 
 
 _LINE_STARTS = _LineStarts({f"{name}:": key for name, key in KEYS.items()})
-_ORDERS: dict[str, tuple[list[str], bool]] = {}
-_LONGEST_ORDER = 600
-"""Characters: some 40 lines. Peers must not make this grow."""
+_Order = tuple[list[str], int, bool, Places | None]
+"""The key of each line, their number, whether no key comes twice, and the places of the headers that every element
+reads."""
 
 
-def _keys_of(starts: list[str]) -> tuple[list[str], bool]:
-    """The key of each line, by their starts, and whether no key comes twice. A phone's messages have the same lines in
-    the same order again and again: a few orders are remembered."""
-    order = "".join(starts)
-    try:
-        keys, is_single = _ORDERS[order]
-    except KeyError:
+class _Orders(dict[str, _Order]):
+    """Starts of all lines, one after the other -> their order. A phone's messages have the same lines in the same order
+    again and again: a few orders are remembered, and peers must not make this grow."""
+
+    def __missing__(self, text: str) -> _Order:
+        starts = [f"{name}:" for name in text.split(":")[:-1]]
         keys = [_LINE_STARTS[start] for start in starts]
-        is_single = len(set(keys)) == len(keys)
-        if len(_ORDERS) < _REMEMBERED and len(order) < _LONGEST_ORDER:
-            _ORDERS[order] = keys, is_single
-    return keys.copy(), is_single
+        order = keys, len(keys), len(set(keys)) == len(keys), places_of(keys, starts)
+        if len(self) < _REMEMBERED and len(text) < _LONGEST_ORDER:
+            self[text] = order
+        return order
+
+
+_ORDERS = _Orders()
+_LONGEST_ORDER = 600
+"""Characters: some 40 lines."""
 
 
 def parse(data: bytes, limits: Limits = LIMITS) -> Message:
     """The message in one datagram, or in one piece of a stream. Raises MalformedMessage, or its Answerable."""
-    if data[:1] == b"\r":
-        data = data.lstrip(b"\r\n")
+    data = data.lstrip(b"\r\n") if data[:1] == b"\r" else data
     end = data.find(b"\r\n\r\n")
     if end < 0:
         raise MalformedMessage("no empty line after the headers", len(data))
@@ -126,26 +129,30 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
         raise MalformedMessage("the headers are too large", end, status=513)
     text = data[:end].decode("utf-8", "surrogateescape")
     first_line, *lines = text.split("\r\n")
-    starts = _LINE_START.findall(text)
-    keys, is_single = _keys_of(starts)
-    count, is_broken = len(keys), False
-    breaks = len(lines)
-    is_bare = text.count("\n") != breaks or text.count("\r") != breaks
-    if is_bare or count != breaks or ("\0" in text and BARE_NUL.search(text) is not None):
+    keys, count, is_single, places = _ORDERS["".join(_LINE_START.findall(text))]
+    is_broken = False
+    is_bare = text.count("\n") != count or text.count("\r") != count
+    if is_bare or len(lines) != count or ("\0" in text and BARE_NUL.search(text) is not None):
         first_line, keys, lines, is_broken = _read_odd_lines(text)
-        count, is_single = len(keys), False
-    message = _parse_first_line(first_line, Headers.from_lines(keys, lines))
+        count, is_single, places = len(keys), False, None
+    headers = Headers.from_lines(keys.copy(), lines)
+    message = _parse_first_line(first_line, headers)
     if is_broken:
         raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
     if may_hold_keys(text):
         _leave_out_keys(message)
+        places = None
     size, start = len(data), end + 4
     if not is_single or size > limits.line or count > limits.vias:
         _check_numbers(keys, lines, size, limits, message)
-    if lines and lines[-1] == f"Content-Length: {size - start}":
-        message.body = data[start:]
-    else:
-        message.body = _cut_body(message, data, start)
+    if places is not None:  # here lines that are too long are refused by now: the readers remember lines
+        try:
+            headers.__dict__ = read_at(places, lines)
+            headers.is_read = True
+        except MalformedMessage:  # check() says it
+            pass
+    is_whole = bool(lines) and lines[-1] == f"Content-Length: {size - start}"
+    message.body = data[start:] if is_whole else _cut_body(message, data, start)
     if message.body:
         set_apart(message)
     return message
@@ -155,14 +162,22 @@ def check(message: Message) -> None:
     """Raise MalformedMessage, or its Answerable, unless the headers of section 8.1.1 are there and can be read."""
     headers = message.headers
     try:
-        headers.read(MANDATORY, OPTIONAL)
-        if isinstance(message, Request):
+        if not headers.is_read:
+            _read(headers)
+        if message.is_request:
             if message.cseq.method != message.method:
                 raise MalformedMessage("the method of CSeq is another than the request's")
-            if Uri.parse(message.uri).headers:
+            if KNOWN_URIS[message.uri].headers:
                 raise MalformedMessage("headers in the Request-URI")
     except MalformedMessage as error:
         raise _with_request(error, message) from None
+
+
+def _read(headers: Headers) -> None:
+    for key, parse in MANDATORY:
+        headers.required(key, parse)
+    for key, parse in OPTIONAL:
+        headers.parsed(key, parse)
 
 
 def _leave_out_keys(message: Message) -> None:

@@ -7,8 +7,8 @@ Escapes stay in `user` as `%HH`, except those of unreserved characters, which me
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
+from typing import Final
 
 import attrs
 
@@ -16,6 +16,8 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import Parameters, find_parameter, format_parameters, parse_number, replace_parameter
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*"
+PORT = r"[1-5]?[0-9]{1,4}|6(?:[0-4][0-9]{3}|5(?:[0-4][0-9]{2}|5(?:[0-2][0-9]|3[0-5])))"
+"""0..65535; the high ones are those that a NAT gives."""
 HOST = rf"\[[0-9A-Fa-f:.]+\]|{_NAME}"
 # Phones send more than user-unreserved in a user part ("#" of a star code above all): take all that cannot change the
 # structure.
@@ -29,14 +31,15 @@ _SIP = re.compile(
 )
 # The usual form of a SIP URI, without escapes, IPv6, password and headers. As a part of larger patterns without its
 # groups: all that this matches, Uri.parse accepts.
-_PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::([1-5]?[0-9]{{1,4}}))?({_PARAMETERS})")
-PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::[1-5]?[0-9]{{1,4}})?{_PARAMETERS}"
+_PLAIN = re.compile(rf"(sips?):(?:({_SAFE}+)@)?({_NAME})(?::({PORT}))?({_PARAMETERS})")
+PLAIN_URI = rf"sips?:(?:{_SAFE}+@)?{_NAME}(?::(?:{PORT}))?{_PARAMETERS}"
 _OTHER = re.compile(r'([A-Za-z][A-Za-z0-9+.\-]*):([^<>"\\\x00-\x20\x7f]+)')
 _SAFE_USER = re.compile(rf"{_SAFE}*")
 _ESCAPED_OCTET = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPED_UNRESERVED = re.compile(r"%(?:2[D1EA789]|3[0-9]|4[1-9A-F]|5[0-9AF]|6[1-9A-F]|7[0-9AE])", re.IGNORECASE)
 _LONGEST_KNOWN = 200  # characters, which bounds the memory of the known URIs
+_MOST_KNOWN = 4096
 # 19.1.4: these must match even when only one of the two URIs has them.
 _ALWAYS_COMPARED = ("user", "ttl", "method", "maddr", "transport")
 
@@ -56,10 +59,11 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """The URI that text is, whole and without white space around. Raises MalformedMessage."""
-        return _parse_known(text) if len(text) < _LONGEST_KNOWN else cls._parse(text)
+        return KNOWN_URIS[text]
 
     @classmethod
-    def _parse(cls, text: str) -> Uri:
+    def read(cls, text: str) -> Uri:
+        """The same, of a text that was not met lately."""
         match = _PLAIN.fullmatch(text)
         if match is None:
             return cls._parse_rare(text)
@@ -156,10 +160,20 @@ class Uri:
         return _identity(self) == _identity(other) and _parameters_match(self, other)
 
 
-@lru_cache(maxsize=4096)
-def _parse_known(text: str) -> Uri:
-    """The URIs of a site's phones and its provider come again with every message: they share one value."""
-    return Uri._parse(text)
+class _KnownUris(dict[str, Uri]):
+    """Text -> URI. Those of a site's phones and its provider come again with every message: they share one value. To
+    look for one that is known calls no function. All are forgotten where there are too many."""
+
+    def __missing__(self, text: str) -> Uri:
+        uri = Uri.read(text)
+        if len(text) < _LONGEST_KNOWN:
+            if len(self) >= _MOST_KNOWN:
+                self.clear()
+            self[text] = uri
+        return uri
+
+
+KNOWN_URIS: Final = _KnownUris()
 
 
 def parse_host(text: str) -> str:

@@ -13,7 +13,6 @@ import attrs
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import (
-    TIGHT_PARAMETERS,
     TOKEN,
     WHITE,
     Parameters,
@@ -23,13 +22,14 @@ from gateway.sip.grammar import (
     parse_number,
     parse_parameters,
     replace_parameter,
+    tight_parameters,
 )
-from gateway.sip.uri import HOST, parse_host
+from gateway.sip.uri import HOST, PORT, parse_host
 
 MAGIC_COOKIE = "z9hG4bK"
 
 # The usual form, and all that section 25.1 allows (white space around the slashes, the colon and the parameters).
-_PLAIN = re.compile(rf"[ \t]*SIP/2\.0/([A-Z]+) ({HOST})(?::([1-5]?[0-9]{{1,4}}))?({TIGHT_PARAMETERS})?[ \t]*")
+_PLAIN = re.compile(rf"[ \t]*SIP/2\.0/([A-Z]+) ({HOST})(?::({PORT}))?{tight_parameters('branch')}[ \t]*")
 _VIA = re.compile(
     rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({TOKEN})[ \t]+({HOST})[ \t]*(?::[ \t]*([0-9]{{1,5}})[ \t]*)?(;.*)?",
     re.IGNORECASE | re.DOTALL,
@@ -50,6 +50,13 @@ class Via:
     parameters: Parameters = ()
     # The parameters as they came, while `parameters` is unset.
     _text: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
+    branch: str | None = attrs.field(init=False, eq=False, repr=False)
+    """The branch parameter, None when absent (RFC 2543). Every message is asked for it."""
+    has_rport: bool = attrs.field(init=False, eq=False, repr=False)
+    """Whether rport is there, asked for or seen."""
+
+    def __attrs_post_init__(self) -> None:
+        _set(self, "branch", find_parameter(self.parameters, "branch") or None)
 
     @classmethod
     def parse(cls, text: str, start: int = 0) -> Via:
@@ -57,23 +64,26 @@ class Via:
         match = _PLAIN.fullmatch(text, start)
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
-        transport, host, port, parameters = match.groups()
+        transport, host, port, parameters, branch = match.groups()
         if host[0] == "[":
             host = parse_host(host)
         via = cls.__new__(cls)
         _set(via, "transport", transport)
         _set(via, "host", host)
         _set(via, "port", None if port is None else int(port))
-        _set(via, "_text", parameters or "")
+        _set(via, "_text", parameters)
+        _set(via, "branch", branch or find_in_text(parameters, "branch") or None)
         return via
 
-    @classmethod
-    def _of_parts(cls, transport: str, host: str, port: int | None, text: str) -> Via:
-        via = cls.__new__(cls)
-        _set(via, "transport", transport)
-        _set(via, "host", host)
-        _set(via, "port", port)
+    def _with_text(self, text: str) -> Via:
+        """The same with other parameters, of which branch is the same, and rport there or not as it was."""
+        via = type(self).__new__(type(self))
+        _set(via, "transport", self.transport)
+        _set(via, "host", self.host)
+        _set(via, "port", self.port)
         _set(via, "_text", text)
+        _set(via, "branch", self.branch)
+        _set(via, "has_rport", self.has_rport)
         return via
 
     @classmethod
@@ -92,10 +102,13 @@ class Via:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            """`parameters`, which parse() left for later: an unset slot asks here once."""
-            if name != "parameters":
+            """The fields that parse() left for later: an unset slot asks here once."""
+            if name == "parameters":
+                value: object = parse_parameters(self._text)
+            elif name == "has_rport":  # most phones write it last, and ask for it
+                value = (self._text or "").endswith(";rport") or self.parameter("rport") is not None
+            else:
                 raise AttributeError(name)
-            value = parse_parameters(self._text)
             _set(self, name, value)
             return value
 
@@ -110,13 +123,6 @@ class Via:
         if self._text is not None:
             return find_in_text(self._text, name)
         return find_parameter(self.parameters, name)
-
-    @property
-    def branch(self) -> str | None:
-        """The branch parameter, None when absent (RFC 2543)."""
-        if self._text is not None:
-            return find_in_text(self._text, "branch") or None
-        return find_parameter(self.parameters, "branch") or None
 
     @property
     def received(self) -> str | None:
@@ -140,6 +146,9 @@ class Via:
         """The header line with this Via as its only value, and the Via, with the source that a server saw: received,
         and rport where it is asked for (RFC 3581 section 4). The rest of the line stays as it is, to the letter."""
         text = self._text
+        if text is not None and text.endswith(";rport") and line.endswith(text) and "received" not in text.lower():
+            added = f"={port};received={host}"
+            return line + added, self._with_text(text + added)
         if text is None or "received" in text.lower():
             via = self.with_parameter("received", host)
             if self.parameter("rport") is not None:
@@ -147,4 +156,4 @@ class Via:
             return f"Via: {via}", via
         line = line.rstrip(WHITE)
         new = f"{_RPORT.sub(f';rport={port}', text, count=1)};received={host}"
-        return line[: len(line) - len(text)] + new, Via._of_parts(self.transport, self.host, self.port, new)
+        return line[: len(line) - len(text)] + new, self._with_text(new)

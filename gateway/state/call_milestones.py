@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.observe.events import EventName, Field, GatewayEvent
-from gateway.observe.metrics import Metrics, child
+from gateway.observe.metrics import Metrics
 from gateway.state.call_record import CallDirection, CallRecord
 
 CANCELLED: Final = 487
@@ -36,6 +36,10 @@ class CallMilestones:
         self._answered: float | None = None
         self._is_heard = False
 
+    def resume(self, answered: float) -> None:
+        """Go on with a call that was answered then, by another process, which has told of it."""
+        self._answered, self._is_heard = answered, True
+
     def begun(self, source: str) -> None:
         """The INVITE is taken; ``source`` is the address that it came from."""
         record = self._record
@@ -51,7 +55,7 @@ class CallMilestones:
         """The callee's 200 goes to the caller."""
         self._hear(now)
         self._answered = now
-        child(self._metrics.set_up, *self._labels).observe(now - self._began)
+        self._metrics.set_up.labels(*self._labels).observe(now - self._began)
         self._tell(EventName.CALL_ANSWERED, seconds=round(now - self._began, 3))
 
     def challenged(self) -> None:
@@ -62,7 +66,7 @@ class CallMilestones:
     def ended(self, status: int | None, now: float) -> None:
         """The call is over; ``status`` is the final one that the caller was given."""
         if self._answered is not None:
-            child(self._metrics.duration, *self._labels).observe(now - self._answered)
+            self._metrics.duration.labels(*self._labels).observe(now - self._answered)
         elif status is not None:
             kind = "cancelled" if status == CANCELLED else f"{status // 100}xx"
             self._metrics.failures.labels(*self._labels, kind).inc()
@@ -70,7 +74,7 @@ class CallMilestones:
     def _hear(self, now: float) -> None:
         if not self._is_heard:
             self._is_heard = True
-            child(self._metrics.post_dial_delay, *self._labels).observe(now - self._began)
+            self._metrics.post_dial_delay.labels(*self._labels).observe(now - self._began)
 
     def _tell(self, name: EventName, source: str = "", **fields: Field) -> None:
         tell_of(self._metrics, name, self._record, source, **fields)

@@ -8,7 +8,8 @@ enters (`fit`), for every file, page and table that a record is written to.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple, cast
 
 import attrs
 
@@ -45,6 +46,8 @@ class CallResult(StrEnum):
 
 def fit(text: str) -> str:
     """A peer's text as a record keeps it, cut. Secrets are taken out first: an escape in the middle would hide one."""
+    if text.isascii() and text.lstrip("+").isalnum():  # a number, or a plain name: any secret has another sign by it
+        return text[:LONGEST]
     return clean(redacted(text)[:LONGEST])
 
 
@@ -95,6 +98,12 @@ class LadderStep(NamedTuple):
     passage: Passage
     what: str
     """The method, or status and reason phrase: never a header or a body."""
+    fork: int = 0
+    """The number of the phone, from 1, where several of one user ring; else 0."""
+
+
+_step: Final = tuple.__new__
+"""Makes one without the detour through names."""
 
 
 class ChainStep(StrEnum):
@@ -105,6 +114,9 @@ class ChainStep(StrEnum):
     POLICY = "policy"
     ANSWERED = "answered"
     OUTCOME = "outcome"
+
+
+_OFFERED: Final = ChainStep.OFFERED
 
 
 @attrs.frozen
@@ -156,16 +168,14 @@ class CallRecord:
     """Whether an emergency number was dialled."""
     mos: float | None = None
     """The mean opinion score of the direction that was heard worse, 1 to 5; None where none is known."""
+    caller_number: str = attrs.field(default="", converter=fit_again)
+    """The caller's number in E.164, or its user part where that is none."""
+    callee_number: str = attrs.field(default="", converter=fit_again)
+    """The same of the number dialled, or of the phone that was called."""
 
-    @property
-    def caller(self) -> str:
-        """The calling party."""
-        return self._caller
-
-    @property
-    def callee(self) -> str:
-        """The called party."""
-        return self._callee
+    # Read by C: each of these is looked at several times a call.
+    caller = cast(str, property(attrgetter("_caller"), doc="The calling party."))
+    callee = cast(str, property(attrgetter("_callee"), doc="The called party."))
 
     @property
     def ending(self) -> str:
@@ -209,20 +219,23 @@ class CallRecord:
         if terms and terms not in before:
             self.tls[str(leg)] = f"{before}, then {terms}" if before else terms
 
-    def add_step(self, at: float, leg: LegName, passage: Passage, what: str) -> None:
-        """Note that a message went by: a method, or a status and its reason."""
-        if len(self.ladder) >= LADDER_STEPS:
+    def add_step(self, at: float, leg: LegName, passage: Passage, what: str, fork: int = 0) -> None:
+        """Note that a message went by: a method, or a status and its reason; `fork` is the number of the phone, where
+        several ring."""
+        ladder = self.ladder
+        if len(ladder) >= LADDER_STEPS:
             self.steps_left_out += 1
-            return
-        step = (at, leg, passage, what if what in _FIT else fit_again(what))
-        self.ladder.append(tuple.__new__(LadderStep, step))  # without the detour through names
+        else:
+            ladder.append(_step(LadderStep, (at, leg, passage, what if what in _FIT else fit_again(what), fork)))
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
-        leg, offered = link.leg, ChainStep.OFFERED
-        offers = [index for index, one in enumerate(self.chain) if one.step == offered and one.leg == leg]
-        if link not in self.chain[offers[-1] if offers else 0 :]:
-            self.chain.append(link)
+        for one in reversed(self.chain):
+            if one.what == link.what and one == link:
+                return
+            if one.step is _OFFERED and one.leg == link.leg:
+                break  # where this attempt began
+        self.chain.append(link)
 
     def put_reason(self, link: ChainLink, former: ChainLink | None) -> None:
         """Add a link in the place of one that it goes on from, if there is one."""
@@ -252,6 +265,8 @@ class CallRecord:
             "status": self.status,
             "ending": self.ending,
             "mos": self.mos,
+            "caller_number": self.caller_number,
+            "callee_number": self.callee_number,
         }
 
     def as_json(self) -> dict[str, Json]:
@@ -259,12 +274,15 @@ class CallRecord:
         chain: list[Json] = [
             {"leg": str(link.leg), "step": link.step, "what": link.what, "code": link.code} for link in self.chain
         ]
+        ladder: list[Json] = [
+            {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
+            if not fork
+            else {"at": at, "leg": str(leg), "direction": str(passage), "what": what, "fork": fork}
+            for at, leg, passage, what, fork in self.ladder
+        ]
         return {
             **self.summary(),
-            "ladder": [
-                {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
-                for at, leg, passage, what in self.ladder
-            ],
+            "ladder": ladder,
             "steps_left_out": self.steps_left_out,
             "chain": chain,
             "media": self.media,

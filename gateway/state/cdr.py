@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections import deque
 from collections.abc import Mapping
 from operator import itemgetter
@@ -23,6 +24,9 @@ log = Logger()
 
 WAITING: Final = 20_000
 """Records that wait for a disk at most."""
+LATEST_BYTES: Final = 1024 * 1024
+"""Of the file, that are looked at for the latest calls: some 2,000."""
+_ID: Final = re.compile(rb'^{"id":"([^"\\\n]+)"', re.MULTILINE)
 TOLD_EVERY: Final = 100
 """Records between two lines about a disk that takes none."""
 
@@ -43,6 +47,8 @@ FIELDS: Final = (
     "cause",
     "provider",
     "emergency",
+    "caller_number",
+    "callee_number",
 )
 """The fields, in order. Times are seconds since the epoch; ``seconds`` is the answered length: 0 without an answer,
 None where the end was not seen."""
@@ -106,6 +112,18 @@ class CdrFile:
                 )
             self._failures += 1
             self.close()
+
+    def latest_ids(self) -> frozenset[str]:
+        """The ids of the calls at the end of the file; none where it cannot be read."""
+        try:
+            if not self._path.is_file():
+                return frozenset()
+            with self._path.open("rb") as file:
+                file.seek(max(os.fstat(file.fileno()).st_size - LATEST_BYTES, 0))
+                found = _ID.findall(file.read(LATEST_BYTES))
+        except OSError:
+            return frozenset()
+        return frozenset(name.decode(errors="replace") for name in found)
 
     def close(self) -> None:
         """Let go of the file; the next record opens it anew, under its name."""

@@ -23,7 +23,7 @@ import attrs
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.events import EventName
 from gateway.observe.log import LineLogger
-from gateway.observe.metrics import Metrics, child
+from gateway.observe.metrics import Metrics
 from gateway.state.call_milestones import CallMilestones, tell_of
 from gateway.state.call_record import CallRecord, CallResult
 
@@ -112,6 +112,7 @@ class EndedCalls:
             status=record.status,
             seconds=record.seconds,
             ending=record.ending,
+            emergency=record.is_emergency,
         )
 
     def _hand_on(self, record: CallRecord) -> None:
@@ -141,9 +142,9 @@ class EndedCalls:
         return self._of_source.allows(source, now) and self._of_all.allows("", now)
 
     def _count(self, record: CallRecord) -> None:
-        child(self.metrics.calls, record.domain, str(record.direction), record.verdict, record.reason).inc()
+        self.metrics.calls.labels(record.domain, str(record.direction), record.verdict, record.reason).inc()
         result = record.result
-        child(self.metrics.call_results, record.domain, record.provider, str(result)).inc()
+        self.metrics.call_results.labels(record.domain, record.provider, str(result)).inc()
         if record.is_emergency:
             result = CallResult.FAILED if result is CallResult.CALLEE else result
             self.metrics.emergency_calls.labels(str(result)).inc()

@@ -13,6 +13,7 @@ all the same: made at the next start, with an ending that says so.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable, Set
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -51,12 +52,19 @@ class CallHistory:
         self._days = days
         self._before: deque[Row] = deque(maxlen=REMEMBERED)
         self._up: set[str] = set()
+        self._left: list[Row] = []
+        """Those that were up when the process before died, as long as nobody has said how they go on."""
         self._round = LoopingCall(self._drop_old)
         self._round.clock = clock.timers
         self._listing: IDelayedCall | None = None
+        self._followers: list[Callable[[Row], None]] = []
 
-    def start(self) -> Deferred[list[Row]]:
-        """Read the latest; gives the calls that were up when the process before died, which end now.
+    def follow(self, follower: Callable[[Row], None]) -> None:
+        """Tell of each call that ends from now on: its record. One that raises is logged, and told of the next."""
+        self._followers.append(follower)
+
+    def start(self) -> Deferred[None]:
+        """Read the latest, and the calls that were up when the process before died: see `end_unseen`.
 
         Fails with StoreUnusable, and may be gone on with all the same.
         """
@@ -73,9 +81,27 @@ class CallHistory:
         self._cdr.close()
         return self._table.stop()
 
-    def is_noted(self, call_id: str) -> bool:
-        """Whether a call that is up was noted already."""
-        return call_id in self._up
+    @property
+    def noted(self) -> Set[str]:
+        """The ids of the calls that are up and were noted."""
+        return self._up
+
+    def end_unseen(
+        self, known: Set[str] = frozenset(), recorded: Set[str] = frozenset(), more: Iterable[Row] = ()
+    ) -> list[Row]:
+        """End the calls that were up when the process before died, and `more` that were up for too short a time to be
+        noted; gives those that end. Not those of which is `known` how they go on; of these, `recorded` ones are over,
+        and have their line in the CDR file."""
+        left, self._left = self._left, []
+        by_id = {str(call["id"]): call for call in (*more, *left)}
+        for call_id in by_id.keys() & recorded:
+            self._table.put(call_id, self._clock.now(), self._unseen(by_id[call_id]))
+        unseen = [self._unseen(call) for call_id, call in by_id.items() if call_id not in known]
+        self._up |= (by_id.keys() & known) - recorded
+        for call in unseen:
+            self.ended(call)
+        self._before.extend(unseen)
+        return unseen
 
     def goes_on(self, call: Row) -> None:
         """Note a call that is up, all that is known of it so far: its record, should this process die under it."""
@@ -88,6 +114,15 @@ class CallHistory:
         ended_at = call.get("ended_at")
         self._table.put(str(call["id"]), ended_at if isinstance(ended_at, float) else self._clock.now(), call)
         self._cdr.write(detail_record(call))
+        for follower in self._followers:
+            try:
+                follower(call)
+            except Exception:
+                log.failure("call {call_id} was not looked at", call_id=call.get("id"))
+
+    def recorded(self) -> Set[str]:
+        """The ids of the calls that the CDR file has, as far as its end tells."""
+        return self._cdr.latest_ids()
 
     def before(self) -> list[Row]:
         """The latest calls of before the start, the last one first."""
@@ -104,19 +139,15 @@ class CallHistory:
         """Go on in a new CDR file if the old one was moved away."""
         self._cdr.close()
 
-    def _read_latest(self, up: list[tuple[str, Row]]) -> Deferred[list[Row]]:
+    def _read_latest(self, up: list[tuple[str, Row]]) -> Deferred[None]:
         return self._table.latest(REMEMBERED).addCallback(self._started, [call for _, call in up])
 
-    def _started(self, latest: list[tuple[str, Row]], up: list[Row]) -> list[Row]:
-        unseen = [self._unseen(call) for call in up]
-        for call in unseen:
-            self.ended(call)
-        known = {call["id"] for call in unseen}
+    def _started(self, latest: list[tuple[str, Row]], up: list[Row]) -> None:
+        self._left = up
+        known = {call["id"] for call in up}
         self._before.extend(call for key, call in latest if key not in known)
-        self._before.extend(unseen)
         self._drop_old()
         self._table.count_unlisted().addCallbacks(self._begin_listing, self._not_listed)
-        return unseen
 
     def _begin_listing(self, count: int) -> None:
         if count:

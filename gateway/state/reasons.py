@@ -2,7 +2,7 @@
 
 They are part of records, metrics and responses (RFC 3326), and operators search by them: a code keeps its meaning for
 ever. Not here: the words for people, and the remedy of each (remedies.py); the rules that choose one
-(gateway/security/policy, gateway/b2bua/setup/faults.py).
+(gateway/security/policy, gateway/b2bua/setup).
 """
 
 from __future__ import annotations
@@ -52,10 +52,14 @@ class Reason(StrEnum):
     """The provider asked for a password, and the phone did not call again with one."""
     CALLER_NOT_REGISTERED = "CALLER_NOT_REGISTERED"
     """The domain takes calls of registered phones only."""
+    CALLER_IN_CLEAR = "CALLER_IN_CLEAR"
+    """A roll-out has led the phone to TLS, and the domain takes nothing of it in clear."""
     PHONE_UNREACHABLE = "PHONE_UNREACHABLE"
     """The phone called is registered, and does not answer."""
     TOO_MANY_CALLS = "TOO_MANY_CALLS"
     """Too many calls of this caller, or of all, are up or wait for an answer."""
+    CALL_LIMIT_REACHED = "CALL_LIMIT_REACHED"
+    """A limit of calls refuses this one, or its transfer or redirection."""
     NO_PORTS = "NO_PORTS"
     """Every media port is in use, or silent after a call."""
     NO_MEDIA_RELAY = "NO_MEDIA_RELAY"

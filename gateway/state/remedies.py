@@ -136,6 +136,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "The domain takes calls of registered phones only, and this one was not registered at its address.",
         "Let the phone register through the gateway first: gatewayctl phones shows those that are.",
     ),
+    Reason.CALLER_IN_CLEAR: Remedy(
+        "The phone called in clear, and its domain wants TLS of it since a roll-out led it there.",
+        "See why it left TLS: its configuration, or its connection to the TLS port. To let it come in clear again: "
+        "gatewayctl peers forget sip:USER@DOMAIN, or gatewayctl rollout roll-back.",
+    ),
     Reason.PHONE_UNREACHABLE: Remedy(
         "The phone that was called is registered, but does not answer where it registered from.",
         "See whether the phone is on and its network up; behind NAT, let it register more often or use TLS or TCP.",
@@ -144,6 +149,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "Too many calls of this caller, or of all callers, were up or waited for an answer.",
         "Find the caller that has so many by gatewayctl calls. Where that is right, raise its share in [limits]; where "
         "it is not, keep that phone out.",
+    ),
+    Reason.CALL_LIMIT_REACHED: Remedy(
+        "The caller has as many calls to such numbers as a limit of calls allows.",
+        "See gatewayctl limits USER. If the calls are fraud, change the user's password and keep it out; if they are "
+        "not, gatewayctl limits lift USER counts anew, and its [[limit]] takes higher figures.",
     ),
     Reason.NO_PORTS: Remedy(
         "Every media port was in use, or silent after a call, so the call got none.",

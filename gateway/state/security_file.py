@@ -1,4 +1,4 @@
-"""The security log: each event whose name begins with `security.`, one JSON line each, in a file that others rotate.
+"""The security log: events whose names begin with `security.` or `fraud.`, one JSON line each; others rotate the file.
 
     Events -> note -> waiting (at most WAITING lines) -> write(), every few seconds and at the end -> FILE (0600)
 
@@ -24,7 +24,7 @@ from gateway.observe.figures import KeptFile
 
 log = Logger()
 
-PREFIX: Final = "security."
+PREFIXES: Final = ("security.", "fraud.")
 WAITING: Final = 10_000
 """Lines that wait for a disk at most."""
 
@@ -45,7 +45,7 @@ class SecurityFile:
 
     def note(self, number: int, event: GatewayEvent) -> None:
         """A subscriber of events: keep this one, if it is about security."""
-        if event.name.startswith(PREFIX):
+        if event.name.startswith(PREFIXES):
             self._waiting.append(encode(event.as_json()) + b"\n")
 
     def write(self) -> None:

@@ -122,9 +122,17 @@ def is_in_use(error: BaseException) -> bool:
 
 
 def create_private(path: Path) -> None:
-    """Make the file and its directory unless they are there; only this user may read the file."""
+    """Make the file and its directory unless they are there; only this user may read the file. Raises OSError, also for
+    one that is there and cannot be written.
+
+    A file that is there is never opened: to close any descriptor of it would give up every lock of this process on it
+    (fcntl, POSIX), and another gateway could take it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if not path.exists():  # a link to nowhere is made good, too
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def locked(connection: sqlite3.Connection) -> int:

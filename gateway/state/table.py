@@ -28,6 +28,7 @@ from gateway.state.sqlite import (
     Database,
     InUse,
     LeftOut,
+    PooledDatabase,
     StoreUnusable,
     check_version,
     is_in_use,
@@ -64,6 +65,10 @@ class KeptTable:
         """The state of the file."""
         return KeptFile(self._path.name, self._behind.failures, self._behind.is_failing)
 
+    def is_kept(self, key: str) -> bool:
+        """Whether the latest value of a key is in the file: what must not be done twice may be done now."""
+        return self._behind.is_written(key)
+
     def latest(self, limit: int) -> Deferred[list[tuple[str, Value]]]:
         """The newest ``limit`` values, oldest first. To be asked for first, at the start.
 
@@ -87,6 +92,14 @@ class KeptTable:
     def put(self, key: str, at: float, value: Value) -> None:
         """Keep a value; ``at`` is its time in seconds since the epoch."""
         self._behind.note(key, (at, encode(value).decode()))
+
+    def put_at_once(self, key: str, at: float, value: Value) -> None:
+        """The same, without the usual delay: for values that must outlive a process that is killed right afterwards."""
+        self._behind.note_urgent(key, (at, encode(value).decode()))
+
+    def hurry(self) -> None:
+        """Write all that was put at once: several values that must outlive a kill, in one transaction."""
+        self._behind.hurry()
 
     def drop(self, key: str) -> None:
         """Keep nothing under that key."""
@@ -140,6 +153,11 @@ class KeptTable:
         if is_in_use(error):
             raise InUse(f"{self._path}: is in use by another gateway") from None
         raise StoreUnusable(f"{self._path}: cannot be used: {why}") from None
+
+
+def table_in(path: Path, reactor: IReactorTime) -> KeptTable:
+    """The table of a file, on a thread of its own. The file is opened, and made, at the first question."""
+    return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -54,6 +54,27 @@ class WriteBehind(Generic[K, V]):
         """Whether the last one did."""
         self._timer: IDelayedCall | None = None
         self._writing: Deferred[LeftOut] | None = None
+        self._under_way: dict[K, V | None] = {}
+        """The notes that are being written."""
+        self._is_urgent = False
+        """Whether something that waits for the end of a write is to be written right after it."""
+
+    def is_written(self, key: K) -> bool:
+        """Whether the latest state of a key is in the file."""
+        return key not in self.noted and key not in self._under_way
+
+    def note_urgent(self, key: K, value: V | None) -> None:
+        """The same, to be written at once: as soon as the write under way, if any, is done. While writes fail, it waits
+        as any other."""
+        self.note(key, value)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """Write all that is noted at once, in one transaction, as ``note_urgent`` does."""
+        self._is_urgent = self._writing is not None
+        if self._timer is not None and not self.is_failing:
+            self._timer.cancel()
+            self._write_expired()
 
     def note(self, key: K, value: V | None) -> None:
         """Write a key's latest state a moment from now; None: that there is nothing under it."""
@@ -82,12 +103,13 @@ class WriteBehind(Generic[K, V]):
         notes, self.noted = self.noted, {}
         if not notes:
             return succeed(None)
+        self._under_way = notes
         self._writing = self._do_write(notes)
         return self._writing.addBoth(self._written, notes)
 
     def _written(self, result: Failure | LeftOut, notes: dict[K, V | None]) -> None:
-        self._writing = None
-        delay = self._delay
+        self._writing, self._under_way = None, {}
+        delay, self._is_urgent = (0.0 if self._is_urgent else self._delay), False
         self.is_failing = isinstance(result, Failure)
         if isinstance(result, Failure):
             self.failures += 1

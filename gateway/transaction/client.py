@@ -22,7 +22,7 @@ from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 log = Logger()
 
-
+_OF_A_HOP = frozenset({"route", "from", "to", "call-id"})
 _UNANSWERED = frozenset({State.CALLING, State.TRYING})
 
 
@@ -245,7 +245,8 @@ class ClientTransaction(Transaction):
         self._services.directory.start_cancel(cancel, self.flow, self.branch)
 
     def _pass_response(self, response: Message | None) -> None:
-        assert isinstance(response, Response)
+        assert response is not None
+        assert not response.is_request
         if self._user is None:
             self._services.directory.pass_stray_response(response, self.flow)
             return
@@ -319,7 +320,7 @@ def make_cancel(invite: Request, headers: Iterable[tuple[str, str]] = ()) -> Req
 
 def _same_hop(invite: Request, method: str) -> Request:
     """A request with the Request-URI, top Via, Route, From, To, Call-ID and CSeq number of the INVITE."""
-    headers = invite.headers.select(("route", "from", "to", "call-id"))
+    headers = invite.headers.select(_OF_A_HOP)
     headers.prepend("Via", str(invite.top_via))
     headers.add("CSeq", f"{invite.cseq.number} {method}")
     headers.add("Max-Forwards", "70")

@@ -15,11 +15,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
+from random import randint
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from gateway.config.model import Side
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import has_several
 from gateway.sip.message import Message, Request, Response, stateless_tag
 from gateway.sip.via import MAGIC_COOKIE
 from gateway.transaction import client, server
@@ -33,11 +36,22 @@ from gateway.transaction.matching import (
     server_key,
     via_value,
 )
-from gateway.transaction.room import COPIES, Ceiling, Room, overhead_of, payer_of, size_of
+from gateway.transaction.room import (
+    COPIES,
+    NOTHING_WAITS,
+    TOO_LATE,
+    Ceiling,
+    Claim,
+    Room,
+    Waiting,
+    overhead_of,
+    payer_of,
+    size_of,
+)
 from gateway.transaction.server import Core, ServerTransaction
 from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
-from gateway.transport.arrival import way_back
+from gateway.transport.arrival import send_answer, way_back
 from gateway.transport.flow import Flow
 from gateway.transport.way import may_answer, may_ask
 
@@ -57,7 +71,9 @@ class TransactionLayer:
         clock: IReactorTime,
         ceiling: Ceiling | None = None,
         random: Callable[[int], str] = lambda digits: os.urandom(digits // 2).hex(),
+        waiting: Waiting = NOTHING_WAITS,
     ) -> None:
+        self._waiting = waiting
         self.room = Room(Ceiling() if ceiling is None else ceiling)
         self._random = random
         self._timers = TimerQueues(clock)
@@ -67,6 +83,7 @@ class TransactionLayer:
         self._census = {machine.name: dict.fromkeys(State, 0) for machine in MACHINES}
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
         self.refused: Counter[int] = Counter()  # by status: answers without a transaction
+        self.shed = 0  # new calls that came too late to their turn
         self.dropped = 0  # messages that could not be read, or are somebody else's
         self._invite_client = self._services(client.INVITE_PROGRAMS)
         self._other_client = self._services(client.NON_INVITE_PROGRAMS)
@@ -104,7 +121,7 @@ class TransactionLayer:
     def receive(self, message: Message, flow: Flow) -> None:
         """A message from the transport. Never raises."""
         try:
-            if isinstance(message, Request):
+            if message.is_request:
                 self._receive_request(message, flow)
             else:
                 self._receive_response(message, flow)
@@ -179,10 +196,7 @@ class TransactionLayer:
 
     def _add_via(self, request: Request, flow: Flow) -> str:
         branch = f"{MAGIC_COOKIE}{self._random(BRANCH_DIGITS)}"
-        headers = request.headers
-        if "via" in headers:
-            headers.remove("Via")
-        headers.prepend("Via", via_value(flow, branch))
+        request.headers.lead("via", f"Via: {via_value(flow, branch)}")
         return branch
 
     def _start(self, request: Request, flow: Flow, user: TransactionUser, branch: str) -> ClientTransaction:
@@ -199,13 +213,15 @@ class TransactionLayer:
         return transaction
 
     def _receive_response(self, response: Response, flow: Flow) -> None:
-        if len(response.headers.values("Via")) > 1:
+        if has_several(response.headers, "via"):
             self.dropped += 1  # it is somebody else's, be it on one line or on two (8.1.3.3)
             return
         transaction = self._clients.get(client_key(response))
         if transaction is None or not may_answer(transaction.flow, flow):
             self.pass_stray_response(response, flow)
         else:
+            if not flow.allowance.is_proved:
+                flow.allowance.prove()  # the branch went to that host alone
             transaction.receive(response)
 
     def _receive_request(self, request: Request, flow: Flow) -> None:
@@ -228,6 +244,13 @@ class TransactionLayer:
         if transaction is None or (is_rfc2543(transaction.key) and not transaction.is_acknowledged_by(ack)):
             self.pass_ack(ack, flow)
         else:
+            # The To tag of a refusal is ours where the request had none, and went to that host alone.
+            if (
+                not flow.allowance.is_proved
+                and transaction.merge_key is not None
+                and transaction.is_acknowledged_by(ack)
+            ):
+                flow.allowance.prove()
             transaction.happen(Event.RECEIVE_ACK, ack)
 
     def _receive_cancel(self, cancel: Request, flow: Flow, key: Key) -> None:
@@ -264,7 +287,10 @@ class TransactionLayer:
     def _receive_new_request(self, request: Request, flow: Flow, key: Key, size: int) -> None:
         merged = merge_key(request, flow.side)
         core, payer = self._core, payer_of(flow)
-        if not self.room.has_room(size, payer, len(self._servers), lambda: core.claim_of(request, flow)):
+        if self._waiting.waited > TOO_LATE and _is_shed(request, flow, core):
+            self.shed += 1
+            self._refuse(request, flow, 503, (("Retry-After", str(randint(5, 15))),))
+        elif not self.room.has_room(size, payer, len(self._servers), lambda: core.claim_of(request, flow)):
             self._refuse(request, flow, 503, (("Retry-After", str(self.room.ceiling.retry_after)),))
         elif merged in self._merged:
             self._refuse(request, flow, 482)
@@ -283,4 +309,12 @@ class TransactionLayer:
         response = request.response(status, to_tag=stateless_tag(request))
         response.headers.add_all(headers)
         self.refused[status] += 1
-        way_back(request, flow).send(response.to_bytes())
+        send_answer(response, way_back(request, flow))
+
+
+def _is_shed(request: Request, flow: Flow, core: Core) -> bool:
+    """Whether a request that waited too long is a new call, and none for help. A 503 early is better than an answer too
+    late (RFC 6357), and one without a transaction costs the least."""
+    if request.method != "INVITE" or request.to.tag is not None:
+        return False
+    return flow.side is Side.PROVIDER or core.claim_of(request, flow) is not Claim.URGENT

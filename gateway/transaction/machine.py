@@ -1,8 +1,8 @@
 """The common part of all transactions: a walk through a machine's table, its timers, an end that leaves nothing behind.
 
-A machine is compiled once: for each state, the calls that each event makes. A transaction has two timers at most: one
-that repeats a message (A, E, G, and the 100) and one that limits the time in its state; starting a timer replaces the
-one in its place.
+A machine is compiled once: for each state, the timers that each event stops and starts, and the calls that it makes. A
+transaction has two timers at most: one that repeats a message (A, E, G, and the 100) and one that limits the time in
+its state; starting a timer replaces the one in its place. So a step is: the state, timers, and then calls.
 
 The actions themselves are in client.py and server.py, the tables in tables.py.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, NamedTuple, TypeVar, cast
 
 from attrs import frozen
 
@@ -23,6 +23,9 @@ from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues,
 _INITIAL: Final = State.INITIAL
 _TERMINATED: Final = State.TERMINATED
 
+_OF_TIMERS: Final = {*STARTED_TIMER, Action.STOP_TRYING}
+"""Actions that a step has in another form."""
+
 REPEATING = frozenset({Event.TIMER_A, Event.TIMER_E, Event.TIMER_G, Event.TIMER_TRYING, Event.TIMER_LATE_TRYING})
 """Timers in the first place; all others limit a state."""
 
@@ -33,14 +36,20 @@ Kind = TypeVar("Kind", bound="Transaction")
 Directory = TypeVar("Directory", covariant=True)
 
 
-@frozen
-class Step:
-    """A compiled row: the calls to make, the state to enter before, and which timers have no meaning there."""
+Start = tuple[Event, float]
+"""A timer, and the seconds of its (first) run."""
+
+
+class Step(NamedTuple):
+    """A compiled row: the calls to make, the state to enter before, which timers have no meaning there, and those that
+    start, one for each place."""
 
     acts: tuple[Act, ...]
     state: State
     stops_repeating: bool
     stops_limit: bool
+    repeat: Start | None = None
+    limit: Start | None = None
 
 
 @frozen
@@ -66,54 +75,22 @@ def _compile(
         ended = {timer for old, timer in machine.rows if old is state and (next_state, timer) not in machine.rows}
         ended &= set(STARTED_TIMER.values())
         steps[state][event] = Step(
-            tuple(
-                _starter(action, is_reliable) if action in STARTED_TIMER else cast(Act, acts[action])
-                for action in actions
-            ),
+            tuple(cast(Act, acts[action]) for action in actions if action not in _OF_TIMERS),
             next_state,
-            bool(ended & REPEATING),
+            bool(ended & REPEATING) or Action.STOP_TRYING in actions,
             bool(ended - REPEATING),
+            _start(actions, is_reliable, lambda timer: timer in REPEATING),
+            _start(actions, is_reliable, lambda timer: timer not in REPEATING),
         )
     return Program(machine, steps)
 
 
-def _starter(action: Action, is_reliable: bool) -> Act:
-    timer = STARTED_TIMER[action]
-    if action is Action.START_E_AT_T2:
-        return _repeat_after(T2, timer)
-    seconds = duration(timer, is_reliable)
-    if timer in LONGEST_INTERVAL:
-        return _repeat_longer(seconds, timer)
-    return _repeat_after(seconds, timer) if timer in REPEATING else _limit_to(seconds, timer)
-
-
-def _repeat_after(seconds: float, timer: Event) -> Act:
-    def act(transaction: Transaction, _message: Message | None) -> None:
-        if transaction._repeating is not None:
-            transaction._repeating.cancel()
-        transaction._repeating = transaction._services.timers.start(seconds, transaction, timer)
-
-    return act
-
-
-def _repeat_longer(seconds: float, timer: Event) -> Act:
-    def act(transaction: Transaction, _message: Message | None) -> None:
-        interval = transaction.interval
-        transaction.interval = interval = longer(timer, interval) if interval else seconds
-        if transaction._repeating is not None:
-            transaction._repeating.cancel()
-        transaction._repeating = transaction._services.timers.start(interval, transaction, timer)
-
-    return act
-
-
-def _limit_to(seconds: float, timer: Event) -> Act:
-    def act(transaction: Transaction, _message: Message | None) -> None:
-        if transaction._limit is not None:
-            transaction._limit.cancel()
-        transaction._limit = transaction._services.timers.start(seconds, transaction, timer)
-
-    return act
+def _start(actions: tuple[Action, ...], is_reliable: bool, is_of_place: Callable[[Event], bool]) -> Start | None:
+    for action in actions:
+        timer = STARTED_TIMER.get(action)
+        if timer is not None and is_of_place(timer):
+            return timer, T2 if action is Action.START_E_AT_T2 else duration(timer, is_reliable)
+    return None
 
 
 @frozen(eq=False)
@@ -158,16 +135,16 @@ class Transaction:
 
     def happen(self, event: Event, message: Message | None = None) -> None:
         """Take the table's row for the event."""
-        step = self._steps[self._state].get(event)
-        if step is None:
-            self._services.count_absorbed(self._state, event)
-            return
-        if step.state is not self._state:
+        steps = self._steps[self._state]
+        if event in steps:
+            step = steps[event]
             self._enter(step)
-        for act in step.acts:
-            act(self, message)
-        if step.state is _TERMINATED:
-            self._end()
+            for act in step.acts:
+                act(self, message)
+            if step.state is _TERMINATED:
+                self._end()
+        else:
+            self._services.count_absorbed(self._state, event)
 
     def timer_expired(self, event: Event) -> None:
         """One of this transaction's timers has run out."""
@@ -177,17 +154,15 @@ class Transaction:
             self._limit = None
         self.happen(event)
 
-    def stop_repeating(self) -> None:
-        """Stop the timer of the first place."""
-        if self._repeating is not None:
-            self._repeating.cancel()
-            self._repeating = None
-
     def limit_to(self, seconds: float, timer: Event) -> None:
         """Run a timer of the second place."""
         if self._limit is not None:
             self._limit.cancel()
         self._limit = self._services.timers.start(seconds, self, timer)
+
+    def resume(self, state: State) -> None:
+        """Be in this state, where another process has left a transaction: no timer of the state runs."""
+        self._enter(Step((), state, True, True))
 
     def stop(self) -> None:
         """End without a word to anybody."""
@@ -196,16 +171,33 @@ class Transaction:
             self._end()
 
     def _enter(self, step: Step) -> None:
-        census = self._services.census
-        census[self._state] -= 1
-        census[step.state] += 1
-        self._state = step.state
-        if step.stops_repeating and self._repeating is not None:
+        """Be in the step's state, with the timers that it has there."""
+        _, state, stops_repeating, stops_limit, repeat, limit = step
+        if state is not self._state:
+            census = self._services.census
+            census[self._state] -= 1
+            census[state] += 1
+            self._state = state
+        if stops_repeating and self._repeating is not None:
             self._repeating.cancel()
             self._repeating = None
-        if step.stops_limit and self._limit is not None:
+        if stops_limit and self._limit is not None:
             self._limit.cancel()
             self._limit = None
+        if repeat is not None:
+            self._repeat(*repeat)
+        if limit is not None:
+            if self._limit is not None:
+                self._limit.cancel()
+            self._limit = self._services.timers.start(limit[1], self, limit[0])
+
+    def _repeat(self, timer: Event, seconds: float) -> None:
+        """Run a timer of the first place; A, E and G for longer each time (RFC 3261 section 17.1.1.2), until T2."""
+        if timer in LONGEST_INTERVAL and seconds < T2:
+            seconds = self.interval = longer(timer, self.interval) if self.interval else seconds
+        if self._repeating is not None:
+            self._repeating.cancel()
+        self._repeating = self._services.timers.start(seconds, self, timer)
 
     def _end(self) -> None:
         """Drop all that the transaction holds; the machine is in Terminated and its timers are stopped."""

@@ -28,7 +28,7 @@ from attrs import frozen
 
 from gateway.config.model import Side
 from gateway.sip.headers import length_of
-from gateway.sip.message import Request
+from gateway.sip.message import IDENTIFIES, Request
 from gateway.transport.flow import Flow
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
@@ -37,7 +37,6 @@ _PHONES: Final = Side.PHONES
 MIB: Final = 1024 * 1024
 LONGEST_IDENTITY: Final = 4096
 """Characters of the lines that a response repeats, on the phones' side."""
-IDENTITY: Final = frozenset({"via", "from", "to", "call-id", "cseq"})
 OVERHEAD: Final = 1500
 """Bytes of a transaction by itself, with its keys and timers."""
 INVITE_OVERHEAD: Final = 8000
@@ -67,6 +66,25 @@ class Ceiling:
     """On the phones' side, bytes."""
 
 
+class Waiting(Protocol):
+    """Messages that wait for their turn: a `Crowd`."""
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the message has waited that is being worked on."""
+
+
+@frozen
+class _NothingWaits:
+    waited: float = 0.0
+
+
+NOTHING_WAITS: Final[Waiting] = _NothingWaits()
+TOO_LATE: Final = 0.3
+"""Seconds that a new call may wait for its turn: its caller sends it again after 0.5, and has to hear something
+before."""
+
+
 class Holder(Protocol):
     """A transaction, as far as its bytes go."""
 
@@ -90,7 +108,7 @@ class Room:
         repeats."""
         if flow.side is not _PHONES or size <= LONGEST_IDENTITY:
             return False
-        return size > self.ceiling.longest_request or length_of(request.headers.select(IDENTITY)) > LONGEST_IDENTITY
+        return size > self.ceiling.longest_request or length_of(request.headers.select(IDENTIFIES)) > LONGEST_IDENTITY
 
     def has_room(self, size: int, payer: str, transactions: int, claim: Callable[[], Claim]) -> bool:
         """Whether a new request of that size may begin a transaction while there are so many. `claim` is asked where it

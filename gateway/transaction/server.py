@@ -19,8 +19,9 @@ from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response, tag_for
 from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key
-from gateway.transaction.room import OVERHEAD, Claim, Room
+from gateway.transaction.room import OVERHEAD, Claim, Room, size_of
 from gateway.transaction.tables import INVITE_SERVER, NON_INVITE_SERVER, Action, Event, State
+from gateway.transport.allowance import ANSWER
 from gateway.transport.arrival import way_back
 from gateway.transport.flow import Flow
 
@@ -72,9 +73,9 @@ class ServerTransaction(Transaction):
         "flow",
         "held",
         "is_cancelled",
-        "is_invite",
         "key",
         "merge_key",
+        "method",
         "payer",
     )
 
@@ -90,7 +91,7 @@ class ServerTransaction(Transaction):
         self.held = 0
         self.payer = flow.source if flow.side is Side.PHONES else ""
         self.merge_key: Key | None = None
-        self.is_invite = request.method == "INVITE"
+        self.method = request.method
         self.is_cancelled = False
         self._data = b""  # the last response
         self._to: str | None = None  # To of the last response with a tag
@@ -119,19 +120,20 @@ class ServerTransaction(Transaction):
         other requests than INVITE a provisional one and a 408 (RFC 4320). The core may repeat the 2xx of an INVITE.
         """
         status = response.status
-        event = _SEND_2XX if 200 <= status < 300 else self._event_of(status)
+        event = _SEND_1XX if status < 200 else _SEND_2XX if status < 300 else self._refusal(status)
         if event in self._steps[self._state]:
             self._data = response.to_bytes()
-            if status > 100:
+            if status > 100 and (status < 200 or self.method == "INVITE"):  # no other needs it after its final one
                 self._to = response.headers.get("To")
             if self._watcher is not None:
                 self._watcher.responded(response)
         self.happen(event, response)
-        if self._state is _ACCEPTED:
+        state = self._state
+        if state is _ACCEPTED:
             self._data = b""  # the core has it
-        if self._state not in _UNANSWERED:
+        if state not in _UNANSWERED:
             self._request = self._watcher = None
-            if self._state is not _TERMINATED:
+            if state is not _TERMINATED:
                 self._services.directory.room.hold(self, OVERHEAD + len(self._data))
 
     def refuse(self, status: int, reason: str = "", headers: Iterable[tuple[str, str]] = ()) -> None:
@@ -146,22 +148,22 @@ class ServerTransaction(Transaction):
     def with_same_tag(self, response: Response) -> Response:
         """That response with the To tag of earlier ones (9.2), or a new one."""
         if self._to is None:
-            response.add_to_tag(tag_for(self.key))
+            response.add_to_tag(tag_for(self.key, self.flow.remote.host))  # nobody learns another host's tag by asking
         else:
             response.headers.set("To", self._to)
         return response
 
     def is_acknowledged_by(self, ack: Request) -> bool:
-        """Whether an ACK without magic cookie is about our response: it has its To tag (17.2.3)."""
+        """Whether an ACK has the To tag of our response: one without magic cookie belongs to it then (17.2.3), and
+        its sender has seen it."""
         return self._to is not None and NameAddress.parse(self._to).tag == ack.to.tag
 
-    def _event_of(self, status: int) -> Event:
-        if status < 200:
-            return _SEND_1XX
-        return Event.SEND_408 if status == 408 and not self.is_invite else Event.SEND_3XX_6XX
+    def _refusal(self, status: int) -> Event:
+        return Event.SEND_408 if status == 408 and self.method != "INVITE" else Event.SEND_3XX_6XX
 
     def _pass_request(self, request: Message | None) -> None:
-        assert isinstance(request, Request)
+        assert request is not None
+        assert request.is_request
         try:
             self._services.directory.pass_request(self, request)
         except Refused as refused:
@@ -185,17 +187,27 @@ class ServerTransaction(Transaction):
         if (timestamp := self.request.headers.get("Timestamp")) is not None:
             trying.headers.add("Timestamp", timestamp)  # 8.2.6.1
         self._data = trying.to_bytes()
-        self.back.send(self._data)
+        self._send_response(trying)
 
-    def _send_response(self, _message: Message | None) -> None:
-        self.back.send(self._data)
+    def _send_response(self, response: Message | None) -> None:
+        # A client repeats its INVITE until a provisional response, and each copy earns bytes of an answer. So one that
+        # is not proved gets a 100 with its first copy, T1 after the INVITE: its timer B is stopped all the same.
+        # Once it is told that it rings it sends no more copies, so a call that rings for long must not use up the bytes
+        # of its answer: provisional responses go as far as there is room for that one as well.
+        assert response is not None
+        assert not response.is_request
+        allowance, status = self.back.allowance, response.status
+        may_wait = status < 200 and not allowance.is_proved
+        if not may_wait or (status > 100 and allowance.has_room(len(self._data) + self._kept_bytes())):
+            self.back.send(self._data)
+
+    def _kept_bytes(self) -> int:
+        """The bytes that are kept for the answer: a short INVITE has a short one, and its first ringing is heard."""
+        return min(ANSWER, size_of(self.request) * 3 // 2)
 
     def _resend_response(self, _message: Message | None) -> None:
         if self._data:
             self.back.send(self._data)
-
-    def _stop_trying(self, _message: Message | None) -> None:
-        self.stop_repeating()
 
     def _end(self) -> None:
         self._services.directory.forget_server(self)
@@ -209,7 +221,6 @@ _ACTS: dict[Action, Callable[[ServerTransaction, Message | None], None]] = {
     Action.SEND_TRYING: ServerTransaction._send_trying,
     Action.SEND_RESPONSE: ServerTransaction._send_response,
     Action.RESEND_RESPONSE: ServerTransaction._resend_response,
-    Action.STOP_TRYING: ServerTransaction._stop_trying,
 }
 
 INVITE_PROGRAMS = compile_machine(INVITE_SERVER, _ACTS)

@@ -176,14 +176,10 @@ class TimerQueues:
 
     def start(self, seconds: float, owner: Expires, event: Event) -> Timer:
         """Tell the owner of the event after that many seconds. Durations are few: each one keeps a queue for good."""
-        running = self._running
-        try:
-            queue = self._queues[seconds]
-        except KeyError:
-            queue = self._queues[seconds] = _Queue(self._clock, seconds, running)
+        queue = self._queues[seconds] if seconds in self._queues else self._new_queue(seconds)
         timer = Timer(queue, self._clock.seconds() + seconds, owner, event)
         queue.timers[timer] = None
-        running.count += 1
+        self._running.count += 1
         if not queue.is_awake:
             queue.wake()
         return timer
@@ -192,6 +188,10 @@ class TimerQueues:
         """Cancel every timer; their owners hear nothing."""
         for queue in self._queues.values():
             queue.clear()
+
+    def _new_queue(self, seconds: float) -> _Queue:
+        queue = self._queues[seconds] = _Queue(self._clock, seconds, self._running)
+        return queue
 
     def _rest(self) -> None:
         for queue in self._queues.values():

@@ -7,19 +7,31 @@ Lives here: RFC 3261 sections 18.1.2 and 18.2.1, RFC 3581 section 4. Not here: s
 of a message (transaction and above).
 """
 
-from typing import Protocol
+import re
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from prometheus_client import Counter
 from twisted.logger import Logger
 
+from gateway.config.model import Side
 from gateway.observe.metrics import Metrics
+from gateway.observe.observations import LONGEST_LINE, LONGEST_LOOK, Kind, Observation
+from gateway.observe.redaction import redacted
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.headers import first_line
-from gateway.sip.message import Message, Request, stateless_tag
+from gateway.sip.message import IDENTIFIES, Message, Request, Response, stateless_tag
 from gateway.sip.parser import Answerable, check, parse
+from gateway.transport.banned import Banned
+from gateway.transport.crowd import Crowd
 from gateway.transport.flow import Flow, FlowKey, Transport
+from gateway.transport.sockets import TransportReactor
 from gateway.transport.tap import Tap
 from gateway.transport.wrong_port import WrongPorts
+
+# Read once: Python 3.11 calls two functions for each value of an enum.
+_SIDES: Final = {side: side.value for side in Side}
+_TRANSPORTS: Final = {transport: transport.value for transport in Transport}
 
 log = Logger()
 
@@ -45,6 +57,14 @@ class Arrivals(Protocol):
     def tap(self) -> Tap:
         """Where each message is watched that leaves over them; those that arrive are watched here."""
 
+    @property
+    def banned(self) -> Banned:
+        """The sources that they turn away before anything else."""
+
+    @property
+    def crowd(self) -> Crowd:
+        """Where datagrams wait for their turn while it is on."""
+
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came. Never raises."""
 
@@ -60,9 +80,18 @@ class Arrival:
 
     _user: TransportUser  # no listener is open, and nothing can arrive, before start()
 
-    def __init__(self, metrics: Metrics, wrong_ports: WrongPorts) -> None:
+    def __init__(
+        self, metrics: Metrics, wrong_ports: WrongPorts, clock: TransportReactor, filling: Callable[[], float]
+    ) -> None:
+        """``filling`` gives the part of the fullest socket's buffer that waits to be read."""
+        self.crowd = Crowd(clock, self.receive, filling)
+        metrics.asked.add(self.crowd.figures)
         self.tap = Tap()
+        self.banned = Banned()
+        self.messages = 0
+        """So many were handed in so far, whatever came of them."""
         self._wrong_ports = wrong_ports
+        self._observations = metrics.observations
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
 
@@ -72,12 +101,13 @@ class Arrival:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """One whole message, as it came."""
+        self.messages += 1
         if self.tap.is_on:
             self.tap.received(data, flow)
         try:
             message = parse(data)
             check(message)
-            if isinstance(message, Request):
+            if message.is_request:
                 note_source(message, flow)
         except MalformedMessage as malformed:
             self.reject(malformed, flow, data)
@@ -102,6 +132,8 @@ class Arrival:
         (self._answered if answered else self._dropped)[flow.transport].inc()
         if not answered:
             self._wrong_ports.look(flow, data)
+        if self._observations.is_on:
+            self._observations.note(seen_of(Kind.MALFORMED, flow, f"{malformed.reason}{_first_words(data)}"))
         log.debug(
             "malformed message from {source} over {transport}: {reason}",
             source=flow.remote,
@@ -123,7 +155,7 @@ def _answer(message: Message, flow: Flow, status: int, reason: str | None = None
     except MalformedMessage:  # its Via is wrong
         pass
     try:
-        way_back(message, flow).send(message.response(status, reason, stateless_tag(message)).to_bytes())
+        send_answer(message.response(status, reason, stateless_tag(message)), way_back(message, flow))
     except ValueError:  # a header that the answer must repeat cannot be written
         return False
     return True
@@ -133,7 +165,7 @@ def note_source(request: Request, flow: Flow) -> None:
     """Write received and rport into the request's top Via: received whenever sent-by is not the very address the packet
     came from, and with rport always (RFC 3581 section 4)."""
     via, remote, headers = request.top_via, flow.remote, request.headers
-    if via.host == remote.host and via.parameter("rport") is None:
+    if via.host == remote.host and not via.has_rport:
         return
     line = first_line(headers, "via")
     if "," in line:  # the others of that line stay behind it
@@ -141,6 +173,48 @@ def note_source(request: Request, flow: Flow) -> None:
         headers.prepend("Via", str(via))
         line = first_line(headers, "via")
     headers.rewrite("via", *via.with_source(line, remote.host, remote.port))
+
+
+def send_answer(response: Response, back: Flow) -> None:
+    """Send an answer that no transaction keeps; to a peer that has not earned all of it, the fields that it must have
+    (RFC 3261 section 8.2.6.2) and no others. Raises ValueError for one that cannot be written."""
+    data = response.to_bytes()
+    if not back.allowance.has_room(len(data)):
+        data = Response(response.status, response.reason, response.headers.select(IDENTIFIES)).to_bytes()
+    back.send(data)
+
+
+def seen_of(kind: Kind, flow: Flow, words: str) -> Observation:
+    """An observation of a flow's peer that is about no request; a connection proves its source."""
+    return Observation(kind, flow.remote.host, flow.is_reliable, flow.side.value, flow.transport.value, line=words)
+
+
+_BEGIN = re.compile(rb"[A-Z]{2,20}[ /-][^\r\n]*")
+"""As requests and responses of SIP, HTTP, RTSP and SSH begin."""
+
+
+def _first_words(data: bytes) -> str:
+    """The begin of bytes that are no message, as evidence: 80 characters of the first line, less its secrets, if
+    it looks like a start line. A piece of a stream may begin anywhere, and the rest of a body of a wrong length too:
+    even within a key."""
+    found = _BEGIN.match(data[:LONGEST_LOOK])
+    return f": {redacted(found[0].decode('ascii', 'replace'))[:80]}" if found else ""
+
+
+def seen_in(
+    kind: Kind, flow: Flow, request: Request, *, is_proved: bool, who: str | None = None, words: str = ""
+) -> Observation:
+    """An observation of a request: its start line is the evidence, with these words before."""
+    line = f"{request.method[:20]} {request.uri[:LONGEST_LOOK]}"
+    tried = tried_in(request) if who is None else who
+    told = f"{words}: {line}" if words else line
+    return Observation(kind, flow.remote.host, is_proved, _SIDES[flow.side], _TRANSPORTS[flow.transport], tried, told)
+
+
+def tried_in(request: Request) -> str:
+    """The user that a request asks for, `user@host` in lower case: of a REGISTER in To. Raises MalformedMessage."""
+    uri = request.to.uri if request.method == "REGISTER" else request.request_uri
+    return f"{uri.user or ''}@{uri.host}".lower()[:LONGEST_LINE]
 
 
 def way_back(request: Request, flow: Flow) -> Flow:
@@ -156,6 +230,6 @@ def way_back(request: Request, flow: Flow) -> Flow:
         via = request.top_via
     except MalformedMessage:
         return flow
-    if via.host == flow.remote.host and via.parameter("rport") is None:
+    if via.host == flow.remote.host and not via.has_rport:
         return flow.at_port(via.port or flow.transport.default_port)
     return flow

@@ -21,6 +21,7 @@ from twisted.logger import Logger
 
 from gateway.base.rate import source_of
 from gateway.config.model import Listener, Provider, Side
+from gateway.transport.allowance import UNBOUNDED
 
 log = Logger()
 
@@ -239,8 +240,8 @@ class Flow(ABC):
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_watchers", "advertised", "contact", "identity", "is_reliable", "is_secure", "listener",
-        "local", "name", "remote", "sent_by", "side", "transport", "valid_until",
+        "__weakref__", "_watchers", "advertised", "allowance", "contact", "identity", "is_reliable", "is_secure",
+        "listener", "local", "name", "remote", "sent_by", "side", "source", "transport", "valid_until",
     )
     # fmt: on
 
@@ -254,17 +255,15 @@ class Flow(ABC):
         self.is_secure = transport is Transport.TLS
         self.local = local
         self.remote = remote
+        self.source = source_of(remote.host)
+        """The sender, as far as limits for one sender go: an address, or the /64 that one subscriber has (IPv6)."""
         self.advertised = advertised  # for Via sent-by and Contact
         self.sent_by, self.contact = _own_words(transport, str(advertised))
         self.identity: PeerIdentity | None = None  # only a verified one
         self.name: str | None = None  # the peer that was meant; None for a connection that the peer began, and for UDP
         self.valid_until: datetime | None = None  # of the certificate that a server showed
+        self.allowance = UNBOUNDED  # the bytes that may be sent to the peer
         self._watchers: Watchers | None = None
-
-    @property
-    def source(self) -> str:
-        """The sender, as far as limits for one sender go: an address, or the /64 that one subscriber has (IPv6)."""
-        return source_of(self.remote.host)
 
     @property
     def terms(self) -> str:
@@ -303,6 +302,11 @@ class Flow(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the connection after the queue is sent; nothing to do for UDP."""
+
+    def moved(self) -> "Flow | None":
+        """The flow to the same peer from the address that its listener has now; None where it has no other, and for a
+        connection, which ended with the address."""
+        return None
 
     def at_port(self, port: int) -> "Flow":
         """The flow to another port of the same peer; a connection stays the one it is (RFC 3261 section 18.2.2)."""

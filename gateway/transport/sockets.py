@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import ClientFactory, DatagramProtocol
 
+from gateway.base.network.kernel import source_address_toward
 from gateway.config.model import Listener
 from gateway.transport.flow import Address
 
@@ -175,11 +176,6 @@ def is_ipv6(host: str) -> bool:
     return ":" in host
 
 
-def unmapped(host: str) -> str:
-    """The IPv4 address that an IPv6 socket shows as ::ffff:a.b.c.d, else the host as it is."""
-    return host[7:] if host.startswith("::ffff:") and "." in host else host
-
-
 def own_addresses(listener: Listener, port: int, remote_host: str) -> tuple[Address, Address]:
     """The address that messages to the remote host leave from, and the one that it is told; port is the one bound."""
     host = listener.address
@@ -192,17 +188,3 @@ def own_addresses(listener: Listener, port: int, remote_host: str) -> tuple[Addr
 def shared_address(host: str, port: int) -> Address:
     """An address of ours: one object for all the connections that have it."""
     return Address(host, port)
-
-
-def source_address_toward(host: str) -> str | None:
-    """The address of this machine that packets to the numeric host leave from; None when there is no way to it.
-
-    Connecting a UDP socket asks the routing table and sends nothing.
-    """
-    family = socket.AF_INET6 if is_ipv6(host) else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, 9))
-            return str(probe.getsockname()[0])
-    except OSError:  # no way there, or no more files
-        return None

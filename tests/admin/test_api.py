@@ -65,7 +65,7 @@ class FakeLists:
         return succeed(CallsCount(1, is_all=True))
 
     def statistics(self) -> Deferred[Statistics]:
-        return succeed(statistics(Counted(), (), 1700000000.0))
+        return succeed(statistics(Counted(), {}, 1700000000.0))
 
 
 class FakeInspection:
@@ -145,29 +145,16 @@ class FakeControl:
         return {"name": name}
 
 
-class NoPeople:
-    """Accounts of which there are none yet."""
-
-    def users(self) -> list[Row]:
-        return []
-
-    def tokens(self) -> list[Row]:
-        return []
-
-    def open_sessions(self) -> list[Row]:
-        return []
-
-
 class FakePermission:
     """Takes every request for one user's."""
 
     def __init__(self, author: str | None = "alice (uid 1000)") -> None:
-        self._author = author
+        self.author = author
 
     def admit(self, request: IRequest, role: Role, path: str) -> Caller:
-        if self._author is None and request.method == b"POST":
+        if self.author is None and request.method == b"POST":
             raise NotPermitted("mallory (uid 1001)", "Changes are made by others.")
-        return Caller(self._author or "", role, "127.0.0.1")
+        return Caller(self.author or "", role, "127.0.0.1")
 
 
 class BrokenInspection(FakeInspection):
@@ -234,7 +221,7 @@ class Client:
         self._timers = timers or Clock()
         self.metrics = Metrics(CollectorRegistry())
         self.control = FakeControl()
-        pages = () if desk is None else PageRoutes(inspection, self.control, desk, NoPeople()).routes()
+        pages = () if desk is None else PageRoutes(inspection, self.control, desk).routes()
         resource = admin_resource(
             inspection,
             self.control,

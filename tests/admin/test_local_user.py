@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,6 +48,19 @@ def connection() -> Iterator[Connection]:
     made.close()
 
 
+@pytest.fixture(params=["asked", "listed"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel is asked for one socket, or the tables of all are read since it has no answer to that."""
+    if request.param == "listed":
+        tables_alone(monkeypatch)
+
+
+def tables_alone(patch: pytest.MonkeyPatch) -> None:
+    """As on a kernel without sock_diag."""
+    patch.setattr(local_user, "_SOCK_DIAG", 4_000)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("host", "connect_to"),
     [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("::", "127.0.0.1"), ("::", "::ffff:127.0.0.1")],
@@ -60,6 +74,7 @@ def test_the_owner_of_a_connection_on_this_machine_is_known(host: str, connect_t
     connection.close()
 
 
+@pytest.mark.usefixtures("way")
 def test_another_users_connection_is_that_users(connection: Connection) -> None:
     if os.getuid() != 0:
         pytest.skip("root alone can be another user")
@@ -78,6 +93,30 @@ def test_another_users_connection_is_that_users(connection: Connection) -> None:
     os.waitpid(child, 0)
 
 
+def test_the_owner_is_found_while_other_connections_come_and_go(connection: Connection) -> None:
+    """The tables are read in pieces: of a row that moves between two pieces nothing is seen."""
+    has_ended = threading.Event()
+
+    def come_and_go() -> None:
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+            while not has_ended.is_set():
+                for one in [socket.create_connection(server.getsockname()) for _ in range(32)]:
+                    reset(one)
+                    server.accept()[0].close()
+
+    others = [threading.Thread(target=come_and_go) for _ in range(2)]
+    with connection.accepted() as ours:
+        for other in others:
+            other.start()
+        try:
+            assert {owner_of(ours) for _ in range(2_000)} == {os.getuid()}
+        finally:
+            has_ended.set()
+            for other in others:
+                other.join()
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
 def test_a_client_that_closed_at_once_is_nobody(connection: Connection, end: Callable[[socket.socket], None]) -> None:
     connection.client.sendall(b"POST / HTTP/1.1\r\n\r\n")
@@ -86,6 +125,7 @@ def test_a_client_that_closed_at_once_is_nobody(connection: Connection, end: Cal
         assert owner_of(ours) is None
 
 
+@pytest.mark.usefixtures("way")
 def test_a_client_that_said_its_last_is_nobody(connection: Connection) -> None:
     connection.client.shutdown(socket.SHUT_WR)
     with connection.accepted() as ours:
@@ -93,6 +133,7 @@ def test_a_client_that_said_its_last_is_nobody(connection: Connection) -> None:
         assert owner_of(ours) is None
 
 
+@pytest.mark.usefixtures("way")
 def test_a_connection_that_takes_the_port_of_one_that_was_reset_does_not_lend_its_owner(connection: Connection) -> None:
     """Its request still waits to be read, and the row that is found is another connection's, of any user."""
     port = connection.client.getsockname()[1]
@@ -131,13 +172,15 @@ def test_one_established_row_with_an_inode_names_the_owner(
         lines = [f"  0: {ends} {state} 0:0 00:0 0 {uid} 0 {inode} 1 0\n" for state, uid, inode in rows]
         table = tmp_path / "tcp"
         table.write_text("  sl  local_address rem_address st\n" + "".join(lines))
-        patch.setattr(local_user, "_TABLES", {4: table})
+        tables_alone(patch)
+        patch.setattr(local_user, "_TABLES", {4: table, 6: tmp_path / "none"})
         assert owner_of(ours) == owner
 
 
 def test_a_table_that_is_not_there_names_nobody(connection: Connection, tmp_path: Path) -> None:
     with connection.accepted() as ours, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_user, "_TABLES", {4: tmp_path / "none"})
+        tables_alone(patch)
+        patch.setattr(local_user, "_TABLES", dict.fromkeys((4, 6), tmp_path / "none"))
         assert owner_of(ours) is None
 
 

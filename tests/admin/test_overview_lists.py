@@ -100,6 +100,11 @@ def test_a_device_shows_whether_its_phones_did_srtp(lists: Lists) -> None:
     page: Any = got(lists.overview.devices(DeviceFilter(make="snom"), 10))
     (device,) = page["phones"]
     assert (device["model"], device["key"], device["did_srtp_at"]) == ("870", "instance:<urn:x>", NOW)
+    assert device["reachable"] is True
+    (binding,) = lists.overview.store.all()
+    lists.overview.store.set_reachable(binding, is_reachable=False)
+    page = got(lists.overview.devices(DeviceFilter(make="snom"), 10))
+    assert page["phones"][0]["reachable"] is False
     assert page["next"] is None
 
 

@@ -10,7 +10,8 @@ import trustme
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
-from gateway.admin.ports import NEW_CONNECTIONS, LimitedTls, as_listener, own_names
+from gateway.admin.ports import NEW_CONNECTIONS, as_listener, over_tls, own_names
+from gateway.admin.site import CONNECTIONS, CONNECTIONS_OF_ONE
 from gateway.config.model import Admin
 from gateway.transport.tls.contexts import ServerTls
 from tests.support.admin_house import AdminHouse
@@ -35,7 +36,7 @@ def test_it_is_asked_under_its_names_and_those_of_its_certificate(served: tuple[
 
 def test_new_connections_over_tls_are_limited_by_their_source(served: tuple[Admin, ServerTls], tmp_path: Path) -> None:
     clock = Clock()
-    factory = LimitedTls(served[1], AdminHouse(tmp_path).site, clock)
+    factory = over_tls(served[1], AdminHouse(tmp_path).site, clock)
 
     def connect(host: str) -> bool:
         built: Any = factory.buildProtocol(IPv4Address("TCP", host, 40_000))
@@ -47,3 +48,12 @@ def test_new_connections_over_tls_are_limited_by_their_source(served: tuple[Admi
     assert connect("192.0.2.2")
     clock.advance(1)
     assert [connect("192.0.2.1") for _ in range(100)].count(True) == NEW_CONNECTIONS.per_second
+
+
+def test_a_connection_over_tls_beyond_the_bound_is_closed_before_its_handshake(
+    served: tuple[Admin, ServerTls], tmp_path: Path
+) -> None:
+    factory = over_tls(served[1], AdminHouse(tmp_path).site, Clock())
+    for host, most in (("192.0.2.1", CONNECTIONS_OF_ONE), ("127.0.0.1", CONNECTIONS)):
+        built = [factory.buildProtocol(IPv4Address("TCP", host, 40_000)) for _ in range(most + 3)]
+        assert [one is not None for one in built] == [True] * most + [False] * 3

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 
 from gateway.admin.api import admin_resource
 from gateway.admin.hardening import BODY_BYTES
 from gateway.admin.site import CONNECTIONS, CONNECTIONS_OF_ONE, IDLE_SECONDS, REQUEST_SECONDS, BoundedSite
+from gateway.admin.turns import Turns
 from gateway.observe.metrics import Metrics
 from tests.admin.test_api import FakeControl, FakeInspection, FakePermission
+from tests.support.http_connection import HttpConnection
 
 CHANGE = b'{"security": "off"}'
 
@@ -24,25 +22,22 @@ CHANGE = b'{"security": "off"}'
 class Served:
     """A site without a network."""
 
-    def __init__(self, author: str | None = "alice (uid 1000)") -> None:
+    def __init__(self, author: str | None = "alice (uid 1000)", *, in_turns: bool = False) -> None:
         self.clock = Clock()
+        turns = Turns(self.clock) if in_turns else None
         self.control = FakeControl()
-        permission = FakePermission(author)
-        resource = admin_resource(FakeInspection(), self.control, Metrics(CollectorRegistry()), permission)
-        self.site = BoundedSite(resource, self.clock)
+        self.permission = FakePermission(author)
+        resource = admin_resource(FakeInspection(), self.control, Metrics(CollectorRegistry()), self.permission)
+        self.site = BoundedSite(resource, self.clock, turns)
 
     def connect(self, host: str = "127.0.0.1") -> Client | None:
         address = IPv4Address("TCP", host, 40000)
         channel = self.site.buildProtocol(address)
-        return None if channel is None else Client(self, channel, StringTransport(peerAddress=address))
+        return None if channel is None else Client(channel, StringTransport(peerAddress=address))
 
 
-class Client:
+class Client(HttpConnection):
     """A connection to it."""
-
-    def __init__(self, served: Served, channel: Any, transport: StringTransport) -> None:
-        self.channel, self.transport, self._served = channel, transport, served
-        channel.makeConnection(transport)
 
     def sends(self, data: bytes) -> None:
         if not self.is_closed:
@@ -56,18 +51,6 @@ class Client:
         """That of the last answer."""
         answers = self.transport.value().split(b"HTTP/1.1 ")[1:]
         return int(answers[-1][:3]) if answers else None
-
-    @property
-    def kept(self) -> int:
-        """Bytes of a body that is arriving."""
-        return sum(len(request.content.getvalue()) for request in self.channel.requests)
-
-    @property
-    def is_closed(self) -> bool:
-        return bool(self.transport.disconnecting) or bool(self.transport.disconnected)
-
-    def ends(self) -> None:
-        self.channel.connectionLost(Failure(ConnectionLost()))
 
 
 def connected(served: Served, host: str = "127.0.0.1") -> Client:
@@ -117,6 +100,17 @@ def test_nothing_is_kept_of_a_user_without_the_right_to_change() -> None:
     assert client.kept == 0
     client.sends(b"x")
     assert client.status() == 403
+
+
+def test_a_change_that_was_refused_by_its_head_stays_refused() -> None:
+    """Its body is gone: with a right that came meanwhile it would be answered as no JSON."""
+    served = Served(author=None)
+    client = connected(served)
+    client.asks(JSON, b"Content-Length: %d" % len(CHANGE), body=CHANGE[:5])
+    served.permission.author = "alice (uid 1000)"
+    client.sends(CHANGE[5:])
+    assert client.status() == 403
+    assert ("example.com", "off", "alice (uid 1000)") not in served.control.asked
 
 
 @pytest.mark.parametrize("method", [b"POST", b"GET", b"PUT"])
@@ -219,3 +213,24 @@ def test_one_stranger_does_not_take_the_connections_of_all() -> None:
         for client in mine:
             if client is not None:
                 client.ends()
+
+
+def test_a_request_is_looked_at_in_its_turn_and_nothing_is_read_before() -> None:
+    client = connected(served := Served(in_turns=True))
+    client.asks(JSON, b"Content-Length: %d" % len(CHANGE), body=CHANGE[:5])
+    client.sends(CHANGE[5:])  # TLS hands over several pieces of one read
+    assert (client.status(), client.transport.producerState) == (None, "paused")
+    served.clock.advance(0)
+    assert (client.status(), client.transport.producerState) == (200, "producing")
+    assert served.control.asked == [("example.com", "off", "alice (uid 1000)")]
+    client.asks(JSON, b"Content-Length: %d" % len(CHANGE), body=CHANGE)
+    served.clock.advance(0)
+    assert len(served.control.asked) == 2
+
+
+def test_a_connection_that_ends_before_its_turn_asks_for_nothing() -> None:
+    client = connected(served := Served(in_turns=True))
+    client.asks(JSON, b"Content-Length: %d" % len(CHANGE), body=CHANGE)
+    client.ends()
+    served.clock.advance(0)
+    assert (client.status(), served.control.asked) == (None, [])

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred
 
-from gateway.admin.turns import PIECE_SECONDS, Turns
+from gateway.admin.turns import LULL_SECONDS, PATIENCE, PIECE_SECONDS, Turns
 
 
 class OneTurn:
@@ -34,7 +34,8 @@ class Line:
         self.passed = 0.0
         self.seconds = seconds
         self.done: list[str] = []
-        self.turns = Turns(cast(Any, self.timers), lambda: self.passed)
+        self.messages = 0
+        self.turns = Turns(cast(Any, self.timers), lambda: self.passed, lambda: self.messages)
 
     def texts(self, name: str, number: int) -> Iterator[str]:
         for count in range(number):
@@ -95,3 +96,40 @@ def test_a_text_that_fails_stops_no_other(position: int) -> None:
     for _ in range(10):
         line.turn()
     assert (failed, joined) == (["a mistake"], ["a0 a1 a2 "])
+
+
+def test_a_piece_waits_while_messages_of_calls_come() -> None:
+    line = Line(PIECE_SECONDS)
+    joined = line.join("a", 2)
+    for _ in range(3):
+        line.messages += 1
+        assert not line.turn()
+    assert line.turn() == "a"
+    line.messages += 1
+    assert not line.turn()
+    assert line.turn() == "a"
+    line.turn()
+    assert joined == ["a0 a1 "]
+
+
+def test_a_piece_waits_no_longer_than_its_patience() -> None:
+    line = Line(PIECE_SECONDS)
+    line.join("a", 2)
+    for _ in range(2):
+        looks = 0
+        while not line.done:
+            line.messages += 1
+            line.passed += LULL_SECONDS
+            line.turn()
+            looks += 1
+        assert looks == round(PATIENCE / LULL_SECONDS) + 1
+        line.done.clear()
+
+
+def test_other_work_has_a_turn_of_its_own_before_a_piece() -> None:
+    others = [True, False, True]
+    line = Line(PIECE_SECONDS)
+    line.turns = Turns(cast(Any, line.timers), lambda: line.passed, first=lambda: bool(others) and others.pop())
+    joined = line.join("a", 2)
+    assert [line.turn() for _ in range(5)] == ["", "a", "", "a", ""]
+    assert joined == ["a0 a1 "]

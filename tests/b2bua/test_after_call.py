@@ -249,11 +249,12 @@ def test_rfc_6665_section_4_2_2_refused_notify_ends_a_subscription() -> None:
     nothing_is_left(ladder)
 
 
-def test_phone_is_not_made_to_answer() -> None:
+@pytest.mark.parametrize("event", ["talk", "check-sync;reboot=true"])
+def test_phone_is_not_made_to_answer_or_to_start_again(event: str) -> None:
     ladder = Ladder()
     onward, _ = talk(ladder)
     request = ladder.provider.within_answered(onward, "NOTIFY")
-    request.headers.add("Event", "talk")
+    request.headers.add("Event", event)
     ladder.provider.sends(request)
     ladder.provider.receives(489)
     ladder.phone.receives_nothing()

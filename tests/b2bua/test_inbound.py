@@ -149,6 +149,9 @@ class ByAddress:
     def admit(self, request: Request, flow: Flow, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 
+    def prove_caller(self, request: Request, domain: str, user: str) -> bool:
+        return False
+
     def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
         return True
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from operator import le
 from typing import Final
 
-import attrs
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -74,7 +73,7 @@ def last_state_alone(patch: pytest.MonkeyPatch) -> None:
     carried = Exposure.carried
 
     def forgetful(self: Exposure, at: float, *, encrypted: bool, reason: object = None) -> Exposure:
-        return attrs.evolve(carried(self, at, encrypted=encrypted), was_heard=not encrypted)
+        return carried(self, at, encrypted=encrypted)._replace(was_heard=not encrypted)
 
     patch.setattr(Exposure, "carried", forgetful)
 
@@ -112,7 +111,7 @@ def clear_hop_forgotten(patch: pytest.MonkeyPatch) -> None:
     signalled = Exposure.signalled
 
     def forgetful(self: Exposure, at: float, way: str, *, is_secure: bool) -> Exposure:
-        return attrs.evolve(signalled(self, at, way, is_secure=is_secure), was_signalled_in_clear=not is_secure)
+        return signalled(self, at, way, is_secure=is_secure)._replace(was_signalled_in_clear=not is_secure)
 
     patch.setattr(Exposure, "signalled", forgetful)
     patch.setattr(LegWay, "weakest", property(lambda way: Strength.of(way.flow)))

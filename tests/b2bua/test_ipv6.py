@@ -77,6 +77,7 @@ class Scene:
     def __init__(self, phone: Place, phones: Place, provider: Place, trunk: Place) -> None:
         self.phone, self.phones, self.far, self.trunk = phone, phones, provider, trunk
         self.gateway = Signalling(more=(PHONE_SIDE, PROVIDER_SIDE), provider=f"sip:{written(provider)};transport=udp")
+        self.gateway.prove(phone, phones)
 
     def sends(self, data: bytes) -> None:
         """The phone sends a datagram."""

@@ -8,11 +8,12 @@ import pytest
 from gateway.b2bua.setup.reach import HEARD_WITHIN
 from gateway.config.model import Provider, Security
 from gateway.sip.message import Request
-from gateway.transport.flow import FailureKind, Flow
+from gateway.transport.flow import Address, FailureKind, Flow
 from tests.support.flows import RecordingFlow
-from tests.support.ladder import AVP, BINDING, SAVP, Ladder, drain
+from tests.support.ladder import AVP, BINDING, PHONES, SAVP, Ladder, drain
 from tests.support.stories import ring, talk
 
+PHONE_ADDRESS = Address("192.0.2.11", 5070)
 UDP_FALLBACK = "sip:provider.example.com;transport=udp"
 
 
@@ -530,6 +531,76 @@ def test_server_that_was_heard_of_or_is_the_last_one_has_all_its_time() -> None:
         ladder.ends_clean()
 
 
+def test_server_that_is_silent_over_a_connection_costs_four_seconds_and_not_thirty_two() -> None:
+    ladder = Ladder()
+    ladder.provider_flow.connected = True
+    unheard: list[Flow] = []
+    ladder.trunk.unheard = unheard.append  # type: ignore[assignment, method-assign]
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    lost = ladder.provider.receives_request("INVITE")
+    ladder.clock.advance(HEARD_WITHIN)
+    assert unheard == [ladder.provider_flow]
+    ladder.phone.receives(408)
+    ladder.provider.answers(lost, 200, sdp=SAVP)  # it was only slow: nobody may stay on the line
+    ladder.provider.receives("ACK")
+    ladder.provider.answers(ladder.provider.receives_request("BYE"), 200)
+    ladder.ends_clean()
+
+
+@pytest.mark.parametrize("security", [Security.OFF, Security.PREFERRED])
+def test_answer_that_comes_when_its_invite_is_long_forgotten_is_acknowledged_and_hung_up(security: Security) -> None:
+    """RFC 3261 section 13.2.2.4: the host was silent for more than 64*T1, and is back."""
+    is_off = security is Security.OFF
+    ladder = Ladder(security, provider=Provider("main", UDP_FALLBACK) if is_off else None)
+    party = ladder.clear if is_off else ladder.provider
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    lost = party.receives_request("INVITE")
+    ladder.clock.pump([1.0] * 40)
+    ladder.phone.receives(408)
+    assert {one.method for one in drain(party) if isinstance(one, Request)} <= {"INVITE"}
+    party.answers(lost, 200, sdp=AVP)
+    assert party.receives_request("ACK").cseq.number == lost.cseq.number
+    bye = party.receives_request("BYE")
+    party.answers(lost, 200, sdp=AVP)  # sent before the ACK came
+    party.receives("ACK")
+    party.receives_nothing()
+    party.answers(bye, 200)
+    party.answers(lost, 200, sdp=AVP, tag="t2")  # another fork
+    party.receives("ACK")
+    party.answers(party.receives_request("BYE"), 200)
+    ladder.clock.pump([60.0] * 12)
+    party.answers(lost, 200, sdp=AVP)
+    party.receives_nothing()
+
+
+def test_server_that_is_heard_over_a_connection_has_all_its_time() -> None:
+    ladder = Ladder()
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    invite = ladder.provider.receives_request("INVITE")
+    ladder.provider.answers(invite, 100)
+    ladder.clock.advance(10 * HEARD_WITHIN)
+    ladder.provider.answers(invite, 486)
+    ladder.provider.receives("ACK")
+    ladder.phone.receives(486)
+    ladder.ends_clean()
+
+
+def test_phone_that_is_silent_over_a_connection_has_all_its_time() -> None:
+    ladder = Ladder()
+    ladder.phone_flow = ladder.phone.flow = RecordingFlow(attrs.evolve(PHONES, transport="tls"), PHONE_ADDRESS)
+    ladder.provider.sends(ladder.provider.invite("sip:alice-1@gw.example.com;transport=tls", SAVP))
+    ladder.provider.receives(100)
+    invite = ladder.phone.receives_request("INVITE")
+    ladder.clock.advance(2 * HEARD_WITHIN)
+    ladder.phone.answers(invite, 486)
+    ladder.phone.receives("ACK")
+    ladder.provider.receives(486)
+    ladder.ends_clean()
+
+
 def test_caller_that_gives_up_leaves_no_wait_for_a_silent_server() -> None:
     ladder, unheard, lost = rings_in_vain(2)
     ladder.calls.end_all("made by the test")
@@ -599,3 +670,17 @@ def test_rfc3323_a_hidden_name_is_no_name_of_anybody(name: str) -> None:
     ladder.phone.sends(invite)
     onward = ladder.provider.receives_request("INVITE")
     assert str(onward.from_.uri) == "sip:anonymous@anonymous.invalid"
+
+
+def test_connection_that_does_not_come_up_is_waited_for_and_falls_back() -> None:
+    ladder = Ladder(Security.PREFERRED, fallback="sip:198.51.100.21;transport=udp")
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    ladder.provider.receives_request("INVITE")
+    ladder.clock.pump([1.0] * 9)
+    ladder.phone.receives_nothing()
+    ladder.provider_flow.fail(FailureKind.SILENT)
+    ladder.clear.answers(ladder.clear.receives_request("INVITE"), 486)
+    ladder.clear.receives("ACK")
+    ladder.phone.receives(486)
+    ladder.ends_clean()

@@ -34,6 +34,9 @@ class ByAddress:
     def admit(self, request: Request, flow: object, domain: str) -> Proof | None:
         return Proof("provider.example.com", ProofKind.ADDRESS)
 
+    def prove_caller(self, request: Request, domain: str, user: str) -> bool:
+        return False
+
     def admit_within(self, request: Request, flow: object, domain: str) -> bool:
         return True
 
@@ -97,3 +100,42 @@ def test_rfc6665_8_3_2_phone_is_not_made_to_answer_from_outside_its_call(auto_an
     else:
         ladder.provider.receives(489)
         ladder.phone.receives_nothing()
+
+
+ORDERS = (
+    "check-sync;reboot=true",
+    "check-sync",
+    "Resync",
+    "reboot=true",
+    "reboot_now",
+    "service-control",
+    "ACTION-URI",
+    "Yealink-xml",
+    "report",
+)
+
+
+@pytest.mark.parametrize("event", ORDERS)
+@pytest.mark.parametrize("provider_resync", [True, False])
+def test_rfc6665_8_3_2_phone_takes_orders_from_no_provider_but_one_that_may(event: str, provider_resync: bool) -> None:
+    """A restart makes a phone fetch its configuration again, from wherever DHCP says."""
+    ladder = Ladder(provider_resync=provider_resync)
+    request = ladder.provider.request("NOTIFY", "sip:alice-1@gw.example.com")
+    request.headers.add("Event", event)
+    ladder.provider.sends(request)
+    if provider_resync:
+        ladder.phone.receives("NOTIFY")
+    else:
+        ladder.provider.receives(489)
+        ladder.phone.receives_nothing()
+
+
+@pytest.mark.parametrize(
+    "event", ["message-summary", "dialog;sla", "presence", "conference", "as-feature-event", "hold"]
+)
+def test_rfc6665_8_3_2_news_are_no_orders(event: str) -> None:
+    ladder = Ladder()
+    request = ladder.provider.request("NOTIFY", "sip:alice-1@gw.example.com")
+    request.headers.add("Event", event)
+    ladder.provider.sends(request)
+    ladder.phone.receives("NOTIFY")

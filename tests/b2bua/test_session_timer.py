@@ -356,3 +356,35 @@ def test_refresh_that_is_answered_in_clear_ends_a_call_that_must_be_encrypted() 
     assert came(ladder.phone) == ["BYE"]
     assert len(ladder.relay.asked) == asked, "the relay never heard of it"
     assert ladder.relay.deleted_at_once == ladder.relay.deleted
+
+
+def test_a_call_that_lasts_too_long_is_hung_up_with_a_reason() -> None:
+    ladder = Ladder()
+    talk(ladder, "1800;refresher=uas")
+    (call,) = ladder.calls.active
+    ladder.calls.end_longest(60)
+    ladder.clock.advance(59)
+    ladder.calls.end_longest(60)
+    assert len(ladder.calls.active) == 1
+    ladder.clock.advance(11)
+    ladder.calls.end_longest(0)
+    assert len(ladder.calls.active) == 1, "0: never"
+    ladder.calls.end_longest(60)
+    reason = 'Q.850;cause=31;text="the longest length of a call is reached"'
+    for party in (ladder.phone, ladder.provider):
+        assert party.receives_request("BYE").headers.get("Reason") == reason
+    assert call.record.ending == "the longest length of a call is reached"
+    assert ladder.metrics.value("gateway_calls_ended_for_length_total") == 1
+
+
+def test_a_call_to_an_emergency_number_may_last() -> None:
+    ladder = Ladder()
+    invite = ladder.phone.invite("sip:112@example.com")
+    ladder.phone.sends(invite)
+    ladder.phone.receives(100)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.acknowledges(invite, ladder.phone.receives_response(200))
+    ladder.clock.advance(1000)
+    ladder.calls.end_longest(60)
+    assert len(ladder.calls.active) == 1

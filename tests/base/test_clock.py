@@ -3,9 +3,10 @@
 import time
 from types import SimpleNamespace
 
+import pytest
 from twisted.internet.task import Clock as Timers
 
-from gateway.base.clock import Clock, let_timers_pass_evenly, passed
+from gateway.base.clock import Clock, let_timers_pass_evenly, passed, seconds_in
 
 
 def test_steady_time_goes_on_from_where_the_clock_stood() -> None:
@@ -26,3 +27,15 @@ def test_a_reactors_timers_are_counted_by_what_passes() -> None:
     reactor = SimpleNamespace(seconds=time.time)
     let_timers_pass_evenly(reactor)
     assert abs(reactor.seconds() - passed()) < 365 * 86_400, "not seconds since the epoch"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        *(("90", 90), ("90s", 90), ("30m", 1_800), ("24h", 86_400), ("7d", 604_800), ("2w", 1_209_600), ("0s", 0)),
+        *((text, None) for text in ("", "h", "1.5h", "-1h", "1 h", "1H", "1y", "1h\n", "1234567s", "\u0661h")),
+    ],
+)
+def test_a_length_of_time_is_read_as_people_write_it(text: str, seconds: int | None) -> None:
+    assert seconds_in(text) == seconds
+    assert seconds_in(text, needs_unit=True) == (None if text.isdecimal() else seconds)

@@ -29,6 +29,12 @@ const found = [...document.querySelectorAll("button")].find(
 if (found) found.click();
 return Boolean(found);
 """
+SPILT = """
+return [...document.querySelectorAll("main td, main dd, main li, main button")]
+  .filter((one) => one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1)
+  .filter((one) => !one.querySelector(".unseen, pre"))
+  .slice(0, 4).map((one) => one.outerHTML.slice(0, 160));
+"""
 BROKEN = """
 const odd = [];
 const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
@@ -53,6 +59,11 @@ def axe_faults(stage: Stage, *rules: str) -> list[str]:
 def wider_than_window(stage: Stage) -> list[str]:
     """Elements that stand out to the right, where the page is wider than its window."""
     return _texts(stage.browser.execute_script(WIDER))
+
+
+def spilt(stage: Stage) -> list[str]:
+    """Cells and lines of lists over whose edge their text goes, onto that of the next."""
+    return _texts(stage.browser.execute_script(SPILT))
 
 
 def broken_words(stage: Stage) -> list[str]:

@@ -12,13 +12,17 @@ from typing import Final
 from twisted.enterprise.adbapi import Transaction
 from twisted.internet.task import Clock
 
+from gateway.base.clock import passed
 from gateway.base.json_codec import Json
 from gateway.registrar.binding import Binding
 from gateway.registrar.sqlite_store import SqliteStore, prepare_bindings
+from gateway.security.defence.bans import Ban, Bans, BanState
+from gateway.security.defence.kept_bans import KeptBans
 from gateway.state.audit import AuditLog, Author
 from gateway.state.listing.call_table import CallTable, prepare_calls
-from gateway.state.table import WRITE_DELAY
+from gateway.state.table import WRITE_DELAY, KeptTable, prepare
 from gateway.transport.flow import Address, FlowKey, Transport
+from tests.browser.enablement import furnish_enablement
 from tests.support.day_of_calls import BRANCH, DOMAIN, PEOPLE, calls
 from tests.support.direct_database import DirectDatabase, got
 
@@ -42,6 +46,10 @@ def furnish(state: Path, now: float, history: int) -> None:
     _keep_calls(state / "calls.sqlite", now, history)
     _keep_phones(state / "bindings.sqlite", now)
     _keep_audit(state / "audit.jsonl", now)
+    _keep_limits(state / "limits.sqlite", now)
+    _keep_deviations(state / "deviations.sqlite", now)
+    _keep_bans(state / "bans.sqlite", now)
+    furnish_enablement(state, now)
 
 
 def _keep_calls(path: Path, now: float, history: int) -> None:
@@ -101,6 +109,57 @@ def _keep_phones(path: Path, now: float) -> None:
         )
     clock.advance(1)
     store.stop()
+
+
+def _keep_limits(path: Path, now: float) -> None:
+    """A user that is held, one at a limit, and one below."""
+    database = DirectDatabase(path, prepare)
+    table = KeptTable(path, database, database.clock)
+    for number, (user, _) in enumerate(PEOPLE[:3]):
+        begun: list[Json] = [now - step for step in range(20 - 8 * (2 - number))]
+        held = now - 7200 if number == 2 else None
+        table.put(
+            f"international|sip:{user}@{DOMAIN}", now, {"begun": begun, "held_at": held, "day": 0, "seconds": 0.0}
+        )
+    database.clock.advance(WRITE_DELAY)
+    database.close()
+
+
+def _keep_deviations(path: Path, now: float) -> None:
+    """One of a user, and one of a whole domain."""
+    database = DirectDatabase(path)
+    table = KeptTable(path, database, database.clock)
+    abroad: dict[str, Json] = {"country": "CU", "number": "+5371234567", "countries_before": 3, "days": 28}
+    busy: dict[str, Json] = {"calls": 31, "usual": 4.5, "times": 5}
+    for kind, at, who, fields in (("new_country", now - 900, "ana", abroad), ("busy_hour", now - 2 * DAY, "", busy)):
+        place: dict[str, Json] = {"source": "", "domain": DOMAIN, "who": who, "call": "7d1f"}
+        table.put(kind, at, {"at": at, "name": f"deviation.{kind}", "severity": "warning", **place, "fields": fields})
+    database.clock.advance(WRITE_DELAY)
+    database.close()
+
+
+def _keep_bans(path: Path, now: float) -> None:
+    """One that waits for approval, some in force, one that would be."""
+    database = DirectDatabase(path)
+    moment = [now - 5400]
+    table = KeptTable(path, database, database.clock)
+    kept = KeptBans(table, lambda: moment[0], lambda: passed() - (now - moment[0]))
+    bans = Bans(lambda: moment[0], lambda source: True)
+    bans.listen(kept.keep)
+    line = "2026-05-04T12:{:02d}:07Z udp digest_failed: REGISTER sip:example.com"
+    evidence = tuple(line.format(number) for number in range(20))
+    for source, reason, state, seconds in (
+        ("198.51.100.23", "scan", BanState.ACTIVE, 7 * DAY),
+        ("2001:db8:66:5::/64", "user_unknown", BanState.ACTIVE, DAY),
+        ("203.0.113.77", "digest_failed", BanState.WOULD_BE, DAY),
+        ("192.0.2.200", "digest_failed", BanState.WAITING, DAY),
+    ):
+        users = ("ana@example.com", "100@example.com", "unknown-5f2c1a07")
+        bans.ban(Ban(source, reason, moment[0], moment[0] + seconds, state=state, evidence=evidence, users=users))
+        moment[0] += 600
+    words = "rang the whole office at night"
+    bans.ban(Ban("198.51.100.99", "operator", moment[0], moment[0] + DAY, by="ben", words=words))
+    database.close()
 
 
 def _keep_audit(path: Path, now: float) -> None:

@@ -21,6 +21,7 @@ from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 from gateway.demo.devcerts import make_for
 from gateway.demo.roles import PASSWORDS
 from tests.browser.office import furnish
+from tests.browser.strangers import SCANNERS, ask_for_files, scan
 from tests.support.calls.processes import Program, find_program, wait_until
 
 ROOT: Final = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ HOST, FAR, PHONES = "127.0.0.141", "127.0.0.142", "127.0.0.143"
 OWN_NAME: Final = "gw-berlin.example.com"
 ADMIN_PORT: Final = 8089
 BASE: Final = f"http://{HOST}:{ADMIN_PORT}"
+API: Final = f"{BASE}/api/v1"
 HISTORY: Final = 100_000
 
 SWITCHES: Final = (
@@ -97,12 +99,27 @@ trust = "{trust}"
 name = "example.com"
 provider = "main"
 security = "preferred"
+fallback_budget = "2%"
 restricted_access_domains = ["{far}"]
 
 [[domain]]
 name = "branch.example.com"
 provider = "backup"
 security = "preferred"
+
+[[blocklist]]
+name = "office"
+file = "blocked.txt"
+
+[[blocklist]]
+name = "far"
+url = "http://{host}:9/list"
+
+[provisioning]
+name = "{own_name}"
+devices = "devices.toml"
+address = "{host}"
+http_port = 8085
 
 [admin]
 address = "{host}"
@@ -135,7 +152,7 @@ class Stage:
 
 def calls_of(query: str) -> list[dict[str, Any]]:
     """The newest calls that a query of the API finds."""
-    with urllib.request.urlopen(f"{BASE}/api/v1/calls?{query}") as page:
+    with urllib.request.urlopen(f"{API}/calls?{query}") as page:
         found: list[dict[str, Any]] = json.load(page)["calls"]
         return found
 
@@ -146,7 +163,7 @@ def every_page() -> dict[str, str]:
     def call(query: str) -> str:
         return f"/calls/{calls_of(f'direction=outbound&limit=1&{query}')[0]['id']}"
 
-    up = call("stage=up")
+    up, probes = call("stage=up"), _probed()
     return {
         "overview": "/",
         "calls": "/calls",
@@ -165,7 +182,23 @@ def every_page() -> dict[str, str]:
         "provider": "/providers/main",
         "provider-down": "/providers/backup",
         "certificates": "/certificates",
+        "rollouts": "/rollouts",
+        "rollout": "/rollouts/2",
+        "rollout-done": "/rollouts/1",
+        "rollout-back": "/rollouts/2/roll-back",
+        "probes": "/probes",
+        "probe-provider": probes["main"],
+        "probe-down": probes["backup"],
+        "probe-domain": probes["example.com"],
+        "provisioning": "/provisioning",
+        "limits": "/security/limits",
+        "deviations": "/security/deviations",
+        "security": "/security",
+        "security-source": "/security/bans/192.0.2.200",
+        "security-slowed": f"/security/bans/{SCANNERS[0]}",
+        "security-add": "/security/add",
         "events": "/events?kind=all",
+        "posture": "/posture",
         "audit": "/audit",
         "settings": "/settings",
         "users": "/users",
@@ -174,13 +207,37 @@ def every_page() -> dict[str, str]:
     }
 
 
+def _probed() -> dict[str, str]:
+    """The pages of probes of both providers and of a domain, once they have ended, by the names of their targets."""
+    paths = {}
+    for kind, target in (("provider", "main"), ("provider", "backup"), ("domain", "example.com")):
+        paths[target] = f"/probes/{changed('/probes', {'kind': kind, 'target': target})['id']}"
+    for path in paths.values():
+        wait_until(f"the end of {path}", lambda path=path: _result_of(path) != "running", 20)  # type: ignore[misc]
+    return paths
+
+
+def changed(path: str, change: dict[str, str]) -> dict[str, Any]:
+    """The answer of the API to a change."""
+    wanted = urllib.request.Request(API + path, json.dumps(change).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(wanted) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def _result_of(path: str) -> str:
+    with urllib.request.urlopen(f"{API}{path}") as answer:
+        return str(json.load(answer)["result"])
+
+
 @contextmanager
 def opened(directory: Path, history: int = HISTORY) -> Iterator[Stage]:
     """All of it, until the end."""
     furnish(directory / "state", time.time(), history)
     certificates = _certified(directory)
+    (directory / "blocked.txt").write_text("198.51.100.0/24 # the office next door\n")
     file = directory / "gateway.toml"
-    file.write_text(CONFIGURATION.format(host=HOST, far=FAR, port=ADMIN_PORT, **certificates))
+    file.write_text(CONFIGURATION.format(host=HOST, far=FAR, own_name=OWN_NAME, port=ADMIN_PORT, **certificates))
     twist = Path(sys.executable).with_name("twist")
     provider = [sys.executable, "-m", "gateway.demo.provider", "--listen", f"{FAR}:5061", "--domain", "example.com"]
     provider += ["--certificate", certificates["far_chain"], "--private-key", certificates["far_key"]]
@@ -199,6 +256,9 @@ def opened(directory: Path, history: int = HISTORY) -> Iterator[Stage]:
             _chromium(directory) as browser,
         ):
             talking.wait_for_line(r"calls are up", 20)
+            scan(HOST)
+            ask_for_files(HOST)
+            changed("/provisioning/enrol", {"device": "000b82cafe01"})
             yield Stage(directory, gateway, browser)
 
 

@@ -11,12 +11,13 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from tests.browser.looking import axe_faults, broken_words, press, wider_than_window
+from tests.browser.looking import axe_faults, broken_words, press, spilt, wider_than_window
 from tests.browser.stage import BASE, HISTORY, Stage, every_page, settled
 
 DARK = (
     *("overview", "calls", "call", "call-in-clear", "call-refused", "phones", "domain"),
-    *("switch", "provider-down", "certificates", "events", "settings", "users", "not-found"),
+    *("switch", "provider-down", "certificates", "limits", "events", "settings", "users", "posture", "not-found"),
+    *("security", "security-source", "security-slowed", "rollout", "probe-domain", "probes", "provisioning"),
 )
 
 
@@ -60,7 +61,7 @@ def test_no_page_is_wider_than_its_window_or_breaks_a_word(stage: Stage, pages: 
     faults = {}
     for name, path in pages.items():
         stage.open(path)
-        faults[name] = (wider_than_window(stage), broken_words(stage))
+        faults[name] = (wider_than_window(stage), broken_words(stage), spilt(stage))
     stage.resize(1440)
     told = [f"{name}: {found}" for name, found in faults.items() if any(found)]
     assert not told, "\n".join(told)
@@ -171,6 +172,79 @@ def test_a_switch_is_seen_live_by_another_reader_and_is_undone(stage: Stage) -> 
     settled(stage.browser, "undone", "document.querySelector('.lead').textContent.includes('preferred')")
 
 
+def test_an_approval_is_seen_live_by_another_reader_and_the_ban_is_lifted_again(stage: Stage) -> None:
+    stage.open("/security/bans/192.0.2.200")
+    reader = stage.browser.current_window_handle
+    settled(stage.browser, "the page is live", "document.querySelector('.live').dataset.state === 'live'")
+    assert "Waits for approval: Wrong passwords." in stage.browser.find_element(By.CSS_SELECTOR, ".lead").text
+    stage.browser.switch_to.new_window("window")
+    stage.open("/")
+    assert "1 ban waits for approval" in stage.browser.page_source  # among those that are shown when asked for
+    stage.open("/security")
+    press(stage, "Ban 192.0.2.200")
+    settled(stage.browser, "it waits no more", "!document.body.textContent.includes('Waiting for approval')")
+    stage.browser.close()
+    stage.browser.switch_to.window(reader)
+    settled(
+        stage.browser, "the other reader sees it", "document.querySelector('.lead').textContent.startsWith('Banned')"
+    )
+    press(stage, "Lift the ban")
+    settled(stage.browser, "the page of security", "location.pathname === '/security'")
+    assert "Ban lifted" in _text_of("/audit", stage)
+
+
+def test_a_roll_out_that_goes_on_is_seen_live_by_another_reader(stage: Stage) -> None:
+    stage.open("/rollouts/2")
+    reader = stage.browser.current_window_handle
+    settled(stage.browser, "the page is live", "document.querySelector('.live').dataset.state === 'live'")
+    lead = stage.browser.find_element(By.CSS_SELECTOR, ".lead").text
+    assert "4 of 12 phones are as wanted, 4 need a look" in lead
+    assert "paused: 4 of 8 phones failed" in lead
+    stage.browser.switch_to.new_window("window")
+    stage.open("/rollouts/2")
+    press(stage, "Go on")
+    settled(stage.browser, "it goes on", "document.querySelector('main .state').textContent === 'running'")
+    stage.browser.close()
+    stage.browser.switch_to.window(reader)
+    settled(
+        stage.browser, "the other reader sees it", "document.querySelector('main .state').textContent === 'running'"
+    )
+    press(stage, "Pause")
+    settled(stage.browser, "paused again", "document.querySelector('.lead').textContent.includes('It is paused')")
+
+
+def test_an_operator_probes_a_provider_by_the_form_and_is_led_to_its_end(stage: Stage) -> None:
+    stage.open("/probes")
+    stage.browser.find_element(By.NAME, "target").send_keys("main")
+    press(stage, "Probe")
+    settled(stage.browser, "its page", "location.pathname.startsWith('/probes/')")
+    settled(stage.browser, "its end", "document.body.textContent.includes('A call would get')", 15)
+
+
+def test_a_form_of_a_live_page_keeps_its_text_and_a_refusal_says_why(stage: Stage) -> None:
+    stage.open("/provisioning")
+    button = stage.browser.find_element(By.CSS_SELECTOR, "[aria-label='Adopt 80:5e:c0:ff:ee:01']")
+    user = button.find_element(By.XPATH, "./ancestor::form").find_element(By.NAME, "users")
+    user.send_keys("emma@example.com")
+    drawn = "window.drawn = 0; document.body.addEventListener('htmx:after:swap', () => { window.drawn += 1; });"
+    stage.browser.execute_script(drawn + "document.body.dispatchEvent(new CustomEvent('gateway:change'))")
+    settled(stage.browser, "it was drawn again", "window.drawn")
+    assert user.get_attribute("value") == "emma@example.com"
+    button.click()
+    settled(stage.browser, "the reason", "document.body.textContent.includes('has no password in the credentials')")
+
+
+def test_an_operator_bans_an_address_by_the_form(stage: Stage) -> None:
+    stage.open("/security")
+    stage.browser.find_element(By.LINK_TEXT, "Ban an address …").click()
+    settled(stage.browser, "the form", "location.pathname === '/security/add'")
+    stage.browser.find_element(By.NAME, "source").send_keys("2001:db8:9::7")
+    stage.browser.find_element(By.NAME, "because").send_keys("it rings")
+    press(stage, "Ban it")
+    settled(stage.browser, "its page", "document.querySelector('h1').textContent.includes('2001:db8:9::/64')")
+    assert "it rings" in stage.browser.find_element(By.TAG_NAME, "main").text
+
+
 def test_a_reader_with_a_keyboard_alone_gets_everywhere(stage: Stage) -> None:
     stage.open("/")
     body = stage.browser.find_element(By.TAG_NAME, "body")
@@ -183,7 +257,8 @@ def test_a_reader_with_a_keyboard_alone_gets_everywhere(stage: Stage) -> None:
         reached.append(focused.text or focused.tag_name)
         seen = "const e = document.activeElement; return getComputedStyle(e).outlineStyle"
         assert focused.tag_name == "body" or stage.browser.execute_script(seen) == "solid", reached[-1]
-    for name in ("Overview", "Calls", "Phones", "Domains", "Providers", "Certificates", "Audit", "Settings", "Dark"):
+    names = ("Overview", "Calls", "Phones", "Domains", "Providers", "Certificates", "Security", "Audit", "Settings")
+    for name in (*names, "Dark"):
         assert name in reached, name
     stage.open("/calls")
     stage.browser.find_element(By.TAG_NAME, "body").send_keys("/")

@@ -16,7 +16,25 @@ from tests.browser.stage import Stage, settled
 
 PASSWORD = "a horse with a staple"
 ROLES = ("viewer", "operator", "admin")
-PAGES = ("/", "/calls", "/phones", "/domains", "/providers", "/certificates", "/events", "/audit", "/settings")
+PAGES = (
+    "/",
+    "/calls",
+    "/phones",
+    "/domains",
+    "/providers",
+    "/certificates",
+    "/security",
+    "/security/limits",
+    "/rollouts",
+    "/rollouts/2",
+    "/probes",
+    "/provisioning",
+    "/security/deviations",
+    "/posture",
+    "/events",
+    "/audit",
+    "/settings",
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +44,7 @@ def people(stage: Stage) -> Iterator[Stage]:
         command = [str(Path(sys.executable).with_name("gatewayctl")), "users", "add", role, "--role", role]
         command += ["--password-stdin", "--config", str(stage.directory / "gateway.toml")]
         subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True, timeout=20)
+    stage.resize(1440)
     yield stage
     stage.browser.delete_all_cookies()
 
@@ -37,6 +56,10 @@ def log_in(stage: Stage, name: str, path: str = "/") -> None:
     stage.browser.find_element(By.NAME, "name").send_keys(name)
     stage.browser.find_element(By.NAME, "password").send_keys(PASSWORD + Keys.ENTER)
     settled(stage.browser, "the page that was asked for", f"location.pathname === {path!r}")
+
+
+def has_button(stage: Stage, words: str) -> bool:
+    return any(one.text == words for one in stage.browser.find_elements(By.CSS_SELECTOR, "main button"))
 
 
 def head(stage: Stage) -> str:
@@ -60,6 +83,13 @@ def test_each_role_sees_its_pages(people: Stage, role: str) -> None:
     assert has_switch is (role != "viewer")
     people.open("/domains/example.com/switch?to=off")
     assert head(people) == ("Not allowed" if role == "viewer" else "Switch example.com to off?")
+    people.open("/security/bans/198.51.100.99")
+    assert has_button(people, "Lift the ban") is (role != "viewer")
+    people.open("/security/add")
+    assert head(people) == ("Not allowed" if role == "viewer" else "Ban an address")
+    for path, words in (("/probes", "Probe"), ("/rollouts/2", "Go on"), ("/provisioning", "Adopt")):
+        people.open(path)
+        assert has_button(people, words) is (role != "viewer"), path
     people.open("/users")
     assert head(people) == ("Users and tokens" if role == "admin" else "Not allowed")
     for path in PAGES:
@@ -76,7 +106,7 @@ def test_pages_of_accounts_are_accessible_and_fit(people: Stage) -> None:
     for theme, width in (("light", 1440), ("dark", 360)):
         people.prefer(theme)
         people.resize(width)
-        for path in ("/login", "/account", "/users"):
+        for path in ("/login", "/account", "/account/second-factor", "/users", "/new-user", "/users/admin"):
             people.open(path)
             faults[f"{path} {theme}"] = axe_faults(people) + wider_than_window(people)
     people.resize(1440)

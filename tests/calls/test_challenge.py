@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.calls.stage import ALICE, BOB, DOMAIN, PASSWORDS, Stage
+from tests.support.calls.stage import ALICE, DOMAIN, PASSWORDS, Stage
 from tests.support.calls.wire import SipMessage
 
 
@@ -112,12 +112,7 @@ def test_the_providers_challenge_is_answered_for_a_registered_phone(
     stage = make_stage(algorithm)
     challenge(stage, PASSWORDS["alice"], user="alice")
     alice, bob = stage.phone(phone), stage.far_end(far_end)
-    alice.register()
-    bob.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk()
     alice.hangup()
     bob.wait_ended()

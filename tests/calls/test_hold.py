@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.calls.stage import BOB, Stage
+from tests.support.calls.stage import Stage
 from tests.support.calls.telephone import Telephone
 
 EITHER = pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("linphonec", "linphonec")])
@@ -58,12 +58,7 @@ def test_far_end_holds_and_resumes(stage: Stage, phone: str, far_end: str) -> No
 def test_other_phones_hold_and_resume(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway()
     alice, bob = stage.phone(phone), stage.far_end(far_end)
-    alice.register()
-    bob.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk(1.2)  # baresip calls its recordings by the second
 
     alice.hold()
@@ -100,11 +95,6 @@ def talking(stage: Stage, phone: str, far_end: str) -> tuple[Telephone, Telephon
     """Alice has called Bob, and they have talked for a second."""
     stage.start_gateway()
     alice, bob = stage.phone(phone), stage.far_end(far_end)
-    alice.register()
-    bob.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk(1.2)  # baresip calls its recordings by the second
     return alice, bob

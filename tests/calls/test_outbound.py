@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.calls.stage import BOB, Stage
+from tests.support.calls.stage import Stage
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,7 @@ def test_phone_calls_far_end(make_stage: Callable[..., Stage], phone: str, far_e
     stage = make_stage(algorithm)
     stage.start_gateway()
     alice, bob = stage.phone(phone), stage.far_end(far_end)
-    alice.register()
-    bob.register()
-
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk()
     alice.hangup()
     bob.wait_ended()
@@ -47,13 +41,7 @@ def test_phone_calls_far_end(make_stage: Callable[..., Stage], phone: str, far_e
 def test_far_end_hangs_up(stage: Stage) -> None:
     stage.start_gateway()
     alice, bob = stage.phone("linphonec"), stage.far_end("baresip")
-    alice.register()
-    bob.register()
-
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk(2)
     bob.hangup()
     alice.wait_ended()

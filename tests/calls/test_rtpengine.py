@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.calls.stage import ALICE, BOB, Stage
+from tests.support.calls.stage import ALICE, Stage
 
 
 @pytest.mark.parametrize(("phone", "far_end"), [("pjsua2", "pjsua2"), ("linphonec", "linphonec")])
 def test_phone_calls_far_end(stage: Stage, phone: str, far_end: str) -> None:
     stage.start_gateway(relay="rtpengine")
     alice, bob = stage.phone(phone), stage.far_end(far_end)
-    alice.register()
-    bob.register()
-
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk()
     alice.hangup()
     bob.wait_ended()

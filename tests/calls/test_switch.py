@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.support.calls.gateway import Gateway
-from tests.support.calls.stage import BOB, DOMAIN, Stage
+from tests.support.calls.stage import DOMAIN, Stage
 
 
 def gatewayctl(gateway: Gateway, *arguments: str) -> str:
@@ -23,12 +23,7 @@ def gatewayctl(gateway: Gateway, *arguments: str) -> str:
 def test_a_call_goes_on_while_its_domain_is_switched_and_its_configuration_read(stage: Stage) -> None:
     gateway = stage.start_gateway()
     alice, bob = stage.phone("linphonec"), stage.far_end("baresip")
-    alice.register()
-    bob.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
 
     text = gateway.configuration.read_text()
     assert "security                  off" in gatewayctl(gateway, "domain", DOMAIN, "--security", "off")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
 
 from tests.support.calls.processes import Program, find_program
@@ -66,17 +65,23 @@ def test_svcrack_does_not_find_the_password_in_a_list_that_has_it(stage: Stage) 
     tries[59] = PASSWORDS["alice"]
     words = Path(stage.directory, "words.txt")
     words.write_text("\n".join(tries) + "\n")
+    told = f"Wrong passwords of alice@{stage.provider.terms.domain} from"
     host, port = gateway.phones_proxy.split(":")
 
     guess = (find_program("svcrack", "sipvicious"), "-p", port, "-u", "alice", "-d", str(words), host)
-    with Program(guess, stage.directory / "svcrack.log", cwd=stage.directory) as svcrack:
-        gateway.program.wait_until("stopped", lambda: gateway.metric("gateway_guesses_stopped_total") > 0, 10)
-        time.sleep(5)  # it would have come to the 60th long ago
-        found = svcrack.text()
+    found, refused = "", 0.0
+    for number in range(5):  # it gives up at a 503, which a burst gets while its first guesses wait for their answers
+        with Program(guess, stage.directory / f"svcrack-{number}.log", cwd=stage.directory) as svcrack:
+            while svcrack.is_running and refused < 100:  # it has come to the 60th by then
+                refused = gateway.metric("gateway_guesses_stopped_total")
+            found += svcrack.text()
+        if refused >= 100:
+            break
+    assert refused >= 100
+    assert told in (gateway.fetch("/api/v1/status") or "")
 
     guesses = [one for one in stage.provider.messages() if one.header("authorization")]
     assert PASSWORDS["alice"] not in found
     assert 1 <= len(guesses) <= 10
     assert gateway.metric("gateway_registrations") == 0
-    assert f"Wrong passwords of alice@{stage.provider.terms.domain} from" in (gateway.fetch("/api/v1/status") or "")
     stage.assert_gateway_is_well()

@@ -14,7 +14,7 @@ from typing import Any
 from tests.support.calls.gateway import Gateway
 from tests.support.calls.processes import find_program, wait_until
 from tests.support.calls.sipcapture import Captured, Sipcapture
-from tests.support.calls.stage import BOB, PASSWORDS, Stage
+from tests.support.calls.stage import PASSWORDS, Stage
 
 SIP, CDR = 1, 100
 
@@ -41,12 +41,7 @@ password_file = "{password}"
 def call(stage: Stage) -> None:
     """Alice calls Bob, they talk, she hangs up; then another phone's call comes in."""
     alice, bob = stage.phone("baresip"), stage.far_end("baresip")
-    alice.register()
-    bob.register()
-    alice.call(BOB)
-    bob.wait_ringing()
-    bob.answer()
-    alice.wait_answered()
+    alice.reach(bob)
     stage.talk()
     alice.hangup()
     bob.wait_ended()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
-from gateway.config.doubts import of_administration, of_media
+from gateway.config.doubts import doubts, of_administration, of_media
+from gateway.config.load import load
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Side
+from tests.support.small_configuration import SMALLEST
 
 PHONES, PHONES6 = (Listener(f"p{host}", Side.PHONES, "udp", host, 5060) for host in ("192.0.2.1", "2001:db8::1"))
 PROVIDER = Listener("provider", Side.PROVIDER, "udp", "198.51.100.1", 5060)
@@ -49,3 +52,40 @@ def test_an_administration_that_the_network_reaches(address: str, count: int) ->
     served = Admin(address, certificate=Path("gateway.pem"), private_key=Path("gateway.key"))
     assert len([*of_administration(served, has_users=False)]) == count
     assert not [*of_administration(served, has_users=True)]
+
+
+def test_proxies_elsewhere_of_an_interface_that_speaks_no_https() -> None:
+    near, far = ip_network("127.0.0.2"), ip_network("192.0.2.8")
+    assert not [*of_administration(Admin(trusted_proxies=(near,)), has_users=True)]
+    (doubt,) = of_administration(Admin(trusted_proxies=(near, far)), has_users=True)
+    assert doubt.path == "admin.trusted_proxies"
+    assert "192.0.2.8" in doubt.text
+
+
+TEAMS = SMALLEST.replace("sip:provider.example.com", "sip:sip.pstnhub.microsoft.com:5061;transport=tls").replace(
+    'side = "provider"\ntransport = "udp"',
+    'side = "provider"\ntransport = "tls"\ncertificate = "a.pem"\nprivate_key = "a.pem"',
+)
+
+
+def test_teams_wants_a_name_of_the_certificate_in_contact(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_text("")
+    file = tmp_path / "gateway.toml"
+    for advertised, told in (("", 1), ('advertised_host = "192.0.2.10"', 1), ('advertised_host = "gw.example.com"', 0)):
+        file.write_text(TEAMS.replace('certificate = "a.pem"', f'{advertised}\ncertificate = "a.pem"'))
+        found = [str(one) for one in doubts(load(file)) if "Teams" in str(one)]
+        assert len(found) == told
+        assert all(one.startswith("listener[1].advertised_host: provider main is Teams") for one in found)
+
+
+def test_teams_takes_no_sips(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").write_text("")
+    file = tmp_path / "gateway.toml"
+    file.write_text(
+        TEAMS.replace('"sip:sip.pst', '"sips:sip.pst').replace(
+            "certificate = ", 'advertised_host = "gw.example.com"\ncertificate = ', 1
+        )
+    )
+    assert [str(one) for one in doubts(load(file)) if "Teams" in str(one)] == [
+        "provider[0].uri: is sips: Teams takes sip with transport=tls alone"
+    ]

@@ -24,6 +24,7 @@ from gateway.config.model import (
     SrtpOffer,
 )
 from gateway.sdp.crypto import SUITE_NAMES
+from tests.support.small_configuration import SMALLEST
 
 # The example of the documentation, every key in it.
 NAMESERVERS = (Nameserver("127.0.0.1", 5300), Nameserver("::1", 53), Nameserver("::1", 5300))
@@ -98,36 +99,10 @@ address = "127.0.0.2"
 port = 8081
 """
 
-SMALLEST = """
-[gateway]
-name = "gw1"
-state_directory = "/var/lib/gateway"
-
-[[listener]]
-name = "phones"
-side = "phones"
-transport = "udp"
-address = "127.0.0.1"
-port = 5060
-
-[[listener]]
-name = "provider"
-side = "provider"
-transport = "udp"
-address = "127.0.0.1"
-port = 5070
-
-[media]
-address = "127.0.0.1"
-
-[[provider]]
-name = "main"
-uri = "sip:provider.example.com"
-
-[[domain]]
-name = "example.com"
-provider = "main"
-"""
+ALL_TABLES = (
+    "acme, admin, alert, blocklist, defence, domain, gateway, hep, limit, limits, listener, media, network, phone, "
+    "posture, provider, provisioning, resync, resync_make"
+)
 
 
 def read(directory: Path, text: str) -> Configuration:
@@ -233,7 +208,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         "listener[1].port: found true, allowed: a number from 0 to 65535",
         f'provider[0].suites[1]: found "NULL", allowed: {", ".join(SUITE_NAMES)}',
         'domain[0].security: found "sometimes", allowed: required, preferred, off',
-        "adm1n: is no table here, allowed: acme, admin, domain, gateway, hep, limits, listener, media, provider",
+        "adm1n: is no table here, allowed: " + ALL_TABLES,
     ]
 
 
@@ -241,6 +216,11 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     ("old", "new", "mistake"),
     [
         ('name = "gw1"\n', "", "gateway.name: is missing"),
+        (
+            'name = "gw1"\n',
+            'name = "gw1"\nkeep_calls = false\nstop = "keep"\n',
+            'gateway.stop: found "keep", but keep_calls = false: nothing is kept to go on with',
+        ),
         ("[media]\n", "[other]\n", "media: is missing: a table [media] is needed"),
         ("[gateway]", "gateway = 5\n[other]", "gateway: found 5, allowed: a table"),
         ('state_directory = "/', 'state_directory = 5 # "/', "gateway.state_directory: found 5, allowed: a file name"),
@@ -304,6 +284,11 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
             'provider = "main"',
             'provider = "main"\nrestricted_access_domains = "a.example; b.example"\nchallenge_exempt = "c.example"',
             'domain[0].challenge_exempt: found "c.example", allowed: names of domain[0].restricted_access_domains',
+        ),
+        (
+            'provider = "main"',
+            'provider = "main"\nlocal_calls = true',
+            "domain[0].local_calls: found true, without credentials",
         ),
         (
             'provider = "main"',

@@ -53,3 +53,21 @@ def test_an_emergency_call_goes_to_the_same_host_rather_than_nowhere() -> None:
     provider = Provider("main", "sips:h:5061;transport=tls")
     assert provider.uri_for(Signalling.CLEAR) is None
     assert provider.uri_for(Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"
+
+
+@pytest.mark.parametrize(
+    ("dialled", "expected"),
+    [
+        ("112", True),
+        ("0301920", True),
+        ("+49301920", True),
+        ("0049-30-1920", True),
+        ("+49112", False),
+        ("0301921", False),
+        ("*31#0301920", False),
+        ("1920", False),
+    ],
+)
+def test_an_emergency_number_with_an_area_code_is_the_same_in_each_form(dialled: str, expected: bool) -> None:
+    domain = Domain("example.com", "main", emergency_numbers=("112", "030 1920"), region="DE")
+    assert domain.is_emergency(dialled) is expected

@@ -12,46 +12,21 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.model import Configuration, ConfigurationError, Security
-from gateway.config.switches import FIXED, NoSuchDomain, Settings
+from gateway.config.switches import FIXED, FOLLOWED, NoSuchDomain, Settings
 from gateway.security.credentials import CredentialsError
 from gateway.state.audit import AuditLog
 from tests.support.clocks import clock_at
+from tests.support.small_configuration import SMALLEST
 
-TEXT = """
-[gateway]
-name = "gw1"
-state_directory = "state"
-
-[[listener]]
-name = "phones"
-side = "phones"
-transport = "udp"
-address = "127.0.0.1"
-port = 5060
-
-[[listener]]
-name = "provider"
-side = "provider"
-transport = "udp"
-address = "127.0.0.1"
-port = 5070
-
-[media]
-address = "127.0.0.1"
-
-[[provider]]
-name = "main"
-uri = "sip:provider.example.com"
-
-[[domain]]
-name = "example.com"
-provider = "main"
-security = "required"
+TEXT = (
+    SMALLEST.replace("/var/lib/gateway", "state")
+    + """security = "required"
 
 [[domain]]
 name = "example.org"
 provider = "main"
 """
+)
 
 
 class Site:
@@ -210,6 +185,12 @@ def test_domains_and_providers_follow_the_file_and_listeners_wait_for_a_restart(
     assert site.read == site.adopted
 
 
+def test_lists_of_addresses_follow_the_file(site: Site) -> None:
+    site.edit("[media]", '[[blocklist]]\nname = "apiban"\nurl = "https://lists.example/"\n\n[media]')
+    assert site.settings.reload("root") == ("blocklist apiban: new",)
+    assert [one.name for one in site.adopted[-1].blocklists] == ["apiban"]
+
+
 def test_a_receiver_of_copies_that_is_taken_out_of_the_file_goes_on_until_a_restart_and_that_is_told(
     site: Site,
 ) -> None:
@@ -221,8 +202,8 @@ def test_a_receiver_of_copies_that_is_taken_out_of_the_file_goes_on_until_a_rest
     assert site.settings.current.hep is not None
 
 
-def test_whatever_is_no_domain_and_no_provider_waits_for_a_restart() -> None:
-    followed = {"providers", "domains", "source"}
+def test_all_but_domains_providers_lists_and_the_defence_waits_for_a_restart() -> None:
+    followed = {"providers", "domains", "blocklists", "limit", "source", *FOLLOWED}
     assert {*FIXED} == {field.name for field in attrs.fields(Configuration)} - followed
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.calls.container import IMAGE, ContainerGateway, in_image, podman
 from tests.support.calls.processes import find_program, wait_until
-from tests.support.calls.stage import BOB, Stage
+from tests.support.calls.stage import Stage
 
 INSTALLED = """
 from importlib.metadata import distributions
@@ -30,6 +30,7 @@ def test_the_image_holds_no_tools() -> None:
     for module in ("pip", "ensurepip", "twisted.conch", "twisted.trial", "twisted.mail", "pytest"):
         found = in_image("python", "-c", f"import {module}; print('there')", check=False)
         assert found == "", module
+    assert in_image("python", "-c", "import gateway.native.relay; print('there')") == "there\n", "the loop in C"
 
 
 def test_the_image_says_where_it_comes_from_and_runs_as_an_ordinary_user() -> None:
@@ -65,12 +66,7 @@ def test_an_encrypted_call_with_no_capability_and_a_read_only_root(stage: Stage)
     (status,) = re.findall(r"^CapEff:\s*(\w+)$", podman("exec", gateway.name, "cat", "/proc/1/status"), re.MULTILINE)
     assert int(status, 16) == 0
     phone, far_end = stage.phone("baresip"), stage.far_end("baresip")
-    phone.register()
-    far_end.register()
-    phone.call(BOB)
-    far_end.wait_ringing()
-    far_end.answer()
-    phone.wait_answered()
+    phone.reach(far_end)
     stage.talk()
     podman("healthcheck", "run", gateway.name)  # fails where the gateway does not answer
     phone.hangup()
@@ -113,12 +109,7 @@ def test_a_container_that_hangs_is_unhealthy(stage: Stage) -> None:
 def test_an_encrypted_call_through_rtpengine_in_its_container(stage: Stage) -> None:
     gateway = stage.start_gateway(relay="rtpengine")
     phone, far_end = stage.phone("baresip"), stage.far_end("baresip")
-    phone.register()
-    far_end.register()
-    phone.call(BOB)
-    far_end.wait_ringing()
-    far_end.answer()
-    phone.wait_answered()
+    phone.reach(far_end)
     stage.talk()
     phone.hangup()
     far_end.wait_ended()
@@ -133,12 +124,7 @@ def test_stopping_the_container_lets_a_call_end_by_itself(stage: Stage) -> None:
     gateway.configuration.write_text(text.replace("drain_seconds = 0", "drain_seconds = 30"))
     gateway.restart()
     phone, far_end = stage.phone("baresip"), stage.far_end("baresip")
-    phone.register()
-    far_end.register()
-    phone.call(BOB)
-    far_end.wait_ringing()
-    far_end.answer()
-    phone.wait_answered()
+    phone.reach(far_end)
     stopping = subprocess.Popen([find_program("podman", "podman"), "stop", "--time=40", gateway.name])
     wait_until("it drains", lambda: gateway.metric("gateway_draining_calls") == 1, 10)
     assert gateway.fetch("/readyz") is None

@@ -177,6 +177,36 @@ def test_a_certificate_for_another_name_is_a_warning(site: Site) -> None:
     assert "is for sip.elsewhere.test, not for gateway.example.com (advertised_host)" in line
 
 
+def test_several_certificates_are_looked_at_and_the_names_told_that_they_miss(site: Site) -> None:
+    """RFC 6066 section 3: each is found by its name."""
+    identity = site.authority.issue_cert("sip.example.net", "*.example.org")
+    site.write("second.key", identity.private_key_pem.bytes())
+    site.write("second.pem", b"".join(blob.bytes() for blob in identity.cert_chain_pems))
+    mine = 'certificate = "gateway.pem"\nprivate_key = "gateway.key"\n'
+    more = 'certificates = [{ certificate = "second.pem", private_key = "second.key" }]\n'
+    site.edit('transport = "udp"', f'transport = "tls"\n{mine}{more}advertised_host = "pbx.example.org"')
+    (line,) = site.told(0)
+    assert "listener[0].certificates: none is for example.com: " in line
+    site.edit('name = "example.com"', 'name = "sip.example.net"')
+    site.told(0, "--strict")
+    rows = json.loads(CliRunner().invoke(main, ["certs", "--config", str(site.file), "--json"]).output)
+    assert next(row["names"] for row in rows if "certificates" in row["used_by"])[0] == "sip.example.net"
+    site.write("second.key", trustme.CA().issue_cert("other").private_key_pem.bytes())
+    (line,) = site.told(1)
+    assert "listener[0].certificates[0].certificate: " in line
+    (site.directory / "second.key").unlink()
+    (line,) = site.told(1)
+    assert "listener[0].certificates[0].private_key: " in line
+
+
+def test_several_certificates_are_for_tls_alone(site: Site) -> None:
+    site.write("second.pem", b"")
+    more = 'certificates = [{ certificate = "second.pem", private_key = "second.pem" }]'
+    site.edit('transport = "udp"', f'transport = "udp"\n{more}')
+    (line,) = site.told(1)
+    assert 'listener[0].certificates: is for transport = "tls", found "udp"' in line
+
+
 def test_an_address_is_the_same_in_each_of_its_forms(site: Site) -> None:
     site.certify("2001:db8::20")
     site.edit('advertised_host = "gateway.example.com"', 'advertised_host = "2001:DB8:0:0::20"')
@@ -223,6 +253,17 @@ def test_authorities_that_have_all_expired_are_a_warning(site: Site) -> None:
     site.write("ca.pem", leaf.cert_chain_pems[0].bytes())
     (line,) = site.told(0)
     assert line.startswith("warning: provider[0].trust: every authority in")
+
+
+def test_an_account_of_a_pbx_without_a_password(site: Site) -> None:
+    table = '[[phone]]\nname = "office"\ndomain = "example.com"\naddresses = ["sip:192.0.2.50:5060"]\n'
+    table += 'numbers = ["+4930123450"]\nproof = "address"\naccount = "4930123450"\nregister = true\n'
+    text = site.file.read_text()
+    for account, is_told in (("4930123450", True), ("peer", False)):
+        site.file.write_text(text + table.replace('"4930123450"', f'"{account}"'))
+        told = [line for line in check(site.file).output.splitlines() if "phone[0]" in line]
+        wanted = f"phone[0].account: {site.directory / 'users.toml'} has no password of {account}"
+        assert any(line.endswith(wanted) for line in told) is is_told
 
 
 @pytest.mark.parametrize("content", [b"peer: secret\n", b'peer = "s3cret\n', b"peer = 5\n", b"\xff\n"])

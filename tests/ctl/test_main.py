@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,7 +45,38 @@ HOSTILE = "\x1b]0;owned\x07\x1b[2J\x7f\u009b31m\u202etxt.exe\u2028\u200b\udcff\r
 
 CLEAR = "/api/v1/calls?verdict=CLEAR&since=24h&number=%2B4930&answered=false"
 
+NETWORK = {
+    "mode": "observe",
+    "watching": True,
+    "hold_seconds": 10,
+    "addresses": [
+        {"address": "192.0.2.11", "interface": "eth0", "users": ["listener a", "media of phones"], "is_there": True},
+        {"address": "192.0.2.20", "interface": "", "users": ["listener b"], "is_there": False},
+    ],
+    "moves": [
+        {"at": 1.7e9, "interface": "eth0", "before": "192.0.2.10", "after": "192.0.2.11", "calls": 7, "failure": ""},
+    ],
+    "clock": {"synchronized": False, "witness": "kernel"},
+}
+
+BUDGET = {
+    "domain": "example.com",
+    "level": "burns_fast",
+    "budget": 0.01,
+    "floor": 3,
+    "when_spent": "alert",
+    "kept": 970,
+    "spent": 8,
+    "excused": 2,
+    "allowed": 9,
+    "left": 1,
+    "burns": [{"window": "5m", "burn": None}, {"window": "1h", "burn": 20.5}, {"window": "3d", "burn": 1.2}],
+    "seconds_left": 40_000,
+}
+
 ANSWERS: dict[str, object] = {
+    "/api/v1/budgets": [BUDGET],
+    "/api/v1/budgets/example.com": BUDGET,
     "/api/v1/calls?limit=100": {"calls": [CALL], "next": None},
     f"{CLEAR}&limit=3": {"calls": [CALL, CALL], "next": "b"},
     f"{CLEAR}&limit=1&next=b": {
@@ -128,8 +160,51 @@ STATUS: dict[str, object] = {
     "relays": {"up": 1, "down": 0},
     "certificates": [{"listener": "trunk", "days_left": 12, "warnings": ["12 days left"]}],
 }
+LIMITED = {
+    "limits": [
+        {"name": "abroad", "users": ["*"], "to": ["international", "+881"], "hours": [], "then": "hold"},
+    ],
+    "users": [
+        {
+            "user": "sip:101@example.com",
+            "limit": "abroad",
+            "held": True,
+            "counts": [
+                {"measure": "calls", "count": 5, "most": 5},
+                {"measure": "minutes_per_day", "count": 61, "most": 120},
+            ],
+        }
+    ],
+}
+PBXS = {
+    "pbxs": [
+        {
+            "name": "office",
+            "domain": "example.com",
+            "numbers": ["+4930120*", "+4930121*", "+4930122*", "+4930123*"],
+            "proof": "address",
+            "account": "4930120",
+            "places": [
+                {"uri": "sip:192.0.2.50:5060", "target": "UDP 192.0.2.50:5060", "is_up": True, "why": ""},
+                {"uri": "sip:pbx.example.net:5060", "target": "", "is_up": False, "why": "no such name"},
+            ],
+            "registration": {"is_registered": False, "seconds_left": 0, "failures": 2, "why": "403 Forbidden"},
+        }
+    ]
+}
 ANSWERS |= {
+    "/api/v1/network": NETWORK,
+    "/api/v1/pbxs": PBXS,
+    "/hostile/api/v1/pbxs": {"pbxs": [{"name": HOSTILE, "places": [{"why": HOSTILE}], "registration": HOSTILE}]},
+    "/api/v1/limits": LIMITED,
+    "/api/v1/limits?user=101": LIMITED,
+    "/api/v1/limits?user=%3B1": {"limits": [], "users": []},
     "/api/v1/status": STATUS,
+    "/hostile/api/v1/bans?limit=1000": {"mode": HOSTILE, "bans": [{"source": HOSTILE, "words": HOSTILE}]},
+    "/hostile/api/v1/throttled?limit=1000": {
+        "throttled": [{"source": HOSTILE, "state": HOSTILE, "evidence": [HOSTILE]}]
+    },
+    "/hostile/api/v1/bans?state=active&limit=1000": {"bans": [{"source": HOSTILE, HOSTILE: [HOSTILE]}]},
     "/hostile/api/v1/status": {"sentence": HOSTILE, "providers": [{"name": HOSTILE, "targets": HOSTILE}]},
 }
 
@@ -382,7 +457,11 @@ def test_call_details_are_json_lines_or_csv_that_no_spreadsheet_runs(port: int) 
 
 @pytest.mark.parametrize(
     "command",
-    [("call", "hostile"), ("domain", "hostile"), ("calls",), ("phones",), ("cdr",), ("cdr", "--csv"), ("status",)],
+    [
+        *[("call", "hostile"), ("domain", "hostile"), ("calls",), ("phones",), ("cdr",), ("cdr", "--csv"), ("status",)],
+        ("pbxs",),
+        *[("bans",), ("bans", "export")],
+    ],
     ids=" ".join,
 )
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
@@ -444,3 +523,56 @@ def test_an_audit_that_was_touched_is_not_whole_and_its_fault_is_told(tmp_path: 
 
 def test_the_version_is_that_of_the_gateway() -> None:
     assert gatewayctl("--version").output == f"{build()}\n"
+
+
+def test_the_network_is_told_with_all_that_is_gone(port: int) -> None:
+    told = gatewayctl("network", "--url", f"http://127.0.0.1:{port}").output
+    assert "mode observe: one move in 10 s at most" in told
+    assert re.search(r"192.0.2.11 +eth0 +there +listener a, media of phones", told)
+    assert re.search(r"192.0.2.20 +- +GONE +listener b", told)
+    assert re.search(r"eth0 +192.0.2.10 +192.0.2.11 +7 +-", told)
+    assert told.endswith("clock: set by no time server (timedatectl), says the kernel\n")
+
+
+def test_pbxs_are_told_with_their_addresses_and_registrations(port: int) -> None:
+    told = gatewayctl("pbxs", "--url", f"http://127.0.0.1:{port}").output
+    assert re.search(r"office +example.com +address +.*\+4930122\* and 1 more +NOT REGISTERED: 403 Forbidden", told)
+    assert re.search(r"office +sip:192.0.2.50:5060 +UDP 192.0.2.50:5060 +up", told)
+    assert re.search(r"office +sip:pbx.example.net:5060 +- +DOWN: no such name", told)
+
+
+def test_budgets_are_a_table_and_one_is_told_in_sentences(port: int) -> None:
+    table = gatewayctl("budget", "--url", f"http://127.0.0.1:{port}").output.splitlines()
+    assert table[0].split()[:4] == ["domain", "level", "spent", "allowed"]
+    assert table[1].split() == ["example.com", "burns_fast", "8", "9", "1", "978", "20.5", "-", "1.2"]
+    one = gatewayctl("budget", "example.com", "--url", f"http://127.0.0.1:{port}").output
+    assert "example.com: burns fast" in one
+    assert "8 of 978 calls in 30 days went on with less than TLS and SRTP; 9 may, 1 are left" in one
+    assert "5m -, 1h 20.5, 3d 1.2" in one
+    assert "it is spent on" in one
+
+
+def test_limits_and_those_that_they_count_stand_in_two_tables(port: int) -> None:
+    for arguments in ((), ("101",)):
+        shown = gatewayctl("limits", *arguments, "--url", f"http://127.0.0.1:{port}")
+        assert shown.exit_code == 0, shown.output
+        heads, terms, _, columns, user = shown.output.strip().splitlines()
+        assert heads.split() == ["limit", "users", "to", "hours", "then"]
+        assert terms.split() == ["abroad", "*", "international", "+881", "-", "hold"]
+        assert columns.split() == ["user", "limit", "state", "counts"]
+        assert "sip:101@example.com" in user
+        assert "held" in user
+        assert "5/5 at once, 61/120 minutes" in user
+    nobody = gatewayctl("limits", ";1", "--url", f"http://127.0.0.1:{port}")
+    assert "nobody is counted" in nobody.output
+
+
+def test_a_user_is_lifted(port: int) -> None:
+    CHANGED.clear()
+    lifted = gatewayctl("limits", "lift", "101@example.com", "--url", f"http://127.0.0.1:{port}")
+    assert lifted.exit_code == 0, lifted.output
+    assert CHANGED == [("/api/v1/limits/lift", {"user": "101@example.com"}, "application/json")]
+    for arguments in (("lift",), ("101", "lift"), ("lift", "101", "102")):
+        refused = gatewayctl("limits", *arguments, "--url", f"http://127.0.0.1:{port}")
+        assert refused.exit_code == 2, refused.output
+        assert "lift USER" in refused.output

@@ -60,6 +60,9 @@ FIRES = [
     ("PasswordsGuessed", GUESSED % "dropped", "0x8 30x12"),
     ("PhonePasswordsGuessed", 'gateway_guesses_stopped_total{by="pair"}', "_x8 21x12"),
     ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 0+300x12"),
+    ("BansWaitForApproval", 'gateway_bans_in_force{by="waiting"}', "0x8 1x12"),
+    ("CallLimitReached", 'gateway_limit_refusals_total{limit="abroad"}', "_x8 1x12"),
+    ("AlertsNotDelivered", 'gateway_alerts_total{to="webhook", result="failed"}', "0x8 1x12"),
 ]
 SILENT = [
     ("CallsRefused", REFUSED, "4x60"),
@@ -78,12 +81,24 @@ SILENT = [
     ("PasswordsGuessed", GUESSED % "stale", "0x8 90x12"),
     ("PhonePasswordsGuessed", 'gateway_guesses_stopped_total{by="flow"}', "0x8 9x12"),
     ("SrtpDoesNotVerify", PACKETS % "authentication", "0x8 50x12"),
+    ("BansWaitForApproval", 'gateway_bans_in_force{by="drop"}', "0x8 9x12"),
+    ("CallLimitReached", 'gateway_limit_refusals_total{limit="abroad"}', "4x60"),
+    ("AlertsNotDelivered", 'gateway_alerts_total{to="webhook", result="sent"}', "0x8 9x12"),
     ("SrtpDoesNotVerify", PACKETS % "wrong_source", "0x8 0+300x12"),
 ]
 
 MEANS = [
     ("PoorAudio", 'gateway_media_mos_%s{direction="to_phone"}', 3, 4),
     ("CallersWait", 'gateway_post_dial_delay_seconds_%s{provider="main", direction="outbound"}', 6, 2),
+]
+
+BUDGETS = [
+    # alert, kept calls and spent calls a minute as promtool writes series, minutes played, whether it fires
+    ("FallbackBudgetBurnsFast", "0+10x90", "0+3x90", 80, True),
+    ("FallbackBudgetBurnsFast", "0+10x120", "0+3x60 180x60", 95, False),  # it is over
+    ("FallbackBudgetBurnsFast", "0x30 1x30 3x30", "0x50 1x40", 52, False),  # one call of four in a quiet office
+    ("FallbackBudgetBurns", "0+10x600", "0+0.2x600", 580, True),
+    ("FallbackBudgetBurns", "0+10x600", "0+0.05x600", 580, False),
 ]
 
 
@@ -135,7 +150,8 @@ def test_ports_that_run_low_are_told_before_calls_fail(free: int, code: int, tmp
 
 def test_every_alert_is_played() -> None:
     named = {line.split()[-1] for line in RULES.read_text().splitlines() if "- alert:" in line}
-    assert named == {alert for alert, _, _ in FIRES} | {alert for alert, *_ in MEANS} | {"PhonesGone", "MediaPortsLow"}
+    alone = {"PhonesGone", "MediaPortsLow", "FallbackBudgetSpent", *(alert for alert, *_ in BUDGETS)}
+    assert named == {alert for alert, _, _ in FIRES} | {alert for alert, *_ in MEANS} | alone
 
 
 @pytest.mark.parametrize(("alert", "series", "bad", "good"), MEANS)
@@ -160,3 +176,19 @@ def test_what_prometheus_is_started_with_is_right(tmp_path: Path) -> None:
     rules = [find_program("promtool", "prometheus"), "check", "rules", str(RULES)]
     checked = subprocess.run(rules, capture_output=True, text=True, timeout=30, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(("alert", "kept", "spent", "minutes", "fires"), BUDGETS)
+def test_a_budget_that_burns_is_told(
+    alert: str, kept: str, spent: str, minutes: int, fires: bool, tmp_path: Path
+) -> None:
+    calls = 'gateway_budget_calls_total{domain="example.com", outcome="%s"}'
+    ratio = {'gateway_budget_ratio{domain="example.com"}': "0.01x600"}
+    played = playing(alert, {calls % "kept": kept, calls % "spent": spent, **ratio}, minutes, tmp_path / "test.yml")
+    assert played.returncode == fires, played.stdout + played.stderr
+
+
+@pytest.mark.parametrize(("left", "code"), [("3x8 -1x12", 1), ("3x8 0x12", 0)])
+def test_a_budget_that_is_spent_is_told(left: str, code: int, tmp_path: Path) -> None:
+    series = {'gateway_budget_left{domain="example.com"}': left}
+    assert playing("FallbackBudgetSpent", series, 18, tmp_path / "test.yml").returncode == code

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.watchdog import TICK
 from gateway.base.build import build
 from gateway.config.load import load
 from gateway.config.model import GatewaySection
@@ -114,6 +115,12 @@ def test_the_unit_lets_audio_outlive_a_crash_and_keys_stay_out_of_dumps() -> Non
     assert unit()["KillMode"] == ["process"]
     assert unit()["Restart"] == ["always"]
     assert unit()["LimitCORE"] == ["0"]
+
+
+def test_the_unit_waits_for_ready_and_ends_a_gateway_that_stands_still() -> None:
+    assert unit()["Type"] == ["notify"]
+    (seconds,) = unit()["WatchdogSec"]
+    assert float(seconds) >= 5 * TICK, "a tick or two may come late"
 
 
 def test_systemd_understands_the_unit(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.calls.hosts import Hosts
-from tests.support.faults.phone import Dialog, Phone
+from tests.support.faults.phone import Phone
 from tests.support.faults.rig import Rig
 from tests.support.other_user import NOBODY, need_reachable_checkout
 
@@ -49,8 +49,8 @@ def assert_unreadable(pid: int) -> None:
 def test_neither_process_can_be_dumped_and_a_killed_gateway_finds_its_worker_again(rig: Rig, phone: Phone) -> None:
     need_reachable_checkout()
     rig.start(before=as_an_ordinary_user)
-    dialog = phone.call()
-    assert isinstance(dialog, Dialog)
+    dialog = phone.must_call()
+    phone.must_be_heard()
     assert rig.process is not None
     (worker,) = rig.workers()
     for pid in (rig.process.pid, worker):

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
 
 from tests.support.calls.processes import wait_until
 from tests.support.faults.phone import Dialog, Phone
@@ -24,6 +29,27 @@ def test_sigterm_ends_calls_on_both_sides_and_records_them(rig: Rig, phone: Phon
     assert [one["ending"] for one in rig.records()] == ["The gateway is being stopped"] * 5
     assert all(one["seconds"] > 0 for one in rig.records())
     wait_until("no worker is left", lambda: not rig.workers(), 15)
+
+
+def test_a_restart_that_keeps_calls_is_heard_by_nobody(rig: Rig, phone: Phone) -> None:
+    rig.configuration.write_text(
+        rig.configuration.read_text().replace("drain_seconds = 0", 'drain_seconds = 60\nstop = "keep"')
+    )
+    rig.start()
+    up = phone.must_call()
+    workers = rig.workers()
+    begun = time.monotonic()
+    assert rig.stop() == -signal.SIGTERM
+    assert time.monotonic() - begun < 8, "no call is waited for"
+    assert rig.workers() == workers
+    rig.start()
+    assert "1 calls of the process before go on, 0 of them with new media" in rig.text()
+    assert (_byes(phone), rig.provider.count("BYE"), rig.records()) == (0, 0, [])
+
+    answer = phone.hang_up(up)
+    assert answer is not None
+    assert answer.status == 200
+    wait_until("it is recorded", lambda: len(rig.records()) == 1, 15)
 
 
 def test_sigterm_does_not_wait_for_a_provider_that_is_gone(rig: Rig, phone: Phone) -> None:
@@ -125,3 +151,38 @@ def test_registrations_and_requests_of_calls_go_on_during_a_drain(rig: Rig, phon
     assert answer is not None
     assert answer.status == 200
     assert rig.process.poll() is None, "the emergency call is waited for"
+
+
+def test_systemd_hears_that_it_is_ready_and_well_and_stops_and_nothing_while_it_stands_still(rig: Rig) -> None:
+    address = rig.directory / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(address))
+        systemd.settimeout(5)
+        rig.start(environment={"NOTIFY_SOCKET": str(address)})
+        assert rig.process is not None
+        heard = [systemd.recv(4096) for _ in range(4)]
+        while heard[-1] != b"WATCHDOG=1":
+            heard.append(systemd.recv(4096))
+        ready = heard.index(b"READY=1")
+        assert set(heard[:ready]) == {b"EXTEND_TIMEOUT_USEC=90000000"}
+        assert set(heard[ready + 1 :]) == {b"WATCHDOG=1"}
+        workers = rig.workers()
+        assert workers
+        for worker in workers:
+            assert b"NOTIFY_SOCKET" not in Path(f"/proc/{worker}/environ").read_bytes()
+
+        rig.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        systemd.setblocking(False)
+        with suppress(BlockingIOError):  # a word that was under way
+            systemd.recv(4096)
+        systemd.settimeout(2)
+        with pytest.raises(TimeoutError):
+            systemd.recv(4096)
+        rig.process.send_signal(signal.SIGCONT)
+        systemd.settimeout(5)
+        assert systemd.recv(4096) == b"WATCHDOG=1"
+
+        rig.process.send_signal(signal.SIGTERM)
+        while (word := systemd.recv(4096)) != b"STOPPING=1":
+            assert word == b"WATCHDOG=1"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.processes import wait_until
 from tests.support.faults.phone import Phone
@@ -27,15 +29,15 @@ def unwritten(rig: Rig) -> set[str]:
 
 def test_files_that_are_no_databases_are_put_aside(rig: Rig, phone: Phone) -> None:
     rig.state.mkdir(mode=0o700)
-    for name in ("bindings.sqlite", "calls.sqlite", "peers.sqlite"):
+    for name in ("bindings.sqlite", "calls.sqlite", "peers.sqlite", "posture.sqlite"):
         (rig.state / name).write_bytes(b"\0" * 8192 + b"after a power cut")
     rig.start()
 
     talk(phone)
 
     aside = {path.name.partition(".unusable-")[0] for path in rig.state.glob("*.unusable-*")}
-    assert aside == {"bindings.sqlite", "calls.sqlite", "peers.sqlite"}
-    assert rig.text().count("cannot be used: what it held is forgotten") == 3
+    assert aside == {"bindings.sqlite", "calls.sqlite", "peers.sqlite", "posture.sqlite"}
+    assert rig.text().count("cannot be used: what it held is forgotten") == 4
     wait_until("the call is kept", lambda: unwritten(rig) == set() and len(rig.records()) == 1, 15)
     assert rig.stop() == -signal.SIGTERM
 
@@ -56,6 +58,16 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_calling(rig: Rig, phone: Ph
     (rig.state / "cdr.jsonl").unlink()
     wait_until("what waited is written", lambda: len(rig.records()) == 2, 15)
     assert unwritten(rig) == {"calls.sqlite"}
+
+
+@pytest.mark.parametrize("name", ["peers", "devices", "limits", "bans", "deviations", "posture", "sources"])
+def test_a_file_of_the_state_that_cannot_be_opened_keeps_nobody_from_calling(name: str, rig: Rig, phone: Phone) -> None:
+    rig.state.mkdir(mode=0o700)
+    (rig.state / f"{name}.sqlite").mkdir()
+    rig.start()
+
+    talk(phone)
+    assert f'gateway_state_unwritten{{file="{name}.sqlite"}}' in (rig.fetch("/metrics") or "")
 
 
 def test_a_second_gateway_on_the_same_directory_ends_with_one_line(

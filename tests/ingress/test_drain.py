@@ -162,3 +162,15 @@ def test_a_drain_and_its_end_are_events() -> None:
     site.drain.cancel()
     told = [(str(event.name), dict(event.fields)) for _, event in site.events.after(0)]
     assert told == [("gateway.draining", {"calls": len(site.calls), "seconds": 30}), ("gateway.drain_cancelled", {})]
+
+
+def test_a_drain_may_wait_for_some_calls_alone(site: Site) -> None:
+    site.calls.number = 3
+    ringing = CallsOfATest()
+    ringing.number = 1
+    site.drain.begin(60, site.end, ringing)
+    assert site.drain.calls_left == 1
+    ringing.number = 0
+    site.pass_time(1)
+    assert (site.ends, site.calls.number) == (1, 3)
+    assert not site.calls.ended

@@ -30,6 +30,7 @@ from gateway.sip.message import Request
 from gateway.transport.flow import Address, Flow
 from tests.support.bindings import NOW, binding
 from tests.support.flows import RecordingFlow
+from tests.support.parts import NoCrowd
 
 PEER_OF_A, PEER_OF_B, PEER_OF_BOTH = "198.51.100.1", "198.51.100.2", "198.51.100.3"
 TRUNK = Listener("provider", Side.PROVIDER, "udp", "192.0.2.1", 5070)
@@ -80,7 +81,7 @@ class Site:
         callers = Callers(store, router.domain_named)
         drain = Drain(Clock(), NoCalls())
         guesses = Guesses(configuration.limits, lambda: NOW, Metrics(CollectorRegistry()), callers)
-        self.screening = Screening(router, callers, admission, Overload(Clock()), drain, guesses)
+        self.screening = Screening(router, callers, admission, Overload(Clock(), NoCrowd()), drain, guesses)
 
     def told(self, request: Request, source: str) -> object:
         """The status, "silence", or the contact that the request goes on to."""

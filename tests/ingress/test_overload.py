@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 
 from gateway.ingress.overload import TICK, Overload
-from tests.support.ladder import Ladder
+from tests.support.ladder import AVP, Ladder
+from tests.support.parts import NoCrowd
+from tests.support.stories import talk
 
 
 def late(clock: Clock, seconds: float, ticks: int) -> None:
@@ -15,7 +17,7 @@ def late(clock: Clock, seconds: float, ticks: int) -> None:
 
 def test_one_pause_is_no_overload_and_a_queue_is() -> None:
     clock = Clock()
-    overload = Overload(clock)
+    overload = Overload(clock, NoCrowd())
     overload.start()
     late(clock, 0.6, 1)
     assert not overload.is_shedding
@@ -39,3 +41,26 @@ def test_new_calls_are_shed_and_emergency_calls_are_not() -> None:
     ladder.phone.receives(100)
     ladder.provider.receives("INVITE")
     assert ladder.overload.shed == 1
+
+
+def test_a_call_that_waited_too_long_for_its_turn_is_refused_and_leaves_nothing() -> None:
+    ladder = Ladder()
+    ladder.crowd.waited = 0.4
+    ladder.phone.sends(ladder.phone.invite())
+    refused = ladder.phone.receives_response(503)
+    assert 5 <= int(refused.headers.get("Retry-After") or 0) <= 15
+    assert ladder.transactions.shed == 1
+    assert not any(sum(states.values()) for states in ladder.transactions.alive().values())
+
+
+def test_calls_that_are_up_and_calls_for_help_do_not_mind_how_long_they_waited() -> None:
+    ladder = Ladder()
+    _, answer = talk(ladder)
+    ladder.crowd.waited = 0.4
+    ladder.phone.sends(ladder.phone.within(answer, "INVITE", sdp=AVP))
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")
+    ladder.phone.sends(ladder.phone.invite("sip:112@example.com", call_id="c2"))
+    ladder.phone.receives(100)
+    ladder.provider.receives("INVITE")
+    assert ladder.transactions.shed == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
@@ -111,6 +112,13 @@ def result(waiting: Deferred[T]) -> T:
     if isinstance(found[0], Failure):
         found[0].raiseException()
     return found[0]
+
+
+def answer_all(wire: Wire) -> None:
+    """Reply to every question about the node itself."""
+    for command in ("ping", "list", "statistics"):
+        if command in wire.commands():
+            wire.answer(command, calls=[])
 
 
 def test_calls_are_spread_and_stay_on_their_node() -> None:
@@ -229,19 +237,116 @@ def test_a_pool_that_stops_waits_for_no_worker() -> None:
     assert scene.lost == []
 
 
-@pytest.mark.parametrize("are_workers", [True, False])
-def test_a_silent_node_is_down_after_two_pings(are_workers: bool) -> None:
+@pytest.mark.parametrize(("are_workers", "seconds"), [(True, 2.1), (False, 4.1)])
+def test_a_silent_node_is_down_soon(are_workers: bool, seconds: float) -> None:
     scene = Scene(are_workers).started()
     scene.offered("c0")
-    for _ in range(100):
+    for _ in range(round(seconds / 0.1)):
         scene.clock.advance(0.1)
-        for command in ("ping", "list", "statistics"):
-            if command in scene.wires[1].commands():
-                scene.wires[1].answer(command, calls=[])
+        answer_all(scene.wires[1])
     assert scene.lost == [("c0",)]
     assert not scene.nodes[0].is_up
     assert (scene.workers[0].checks > 0) is are_workers
     assert scene.offered("c1") == 1
+
+
+def uptime(seconds: int) -> JSON:
+    """The statistics of an rtpengine, as far as its process's age."""
+    return {"totalstatistics": {"uptime": str(seconds)}}
+
+
+def test_an_rtpengine_that_was_started_again_has_lost_its_calls_and_did_not_end_them() -> None:
+    scene = Scene(are_workers=False).started()
+    for call in ("c0", "c1"):
+        scene.offered(call)
+    for wire, age in zip(scene.wires, (500, 100), strict=True):
+        scene.clock.advance(PING_SECONDS)
+        wire.answer("statistics", statistics=uptime(age))
+    for wire in scene.wires:
+        scene.clock.advance(PING_SECONDS)
+        wire.answer("statistics", statistics=uptime(1 if wire is scene.wires[0] else 101))
+    assert (scene.lost, scene.ended) == ([("c0",)], [])
+    assert scene.nodes[0].is_up
+    assert scene.pool.calls == ("c1",)
+    assert scene.sample("gateway_worker_restarts_total") == 0
+
+
+def test_calls_of_the_only_rtpengine_wait_for_it_to_be_started_again() -> None:
+    scene = Scene(are_workers=False)
+    waiting = scene.pool.start(scene)
+    scene.wires[0].answer("list", calls=[])
+    scene.clock.pump([0.25] * 20)
+    assert result(waiting) is None
+    answer_all(scene.wires[0])
+    scene.offered("c0")
+    scene.clock.pump([0.1] * 45)
+    assert (scene.nodes[0].is_up, scene.lost) == (False, [])
+    for _ in range(5):
+        scene.clock.advance(0.1)
+        answer_all(scene.wires[0])
+    assert scene.lost == [("c0",)]
+    assert scene.nodes[0].is_up
+
+
+def test_calls_of_an_rtpengine_are_not_looked_for_before_it_has_told_its_age() -> None:
+    """The list of another process than before would have them ended, and not lost."""
+    scene = Scene(are_workers=False).started()
+    scene.offered("c0")
+    scene.clock.advance(POLL_SECONDS)
+    while "statistics" in scene.wires[0].commands():
+        scene.wires[0].answer("statistics", result="error", **{"error-reason": "busy"})
+    assert "list" not in scene.wires[0].commands()
+    scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("statistics", statistics=uptime(500))
+    assert "list" in scene.wires[0].commands()
+
+
+def test_an_rtpengine_gets_no_keys_that_it_does_not_know() -> None:
+    scene = Scene(are_workers=False).started()
+    scene.pool.offer("c0", "caller", SDP, attrs.evolve(TERMS, is_urgent=True, is_repeated=True))
+    asked = next(wire for wire in scene.wires if "offer" in wire.commands()).answer("offer", sdp="v=0\r\n")
+    assert not ng_commands.WORKERS.intersection(asked)
+    assert "from-tag" in asked
+
+
+def test_a_worker_that_is_busy_does_not_hang() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.clock.advance(PING_SECONDS)
+    waiting = [scene.pool.offer("c0", "caller", SDP, TERMS) for _ in range(4)]
+    for _ in range(8):
+        scene.clock.advance(0.5)
+        offers = [sent for sent in scene.wires[0].sent if scene.wires[0].fields(sent)["command"] == "offer"]
+        if offers:  # it answers one after the other, and the ping last
+            scene.wires[0].reply(offers[0], sdp="v=0\r\n")
+            scene.wires[0].sent.remove(offers[0])
+        answer_all(scene.wires[1])
+    assert [scene.workers[0].checks, scene.lost] == [0, []]
+    for one in waiting:
+        one.addErrback(lambda failure: None)
+
+
+def test_a_worker_that_starts_slowly_is_not_killed_for_it() -> None:
+    scene = Scene().started()
+    scene.workers[0].died()
+    for _ in range(60):
+        scene.clock.advance(0.1)
+        answer_all(scene.wires[1])
+    assert scene.workers[0].checks == 0
+    for _ in range(10):
+        scene.clock.advance(0.1)
+        answer_all(scene.wires[0])
+    assert scene.nodes[0].is_up
+
+
+def test_a_pause_of_the_gateway_is_no_silence_of_a_worker() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.clock.advance(PING_SECONDS)
+    scene.clock.advance(10)
+    for wire in scene.wires:
+        answer_all(wire)
+    assert [scene.workers[0].checks, scene.lost] == [0, []]
 
 
 def test_calls_that_the_relay_ended_are_told_apart() -> None:
@@ -332,9 +437,8 @@ def test_packets_of_rtpengine_are_counted_from_now_on_and_over_a_restart() -> No
     scene = Scene(are_workers=False).started()
     for total in (1_000, 1_030, 1_030, 4):
         scene.clock.advance(POLL_SECONDS)
-        for command in ("ping", "list"):
-            scene.wires[0].answer(command, calls=[])
         scene.wires[0].answer("statistics", statistics={"totalstatistics": {"relayedpackets": total}})
+        scene.wires[0].answer("list", calls=[])
     assert scene.sample("gateway_relayed_packets_total", direction="both") == 34
 
 
@@ -444,6 +548,7 @@ def test_calls_that_a_list_cut_short_leaves_out_are_asked_about(are_workers: boo
     scene.wires[0].answer("offer", sdp="v=0\r\n")
     full: list[JSON] = [f"another {number}" for number in range(WORKER_LIST_LIMIT if are_workers else LIST_LIMIT)]
     scene.clock.advance(POLL_SECONDS)
+    scene.wires[0].answer("statistics")
     scene.wires[0].answer("list", calls=full)
     queries = [scene.wires[0].fields(sent) for sent in scene.wires[0].sent if b"query" in sent]
     assert [query["call-id"] for query in queries] == ["c0", "c2"]
@@ -476,8 +581,7 @@ def test_of_many_calls_some_are_asked_about_at_each_poll_and_silence_ends_none()
     full: list[JSON] = [f"another {number}" for number in range(LIST_LIMIT)]
     for expected in (QUERIES, 10, QUERIES):
         scene.clock.advance(POLL_SECONDS)
-        for command in ("ping", "statistics"):
-            scene.wires[0].answer(command)
+        scene.wires[0].answer("statistics")
         scene.wires[0].answer("list", calls=full)
         assert scene.wires[0].commands().count("query") == expected
         scene.wires[0].answer("query", result="error", **{"error-reason": "busy"})

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.media.relay import JSON, Encryption
-from gateway.media.reports import PartySides, StreamQuality, from_rtpengine, observe, stream_qualities
+from gateway.media.reports import PartySides, StreamQuality, from_rtpengine, observe, remarks_by_tag, stream_qualities
 from gateway.observe.metrics import Metrics
 from tests.support.media_party import SUITES, Party, rtp
 from tests.support.media_relays import own_address, rtpengine
@@ -90,6 +90,21 @@ def test_what_an_rtpengine_says_by_ssrc(stream: Callable[[int], JSON]) -> None:
         StreamQuality("to_phone", 4.3, 0.0, 0.02, 0.023636, False),
         StreamQuality("to_provider", 3.8, 0.02, 0.01, 0.05, False),
     ], "a direction's loss from whoever hears it, its round trip from whoever sends it"
+
+
+def test_of_two_phones_each_is_told_by_its_tag() -> None:
+    """Of a call between phones: both hear a phone, and their side does not tell one from the other."""
+    streams: list[JSON] = [{"MOS": 4.0, "in clear": 3}], [{"MOS": 3.0}]  # type: ignore[assignment]
+    tags: dict[str, JSON] = {
+        tag: {"side": "phones", "medias": [{"type": "audio", "streams": of}]}
+        for tag, of in zip(("caller", "callee"), streams, strict=True)
+    }
+    found = list(stream_qualities({"tags": tags}))
+    assert [(one.direction, one.side, one.score) for one in found] == [
+        ("to_phone", "phones", 4.0),
+        ("to_phone", "phones", 3.0),
+    ]
+    assert list(remarks_by_tag({"tags": tags})) == [("caller", "RTCP in clear beside SRTP", True)]
 
 
 SAID_AMISS: dict[str, JSON] = {

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.config.model import Downgrade
 from gateway.observe.line_limit import LINES
-from gateway.registrar.acceptance import RegistrarTerms
+from gateway.registrar.acceptance import ProviderFlows, RegistrarTerms
 from gateway.security.policy.peer_memory import Peer
 from gateway.sip.headers import Headers
 from gateway.sip.message import Response
@@ -515,6 +515,16 @@ def test_a_phone_behind_nat_is_granted_a_short_time_and_its_provider_asked_for_t
         site.clock.advance(30 if is_behind else 0)
 
 
+@pytest.mark.parametrize(("via", "seconds"), [("10.0.0.5", 60), ("192.0.2.7", 3600), ("phone.local", 3600)])
+def test_a_phone_that_knows_its_outer_address_shows_its_nat_by_its_via(via: str, seconds: int) -> None:
+    """RFC 3581 section 9: a Contact may be learned by STUN or from our answers, the Via is the phone's own."""
+    site = Registering()
+    site.flow = a_flow(host="192.0.2.7")
+    request = register("<sip:alice@192.0.2.7:5060>", expires="3600")
+    request.headers.set("Via", f"SIP/2.0/UDP {via}:5060;branch=z9hG4bKvia")
+    assert site.registered(request).contacts[0].parameter("expires") == str(seconds)
+
+
 def test_an_ipv6_address_is_the_same_in_every_spelling() -> None:
     site = Registering()
     site.flow = a_flow(host="2001:db8::7")
@@ -599,7 +609,7 @@ def test_a_wrong_password_is_an_event_of_security_and_many_are_few() -> None:
         ("security.wrong_password", "sip:alice@example.com"),
     ]
     assert len(told) == 2 * LINES.burst
-    assert "7777" not in str(site.metrics.events.after(0))
+    assert not [event for _, event in site.metrics.events.after(0) if "7777" in f"{event.source}{event.fields}"]
 
 
 def test_a_refusal_without_credentials_is_no_wrong_password() -> None:
@@ -607,3 +617,88 @@ def test_a_refusal_without_credentials_is_no_wrong_password() -> None:
     site.send(register(CONTACT))
     site.answer(403)
     assert events(site) == [("registration.refused", "sip:alice@example.com")]
+
+
+def next_process(site: Registering) -> None:
+    """The bindings are there, and the ways to the provider are not."""
+    site.rules.flows = ProviderFlows(site.store)
+
+
+def test_the_first_refresh_after_a_restart_is_answered_here_and_the_provider_asked_beside() -> None:
+    site = Registering()
+    site.registered()
+    next_process(site)
+    site.clock.advance(50)
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert site.told().status == 200, "nobody waits for the provider"
+    assert len(site.asked) == 1
+    site.send(register(CONTACT, cseq=3, expires="60"))
+    assert site.told().status == 200
+    assert len(site.asked) == 1, "once is enough"
+    site.answer()
+    assert not site.flow.take(), "the phone hears nothing more"
+    (binding,) = site.store.find(ALICE)
+    assert binding.provider_expires_at == NOW + 50 + 3600
+    site.clock.advance(50)
+    site.send(register(CONTACT, cseq=4, expires="60"))
+    assert not site.asked
+
+
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_a_provider_that_grants_nothing_beside_is_asked_at_the_next_refresh(status: int) -> None:
+    site = Registering()
+    site.registered()
+    next_process(site)
+    site.send(register(CONTACT, cseq=2, expires="60"))
+    assert site.told().status == 200
+    site.answer(status)
+    assert not site.flow.take()
+    site.send(register(CONTACT, cseq=3, expires="60"))
+    assert not site.flow.take()
+    site.answer(status)
+    assert site.told().status == status
+
+
+def test_a_provider_that_is_silent_after_a_restart_is_asked_again_and_phones_stay() -> None:
+    site = Registering()
+    site.registered()
+    next_process(site)
+    for cseq in (2, 3):
+        site.clock.advance(40)
+        site.send(register(CONTACT, cseq=cseq, expires="60"))
+        assert site.told().status == 200
+        site.fail()
+    assert bound(site)
+
+
+def test_few_phones_are_asked_for_at_once_after_a_restart() -> None:
+    site = Registering(capacity=500)
+    for number in range(50):
+        site.registered(
+            register(f"<sip:u@192.0.2.7:{number + 1}>", user=f"u{number}", expires="60", call_id=f"c{number}")
+        )
+    next_process(site)
+    for number in range(50):
+        contact = f"<sip:u@192.0.2.7:{number + 1}>"
+        site.send(register(contact, user=f"u{number}", expires="60", call_id=f"c{number}", cseq=2))
+        assert site.told().status == 200
+        site.clock.advance(0.001)
+    assert len(site.asked) <= 50 / 5
+    assert len(site.asked) > 5
+
+
+def test_nobody_else_is_answered_for_a_binding_of_before_a_restart() -> None:
+    """Another address, another Call-ID, a new contact or a removal are the provider's to judge, as ever."""
+    site = Registering()
+    site.registered()
+    next_process(site)
+    for request, flow in (
+        (register(CONTACT, cseq=2, expires="60"), a_flow(host="203.0.113.9")),
+        (register(CONTACT, cseq=2, expires="60", call_id="other"), None),
+        (register(OTHER, cseq=3, expires="60"), None),
+        (register(CONTACT, cseq=4, expires="0"), None),
+    ):
+        site.asked.clear()
+        site.send(request, flow)
+        assert not site.flow.take()
+        assert len(site.asked) == 1

@@ -8,16 +8,29 @@ from twisted.logger import capturedLogs
 
 from gateway.config.model import Provider
 from gateway.observe.events import Events
-from gateway.routing.health import Health
+from gateway.routing.health import PERIOD_DOWN, Health
 from gateway.routing.locate import NotFound
 from gateway.sip.message import Request
 from gateway.transaction.client import TransactionFailure, TransactionUser
+from gateway.transaction.pings import ANSWER_WITHIN
 from gateway.transport.flow import Address, FailureKind, Flow, Target, Transport, TransportFailure
 from tests.support.flows import RecordingFlow
 from tests.support.ladder import PROVIDER
 
 ONE, TWO = (Target(Transport.TLS, Address(f"198.51.100.{host}", 5061), "provider.example.com") for host in (1, 2))
 SILENCE = TransactionFailure()
+
+
+class Question:
+    """One OPTIONS that was sent, until it is waited for no more."""
+
+    def __init__(self, asked: list[tuple[Request, TransactionUser]], request: Request, user: TransactionUser) -> None:
+        self._asked = asked
+        self._entry = (request, user)
+        asked.append(self._entry)
+
+    def stop(self) -> None:
+        self._asked.remove(self._entry)
 
 
 class Questions:
@@ -39,12 +52,13 @@ class Questions:
     def answer(self, *statuses: int | None) -> None:
         """Answer what is asked now, in order; None is silence."""
         assert len(self.asked) == len(statuses)
-        for (request, user), status in zip(tuple(self.asked), statuses, strict=True):
+        asked = tuple(self.asked)
+        self.asked.clear()
+        for (request, user), status in zip(asked, statuses, strict=True):
             if status is None:
                 user.transaction_failed(SILENCE)
             else:
                 user.receive_response(request.response(status))
-        self.asked.clear()
 
     def _find(self, uri: str) -> Deferred[list[Target]]:
         return succeed([ONE, TWO]) if self.is_found else fail(NotFound("the name has no addresses"))
@@ -55,15 +69,14 @@ class Questions:
     def _reach(self, provider: Provider, target: Target) -> Flow:
         return RecordingFlow(PROVIDER, target.address)
 
-    def _send(self, request: Request, flow: Flow, user: TransactionUser) -> None:
-        self.asked.append((request, user))
+    def _send(self, request: Request, flow: Flow, user: TransactionUser) -> Question:
+        return Question(self.asked, request, user)
 
 
 def test_target_that_is_silent_twice_goes_last_until_it_answers() -> None:
     questions = Questions()
     questions.answer(None, 200)
     assert questions.health.order([ONE, TWO]) == [ONE, TWO]
-    questions.clock.advance(5)
     questions.answer(None)
     assert questions.health.order([ONE, TWO]) == [TWO, ONE]
     questions.clock.advance(5)
@@ -86,9 +99,9 @@ def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> N
 
 def test_one_question_at_a_time_and_every_half_minute() -> None:
     questions = Questions()
-    questions.clock.pump([5.0] * 10)
+    questions.clock.advance(3)
     questions.answer(200, 200)
-    questions.clock.pump([5.0] * 5)
+    questions.clock.pump([1.0] * 26)
     questions.answer()
     questions.clock.advance(5)
     questions.answer(200, 200)
@@ -199,3 +212,41 @@ def test_targets_that_go_down_and_come_back_are_events() -> None:
         ("provider.down", "main", "sip:provider.example.com;transport=tls"),
         ("provider.up", "main", "sip:provider.example.com;transport=tls"),
     ]
+
+
+def test_a_host_that_falls_silent_is_down_in_less_than_fifteen_seconds() -> None:
+    questions = Questions(Provider("main", "sip:provider.example.com").ping_seconds)
+    questions.answer(200, 200)
+    questions.clock.pump([0.5] * 29)
+    assert questions.health.targets() == {("main", True): 0, ("main", False): 2}
+
+
+def test_a_host_that_loses_one_datagram_stays_up() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.clock.pump([1.0] * 30)
+    questions.clock.advance(ANSWER_WITHIN)
+    questions.answer(200, 200)
+    assert not questions.health.is_down(ONE)
+    questions.clock.pump([1.0] * 20)
+    questions.answer()
+
+
+def test_an_answer_that_comes_too_late_says_nothing() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.clock.pump([1.0] * 30)
+    late = tuple(questions.asked)
+    assert len(late) == 2
+    questions.clock.advance(ANSWER_WITHIN)
+    questions.clock.advance(ANSWER_WITHIN)
+    assert questions.health.is_down(ONE)
+    assert not questions.asked, "the next is asked with the next round"
+    questions.clock.advance(PERIOD_DOWN)
+    assert len(questions.asked) == 2
+
+
+def test_a_stop_waits_for_no_answer() -> None:
+    questions = Questions()
+    questions.health.stop()
+    assert not questions.clock.getDelayedCalls()

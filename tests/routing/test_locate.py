@@ -8,8 +8,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from gateway.routing.dns_records import Service
 from gateway.routing.locate import Locator, NotFound, in_order
-from gateway.routing.names import Names, Service
+from gateway.routing.names import Names
 from gateway.sip.uri import Uri
 from gateway.transport.flow import FailureKind, Target, Transport
 from tests.support.dns_zone import Zone

@@ -74,3 +74,9 @@ def test_what_is_no_file(tmp_path: Path) -> None:
 def test_an_empty_file_knows_nobody(path: Path) -> None:
     path.write_bytes(b"")
     assert len(Passwords.load(path)) == 0
+
+
+def test_weak_passwords_are_counted_and_not_shown() -> None:
+    passwords = {"alice": "alice-2026-xy", "bob": "short", "carol": "x" * 16, "dave": "x" * 16, "eve": "r8Jq2LmZ0p"}
+    assert Passwords(passwords).weak() == (2, 1, 2, 5)
+    assert Passwords({}).weak() == (0, 0, 0, 0)

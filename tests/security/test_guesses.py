@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.observe.observations import Kind, Observation
 from gateway.security import guesses
 from gateway.security.guesses import CAPACITY
 from gateway.security.wrong_passwords import BoundedMemory
@@ -341,3 +342,17 @@ def test_credentials_of_many_users_are_refused() -> None:
     assert answer is not None
     assert answer.status == 400
     assert office.seen == []
+
+
+def test_a_nonce_that_two_sources_were_told_proves_neither() -> None:
+    """A provider that tells everybody the same within a second: a forger that asks knows what its victim was told."""
+    office = Office()
+    seen: list[Observation] = []
+    office.site.metrics.observations.read(seen.append)
+    assert office.tries("alice", STRANGER, "guess") == 401
+    for source in (STRANGER, ("198.18.0.67", 5060)):
+        office.nonces = 50
+        office.send("alice", source)
+    office.send("alice", STRANGER, "guess", "n51")
+    failed = [one.is_proved for one in seen if one.kind is Kind.DIGEST_FAILED]
+    assert failed == [True, False]

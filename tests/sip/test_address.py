@@ -159,3 +159,12 @@ def test_what_is_no_via(text: str) -> None:
 def test_an_rport_that_is_no_port() -> None:
     with pytest.raises(MalformedMessage, match="rport"):
         _ = Via.parse("SIP/2.0/UDP h;rport=x").rport
+
+
+@pytest.mark.parametrize("name", ["", "Alice", 'A "B" \\ C', "Zoë, Inc."])
+def test_a_written_address_is_the_one_of_its_parts(name: str) -> None:
+    uri = Uri.parse("sip:al%20ice@example.com")
+    written, made = NameAddress.written(name, uri).with_tag("t"), NameAddress(name, uri).with_tag("t")
+    assert str(written) == str(made)
+    assert (written.display_name, written.uri, written.tag) == (name, uri, "t")
+    assert NameAddress.parse(str(written)) == made

@@ -7,7 +7,7 @@ import hashlib
 import attrs
 import pytest
 
-from gateway.sip.digest import ALGORITHMS, Challenge, Credentials, UnknownScheme, answer, is_right
+from gateway.sip.digest import ALGORITHMS, Challenge, Credentials, UnknownScheme, answer, answerable, is_right
 from gateway.sip.errors import MalformedMessage
 
 RFC2617_NONCE = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
@@ -131,6 +131,12 @@ def test_a_challenge_that_we_do_not_know_is_passed_over(challenge: Challenge) ->
     assert not challenge.is_answerable
     with pytest.raises(MalformedMessage, match="cannot answer"):
         answer(challenge, username="u", password="p", method="BYE", uri="sip:a", cnonce="c")
+
+
+def test_rfc8760_section_2_3_challenges_that_can_be_answered_come_in_the_order_of_the_server() -> None:
+    known = [Challenge("r", "n", algorithm) for algorithm in ("SHA-256", "MD5")]
+    texts = [str(Challenge("r", "n", "SHA-3")), str(known[0]), "Digest realm=", 'Bearer realm="r"', str(known[1])]
+    assert list(answerable(texts)) == known
 
 
 def test_an_unknown_algorithm_or_qop_is_never_right() -> None:

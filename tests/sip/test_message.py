@@ -123,3 +123,23 @@ def test_line_breaks_and_nul_are_not_serialised(where: str, bad: str) -> None:
 def test_the_missing_header_is_named() -> None:
     with pytest.raises(MalformedMessage, match="call-id"):
         _ = Request("INFO", "sip:a@b").call_id
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        ("18000;duration=3600", 18000),
+        ("5 (in a meeting)", 5),
+        ("soon", None),
+        ("-5", None),
+        ("5s", None),
+        ("", None),
+    ],
+)
+def test_section_20_33_the_seconds_of_retry_after(text: str, seconds: int | None) -> None:
+    assert Response(503, headers=Headers([("Retry-After", text)])).retry_after == seconds
+
+
+def test_a_response_that_names_no_time_has_none() -> None:
+    assert Response(503).retry_after is None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.sip import parser
 from gateway.sip.errors import MalformedMessage
+from gateway.sip.headers import COMPACT_FORMS
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import Answerable, Limits, check, parse
 
+SHORT = {name: short for short, name in COMPACT_FORMS.items()}
 HEAD = (
     b"Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
     b"From: <sip:a@b>;tag=1\r\n"
@@ -41,6 +45,32 @@ def test_white_space_before_a_colon_is_allowed_and_never_passed_on(line: bytes) 
     message = parse(request(line + b"\r\n"))
     assert message.headers.get("X-Bypass-Me") == "v"
     assert b"bypass-me: v\r\n" in message.to_bytes().lower()
+
+
+@pytest.mark.parametrize("spelling", [str, str.upper, str.lower, lambda name: SHORT.get(name.lower(), name)])
+@pytest.mark.parametrize("space", ["", " ", "\t "])
+@pytest.mark.parametrize(
+    "lines", [HEAD, HEAD[:-18], HEAD + b"Contact: <sip:a@h>\r\n", HEAD + b"Route: <sip:r;lr>\r\n" * 2]
+)
+def test_headers_read_ahead_are_those_that_are_read_one_by_one(
+    spelling: Callable[[str], str], space: str, lines: bytes
+) -> None:
+    fields = [line.split(": ", 1) for line in lines.decode().splitlines()]
+    head = "".join(f"{spelling(name)}:{space}{value}\r\n" for name, value in fields).encode()
+    message = parse(request(head=head))
+    assert message.headers.is_read
+    ahead, message.headers.__dict__, message.headers.is_read = vars(message.headers), {}, False
+    check(message)
+    assert ahead == vars(message.headers)
+    assert ("contact" in ahead, "max-forwards" in ahead) == (b"Contact" in lines, b"Max-Forwards" in lines)
+
+
+@pytest.mark.parametrize("key", ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact"])
+def test_a_header_that_cannot_be_read_is_found_by_check(key: str) -> None:
+    known = [line for line in HEAD.splitlines() if not line.startswith(f"{key}:".encode())]
+    data = request(head=b"\r\n".join([*known, f"{key}: @ , ;\r\n".encode()]))
+    assert not parse(data).headers.is_read
+    assert refused(data).status == 400
 
 
 def test_white_space_before_a_colon_hides_no_second_header() -> None:

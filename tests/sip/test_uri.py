@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.uri import Uri
+from gateway.sip.uri import PORT, Uri
 
 
 @pytest.mark.parametrize(
@@ -188,3 +190,12 @@ def test_10_3_step_5_every_spelling_of_a_user_has_one_key_and_no_other_user_has_
     again = Uri.parse(key)
     assert (again.host, again.address_of_record("h")) == ("h", key)
     assert unquote_to_bytes(again.user or "") == user
+
+
+def test_every_port_is_read_in_the_usual_way_and_none_above() -> None:
+    for port in (*range(0, 70_000, 7), 9, 59_999, 60_000, 64_999, 65_000, 65_499, 65_529, 65_530, 65_535, 65_536):
+        assert (re.fullmatch(PORT, str(port)) is not None) is (port < 65_536)
+    assert Uri.parse("sip:a@h:65535").port == NameAddress.parse("<sip:a@h:65535>").uri.port == 65_535
+    assert NameAddress.parse("<sip:a@h:65535>").is_plain
+    with pytest.raises(MalformedMessage):
+        Uri.parse("sip:a@h:65536")

@@ -1,6 +1,10 @@
 """Records of calls: text of peers is clean from the moment that it enters."""
 
-from gateway.observe.clean_text import is_clean
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.observe.clean_text import clean, is_clean
+from gateway.observe.redaction import redacted
 from gateway.state import call_record
 from gateway.state.call_record import (
     REMEMBERED,
@@ -52,3 +56,10 @@ def test_the_terms_of_each_leg_are_kept_and_another_connections_beside_them() ->
         record.note_terms(leg, terms)
     both = "TLS 1.3, TLS_AES_256_GCM_SHA384, then TLS 1.2, ECDHE-RSA-AES128-GCM-SHA256"
     assert record.as_json()["tls"] == {"callee": both}
+
+
+@given(
+    st.from_regex(r"\A\+?[A-Za-z0-9]{0,40}\Z") | st.sampled_from(["password", "inlineAAAA", "k", "+", "noncexyz", "é"])
+)
+def test_a_plain_name_or_number_is_fit_without_a_search(text: str) -> None:
+    assert call_record.fit(text) == clean(redacted(text))

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,14 +36,15 @@ def call(number: int, ended_at: float = NOW, answered_at: float | None = NOW - 6
 class Opened:
     """A history on a directory, as after a start."""
 
-    def __init__(self, directory: Path, now: float = NOW) -> None:
+    def __init__(self, directory: Path, now: float = NOW, **ended: Any) -> None:
         self.directory = directory
         self.database = DirectDatabase(directory / "calls.sqlite", prepare_calls)
         self.clock = self.database.clock
         self.table = CallTable(directory / "calls.sqlite", self.database, self.clock)
         self.cdr = directory / "cdr.jsonl"
         self.history = CallHistory(self.table, CdrFile(self.cdr), clock_at(now, self.clock), days=30)
-        self.unseen = got(self.history.start())
+        got(self.history.start())
+        self.unseen = self.history.end_unseen(**ended)
 
     def stop(self) -> None:
         got(self.history.stop())
@@ -153,9 +155,9 @@ def test_a_call_whose_end_nobody_saw_has_a_record_after_the_next_start(tmp_path:
     first = Opened(tmp_path)
     first.history.ended(call(1, NOW - 10))
     for number in (2, 3):
-        assert not first.history.is_noted(f"call-{number}")
+        assert f"call-{number}" not in first.history.noted
         first.history.goes_on({**call(number), "ended_at": None, "state": "established", "seconds": 0.0})
-        assert first.history.is_noted(f"call-{number}")
+        assert f"call-{number}" in first.history.noted
     first.history.ended({**call(3, NOW - 5), "seconds": 7.0})
     first.clock.advance(1)  # and then it is killed
     first.database.close()
@@ -174,6 +176,36 @@ def test_a_call_whose_end_nobody_saw_has_a_record_after_the_next_start(tmp_path:
     assert third.unseen == []
     assert [row["id"] for row in third.history.before()] == ["call-2", "call-3", "call-1"]
     assert len(third.cdr.read_text().splitlines()) == 3
+
+
+def test_calls_that_go_on_or_have_their_line_in_the_cdr_file_get_no_other(tmp_path: Path) -> None:
+    """One goes on, one has its line, one is left, and one was up for too short a time to be noted."""
+    first = Opened(tmp_path)
+    for number in (1, 2, 3):
+        first.history.goes_on({**call(number), "ended_at": None, "state": "established"})
+    first.clock.advance(1)  # and then it is killed
+    first.database.close()
+
+    second = Opened(tmp_path, known=frozenset({"call-1", "call-2"}), recorded=frozenset({"call-2"}), more=(call(4),))
+
+    assert {row["id"] for row in second.unseen} == {"call-3", "call-4"}
+    assert {json.loads(line)["id"] for line in second.cdr.read_text().splitlines()} == {"call-3", "call-4"}
+    assert second.history.noted == {"call-1"}
+    second.clock.advance(1)
+    second.database.close()
+    assert [row["id"] for row in Opened(tmp_path).unseen] == ["call-1"]
+
+
+def test_the_cdr_file_tells_which_calls_it_has_whatever_else_is_in_it(tmp_path: Path) -> None:
+    """Else a byte that is wrong would keep all calls from going on."""
+    opened = Opened(tmp_path)
+    assert opened.history.recorded() == frozenset()
+    opened.history.ended(call(1))
+    with opened.cdr.open("ab") as file:
+        file.write(b'\0\xff{"id":"call-8"}\n{"id":"\xfe\xff"}\n{"id":"cut\n')
+    opened.history.ended(call(2))
+
+    assert opened.history.recorded() == {"call-1", "\ufffd\ufffd", "call-2"}
 
 
 def test_calls_that_an_earlier_version_kept_are_put_into_the_list_while_the_gateway_is_at_work(tmp_path: Path) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.security.policy.peer_memory import Peer, Sightings, keeper, recalled
 from gateway.state import table as kept
-from gateway.state.sqlite import StoreUnusable
+from gateway.state.sqlite import LeftOut, StoreUnusable
 from gateway.state.table import NOTES, WRITE_DELAY, KeptTable
-from gateway.state.write_behind import RETRY_DELAY
+from gateway.state.write_behind import RETRY_DELAY, WriteBehind
 from tests.support.direct_database import DirectDatabase, got
 
 
@@ -127,3 +129,42 @@ def test_half_surrogate_pairs_that_an_earlier_version_kept_are_read_as_text_that
     opened.table.put("a", 1.0, {"caller": "sip:a\udcff@example.com", "ladder": [{"what": "200 \udcfe"}]})
     opened.clock.advance(WRITE_DELAY)
     assert opened.all() == [("a", {"caller": "sip:a\\xff@example.com", "ladder": [{"what": "200 \\xfe"}]})]
+
+
+def test_what_is_put_at_once_is_in_the_file_before_any_time_passes(path: Path) -> None:
+    opened = Opened(path)
+    opened.table.put("later", 1.0, {"n": 1})
+    opened.table.put_at_once("now", 2.0, {"n": 2})
+    opened.database.close()  # as a process that is killed lets go of it
+    assert Opened(path).all() == [("later", {"n": 1}), ("now", {"n": 2})]
+
+
+def test_what_is_put_at_once_during_a_write_follows_right_after_it() -> None:
+    clock, writes = Clock(), list[tuple[dict[str, int | None], Deferred[LeftOut]]]()
+
+    def write(notes: dict[str, int | None]) -> Deferred[LeftOut]:
+        writes.append((notes, Deferred()))
+        return writes[-1][1]
+
+    behind: WriteBehind[str, int] = WriteBehind(clock, WRITE_DELAY, write, lambda why: None)
+    behind.note_urgent("a", 1)
+    behind.note_urgent("b", 2)
+    behind.note("c", 3)
+    writes[0][1].callback([])
+    clock.advance(0)
+    assert [notes for notes, _ in writes] == [{"a": 1}, {"b": 2, "c": 3}]
+    behind.note("d", 4)
+    writes[1][1].callback([])
+    clock.advance(0)
+    assert len(writes) == 2, "the next one waits as usual"
+
+
+def test_a_disk_that_fails_is_not_tried_for_each_that_is_put_at_once(path: Path) -> None:
+    opened = Opened(path)
+    opened.database.failing = True
+    for number in range(50):
+        opened.table.put_at_once(str(number), 1.0, {"n": number})
+    assert opened.table.standing.failures == 1
+    opened.database.failing = False
+    opened.clock.advance(RETRY_DELAY)
+    assert len(opened.all()) == 50

@@ -24,16 +24,18 @@ from zope.interface import directlyProvides, providedBy
 from gateway.admin.accounts.account_api import AccountApi
 from gateway.admin.accounts.account_pages import AccountPages
 from gateway.admin.accounts.changes import AccountChanges
-from gateway.admin.accounts.door import Door, Network
+from gateway.admin.accounts.door import Door
 from gateway.admin.accounts.hashing import Hashing
 from gateway.admin.accounts.log_in import LogIn, LogInClocks
 from gateway.admin.accounts.log_in_pages import LogInNotes, LogInPages
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.users import Register, User
 from gateway.admin.api import admin_resource
+from gateway.admin.hardening import Network
 from gateway.admin.inspection import Role
 from gateway.admin.kept_pages import KeptPages
 from gateway.admin.pages.desk import Desk
+from gateway.admin.pages.user_pages import UserPages
 from gateway.admin.permission import Operators
 from gateway.admin.routes import HttpRoute
 from gateway.admin.site import BoundedSite
@@ -107,6 +109,7 @@ class AdminHouse:
         needs_second: frozenset[Role] = frozenset(),
         monitors: Sequence[Network] = (),
         more: Sequence[HttpRoute] = (),
+        proxies: Sequence[Network] = (),
     ) -> None:
         self.time = 1_700_000_000.0
         self.clock = Clock()
@@ -133,12 +136,15 @@ class AdminHouse:
             HttpRoute("GET", "/calls/{call_id:path}", lambda request, call_id: b"a page", Role.VIEWER),
             *LogInPages(log_in, changes, desk, notes).routes(),
             *AccountPages(log_in, changes, desk, notes, needs_second).routes(),
+            *UserPages(changes, desk).routes(),
             *AccountApi(changes, lambda work: succeed(work())).routes(),
         )
         door = Door(self.register, self.sessions, Operators(), tuple(monitors), self.now, needs_second)
         pages = KeptPages(turns, self.now)
         front = admin_resource(
-            FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST}), pages=pages
+            *(FakeInspection(), self.control, self.metrics, door, routes, frozenset({HOST})),
+            pages=pages,
+            proxies=proxies,
         )
         self.site = BoundedSite(front, self.clock)
 

@@ -178,6 +178,17 @@ def _chain(direction: str, kind: Kind) -> Iterator[Json]:
     yield link(phone, "outcome", phone_leg)
 
 
+def _course(chance: random.Random, length: float, loss: float) -> Json:
+    """A sample each ten seconds, as a worker takes them, with a bad moment."""
+    number = min(int(length // 10), 29)
+    bad = chance.randrange(number) if number else 0
+    shares = [round(min(loss * 12, 0.2) if one == bad else loss / 2, 4) for one in range(number)]
+    return [
+        [10.0 * (one + 1), share, round(abs(chance.gauss(3, 2)), 1), round(max(4.41 - share * 25, 1.0), 2)]
+        for one, share in enumerate(shares)
+    ]
+
+
 def _media(chance: random.Random, direction: str, kind: Kind, ended: float, length: float) -> Json:
     provider, phone = ("callee", "caller") if direction == "outbound" else ("caller", "callee")
     is_srtp = kind.verdict.startswith("ENCRYPTED")
@@ -194,6 +205,7 @@ def _media(chance: random.Random, direction: str, kind: Kind, ended: float, leng
             "MOS": round(min(4.41, 4.41 - loss * 25 - abs(chance.gauss(0, 0.06))), 2),
             "one way": False,
             "errors by cause": {},
+            "course": _course(random.Random(f"{name} {ended}"), length, loss),
             "stats": {"packets": int(length * 50), "bytes": int(length * 8600), "errors": 0},
         }
         if suite:

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 from prometheus_client import CollectorRegistry
@@ -24,12 +25,14 @@ from twisted.internet.task import Clock
 
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
+from gateway.app.pbx.pbx_part import PbxPart
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import (
     Admin,
     Configuration,
     Domain,
     Downgrade,
+    FixedPhone,
     GatewaySection,
     Listener,
     Media,
@@ -50,7 +53,6 @@ from gateway.media.relay import (
 )
 from gateway.observe.metrics import Metrics
 from gateway.registrar.binding import Binding
-from gateway.routing.router import Router
 from gateway.routing.trunk import Trunk
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.answering import Answering
@@ -58,10 +60,11 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
 from gateway.sip.uri import Uri
+from gateway.state.journal.live_journal import FILE, LiveJournal
 from gateway.transaction.layer import TransactionLayer
-from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport
+from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport, is_ip_address
 from tests.support.flows import RecordingFlow
-from tests.support.parts import GivenMedia, GivenPeers, GivenSignalling, MemoryState, basis_of
+from tests.support.parts import GivenLimits, GivenMedia, GivenPeers, GivenSignalling, MemoryState, NoCrowd, basis_of
 
 AVP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.11\r\ns=-\r\nc=IN IP4 192.0.2.11\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
@@ -88,6 +91,22 @@ BINDING = Binding(
 )
 
 
+PHONES_TLS = Listener("phones-tls", Side.PHONES, "tls", "192.0.2.1", 5061, client_trust=Path("/nowhere/ca.pem"))
+
+
+@attrs.frozen
+class PbxListener:
+    """A started listener."""
+
+    listener: Listener
+
+
+SECRET = bytes(32)
+"""That of the gateway under test, for its journal."""
+
+_PROCESSES = itertools.count(1)
+
+
 class TestRelay:
     """Rewrites SDP as a relay would; held, it waits for `release`."""
 
@@ -102,6 +121,7 @@ class TestRelay:
         self.asked: list[tuple[str, str, str | None]] = []
         self.sources: list[SdpSource] = []
         self.offers: list[bytes] = []
+        self.wishes: list[SdpWish] = []
         self.confirmed: list[str] = []
         self.deleted: list[str] = []
         self.deleted_at_once: list[str] = []
@@ -111,6 +131,10 @@ class TestRelay:
     def start(self, listener: RelayListener) -> Deferred[None]:
         self.listener = listener
         return succeed(None)
+
+    def missing(self, calls: Iterable[str]) -> tuple[str, ...]:
+        """Those that this relay has lost, or never had."""
+        return tuple(call for call in calls if call not in self._offered)
 
     def lost(self, calls: tuple[str, ...]) -> None:
         """Lose the media of these calls."""
@@ -136,6 +160,7 @@ class TestRelay:
     ) -> Deferred[bytes]:
         self.sources.append(source)
         self.offers.append(sdp)
+        self.wishes.append(wish)
         self.asked.append(("offer", from_tag, to_tag))
         self._offered[call] = b"RTP/SAVP" in sdp
         return self._reply(SAVP if wish.encryption is Encryption.SAVP else AVP)
@@ -158,6 +183,13 @@ class TestRelay:
 
     def query(self, call: str) -> Deferred[dict[str, JSON]]:
         return succeed({})
+
+    def forget(self) -> None:
+        """Let go all that was noted of calls."""
+        for noted in (self.asked, self.sources, self.offers, self.wishes, self.confirmed, self.deleted):
+            noted.clear()
+        self.deleted_at_once.clear()
+        self._offered.clear()
 
     def release(self) -> None:
         """Give the oldest answer that is held."""
@@ -304,6 +336,9 @@ class Everybody:
             return self.instead.admit(request, flow, domain)
         return Proof("provider.example.com", ProofKind.CERTIFICATE)
 
+    def prove_caller(self, request: Request, domain: str, user: str) -> bool:
+        return self.instead is None or self.instead.prove_caller(request, domain, user)
+
     def admit_within(self, request: Request, flow: Flow, domain: str) -> bool:
         return self.instead is None or self.instead.admit_within(request, flow, domain)
 
@@ -321,44 +356,109 @@ class Ladder:
         registered_callers_only: bool = False,
         relay: TestRelay | None = None,
         session_interval: int = 1800,
+        journal: Path | None = None,
+        tokens: str = "tag{}",
+        phones: tuple[FixedPhone, ...] = (),
+        passwords: Mapping[str, str] | None = None,
         **rules: object,
     ) -> None:
+        """Calls are kept in the directory `journal`: see `killed`. `phones` are PBXs, at flows among `other_flows`;
+        the gateway holds `passwords` by user."""
+        self._made_with: dict[str, Any] = {
+            "security": security,
+            "fallback": fallback,
+            "downgrade": downgrade,
+            "provider": provider,
+            "registered_callers_only": registered_callers_only,
+            "session_interval": session_interval,
+            "journal": journal,
+            "phones": phones,
+            "passwords": passwords,
+            **rules,
+        }
         self.clock = clock or Clock()
+        self.other_flows: dict[FlowKey, Flow] = {}
+        """More flows of phones that are open."""
         self.servers = 1
         """How many targets the provider's name leads to; all are reached over the same flow."""
         self.relay = relay or TestRelay()
         self.phone_flow = RecordingFlow(PHONES, Address("192.0.2.11", 5070))
         self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
         self.clear_flow = RecordingFlow(CLEAR, Address("198.51.100.21", 5060))
-        self.transactions = TransactionLayer(self.clock)
+        self.crowd = NoCrowd()
+        self.transactions = TransactionLayer(self.clock, waiting=self.crowd)
         self.metrics = Metrics(CollectorRegistry())
         self.phone = Party(self, self.phone_flow, "192.0.2.11:5070")
         self.provider = Party(self, self.provider_flow, "198.51.100.21:5061")
         self.clear = Party(self, self.clear_flow, "198.51.100.21:5060")
         section = GatewaySection("gw", Path("/nowhere"), session_interval=session_interval)
         configuration = _configuration(security, fallback, downgrade, provider)
-        self.configuration = configuration = attrs.evolve(configuration, gateway=section)
-        self.admission = Everybody()
-        basis = basis_of(configuration, self.clock, self.metrics, "tag{}")
-        state, signalling = MemoryState(basis), GivenSignalling(self, self.transactions, self)
-        self.memory = state.memory
-        self.trunk = Trunk(self.clock, self, self, self.transactions, self.memory, Answering())  # type: ignore[arg-type]
         (domain,) = configuration.domains
         rules["registered_callers_only"] = registered_callers_only
-        configuration = attrs.evolve(configuration, domains=(attrs.evolve(domain, **rules),))  # type: ignore[arg-type]
+        domains = (attrs.evolve(domain, **rules),)  # type: ignore[arg-type]
+        configuration = attrs.evolve(configuration, gateway=section, phones=phones, domains=domains)
+        self.configuration = configuration
+        self.admission = Everybody()
+        basis = basis_of(configuration, self.clock, self.metrics, tokens)
+        kept = None if journal is None else LiveJournal(journal / FILE, SECRET)
+        state, signalling = MemoryState(basis, kept), GivenSignalling(self, self.transactions, self)
+        self.memory = state.memory
+        self.listeners = configuration.listeners
+        held = passwords or {}
+        self.answering = Answering(lambda _, user: held.get(user), self._is_bound, basis.random.token)
+        self.trunk = Trunk(self.clock, self, self, self.transactions, self.memory, self.answering)  # type: ignore[arg-type]
         self.store = state.store
         self.store.save(BINDING)
-        router = Router(configuration, self.store)
-        peers = GivenPeers(self, router, self.trunk, self.admission, self.store)
-        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
+        self.pbx = PbxPart(basis, signalling, SECRET, lambda: {"198.51.100.21"})
+        peers = GivenPeers(self, self.pbx, self.trunk, self.admission, self.store)
+        self.pbx.ways.refresh()
+        self.pbx.register_by(self.trunk, peers.router, self.answering.password_of)
+        self._peers = peers
+        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers, GivenLimits(basis))
+        self.parts, self.history = parts, state.history
         self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
         self.relay.start(self.calls)
         ingress = IngressPart(basis, signalling, peers, parts)
         self.overload, self.drain, self.receive = ingress.overload, ingress.drain, ingress.identities.receive
         self.transactions.start(ingress.core)
+        if journal is not None and kept is not None and not (journal / FILE).exists():
+            kept.renew(())  # of the first process; the next ones look at it first, in `rebuild`
+
+    def killed(self, down: float = 1.0, listeners: tuple[Listener, ...] = ()) -> Ladder:
+        """The gateway is killed, and the next one is up after so many seconds: the same peers, the same relay and a
+        journal. Connections of peers are gone; those of ours are opened again."""
+        clock = Clock()
+        clock.advance(self.clock.seconds() + down)
+        after = self.next(clock=clock, relay=self.relay, tokens=f"next{next(_PROCESSES)}-{{}}", **self._made_with)
+        after.history = self.history
+        after.parts._survival._state.history = self.history
+        for party, flow in (
+            (self.phone, after.phone_flow),
+            (self.provider, after.provider_flow),
+            (self.clear, after.clear_flow),
+        ):
+            party.flow, party._ladder = flow, after
+        after.phone, after.provider, after.clear = self.phone, self.provider, self.clear
+        if listeners:
+            basis = after.parts._survival._basis
+            configuration = attrs.evolve(basis.configuration, listeners=(*basis.configuration.listeners, *listeners))
+            after.parts._survival._basis = attrs.evolve(basis, configuration=configuration)
+        after.other_flows.update((key, one) for key, one in self.other_flows.items() if not one.is_reliable)
+        after.parts.rebuild()
+        return after
+
+    def next(self, **made: Any) -> Ladder:
+        """The next process."""
+        return Ladder(**made)
+
+    def tidy(self) -> None:
+        """Let the round of the journal come."""
+        self.parts._survival.tidy(self.calls.active)
 
     def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
         transport = Transport(uri.transport or "udp")
+        if is_ip_address(uri.host):
+            return succeed([Target(transport, Address(uri.host, uri.port or transport.default_port), uri.host)])
         target = Target(transport, Address("198.51.100.21", transport.default_port), uri.host)
         return succeed([target] * self.servers)
 
@@ -367,10 +467,30 @@ class Ladder:
         return None
 
     def flow_to(self, target: Target, side: Side, tls: TlsTerms | None = None) -> Flow:
-        return self.provider_flow if target.transport is Transport.TLS else self.clear_flow
+        if side is Side.PHONES:
+            return next(flow for flow in self.other_flows.values() if flow.remote == target.address)
+        if target.transport is not Transport.TLS:
+            return self.clear_flow
+        self.provider_flow.name = target.name
+        return self.provider_flow
 
     def flow(self, key: FlowKey) -> Flow | None:
-        return self.phone_flow if key == BINDING.flow else None
+        if key == self.clear_flow.key:
+            return self.clear_flow
+        return self.phone_flow if key == BINDING.flow else self.other_flows.get(key)
+
+    def port_toward(self, target: Target, side: Side) -> PbxListener:
+        """The port that PBXs are reached from."""
+        return PbxListener(PHONES if target.transport is Transport.UDP else PHONES_TLS)
+
+    def place(self, host: str, listener: Listener = PHONES, connection: int = 0) -> Party:
+        """A PBX's place, and the way to it."""
+        flow = RecordingFlow(listener, Address(host, 5060 if listener is PHONES else 5061), connection)
+        self.other_flows[flow.key] = flow
+        return Party(self, flow, f"{host}:5060")
+
+    def _is_bound(self, aor: str, flow: FlowKey) -> bool:
+        return self._peers.callers.is_bound(aor, flow)
 
     def stranger(self) -> Party:
         """Somebody else on the phones' side."""

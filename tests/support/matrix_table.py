@@ -11,7 +11,10 @@ import attrs
 
 from gateway.config.model import Downgrade, Security
 from tests.support.ladder import AVP, SAVP
+from tests.support.matrix_local import PAIRS, LocalCall
 from tests.support.matrix_midcall import COURSES, MidCall
+from tests.support.matrix_phones import COURSES as PHONES_COURSES
+from tests.support.matrix_phones import TwoPhones
 from tests.support.matrix_world import PROVIDERS, Behaviour, World
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security-matrix.md"
@@ -75,6 +78,22 @@ def inward(directory: Path, arrival: str, security: Security, phone: str) -> Cel
     return _cell(world, security, is_emergency=False)
 
 
+def rung(directory: Path, course: str, security: Security) -> Cell:
+    """A call from the provider to a user with two phones."""
+    world = TwoPhones(directory, security, PHONES_COURSES[course])
+    world.call_in("verified", SAVP)
+    return _cell(world, security, is_emergency=False)
+
+
+def between(row: str, security: Security) -> Cell:
+    """A call from one phone to another, without the provider."""
+    call = LocalCall(security, PAIRS[row])
+    verdict, reason, status = call.claim()
+    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
+    call.end()
+    return cell
+
+
 def attacked(directory: Path, attack: str, security: Security, downgrade: Downgrade) -> Cell:
     """A call from the phone after one that was encrypted, with somebody in between."""
     world = World(directory, PROVIDERS["TLS and SRTP"], security, "udp", downgrade)
@@ -128,6 +147,14 @@ def _lines(directory: Path, judge: Callable[[str, Cell], None]) -> Iterator[str]
             return inward(directory, row, security, phone)
 
         yield from _table(f"The provider calls a phone with {has}", "the provider's INVITE", ARRIVALS, calls, judge)
+
+    def rings(row: str, security: Security) -> Cell:
+        return rung(directory, row, security)
+
+    title = "The provider calls a user with two phones, by TLS and SRTP"
+    yield from _table(title, "two phones", PHONES_COURSES, rings, judge)
+
+    yield from _table("Calls between phones, local_calls = true", "two phones", PAIRS, between, judge)
 
     def changes(row: str, security: Security) -> Cell:
         return changed(directory, row, security)

@@ -56,6 +56,17 @@ def rtcp(ssrc: int = 0x1234, kind: int = 200) -> bytes:
     return bytes([0x80, kind, 0, 6]) + ssrc.to_bytes(4, "big") + bytes(20)
 
 
+def queued(own: socket.socket) -> list[bytes]:
+    """All that has come to a socket and was not read; it does not wait for more from then on."""
+    own.setblocking(False)
+    found = []
+    while True:
+        try:
+            found.append(own.recv(4_096))
+        except BlockingIOError:
+            return found
+
+
 class Party:
     """Speaks RTP, or SRTP once `hear` was given the relay's SDP with a key."""
 
@@ -174,13 +185,7 @@ class Party:
 
     def drain(self, own: socket.socket) -> list[bytes]:
         """What is queued now, as it came."""
-        own.setblocking(False)
-        found = []
-        while True:
-            try:
-                found.append(own.recv(4_096))
-            except BlockingIOError:
-                return found
+        return queued(own)
 
     def opens(self, wire: bytes) -> bytes | None:
         """The packet in clear, or None when it is no SRTP of ours."""

@@ -83,9 +83,11 @@ class Ng:
         to_tag: str | None = None,
         takes_clear: bool = False,
         is_repeated: bool = False,
+        fork: int = 0,
         source: SdpSource = UNKNOWN_SOURCE,
+        kind: type[SdpWish] = SdpWish,
     ) -> bytes:
-        wish = SdpWish(side, encryption, suites, takes_clear, is_repeated=is_repeated)
+        wish = kind(side, encryption, suites, takes_clear, is_repeated=is_repeated, fork=fork)
         return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)))
 
     def answer(

@@ -187,6 +187,10 @@ class MemoryDatagrams:
     def getHandle(self) -> socket.socket:
         return self.socket
 
+    def write(self, datagram: bytes, address: Place) -> None:
+        """Send a datagram."""
+        self.socket.sendto(datagram, address)
+
     def getHost(self) -> IPv4Address | IPv6Address:
         return address_of(self.place)
 

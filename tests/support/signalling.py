@@ -12,16 +12,20 @@ The provider is plain UDP at a numeric address, and answers when the test says s
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
+import attrs
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from gateway.app.calls_part import CallsPart
+from gateway.app.defence_part import DefencePart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.parts import Basis
+from gateway.app.pbx.pbx_part import PbxPart
 from gateway.base.tokens import Random
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Listener, Media, Provider, Security, Side
 from gateway.observe.metrics import Metrics
@@ -30,7 +34,6 @@ from gateway.registrar.news import RegistrationNews
 from gateway.registrar.registrar import Forwarded, Registrar
 from gateway.routing.forward import NextHop
 from gateway.routing.locate import Locator
-from gateway.routing.router import Router
 from gateway.routing.trunk import Trunk
 from gateway.security.access_list import Resolved
 from gateway.security.admission import DomainAdmission
@@ -42,11 +45,13 @@ from gateway.sip.message import Message, Request
 from gateway.sip.parser import parse
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.room import Ceiling
+from gateway.transport.arrival import TransportUser
 from gateway.transport.layer import TransportLayer
 from gateway.transport.stream.accept import LIMITS, ConnectionLimits
+from gateway.transport.udp import DatagramListener
 from tests.support.ladder import TestRelay
 from tests.support.memory_network import MemoryNetwork, Place
-from tests.support.parts import GivenMedia, GivenPeers, GivenSignalling, MemoryState, basis_of
+from tests.support.parts import GivenLimits, GivenMedia, GivenPeers, GivenSignalling, MemoryState, basis_of
 
 UDP: Place = ("192.0.2.1", 5060)
 TCP: Place = ("192.0.2.1", 5060)
@@ -88,38 +93,58 @@ class Signalling:
         more: tuple[Listener, ...] = (),
         provider: str = f"sip:{PROVIDER[0]}:{PROVIDER[1]};transport=udp",
         registered_callers_only: bool = False,
+        begin: float = 0.0,
+        terms: Mapping[str, object] | None = None,
     ) -> None:
+        """All clocks begin at `begin`; `terms` are parts of the configuration that are others; with
+        `defence` among them messages pass its lookout first."""
         self.network = network = MemoryNetwork()
+        network.rightNow = begin
         network.connectTCP = _refused  # type: ignore[method-assign]
         self.metrics = Metrics(CollectorRegistry())
-        configuration = _configuration(certificate, more, provider, registered_callers_only)
+        self.configuration = configuration = _configuration(certificate, more, provider, registered_callers_only)
+        configuration = attrs.evolve(configuration, **(terms or {}))  # type: ignore[arg-type]
         self.transport = TransportLayer(network, configuration.listeners, self.metrics, limits=limits)
         drawn = Random(random.Random(7).randbytes)
         self.transactions = TransactionLayer(network, ceiling=ceiling, random=drawn.digits)
         basis = basis_of(configuration, network, self.metrics, "{:016x}")
         state = MemoryState(basis)
-        self.store = state.store
+        self.store, self.state = state.store, state
         # Hosts of the provider are numeric, and so are located without asking anybody.
         signalling = GivenSignalling(self.transport, self.transactions, Locator(None))  # type: ignore[arg-type]
         self.trunk = Trunk(network, signalling.locator, self.transport, self.transactions, state.memory, Answering())
         authenticator = Authenticator(Nonces(b"s" * 32, random.Random(8).randbytes))
-        self.admission = DomainAdmission(configuration, authenticator, _no_names, network.seconds)
+        self.admission = DomainAdmission(
+            configuration, authenticator, _no_names, network.seconds, self.metrics.observations
+        )
         self.registrar = self._new_registrar(basis, state.memory)
         self.relay = TestRelay()
-        router = Router(configuration, self.store)
-        peers = GivenPeers(self.registrar, router, self.trunk, self.admission, self.store)
-        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers)
+        pbx = PbxPart(basis, signalling, b"s" * 32, self.admission.addresses)
+        peers = GivenPeers(self.registrar, pbx, self.trunk, self.admission, self.store)
+        self.limits = GivenLimits(basis)
+        parts = CallsPart(basis, state, GivenMedia(self.relay), signalling, peers, self.limits)
         self.calls, self.subscriptions, self.dialogs = parts.calls, parts.subscriptions, parts.dialogs
+        self.forgotten = parts.b2bua.forgotten
         ingress = IngressPart(basis, signalling, peers, parts)
         self.overload = ingress.overload
         self.transactions.start(ingress.core)
         self.admission.refresh()
-        self.transport.start(ingress.gate).addErrback(_raise)
+        self.defence: DefencePart | None = None
+        if terms is not None and "defence" in terms:
+            self.defence = DefencePart(basis, state, signalling, peers, parts, ingress)
+        user: TransportUser = ingress.gate if self.defence is None else self.defence.lookout
+        self.transport.start(user).addErrback(_raise)
 
     @property
     def place(self) -> Place:
         """Where phones connect over TLS."""
         return TLS
+
+    def prove(self, source: Place = PHONE, place: Place = UDP) -> None:
+        """A host has shown a UDP listener before that it is there: it is sent a 100 at once, and every copy."""
+        listener = self.network.datagrams[place].protocol
+        assert isinstance(listener, DatagramListener)
+        listener.allowance_of(source[0]).prove()
 
     def datagram(self, data: bytes, source: Place = PHONE, place: Place = UDP) -> list[bytes]:
         """Give a datagram to a listener; what that listener sent then, to anybody."""

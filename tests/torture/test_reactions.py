@@ -66,6 +66,7 @@ def test_every_message_has_its_reaction() -> None:
 def test_over_udp(name: str) -> None:
     data, reaction = ALL[name]
     site = Signalling()
+    site.prove()
     assert statuses(b"".join(site.datagram(data))) == first_line(reaction)
     onward = passed_on(site, reaction.onward)
     if onward is not None:

@@ -143,7 +143,7 @@ class Transactions(RuleBasedStateMachine):
     def the_core_answers_late(self, pick: int, status: int) -> None:
         transaction = self._pick_server(pick)
         if transaction is not None:
-            method = "INVITE" if transaction.is_invite else "BYE"
+            method = "INVITE" if transaction.method == "INVITE" else "BYE"
             transaction.respond(make_request(method).response(status, to_tag="core0"))
 
     def _pick_server(self, pick: int) -> ServerTransaction | None:

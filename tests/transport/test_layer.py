@@ -124,7 +124,7 @@ def test_a_tls_connection_is_shared_only_by_what_was_verified_alike(
 
 
 def far_files(site: Site) -> tuple[Path, Path]:
-    listener = site.layer._listeners[0]
+    listener = site.layer.listeners[0]
     assert listener.certificate is not None
     assert listener.private_key is not None
     return listener.certificate, listener.private_key
@@ -194,3 +194,17 @@ def test_datagrams_that_could_not_be_sent_are_counted(network: MemoryNetwork) ->
     way.flow.send(options())
     assert figure(site, "unsent_datagrams_total") == 2
     assert figure(site, "connections") == 0
+
+
+def test_a_banned_source_connects_no_more_and_its_connections_stay(network: MemoryNetwork) -> None:
+    site = Site(network)
+    before = network.connect(site.place, "127.0.0.9")
+    site.layer.banned.keep_out("127.0.0.9")
+    network.connect(site.place, "127.0.0.9")
+    network.settle()
+    before.send(options())
+    network.settle()
+
+    assert site.layer.connection_count == 1
+    assert site.call_ids == ["1"]  # the gate turns away all that is new
+    assert site.count("banned_packets", transport="tcp") == 1

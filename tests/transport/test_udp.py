@@ -150,6 +150,7 @@ def test_a_stored_key_gives_a_flow_after_a_restart() -> None:
     site = UdpSite()
     flow = site.layer.flow(key)
     assert flow is not None
+    flow.allowance.fill()
     flow.send(b"hello")
     assert site.socket.sent == [(b"hello", PHONE)]
     assert site.layer.flow(FlowKey.parse("gone/udp/127.0.0.11:5070")) is None
@@ -235,3 +236,18 @@ def test_an_advertised_host_replaces_the_address() -> None:
     site = UdpSite(advertised_host="sip.example.com")
     site.socket.arrive(options(), PHONE)
     assert str(site.flows[0].advertised) == "sip.example.com:5060"
+
+
+def test_a_banned_source_leaves_no_trace_and_gets_no_answer() -> None:
+    site = UdpSite()
+    site.layer.banned.keep_out(PHONE[0])
+    for datagram in (options(), b"no SIP at all", b"\r\n\r\n"):
+        site.socket.arrive(datagram, PHONE)
+    site.socket.arrive(options("2"), ("127.0.0.12", 5070))
+    port = site.layer.port("main")
+
+    assert isinstance(port, DatagramListener)
+    assert (site.call_ids, port.flow_count) == (["2"], 1)
+    assert len(site.socket.sent) == 1
+    assert site.count("banned_packets", transport="udp") == 3
+    assert site.count("malformed_messages", transport="udp", reason="answered") == 0

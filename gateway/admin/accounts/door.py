@@ -18,7 +18,6 @@ does the want of a second factor.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 import attrs
@@ -32,7 +31,18 @@ from gateway.admin.accounts.proofs import (
 )
 from gateway.admin.accounts.sessions import UserSessions
 from gateway.admin.accounts.users import Register
-from gateway.admin.hardening import SOCKET, Elsewhere, NotLoggedIn, NotPermitted, Rejected, source_of
+from gateway.admin.hardening import (
+    FOR_ALL,
+    SOCKET,
+    Elsewhere,
+    Network,
+    NotLoggedIn,
+    NotPermitted,
+    Rejected,
+    client_of,
+    is_among,
+    source_of,
+)
 from gateway.admin.inspection import Caller, Role
 from gateway.admin.permission import Operators, is_loopback
 
@@ -40,17 +50,17 @@ METRICS: Final = "/metrics"
 RELOAD: Final = frozenset({"/api/reload", "/api/v1/reload"})
 """Operators of this machine could always reload; they can until the first user makes roles count."""
 
-FOR_ALL: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too."""
-
 STREAM: Final = "/api/v1/events"
 """It is asked again and again whether a reader of the stream may read: that is no use of a session."""
+
+_IN_CLEAR: Final = "Ask over HTTPS, which [admin] certificate and private_key turn on, or on the machine."
+_PROXY_IN_CLEAR: Final = (
+    "Ask over HTTPS. The proxy says so with X-Forwarded-Proto: https, and asks over HTTPS itself, or on this machine."
+)
 
 SECOND_FACTOR: Final = "/account/second-factor"
 _FOR_LIMITED: Final = frozenset({SECOND_FACTOR, "/logout"})
 """Paths for a user that has to set up a second factor."""
-
-Network = IPv4Network | IPv6Network
 
 
 @attrs.frozen
@@ -69,7 +79,7 @@ class Door:
     def admit(self, request: IRequest, role: Role, path: str) -> Caller:
         """The author of a request to a route of that role and path. Raises Rejected."""
         source = source_of(request)
-        if path in FOR_ALL or (path == METRICS and self._is_monitor(source)):
+        if path in FOR_ALL or (path == METRICS and is_among(source, self.monitors)):
             return Caller("anybody", Role.NOBODY, source)
         if role is Role.NOBODY:
             self._check_way(request, source)
@@ -105,10 +115,11 @@ class Door:
 
     def _check_way(self, request: IRequest, source: str) -> None:
         """Nothing that is private goes over a way that is not, and nothing at all elsewhere before there is a user."""
-        if source == SOCKET or is_loopback(source):
+        client = client_of(request)
+        if not client.is_behind_proxy and (source == SOCKET or is_loopback(source)):
             return
-        if not request.isSecure():
-            raise Rejected(403, "Ask over HTTPS, which [admin] certificate and private_key turn on, or on the machine.")
+        if not client.is_private:
+            raise Rejected(403, _PROXY_IN_CLEAR if client.is_behind_proxy else _IN_CLEAR)
         if self.register.is_open_to_all:
             raise Rejected(403, "There is no user yet, so this is answered on the gateway's own machine only.")
 
@@ -135,11 +146,3 @@ class Door:
             raise NotLoggedIn("Log in, or show a token: Authorization: Bearer gwt_...")
         is_limited = session.is_limited or (user.second_factor is None and user.role in self.needs_second)
         return Caller(user.name, user.role, source, user=user.name, is_limited=is_limited)
-
-    def _is_monitor(self, source: str) -> bool:
-        try:
-            address = ip_address(source)
-        except ValueError:
-            return False
-        plain = getattr(address, "ipv4_mapped", None) or address
-        return any(plain in network for network in self.monitors)

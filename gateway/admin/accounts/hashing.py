@@ -54,6 +54,8 @@ class Threads:
         """The result of the work, later."""
 
         def patiently() -> Result:
+            if os.sched_getscheduler(0) in (os.SCHED_FIFO, os.SCHED_RR):  # of a process that is ahead of all others
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
             return work()
 

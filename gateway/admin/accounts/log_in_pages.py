@@ -29,6 +29,7 @@ from gateway.admin.routes import HttpRoute
 from gateway.base.rate import Rate, RateLimit
 from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics
+from gateway.observe.observations import Kind, Observation
 from gateway.state.audit import Author
 
 log = Logger()
@@ -36,6 +37,8 @@ log = Logger()
 NOTES: Final = Rate(per_second=1 / 6, burst=50)
 """Refused log-ins that the log and the audit take; the metric has them all."""
 
+LINE: Final = "a log-in to the administration interface"
+"""The evidence: nothing that was typed."""
 _CODE: Final = "/login/code"
 
 _SAID: Final = {
@@ -59,6 +62,7 @@ class LogInNotes:
         self._events = metrics.events
         self._now = changes.now
         self._counted = metrics.admin_log_ins
+        self._observations = metrics.observations
         self._refusals = RateLimit(NOTES)
 
     def succeeded(self, user: str, source: str) -> None:
@@ -71,6 +75,8 @@ class LogInNotes:
     def refused(self, refusal: LogInRefused, source: str) -> None:
         """Somebody has none."""
         self._counted.labels(str(refusal.result)).inc()
+        if refusal.result is not LogInResult.BUSY:
+            self._observations.note(Observation(Kind.ADMIN_LOGIN, source, True, "admin", "https", line=LINE))
         if self._refusals.allows("all", self._now()):
             user = refusal.user or "no user"
             log.warn("a log-in as {user} from {source}: {result}", user=user, source=source, result=refusal.result)

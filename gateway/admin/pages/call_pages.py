@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 import attrs
 
-from gateway.admin.pages.figures import ladder, wire
-from gateway.admin.pages.phrases import CLAIMS, NONE, claim, party
+from gateway.admin.pages.figures import ladder, sound, wire
+from gateway.admin.pages.phrases import CLAIMS, claim, party
 from gateway.base.json_codec import Json
 
 Row: TypeAlias = dict[str, Json]
@@ -245,50 +245,6 @@ def _end(call: Row, leg: str) -> str:
     return "the phone" if is_phone else "the provider"
 
 
-@attrs.frozen
-class MediaSent:
-    """The media that came from one end, in numbers."""
-
-    source: str
-    protocol: str
-    suite: str
-    packets: Json
-    loss: str
-    jitter: Json
-    round_trip: Json
-    mos: Json
-    errors: str
-
-
-def media_streams(call: Row) -> list[MediaSent]:
-    """Each RTP stream of a call by the end that sent it."""
-    found = []
-    for leg in ("caller", "callee"):
-        for protocol, stream in wire.sent_streams(call, leg):
-            if "jitter" not in stream and "loss" not in stream:
-                continue  # RTCP's socket
-            causes, stats = stream.get("errors by cause"), stream.get("stats")
-            errors = [f"{number} {cause}" for cause, number in causes.items()] if isinstance(causes, dict) else []
-            found.append(
-                MediaSent(
-                    _capital(_end(call, leg)),
-                    protocol,
-                    str(stream.get("crypto suite") or ""),
-                    stats.get("packets") if isinstance(stats, dict) else None,
-                    _percent(stream.get("loss")),
-                    stream.get("jitter"),
-                    stream.get("round trip"),
-                    stream.get("MOS"),
-                    ", ".join(errors),
-                )
-            )
-    return found
-
-
-def _percent(ratio: Json) -> str:
-    return f"{100 * ratio:.1f} %" if isinstance(ratio, int | float) else NONE
-
-
 def call_view(call: Row, remedies: Mapping[str, tuple[str, str]], now: float) -> dict[str, object]:
     """The values of the page of one call; one of another version may lack a field."""
     call = {**_NO_CALL, **call}
@@ -311,7 +267,7 @@ def call_view(call: Row, remedies: Mapping[str, tuple[str, str]], now: float) ->
         "left_out": call.get("steps_left_out") or 0,
         "right_name": "Phone" if call.get("direction") == "internal" else "Provider",
         "sentences": chain_sentences(call, remedies),
-        "streams": media_streams(call),
+        "streams": sound.streams(call, lambda leg: _capital(_end(call, leg))),
         "is_up": call.get("ended_at") is None,
         "length": _length(call, now),
         "outcome": outcome(call),

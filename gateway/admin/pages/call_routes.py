@@ -59,7 +59,7 @@ class CallRoutes:
     async def front(self, request: IRequest) -> bytes:
         """The overview."""
         gathering = self.desk.gathering
-        facts, statistics = await gathering.facts(), await gathering.statistics()
+        facts, statistics = await self.desk.facts(), await gathering.statistics()
         frame = self.desk.frame(request, "Overview")
         view = front_page.view(facts, front_page.hours_of(statistics), frame.likings.when(facts.now))
         return await self.desk.draw(request, "front.html", frame, {**view, "listeners": gathering.phone_listeners()})
@@ -78,6 +78,7 @@ class CallRoutes:
         except TooManyQuestions:
             raise Rejected(503, "Too many lists are asked for at this moment: try again in a few seconds.") from None
         rows = cleaned_rows([*page.calls])
+        await self.desk.turns.next()
         count = (counted.calls, not counted.is_all)
         view = call_pages.calls_view(asked, call_pages.ListedCalls(rows, page.next, count), self.desk.gathering.now())
         return await self.desk.draw(request, "calls.html", "Calls", view)
@@ -125,7 +126,8 @@ class CallRoutes:
                 following = cast("str | None", page["next"])
         except BadCursor:
             raise Rejected(400, "This address is of a page of phones that is no longer known.") from None
-        transports, listeners = gathering.population().transports, gathering.phone_listeners()
+        transports, listeners = (await gathering.population()).transports, gathering.phone_listeners()
+        await self.desk.turns.next()
         view = phone_pages.phones_view(cleaned_rows(found), cleaned(wanted), following, transports, listeners)
         return await self.desk.draw(request, "phones.html", "Phones", view)
 

@@ -21,6 +21,7 @@ from gateway.admin.http_bodies import as_page
 from gateway.admin.inspection import Caller, Role, Row
 from gateway.admin.pages.drawing import MARK, SMALLER, STATIC, TYPES, Frame, Likings, Pages
 from gateway.admin.routes import HttpRoute
+from gateway.admin.status.facts import Facts
 from gateway.admin.status.gathering import Gathering
 from gateway.admin.turns import Turns
 from gateway.base.json_codec import Json
@@ -70,6 +71,12 @@ class Desk:
             events=EVENTS,
             event_names=EVENT_NAMES,
         )
+
+    async def facts(self) -> Facts:
+        """The facts of the gateway's state, and time to make a view of them."""
+        facts = await self.gathering.facts()
+        await self.turns.next()
+        return facts
 
     async def draw(self, request: IRequest, template: str, section: str | Frame, view: Mapping[str, object]) -> bytes:
         """The page, drawn in turns."""

@@ -33,6 +33,14 @@ MEANINGS: Final = {
 }
 
 
+BUDGET_WORDS: Final = {
+    "good": "It lasts.",
+    "burns": "It will not last 30 days at this pace.",
+    "burns_fast": "It is being spent fast: look at the reasons now.",
+    "spent": "It is spent.",
+}
+
+
 @attrs.frozen
 class Option:
     """One position of the switch."""
@@ -126,11 +134,13 @@ def domain_view(domain: Row, facts: Facts, days: Sequence[DomainDays], phones: i
         "options": options(domain, facts, phones),
         "bars": stacked(bars, f"Calls of {name} on each of the last {len(bars)} days by verdict"),
         "tallest": max((bar.total for bar in bars), default=0),
-        "marks": [when.day(day.at)[5:] for day in days[:: max(len(days) // 5, 1)]] if days else [],
+        "marks": [when.day(day.at)[5:] for day in days[::6]] + ["today"] if days else [],
         "legend": [(tone, TONE_WORDS[tone], totals[tone]) for tone in TONES if totals[tone]],
         "reasons": [*_reasons(name, facts)],
         "changes": changes[:20],
         "roll_back": _roll_back(domain),
+        "budget": next((row for row in facts.budgets if str(row.get("domain")).lower() == name.lower()), None),
+        "budget_words": BUDGET_WORDS,
     }
 
 

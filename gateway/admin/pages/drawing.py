@@ -24,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gateway.admin.pages import phrases
 from gateway.admin.pages.phrases import CLAIMS, When
+from gateway.admin.turns import Turns
 
 _ADMIN: Final = Path(__file__).parents[1]
 TEMPLATES: Final = _ADMIN / "templates"
@@ -60,10 +61,19 @@ SECTIONS: Final = (
     (
         Section("Phones", "/phones"),
         Section("Domains", "/domains"),
+        Section("Roll-outs", "/rollouts"),
         Section("Providers", "/providers"),
+        Section("Probes", "/probes"),
         Section("Certificates", "/certificates"),
+        Section("Security", "/security"),
+        Section("Limits", "/security/limits"),
     ),
-    (Section("Audit", "/audit"), Section("Settings", "/settings"), Section("Users", "/users")),
+    (
+        Section("Posture", "/posture"),
+        Section("Audit", "/audit"),
+        Section("Settings", "/settings"),
+        Section("Users", "/users"),
+    ),
 )
 
 
@@ -153,6 +163,12 @@ class Pages:
             short=phrases.seconds,
         )
         self._environment.globals.update(claim=phrases.claim, signs=SIGNS, share=phrases.share, span=phrases.span)
+
+    async def load(self, turns: Turns) -> None:
+        """Read all templates, one in each turn: each takes some 10 ms the first time, and no page's reader waits."""
+        for name in self._environment.list_templates():
+            await turns.next()
+            self._environment.get_template(name)
 
     def draw(self, template: str, frame: Frame, now: float, view: Mapping[str, object]) -> Iterator[str]:
         """The page, whose parts are drawn while they are read; ``now`` in seconds since the epoch."""

@@ -10,7 +10,7 @@ peers is made clean before a view gets it.
 from __future__ import annotations
 
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote
 
 import attrs
@@ -28,19 +28,6 @@ MOST_BECAUSE: Final = 200
 """Characters of the reason for a switch."""
 
 
-class People(Protocol):
-    """Everybody that may use the interface: rows without a secret."""
-
-    def users(self) -> list[Row]:
-        """All users."""
-
-    def tokens(self) -> list[Row]:
-        """All tokens."""
-
-    def open_sessions(self) -> list[Row]:
-        """All sessions, the latest in use first."""
-
-
 @attrs.frozen
 class PageRoutes:
     """The answers, and the routes that lead to them."""
@@ -48,7 +35,6 @@ class PageRoutes:
     inspection: Inspection
     control: Control
     desk: Desk
-    people: People
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """Those of all pages."""
@@ -65,37 +51,33 @@ class PageRoutes:
             HttpRoute("GET", "/events", self.events, viewer),
             HttpRoute("GET", "/audit", self.audit, viewer),
             HttpRoute("GET", "/settings", self.settings, viewer),
-            HttpRoute("GET", "/users", self.users, Role.ADMIN),
         )
         drawn = (attrs.evolve(one, drawn_by=LIKINGS) if one.method == "GET" else one for one in routes)
         return (*drawn, *self.desk.routes())
 
     async def domains(self, request: IRequest) -> bytes:
         """The list of domains."""
-        facts = await self.desk.gathering.facts()
+        facts = await self.desk.facts()
         view = domain_pages.domains_view(facts.domains, facts)
         return await self.desk.draw(request, "domains.html", "Domains", view)
 
     async def domain(self, request: IRequest, name: str) -> bytes:
         """One domain, with its switch."""
         domain, frame, gathering = self._domain_named(name), self.desk.frame(request, "Domains"), self.desk.gathering
-        facts, statistics = await gathering.facts(), await gathering.statistics()
+        facts, statistics = await self.desk.facts(), await gathering.statistics()
         days = domain_pages.days_of(statistics, str(domain["name"]))
         when = frame.likings.when(facts.now)
-        view = domain_pages.domain_view(domain, facts, days, self._phones_of(domain), when)
+        view = domain_pages.domain_view(domain, facts, days, await self._phones_of(domain), when)
         before = query_of(request).get("switched", "")
         notice = f"Switched from {before} to {domain['security']}." if before in domain_pages.MEANINGS else ""
-        caller = caller_of(request)
-        # Before the first user, the kernel is asked for the right to switch where it is used, and not for each look.
-        may = caller.role >= Role.OPERATOR or not caller.user
         why_not = "An operator switches it: log in as one, or run gatewayctl domain NAME --security on this machine."
-        more = {"may_switch": may, "why_not": why_not, "notice": notice}
+        more = {"may_switch": caller_of(request).may_operate, "why_not": why_not, "notice": notice}
         return await self.desk.draw(request, "domain.html", frame, {**view, **more})
 
     async def ask_switch(self, request: IRequest, name: str) -> bytes:
         """The question before a switch: its effects, in numbers."""
         domain, to = self._domain_named(name), query_of(request).get("to", "")
-        facts, phones = await self.desk.gathering.facts(), self._phones_of(domain)
+        facts, phones = await self.desk.facts(), await self._phones_of(domain)
         options = {option.code: option for option in domain_pages.options(domain, facts, phones)}
         if to not in options:
             raise Rejected(400, f"A domain is switched to one of {', '.join(options)}.")
@@ -112,13 +94,13 @@ class PageRoutes:
 
     async def providers(self, request: IRequest) -> bytes:
         """The list of providers."""
-        facts, frame = await self.desk.gathering.facts(), self.desk.frame(request, "Providers")
+        facts, frame = await self.desk.facts(), self.desk.frame(request, "Providers")
         view = provider_pages.providers_view(facts, frame.likings.when(facts.now))
         return await self.desk.draw(request, "providers.html", frame, view)
 
     async def provider(self, request: IRequest, name: str) -> bytes:
         """One provider."""
-        facts, frame = await self.desk.gathering.facts(), self.desk.frame(request, "Providers")
+        facts, frame = await self.desk.facts(), self.desk.frame(request, "Providers")
         for row in facts.providers:
             if row.get("name") == name:
                 view = provider_pages.provider_view(row, facts, frame.likings.when(facts.now))
@@ -148,12 +130,6 @@ class PageRoutes:
         view = record_pages.settings_view(configuration, lines, str(configuration.source))
         return await self.desk.draw(request, "settings.html", "Settings", view)
 
-    async def users(self, request: IRequest) -> bytes:
-        """Users, their sessions, and tokens."""
-        people = self.people
-        rows = (cleaned_rows(one) for one in (people.users(), people.open_sessions(), people.tokens()))
-        return await self.desk.draw(request, "users.html", "Users", record_pages.users_view(*rows))
-
     def _domain_named(self, name: str) -> Row:
         found = self.inspection.domain(name)
         if found is None:
@@ -161,6 +137,6 @@ class PageRoutes:
         row: Row = cleaned(found)
         return row
 
-    def _phones_of(self, domain: Row) -> int:
+    async def _phones_of(self, domain: Row) -> int:
         """How many phones of a domain are registered."""
-        return self.desk.gathering.population().phones.get(str(domain["name"]).lower(), 0)
+        return (await self.desk.gathering.population()).phones.get(str(domain["name"]).lower(), 0)

@@ -48,7 +48,7 @@ def certificates_view(rows: Sequence[Row]) -> dict[str, object]:
 
 KINDS: Final = (
     *("call", "registration", "provider", "domain", "certificate"),
-    *("security", "media", "configuration", "gateway"),
+    *("security", "fraud", "deviation", "alerts", "media", "configuration", "gateway"),
 )
 """The first words of the names of events, as a reader looks for them."""
 ALL: Final = "all"
@@ -72,6 +72,7 @@ def events_view(rows: Sequence[Row], known: Collection[str], kind: str) -> dict[
         "rows": [_event(row) for row in rows],
         "kinds": chips,
         "sentence": told if rows else "No event of this kind since the gateway began.",
+        "further": "/security/deviations" if kind == "deviation" else "",
     }
 
 
@@ -91,6 +92,10 @@ def _event(row: Row) -> dict[str, object]:
     }
 
 
+OF_BANS: Final = ("security.banned", "security.would_ban", "security.unbanned", "security.throttled")
+"""Events that are about their source."""
+
+
 def _detail(key: str, value: Json) -> str:
     return f"{key.replace('_', ' ')} {value}"
 
@@ -107,6 +112,8 @@ def _about(row: Row) -> tuple[str, str | None]:
         return who, "/phones/" + quote(who, safe="")
     if domain:
         return domain, "/domains/" + quote(domain, safe="")
+    if row.get("name") in OF_BANS and row.get("source"):
+        return str(row["source"]), "/security/bans/" + quote(str(row["source"]), safe="")
     return who, None
 
 
@@ -115,19 +122,6 @@ def audit_view(entries: Sequence[Row]) -> dict[str, object]:
     rows = [change(entry) for entry in reversed(entries)]
     told = f"The latest {count(len(rows), 'entry', 'entries')}, the newest first." if rows else "No change yet."
     return {"rows": rows, "sentence": told}
-
-
-def users_view(users: Sequence[Row], sessions: Sequence[Row], tokens: Sequence[Row]) -> dict[str, object]:
-    """The values of the page of users."""
-    admins = sum(row.get("role") == "admin" and bool(row.get("enabled")) for row in users)
-    told = f"{count(len(users), 'user')}, {admins} of them {'an administrator' if admins == 1 else 'administrators'}; "
-    told += f"{count(len(sessions), 'session')} open, {count(len(tokens), 'token')}."
-    return {
-        "sentence": told if users else "Everybody on this machine may read; nobody elsewhere may.",
-        "users": users,
-        "sessions": sessions,
-        "tokens": tokens,
-    }
 
 
 @attrs.frozen
@@ -167,7 +161,13 @@ def settings_view(
     return {"tables": [*_tables(configuration, lines)], "sentence": told}
 
 
-FILE_NAMES: Final = {"listeners": "listener", "providers": "provider", "domains": "domain"}
+FILE_NAMES: Final = {
+    "listeners": "listener",
+    "providers": "provider",
+    "domains": "domain",
+    "blocklists": "blocklist",
+    "alerts": "alert",
+}
 """The fields of a configuration that are arrays of tables, as the file names them."""
 
 

@@ -43,13 +43,22 @@ class Facts:
     ports: Row = attrs.field(factory=dict)
     """Media ports: used and free."""
     relays: Row = attrs.field(factory=dict)
-    """Media relays: up and down."""
+    """Media relays: up and down; of workers, how many have which loop."""
     files: Sequence[Row] = ()
     """Kept files: name, and whether the last write failed."""
     calls_up: Mapping[str, int] = attrs.field(factory=dict)
     """Calls that are up, by domain in lower case."""
     stopped: Sequence[Row] = ()
     """Users whose passwords were wrong too often: user, source, by."""
+    unheard: Sequence[Row] = ()
+    """Receivers of alerts that take none: name, kind, reason, lost."""
+    defence: Row = attrs.field(factory=dict)
+    """Mode, when it begins to defend, and bans: in force, waiting, would_be; why the kernel's sets and
+    block lists fail."""
+    budgets: Sequence[Row] = ()
+    """Fallback budgets: domain, level, spent, calls, allowed, left."""
+    pbxs: Sequence[Row] = ()
+    """PBXs that do not register: name, up, down (each place with why), is_registered, why."""
     is_draining: bool = False
     remedies: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     """Cause and remedy of each reason code."""

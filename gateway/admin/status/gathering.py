@@ -8,7 +8,7 @@ judgement, HTTP, pages. Texts of peers are made clean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import Final, cast
 
@@ -45,11 +45,15 @@ class Watched:
     figures: Callable[[], Figures]
     ports: Callable[[], Mapping[str, int]]
     """Media ports by state, as the relays say: used, silent after a call, free."""
-    population: Callable[[], Population]
+    population: Callable[[], Awaitable[Population]]
     calls_up: Callable[[], Mapping[str, int]]
     """By domain in lower case."""
     is_draining: Callable[[], bool]
     """Whether new calls are refused, since the gateway drains."""
+    listeners: Callable[[], Sequence[Listener]]
+    """At the addresses that they have now."""
+    loops: Callable[[], Mapping[str, int]] = dict
+    """Media workers by their loop of packets: native, python."""
 
 
 @attrs.define(eq=False)
@@ -91,12 +95,14 @@ class Gathering:
 
         return self.inspection.lists.statistics().addCallback(keep)
 
-    def population(self) -> Population:
+    async def population(self) -> Population:
         """Phones, counted; half a minute old at most, for each is looked at."""
         now = self.clock.seconds()
-        if self._counted is None or now - self._counted[0] >= COUNTED_SECONDS:
-            self._counted = now, self.watched.population()
-        return self._counted[1]
+        if self._counted is not None and now - self._counted[0] < COUNTED_SECONDS:
+            return self._counted[1]
+        counted = await self.watched.population()
+        self._counted = now, counted
+        return counted
 
     def configuration(self) -> Configuration:
         """The configuration in force."""
@@ -127,7 +133,7 @@ class Gathering:
 
     def phone_listeners(self) -> list[str]:
         """The addresses that a phone may register at."""
-        listeners = [one for one in self.settings.current.listeners if one.side is Side.PHONES]
+        listeners = [one for one in self.watched.listeners() if one.side is Side.PHONES]
         return [_address(one) for one in listeners]
 
     def _facts(self, statistics: Statistics) -> Facts:
@@ -145,11 +151,19 @@ class Gathering:
             counts=counts,
             ports={**self.watched.ports()},
             calls_up=self.watched.calls_up(),
-            relays={"up": figures.relays.get(True, 0), "down": figures.relays.get(False, 0)},
+            relays={
+                "up": figures.relays.get(True, 0),
+                "down": figures.relays.get(False, 0),
+                "loops": {**self.watched.loops()},
+            },
             files=[{"name": file.name, "is_failing": file.is_failing} for file in figures.files],
             stopped=_clean(
                 [{"user": one.user, "source": one.source, "by": one.by} for one in figures.stopped_guessers]
             ),
+            unheard=_clean([cast(Row, attrs.asdict(one)) for one in figures.unheard]),
+            defence=attrs.asdict(figures.defence),
+            budgets=[cast(Row, attrs.asdict(one)) for one in figures.budgets],
+            pbxs=_clean([cast(Row, {**attrs.asdict(one), "down": [*one.down]}) for one in figures.pbxs]),
             is_draining=self.watched.is_draining(),
             remedies=REMEDY_LINES,
         )

@@ -75,12 +75,16 @@ def looks(facts: Facts) -> list[Look]:
     """The matters that need a look, in order of harm."""
     found = [
         *_providers(facts),
+        *_pbxs(facts.pbxs),
         *_unprotected(facts),
         *_refused(facts),
         *_ports(facts),
         *_certificates(facts.certificates),
         *_kept(facts),
         *_guessers(facts.stopped),
+        *_unheard(facts.unheard),
+        *_budgets(facts.budgets),
+        *_defence(facts.defence),
         *_settings(facts),
     ]
     return sorted(found, key=lambda look: (_ORDER.index(look.harm), -look.weight))[:MOST_LOOKS]
@@ -102,6 +106,24 @@ def _providers(facts: Facts) -> Iterator[Look]:
         else:
             fact = f"{len(down)} of {len(targets)} targets of provider {name} are down: {told}."
             yield Look(Harm.WARNING, fact, "Calls go to those that are up.", link, "Provider", 1e6)
+
+
+def _pbxs(rows: Sequence[Row]) -> Iterator[Look]:
+    """PBXs that cannot be called, as a whole or in part, and accounts that their provider does not know."""
+    for row in rows:
+        name, down = row.get("name"), row.get("down")
+        told = "; ".join(map(str, down)) if isinstance(down, list) else ""
+        if told and not row.get("up"):
+            remedy = "Look at its addresses in [[phone]], the PBX, and the firewall between: gatewayctl pbxs."
+            yield Look(Harm.CRITICAL, f"PBX {name} cannot be called: {told}.", remedy, weight=1e8)
+        elif told:
+            fact = f"PBX {name} does not answer at each of its addresses: {told}."
+            yield Look(Harm.WARNING, fact, "Calls go to the others.", weight=1e6)
+        if not row.get("is_registered"):
+            why = str(row.get("why") or "its first registration is under way")
+            harm = Harm.CRITICAL if row.get("why") else Harm.NOTE
+            remedy = "Look at its account and password in [[phone]] and the domain's credentials: gatewayctl pbxs."
+            yield Look(harm, f"The account of PBX {name} is not registered at its provider: {why}.", remedy, weight=1e8)
 
 
 def _unprotected(facts: Facts) -> Iterator[Look]:
@@ -190,6 +212,49 @@ def _guessers(rows: Sequence[Row]) -> Iterator[Look]:
         fact = f"Wrong passwords of {_named(guessed)} are not passed on for now: guessed, or of a phone set up wrong."
         remedy = "A phone of yours needs the right password; else block the address in your firewall."
         yield Look(Harm.WARNING, fact, remedy, "/phones", "Phones", len(guessed))
+
+
+def _unheard(rows: Sequence[Row]) -> Iterator[Look]:
+    """Receivers of alerts that take none."""
+    for row in rows:
+        name, lost = row.get("name"), number_in(row.get("lost"))
+        told = f"; {lost:,} alert{' is' if lost == 1 else 's are'} lost" if lost else ""
+        fact = f"Alerts are not delivered to {name} ({row.get('kind')}): {row.get('reason')}{told}."
+        remedy = f"Look at it and at its [[alert]] table, then try: gatewayctl alerts test {name}."
+        yield Look(Harm.WARNING, fact, remedy, weight=1e5)
+
+
+def _defence(defence: Row) -> Iterator[Look]:
+    """Sources that attack and have honest phones, so that an operator decides; and ways to ban that fail."""
+    link = ("/security", "Security")
+    number, kernel, failing = (defence.get(key) for key in ("waiting", "kernel_why", "failing_lists"))
+    if isinstance(number, int) and number:
+        verb = "ban waits" if number == 1 else "bans wait"
+        fact = f"{number:,} {verb} for approval: honest phones would be turned away with the attacker."
+        remedy = "Look at the evidence, then ban or leave it alone; or: gatewayctl bans approve ID, bans lift ADDRESS."
+        yield Look(Harm.WARNING, fact, remedy, *link, weight=number)
+    if kernel:
+        fact = f"nftables takes no bans: {kernel}."
+        remedy = "Banned sources are dropped all the same, at more cost. docs/firewall.md says how to declare the sets."
+        yield Look(Harm.WARNING, fact, remedy, *link)
+    for told in failing[:3] if isinstance(failing, list) else ():
+        remedy = "Its entries of before go on counting; it is tried again by itself."
+        yield Look(Harm.NOTE, f"A block list cannot be read: {told}.", remedy, *link)
+
+
+def _budgets(rows: Sequence[Row]) -> Iterator[Look]:
+    """Domains of which more calls fall back than may, or will soon."""
+    harms = {"burns": Harm.WARNING, "burns_fast": Harm.CRITICAL, "spent": Harm.CRITICAL}
+    words = {"burns": "will not last", "burns_fast": "is being spent fast", "spent": "is spent"}
+    for row in rows:
+        level, domain = str(row.get("level")), str(row.get("domain"))
+        if level not in harms:
+            continue
+        spent, allowed = number_in(row.get("spent")), number_in(row.get("allowed"))
+        fact = f"The fallback budget of {domain} {words[level]}: {calls_words(spent)} of 30 days were not encrypted"
+        link = f"/domains/{quote(domain, safe='')}"
+        remedy = f"Look for the reasons: gatewayctl calls --domain {domain} --verdict CLEAR --since 30d."
+        yield Look(harms[level], f"{fact}, {allowed:,} may be.", remedy, link, "Domain", spent)
 
 
 def _named(rows: Sequence[Row]) -> str:

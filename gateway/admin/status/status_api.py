@@ -48,6 +48,9 @@ class StatusAnswer:
     ports: dict[str, object]
     relays: dict[str, object]
     certificates: tuple[dict[str, object], ...]
+    defence: dict[str, object]
+    """mode (report, defend, off), defends_from (when its first week ends, or null), bans (in force), waiting (for
+    approval), would_be (reported)."""
 
 
 @attrs.frozen

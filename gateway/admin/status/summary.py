@@ -32,6 +32,7 @@ def status(facts: Facts) -> Row:
         "ports": facts.ports,
         "relays": facts.relays,
         "certificates": [*facts.certificates],
+        "defence": facts.defence,
     }
 
 

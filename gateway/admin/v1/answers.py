@@ -31,6 +31,9 @@ class CallSummary:
     status: int | None = None
     ending: str | None = None
     mos: float | None = None
+    caller_number: str | None = None
+    """E.164, or the user part where that cannot be read; the same of the callee, as it was dialled."""
+    callee_number: str | None = None
 
 
 @attrs.frozen
@@ -53,6 +56,8 @@ class LadderStepAnswer:
     leg: str
     direction: str
     what: str
+    fork: int | None = None
+    """The number of the phone, from 1, where several of one user rang; without it there was one."""
 
 
 @attrs.frozen
@@ -181,6 +186,8 @@ class PhoneAnswer:
     last_seen_at: float
     did_srtp_at: float | None
     lacked_srtp_at: float | None
+    reachable: bool | None
+    """Null where it is not registered."""
 
 
 @attrs.frozen

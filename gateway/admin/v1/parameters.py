@@ -9,7 +9,6 @@ the API shows (document.py): a route has one class, so both are the same.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -22,7 +21,9 @@ from urllib.parse import parse_qsl
 import attrs
 from twisted.web.iweb import IRequest
 
-from gateway.admin.hardening import BODY_BYTES, Rejected
+from gateway.admin.hardening import Rejected
+from gateway.admin.http_bodies import asked_of
+from gateway.base.clock import seconds_in
 
 LONGEST: Final = 500
 """Characters of a parameter."""
@@ -38,8 +39,6 @@ LONGEST_CURSOR: Final = 8_192
 
 Parameters = TypeVar("Parameters", bound=attrs.AttrsInstance)
 
-_PASSED: Final = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _LATEST: Final = 1e11
 _YES_OR_NO: Final = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 
@@ -66,13 +65,7 @@ def read_query(kind: type[Parameters], request: IRequest, now: float) -> Paramet
 
 def read_change(kind: type[Parameters], request: IRequest) -> Parameters:
     """The change that a request carries. Raises Rejected."""
-    try:
-        asked = json.loads(request.content.read(BODY_BYTES))
-    except (ValueError, RecursionError):
-        raise Rejected(400, "This is no JSON.") from None
-    if not isinstance(asked, dict):
-        raise Rejected(400, "A change is asked for with a JSON object.")
-    return _read(kind, list(asked.items()), _of_json)
+    return _read(kind, list(asked_of(request).items()), _of_json)
 
 
 def parts_of(wanted: Any) -> tuple[Any, bool]:
@@ -148,9 +141,9 @@ def _is_text(value: str) -> bool:
 
 
 def _moment(text: str, now: float) -> Moment:
-    passed = _PASSED.fullmatch(text)
+    passed = seconds_in(text, needs_unit=True)
     if passed is not None:
-        return Moment(now - int(passed[1]) * _SECONDS[passed[2]])
+        return Moment(now - passed)
     try:
         at = float(text)
     except ValueError:

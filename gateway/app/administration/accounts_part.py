@@ -19,6 +19,7 @@ from gateway.admin.accounts.store import SqliteAccounts, prepare_accounts
 from gateway.admin.accounts.users import Register
 from gateway.admin.inspection import Role
 from gateway.admin.pages.desk import Desk
+from gateway.admin.pages.user_pages import UserPages
 from gateway.admin.permission import Operators
 from gateway.admin.routes import HttpRoute
 from gateway.app.parts import Basis, GatewayPart
@@ -62,6 +63,7 @@ class AccountsPart(GatewayPart):
         return (
             *LogInPages(log_in, changes, desk, notes).routes(),
             *AccountPages(log_in, changes, desk, notes, self._needs_second).routes(),
+            *UserPages(changes, desk).routes(),
             *AccountApi(changes, self._threads.run).routes(),
         )
 

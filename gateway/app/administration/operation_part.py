@@ -1,4 +1,4 @@
-"""Operation: whether the gateway takes calls, and its drain.
+"""Operation: whether the gateway takes calls, its drain, and this machine under it.
 
 Of what a service manager asks and an operator orders, the parts that are spread over the others are joined here.
 """
@@ -6,14 +6,20 @@ Of what a service manager asks and an operator orders, the parts that are spread
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+
+from twisted.internet.defer import Deferred
 
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.operation import OperationApi
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
+from gateway.app.network.network_part import NetworkPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
+from gateway.b2bua.calls import Unsettled
+from gateway.config.model import AtStop, Listener
 from gateway.config.switches import Settings
 from gateway.ingress.readiness import Readiness
 
@@ -30,18 +36,35 @@ class OperationPart(GatewayPart):
         calls: CallsPart,
         ingress: IngressPart,
     ) -> None:
-        self._drain = ingress.drain
+        self._drain, self._transport = ingress.drain, ingress.transport
         self._seconds = basis.configuration.gateway.drain_seconds
+        self._calls = calls
+        self._keeps = basis.configuration.gateway.stop is AtStop.KEEP
+        self.network = NetworkPart(basis, settings, peers, calls, ingress)
         readiness = Readiness(
             ingress.drain,
             ingress.is_listening,
             lambda: media.nodes,
             peers.trunk.health.targets,
             lambda: len(settings.current.providers),
+            self.network.addresses.reasons,
         )
         basis.metrics.asked.add(readiness.figures)
         api = OperationApi(readiness.reasons, ingress.drain, calls.calls, settings.audit, self._seconds)
         self.routes: Sequence[HttpRoute] = api.routes()
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The listeners, at the addresses that they have now."""
+        return self._transport.listeners
+
+    def start(self) -> None:
+        """Begin to watch this machine's addresses and clock."""
+        self.network.start()
+
+    def stop(self) -> Deferred[None]:
+        """Watch no more."""
+        return self.network.stop()
 
     @property
     def is_draining(self) -> bool:
@@ -49,9 +72,18 @@ class OperationPart(GatewayPart):
         return self._drain.is_draining
 
     def terminate(self, end: Callable[[], None]) -> None:
-        """Drain, then ``end`` the process; asked a second time, end it at once."""
+        """Drain, then ``end`` the process; asked a second time, end it at once.
+
+        Where calls that are up are left to the next process, the drain is of the others.
+        """
+        awaited = Unsettled(self._calls.calls) if self._keeps else None
+        then = partial(self._leave_calls, end) if self._keeps else end
         if not self._drain.is_final:
-            self._drain.begin(self._seconds, end)
+            self._drain.begin(self._seconds, then, awaited)
         elif self._drain.is_waiting:
             self._drain.stop()
-            end()
+            then()
+
+    def _leave_calls(self, end: Callable[[], None]) -> None:
+        self._calls.leave_calls()
+        end()

@@ -39,16 +39,18 @@ Barred = Callable[[Refusal], None]
 
 
 def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
-    """The policy's refusal of an offer, for the media that it would bring on the provider's leg.
+    """The policy's refusal of an offer, for the media that it would bring on a leg that it judges.
 
     An offer that cannot be read is refused with 488 like one that the relay cannot use.
     """
     try:
         if _is_unproved(offerer) and sum(line.port > 0 for line in media_security(sdp)) > MOST_MEDIA:
             return Refusal(488, None, "The offer has too many m-lines")
-        if offerer.is_toward_provider:
-            return offerer.owner.judge(offerer, offer_encrypted(sdp))
-        if answerer.is_toward_provider:
+        if offerer.is_judged:
+            refusal = offerer.owner.judge(offerer, offer_encrypted(sdp))
+            if refusal is not None or not answerer.is_judged:
+                return refusal
+        if answerer.is_judged:
             return answerer.owner.judge(answerer, _can_be_encrypted(answerer, sdp))
     except MalformedDescription as error:
         return Refusal(488, None, f"The offer cannot be read: {error.reason}")
@@ -58,7 +60,7 @@ def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
 def refusal_of_answer(answerer: Leg, offer: bytes, answer: bytes) -> Refusal | None:
     """The policy's refusal of the peer's answer to an offer of ours. The answer to an offer of the provider's has that
     offer's profiles, and was judged with it."""
-    if not answerer.is_toward_provider:
+    if not answerer.is_judged:
         return None
     try:
         return answerer.owner.judge(answerer, settles(offer, answer))

@@ -6,8 +6,9 @@ Max-Forwards, Supported, Require, User-Agent, Server) is made anew on the other 
 of a phone reaches the provider, and no header that a peer invented (``X-...``, a second identity) is passed on.
 
 Event packages (RFC 6665) are between the two ends: their option tags cross, and their Call-Info, which names the
-appearance of a shared line. A wish that a phone answer by itself would let a room be listened into from outside: none
-crosses to the phones, unless their domain allows it.
+appearance of a shared line. A wish that a phone answer by itself would let a room be listened into from outside, and an
+order to start again could have it fetch another configuration: neither crosses to the phones, unless their domain
+allows it.
 
 Nothing here looks at bodies (``bodies``); descriptions cross through the relay (``media_path``).
 """
@@ -19,13 +20,13 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Final
 
-from gateway.config.model import Side
+from gateway.config.model import Domain, Side
 from gateway.sip.capabilities import EXTENSIONS, METHODS, extensions_of
 from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.header_values import cseq
-from gateway.sip.headers import Headers
+from gateway.sip.headers import Headers, has_any
 from gateway.sip.message import Request
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
@@ -103,6 +104,10 @@ _TO_PHONES: Final = _EITHER_WAY | frozenset(
 phone names itself or its own files by address (Warning's agent, Reply-To, Alert-Info, Error-Info) do not leave."""
 
 
+_PROVIDERS: Final = _TO_PHONES - _EITHER_WAY
+"""Fields that a provider may give a phone, and no phone another one: addresses of files to fetch or to call, identities
+that only the provider vouches for, and challenges, whose answer is a phone's password."""
+
 _OF_BODIES: Final = frozenset(
     {"content-disposition", "content-encoding", "content-id", "content-language", "content-type"}
 )
@@ -115,6 +120,8 @@ _OF_REQUESTS: Final = frozenset({"refer-to", "referred-by", "replaces", "reply-t
 """Fields of requests, which name people and dialogs as each side knows them (``transfer``)."""
 
 _CAPABILITIES: Final = frozenset({"allow", "supported", "require"})
+
+_ANY_CROSSING: Final = {side: names | _CAPABILITIES for side, names in _CROSSING.items()}
 
 _WISHES: Final = frozenset({"answer-mode", "priv-answer-mode", "p-auto-answer", "alert-info", "call-info"})
 """Fields in which a caller can ask that the phone answer by itself: those of RFC 5373, and the makes' own."""
@@ -190,7 +197,9 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
 
 
 def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
-    """The same for a response, in which nobody is referred to and no line is seized."""
+    """The same for a response, in which nobody is referred to and no line is seized. Most have nothing that crosses."""
+    if not has_any(headers, _ANY_CROSSING[toward]):
+        return Headers()
     chosen = crossing_with_capabilities(headers, toward, body)
     for name in _OF_REQUESTS.intersection(chosen.keys()):
         chosen.remove(name)
@@ -199,18 +208,35 @@ def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
     return chosen
 
 
-def check_answering(request: Request, toward: Side, *, auto_answer: bool) -> None:
-    """Refused 489 for a request to a phone that makes it answer by itself while it rings (Event: talk, of BroadSoft's
-    making), unless `auto_answer`. It is one within the call, but a phone may obey it outside, too."""
-    event = request.headers.get("event") or ""
-    is_talk = request.method == "NOTIFY" and event.partition(";")[0].strip().lower() == "talk"
-    if is_talk and toward is _PHONES and not auto_answer:
+def take_out_providers(headers: Headers) -> None:
+    """Take the fields out of a phone's message to another phone that are a provider's to give."""
+    for name in _PROVIDERS.intersection(headers.keys()):
+        headers.remove(name)
+
+
+def check_commands(request: Request, toward: Side, domain: Domain) -> None:
+    """Refused 489 for a NOTIFY to a phone that is an order to it, unless its domain lets the provider give such orders.
+
+    Event: talk, of BroadSoft's making, makes it answer by itself while it rings (`auto_answer`). check-sync, resync,
+    service-control, ACTION-URI and their like make it fetch another configuration, start again, forget its settings,
+    or press its keys (`provider_resync`). A phone may obey them within a call and outside.
+    """
+    if request.method != "NOTIFY" or toward is not _PHONES:
+        return
+    event = (request.headers.get("event") or "").lower()
+    if event.partition(";")[0].strip() == "talk" and not domain.auto_answer:
         raise Refused(489, "Phones here answer when somebody picks up")
+    if _ORDER.search(event) and not domain.provider_resync:
+        raise Refused(489, "Phones here take no orders from the provider")
 
 
 def is_auto_answer(text: str) -> bool:
     """Whether a value asks for an automatic answer, however it is quoted."""
     return _AUTO_ANSWER.search(text.replace("\\", "")) is not None
+
+
+_ORDER = re.compile(r"sync|reboot|restart|reset|service-control|action-uri|xml|^\s*report\b")
+"""In the Event of a NOTIFY that orders a phone about: no maker registers these names, and each has its own."""
 
 
 @lru_cache(maxsize=256)
@@ -223,7 +249,7 @@ def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
 def _suit_phones(headers: Headers, auto_answer: bool) -> None:
     """Take out values that a phone must not see: auth-int, an identity that is to stay among the trusted (RFC 3325), a
     wish that it answer by itself, and an address to call for an announcement (Error-Info, RFC 3261 section 20.18)."""
-    if _UNSUITED.isdisjoint(headers.keys()):
+    if not has_any(headers, _UNSUITED):
         return
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")

@@ -67,7 +67,7 @@ class MediaPath:
     _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
     _held: Callable[[], None] | None = attrs.field(default=None, init=False)
     _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
-    _answers: dict[str, tuple[bytes, bytes]] = attrs.field(factory=dict, init=False, repr=False)
+    _answers: dict[str, tuple[bytes, bytes, str | None]] = attrs.field(factory=dict, init=False, repr=False)
     _offered: tuple[str, bytes, SdpWish] | None = attrs.field(default=None, init=False, repr=False)
     _versions: dict[str, Versions] = attrs.field(factory=dict, init=False, repr=False)
     _delayed: IDelayedCall | None = attrs.field(default=None, init=False)
@@ -77,11 +77,23 @@ class MediaPath:
     _is_answered: bool = attrs.field(default=False, init=False)
     _has_early: bool = attrs.field(default=False, init=False)
     """Whether the relay has an answer that may yet be none of the call's."""
+    _is_told: bool = attrs.field(default=False, init=False)
+    """Whether the relay was told an answer: from then on it knows the tags of both sides."""
     _closed: bool = attrs.field(default=False, init=False)
     is_lost: bool = attrs.field(default=False, init=False)
     """Whether the call's relay is gone, and no other asked yet: a change that is open ends without one."""
     anchored: bool = attrs.field(default=False, init=False)
     """True once the relay was asked anything: then it must hear of the call's end."""
+
+    @property
+    def told(self) -> dict[str, tuple[str, int]]:
+        """Session and version of the description that each tag was given last."""
+        return {tag: versions.told for tag, versions in self._versions.items()}
+
+    def resume(self, told: dict[str, tuple[str, int]]) -> None:
+        """Go on with the media of an answered call, which a relay carries since a process that is gone."""
+        self.anchored = self._is_answered = self._is_told = True
+        self._versions = {tag: Versions.after(*last) for tag, last in told.items()}
 
     def heard_from(self, tag: str, host: str) -> None:
         """The peer with that tag is at this address now, and so comes the next description from there."""
@@ -114,18 +126,17 @@ class MediaPath:
         self._answers.clear()
         self._offered = sender, sdp, wish
         again, source = attrs.evolve(wish, is_repeated=True), SdpSource(self._hosts.get(sender, ""))
-        self._ask(
-            lambda: self.relay.offer(self.call, sender, sdp, again, receiver, source), _nothing_to_pass, self.failed
-        )
+        known = receiver if self._is_told else None
+        self._ask(lambda: self.relay.offer(self.call, sender, sdp, again, known, source), _nothing_to_pass, self.failed)
 
     def answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
         """Take an answer back; `between` is the tags of the offerer and the answerer.
 
-        The same answer again (183, then 200) does not ask the relay again.
+        The same answer again (183, then 200) from the same host does not ask the relay again.
         """
         offerer, answerer = between
         known = self._answers.get(answerer)
-        if known is not None and known[0] == sdp:
+        if known is not None and known[0] == sdp and known[2] == self._hosts.get(answerer):
             self.follow(lambda: passed(self.stamped(offerer, known[1])))
         else:
             self._answer(between, sdp, lambda rewritten: passed(self.stamped(offerer, rewritten)), refused)
@@ -133,16 +144,17 @@ class MediaPath:
     def _answer(self, between: tuple[str, str], sdp: bytes, passed: Passed, refused: Failed | None = None) -> None:
         offerer, answerer = between
         answered = self._offered  # by the time of the reply there may be another offer
+        host = self._hosts.get(answerer)
 
         def remembered(rewritten: bytes) -> None:
             if self._offered is answered:
-                self._answers[answerer] = (sdp, rewritten)
+                self._answers[answerer] = (sdp, rewritten, host)
             if answered is not None:
                 self.agreed = Relayed(*answered, answerer, sdp)
             passed(rewritten)
 
-        source = SdpSource(self._hosts.get(answerer, ""), is_early=not self._is_answered)
-        self._has_early = self._has_early or source.is_early
+        source = SdpSource(host or "", is_early=not self._is_answered)
+        self._has_early, self._is_told = self._has_early or source.is_early, True
         self._ask(
             lambda: self.relay.answer(self.call, offerer, answerer, sdp, source), remembered, refused or self.failed
         )

@@ -13,7 +13,8 @@ INVITE and UPDATE are in ``request``.
 from __future__ import annotations
 
 from gateway.b2bua.across.bodies import Customs
-from gateway.b2bua.across.headers import check_answering, crossing_back, crossing_with_capabilities
+from gateway.b2bua.across.headers import check_commands, crossing_back, crossing_with_capabilities
+from gateway.b2bua.across.limited_calls import begin_transfer, transfer_answered
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.leg import Leg
 from gateway.dialog.usages import Usage, Usages, is_ended_by, usage_of
@@ -31,11 +32,14 @@ class PlainRequest:
         self._transaction = transaction
         self._request = transaction.request
         self._usages = usages
+        self._transfer = ""
+        """The id of the call that it asks for, where limits count that."""
 
     def begin(self) -> None:
         """Send the request to the peer, or refuse it."""
         try:
             request = self._made()
+            self._transfer = begin_transfer(self._origin, self._request)
         except (Refused, MalformedMessage) as refused:
             self._refuse(refused)
             return
@@ -44,6 +48,7 @@ class PlainRequest:
     def receive_response(self, response: Response) -> None:
         """Take the peer's final response back to the origin."""
         self._peer.note_received(response)
+        self._note_transfer(response.status)
         if response.status < 200 or self._transaction.is_answered:
             return
         back = self._request.response(response.status, response.reason)
@@ -55,6 +60,7 @@ class PlainRequest:
 
     def transaction_failed(self, failure: TransactionFailure) -> None:
         """No response: 408 to the origin."""
+        self._note_transfer(408)
         if not self._transaction.is_answered:
             self._origin.respond(self._transaction, self._request.response(408))
         self._end_usage(408, None)
@@ -62,7 +68,7 @@ class PlainRequest:
     def _made(self) -> Request:
         """The request for the peer. Raises Refused and MalformedMessage."""
         asked, peer = self._request, self._peer.spec
-        check_answering(asked, peer.side, auto_answer=peer.border.domain.auto_answer)
+        check_commands(asked, peer.side, peer.border.domain)
         body = Customs.at(peer.border, peer.side).body_of(asked)
         fields = crossing_with_capabilities(asked.headers, peer.side, body)
         request = self._peer.make_request(asked.method, fields, body)
@@ -75,6 +81,11 @@ class PlainRequest:
         if isinstance(refused, Refused):
             response.headers.add_all(refused.headers)
         self._origin.respond(self._transaction, response)
+
+    def _note_transfer(self, status: int) -> None:
+        """The provider calls the target of a REFER, or does not, be the origin there or not."""
+        if self._request.method == "REFER" and status >= 200:
+            transfer_answered(self._origin, self._transfer, status)
 
     def _end_usage(self, status: int, response: Response | None) -> None:
         method = self._request.method

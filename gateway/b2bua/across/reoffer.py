@@ -106,6 +106,7 @@ class Reoffer:
 
     def _answered(self, _sdp: bytes) -> None:
         before, now = self._before, self._leg.media.in_force
+        self._leg.services.keeper.note(self._leg.owner)
         self._settled(before is None or now is None or not now.sounds_like(before))
         self._release()
 

@@ -191,6 +191,7 @@ class Crossing:
 
     def _accept(self, response: Response, sdp: bytes) -> None:
         self._close()
+        self._origin.services.keeper.note(self._origin.owner)
         self._origin.answer(
             self._transaction, self._back(response, sdp), lambda ack: self._bodies.acknowledged(response, ack)
         )
@@ -238,7 +239,7 @@ class Crossing:
         if dialog is not None and dialog.state is DialogState.EARLY and not dialog.is_initiator:
             return True
         others = (one for one in self._origin.open_requests if one is not self._transaction)
-        return any(one.is_invite and not one.is_answered for one in others)
+        return any(one.method == "INVITE" and not one.is_answered for one in others)
 
     def _is_changing(self, leg: Leg) -> bool:
         """Whether a change is open on one leg that this one must not meet."""

@@ -25,7 +25,7 @@ from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Security, Side
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers
+from gateway.sip.headers import Headers, has_any
 from gateway.sip.message import Response
 
 _UNESCAPED = "!*'()-._~"
@@ -35,6 +35,11 @@ _CALLED: Final = ("sip", "sips", "tel")
 
 _LISTS: Final = {Side.PROVIDER: ("P-Preferred-Identity", "Call-Info"), Side.PHONES: ("Reply-To",)}
 """Fields of several people that cross to each side."""
+
+_NAMING: Final = frozenset(
+    {"replaces", "refer-to", "referred-by", *(name.lower() for names in _LISTS.values() for name in names)}
+)
+"""Fields that name dialogs and people."""
 
 _REFERRERS: Final = frozenset(
     {"replaces", "require", "referred-by", "b", "user-to-user", "subject", "priority", "reason", "privacy", "expires"}
@@ -65,12 +70,16 @@ class Replaces:
     def __str__(self) -> str:
         return f"{self.call_id};to-tag={self.to_tag};from-tag={self.from_tag}{self.rest}"
 
-    def across(self, dialogs: Dialogs[Leg]) -> Replaces | None:
-        """The same dialog as it is named on the other side; None when it is of no call here."""
+    def replaced(self, dialogs: Dialogs[Leg]) -> Leg | None:
+        """The leg at the other end of this dialog's call; None when it is of no call here."""
         leg = dialogs.begun((self.call_id, self.to_tag, self.from_tag)) or dialogs.begun(
             (self.call_id, self.from_tag, self.to_tag)
         )
-        other = None if leg is None else leg.owner.other_leg(leg)
+        return None if leg is None else leg.owner.other_leg(leg)
+
+    def across(self, dialogs: Dialogs[Leg]) -> Replaces | None:
+        """The same dialog as it is named on the other side; None when it is of no call here."""
+        other = self.replaced(dialogs)
         if other is None or other.dialog is None:
             return None
         dialog = other.dialog
@@ -84,6 +93,8 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
     a phone is one through here), 403 for a REFER to a place that is none of SIP's, where the domain requires
     encryption.
     """
+    if not has_any(headers, _NAMING):
+        return
     replaces = headers.get("Replaces")
     if replaces is not None:
         headers.set("Replaces", str(Replaces.parse(replaces).across(dialogs) or replaces))
@@ -128,10 +139,14 @@ def _translated_headers(text: str, border: Border, toward: Side, dialogs: Dialog
     for name, equals, value in (part.partition("=") for part in text.removeprefix("?").split("&")):
         key = unquote(name).lower()
         if key == "replaces":
-            across = Replaces.parse(unquote(value)).across(dialogs)
-            if across is None and toward is Side.PROVIDER:
+            named = Replaces.parse(unquote(value))
+            other, across = named.replaced(dialogs), named.across(dialogs)
+            if across is None and (toward is Side.PROVIDER or border.is_between_phones):
                 raise Refused(481, "The dialog to replace is unknown")
-            value = value if across is None else quote(str(across), safe=_UNESCAPED)
+            # The phone that is referred by another asks here, and so does whoever is referred to a call between phones:
+            # their INVITE is given the name on the other side, and not they.
+            stays = border.is_between_phones or (other is not None and other.spec.border.is_between_phones)
+            value = value if across is None or stays else quote(str(across), safe=_UNESCAPED)
         elif key in ("referred-by", "b"):
             value = quote(str(border.addressed(NameAddress.parse(unquote(value)), toward)), safe=_UNESCAPED)
         if key in _REFERRERS:

@@ -50,7 +50,7 @@ class LegCredentials:
         answers = self.answers
         if answers is None or leg.dialog is None or has_credentials(request):
             return leg.transmit(request, user)
-        field = answers.within(request, leg.opened_flow())
+        field = answers.within(request, leg.opened_flow()) if answers.has_given else None
         if field is not None:
             request.headers.set(*field)
         challenged = _Challenged(leg, answers, request, user)

@@ -13,15 +13,19 @@ phones of a domain that requires encryption: they would call there in clear.
 from __future__ import annotations
 
 import re
-from typing import Final
+from collections.abc import Set
+from typing import ClassVar, Final
 
 import attrs
 
 from gateway.config.model import Domain, Security, Side
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
+from gateway.security.limits.call_limits import CallLimits, Permit
+from gateway.security.limits.rules import LimitedCaller
 from gateway.sip.address import NameAddress
 from gateway.sip.uri import Uri
+from gateway.transport.flow import Flow
 
 NOBODY: Final = ".invalid"
 """The end of a host that is none (RFC 2606 section 2): callers without a name have it (RFC 3323 section 4.1.1.3)."""
@@ -38,8 +42,11 @@ class Border:
     """The border that one request crosses, and all that follows from it."""
 
     route: Route
-    own_hosts: frozenset[str] = frozenset()
+    own_hosts: Set[str] = frozenset()
     """Names and addresses of the gateway, in lower case."""
+
+    is_between_phones: ClassVar[bool] = False
+    """Whether there are phones of one domain on both sides, and no provider."""
 
     @property
     def domain(self) -> Domain:
@@ -49,6 +56,18 @@ class Border:
     def phone_on(self, side: Side) -> Binding | None:
         """The binding of the phone on that side, where it has registered over its flow."""
         return None if side is Side.PROVIDER else self.route.binding or self.route.caller
+
+    def limited_caller(self, flow: Flow) -> LimitedCaller:
+        """The phone as limits of calls count it: by its registration, else by the source of its flow."""
+        phone, domain = self.phone_on(Side.PHONES), self.domain.name
+        return LimitedCaller(flow.source if phone is None else phone.aor, domain, phone is not None, str(flow.remote))
+
+    def permit(self, limits: CallLimits, flow: Flow, target: Uri) -> Permit | None:
+        """The permit for a call that the phone on a flow makes, or has its provider make; None where no limit is about
+        its number. Raises OverLimit."""
+        domain = self.route.domain
+        number = domain.number(target.user or "")
+        return limits.check(self.limited_caller(flow), number) if limits.may_reach(domain.name, number) else None
 
     def named(self, uri: Uri, toward: Side) -> Uri:
         """A person's URI as that side is to read it."""
@@ -85,6 +104,18 @@ class Border:
         provider = self.route.provider
         uris = (Uri.parse(uri) for uri in (provider.uri, provider.fallback_uri) if uri)
         return (*self.domain.restricted_access_domains, *(uri.host.lower() for uri in uris))
+
+
+class PhonesBorder(Border):
+    """The border that a leg of a call between phones is at. The route of the caller's leg has no ``binding``, that of a
+    callee's has both phones: so each leg is as the phone's leg of an outbound call and of an inbound one."""
+
+    is_between_phones: ClassVar[bool] = True
+
+
+def border_at(route: Route, own_hosts: Set[str]) -> Border:
+    """The border of a route, toward the provider, from there, or from one phone to others."""
+    return PhonesBorder(route, own_hosts) if route.is_local else Border(route, own_hosts)
 
 
 def bare(uri: Uri) -> Uri:

@@ -7,6 +7,7 @@ overtake the response (RFC 6665 section 4.4.1).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from gateway.dialog.dialog import Dialog, DialogKey
@@ -23,6 +24,10 @@ class Dialogs(Generic[L]):
 
     def __len__(self) -> int:
         return len(self._legs)
+
+    def legs(self) -> Iterator[L]:
+        """The legs of all dialogs; not to be kept while one begins or ends."""
+        return iter(self._legs.values())
 
     def began(self, leg: L, dialog: Dialog) -> None:
         """Requests of this dialog go to this leg."""

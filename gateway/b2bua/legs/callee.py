@@ -64,7 +64,7 @@ class _Nobody:
     callee_progressed = callee_answered = callee_refused = callee_failed = _unheard
 
 
-_NOBODY: Final = _Nobody()
+UNHEARD: Final = _Nobody()
 
 
 class CalleeLeg(Leg):
@@ -99,6 +99,7 @@ class CalleeLeg(Leg):
         self.media.pending_invite = True
         self.media.pending_offer = False if request.body else None
         self._transaction = self.send(request, self)
+        self.services.keeper.invited(self)
 
     def abandon(self, fields: Fields = ()) -> None:
         """Give the leg up, in any state: CANCEL before the answer, BYE after it."""
@@ -108,10 +109,14 @@ class CalleeLeg(Leg):
             hang_up(self, fields)
             return
         self._abandoned = True
-        self._inviter = _NOBODY
+        self._inviter = UNHEARD
         if self._transaction is not None and not self._finished:
             self._transaction.cancel(fields, self.note_cancel)
         self._close_early()
+
+    def belong_to(self, owner: LegOwner) -> None:
+        """Be of this call from now on: of several phones that rang for it, this one has answered."""
+        self.owner = owner
 
     def turn_down(self, response: Response, fields: Fields) -> None:
         """Acknowledge a 2xx that may not stand, and hang up."""
@@ -167,6 +172,8 @@ class CalleeLeg(Leg):
         """No final response will come."""
         if self._winner is not None:
             return
+        if failure.timed_out and self.request is not None and self._transaction is not None:
+            self.services.forgotten.note(self.request, self._transaction.flow)  # a long one may have left over TCP
         self._finish()
         self._close_early()
         if not self._abandoned:
@@ -182,8 +189,9 @@ class CalleeLeg(Leg):
 
     def _restart_ringing_timer(self) -> None:
         self._stop_ringing_timer()
-        left = self._rings_until - self.clock.seconds()
-        self._ringing = self.clock.callLater(max(min(TIMER_C, left), 0.0), self._ringing_expired)
+        clock = self.services.clock
+        left = self._rings_until - clock.seconds()
+        self._ringing = clock.callLater(max(min(TIMER_C, left), 0.0), self._ringing_expired)
 
     def _stop_ringing_timer(self) -> None:
         if self._ringing is not None:
@@ -196,13 +204,14 @@ class CalleeLeg(Leg):
         tag = response.to.tag
         if tag is not None and not self._is_known_fork(tag, response):
             return
-        if reliable.is_required(response) and not self._is_next(tag or "", response):
+        is_reliable = reliable.is_required(response)
+        if is_reliable and not self._is_next(tag or "", response):
             return
-        if reliable.is_required(response) and not self.is_late(response):
+        if is_reliable and not self.is_late(response):
             self.acknowledge_provisional(response)
         if has_sdp(response):
             self._described[tag or ""] = response.body
-            if tag is not None and reliable.is_required(response):
+            if tag is not None and is_reliable:
                 self.media.reliable_forks |= {tag}
         self._inviter.callee_progressed(self, response)
 

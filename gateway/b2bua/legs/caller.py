@@ -55,6 +55,21 @@ class CallerLeg(Leg):
         self.session.request_came(self.invite)
 
     @property
+    def local_tag(self) -> str:
+        """Our tag in its dialog."""
+        return self._tag
+
+    @property
+    def opening(self) -> ServerTransaction | None:
+        """The transaction of the INVITE that began the call, where this process has it."""
+        return self.transaction
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the caller has acknowledged its answer."""
+        return self.answered and not self.acknowledgements.awaits(self.invite.cseq.number)
+
+    @property
     def is_reliable(self) -> bool:
         """Whether provisional responses can be sent reliably."""
         return self._reliable is not None

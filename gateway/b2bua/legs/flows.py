@@ -43,9 +43,23 @@ class LegWay:
         """Where requests of ours go."""
         self.phone = phone
         """The phone, where it was registered over that flow when the leg began."""
+        self.is_awaited = False
+        """Whether the connection ended with another process, and the peer has not come back yet."""
         self._proved = flow
         """The flow that has proved most: one that is opened again and not up yet has proved nothing."""
         self._weakest = _VERIFIED
+
+    @classmethod
+    def resumed(cls, flow: Flow, phone: Binding | None, proved: Flow, weakest: Strength) -> LegWay:
+        """The way of a leg that another process began: its flow was `proved`, and its weakest one of that strength."""
+        way = cls(flow, phone)
+        way._proved, way._weakest, way.is_awaited = proved, weakest, not flow.is_open
+        return way
+
+    @property
+    def proved(self) -> Strength:
+        """The most that a flow of this leg has proved."""
+        return Strength.of(self._proved)
 
     @property
     def weakest(self) -> Strength:
@@ -78,18 +92,23 @@ class LegWay:
 
     def opened(self, reopen: Reopen) -> Flow:
         """The flow for a request of ours: another only where the old one is gone, or a phone has registered elsewhere;
-        never one that protects less."""
+        never one that protects less. Where our own address has changed, the peer is asked at its old place."""
         own = self.flow
-        if own.is_open and (own.is_reliable or self.phone is None):
-            return own
-        other = reopen()
+        if own.is_open:
+            if own.is_reliable or self.phone is None:
+                return own
+            other = reopen()
+        elif self.phone is None:
+            other = own.moved() or reopen()
+        else:
+            other = reopen() or own.moved()
         if other is not None and other is not own and (other.is_secure or not own.is_secure):
             self._replace(other)
         return self.flow
 
     def _replace(self, other: Flow) -> None:
         self._weakest = self.weakest
-        self.flow = other
+        self.flow, self.is_awaited = other, False
         if Strength.of(other) >= Strength.of(self._proved):
             self._proved = other
 

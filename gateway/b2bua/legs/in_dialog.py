@@ -12,6 +12,7 @@ from functools import partial
 import attrs
 from twisted.logger import Logger
 
+from gateway.b2bua.across.headers import take_out_providers
 from gateway.b2bua.legs.leg import Fields, Leg
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
@@ -25,7 +26,12 @@ log = Logger()
 def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     """Take a request inside the dialog, in CSeq order (RFC 3261 section 12.2.2)."""
     leg.note(Passage.RECEIVED, request)
+    if leg.spec.border.is_between_phones:
+        take_out_providers(request.headers)
+    flow = leg.way.flow
     leg.way.follow(transaction)
+    if leg.way.flow is not flow:
+        leg.services.keeper.note(leg.owner)
     dialog = leg.dialog_of(request)
     if dialog is None or leg.ended or (leg.is_leaving and request.method != "BYE"):
         leg.respond(transaction, request.response(481))
@@ -43,8 +49,9 @@ def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) 
 
 def _sort(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     if request.method == "BYE":
-        leg.respond(transaction, request.response(200))
         owner = leg.owner
+        leg.services.keeper.ends(owner)
+        leg.respond(transaction, request.response(200))
         leg.close()
         owner.leg_hung_up(leg, request)
     elif request.method == "PRACK":

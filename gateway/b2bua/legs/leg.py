@@ -9,31 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from operator import attrgetter
+from typing import Final, TypeAlias, cast
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
 
+from gateway.b2bua.across.headers import take_out_providers
 from gateway.b2bua.legs.authorization import LegCredentials
 from gateway.b2bua.legs.border import Border
-from gateway.b2bua.legs.by_dialog import Dialogs
-from gateway.b2bua.legs.flows import LegWay, Phones, Reopen
+from gateway.b2bua.legs.flows import LegWay, Reopen
 from gateway.b2bua.legs.media import LegMedia, has_sdp
 from gateway.b2bua.legs.owner import Fields as Fields
 from gateway.b2bua.legs.owner import Lines as Lines
 from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
+from gateway.b2bua.legs.services import ServicesOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_refresh import LegSession, RenewalUser
 from gateway.dialog.usages import Usage, usage_of
-from gateway.media.relay import Relay, SdpWish
-from gateway.sip.capabilities import ALLOW, SOFTWARE
+from gateway.media.relay import SdpWish
+from gateway.sip.capabilities import ALLOW_LINE, SERVER_LINE, USER_AGENT_LINE
 from gateway.sip.errors import Refused
 from gateway.sip.message import Message, Request, Response
 from gateway.state.call_record import LegName, Passage
 from gateway.transaction.client import ClientTransaction, TransactionUser
-from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
 
@@ -42,6 +43,7 @@ _PROVIDER: Final = Side.PROVIDER
 _SENT: Final = Passage.SENT
 _RECEIVED: Final = Passage.RECEIVED
 
+
 _REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
 """Methods whose requests and 2xx tell the remote target (RFC 3261 section 12.2, RFC 6665, RFC 3515)."""
 
@@ -49,6 +51,12 @@ _REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", 
 def _never() -> Flow | None:
     """There is no other way to the peer."""
     return None
+
+
+def _acknowledged(leg: Leg, acknowledged: Callable[[Request], None], ack: Request) -> None:
+    """The ACK of a 2xx came: the call is as it says."""
+    leg.services.keeper.note(leg.owner)
+    acknowledged(ack)
 
 
 @attrs.frozen
@@ -65,6 +73,8 @@ class LegSpec:
     """The rules for all that crosses to this leg."""
     reopen: Reopen = attrs.field(default=_never, eq=False)
     """Opens another flow to the peer when this leg's connection is gone."""
+    fork: int = 0
+    """The number of the phone, from 1, where several of one user ring; 0 where there is one."""
 
 
 LegOwner: TypeAlias = Owner["Leg"]
@@ -73,28 +83,8 @@ LegOwner: TypeAlias = Owner["Leg"]
 WithoutMedia: TypeAlias = WithoutMediaOf["Leg"]
 """The part of an owner that sets up no media."""
 
-
-@attrs.frozen
-class LegServices:
-    """The layers that calls use. One for the whole gateway."""
-
-    transactions: TransactionLayer
-    relay: Relay
-    name: str
-    """The gateway's name in Warning fields (RFC 3261 section 20.43)."""
-    clock: IReactorTime
-    wall: Callable[[], float]
-    """Seconds since the epoch, for people."""
-    new_tag: Callable[[], str]
-    """A fresh random token for tags and Call-IDs (RFC 3261 section 19.3: at least 32 random bits)."""
-    dialogs: Dialogs[Leg]
-    """The leg of each dialog."""
-    phones: Phones
-    """The phones that are registered."""
-    own_hosts: frozenset[str]
-    """Names and addresses of the gateway's listeners, in lower case."""
-    session_interval: int
-    """Seconds: the session interval that each leg asks its peer for, and the longest that it grants (RFC 4028)."""
+LegServices: TypeAlias = ServicesOf["Leg"]
+"""The layers that calls use."""
 
 
 class Leg:
@@ -107,6 +97,9 @@ class Leg:
         self.owner: LegOwner = owner
         self.record = owner.record
         self.dialog: Dialog | None = None
+        self.is_toward_provider = spec.side is _PROVIDER
+        self.is_judged = self.is_toward_provider or spec.border.is_between_phones
+        """Whether the policy has a say in its media: on the provider's leg, and on both of a call between phones."""
         self.ended = False
         self.is_leaving = False
         """Whether only an ACK is waited for, and then BYE is said."""
@@ -119,15 +112,7 @@ class Leg:
         self.cancels: dict[ServerTransaction, Callable[[], None]] = {}
         """The peer's INVITEs within the dialog, each with the call that its CANCEL leads to."""
 
-    @property
-    def flow(self) -> Flow:
-        """The flow that requests of ours go over."""
-        return self.way.flow
-
-    @property
-    def is_toward_provider(self) -> bool:
-        """True for the leg that the verdict is about."""
-        return self.spec.side is _PROVIDER
+    flow = cast(Flow, property(attrgetter("way.flow"), doc="The flow that requests of ours go over."))
 
     @property
     def fork(self) -> str | None:
@@ -139,10 +124,7 @@ class Leg:
         """The tag of this leg at the media relay."""
         return str(self.spec.name)
 
-    @property
-    def clock(self) -> IReactorTime:
-        """The time that the leg's timers go by."""
-        return self.services.clock
+    clock = cast(IReactorTime, property(attrgetter("services.clock"), doc="The time that the leg's timers go by."))
 
     @property
     def contact(self) -> str:
@@ -166,16 +148,17 @@ class Leg:
         if transaction.ended:
             return
         headers, status = response.headers, response.status
-        fields = [("Server", SOFTWARE)]
-        if status < 300 and response.cseq.method in _REFRESHES_TARGET:
-            fields.append(("Contact", self.contact))
+        lines = [SERVER_LINE]
+        if status < 300:
+            if transaction.method in _REFRESHES_TARGET:
+                lines.append(("contact", f"Contact: {self.contact}"))
+            if status >= 200 and "Allow" not in headers:
+                lines.append(ALLOW_LINE)
+        headers.set_lines(lines)
         if 200 <= status < 300:
-            if "Allow" not in headers:
-                fields.append(("Allow", ALLOW))
-            headers.set_all(fields)
             self.session.response_leaves(self, response)
-        else:
-            headers.set_all(fields)
+            if transaction.method == "UPDATE":  # an INVITE's 2xx is kept as its ACK comes
+                self.services.keeper.note(self.owner)
         self.note(_SENT, response)
         transaction.respond(response)
 
@@ -187,7 +170,7 @@ class Leg:
         self.acknowledgements.wait_for(
             response.cseq.number,
             lambda: transaction.respond(response),
-            acknowledged,
+            partial(_acknowledged, self, acknowledged),
             lambda: self.owner.leg_broke(self, "no ACK"),
         )
 
@@ -212,7 +195,7 @@ class Leg:
         headers.add_all(fields)
         if method in _REFRESHES_TARGET:
             headers.set("Contact", self.contact)
-        headers.set("User-Agent", SOFTWARE)
+        headers.set_lines((USER_AGENT_LINE,))
         request.body = body
         return request
 
@@ -236,6 +219,8 @@ class Leg:
         """Take note of a response of this leg: the ladder has it, and the session timer."""
         self.session.response_came(self, response)
         self.note(_RECEIVED, response)
+        if self.spec.border.is_between_phones:
+            take_out_providers(response.headers)
 
     def renew(self, user: RenewalUser) -> None:
         """Offer the media in force again, by a re-INVITE."""
@@ -284,5 +269,5 @@ class Leg:
         """Write a message into the ladder. Raises MalformedMessage for one with a body of an unreadable type."""
         if message.body:
             has_sdp(message)
-        what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
-        self.record.add_step(self.services.wall(), self.spec.name, passage, what)
+        what = message.method if message.is_request else f"{message.status} {message.reason}"
+        self.record.add_step(self.services.wall(), self.spec.name, passage, what, self.spec.fork)

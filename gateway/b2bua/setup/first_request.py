@@ -17,12 +17,13 @@ from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities, is_auto_answer
 from gateway.b2bua.legs.border import Border, bare
 from gateway.config.model import Side
+from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.capabilities import SOFTWARE
 from gateway.sip.grammar import Parameters, format_parameters
 from gateway.sip.header_values import CSeq
-from gateway.sip.headers import Headers, remember
+from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.trace.tracer import CallNames
@@ -49,6 +50,8 @@ class Identity:
     kept_until: float = 0.0
     media_refusal: int | None = None
     """The status that refused its media, where other media were let on as far as a challenge."""
+    forks: dict[str, Identity] | None = None
+    """Where several phones ring: those toward each, by its token."""
 
     def next_cseq(self) -> int:
         """The CSeq number of the next request under this identity."""
@@ -79,6 +82,16 @@ class Identities:
         self._forget(now)
         return identity
 
+    def fork_of(self, identity: Identity, phone: Binding, call: str = "") -> Identity:
+        """The identity toward one of several phones. Each has a Call-ID of its own: two that are on one device would
+        take the second request for a loop (RFC 3261 section 8.2.2.2)."""
+        forks = identity.forks = identity.forks or {}
+        fork = forks.get(phone.token)
+        if fork is None:
+            fork = forks[phone.token] = Identity(self._new_token() + self._new_token(), self._new_token())
+        self._names.join(call or identity.call_id, identity.call_id, fork.call_id)
+        return fork
+
     def _forget(self, now: float) -> None:
         while self._kept:
             oldest = next(iter(self._kept))
@@ -91,18 +104,20 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
     route = border.route
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
-    fields = [("Route", value) for value in route.service_route]
     caller = _in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag)
     number = CSeq(identity.next_cseq(), request.method)
-    fields += (
-        ("Max-Forwards", str(_forwards_left(request))),
-        ("From", str(caller)),
-        ("To", str(border.addressed(_calm(request.to, border, toward), toward))),
-        ("Call-ID", identity.call_id),
-        ("CSeq", str(number)),
-    )
-    headers = Headers(fields)
-    remember(headers, {"from": caller, "call-id": identity.call_id, "cseq": number})
+    keys = ["max-forwards", "from", "to", "call-id", "cseq"]
+    lines = [
+        f"Max-Forwards: {_forwards_left(request)}",
+        f"From: {caller}",
+        f"To: {border.addressed(_calm(request.to, border, toward), toward)}",
+        f"Call-ID: {identity.call_id}",
+        f"CSeq: {number}",
+    ]
+    if service_route := route.service_route:
+        keys = [*("route" for _ in service_route), *keys]
+        lines = [*(f"Route: {value}" for value in service_route), *lines]
+    headers = Headers.from_lines(keys, lines, {"from": caller, "call-id": identity.call_id, "cseq": number})
     headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
     headers.add("User-Agent", SOFTWARE)
     beside = Customs.at(border, toward).beside(request) if request.beside else ()
@@ -128,11 +143,11 @@ def _calm_parameters(parameters: Parameters) -> Parameters:
 
 
 def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
-    """The caller's address; toward the provider its host is the domain's, so that no phone's address shows. A host that
+    """The caller's address; a phone's has the domain as its host, so that no phone's address shows. A host that
     is none (RFC 2606) hides the name, and a user there would be a name that nobody vouches for."""
-    if toward is Side.PHONES or caller.uri.scheme not in ("sip", "sips"):
+    if (toward is Side.PHONES and not route.is_local) or caller.uri.scheme not in ("sip", "sips"):
         uri = bare(caller.uri)
         return caller if uri is caller.uri else attrs.evolve(caller, uri=uri)
     if caller.uri.host.lower().endswith(".invalid"):
         return NameAddress(caller.display_name, ANONYMOUS)
-    return NameAddress(caller.display_name, caller.uri.at_host(route.domain.name))
+    return NameAddress.written(caller.display_name, caller.uri.at_host(route.domain.name))

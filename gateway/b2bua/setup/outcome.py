@@ -10,6 +10,7 @@ import attrs
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.exchange import MediaExchange
 from gateway.b2bua.across.headers import crossing_back
+from gateway.b2bua.across.limited_calls import begin_redirections
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.reoffer import Telling
 from gateway.b2bua.across.transfer import redirections
@@ -21,7 +22,9 @@ from gateway.dialog.prack import is_required
 from gateway.observe.log import LineLogger
 from gateway.registrar.upstream import is_rejection
 from gateway.security.answering import FIELDS, has_credentials
-from gateway.security.policy.terms import MEDIA_REFUSALS, Reason, Refusal
+from gateway.security.limits.call_limits import OverLimit
+from gateway.security.policy.terms import Reason, Refusal
+from gateway.security.policy.verdict import fault_of
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 
@@ -35,7 +38,7 @@ def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
     call.milestones.heard(response.status, call.services.clock.seconds())
     bodies = _bodies_with(call, leg)
     # An answer that the caller got reliably lets the callee's UPDATE cross (RFC 3311 section 5.1); ringing needs none.
-    is_reliable = is_required(response) and has_sdp(response)
+    is_reliable = has_sdp(response) and is_required(response)
 
     def carried(sdp: bytes) -> None:
         fields = _back(call, response, sdp)
@@ -54,6 +57,14 @@ def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
 
 
 @guarded
+def ring(call: Call, response: Response) -> None:
+    """Pass a provisional response back without its body: of several phones that ring, another one is heard."""
+    call.milestones.heard(response.status, call.services.clock.seconds())
+    fields = _back(call, attrs.evolve(response, beside=()), b"")
+    call.media_path.follow(lambda: call.caller.progress(response.status, response.reason, fields, b""))
+
+
+@guarded
 def accept(call: Call, leg: CalleeLeg, response: Response) -> None:
     """Pass a 2xx back that may stand; its ACK is still to be sent."""
     call.enter(CallState.ANSWERING)
@@ -68,13 +79,20 @@ def refuse(call: Call, refusal: Refusal, response: Response | None) -> None:
     """End the call with the callee's own `response`, or as policy or transport ended it: nothing is left to try."""
     if response is not None and refusal.is_by_policy:
         # Refused for lack of SRTP, or as a downgrade: the answer that showed it is the cause.
-        refusal = attrs.evolve(refusal, cause=f"{_said(response)} to an offer of SRTP")
+        by = "the phone" if call.caller.spec.border.is_between_phones else "the provider"
+        refusal = attrs.evolve(refusal, cause=f"{_said(response, by)} to an offer of SRTP")
     if response is None or refusal.reason is not None:
         call.end_refused(refusal)
         return
     fault = _fault_of(call, response)
     if fault is not None:
         call.protection.blame(fault)
+    if call.callee is not None:
+        try:
+            begin_redirections(call.callee, response)
+        except OverLimit as over:
+            call.end_refused(Refusal(over.status, over.code, over.reason, cause=over.cause))
+            return
     fields = _back(call, response, b"")
     fields.add_all(redirections(response, call.caller.spec.border, call.caller.spec.side))
     call.caller.refuse(response.status, response.reason, fields)
@@ -90,22 +108,18 @@ def _fault_of(call: Call, response: Response) -> Refusal | None:
     leg, status = call.callee, response.status
     if leg is None or leg.request is None or not leg.is_toward_provider:
         return None
-    said = _said(response)
-    if status in MEDIA_REFUSALS:
-        return Refusal(status, Reason.PROVIDER_REFUSED_MEDIA, response.reason, cause=f"{said} to the last offer")
+    said, reason = _said(response), fault_of(status)
     if status in FIELDS and is_rejection(leg.request, response):
         whose = "the phone" if has_credentials(call.caller.invite) else "the gateway, from the domain's credentials"
         said = f"{said} to user name and password of {whose}"
         return Refusal(status, Reason.PROVIDER_REFUSED_CREDENTIALS, response.reason, cause=said)
-    if status == 403:
-        return Refusal(status, Reason.PROVIDER_FORBIDS, response.reason, cause=said)
-    if 500 <= status < 600:
-        return Refusal(status, Reason.PROVIDER_ERROR, response.reason, cause=said)
-    return None
+    if reason is Reason.PROVIDER_REFUSED_MEDIA:
+        said = f"{said} to the last offer"
+    return None if reason is None else Refusal(status, reason, response.reason, cause=said)
 
 
-def _said(response: Response) -> str:
-    return f"the provider answered {response.status} {response.reason}"
+def _said(response: Response, by: str = "the provider") -> str:
+    return f"{by} answered {response.status} {response.reason}"
 
 
 def _settle(call: Call, response: Response, sdp: bytes) -> None:

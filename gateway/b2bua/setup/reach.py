@@ -8,8 +8,9 @@
 An attempt with the same wish for its media as the one before uses the same rewritten offer. Everything here ends when
 the callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
 
-Over UDP nobody says that a server is gone. Where there is another, a target that sends nothing at all within
-HEARD_WITHIN is given up for it; its INVITE is cancelled, and a late 2xx is acknowledged and hung up.
+Nobody says that a server has fallen silent. One that sends nothing at all within HEARD_WITHIN is given up: for the next
+target where there is one, and over a connection also where there is none, since nothing is lost there that a copy could
+bring. Its INVITE is cancelled, and a late 2xx is acknowledged and hung up.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ CHALLENGES: Final = (401, 407)
 """Statuses that ask for credentials: the caller comes again."""
 
 HEARD_WITHIN: Final = 4.0
-"""Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s."""
+"""Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s (RFC 3261
+section 17.2.1)."""
 
 
 _UNFIT: Final = (("Reason", 'SIP;cause=488;text="The answer does not fit the offer"'),)
@@ -53,6 +55,8 @@ _UNFIT: Final = (("Reason", 'SIP;cause=488;text="The answer does not fit the off
 
 class CalleeSearch:
     """The search for the callee of one call; `phone_flow` reaches a phone, None is for the provider."""
+
+    _invite_for = staticmethod(invite_for)
 
     def __init__(self, call: Call, trunk: Trunk, route: Route, identity: Identity, phone_flow: Flow | None) -> None:
         self._call = call
@@ -79,6 +83,8 @@ class CalleeSearch:
         self._progressed: CalleeLeg | None = None
         self._media_refusal: int | None = identity.media_refusal
         self._over = False
+        self._gives_up = phone_flow is None
+        """Whether a peer that sends nothing at all is given up. A phone has all its time: it may have to wake up."""
 
     def begin(self) -> None:
         """Make the plan's first attempt, or its next where this caller has come as far as a challenge before: the
@@ -248,7 +254,7 @@ class CalleeSearch:
         leg.takes_early_offers = self._call.caller.is_reliable
         self._call.callee = leg
         self._sent = invitation
-        request = invite_for(leg, self._invite, self._identity, invitation.sdp)
+        request = self._invite_for(leg, self._invite, self._identity, invitation.sdp)
         if isinstance(request, Refusal):
             self._over = True
             outcome.refuse(self._call, request, None)
@@ -260,11 +266,12 @@ class CalleeSearch:
         leg.invite(request)
 
     def _listen(self, leg: CalleeLeg | None) -> None:
-        """Wait for the first sign of life on this leg, where another target could be asked instead."""
+        """Wait for the first sign of life on this leg, where another target could be asked instead, or where no copy of
+        the INVITE will follow."""
         if self._silence is not None and self._silence.active():
             self._silence.cancel()
         self._silence = None
-        if leg is not None and self._ways.has_next and not leg.flow.is_reliable:
+        if leg is not None and self._gives_up and (self._ways.has_next or leg.flow.is_reliable):
             self._silence = self._call.services.clock.callLater(HEARD_WITHIN, self._unheard, leg)
 
     def _note_silence(self, leg: CalleeLeg) -> None:
@@ -281,9 +288,15 @@ class CalleeSearch:
     def _unheard(self, leg: CalleeLeg) -> None:
         if self._over or leg is not self._call.callee or leg.has_heard:
             return
+        if leg.flow.is_reliable and not leg.flow.is_connected and leg.flow.is_open:
+            self._listen(leg)  # a connection that does not come up fails by itself, and says more than silence
+            return
         self._note_silence(leg)
         leg.abandon()
-        self._offer(self._ways.take())
+        if self._ways.has_next:
+            self._offer(self._ways.take())
+        else:
+            self._try(self._plan.after(PeerFailure.NO_ANSWER, f"no answer of {leg.flow.remote} to the INVITE"), None)
 
 
 def _words_of(failure: TransportFailure) -> str:

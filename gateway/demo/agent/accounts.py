@@ -14,7 +14,7 @@ from secrets import token_bytes, token_hex
 
 from attrs import frozen
 
-from gateway.sip.digest import Challenge, Credentials, answer, is_right
+from gateway.sip.digest import Challenge, Credentials, answer, answerable, is_right
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 
@@ -95,7 +95,7 @@ def authorized(request: Request, response: Response, account: Account) -> Reques
     Call-ID and From tag stay, CSeq grows by one (RFC 3261 section 22.2).
     """
     ask, reply = _HEADERS[response.status]
-    challenge = next(filter(None, map(_answerable, response.headers.get_all(ask))), None)
+    challenge = next(answerable(response.headers.get_all(ask)), None)
     if challenge is None or reply in request.headers:
         return None
     credentials = answer(
@@ -112,11 +112,3 @@ def authorized(request: Request, response: Response, account: Account) -> Reques
     headers.set("CSeq", f"{request.cseq.number + 1} {request.method}")
     headers.add(reply, str(credentials))
     return Request(request.method, request.uri, headers, request.body)
-
-
-def _answerable(text: str) -> Challenge | None:
-    try:
-        challenge = Challenge.parse(text)
-    except MalformedMessage:
-        return None
-    return challenge if challenge.is_answerable else None

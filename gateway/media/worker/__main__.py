@@ -20,9 +20,10 @@ from typing import TextIO, cast
 
 from gateway.base.unreadable import become_unreadable
 from gateway.media.worker.interfaces import Interfaces
-from gateway.media.worker.loop import GATHER_SECONDS, Loop, LoopClock
+from gateway.media.worker.loop import GATHER_SECONDS
 from gateway.media.worker.ng.commands import CallTimeouts, Commands
 from gateway.media.worker.ng.listener import NgListener, SocketTaken, bound, bound_udp
+from gateway.media.worker.packet_loop import AUTO, LOOPS, chosen
 from gateway.media.worker.port_pool import PoolOptions
 from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.media.worker.streams.quirks import Quirks
@@ -36,11 +37,12 @@ class Worker:
     def __init__(self, options: argparse.Namespace) -> None:
         first, _, last = options.ports.partition("-")
         ports = PoolOptions("", int(first), int(last), options.quarantine, options.dscp << 2)
-        self._clock = LoopClock()
-        self.loop = Loop(self._clock, self._tick, options.gather / 1e6)
         in_place = in_place_works()
         if not in_place:
             print("media worker: pylibsrtp's binding has changed; using its slower public calls", file=sys.stderr)
+        buffer = PacketBuffer(in_place)
+        packets = chosen(options.loop, self._tick, buffer, options.gather / 1e6)
+        self.loop = packets.loop
         self._interfaces = Interfaces(options.interfaces, ports, self.loop)
         quirks = Quirks(
             frozenset(options.plain_rtcp),
@@ -49,10 +51,13 @@ class Worker:
             follow_port=frozenset(options.follow_port),
             restarts=frozenset(options.sequence_restarts),
         )
-        services = StreamServices(self.loop, self._clock, self._interfaces, PacketBuffer(in_place), quirks)
+        services = StreamServices(
+            self.loop, self.loop.clock, self._interfaces, buffer, packets.hot_path, packets.counters, quirks
+        )
         timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket
-        self._listeners = [NgListener(bound(self._path), Commands(services, timeouts), self.loop)]
+        own = Commands(services, timeouts, is_owner=True)
+        self._listeners = [NgListener(bound(self._path), own, self.loop)]
         # Others' calls are kept apart from the gateway's: neither sees nor ends the other's.
         self._ng: tuple[str, int] | None = _host_and_port(options.ng)
         self._others = Commands(services, timeouts)
@@ -154,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1e6 * GATHER_SECONDS,
         help="microseconds that a busy worker lets packets gather to take several at once; 0: none",
     )
+    parser.add_argument("--loop", choices=LOOPS, default=AUTO, help="of packets: in C, in Python, or as it was built")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds without calls or questions; 0: for ever")
     for quirk, what in (
         ("--plain-rtcp", "take RTCP in clear beside SRTP from parties on that interface"),

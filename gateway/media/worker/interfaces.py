@@ -8,6 +8,7 @@ address share their ports. An advertised address stands in SDP instead, where NA
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Final
@@ -53,10 +54,28 @@ class Interfaces:
     def named(self, name: str) -> Interface:
         return self._named.get(name, self._first)
 
+    def replace(self, written: Iterable[str]) -> None:
+        """Have the media of new calls at these; calls that are up keep their ports. ValueError for a text that is no
+        interface, OSError for an address that is not this machine's: nothing has changed then."""
+        others = Interfaces(written, attrs.evolve(self._first.ports.range, address=""), self._loop)
+        for pool in others._pools.values():
+            with socket.socket(pool.family, socket.SOCK_DGRAM) as probe:
+                probe.bind((pool.range.address, 0))
+        self._pools = {**others._pools, **self._pools}
+        self._named = {
+            name: attrs.evolve(one, ports=self._pools[one.ports.range.address]) for name, one in others._named.items()
+        }
+        self._first = next(iter(self._named.values()))
+
     def expire(self, now: float) -> None:
-        """Free ports after their quarantine; `now` in the clock's seconds."""
-        for pool in self._pools.values():
+        """Free ports after their quarantine, and forget addresses of before without any; `now` in the clock's
+        seconds."""
+        named = [one.ports for one in self._named.values()]
+        for address, pool in [*self._pools.items()]:
             pool.expire(now)
+            if not pool.used and not pool.silent and pool not in named:
+                pool.close()
+                del self._pools[address]
 
     def _add(self, text: str, ports: PoolOptions) -> None:
         name, slash, rest = text.rpartition("/")

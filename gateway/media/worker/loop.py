@@ -54,6 +54,9 @@ def _ignore() -> None:
 class Loop:
     """Calls the receivers of ready sockets, and `tick` four times a second, until `running` is false."""
 
+    name = "python"
+    """In reports."""
+
     def __init__(self, clock: LoopClock, tick: Callable[[float], None], gather: float = GATHER_SECONDS) -> None:
         """`gather` in seconds; 0: every packet is taken at once, for a fifth more CPU."""
         self.clock = clock

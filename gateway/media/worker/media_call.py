@@ -49,6 +49,8 @@ class OfferWish:
     """Whether the call may use the last ports."""
     is_repeated: bool = False
     """Whether its reader was shown this offer before, and is not shown it again."""
+    fork: int = 0
+    """The number of its reader, where each of several has keys of its own; 0 where none is told from the others."""
 
 
 class MediaCall:
@@ -75,6 +77,7 @@ class MediaCall:
         """Packets of its that the worker's statistics have already, by direction."""
         self._offerer: int | None = None
         self._takes_clear = False
+        self._fork = 0  # of the last offer that had one: its reader's keys are those in use
         self._is_urgent = False
 
     def side_of(self, tag: str, other: str | None) -> int:
@@ -91,9 +94,11 @@ class MediaCall:
         """The offer of party `side`, written for the other one."""
         before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
         kept, name = ([stream.offered for stream in self.streams], list(other.lines)), _digest(side, description, wish)
-        if wish.is_repeated:
-            for stream in self.streams:
+        for stream in self.streams:
+            if wish.is_repeated:
                 stream.recall(name)
+            elif wish.fork not in (0, self._fork):
+                stream.renew_keys(1 - side)
         try:
             lines = self._read_offer(self.parties[side], description)
             result = self._write_offer(other, description, lines, wish)
@@ -106,7 +111,7 @@ class MediaCall:
             other.lines = kept[1]
             raise
         self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
-        self._has_open_offer = True
+        self._has_open_offer, self._fork = True, wish.fork or self._fork
         for stream in self.streams:
             stream.remember(name)
         return result
@@ -156,9 +161,9 @@ class MediaCall:
         return latest
 
     def mend(self) -> None:
-        """Called now and then: make receiving sessions anew where that is due."""
+        """Called now and then: make receiving sessions anew where that is due, and sample the streams."""
         for stream in self.streams:
-            stream.mend()
+            stream.mend(self._services.clock.now)
 
     def is_held(self) -> bool:
         """Whether no stream flows both ways by the parties' descriptions: silence is no wonder then."""
@@ -256,7 +261,6 @@ class MediaCall:
 
     def _finish(self, party: CallParty, source: Description, written: list[Media]) -> bytes:
         """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
-
         address = party.interface.advertised
         result = rewriting.session_for(source, address)
         result.media = written
@@ -299,7 +303,7 @@ class MediaCall:
 
 
 def _digest(side: int, offer: Description, wish: OfferWish) -> bytes:
-    form = wish.profile, wish.is_dual, wish.suites
+    form = wish.profile, wish.is_dual, wish.suites, wish.fork
     return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
 
 

@@ -17,11 +17,13 @@ from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.port_pool import NoPorts
 from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams import paths
+from gateway.media.worker.streams.course import Course
 from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices, join
 from gateway.sdp.crypto import CryptoAttribute, generate
 
-MOST_REMEMBERED: Final = 8
-"""Offers whose keys are kept for the case that they are told again; forks can each make one."""
+MOST_REMEMBERED: Final = 16
+"""Offers whose keys are kept for the case that they are told again; forks can each make one, and ten phones of one
+user are each made one."""
 
 
 class MediaStream:
@@ -30,6 +32,7 @@ class MediaStream:
     def __init__(self, services: StreamServices, parties: Sequence[CallParty], *, is_urgent: bool = False) -> None:
         """Raises NoPorts."""
         self.ends = _ends(services, parties, is_urgent)
+        self.course = Course(services.clock.now)
         self.offered: Remote | None = None
         self.is_released = False
         """Whether it has no ports, since nobody took it: then it belongs to no call's streams until it is revived."""
@@ -51,6 +54,11 @@ class MediaStream:
         keys = [CryptoAttribute(tag, suite, self.key(side, suite, random)) for tag, suite in enumerate(suites, 1)]
         used = self.ends[side].remote.ours
         return tuple(sorted(keys, key=lambda key: used is None or key.suite != used.suite))
+
+    def renew_keys(self, side: int) -> None:
+        """Another reader on that side is to be offered keys that nobody else there has. Those of the former readers are
+        remembered with their offers."""
+        self._keys[side].clear()
 
     def remember(self, offer: bytes) -> None:
         """Keep the keys that an offer was written with, by its digest."""
@@ -74,10 +82,11 @@ class MediaStream:
     def open(self) -> None:
         paths.open_stream(self.ends[0])
 
-    def mend(self) -> None:
-        """Called now and then: make receiving sessions anew where that is due."""
+    def mend(self, now: float) -> None:
+        """Called now and then: make receiving sessions anew where that is due, and sample the stream."""
         for end in self.ends:
             paths.mend(end)
+        self.course.look(self.ends, now)
 
     def shut(self) -> None:
         for end in self.ends:
@@ -99,6 +108,7 @@ class MediaStream:
             self.ends = _ends(services, parties, is_urgent)
         except NoPorts:
             return False
+        self.course = Course(services.clock.now)
         self.is_released = False
         return True
 

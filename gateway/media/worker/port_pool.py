@@ -22,6 +22,7 @@ sources that may send to a port (latch) and the way of packets (paths).
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -53,6 +54,17 @@ _DROPS_OFFSET: Final = 8 * 4
 
 class NoPorts(Exception):
     """Every pair of the range is in use or in quarantine."""
+
+    def __str__(self) -> str:
+        return "Ran out of ports"
+
+
+class NoSockets(NoPorts):
+    """Pairs are free, and the system gives this process no more sockets."""
+
+    def __str__(self) -> str:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return f"Ran out of ports: ports are free, but no files, of which {most} may be open (LimitNOFILE)"
 
 
 @attrs.frozen
@@ -124,7 +136,9 @@ class PortPool:
         return len(self._silent)
 
     def take(self, is_urgent: bool = False) -> PortPair:
-        """A bound pair with nothing in its queues; `watch` replaces its receivers, if any. Raises NoPorts."""
+        """A bound pair with nothing in its queues; `watch` replaces its receivers, if any. Raises NoPorts, or NoSockets
+        where no more sockets can be opened and no free pair is bound still."""
+        has_files = True
         for _ in range(len(self._free) - (0 if is_urgent else self._reserved)):
             port = self._free.popleft()
             pair = self._bound.pop(port, None)
@@ -134,7 +148,11 @@ class PortPool:
                 pair.due = 0.0
                 self._silent.append(pair)
                 continue
-            pair = pair or self._made(port)
+            if pair is None and has_files:
+                try:
+                    pair = self._made(port)
+                except NoSockets:
+                    has_files = False
             if pair is not None:
                 return self._taken(pair)
             self._free.append(port)
@@ -142,7 +160,7 @@ class PortPool:
             pair = self._silent.popleft()
             self._is_quiet(pair)
             return self._taken(pair)
-        raise NoPorts
+        raise NoPorts if has_files else NoSockets
 
     def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
         """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
@@ -215,7 +233,7 @@ class PortPool:
         self._bound[pair.port] = pair
 
     def _made(self, port: int) -> PortPair | None:
-        """None when another program has one of the two, or the system gives no more sockets."""
+        """None when another program has one of the two. Raises NoSockets when the system gives no more sockets."""
         opened: list[socket.socket] = []
         try:
             opened += [self._opened()]
@@ -223,7 +241,7 @@ class PortPool:
         except OSError:
             for one in opened:
                 one.close()
-            return None
+            raise NoSockets from None
         rtp, rtcp = opened
         pair = PortPair(port, rtp, rtcp)
         try:

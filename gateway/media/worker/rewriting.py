@@ -217,12 +217,15 @@ def numeric_host(written: str) -> str:
 
 @lru_cache(maxsize=1_024)
 def _reachable(host: str, family: int) -> str | None:
-    """As sources of packets are written, or None when nothing can be sent there from an address of that family."""
+    """As sources of packets are written, or None when nothing can be sent there from an address of that family. A zone
+    means something on its writer's host alone (RFC 4007 section 6)."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    is_usable = not address.is_unspecified and not address.is_multicast and address.version == family
+    is_usable = (
+        not address.is_unspecified and not address.is_multicast and address.version == family and "%" not in host
+    )
     return str(address) if is_usable else None
 
 

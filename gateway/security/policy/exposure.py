@@ -11,9 +11,7 @@ messages count (gateway/b2bua/exposed_legs.py).
 
 from __future__ import annotations
 
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import LegFacts
@@ -22,9 +20,8 @@ MOST_PHASES: Final = 16
 """Phases that are kept, of signalling and of media; a peer can make changes without end. Later ones are counted."""
 
 
-@attrs.frozen
-class Phases:
-    """The states that something went through, each with its beginning."""
+class Phases(NamedTuple):
+    """The states that something went through, each with its beginning. Tuples, as the next: each call makes several."""
 
     kept: tuple[tuple[float, str], ...] = ()
     """Seconds since the call began, and the state from then on."""
@@ -49,8 +46,7 @@ class Phases:
         return f"{told}, and {self.left_out} more changes" if self.left_out else told
 
 
-@attrs.frozen
-class Exposure:
+class Exposure(NamedTuple):
     """One leg so far."""
 
     signalling: Phases = Phases()
@@ -75,12 +71,12 @@ class Exposure:
         """The relay carries media from now on: all of them SRTP, or not; ``reason`` says why not."""
         media = self.media.then(at, "SRTP" if encrypted else "RTP")
         if encrypted:
-            return attrs.evolve(self, media=media)
-        return attrs.evolve(self, media=media, was_heard=True, clear_reason=self.clear_reason or reason)
+            return self._replace(media=media)
+        return self._replace(media=media, was_heard=True, clear_reason=self.clear_reason or reason)
 
     def reported(self, *, has_clear_control: bool) -> Exposure:
         """The relay has told of RTCP in clear beside SRTP, or of none."""
-        return attrs.evolve(self, has_clear_control=self.has_clear_control or has_clear_control)
+        return self._replace(has_clear_control=self.has_clear_control or has_clear_control)
 
     def facts(self, encrypted: bool | None, reason: Reason | None = None) -> LegFacts:
         """The leg for a verdict; ``encrypted`` is the state of its media as it is now, ``reason`` why it is weak."""

@@ -68,6 +68,9 @@ class Sightings:
     """When that lack was a handshake that failed with a peer that speaks TLS."""
     did_srtp_at: float | None = None
     lacked_srtp_at: float | None = None
+    led_at: float | None = None
+    """When a roll-out had led all its phones to TLS, for good: in clear it is refused where `phones_security` requires
+    so."""
 
     @property
     def speaks_tls(self) -> bool:
@@ -78,6 +81,13 @@ class Sightings:
         """When it was last seen to do or lack that."""
         found: float | None = getattr(self, _field(feature, did))
         return found
+
+    def does(self, feature: Feature) -> bool | None:
+        """Whether it was last seen to do that; None: it was never seen to do or lack it."""
+        did, lacked = self.at(feature, True), self.at(feature, False)
+        if did is None:
+            return None if lacked is None else False
+        return lacked is None or did >= lacked
 
     def seen(self, feature: Feature, did: bool, now: float) -> "Sightings":
         """The same with one more sighting."""
@@ -139,6 +149,18 @@ class PeerMemory:
             self._peers[peer] = attrs.evolve(seen, failed_handshake_at=now) if speaks_tls else seen
             self._keep(peer, self._peers[peer])
 
+    def lead(self, peer: Peer) -> None:
+        """A roll-out is done with this phone: it is expected over TLS until it is forgotten."""
+        seen = self._peers.get(peer)
+        if seen is not None and seen.led_at is None:
+            self._peers[peer] = attrs.evolve(seen, led_at=self._now())
+            self._keep(peer, self._peers[peer])
+
+    def is_led(self, peer: Peer) -> bool:
+        """Whether a roll-out has led a phone to TLS for good."""
+        seen = self._peers.get(peer)
+        return seen is not None and seen.led_at is not None
+
     def report(self, peer: Peer, feature: Feature, refused: bool) -> None:
         """A peer does less than it did: count it, and tell the operator at once."""
         self._metrics.downgrades.labels(str(feature), "refused" if refused else "allowed").inc()
@@ -155,6 +177,11 @@ class PeerMemory:
         )
         told = {"feature": str(feature), "result": "refused" if refused else "allowed"}
         self.events.note(EventName.SECURITY_DOWNGRADE, who=peer.name, **told)
+
+    def forget_phone(self, address: str) -> None:
+        """Forget a phone by its address of record; of thousands, each at once."""
+        if self._peers.pop(Peer(address), None) is not None:
+            self._keep(Peer(address), None)
 
     def forget(self, name: str) -> int:
         """Forget a provider or a phone; how many entries that were."""

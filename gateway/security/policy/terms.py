@@ -42,6 +42,10 @@ LACKS_TLS = SHOWS_NO_TLS | frozenset(UNREACHED)
 CLOSED: that one had TLS up."""
 
 
+TLS_REQUIRED = "TLS Required"
+"""The reason phrase for a phone in clear that a roll-out has led to TLS."""
+
+
 class MediaFailure(StrEnum):
     """How media can fail other than by a final status."""
 

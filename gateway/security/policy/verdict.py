@@ -11,10 +11,9 @@ time: keys that crossed a clear hop do not count, and media nobody has agreed on
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
-import attrs
-
-from gateway.security.policy.terms import Reason
+from gateway.security.policy.terms import MEDIA_REFUSALS, Reason
 
 
 class Verdict(StrEnum):
@@ -36,8 +35,7 @@ class Verdict(StrEnum):
     """No call came about, for reasons other than policy: nothing is claimed."""
 
 
-@attrs.frozen
-class LegFacts:
+class LegFacts(NamedTuple):
     """The facts about one leg."""
 
     signalling_secure: bool
@@ -73,6 +71,15 @@ def explanation(provider_leg: LegFacts) -> Reason | None:
     if provider_leg.reason is not None:
         return provider_leg.reason
     return Reason.CLEAR_PEER_NO_SRTP if provider_leg.signalling_secure else Reason.CLEAR_PEER_NO_TLS
+
+
+def fault_of(status: int) -> Reason | None:
+    """The fault that a provider's final answer to the last attempt speaks of; None: it is about the callee alone."""
+    if status in MEDIA_REFUSALS:
+        return Reason.PROVIDER_REFUSED_MEDIA
+    if status == 403:
+        return Reason.PROVIDER_FORBIDS
+    return Reason.PROVIDER_ERROR if 500 <= status < 600 else None
 
 
 def _weaker_of(one: LegFacts, other: LegFacts) -> LegFacts:

@@ -50,6 +50,16 @@ class Device:
 
 
 @attrs.frozen
+class DeviceCount:
+    """Devices that say the same of themselves."""
+
+    make: str
+    model: str
+    firmware: str
+    devices: int
+
+
+@attrs.frozen
 class DeviceFilter:
     """The devices that are wanted: those of which all that is given is true."""
 
@@ -76,6 +86,11 @@ class DeviceTable(KeptTable):
     def page(self, wanted: DeviceFilter, limit: int, after: str = "") -> Deferred[list[Row]]:
         """``limit`` devices by their key, those after one. Fails with sqlite3.Error where it cannot be read."""
         return self._database.run_interaction(lambda transaction: _page(transaction, wanted, limit, after))
+
+    def kinds(self, since: float, most: int) -> Deferred[list[DeviceCount]]:
+        """The ``most`` frequent kinds of devices that were seen since, seconds since the epoch; the others are one kind
+        without a name. Fails with sqlite3.Error where the file cannot be read."""
+        return self._database.run_interaction(lambda transaction: _kinds(transaction, since, most))
 
     def _write_notes(self, transaction: Transaction, notes: Notes) -> LeftOut:
         merged: Notes = {}
@@ -128,6 +143,19 @@ def _merged(transaction: Transaction, key: str, at: float, text: str) -> str:
     value["first_seen_at"] = before.get("first_seen_at", at) if isinstance(before, dict) else at
     value["last_seen_at"] = at
     return encode(value).decode()
+
+
+def _kinds(transaction: Transaction, since: float, most: int) -> list[DeviceCount]:
+    transaction.execute(
+        "SELECT device.make, device.model, json_extract(value, '$.firmware') AS firmware, COUNT(*) AS devices"
+        " FROM device JOIN kept ON kept.key = device.key WHERE at >= ? AND json_valid(value)"
+        " GROUP BY 1, 2, 3 ORDER BY devices DESC, 1, 2, 3",
+        (since,),
+    )
+    rows = cast("list[tuple[str | None, str | None, str | None, int]]", transaction.fetchall())
+    known = [DeviceCount(str(make or ""), str(model or ""), str(told or ""), n) for make, model, told, n in rows[:most]]
+    left = sum(row[3] for row in rows[most:])
+    return [*known, DeviceCount("", "", "", left)] if left else known
 
 
 def _page(transaction: Transaction, wanted: DeviceFilter, limit: int, after: str) -> list[Row]:

@@ -1,6 +1,7 @@
 """The figures of an overview: calls by verdict over the last hour and day, the share that is encrypted, the reasons.
 
-    tally, spread (the calls that are over) -> Counted -> statistics(..., calls that are up) -> Statistics
+    tally, spread (the calls that are over) -> Counted --.
+    records (the calls that are up) -> kinds_of, counted -+-> statistics -> Statistics
 
 A call that is up counts as far as it has come: with its verdict once it was answered, as "" before.
 
@@ -10,13 +11,13 @@ A share is of the calls that claim something, those that were answered: refused 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 import attrs
 from twisted.enterprise.adbapi import Transaction
 
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallDirection, CallRecord
 from gateway.state.listing.tallies import (
     HOUR,
     MINUTE,
@@ -38,6 +39,10 @@ ENCRYPTED: Final = frozenset({"ENCRYPTED", "ENCRYPTED_TO_PROVIDER"})
 """Verdicts of calls whose way to the provider was encrypted."""
 WEAKER: Final = frozenset({"MEDIA_ONLY_WEAK", "SIGNALLING_ONLY"})
 CLEAR: Final = frozenset({"CLEAR"})
+
+Kind: TypeAlias = tuple[float, str, str, CallDirection, str, str]
+"""All that a call is counted by: the minute of its begin since the epoch, domain, provider, direction, verdict,
+reason."""
 
 
 @attrs.frozen
@@ -133,8 +138,16 @@ def read_counts(transaction: Transaction, now: float) -> Counted:
     )
 
 
-def statistics(counted: Counted, up: Iterable[CallRecord], now: float) -> Statistics:
-    """All figures, with the calls that are up."""
+def kinds_of(records: Iterable[CallRecord]) -> Iterator[Kind]:
+    """The kind of each call. Thousands that are up have few in common: they are counted first, in one look at each, and
+    made into figures then."""
+    return (
+        (one.started_at // MINUTE, one.domain, one.provider, one.direction, one.verdict, one.reason) for one in records
+    )
+
+
+def statistics(counted: Counted, up: Mapping[Kind, int], now: float) -> Statistics:
+    """All figures, with the calls that are up, by kind."""
     going_on = _going_on(up)
     minutes = [*counted.minutes, *_periods_of(going_on, MINUTE, now - HOUR)]
     day = [*counted.hours, *_periods_of(going_on, HOUR, now - DAY)]
@@ -160,12 +173,7 @@ def _of_day(one: Tallied) -> DayTallied:
     return DayTallied(one.at // DAY * DAY, one.domain, one.verdict, one.calls)
 
 
-def _going_on(records: Iterable[CallRecord]) -> list[Tallied]:
-    """Thousands of calls that are up have few things in common: they are counted by minute first, in one look at each,
-    and made into figures then."""
-    calls = Counter(
-        (one.started_at // MINUTE, one.domain, one.provider, one.direction, one.verdict, one.reason) for one in records
-    )
+def _going_on(calls: Mapping[Kind, int]) -> list[Tallied]:
     return [
         Tallied(int(minute) * MINUTE, domain, provider, str(direction), str(verdict), str(reason), number)
         for (minute, domain, provider, direction, verdict, reason), number in calls.items()

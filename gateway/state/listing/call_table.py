@@ -36,7 +36,7 @@ BATCH: Final = 200
 COLUMNS: Final = (
     *("id", "started_at", "direction", "domain", "provider", "verdict", "reason"),
     *("caller", "callee", "state", "answered_at", "ended_at", "seconds", "status", "ending", "mos", "cause"),
-    "emergency",
+    *("emergency", "caller_number", "callee_number"),
 )
 """The fields of a summary."""
 _USERS: Final = ("caller_user", "callee_user")

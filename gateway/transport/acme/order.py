@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from gateway.base.private_files import replace_private
-from gateway.config.acme_table import Acme
+from gateway.config.tables.acme_table import Acme
 from gateway.transport.tls.certificates import CertificateError
 
 WITHIN: Final = timedelta(seconds=120)

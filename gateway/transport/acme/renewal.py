@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.base.clock import Clock
-from gateway.config.acme_table import Acme
+from gateway.config.tables.acme_table import Acme
 from gateway.transport.acme.challenges import HookAnswers, HttpAnswers
 from gateway.transport.acme.order import ChallengeAnswers, Order
 from gateway.transport.tls.certificates import CertificateError, read_chain, read_key

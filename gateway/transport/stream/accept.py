@@ -7,7 +7,7 @@ about 1 ms of CPU each. Not here: the bytes of a connection (connection.py).
 
 from typing import Self, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
@@ -15,10 +15,11 @@ from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 
+from gateway.base.address_ranges import unmapped
 from gateway.base.rate import Rate, RateLimit, source_of
 from gateway.config.model import Listener
 from gateway.transport.flow import Address, FailureKind, TransportFailure
-from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses, unmapped
+from gateway.transport.sockets import TransportReactor, cannot_listen, own_addresses
 from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.stream_flow import StreamFlow
@@ -64,6 +65,7 @@ class StreamListener(Factory):
     ) -> None:
         self.listener = listener
         self.port = listener.port  # the one bound, once it is
+        self.is_open = False
         self.refused = 0
         self._services = services
         self._connections = connections
@@ -82,9 +84,19 @@ class StreamListener(Factory):
             self._listening = reactor.listenTCP(self.listener.port, self, BACKLOG, self.listener.address)
         except CannotListenError as error:
             raise cannot_listen(self.listener, error) from error
+        self.is_open = True
         host = self._listening.getHost()
         if isinstance(host, IPv4Address | IPv6Address):
             self.port = host.port
+
+    def stopFactory(self) -> None:  # noqa: N802
+        """The port is closed: stopped, or an error closed it."""
+        self.is_open = False
+
+    def at(self, address: str) -> Self:
+        """The same listener at another address, not yet started."""
+        listener = evolve(self.listener, address=address)
+        return type(self)(listener, self._services, self._connections, self._tls, self._limits)
 
     def stop(self) -> Deferred[object]:
         """Accept no more; connections that are up stay."""
@@ -94,6 +106,9 @@ class StreamListener(Factory):
     def buildProtocol(self, addr: IAddress | None) -> StreamProtocol | None:
         """The protocol of one connection; None closes it at once."""
         peer = cast(IPv4Address | IPv6Address, addr)
+        banned = self._services.arrivals.banned
+        if banned.is_on and banned.drops(peer.host, self.listener.transport):
+            return None
         remote = Address(unmapped(peer.host), peer.port)
         if not self._has_room(remote.host):
             self.refused += 1

@@ -6,9 +6,9 @@ from itertools import count
 
 from twisted.logger import Logger
 
-from gateway.config.model import Side
+from gateway.config.model import Listener, Side
 from gateway.transport.arrival import TransportUser
-from gateway.transport.flow import FlowKey
+from gateway.transport.flow import FailureKind, FlowKey, TransportFailure
 from gateway.transport.stream.stream_flow import StreamFlow
 from gateway.transport.tls.handshake_log import TlsAgreed
 
@@ -56,6 +56,13 @@ class Connections:
         """The connection of that key, if it is still open."""
         flow = self._by_number.get(key.connection)
         return flow if flow is not None and flow.key == key else None
+
+    def end_of(self, listener: Listener) -> None:
+        """End the connections of a listener at an address that is used no more; their watchers hear of it."""
+        failure = TransportFailure(FailureKind.CLOSED, f"listener {listener.name} has another address")
+        for flow in list(self._by_number.values()):
+            if flow.listener is listener:
+                flow.fail(failure)
 
     def close_all(self) -> None:
         """End every connection, and tell the user of none."""

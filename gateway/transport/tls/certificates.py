@@ -13,7 +13,8 @@ from pathlib import Path
 from attrs import frozen
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from OpenSSL import SSL, crypto
 
@@ -22,6 +23,8 @@ from gateway.transport.tls.identity import identity_of, listed, mismatch
 
 RENEW_WITHIN_DAYS = 30
 """A certificate with fewer days left is warned about."""
+LEAST_BITS = 2048
+"""Of an RSA key."""
 
 
 class CertificateError(Exception):
@@ -37,6 +40,8 @@ class CertificateReport:
     not_after: datetime
     days_left: int
     warnings: tuple[str, ...]
+    has_short_key: bool = False
+    """Whether the key of a certificate of the chain is shorter than LEAST_BITS: one of the warnings says which."""
 
 
 def read_chain(path: Path) -> list[x509.Certificate]:
@@ -68,7 +73,9 @@ def examine(certificate: Path, private_key: Path, advertised_host: str | None, n
     days_left = (own.not_valid_after_utc - now).days
     warnings = (time_warning(own, now), *_warnings(private_key, chain, advertised_host))
     found = tuple(warning for warning in warnings if warning)
-    return CertificateReport(certificate, identity_of(own), own.not_valid_after_utc, days_left, found)
+    return CertificateReport(
+        certificate, identity_of(own), own.not_valid_after_utc, days_left, found, _short_key(chain) is not None
+    )
 
 
 def time_warning(own: x509.Certificate, now: datetime) -> str | None:
@@ -94,8 +101,28 @@ def _warnings(key: Path, chain: list[x509.Certificate], advertised_host: str | N
     return (
         f"certificate is for {listed(identity)}, not for {host}" if host and mismatch(identity, host) else None,
         _chain_warning(chain),
+        _weakness(chain),
         f"{key} can be read by others" if key.stat().st_mode & 0o077 else None,
     )
+
+
+def _weakness(chain: list[x509.Certificate]) -> str | None:
+    """A key that is too short, or a signature by a broken digest; a root's own signature proves nothing anyway."""
+    if (short := _short_key(chain)) is not None:
+        return short
+    for place, one in enumerate(chain, start=1):
+        digest = one.signature_hash_algorithm
+        if isinstance(digest, hashes.SHA1 | hashes.MD5) and one.issuer != one.subject:
+            return f"certificate {place} is signed by way of {digest.name.upper()}, which is broken"
+    return None
+
+
+def _short_key(chain: list[x509.Certificate]) -> str | None:
+    for place, one in enumerate(chain, start=1):
+        key = one.public_key()
+        if isinstance(key, rsa.RSAPublicKey) and key.key_size < LEAST_BITS:
+            return f"certificate {place} has a key of {key.key_size} bits, and {LEAST_BITS} are needed"
+    return None
 
 
 def _chain_warning(chain: list[x509.Certificate]) -> str | None:

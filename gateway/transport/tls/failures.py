@@ -41,9 +41,12 @@ _ALERTS = (
 )
 """OpenSSL's words for the peer's alerts, and their meaning here."""
 
+_ABOUT_OURS = tuple(meaning for words, meaning in _ALERTS if words in ("unknown ca", "expired", "certificate"))
+
+_NO_VERSION = "it speaks no version of TLS that we do"
 _WORDS = (
-    ("version", "it speaks no version of TLS that we do"),
-    ("unsupported protocol", "it speaks no version of TLS that we do"),
+    ("version", _NO_VERSION),
+    ("unsupported protocol", _NO_VERSION),
     ("cipher", "it has no cipher that we take"),
     ("bad record mac", "what was sent was changed on the way"),
     ("did not return a certificate", "it shows no certificate"),
@@ -103,6 +106,16 @@ def asks_for_certificate(heard: bytes) -> bool:
             return True
         messages = messages[4 + int.from_bytes(messages[1:4]) :]
     return False
+
+
+def distrusts_us(found: TransportFailure) -> bool:
+    """Whether a handshake failed because the peer does not take our certificate: a mistake in its settings or ours."""
+    return found.kind is FailureKind.HANDSHAKE and found.reason.startswith(_ABOUT_OURS)
+
+
+def lacks_our_versions(found: TransportFailure) -> bool:
+    """Whether a handshake failed because the peer speaks old versions of TLS alone."""
+    return found.kind is FailureKind.HANDSHAKE and found.reason.startswith(_NO_VERSION)
 
 
 def failure(heard: bytes, words: str, has_certificate: bool) -> TransportFailure:

@@ -56,9 +56,9 @@ class Renewal:
         self._new_tickets_at = 0.0
         self._call: IDelayedCall | None = None
 
-    def serve(self, listener: Listener) -> ServerTls:
+    def serve(self, listener: Listener, *, resumes: bool = True) -> ServerTls:
         """The TLS of a listener. Raises CertificateError."""
-        server = self._servers[listener.name] = ServerTls(listener)
+        server = self._servers[listener.name] = ServerTls(listener, resumes=resumes)
         return server
 
     def start(self) -> None:
@@ -76,8 +76,13 @@ class Renewal:
             self._call = None
 
     def reports(self) -> dict[str, CertificateReport]:
-        """How the certificate that each TLS listener serves stands, by listener."""
-        return {name: server.report for name, server in self._servers.items()}
+        """How each certificate that a TLS listener serves stands: by the listener, those beside the first by their file
+        as well."""
+        return {
+            f"{name} {report.path}" if index else name: report
+            for name, server in self._servers.items()
+            for index, report in enumerate(server.reports)
+        }
 
     def reload(self) -> None:
         """Read everything again. Raises CertificateError, and changes nothing then."""
@@ -93,7 +98,8 @@ class Renewal:
 
         def adopt() -> None:
             for name, (server, prepared) in zip(self._servers, servers, strict=True):
-                self._tell_renewed(name, server.report, prepared.report)
+                for before, now in zip(server.reports, prepared.reports, strict=True):
+                    self._tell_renewed(name, before, now)
                 server.adopt(prepared)
             self.clients.adopt(clients)
             self._seen = seen

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 
-from gateway.config.hep_table import Hep
+from gateway.config.tables.hep_table import Hep
 from gateway.transport.flow import Transport
 from gateway.transport.trace.hep import CDR, HepMessage, packet
 from gateway.transport.trace.receivers import PacketSender, way_to

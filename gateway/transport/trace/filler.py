@@ -10,25 +10,30 @@ digest (RFC 7616) that are no secret stay readable: one looks for a wrong realm 
 A list of secrets finds those that look as they should, and a peer writes them as it likes. So of a line that holds a
 key in SDP only the known words stay (suite, lifetime, MKI), a line that follows it and is no line of SDP goes with it,
 and all else that speaks of such keys in any reading (escaped up to thrice, quoted, in hexadecimal) is filled whole.
+
+Most texts have nothing of all this, and lines with keys nearly always look alike: `quick_looks` says where the slow
+search is not needed.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import unquote
 
 from gateway.observe.redaction import REDACTED, RULES, Replacement, redacted, without_password
+from gateway.transport.trace import quick_looks
 
 _HARMLESS: Final = frozenset({"username", "realm", "uri", "algorithm", "qop", "nc", "stale", "domain"})
 """Parameters of a digest that are shown, less a password in one of them."""
 
 _CREDENTIALS = re.compile(
-    r"(?im)^((?:(?:proxy-)?authorization|(?:proxy|www)-authenticate)[ \t]*:[ \t]*)(\S+)([ \t]*)((?:.|\r?\n[ \t])*)"
+    r"(?im)^((?:(?:proxy-)?authorization|(?:proxy|www)-authenticate)[ \t]*:[ \t]*)(\S+)([ \t]*)(.*(?:\n[ \t].*)*)"
 )
-_PARAMETER = re.compile(r"([A-Za-z][\w-]*)([ \t]*=[ \t]*)(\"(?:[^\"\\]|\\.)*\"?|[^\s,]*)")
+_USUAL_SEPARATORS: Final = frozenset({"", ", ", ",", ",\r\n ", ",\r\n\t", "\r"})
+_PARAMETER = re.compile(r"([A-Za-z][\w-]*)([ \t]*=[ \t]*)(\"[^\"\\]*(?:\\.[^\"\\]*)*\"?|[^\s,]*)")
 _CODED = re.compile(
     r"(?im)^(?:(?:content-encoding|e)[ \t]*:\s*(?!identity\b)"
     r"|content-transfer-encoding[ \t]*:\s*(?!(?:7bit|8bit|binary)\b))\S"
@@ -47,9 +52,14 @@ _KNOWN_WORD = re.compile(
     r"|(?<=\s)(?:WSH|KDR)=[0-9]{1,9}(?=\s|\Z)|(?<=\s)UN(?:ENCRYPTED|AUTHENTICATED)_SRTC?P(?=\s|\Z)|[;\s]|(.)",
     re.IGNORECASE | re.DOTALL,
 )
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/]{38,}={0,2}")
-"""As long as the shortest SDES key in base64, less its padding."""
+_USUAL_KEY = re.compile(
+    r"(a=crypto:(?<![^\r\n]a=crypto:)[0-9]{1,9} [A-Z0-9_]{1,40} inline:)([A-Za-z0-9+/]{16,}={0,2})"
+    r"((?:\|2\^[0-9]{1,2})?(?:\|[0-9]{1,15}:[0-9]{1,3})?\r?\n(?=[a-z]=|\Z))"
+)
+"""A line with a key as nearly all are, before one of SDP: its key alone is filled."""
+_LONG_RUN = re.compile(rf"[A-Za-z0-9+/]{{{quick_looks.RUN},}}={{0,2}}")
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2}){8,}")
+_FILLER: Final = bytes(code if chr(code) in "\"'=" or chr(code).isspace() else ord("A") for code in range(256))
 _JSON_ESCAPE = re.compile(r"\\u00([0-9A-Fa-f]{2})")
 _READINGS: Final = 3
 
@@ -58,19 +68,64 @@ def without_secrets(data: bytes) -> bytes:
     """The message with filler in place of each secret. As long as `data`, always."""
     text = data.decode("latin-1")
     head, blank, body = _halves(text)
-    shown, end = [], 0
-    for found in _CREDENTIALS.finditer(head):
-        shown += [_head(head[end : found.start()]), _credentials(found)]
+    credentials, pieces = [*_credentials_in(head)], _USUAL_KEY.split(body) if "a=crypto:" in body else [body]
+    if _is_usual(head, credentials, pieces):
+        pieces[2::4] = map(_filled, pieces[2::4])
+        shown = _with_credentials(head, credentials, _as_it_is, _usual_credentials) + blank + "".join(pieces)
+    else:
+        is_hidden = "\0" in body or "&#" in body or _CODED.search(text) is not None
+        shown = _with_credentials(head, credentials, _head) + blank + (_filled(body) if is_hidden else _body(body))
+    return shown.encode("latin-1")
+
+
+def _is_usual(head: str, credentials: Sequence[re.Match[str]], pieces: Sequence[str]) -> bool:
+    """Whether a message surely has no secret but credentials in their fields, and keys in usual lines. ``pieces``: the
+    body, parted at these lines, with a line's begin, key and end as pieces of their own."""
+    body = "".join(pieces[::4])
+    lower = f"{head}\n{body}".lower()
+    if not (quick_looks.is_plain(lower) and quick_looks.is_plain_body(body)):
+        return False
+    outside = _with_credentials(lower, credentials, _as_it_is, _left_out) if credentials else lower
+    keys = pieces[2::4]
+    return quick_looks.needs_no_rule(outside) and (not keys or quick_looks.needs_no_rule("\n".join(keys).lower()))
+
+
+def _with_credentials(
+    head: str,
+    credentials: Iterable[re.Match[str]],
+    others: Callable[[str], str],
+    shown: Callable[[re.Match[str]], str] | None = None,
+) -> str:
+    """A head whose credentials are shown in one way, and all that is between them in another one."""
+    pieces, end = [], 0
+    for found in credentials:
+        pieces += [others(head[end : found.start()]), (shown or _credentials)(found)]
         end = found.end()
-    shown += [_head(head[end:]), blank]
-    is_hidden = "\0" in body or "&#" in body or _CODED.search(text) is not None
-    shown.append(_filled(body) if is_hidden else _body(body))
-    return "".join(shown).encode("latin-1")
+    return "".join([*pieces, others(head[end:])])
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _left_out(_: re.Match[str]) -> str:
+    return ""
+
+
+def _credentials_in(head: str) -> Iterator[re.Match[str]]:
+    """The fields with credentials, each as long as it is folded."""
+    lower, end = head.lower(), 0
+    while (sign := lower.find("auth", end)) >= 0:
+        found = _CREDENTIALS.match(head, max(lower.rfind("\n", 0, sign) + 1, end))
+        if found is not None:
+            yield found
+        end = max(sign + 1, found.end() if found else 0)
 
 
 def _head(text: str) -> str:
     """Fields without secrets; one that speaks of keys loses its value."""
-    return "".join(_field(found[0]) for found in _FIELD.finditer(_by_rules(text)))
+    text = _by_rules(text)
+    return text if quick_looks.is_silent(text.lower()) else "".join(_field(found[0]) for found in _FIELD.finditer(text))
 
 
 def _field(line: str) -> str:
@@ -82,6 +137,9 @@ def _field(line: str) -> str:
 
 def _body(text: str) -> str:
     """Lines with keys by their form, those that go on from one, and all others: filled where they speak of keys."""
+    lower = text.lower()
+    if quick_looks.is_silent(lower) and quick_looks.is_plain_body(text) and quick_looks.needs_no_rule(lower):
+        return text
     pieces, others, goes_on = list[str](), list[int](), False
     for found in _LINE.finditer(_by_rules(text)):
         line = found[0]
@@ -115,7 +173,7 @@ def _run(found: re.Match[str]) -> str:
 
 
 def _speaks_of_keys(text: str) -> bool:
-    return any(map(_SPEAKS_OF_KEYS.search, _readings(text)))
+    return not quick_looks.is_silent(text.lower()) and any(map(_SPEAKS_OF_KEYS.search, _readings(text)))
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -158,32 +216,41 @@ _PASSWORD: Final = _same_length(without_password)
 
 
 def _by_rules(text: str) -> str:
-    return redacted(text, _RULES, _PASSWORD)
+    return text if quick_looks.needs_no_rule(text.lower()) else redacted(text, _RULES, _PASSWORD)
 
 
-def _credentials(found: re.Match[str]) -> str:
-    """The parameters of a digest one by one; credentials of any other scheme whole."""
-    name, scheme, space, rest = found[1], found[2], found[3], found[4]
+def _usual_credentials(found: re.Match[str]) -> str:
+    """Those of a head that speaks of no keys."""
+    return _credentials(found, is_silent=True)
+
+
+def _credentials(found: re.Match[str], *, is_silent: bool = False) -> str:
+    """The parameters of a digest one by one; credentials of any other scheme whole. ``is_silent``: they surely speak of
+    no keys."""
+    name, scheme, space, rest = found.groups()
     if scheme.lower() != "digest":
         return name + _filled(scheme) + space + _filled(rest)
-    kept, end = [], 0
-    for one in _PARAMETER.finditer(rest):
-        value = _harmless(one[3]) if one[1].lower() in _HARMLESS else _filled(one[3])
-        kept += [_separator(rest[end : one.start()]), one[1], one[2], value]
-        end = one.end()
-    return name + scheme + space + "".join(kept) + _separator(rest[end:])
+    pieces, is_silent = _PARAMETER.split(rest), is_silent or quick_looks.is_silent(rest.lower())
+    for place in range(1, len(pieces), 4):  # a parameter's name, its equals sign, its value; before each a separator
+        value = pieces[place + 2]
+        is_harmless = pieces[place].lower() in _HARMLESS
+        pieces[place + 2] = _harmless(value, is_silent=is_silent) if is_harmless else _filled(value)
+    pieces[::4] = map(_separator, pieces[::4])
+    return name + scheme + space + "".join(pieces)
 
 
-def _harmless(value: str) -> str:
-    """The value of a parameter that is no secret by its name."""
-    return _filled(value) if _speaks_of_keys(value) else _by_rules(value)
+def _harmless(value: str, *, is_silent: bool) -> str:
+    """The value of a parameter that is no secret by its name; ``is_silent``: it surely speaks of no keys."""
+    if not is_silent and _speaks_of_keys(value):
+        return _filled(value)
+    return value if quick_looks.is_word(value) else _by_rules(value)
 
 
 def _separator(text: str) -> str:
     """Between parameters stand commas and blanks; anything else is filled."""
-    return re.sub(r"[^\s,]", "A", text)
+    return text if text in _USUAL_SEPARATORS else re.sub(r"[^\s,]", "A", text)
 
 
 def _filled(secret: str) -> str:
     """Filler of the same length: quotes, the padding of base64 and the ends of lines stay."""
-    return re.sub(r"[^\"'=\s]", "A", secret)
+    return secret.encode("latin-1").translate(_FILLER).decode("latin-1")

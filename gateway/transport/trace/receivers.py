@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from gateway.config.hep_table import Hep, HepReceiver
+from gateway.config.tables.hep_table import Hep, HepReceiver
 from gateway.transport.tls.certificates import read_chain
 
 log = Logger()

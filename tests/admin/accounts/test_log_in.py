@@ -22,6 +22,7 @@ from gateway.admin.accounts.log_in import (
 from gateway.admin.accounts.second_factor import code_at, kept_of
 from gateway.admin.accounts.users import Register
 from gateway.admin.inspection import NotChanged, Role
+from gateway.base.rate import RateLimit
 from tests.admin.accounts.support import DISK_FULL, PASSWORD, SECRET, Entrance, MemoryFile, done, register_of, user
 
 WRONG = "wrong horse battery"
@@ -208,7 +209,7 @@ def test_memory_of_log_ins_is_bounded() -> None:
     for number in range(MOST_STEPS + 20):
         entrance.now += 1 if number % 2 else 0
         source = f"10.0.{number // 250}.{number % 250}"
-        entrance.log_in._by_name._buckets.clear()
+        entrance.log_in._by_name = RateLimit(TRIES)
         done(entrance.log_in.with_password("alice", PASSWORD, source))
     assert len(entrance.log_in._steps) == MOST_STEPS
 

@@ -25,40 +25,17 @@ from gateway.state.devices.device_table import DeviceFilter
 from gateway.state.listing.call_filter import CallFilter, CallsCount, CallsPage, read_cursor
 from gateway.state.listing.call_statistics import Counted, Statistics, statistics
 from tests.admin.test_api import Client, FakeInspection, FakePermission
+from tests.support.small_configuration import SMALLEST
 
 NOW = 1_796_000_000.0
 
-CONFIGURATION = """
-[gateway]
-name = "gw-berlin"
-state_directory = "state"
-
-[[listener]]
-name = "phones"
-side = "phones"
-transport = "udp"
-address = "192.0.2.10"
-port = 5060
-
-[[listener]]
-name = "provider"
-side = "provider"
-transport = "udp"
-address = "127.0.0.1"
-port = 5070
-
-[media]
-address = "127.0.0.1"
-
-[[provider]]
-name = "main"
-uri = "sip:provider.example.com;transport=udp"
-
-[[domain]]
-name = "example.com"
-provider = "main"
-security = "preferred"
-"""
+CONFIGURATION = (
+    SMALLEST.replace("/var/lib/gateway", "state")
+    .replace('name = "gw1"', 'name = "gw-berlin"')
+    .replace("127.0.0.1", "192.0.2.10", 1)
+    .replace("provider.example.com", "provider.example.com;transport=udp")
+    + 'security = "preferred"\n'
+)
 
 
 class Lists:
@@ -79,7 +56,7 @@ class Lists:
         return succeed(CallsCount(len(self.calls), is_all=True))
 
     def statistics(self) -> Deferred[Statistics]:
-        return succeed(statistics(Counted(), (), NOW))
+        return succeed(statistics(Counted(), {}, NOW))
 
 
 class PagedInspection(FakeInspection):
@@ -106,7 +83,7 @@ class PagedInspection(FakeInspection):
         known = [row for row in self._phones if row["address_of_record"] == wanted.address_of_record]
         return succeed({"phones": [seen] if known else [], "next": None})
 
-    def population(self) -> Population:
+    async def population(self) -> Population:
         return Population({"example.com": len(self._phones)}, {"udp": len(self._phones)})
 
     def counts(self) -> Row:
@@ -161,7 +138,8 @@ class PageStage:
         nothing: Any = None
         self.events = Events(lambda: NOW)
         health = Health(clock.timers, nothing, nothing, nothing, nothing, self.events)
-        watched = Watched(health, Figures, dict, self.inspection.population, dict, bool)
+        listeners = lambda: settings.current.listeners  # noqa: E731
+        watched = Watched(health, Figures, dict, self.inspection.population, dict, bool, listeners)
         self.gathering = Gathering(self.inspection, settings, watched, clock, self.events, "1.2.3")
         self.client = Client(self.inspection, permission, Desk(self.gathering, "gw-berlin", Turns(timers)), timers)
 

@@ -52,3 +52,20 @@ def test_text_of_peers_is_escaped_and_cut() -> None:
 def test_records_of_other_versions_are_drawn_all_the_same() -> None:
     assert drawn(rungs([{}, {"at": None, "what": 7}], "sideways"))
     assert drawn([])
+
+
+def test_of_several_phones_each_message_has_the_number_of_its_phone_and_none_is_a_copy() -> None:
+    steps = [{**step(1, "callee", "sent", "INVITE"), "fork": number} for number in (1, 2)]
+    steps.append(step(2, "caller", "sent", "180 Ringing"))
+    found = rungs(steps, "inbound")
+    assert [rung.told for rung in found] == [
+        "gateway to phone 1: INVITE",
+        "gateway to phone 2: INVITE",
+        "gateway to provider: 180 Ringing",
+    ]
+    assert [rung.short for rung in found] == ["1: INVITE", "2: INVITE", "180"]
+    figure = str(drawn(found))
+    shown = [text.text for text in ElementTree.fromstring(figure).iter("text")]
+    assert shown == ["1: INVITE", "1: INVITE", "2: INVITE", "2: INVITE", "180 Ringing", "180"]
+    lines = [line.get("x1") for line in ElementTree.fromstring(figure).iter("line") if line.get("class") is None]
+    assert lines == ["50%", "50%", "50%"]

@@ -23,12 +23,12 @@ from gateway.state.listing.call_filter import cursor_of
 from gateway.state.reasons import Reason
 from gateway.state.remedies import REMEDIES
 from tests.admin.pages.stage import NOW, PageStage
-from tests.admin.test_api import CALL, FakePermission, NoPeople
+from tests.admin.test_api import CALL, FakePermission
 from tests.support.day_of_calls import calls
 
 PAGES = (
     *("/", "/calls", "/phones", "/domains", "/domains/example.com", "/domains/example.com/switch?to=off"),
-    *("/providers", "/providers/main", "/certificates", "/events", "/audit", "/settings", "/users", "/nothing-here"),
+    *("/providers", "/providers/main", "/certificates", "/events", "/audit", "/settings", "/nothing-here"),
 )
 ODD = "\udcff\x1b[2J\x9b31m\u202e\u2028<b>"
 """Bytes that are no UTF-8, controls, turned text, markup: as a peer may write them."""
@@ -295,13 +295,11 @@ def test_settings_have_the_line_of_the_file(stage: PageStage) -> None:
 
 def test_pages_that_are_kept_depend_on_their_address_and_the_likings_of_their_reader(tmp_path: Path) -> None:
     stage = PageStage(tmp_path)
-    routes = PageRoutes(
-        stage.inspection, stage.client.control, Desk(stage.gathering, "gw", Turns(Timers())), NoPeople()
-    )
+    routes = PageRoutes(stage.inspection, stage.client.control, Desk(stage.gathering, "gw", Turns(Timers())))
     kept = {route.path for route in routes.routes() if route.drawn_by is not None}
     assert all(route.method == "GET" for route in routes.routes() if route.drawn_by is not None)
-    assert {"/", "/calls", "/domains/{name}", "/users"} <= kept
-    assert not {path for path in kept if path.startswith(("/account", "/login", "/static", "/preferences"))}
+    assert {"/", "/calls", "/domains/{name}", "/settings"} <= kept
+    assert not {path for path in kept if path.startswith(("/account", "/users", "/login", "/static", "/preferences"))}
     read: set[str] = set()
 
     class Cookies(dict[str, str]):

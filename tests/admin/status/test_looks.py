@@ -136,3 +136,50 @@ def test_wrong_passwords_are_told_of_phones_and_of_strangers_apart() -> None:
     assert "and 2 more" in guessed
     assert "dave@example.com from 192.0.2.9:5060" in mistaken
     assert all(look.harm is Harm.WARNING and look.remedy for look in found)
+
+
+def test_a_receiver_of_alerts_that_takes_none_is_named_with_the_command_that_tries_it() -> None:
+    row: dict[str, Json] = {"name": "chat", "kind": "webhook", "reason": "no answer in time", "lost": 0}
+    (found,) = looks(facts(unheard=[row]))
+    assert (found.harm, found.fact) == (
+        Harm.WARNING,
+        "Alerts are not delivered to chat (webhook): no answer in time.",
+    )
+    assert "gatewayctl alerts test chat" in found.remedy
+    (found,) = looks(facts(unheard=[{**row, "lost": 1204}]))
+    assert found.fact.endswith("no answer in time; 1,204 alerts are lost.")
+
+
+def test_a_ban_that_waits_needs_a_look_and_one_in_force_does_not() -> None:
+    assert looks(facts(defence={"mode": "defend", "bans": 7, "waiting": 0, "would_be": 0})) == []
+    (found,) = looks(facts(defence={"mode": "defend", "bans": 7, "waiting": 2, "would_be": 0}))
+    assert found.harm is Harm.WARNING
+    assert found.fact.startswith("2 bans wait for approval")
+    assert found.link == "/security"
+
+
+def test_a_kernel_and_a_list_that_fail_need_a_look() -> None:
+    failing = ["apiban: no whole answer within 30 s"]
+    found = looks(facts(defence={"mode": "defend", "kernel_why": "Operation not permitted", "failing_lists": failing}))
+    assert [look.harm for look in found] == [Harm.WARNING, Harm.NOTE]
+    assert found[0].fact == "nftables takes no bans: Operation not permitted."
+    assert found[1].fact == "A block list cannot be read: apiban: no whole answer within 30 s."
+
+
+def test_pbxs_that_cannot_be_called_or_are_not_registered_need_a_look() -> None:
+    down = {"name": "office", "up": 0, "down": ["UDP 192.0.2.50:5060: it does not answer"], "is_registered": True}
+    partly = {**down, "name": "branch", "up": 1}
+    unknown = {"name": "shop", "up": 1, "down": [], "is_registered": False, "why": "403 Forbidden"}
+    new = {**unknown, "name": "new", "why": ""}
+    well = {"name": "well", "up": 2, "down": [], "is_registered": True, "why": ""}
+    found = [(look.harm, look.fact) for look in looks(facts(pbxs=[well, new, partly, unknown, down]))]
+
+    assert found == [
+        (Harm.CRITICAL, "The account of PBX shop is not registered at its provider: 403 Forbidden."),
+        (Harm.CRITICAL, "PBX office cannot be called: UDP 192.0.2.50:5060: it does not answer."),
+        (
+            Harm.WARNING,
+            "PBX branch does not answer at each of its addresses: UDP 192.0.2.50:5060: it does not answer.",
+        ),
+        (Harm.NOTE, "The account of PBX new is not registered at its provider: its first registration is under way."),
+    ]

@@ -231,3 +231,51 @@ def test_change_that_comes_without_a_relay_is_put_off(of_provider: bool) -> None
     ladder.phone.answers(open_one, 488)
     ladder.provider.receives(488)
     moves(ladder)
+
+
+def change_address(ladder: Ladder, listeners: set[str], *, do_media_move: bool) -> int:
+    return ladder.calls.address_changed(listeners, do_media_move=do_media_move)
+
+
+def test_another_address_of_the_gateway_is_offered_on_each_side() -> None:
+    ladder = Ladder()
+    talk(ladder)
+    assert change_address(ladder, set(), do_media_move=True) == 1
+    assert ladder.relay.deleted
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 200, sdp=SAVP)
+    ladder.provider.receives("ACK")
+    ladder.phone.answers(ladder.phone.receives_request("INVITE"), 200, sdp=AVP)
+    ladder.phone.receives("ACK")
+    record = next(ladder.calls.records())
+    assert (record.state, record.verdict) == ("established", "ENCRYPTED_TO_PROVIDER")
+
+
+def test_calls_of_other_listeners_stay_where_they_are() -> None:
+    ladder = Ladder()
+    talk(ladder)
+    assert change_address(ladder, {"another"}, do_media_move=False) == 0
+    assert not [*drain(ladder.provider)]
+    assert not ladder.relay.deleted
+
+
+def test_a_call_whose_peer_refuses_the_new_address_ends_with_that_reason() -> None:
+    ladder = Ladder()
+    talk(ladder)
+    change_address(ladder, set(), do_media_move=True)
+    ladder.provider.answers(ladder.provider.receives_request("INVITE"), 488)
+    ladder.provider.receives("ACK")
+    for party in (ladder.provider, ladder.phone):
+        bye = party.receives_request("BYE")
+        assert 'text="Address changed"' in (bye.headers.get("Reason") or "")
+        party.answers(bye, 200)
+    ladder.ends_clean()
+
+
+def test_a_call_that_rings_ends_with_the_address() -> None:
+    ladder = Ladder()
+    _, onward = ring(ladder)
+    ladder.provider.answers(onward, 180)
+    ladder.phone.receives(180)
+    change_address(ladder, set(), do_media_move=True)
+    ladder.phone.receives(500)
+    ladder.provider.receives("CANCEL")

@@ -213,3 +213,12 @@ def test_a_request_over_a_weaker_flow_than_the_legs_own_is_remembered() -> None:
     site = Site(verified())
     site.came(a_flow("tls", Side.PROVIDER, connection=2))
     assert site.way.weakest is Strength.TLS
+
+
+def test_of_two_phones_of_a_user_without_instances_a_leg_keeps_its_own() -> None:
+    own = a_flow()
+    site = Site(own)
+    first = site.registers(own, contact="sip:alice@127.0.0.11:5060", token="alice-1", instance=None)
+    site.registers(elsewhere("udp"), contact="sip:alice@127.0.0.12:5060", token="alice-2", instance=None)
+    way = LegWay(own, first)
+    assert way.opened(lambda: site.phones.flow_of(first)) is own

@@ -37,6 +37,8 @@ PAGES = {
     "/audit": 1,
     "/settings": 1,
     "/users": 3,
+    "/new-user": 3,
+    "/users/anna": 3,
     "/account": 1,
     "/account/second-factor": 1,
 }

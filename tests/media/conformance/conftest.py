@@ -1,4 +1,4 @@
-"""Every test here runs on our worker and on Debian's rtpengine: what they share is what the gateway may rely on."""
+"""Every test here runs on both loops of our worker and on rtpengine: what they share is what the gateway relies on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.support.media_party import Party
 from tests.support.media_relays import Ng, own_address, rtpengine, worker
 
 
-@pytest.fixture(scope="module", params=["worker", "rtpengine"])
+@pytest.fixture(scope="module", params=["native", "python", "rtpengine"])
 def ng(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng]:
-    start = worker if request.param == "worker" else rtpengine
-    with start(tmp_path_factory.mktemp("m")) as running:
-        yield running
+    directory = tmp_path_factory.mktemp("m")
+    with rtpengine(directory) if request.param == "rtpengine" else worker(directory, f"--loop={request.param}") as one:
+        yield one
 
 
 @pytest.fixture

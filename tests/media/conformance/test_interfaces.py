@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.model import Media
+from gateway.config.model import Media, Side
 from gateway.media.configured_nodes import interfaces
-from gateway.media.relay import Encryption
+from gateway.media.relay import Encryption, PhonesWish
 from tests.support.media_party import SUITES, Party, rtcp, rtp
 from tests.support.media_relays import own_address, rtpengine, worker
 
@@ -45,6 +45,24 @@ def test_each_side_has_its_address(relay: type, tmp_path: Path, phones: str, pro
         crosses(phone, provider)
         crosses(provider, phone)
     phone.close()
+
+
+@RELAYS
+def test_both_phones_of_a_call_between_phones_meet_the_relay_at_the_phones_address(relay: type, tmp_path: Path) -> None:
+    near, far = own_address(), own_address()
+    one, other = Party(own_address()), Party(own_address())
+    with relay(tmp_path, interfaces=interfaces(Media("127.0.0.1", phone_address=near, provider_address=far))) as ng:
+        offer = ng.offer("call", one.sdp(), Encryption.SAVP, side=Side.PHONES, kind=PhonesWish)
+        answer = ng.answer("call", other.answer(offer, SUITES[2]))
+        one.hear_answer(answer)
+        assert named(offer) == named(answer) == {f"IP4 {near}"}
+        crosses(one, other)
+        crosses(other, one)
+        report = ng.request({"command": "query", "call-id": "call"})
+    for party in (one, other):
+        party.close()
+    if relay is worker:
+        assert {party["side"] for party in report["tags"].values()} == {"phones"}
 
 
 @RELAYS

@@ -10,9 +10,10 @@ from tests.support.media_party import Party
 from tests.support.media_relays import Ng, own_address, worker
 
 
-@pytest.fixture(scope="module")
-def ng(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng]:
-    with worker(tmp_path_factory.mktemp("w")) as running:
+@pytest.fixture(scope="module", params=["native", "python"])
+def ng(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ng]:
+    """A worker with each loop of packets."""
+    with worker(tmp_path_factory.mktemp("w"), f"--loop={request.param}") as running:
         yield running
 
 

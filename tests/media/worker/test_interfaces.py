@@ -5,14 +5,15 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import attrs
 import pytest
 
-from gateway.media.relay import Encryption
+from gateway.media.relay import JSON, Encryption
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Loop, LoopClock
 from gateway.media.worker.port_pool import PoolOptions
 from tests.support.media_party import Party, rtp
-from tests.support.media_relays import own_address, worker
+from tests.support.media_relays import NgError, others, own_address, worker
 
 LOOP = Loop(LoopClock(), lambda _: None)
 PORTS = PoolOptions("", 31_000, 31_099)
@@ -74,3 +75,48 @@ def test_ipv6_addresses_are_the_same_however_written(tmp_path: Path) -> None:
         assert ng.stream("call", "caller")["advertised endpoint"] == ng.stream("call", "caller")["endpoint"]
     phone.close()
     provider.close()
+
+
+def test_a_worker_moves_and_calls_that_are_up_stay(tmp_path: Path) -> None:
+    """Only new calls have ports at the other address; those of before keep theirs until they end."""
+    before, after = own_address(), own_address()
+    with worker(tmp_path, interfaces=(f"phones/{before}", f"provider/{before}")) as ng:
+        phone, provider = Party(before), Party(before)
+        phone.hear_answer(ng.answer("old", provider.answer(ng.offer("old", phone.sdp(), Encryption.NONE))))
+        ng.request({"command": "interfaces", "interfaces": [f"phones/{after}", f"provider/{after}"]})
+        assert f"c=IN IP4 {after}" in str(ng.offer("new", phone.sdp(), Encryption.NONE))
+        phone.send(rtp(1))
+        assert provider.receive() == rtp(1)
+
+
+@pytest.mark.parametrize("written", [[], ["phones/192.0.2.77"], ["phones/nowhere"], "x" * 100])
+def test_a_worker_that_cannot_move_stays(tmp_path: Path, written: JSON) -> None:
+    with worker(tmp_path) as ng:
+        with pytest.raises(NgError, match="The interfaces cannot be used"):
+            ng.request({"command": "interfaces", "interfaces": written})
+        assert f"c=IN IP4 {ng.address}" in str(ng.offer("call", Party(ng.address).sdp(), Encryption.NONE))
+
+
+def test_nobody_but_its_own_gateway_moves_a_worker(tmp_path: Path) -> None:
+    place = (own_address(), 22_900)
+    asked: dict[str, JSON] = {"command": "interfaces", "interfaces": [f"phones/{own_address()}"]}
+    with (
+        worker(tmp_path, f"--ng={place[0]}:{place[1]}") as ng,
+        others(ng, place) as stranger,
+        pytest.raises(NgError, match="Unrecognized command"),
+    ):
+        stranger.request(asked)
+
+
+def test_ports_of_an_address_of_before_are_forgotten_once_they_are_free() -> None:
+    here, there = own_address(), own_address()
+    found = Interfaces([f"phones/{here}"], attrs.evolve(PORTS, quarantine=0), LOOP)
+    before = found.named("phones").ports
+    pair = before.take()
+    found.replace([f"phones/{there}"])
+    found.expire(0.0)
+    assert found.named("phones").ports.range.address == there
+    before.give_back(pair, 0.0)
+    found.expire(0.0)
+    found.replace([f"phones/{here}"])
+    assert found.named("phones").ports is not before

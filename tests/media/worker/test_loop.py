@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 
-from gateway.media.worker.loop import BUSY_EVENTS, EVENTS_A_JOB, GATHER_SECONDS, Loop, LoopClock
+from gateway.media.worker.loop import BUSY_EVENTS, EVENTS_A_JOB, GATHER_SECONDS
+from gateway.media.worker.packet_loop import NATIVE, PYTHON, chosen
+from gateway.rtp.srtp import PacketBuffer
 
 Ends = tuple[socket.socket, socket.socket]
 
@@ -16,10 +18,10 @@ Ends = tuple[socket.socket, socket.socket]
 class Bench:
     """A loop that runs until its tick was called so often."""
 
-    def __init__(self, gather: float = GATHER_SECONDS) -> None:
+    def __init__(self, gather: float = GATHER_SECONDS, name: str = PYTHON) -> None:
         self.ticks = 0
         self.limit = 1
-        self.loop = Loop(LoopClock(), self._tick, gather)
+        self.loop = chosen(name, self._tick, PacketBuffer(), gather).loop
 
     def _tick(self, _now: float) -> None:
         self.ticks += 1
@@ -29,6 +31,12 @@ class Bench:
         """The first tick comes after the first poll, each other a quarter of a second later."""
         self.ticks, self.limit, self.loop.running = 0, ticks, True
         self.loop.run()
+
+
+@pytest.fixture(params=[PYTHON, NATIVE])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Both loops."""
+    return Bench(name=request.param)
 
 
 @pytest.fixture
@@ -43,8 +51,8 @@ def taking(own: socket.socket, into: list[bytes]) -> Callable[[], None]:
     return lambda: into.append(own.recv(100))
 
 
-def test_packets_are_taken_in_order_until_none_is_left(ends: Ends) -> None:
-    bench, found = Bench(), list[bytes]()
+def test_packets_are_taken_in_order_until_none_is_left(bench: Bench, ends: Ends) -> None:
+    found = list[bytes]()
     bench.loop.watch(ends[0], taking(ends[0], found))
     for number in range(5):
         ends[1].send(b"%d" % number)
@@ -52,8 +60,8 @@ def test_packets_are_taken_in_order_until_none_is_left(ends: Ends) -> None:
     assert found == [b"0", b"1", b"2", b"3", b"4"]
 
 
-def test_a_receiver_can_be_replaced_and_removed(ends: Ends) -> None:
-    bench, first, second = Bench(), list[bytes](), list[bytes]()
+def test_a_receiver_can_be_replaced_and_removed(bench: Bench, ends: Ends) -> None:
+    first, second = list[bytes](), list[bytes]()
     bench.loop.watch(ends[0], taking(ends[0], first))
     bench.loop.watch(ends[0], taking(ends[0], second))
     ends[1].send(b"a")
@@ -65,8 +73,10 @@ def test_a_receiver_can_be_replaced_and_removed(ends: Ends) -> None:
     assert (first, second) == ([], [b"a"])
 
 
-def test_a_mistake_is_counted_and_the_others_are_served(ends: Ends, capsys: pytest.CaptureFixture[str]) -> None:
-    bench, found = Bench(), list[bytes]()
+def test_a_mistake_is_counted_and_the_others_are_served(
+    bench: Bench, ends: Ends, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list[bytes]()
 
     def fail() -> None:
         ends[0].recv(100)
@@ -82,8 +92,8 @@ def test_a_mistake_is_counted_and_the_others_are_served(ends: Ends, capsys: pyte
     assert "a bug" in capsys.readouterr().err
 
 
-def test_what_is_closed_by_another_in_the_same_batch_is_not_called(ends: Ends) -> None:
-    bench, calls = Bench(), list[int]()
+def test_what_is_closed_by_another_in_the_same_batch_is_not_called(bench: Bench, ends: Ends) -> None:
+    calls = list[int]()
 
     def close_both(index: int) -> Callable[[], None]:
         def receive() -> None:
@@ -118,11 +128,32 @@ def run_busy(bench: Bench, ends: Ends) -> None:
 def test_a_busy_loop_gathers_and_a_quiet_one_does_not(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("gateway.media.worker.loop.sleep", waits.append)
+    monkeypatch.setattr("gateway.media.worker.loop.BUSY_EVENTS", 100)
     bench = Bench()
     bench.run(ticks=3)
     assert waits == []
     run_busy(bench, ends)
     assert set(waits) == {GATHER_SECONDS}
+
+
+@pytest.mark.parametrize(("gather", "rounds"), [(0.05, range(1, 8)), (0.0, range(500, 10_000_000))])
+def test_a_busy_native_loop_gathers_too(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, gather: float, rounds: range
+) -> None:
+    """After a quarter of a second with many packets it wakes up every 50 ms."""
+    monkeypatch.setattr("gateway.media.worker.native_loop.BUSY_EVENTS", 100)
+    bench, passed = Bench(gather, NATIVE), 0
+
+    def count_and_return(own: socket.socket) -> None:
+        nonlocal passed
+        passed += bench.ticks == 2
+        own.send(own.recv(100))
+
+    for own in ends:
+        bench.loop.watch(own, partial(count_and_return, own))
+    ends[1].send(b"x")
+    bench.run(ticks=3)
+    assert passed in rounds
 
 
 def test_a_loop_that_is_told_so_never_gathers(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,8 +181,8 @@ def test_a_socket_with_a_queue_is_not_held_up(ends: Ends, monkeypatch: pytest.Mo
     assert len(waits) <= 2
 
 
-def test_what_is_put_off_is_done_soon_and_in_order() -> None:
-    bench, done = Bench(), list[int]()
+def test_what_is_put_off_is_done_soon_and_in_order(bench: Bench) -> None:
+    done = list[int]()
     for number in range(5):
         bench.loop.later(partial(done.append, number))
     assert not bench.loop.is_free
@@ -160,8 +191,8 @@ def test_what_is_put_off_is_done_soon_and_in_order() -> None:
     assert bench.loop.is_free
 
 
-def test_packets_go_between_what_is_put_off(ends: Ends) -> None:
-    bench, order = Bench(), list[str]()
+def test_packets_go_between_what_is_put_off(bench: Bench, ends: Ends) -> None:
+    order = list[str]()
 
     def receive() -> None:
         order.append(ends[0].recv(100).decode())
@@ -174,8 +205,8 @@ def test_packets_go_between_what_is_put_off(ends: Ends) -> None:
     assert order == ["packet", "job"] * 4
 
 
-def test_a_large_batch_is_followed_by_more_of_what_was_put_off(ends: Ends) -> None:
-    bench, order = Bench(), list[str]()
+def test_a_large_batch_is_followed_by_more_of_what_was_put_off(bench: Bench, ends: Ends) -> None:
+    order = list[str]()
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2 * EVENTS_A_JOB)]
     for one, other in pairs:
         bench.loop.watch(one, lambda one=one: order.append(one.recv(100).decode()))  # type: ignore[misc]
@@ -190,8 +221,8 @@ def test_a_large_batch_is_followed_by_more_of_what_was_put_off(ends: Ends) -> No
             end.close()
 
 
-def test_a_mistake_in_what_was_put_off_stops_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    bench, done = Bench(), list[int]()
+def test_a_mistake_in_what_was_put_off_stops_nothing_else(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    done = list[int]()
 
     def fail() -> None:
         raise KeyError("a bug")

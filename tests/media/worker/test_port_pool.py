@@ -13,6 +13,7 @@ from gateway.media.worker.port_pool import (
     BOUND_SECONDS,
     MAXIMUM_QUARANTINES,
     NoPorts,
+    NoSockets,
     PoolOptions,
     PortPool,
     kernel_drops,
@@ -83,7 +84,7 @@ def test_a_system_without_sockets_costs_no_port(monkeypatch: pytest.MonkeyPatch,
 
     with monkeypatch.context() as exhausted:
         exhausted.setattr(ports, "_opened", refuse)
-        with pytest.raises(NoPorts):
+        with pytest.raises(NoSockets, match=r"no files, of which [0-9]+ may be open"):
             ports.take()
         with opened() as own:
             assert ports.connected(own, ("127.0.0.1", 9)) is None
@@ -91,6 +92,21 @@ def test_a_system_without_sockets_costs_no_port(monkeypatch: pytest.MonkeyPatch,
     assert sorted(pair.port for pair in pairs) == [32_000, 32_002, 32_004, 32_006]
     for pair in pairs:
         pair.close()
+
+
+def test_a_pair_that_is_bound_still_serves_without_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = pool()
+    pair = ports.take()
+    ports.give_back(pair, now=0.0, has_carried=False)
+
+    def refuse() -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(ports, "_opened", refuse)
+    assert ports.take() is pair
+    with pytest.raises(NoSockets):
+        ports.take()
+    pair.close()
 
 
 def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:

@@ -45,6 +45,24 @@ def test_rfc_4568_section_7_1_4_fork_keeps_the_key_that_it_was_offered(
     crosses(provider, phone, 3)
 
 
+def test_phones_of_one_user_are_offered_keys_of_their_own_and_each_can_answer(
+    ng: Ng, call: str, phone: Party, provider: Party, fork: Party
+) -> None:
+    """RFC 4568 section 7.3: a phone that rings, too, has no key of the one that answers. `phone` is the caller here."""
+    readers = {1: provider, 2: fork}
+    offers = {number: ng.offer(call, phone.sdp(), Encryption.SAVP, fork=number) for number in readers}
+    keys = {number: {key for _, _, key in cryptos(offer)} for number, offer in offers.items()}
+    assert not keys[1] & keys[2]
+    for number, reader in readers.items():
+        again = ng.offer(call, phone.sdp(), Encryption.SAVP, to_tag="callee", is_repeated=True, fork=number)
+        assert sorted(cryptos(again)) == sorted(cryptos(offers[number]))
+        phone.hear_answer(ng.answer(call, reader.answer(offers[number], GCM)))
+        crosses(phone, reader, number)
+        crosses(reader, phone, 10 + number)
+    held = ng.offer(call, phone.sdp(), Encryption.SAVP, to_tag="callee", fork=2)
+    assert sorted(cryptos(held)) == sorted(cryptos(offers[2])), "an offer without changes makes no new key"
+
+
 def test_rfc_3261_section_14_1_suite_of_before_has_its_key_and_its_count_again(
     ng: Ng, call: str, phone: Party, provider: Party
 ) -> None:

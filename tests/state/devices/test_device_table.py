@@ -104,6 +104,22 @@ def test_the_least_recently_seen_go_first(opened: Opened, monkeypatch: pytest.Mo
     assert opened.keys(address_of_record="sip:1@x") == []
 
 
+def test_devices_are_counted_by_what_they_say_of_themselves(opened: Opened) -> None:
+    for number in range(6):
+        opened.saw(key=f"k{number}", firmware="1" if number < 4 else "2")
+    opened.saw(key="nameless", make="", model="", firmware="")
+    opened.now += 500
+    opened.saw(key="new", make="snom", model="870", firmware="9")
+    opened.clock.advance(WRITE_DELAY)
+
+    def kinds(since: float, most: int = 9) -> list[tuple[str, str, int]]:
+        return [(one.make, one.firmware, one.devices) for one in got(opened.table.kinds(since, most))]
+
+    assert kinds(0.0) == [("Yealink", "1", 4), ("Yealink", "2", 2), ("", "", 1), ("snom", "9", 1)]
+    assert kinds(NOW + 1) == [("snom", "9", 1)]
+    assert kinds(0.0, 1) == [("Yealink", "1", 4), ("", "", 4)], "the others are one kind without a name"
+
+
 def test_addresses_of_one_device_are_bounded(opened: Opened) -> None:
     for number in range(3 * ADDRESSES):
         opened.saw(address_of_record=f"sip:{number}@x")

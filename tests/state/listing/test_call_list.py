@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from gateway.state.call_record import CallDirection, CallRecord, LegName, Passage
 from gateway.state.listing import page_query
 from gateway.state.listing.call_filter import BadCursor, CallFilter, CallsPage, Place
-from gateway.state.listing.call_list import WAITING, CallList, TooManyQuestions
+from gateway.state.listing.call_list import SLICE, WAITING, CallList, TooManyQuestions
 from gateway.state.listing.call_table import COLUMNS, STILL_UP, TOP, CallTable, Listed, prepare_calls
 from gateway.state.listing.page_query import branches
 from gateway.state.table import WRITE_DELAY, KeptTable, prepare
@@ -306,6 +306,27 @@ def test_calls_in_memory_are_listed_while_the_file_cannot_be_read(opened: Opened
     assert opened.ids() == [2]
     opened.database.failing = False
     assert opened.ids() == [2, 1]
+
+
+def test_thousands_of_calls_in_memory_are_looked_at_in_turns(tmp_path: Path) -> None:
+    opened, turns = Opened(tmp_path / "calls.sqlite"), list[Deferred[None]]()
+
+    def turn() -> Deferred[None]:
+        turns.append(Deferred())
+        return turns[-1]
+
+    memory = [record(number, NOW + number, ended_at=None) for number in range(3 * SLICE)]
+    sliced = CallList(opened.table, lambda: [*reversed(memory)], lambda: NOW, turn)
+    found: list[Any] = []
+    sliced.find(CallFilter(is_up=True), 3).addCallback(found.append)
+    sliced.count(CallFilter(is_up=True)).addCallback(found.append)
+    memory.clear()  # calls that end meanwhile change nothing: the list is of the moment in which it was asked for
+    for _ in range(3):
+        assert not found
+        for one in turns[:]:
+            turns.remove(one)
+            one.callback(None)
+    assert (numbers(found[0]), found[1].calls) == ([3 * SLICE - 1, 3 * SLICE - 2, 3 * SLICE - 3], 3 * SLICE)
 
 
 def test_a_page_of_a_hundred_thousand_calls_is_there_soon(tmp_path: Path) -> None:

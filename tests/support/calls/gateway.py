@@ -60,12 +60,14 @@ name = "main"
 uri = "{provider_uri}"
 trust = "{trust}"
 srtp_offer = "savp"
+ping_seconds = {ping_seconds}
 
 [[domain]]
 name = "{domain}"
 provider = "main"
 security = "{security}"
 challenge = []
+{domain_keys}
 
 [admin]
 address = "{address}"
@@ -114,6 +116,7 @@ class GatewaySection:
     rtpengine: str | None = None  # control address:port of a running one; None: our own workers
     workers: int = 1
     log_level: str = "info"
+    domain_keys: str = ""  # further keys of its domain
     more: str = ""  # further tables of its configuration
     session_interval: int = 1800  # seconds
 
@@ -259,6 +262,8 @@ def _configuration(terms: GatewaySection) -> str:
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
         "phone_media": 'phone_address = "::1"' if terms.phone_port6 else "",
         "listener6": LISTENER6.format(phone_port6=terms.phone_port6) if terms.phone_port6 else "",
+        # Over UDP a question that was answered stays for 5 s (timer K): asked as often as by default, one always would.
+        "ping_seconds": 10 if terms.provider_transport == "udp" else 5,
         "first": terms.media_ports[0],
         "last": terms.media_ports[1],
     }

@@ -124,6 +124,21 @@ class ProviderTerms:
     algorithm: str = "MD5"  # or SHA-256
     asks_callers: bool = True  # challenges INVITE, too
     clear: bool = False  # UDP at the same port, too: a provider that does not insist
+    names_md5: bool = False  # says that its challenges are MD5, without which nmap's sip-brute fails
+
+
+def kamailio_argv(configuration: Path) -> list[str]:
+    """Kamailio in the foreground; its files are beside its configuration."""
+    directory = str(configuration.parent)
+    argv = [find_program("kamailio", "kamailio kamailio-tls-modules"), "-DD", "-E", "-f", str(configuration)]
+    return [*argv, "-m", "64", "-M", "8", "-Y", directory, "-w", directory]
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """A configuration with its values: each stands where its name between two @ was."""
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    return text
 
 
 class Kamailio:
@@ -134,8 +149,7 @@ class Kamailio:
         self.terms = terms
         configuration = directory / "kamailio.cfg"
         configuration.write_text(_configuration(terms))
-        self._argv = [find_program("kamailio", "kamailio kamailio-tls-modules"), "-DD", "-E", "-f", str(configuration)]
-        self._argv += ["-m", "64", "-M", "8", "-Y", str(directory), "-w", str(directory)]
+        self._argv = kamailio_argv(configuration)
         self._directory = directory
         self.program: Program
         self.start()
@@ -188,10 +202,7 @@ def _configuration(terms: ProviderTerms) -> str:
         "MAILBOX": MAILBOX,
         "CHALLENGED": "INVITE|SUBSCRIBE" if terms.asks_callers else "SUBSCRIBE",
         "CLEAR": f"listen=udp:{terms.address}:{terms.port}" if terms.clear else "",
-        "ALGORITHM": "" if terms.algorithm == "MD5" else terms.algorithm,
+        "ALGORITHM": "" if terms.algorithm == "MD5" and not terms.names_md5 else terms.algorithm,
         "PASSWORDS": "\n".join(f'    if ($fU == "{u}") $var(password) = "{p}";' for u, p in terms.passwords.items()),
     }
-    text = CONFIGURATION
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return filled(CONFIGURATION, values)

@@ -29,6 +29,7 @@ from tests.support.calls.judge import Sides, Verdict, judge_phone_side, judge_pr
 from tests.support.calls.kamailio import Kamailio, ProviderTerms
 from tests.support.calls.linphone import Linphone
 from tests.support.calls.nameserver import Nameserver, Server
+from tests.support.calls.pbx import PbxKamailio
 from tests.support.calls.pcap import Endpoint, Packet
 from tests.support.calls.pjsua import Pjsua
 from tests.support.calls.rekeying import Rekeying
@@ -53,6 +54,7 @@ PASSWORDS = {
     "judy": "Garland-1939",
     "kim": "Lahore-1901",
     "laura": "Palmer-1990",
+    "4930123450": "Kaiserhof-1875",
 }
 ALICE, BOB, CAROL, DAVE = (f"sip:{user}@{DOMAIN}" for user in ("alice", "bob", "carol", "dave"))
 PHONE_HERTZ, FAR_HERTZ = 440, 880
@@ -123,6 +125,7 @@ class Stage:
         self._secure_phones: list[Telephone] = []
         self.gateway: Gateway | None = None
         self.kind_of_gateway: type[Gateway] = Gateway  # how the gateway, when it starts, is to run
+        self.domain_keys = ""  # further keys of its domain
         self.more = ""  # further tables of the configuration of the gateway, when it starts
         self.kind_of_rtpengine: type[Rtpengine] = Rtpengine
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
@@ -186,6 +189,7 @@ class Stage:
             domain=DOMAIN,
             rtpengine=control,
             log_level=log_level,
+            domain_keys=self.domain_keys,
             more=self.more,
             session_interval=session_interval,
         )
@@ -196,6 +200,13 @@ class Stage:
         """A plain phone behind the gateway (without a gateway: straight at a provider that does not insist on TLS)."""
         proxy = self.gateway.phones_proxy if self.gateway else self._provider_port
         return self._telephone(TELEPHONES[kind], self._line(user, proxy, secure=False, habits=habits))
+
+    def another_phone(self, kind: str, user: str = "alice") -> Telephone:
+        """One more plain phone behind the gateway, of a user that has some already."""
+        assert self.gateway is not None
+        line = self._line(user, self.gateway.phones_proxy, secure=False)
+        directory = line.directory.with_name(f"{user}-{len(self._telephones)}")
+        return self._telephone(TELEPHONES[kind], attrs.evolve(line, directory=directory))
 
     def far_end(self, kind: str = "pjsua2", user: str = "bob", habits: Habits = USUAL) -> Telephone:
         """A telephone with TLS and mandatory SRTP at the provider; alice may be one, too (without a gateway)."""
@@ -212,6 +223,14 @@ class Stage:
         phone = self._telephone(TELEPHONES[kind], self._line(user, self.gateway.phones_tls_proxy, secure=True))
         self._secure_phones.append(phone)
         return phone
+
+    def pbx_line(self, number: str) -> Line:
+        """The line of a phone with TLS and mandatory SRTP, which is to be behind a PBX."""
+        return attrs.evolve(self._line("alice", "", secure=True), user=number, password="")
+
+    def pbx_phone(self, line: Line, pbx: PbxKamailio) -> Pjsua:
+        """The phone of a line, behind a PBX, which asks it for no password."""
+        return self._telephone(Pjsua, attrs.evolve(line, proxy=pbx.proxy))
 
     def ipv6_phone(self, user: str = "alice") -> Baresip:
         """A plain phone that knows nothing but IPv6. No capture sees it: every run shares ::1."""

@@ -100,6 +100,15 @@ class Telephone(abc.ABC):
     def recordings(self) -> list[Path]:
         """What it heard, one file a call."""
 
+    def reach(self, other: Telephone) -> None:
+        """Both register, this one calls the other by its address of record, and the other answers."""
+        self.register()
+        other.register()
+        self.call(other.line.address_of_record)
+        other.wait_ringing()
+        other.answer()
+        self.wait_answered()
+
     def wait_early(self, seconds: float = 5) -> None:
         """Wait until the other side rings (a 18x)."""
         raise NotImplementedError(f"{type(self).__name__} does not say that it rings")

@@ -9,20 +9,26 @@ from typing import Any, Final
 
 import trustme
 
-CERTIFICATES: Final = ("certificate", "private_key", "trust", "client_trust")
-SECRETS: Final = {"credentials": 'alice = "secret"\n', "password_file": "secret\n"}
+CERTIFICATES: Final = ("certificate", "private_key", "trust", "client_trust", "ca")
+SECRETS: Final = {
+    "credentials": 'alice = "secret"\n4930123450 = "secret"\n',
+    "password_file": "secret\n",
+    "secret_file": "0123456789abcdef\n",
+    "devices": "",
+}
 
 
 def make_named_files(text: str, directory: Path) -> None:
     """Make every file that a configuration names, right of its kind; relative names are below ``directory``."""
     authority = trustme.CA()
     for table in _tables(tomllib.loads(text)):
-        names = [str(table["advertised_host"])] if "advertised_host" in table else ["gw.example.com"]
+        names = [str(table[key]) for key in ("advertised_host", "name") if "." in str(table.get(key, ""))]
+        names = names[:1] or ["gw.example.com"]
         leaf = authority.issue_cert(*names)
         made = {
             "certificate": b"".join(pem.bytes() for pem in leaf.cert_chain_pems),
             "private_key": leaf.private_key_pem.bytes(),
-            **dict.fromkeys(("trust", "client_trust"), authority.cert_pem.bytes()),
+            **dict.fromkeys(("trust", "client_trust", "ca"), authority.cert_pem.bytes()),
             **{key: secret.encode() for key, secret in SECRETS.items()},
         }
         for key in {*CERTIFICATES, *SECRETS} & table.keys() - {key for key in table if table[key] == "system"}:

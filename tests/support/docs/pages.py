@@ -18,7 +18,9 @@ ROOT: Final = Path(__file__).parents[3]
 DOCS: Final = ROOT / "docs"
 
 PAGES: Final = (
-    "install", "first-provider", "phones", "providers", "certificates", "firewall", "capacity", "upgrade-and-backup",
+    "install", "first-provider", "phones", "provisioning", "providers", "pbx", "certificates", "probe",
+    "enable-a-domain", "firewall", "fallback-budget", "capacity", "toll-fraud", "defence", "alerts",
+    "upgrade-and-backup", "assess", "security-life-cycle",
 )  # fmt: skip
 """The pages whose every block is tried, in the order of the tasks."""
 

@@ -38,11 +38,13 @@ OPTIONS: Final = {
     "apt-get": "install --no-install-recommends",
     "certbot": "certonly --standalone --webroot --domain --deploy-hook",
     "sysctl": "-w",
+    "fail2ban-client": "reload status sip-gateway",
+    "cscli": "hub list parsers scenarios",
     "git": "clone fetch checkout --tags",
 }
 """The words that may follow a program. Podman takes those of docker."""
 
-PACKAGES: Final = {"git", "make", "python3-venv", "nftables", "certbot"}
+PACKAGES: Final = {"git", "make", "python3-venv", "nftables", "certbot", "fail2ban"}
 NO_OPTIONS_TABLE: Final = {"useradd", "install", "cp", "tar", "mkdir", "chown", "chmod", "ss", "nft", "rm", "mv", "ln"}
 """Programs of every Debian machine of tests, which say their options themselves."""
 

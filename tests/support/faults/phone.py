@@ -62,6 +62,13 @@ class Phone:
         assert isinstance(dialog, Dialog), dialog
         return dialog
 
+    def must_be_heard(self) -> None:
+        """Wait until the gateway has taken all that was sent to it, the ACK of a call among it: a REGISTER that leaves
+        later is answered. A call whose ACK has not come yet is ended by the next process, not gone on with."""
+        answer = self.register()
+        assert answer is not None, "nobody answers REGISTER"
+        assert answer.status == 200, answer.first_line
+
     def hang_up(self, dialog: Dialog, seconds: float = 10) -> SipMessage | None:
         """The final answer to BYE."""
         self._words.dialog = dialog.remembered

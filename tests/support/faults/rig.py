@@ -68,6 +68,9 @@ port = {admin}
 class Rig:
     """A gateway in `directory`, its provider, and the ways to look at both."""
 
+    starter: tuple[str, ...] = ()
+    """A program that starts it, and its arguments."""
+
     def __init__(self, hosts: Hosts, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.hosts = hosts
@@ -106,7 +109,12 @@ class Rig:
         log_format: str = "text",
     ) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing; its output goes to the log unless told."""
-        argv = [str(Path(sys.executable).with_name("twist")), f"--log-level={level}", f"--log-format={log_format}"]
+        argv = [
+            *self.starter,
+            str(Path(sys.executable).with_name("twist")),
+            f"--log-level={level}",
+            f"--log-format={log_format}",
+        ]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*argv, "gateway", "--config", str(self.configuration)],

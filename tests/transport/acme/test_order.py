@@ -16,7 +16,7 @@ from acme import errors
 from twisted.internet.task import Clock as Timers
 
 from gateway.base.clock import Clock
-from gateway.config.acme_table import Acme
+from gateway.config.tables.acme_table import Acme
 from gateway.demo.devcerts import make_for
 from gateway.transport.acme.order import Order, OrderFailed
 from gateway.transport.acme.renewal import Certificates

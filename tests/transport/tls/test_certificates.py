@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from gateway.demo import devcerts
 from gateway.transport.tls.certificates import CertificateError, examine
@@ -120,3 +124,20 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert devcerts.main([str(tmp_path / "file")]) == 1
     assert devcerts.main([]) == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("bits", "is_broken", "told"), [(1024, False, "1024 bits"), (2048, True, "SHA1")])
+def test_weak_keys_and_broken_digests_are_told(tmp_path: Path, bits: int, is_broken: bool, told: str) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    subject, issuer = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("gw", "ca"))
+    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), 5, NOW - DAY, NOW + 90 * DAY)
+    certificate = builder.sign(rsa.generate_private_key(public_exponent=65537, key_size=2048), hashes.SHA256())
+    if is_broken:
+        # No library signs by way of SHA-1 any more: the one byte that names the digest is changed.
+        name, weak = (bytes.fromhex(f"06092a864886f70d0101{last}") for last in ("0b", "05"))
+        certificate = x509.load_der_x509_certificate(certificate.public_bytes(Encoding.DER).replace(name, weak))
+    (tmp_path / "gw.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "gw.key").touch(0o600)
+    (tmp_path / "gw.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    warnings = examine(tmp_path / "gw.pem", tmp_path / "gw.key", None, NOW).warnings
+    assert any(told in one for one in warnings), warnings

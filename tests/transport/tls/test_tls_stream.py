@@ -5,13 +5,18 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 
+from gateway.config.model import Side
+from gateway.transport.flow import Address, FailureKind, TransportFailure
 from gateway.transport.stream.stream_flow import MAX_QUEUE
 from gateway.transport.tls.channel import TlsChannel, TlsFailed, Verification
+from gateway.transport.tls.handshake_log import TERMS, TlsAgreed, agreed
 from tests.support.memory_network import MemoryNetwork
 from tests.support.tls_authority import Authority
 from tests.support.tls_peer import GATEWAY_NAME as NAME
 from tests.support.tls_peer import TlsPeer
 from tests.support.transport_gateways import Site, options
+
+TERMS_OF_ALL = agreed("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 
 
 @pytest.fixture
@@ -99,6 +104,43 @@ def test_the_version_and_cipher_of_connections_that_are_up_are_told(
     peer.channel.close()
     peer.carry()
     assert site.metrics.value("gateway_tls_connections", agreed) == 1
+
+
+def test_handshakes_are_counted_by_side_and_terms_for_good(
+    network: MemoryNetwork, peer: TlsPeer, site: Site, authority: Authority
+) -> None:
+    TlsPeer(network, site, authority.file).shake_hands()
+    peer.channel.close()
+    peer.carry()
+    (((side, name, terms), number),) = site.layer.handshakes.by_terms.items()
+    assert (str(side), name, terms.version, number) == ("provider", "", "TLSv1.3", 2)
+    assert site.layer.handshakes.old_versions == 0
+
+
+def test_terms_that_handshakes_are_counted_by_are_bounded(site: Site) -> None:
+    class Flow:
+        is_client, peer, side, remote = True, "", Side.PROVIDER, Address("192.0.2.1", 5061)
+
+        def __init__(self, name: str) -> None:
+            self.name: str | None = name
+            self.tls: TlsAgreed | None = TERMS_OF_ALL
+
+    for number in range(TERMS + 50):
+        site.layer.handshakes.succeeded(Flow(f"host{number}.example.com"))
+    counted = site.layer.handshakes.by_terms
+    assert len(counted) == TERMS + 1
+    assert counted[Side.PROVIDER, "", TERMS_OF_ALL] == 50
+
+
+def test_a_peer_without_a_version_that_we_do_is_counted(site: Site) -> None:
+    class Flow:
+        is_client, peer, side, name = False, "192.0.2.1:5061", Side.PHONES, None
+        remote = Address("192.0.2.1", 5061)
+        tls: TlsAgreed | None = None
+
+    words = "it speaks no version of TLS that we do (unsupported protocol)"
+    site.layer.handshakes.failed(Flow(), TransportFailure(FailureKind.HANDSHAKE, words))
+    assert site.layer.handshakes.old_versions == 1
 
 
 def test_we_say_goodbye(network: MemoryNetwork, peer: TlsPeer, site: Site) -> None:

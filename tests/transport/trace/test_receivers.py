@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from gateway.config.hep_table import Hep, receiver
+from gateway.config.tables.hep_table import Hep, receiver
 from gateway.transport.tls.certificates import CertificateError
 from gateway.transport.trace.exporter import HepExporter
 from tests.support.tls_authority import Authority

@@ -3,6 +3,8 @@
 Here: pure functions from numbers to markup. A figure has no text of its own, but a title for each part and one sentence
 for those who do not see it; the words beside it are the templates'. It stretches to the width there is, so its lengths
 are units of its own or percents. Its colours are classes of the style sheet: a page may hold no style.
+
+Only texts are escaped: numbers and tones are most of a chart, and to escape them took most of its time.
 """
 
 from __future__ import annotations
@@ -58,18 +60,13 @@ def _stack(bar: Bar, left: int, tallest: int) -> Markup:
             # A single call of a thousand is still to be seen.
             tall = max(HEIGHT * number / tallest, 2.0)
             top -= tall
-            parts.append(
-                Markup('<rect class="t-{}" x="{}" y="{:.1f}" width="{}" height="{:.1f}"/>').format(
-                    tone, left, max(top, 0.0), _BAR, tall
-                )
-            )
+            y = max(top, 0.0)
+            parts.append(f'<rect class="t-{tone}" x="{left}" y="{y:.1f}" width="{_BAR}" height="{tall:.1f}"/>')
     if not parts:
-        parts.append(
-            Markup('<rect class="t-empty" x="{}" y="{}" width="{}" height="1"/>').format(left, HEIGHT - 1, _BAR)
-        )
+        parts.append(f'<rect class="t-empty" x="{left}" y="{HEIGHT - 1}" width="{_BAR}" height="1"/>')
     # The whole height can be pointed at, or the title of a short bar would not be found.
-    parts.append(Markup('<rect class="t-over" x="{}" y="0" width="{}" height="{}"/>').format(left, _BAR, HEIGHT))
-    return Markup("<g><title>{}</title>{}</g>").format(bar.told(), Markup("").join(parts))
+    parts.append(f'<rect class="t-over" x="{left}" y="0" width="{_BAR}" height="{HEIGHT}"/>')
+    return Markup(f"<g><title>{escape(bar.told())}</title>{''.join(parts)}</g>")  # noqa: S704
 
 
 def round_top(tallest: int) -> int:
@@ -77,13 +74,16 @@ def round_top(tallest: int) -> int:
     return max(tallest, 0)
 
 
-def sparkline(values: Sequence[float | None], label: str, least: float | None = None) -> Markup:
-    """A line through the values; a gap where there is None. ``least`` is the bottom, else the least value."""
+def sparkline(
+    values: Sequence[float | None], label: str, least: float | None = None, most: float | None = None
+) -> Markup:
+    """A line through the values; a gap where there is None. The scale has ``least`` and ``most`` in it, else the values
+    alone."""
     known = [value for value in values if value is not None]
     if not known:
         return Markup('<svg class="spark" viewBox="0 0 120 28" role="img" aria-label="{}"></svg>').format(label)
     bottom = min([*known, *([] if least is None else [least])])
-    tall = (max(known) - bottom) or 1.0
+    tall = (max([*known, *([] if most is None else [most])]) - bottom) or 1.0
     step = _SPARK_WIDTH / max(len(values) - 1, 1)
     lines: list[list[str]] = [[]]
     for index, value in enumerate(values):
@@ -100,7 +100,7 @@ def sparkline(values: Sequence[float | None], label: str, least: float | None = 
 
 def _line(points: Sequence[str]) -> Markup:
     whole = points if len(points) > 1 else [points[0], points[0]]
-    return Markup('<polyline points="{}"/>').format(" ".join(whole))
+    return Markup(f'<polyline points="{" ".join(whole)}"/>')  # noqa: S704 - numbers
 
 
 @attrs.frozen

@@ -4,7 +4,8 @@ Here: a pure function from the steps of a record to markup. Not here: the column
 text of the page, and the wire above (`wire`). Lifelines stand at percents of the width, so that the figure fits a
 telephone and a wall without letters that grow or shrink; on a narrow page an arrow says its method or status alone.
 
-A message that is the same as the last one of its leg, and went the same way, was sent again: it is thin.
+A message that is the same as the last one of its leg, and went the same way, was sent again: it is thin. Where several
+phones of one user rang, each message has the number of its phone.
 """
 
 from __future__ import annotations
@@ -40,11 +41,19 @@ class LadderRung:
     what: str
     is_repeated: bool
     """Whether it was sent again."""
+    fork: str = ""
+    """The number of the phone, where several of one user ring."""
 
     @property
     def short(self) -> str:
         """The method, or the status alone."""
-        return self.what.split(" ", 1)[0][:9]
+        first = self.what.split(" ", 1)[0][:9]
+        return f"{self.fork}: {first}" if self.fork else first
+
+    @property
+    def over_arrow(self) -> str:
+        """The message, after the number of its phone, as long as there is room for."""
+        return cut(f"{self.fork}: {self.what}" if self.fork else self.what, LONGEST)
 
     @property
     def told(self) -> str:
@@ -59,22 +68,25 @@ def rungs(steps: Sequence[StepRow], direction: str) -> list[LadderRung]:
     first = next((float(at) for step in steps if isinstance(at := step.get("at"), int | float)), 0.0)
     caller_is_left = direction != "inbound"
     told: list[LadderRung] = []
-    before: dict[str, tuple[str, str]] = {}
+    before: dict[tuple[str, str], tuple[str, str]] = {}
     for step in steps:
         leg, passage, what = (str(step.get(key, "")) for key in ("leg", "direction", "what"))
         is_left = (leg == "caller") == caller_is_left
-        at = step.get("at")
+        at, number = step.get("at"), step.get("fork")
+        fork = str(number) if isinstance(number, int) and number else ""
+        phone = f"phone {fork}".rstrip()
         told.append(
             LadderRung(
                 float(at) - first if isinstance(at, int | float) else None,
-                "phone" if is_left else "gateway",
-                "gateway" if is_left else ("phone" if direction == "internal" else "provider"),
+                phone if is_left else "gateway",
+                "gateway" if is_left else (phone if direction == "internal" else "provider"),
                 is_left == (passage == "received"),
                 what,
-                before.get(leg) == (passage, what),
+                before.get((leg, fork)) == (passage, what),
+                fork,
             )
         )
-        before[leg] = passage, what
+        before[leg, fork] = passage, what
     return told
 
 
@@ -93,7 +105,7 @@ def drawn(steps: Sequence[LadderRung]) -> Markup:
 
 
 def _arrow(rung: LadderRung, y: int) -> Markup:
-    is_left = rung.left == "phone"
+    is_left = rung.right == "gateway"
     left = LIFELINES["phone" if is_left else "gateway"]
     right = LIFELINES["gateway" if is_left else "provider"]
     start, end = (left, right) if rung.is_rightward else (right, left)
@@ -109,7 +121,7 @@ def _arrow(rung: LadderRung, y: int) -> Markup:
         end,
         end,
         head,
-        cut(rung.what, LONGEST),
+        rung.over_arrow,
         rung.short,
         y=y,
         mid=(left + right) / 2,

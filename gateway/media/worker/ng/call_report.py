@@ -5,7 +5,8 @@ share of the packets sent, 0 to 1), `jitter` (ms), `round trip` (ms between the 
 (1 to 4.4, of this party as the other hears it), `one way` (nothing comes while the other party talks), `idle` (seconds
 since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets beside
 SRTP), `elsewhere` (RTP in clear came from a host that neither SDP nor signalling names), `errors by cause` (of causes
-that occurred). A figure that is not known is null. Keys never appear.
+that occurred), `course` (samples of the time that passed, each: seconds since the stream was made, loss, jitter, MOS;
+`streams/course.py`). A figure that is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ def _streams(stream: MediaStream, side: int, now: float, epoch: float, is_audio:
         "SSRC": counters.ssrc,
         "lost": counters.lost,
         **_quality(end, peer, now, is_audio),
+        "course": [[*sample] for sample in stream.course.samples[side]],
         "rebuilt": end.rebuild.count,
         "errors by cause": errors,
         "stats": _stats(counters.packets, counters.bytes, sum(errors.values())),

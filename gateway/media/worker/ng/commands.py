@@ -1,7 +1,8 @@
 """The NG commands (a subset of rtpengine's): dictionaries in, dictionaries out.
 
-offer, answer, confirm (ours alone), delete, query, ping, list, statistics; all others are refused. Calls live here, by
-call-id. Unknown keys are ignored, as rtpengine does. Not here: sockets, cookies and JSON (listener), SDP (media_call).
+offer, answer, delete, query, ping, list, statistics, and of ours confirm and (for the worker's own gateway) interfaces;
+all others are refused. Calls live here, by call-id. Unknown keys are ignored, as rtpengine does. Not here: sockets,
+cookies and JSON (listener), SDP (media_call).
 """
 
 from __future__ import annotations
@@ -57,10 +58,15 @@ class CallTimeouts:
 
 
 class Commands:
-    """The calls of one worker, and NG's commands for them."""
+    """The calls of one worker, and NG's commands for them; `is_owner`: of the gateway that may move it, too."""
 
     def __init__(
-        self, services: StreamServices, timeouts: CallTimeouts, random: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        services: StreamServices,
+        timeouts: CallTimeouts,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        *,
+        is_owner: bool = False,
     ) -> None:
         self._services = services
         self._limits = timeouts
@@ -82,6 +88,7 @@ class Commands:
             "query": self.query,
             "list": self.list_calls,
             "statistics": self.statistics,
+            **({"interfaces": self.interfaces} if is_owner else {}),
         }
 
     def execute(self, fields: Fields) -> Result:
@@ -91,9 +98,9 @@ class Commands:
             return _error("Unrecognized command")
         try:
             return command(fields)
-        except NoPorts:
+        except NoPorts as error:
             self._rejected += 1
-            return _error("Ran out of ports")
+            return _error(str(error))
         except MalformedDescription as error:
             return _error(f"Failed to parse SDP: {error.reason}")
         except NgRefusal as error:
@@ -144,6 +151,14 @@ class Commands:
     def query(self, fields: Fields) -> Result:
         return {"result": "ok", **call_report(self._call(fields), self._services.clock.now)}
 
+    def interfaces(self, fields: Fields) -> Result:
+        """Have the media of new calls at other addresses of this machine: its own has changed."""
+        try:
+            self._services.interfaces.replace(_strings(fields, "interfaces"))
+        except (ValueError, OSError) as error:
+            raise NgRefusal(f"The interfaces cannot be used: {error}") from None
+        return {"result": "ok"}
+
     def list_calls(self, fields: Fields) -> Result:
         """`gathers` tells the client that several requests may come in one datagram, `in clear` names calls with RTCP
         in clear beside SRTP."""
@@ -175,7 +190,7 @@ class Commands:
                     "failures": self._services.loop.failures,
                 },
                 "failed": self._packets.failed,
-                "process": process_report(),
+                "process": process_report() | {"loop": self._services.loop.name},
                 "interfaces": [interface_report(one) for one in self._services.interfaces],
             },
         }
@@ -293,7 +308,7 @@ def _sides(fields: Fields) -> tuple[str, str]:
 
 def _wish(fields: Fields) -> OfferWish:
     """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`,
-    `repeated`: ours."""
+    `repeated`, `fork`: ours."""
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if protocol in ("RTP/AVP", "RTP/AVPF"):
@@ -302,8 +317,9 @@ def _wish(fields: Fields) -> OfferWish:
     if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
     takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
-    is_repeated = fields.get("repeated") is True
-    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated)
+    is_repeated, fork = fields.get("repeated") is True, fields.get("fork")
+    number = fork if isinstance(fork, int) else 0
+    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated, number)
 
 
 @lru_cache(maxsize=64)

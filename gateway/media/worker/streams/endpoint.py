@@ -33,6 +33,9 @@ from gateway.rtp.srtp import PacketBuffer, Transform
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Direction
 
+HotPath: TypeAlias = "Callable[[Endpoint, Endpoint, socket.socket], None]"
+"""Takes the endpoint of the source, the other one, and the socket that hears the source alone (fastpath.listen)."""
+
 Send: TypeAlias = Callable[[Any, memoryview], object]
 """os.write on a connected descriptor, `send_to` on an open socket, or `drop`; the first argument is the `target`."""
 
@@ -86,6 +89,9 @@ class StreamServices:
     clock: LoopClock
     interfaces: Interfaces
     buffer: PacketBuffer
+    hot_path: HotPath
+    """Has packets of a locked source go to the other party from now on."""
+    counters: type[Counters] = Counters
     quirks: Quirks = NO_QUIRKS
 
 
@@ -124,7 +130,7 @@ class Endpoint:
         self.is_described = self.is_open = False
         self.was_elsewhere = False
         """Whether RTP or RTCP in clear came from a host that neither the SDP nor signalling names."""
-        self.counters = Counters(services.clock.now)
+        self.counters = services.counters(services.clock.now)
         follows_port = side in services.quirks.follow_port
         self.latch = Latch(follows_port=follows_port)
         self.control = RtcpEnd(follows_port)

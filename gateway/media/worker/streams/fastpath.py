@@ -24,6 +24,11 @@ from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES
 _SAMPLE_MASK: Final = SAMPLE - 1
 
 
+def listen(endpoint: Endpoint, peer: Endpoint, source: socket.socket) -> None:
+    """From now on packets from `source`, connected to `endpoint`'s party, go to `peer`'s party by the hot path."""
+    endpoint.services.loop.watch(source, fast_path(endpoint, peer, source))
+
+
 def fast_path(endpoint: Endpoint, peer: Endpoint, source: socket.socket) -> Callable[[], None]:
     """A function that takes one packet from `source`, connected to `endpoint`'s party, to `peer`'s party.
 

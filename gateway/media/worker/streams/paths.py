@@ -16,7 +16,6 @@ from typing import Final
 
 from gateway.media.worker.streams import rtcp_path
 from gateway.media.worker.streams.endpoint import Endpoint
-from gateway.media.worker.streams.fastpath import fast_path
 from gateway.media.worker.streams.latch import SocketAddress
 from gateway.rtp.packet import HEADER_BYTES, VERSION, is_control
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES
@@ -142,6 +141,7 @@ def _listen(endpoint: Endpoint) -> None:
     if endpoint.linked is None:
         return
     peer = endpoint.joined()
-    is_steady = peer.steady is not None
-    receive = partial(_receive_linked, endpoint) if is_steady else fast_path(endpoint, peer, endpoint.linked)
-    endpoint.services.loop.watch(endpoint.linked, receive)
+    if peer.steady is not None:
+        endpoint.services.loop.watch(endpoint.linked, partial(_receive_linked, endpoint))
+    else:
+        endpoint.services.hot_path(endpoint, peer, endpoint.linked)

@@ -20,13 +20,16 @@ BUFFER_FACTOR: Final = 2.0
 """A phone's jitter buffer delays by so many times the jitter."""
 
 
+def lost(endpoint: Endpoint, peer: Endpoint) -> int:
+    """How many packets from `endpoint`'s party to `peer`'s were lost on the way."""
+    counters, reported = endpoint.counters, peer.control.reported.block
+    return max(counters.lost, reported.lost if reported is not None and reported.ssrc == counters.ssrc else 0)
+
+
 def loss(endpoint: Endpoint, peer: Endpoint) -> float:
     """The share of packets from `endpoint`'s party to `peer`'s that were lost on the way, 0 to 1."""
-    counters = endpoint.counters
-    expected = counters.packets + counters.lost
-    reported = peer.control.reported.block
-    lost = max(counters.lost, reported.lost if reported is not None and reported.ssrc == counters.ssrc else 0)
-    return min(lost / expected, 1.0) if expected else 0.0
+    expected = endpoint.counters.packets + endpoint.counters.lost
+    return min(lost(endpoint, peer) / expected, 1.0) if expected else 0.0
 
 
 def jitter_ms(endpoint: Endpoint) -> float:
@@ -36,11 +39,14 @@ def jitter_ms(endpoint: Endpoint) -> float:
 
 def score(endpoint: Endpoint, peer: Endpoint) -> float | None:
     """The mean opinion score of `endpoint`'s party as `peer`'s hears it; None when too little was sent to tell."""
-    if endpoint.counters.packets < ENOUGH_PACKETS:
-        return None
+    return None if endpoint.counters.packets < ENOUGH_PACKETS else score_of(endpoint, peer, loss(endpoint, peer))
+
+
+def score_of(endpoint: Endpoint, peer: Endpoint, share: float) -> float:
+    """The same for a share of lost packets, 0 to 1, with delay and jitter as they are now."""
     trips = sum(one.control.reported.round_trip or 0.0 for one in (endpoint, peer))
     delay_ms = 1_000 * trips / 2 + BUFFER_FACTOR * jitter_ms(endpoint)
-    return mean_opinion_score(peer.remote.codec.name, loss(endpoint, peer), delay_ms)
+    return mean_opinion_score(peer.remote.codec.name, share, delay_ms)
 
 
 def is_unheard(endpoint: Endpoint, peer: Endpoint, now: float) -> bool:

@@ -1,0 +1,1 @@
+"""Enablement over HTTP: orders to phones, and roll-outs with their course."""

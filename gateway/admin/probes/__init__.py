@@ -1,0 +1,1 @@
+"""Dry runs over HTTP: ordered, and their results, by the API and on a page."""

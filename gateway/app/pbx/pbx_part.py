@@ -1,0 +1,142 @@
+"""PBXs and trunks that do not register ([[phone]]): where there are any, every part that knows phones knows them.
+
+A gateway without them is made of the plain parts: nothing of this costs its calls anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from gateway.app.parts import Basis, GatewayPart
+from gateway.app.pbx.pbx_standing import PbxStanding
+from gateway.app.signalling_part import SignallingPart
+from gateway.config.model import Configuration, Domain
+from gateway.observe.figures import Sample
+from gateway.observe.metrics import Metrics
+from gateway.registrar.binding import LocationStore
+from gateway.registrar.callers import Callers
+from gateway.registrar.phones import Phones
+from gateway.routing.pbx.pbx import Pbx
+from gateway.routing.pbx.pbx_callers import PbxCallers, PbxPhones
+from gateway.routing.pbx.pbx_health import PbxHealth
+from gateway.routing.pbx.pbx_registration import PbxRegistration, RegistrationBasis
+from gateway.routing.pbx.pbx_router import PbxRouter
+from gateway.routing.pbx.pbx_ways import PbxWays, pbxs_of
+from gateway.routing.pbx.pbxs import Pbxs
+from gateway.routing.pbx.registration_way import RegistrationWay
+from gateway.routing.router import Router
+from gateway.routing.trunk import Trunk
+from gateway.security.policy.peer_memory import PeerMemory
+
+log = Logger()
+
+RESOLVING_SECONDS: Final = 5.0
+"""Between two looks for names whose answers are old."""
+LOOK_SECONDS: Final = 1.0
+"""Between two looks for registrations that are due."""
+
+
+class PbxPart(GatewayPart):
+    """The PBXs of a configuration; ``foreign`` gives the providers' addresses."""
+
+    def __init__(
+        self, basis: Basis, signalling: SignallingPart, secret: bytes, foreign: Callable[[], set[str]]
+    ) -> None:
+        self._basis = basis
+        self.transport = signalling.transport
+        pbxs = pbxs_of(basis.configuration, secret, basis.clock.now)
+        self.is_used = bool(pbxs)
+        """Whether there are any."""
+        self.ways = PbxWays(pbxs, self.transport, signalling.locator, foreign)
+        send, events = signalling.transactions.send_request, basis.metrics.events
+        self.health = PbxHealth(basis.reactor, self.ways, send, events)
+        self.pbxs = Pbxs(self.ways, self.health.is_down)
+        self.registrations: tuple[PbxRegistration, ...] = ()
+        self._rounds = [LoopingCall(self.ways.refresh), LoopingCall(self._look)]
+        for one in self._rounds:
+            one.clock = basis.reactor
+        basis.metrics.asked.add(self._figures)
+        self.standing = PbxStanding(pbxs, self.health, self.registration_of)
+        basis.routes.extend(self.standing.routes())
+
+    def router(self, store: LocationStore) -> Router:
+        """The router: to PBXs as well, where there are any."""
+        configuration = self._basis.configuration
+        return PbxRouter(configuration, store, self.pbxs) if self.is_used else Router(configuration, store)
+
+    def callers(
+        self, store: LocationStore, domain_named: Callable[[str], Domain | None], memory: PeerMemory
+    ) -> Callers:
+        """The callers, in the same way."""
+        if self.is_used:
+            return PbxCallers(store, domain_named, memory, pbxs=self.pbxs)
+        return Callers(store, domain_named, memory)
+
+    def phones(self, store: LocationStore) -> Phones:
+        """Phones as peers of dialogs, in the same way."""
+        if self.is_used:
+            return PbxPhones(store, self.pbxs, self.health.unheard)
+        return Phones(store, self.transport.flow)
+
+    def register_by(self, trunk: Trunk, router: Router, password_of: Callable[[str, str], str | None]) -> None:
+        """Register accounts by this way to providers; begins with `start`."""
+        to_provider = RegistrationWay(trunk, router, password_of, self.transport)
+        around = RegistrationBasis(
+            to_provider, self._basis.reactor.seconds, self._basis.random.token, self._basis.metrics.events
+        )
+        self.registrations = tuple(PbxRegistration(pbx, around) for pbx in self.pbxs.all if pbx.terms.register)
+
+    def start(self) -> None:
+        """Begin the rounds: names, the PBXs' health, registrations."""
+        if self.is_used:
+            for rounds, seconds in zip(self._rounds, (RESOLVING_SECONDS, LOOK_SECONDS), strict=True):
+                rounds.start(seconds, now=True)
+            self.health.begin()
+
+    def tell_bound(self, store: LocationStore) -> None:
+        """Tell of phones that have registered from an address which is a PBX's now: their requests are the PBX's."""
+        for pbx in self.pbxs.all:
+            keys = filter(None, map(self.ways.key_of, pbx.known()))
+            for aor in sorted({one.aor for key in keys for one in store.over(key)}):
+                log.warn("{aor} has registered from an address of phone {phone}", aor=aor, phone=pbx.terms.name)
+
+    def stop(self) -> Deferred[None]:
+        """End the rounds. Registrations at providers stay until their time is over: a restart goes on with them."""
+        self.health.stop()
+        for rounds in self._rounds:
+            if rounds.running:
+                rounds.stop()
+        for registration in self.registrations:
+            registration.stop()
+        return succeed(None)
+
+    def adopt(self, configuration: Configuration) -> None:
+        """Go by domains as they are now, and try again where a password was wrong."""
+        self.pbxs.adopt(configuration)
+        for registration in self.registrations:
+            registration.hurry()
+
+    def registration_of(self, pbx: Pbx) -> PbxRegistration | None:
+        """The registration of a PBX's account; None where the gateway does not register it."""
+        return next((one for one in self.registrations if one.pbx is pbx), None)
+
+    def _look(self) -> None:
+        for registration in self.registrations:
+            registration.look()
+
+    def _figures(self) -> Iterator[Sample]:
+        for pbx in self.pbxs.all:
+            places = pbx.known()
+            down = sum(map(self.health.is_down, places))
+            yield Metrics.pbx_places, (pbx.terms.name, "up"), len(places) - down
+            yield Metrics.pbx_places, (pbx.terms.name, "down"), down
+            yield Metrics.pbx_names, (pbx.terms.name,), sum(one.is_found is False for one in pbx.addresses)
+        for registration in self.registrations:
+            name = registration.pbx.terms.name
+            yield Metrics.pbx_registered, (name,), int(registration.is_registered)
+            yield Metrics.pbx_registration_failures, (name,), registration.failed

@@ -1,0 +1,1 @@
+"""The security parts, joined: limits and budgets of calls, and alerts with their receivers."""

@@ -1,0 +1,111 @@
+"""Calls beyond their process: kept while they are up, rebuilt at the start, recorded when they are over.
+
+A part of the calls' own: see calls_part.py.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable
+
+from twisted.logger import Logger
+
+from gateway.app.parts import Basis
+from gateway.app.peers_part import PeersPart
+from gateway.app.signalling_part import SignallingPart
+from gateway.app.state_part import StatePart
+from gateway.b2bua.call import Call
+from gateway.b2bua.calls import Calls
+from gateway.b2bua.legs.leg import Leg, LegServices
+from gateway.b2bua.legs.services import CallKeeping, NoKeeping
+from gateway.b2bua.survival.call_keeper import CallKeeper
+from gateway.b2bua.survival.kept_legs import KeptWays
+from gateway.b2bua.survival.rebuilding import Rebuilding, Rebuilt
+from gateway.media.pool import RelayPool
+from gateway.media.reports import worst_score
+from gateway.state.call_record import CallRecord
+from gateway.state.ended_calls import EndedCalls
+from gateway.state.journal.live_journal import Kept
+
+log = Logger()
+
+
+class SurvivalPart:
+    """The journal of calls that are up, and the records of those that are over."""
+
+    def __init__(self, basis: Basis, state: StatePart, signalling: SignallingPart, peers: PeersPart) -> None:
+        self._basis = basis
+        self._state = state
+        self._signalling = signalling
+        self._peers = peers
+        journal, clock = state.journal, basis.clock
+        self._kept = None if journal is None else CallKeeper(journal, clock.wall, basis.reactor.seconds)
+        self.keeper: CallKeeping[Leg] = NoKeeping() if self._kept is None else self._kept
+
+    def record(self, record: CallRecord) -> None:
+        """Keep the record of a call that is over."""
+        record.mos = worst_score(record.media)
+        kept = record.as_json()
+        self._state.history.ended(kept)
+        if self._kept is not None:
+            self._kept.recorded(record.id)
+        self._signalling.tracing.ended(record.id, kept)
+
+    def rebuild(self, services: LegServices, calls: Calls, ended: EndedCalls, relay: RelayPool) -> None:
+        """Go on with the calls of the process before, and end those that cannot be gone on with. No fault of theirs
+        keeps the gateway from starting, now or the next time."""
+        try:
+            self._rebuild(services, calls, ended, relay)
+        except Exception:
+            log.failure("the calls of the process before are not gone on with")
+            if self._kept is not None:
+                self._kept.begin(calls.active)
+
+    def _rebuild(self, services: LegServices, calls: Calls, ended: EndedCalls, relay: RelayPool) -> None:
+        history, journal = self._state.history, self._state.journal
+        if journal is None:
+            self._state.count_unseen(history.end_unseen())
+            return
+        listeners = {one.name: one for one in self._basis.configuration.listeners}
+        ways = KeptWays(listeners, self._signalling.transport, self._peers.trunk)
+        recorded = history.recorded()
+        rebuilding = Rebuilding(services, calls, self._peers.router, ways, ended, recorded.__contains__)
+        rebuilt = _at_one_go(rebuilding, journal.load(self._basis.clock.wall()))
+        known = frozenset(call.id for call in rebuilt.up) | rebuilt.over
+        left = [record.as_json() for record in rebuilt.left if record.id not in recorded]
+        self._state.count_unseen(history.end_unseen(known, rebuilt.recorded, left))
+        if self._kept is not None:
+            self._kept.begin(rebuilt.up)
+        for call_id in rebuilt.recorded | rebuilt.given_up:
+            relay.delete(call_id)
+        missing = relay.missing(call.id for call in rebuilt.up)
+        if rebuilt.up:
+            log.info(
+                "{count} calls of the process before go on, {missing} of them with new media",
+                count=len(rebuilt.up),
+                missing=len(missing),
+            )
+        calls.media_lost(missing)
+
+    def tidy(self, active: Iterable[Call]) -> None:
+        """Keep the journal small and whole. To be called now and then."""
+        if self._kept is not None:
+            self._kept.tidy(active)
+
+    def leave(self, active: Iterable[Call]) -> frozenset[str]:
+        """Leave calls that are up to the next process. The ids of those that it will find."""
+        return frozenset() if self._kept is None else self._kept.leave(active)
+
+    def stop(self) -> None:
+        """All calls are over: the next process finds none."""
+        if self._kept is not None:
+            self._kept.stop()
+
+
+def _at_one_go(rebuilding: Rebuilding, kept: Kept) -> Rebuilt:
+    """Rebuild without the garbage collector: nothing is thrown away, and its rounds double the time."""
+    gc.disable()
+    try:
+        return rebuilding.rebuild(kept)
+    finally:
+        gc.enable()

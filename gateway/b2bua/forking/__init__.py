@@ -1,0 +1,1 @@
+"""Several phones of one user: a call rings them, one answers; a MESSAGE goes to all."""

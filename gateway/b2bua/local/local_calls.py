@@ -1,0 +1,70 @@
+"""A new call between phones, made from an INVITE and its route: as ``setup/new_call`` makes the others.
+
+    the caller's leg   as in an outbound call: its route has no phone that is called
+    the callees' legs  as in an inbound call to a user with several phones (forking), of which there may be one
+
+It costs nothing, so that no limit of calls is about it. Nothing is sent here, and no table is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+
+from gateway.b2bua.across.headers import take_out_providers
+from gateway.b2bua.call import Call, NewMilestones
+from gateway.b2bua.forking.forked_calls import ForkedCalls
+from gateway.b2bua.legs.border import border_at
+from gateway.b2bua.legs.caller import CallerLeg
+from gateway.b2bua.legs.leg import LegServices, LegSpec
+from gateway.b2bua.legs.media import encryption_of, has_sdp
+from gateway.b2bua.local.local_plan import LocalPlan
+from gateway.b2bua.local.phones_protection import PhonesProtection
+from gateway.b2bua.setup.first_request import Identities
+from gateway.b2bua.setup.new_record import record_of
+from gateway.config.model import Side
+from gateway.media.relay import Encryption
+from gateway.routing.router import Route
+from gateway.sdp.negotiation import offer_encrypted
+from gateway.security.policy.peer_memory import PeerMemory
+from gateway.sip.message import Request
+from gateway.state.call_record import LegName
+from gateway.transaction.server import ServerTransaction
+from gateway.transport.flow import Flow
+
+
+@attrs.frozen
+class LocalCalls:
+    """Makes calls between phones; ``ended`` is given each when it is over."""
+
+    services: LegServices
+    memory: PeerMemory
+    identities: Identities
+    forked: ForkedCalls
+    ended: Callable[[Call], None]
+    new_milestones: NewMilestones
+
+    def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow) -> Call:
+        """The call that a phone asks for; the route is local, and `phone_flow` reaches the first of its phones."""
+        invite, services = transaction.request, self.services
+        take_out_providers(invite.headers)
+        record = record_of(services, invite, route, outbound=False)
+        protection = PhonesProtection(record, route, self.memory, services.clock)
+        border = attrs.evolve(border_at(route, services.own_hosts), route=route.back)
+        wish = protection.phone_media(_form_of(invite))
+        spec = LegSpec(LegName.CALLER, Side.PHONES, wish, invite.to.uri.user or "", border)
+        milestones = self.new_milestones(record, services.clock.seconds())
+        call = Call(record, protection, services, self.ended, milestones)
+        call.caller = CallerLeg(spec, transaction, services, call)
+        identity = self.identities.identity_for(invite, record.id)
+        call.search = self.forked.search(call, route, phone_flow, identity, partial(LocalPlan, protection))
+        return call
+
+
+def _form_of(invite: Request) -> Encryption:
+    """The form in which the caller offers its media, for later offers toward it. Raises MalformedDescription."""
+    if has_sdp(invite) and offer_encrypted(invite.body) is not None:
+        return encryption_of(invite.body)
+    return Encryption.NONE

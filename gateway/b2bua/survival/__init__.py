@@ -1,0 +1,1 @@
+"""Calls that outlive the process: frozen as they change, and rebuilt by the next one."""

@@ -1,0 +1,1 @@
+"""The tables [[phone]]: PBXs and trunks that do not register."""

@@ -1,0 +1,1 @@
+"""Commands of gatewayctl that are of one feature each: their options, and the words of their answers."""

@@ -1,0 +1,1 @@
+"""Provisioning: files that lead phones here and turn on their encryption, given to proven devices alone."""

@@ -1,0 +1,1 @@
+"""Limits of calls: each user's calls counted by number, hour and destination, against toll fraud."""

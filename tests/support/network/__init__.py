@@ -1,0 +1,1 @@
+"""A machine whose addresses change: its network, a gateway, and a call that goes on talking."""
