@@ -13,9 +13,6 @@ BENCH_PEERS := .bench-peers
 RELEASE ?= trixie
 IMAGE ?= sip-security-gateway
 TESTS ?=
-# Tests that want the machine for themselves: gaps in audio and drawn pages are timed, the demonstration has fixed addresses,
-# and the paths of sockets are shorter where one process runs all.
-ALONE := tests/browser tests/demo tests/calls/test_many.py tests/calls/test_refreshes.py tests/media/test_configured_nodes.py
 # Compiled modules are kept: the tests start hundreds of gateways, which would each compile seven hundred files.
 unexport PYTHONDONTWRITEBYTECODE
 FUZZ_SECONDS ?= 300
@@ -57,10 +54,7 @@ test: packages lint ## run everything: linters, then all tests, real SIP softwar
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
-	@failed=0; \
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests $(addprefix --ignore ,$(ALONE)) || failed=1; \
-	$(BIN)/python -m pytest $(ALONE) || failed=1; \
-	exit $$failed
+	$(BIN)/python -m tools.run_tests
 endif
 
 check: packages lint ## as test, and measure what the tests reach

@@ -16,6 +16,7 @@ from gateway.admin import local_user
 from gateway.admin.local_user import owner_of
 
 NOBODY = 65534
+OWN_ADDRESS = "127.0.0.199"
 
 
 def reset(client: socket.socket) -> None:
@@ -136,18 +137,21 @@ def test_a_client_that_said_its_last_is_nobody(connection: Connection) -> None:
 @pytest.mark.usefixtures("way")
 def test_a_connection_that_takes_the_port_of_one_that_was_reset_does_not_lend_its_owner(connection: Connection) -> None:
     """Its request still waits to be read, and the row that is found is another connection's, of any user."""
-    port = connection.client.getsockname()[1]
+    server = connection.server.getsockname()
+    connection.accepted().close()
+    # An address of its own: a port of 127.0.0.1 may be another test's before it is taken again.
+    first = socket.create_connection(server, timeout=5, source_address=(OWN_ADDRESS, 0))
+    port = first.getsockname()[1]
     with connection.accepted() as ours:
         assert owner_of(ours) == os.getuid()
-        reset(connection.client)
+        reset(first)
         time.sleep(0.05)
-        with socket.socket() as again:
-            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            again.bind(("127.0.0.1", port))
-            again.connect(connection.server.getsockname())
-            with connection.accepted() as theirs:
-                assert owner_of(theirs) == os.getuid()
-                assert owner_of(ours) is None
+        with (
+            socket.create_connection(server, timeout=5, source_address=(OWN_ADDRESS, port)),
+            connection.accepted() as theirs,
+        ):
+            assert owner_of(theirs) == os.getuid()
+            assert owner_of(ours) is None
 
 
 @pytest.mark.parametrize(
