@@ -22,6 +22,8 @@ ALONE = (
     "tests/media/test_configured_nodes.py",
 )
 """Gaps in audio and drawn pages are timed, the demonstration has fixed addresses, paths of sockets are short."""
+LONGEST = ("--durations=20", "--durations-min=5")
+"""The longest tests are told: the whole takes half an hour at most."""
 SECOND_LOOKS = 3
 """Tests at most that are run a second time."""
 TESTS_FAILED = 1
@@ -41,10 +43,10 @@ def failed_tests() -> list[str]:
 
 def main() -> int:
     """Run both parts, then look again at the few that failed."""
-    beside = pytest(
-        "--cache-clear", "--numprocesses=2", "--dist=loadfile", "tests", *(f"--ignore={path}" for path in ALONE)
-    )
-    statuses = {beside, pytest(*ALONE)} - {0}
+    # In the order of their names: by themselves, files with few tests come last, and those are the long ones.
+    sharing = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+    beside = pytest("--cache-clear", *sharing, *LONGEST, "tests", *(f"--ignore={path}" for path in ALONE))
+    statuses = {beside, pytest(*LONGEST, *ALONE)} - {0}
     failed = failed_tests()
     if statuses != {TESTS_FAILED} or not 0 < len(failed) <= SECOND_LOOKS:
         return max(statuses, default=0)
