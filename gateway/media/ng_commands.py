@@ -1,9 +1,9 @@
 """The NG dictionaries by which a relay keeps the gateway's promises, for rtpengine 10.5 and for our workers alike.
 
-They ask for our four suites and no others, no DTLS, no ICE, RTCP on a port of its own toward the answerer (and on the
-RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only our workers know (WORKERS)
-are `suites` (in order of preference; rtpengine keeps an order of its own), `dual`, `takes-clear` and their like. An
-rtpengine would warn of each, in each offer, so that it gets none of them.
+They ask for our four suites and no others, no DTLS and no ICE but toward a browser, RTCP on a port of its own toward
+the answerer (and on the RTP port for an offerer that wants it), nothing of the peer's addresses left. Keys that only
+our workers know (WORKERS) are `suites` (in order of preference; rtpengine keeps an order of its own), `dual`,
+`takes-clear` and their like. An rtpengine would warn of each, in each offer, so that it gets none of them.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _PROFILES: Final = {
     Encryption.SAVP: "RTP/SAVP",
     Encryption.OSRTP: "RTP/AVP",
     Encryption.DUAL: "RTP/SAVP",
+    Encryption.DTLS: "UDP/TLS/RTP/SAVPF",
 }
 
 
@@ -59,7 +60,10 @@ def offer(
     fields["transport-protocol"] = _PROFILES[wish.encryption]
     fields["SDES"] = [PADDED, *(f"no-{suite}" for suite in _refused(wish, suites))]
     fields["direction"] = [str(wish.side if wish.is_between_phones else _opposite(wish.side)), str(wish.side)]
-    if wish.encryption is not Encryption.NONE:
+    if wish.encryption is Encryption.DTLS:
+        fields |= {"ICE": "force", "DTLS": "passive", "rtcp-mux": ["require"]}
+        fields["SDES"] = ["off", *(f"no-{suite}" for suite in OTHER_SUITES)]
+    elif wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)
         fields["takes-clear"] = wish.takes_clear
     if wish.encryption is Encryption.OSRTP:

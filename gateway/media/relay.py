@@ -29,6 +29,12 @@ class Encryption(StrEnum):
     """RTP/AVP with a=crypto (RFC 8643): the peer takes SRTP when it can."""
     DUAL = "dual"
     """Two m-lines per stream, RTP/SAVP and RTP/AVP: the peer takes one. Workers only."""
+    DTLS = "dtls"
+    """UDP/TLS/RTP/SAVPF for a browser (RFC 5763, RFC 8827): a=fingerprint, a=setup:actpass, a=ice-lite with one host
+    candidate, a=rtcp-mux, a=mid and a BUNDLE of the one audio line; never a=crypto, and no line but audio: others have
+    port 0. `suites` and `takes_clear` count for nothing: the answer has to be DTLS-SRTP with a fingerprint of SHA-256
+    or stronger (gateway/sdp/dtls.py), or RelayRefusal. An offer that comes from a browser needs no wish: `answer`
+    mirrors its form, with a=setup:passive where the browser leaves the choice."""
 
 
 @attrs.frozen

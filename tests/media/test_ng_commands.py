@@ -39,6 +39,15 @@ def test_offer(encryption: Encryption, expected: dict[str, object], takes_clear:
     assert found["direction"] == ["phones", "provider"]
 
 
+def test_offer_toward_a_browser_is_dtls_alone() -> None:
+    found = ng_commands.offer("c", "a", None, b"v=0\r\n", SdpWish(Side.PHONES, Encryption.DTLS, ("AEAD_AES_128_GCM",)))
+    assert (found["transport-protocol"], found["ICE"], found["DTLS"]) == ("UDP/TLS/RTP/SAVPF", "force", "passive")
+    assert found["rtcp-mux"] == ["require"]
+    assert isinstance(found["SDES"], list)
+    assert found["SDES"][0] == "off"
+    assert not {"suites", "takes-clear", "OSRTP"} & set(found)
+
+
 @pytest.mark.parametrize("encryption", list(Encryption))
 def test_no_other_suite_is_ever_asked_for(encryption: Encryption) -> None:
     found = ng_commands.offer(

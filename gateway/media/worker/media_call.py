@@ -7,50 +7,26 @@ Every party has its own list of m-lines, because they may differ: an offer of RT
 takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
 
 Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
-the latest answer wins. Not here: parties and streams (parties), the lines of a description (rewriting).
+the latest answer wins. Not here: parties and streams (parties), wishes and the meaning of an m-line (offering), the
+lines of a description (rewriting).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import Final, TypeAlias
-
-import attrs
+from typing import Final
 
 from gateway.media.worker import rewriting
+from gateway.media.worker.offering import NgRefusal, OfferWish, agreed, digest, is_without_keys, remote_of
 from gateway.media.worker.parties import CallParty, Line, MediaStream
 from gateway.media.worker.rewriting import Profile, Secured
 from gateway.media.worker.streams.endpoint import Remote, StreamServices
 from gateway.sdp.crypto import SUITE_NAMES, CryptoAttribute
 from gateway.sdp.description import Description, Media
-from gateway.sdp.negotiation import accepted, choose, crypto_lines
+from gateway.sdp.negotiation import choose, crypto_lines
 
-Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
-"""The party's and ours toward it."""
 MAXIMUM_TAGS: Final = 64
 """Forks of one call."""
-
-
-class NgRefusal(Exception):
-    """The command cannot be done; the reason goes back in NG's reply."""
-
-
-@attrs.frozen
-class OfferWish:
-    """How an offer is to be written. `profile` None: as it came in."""
-
-    profile: Profile | None = None
-    is_dual: bool = False
-    suites: tuple[str, ...] = SUITE_NAMES
-    takes_clear: bool = False
-    """Whether an answer without keys may stand where keys were offered."""
-    is_urgent: bool = False
-    """Whether the call may use the last ports."""
-    is_repeated: bool = False
-    """Whether its reader was shown this offer before, and is not shown it again."""
-    fork: int = 0
-    """The number of its reader, where each of several has keys of its own; 0 where none is told from the others."""
 
 
 class MediaCall:
@@ -93,7 +69,7 @@ class MediaCall:
     def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
         before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
-        kept, name = ([stream.offered for stream in self.streams], list(other.lines)), _digest(side, description, wish)
+        kept, name = ([stream.offered for stream in self.streams], list(other.lines)), digest(side, description, wish)
         for stream in self.streams:
             if wish.is_repeated:
                 stream.recall(name)
@@ -194,7 +170,7 @@ class MediaCall:
             if stream not in self.streams:
                 self.streams.append(stream)
             theirs = choose(keys, SUITE_NAMES)
-            stream.offered = self._remote(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
+            stream.offered = remote_of(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
         return Line(stream, profile, media.kind, media.protocol, media.formats)
 
     def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], wish: OfferWish) -> bytes:
@@ -238,9 +214,9 @@ class MediaCall:
         for line, media in zip(answerer.lines, description.media, strict=False):
             if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
                 continue
-            is_clear = self._takes_clear and _is_without_keys(line, media)
-            ours, theirs = (None, None) if is_clear else _agreed(line, media) or (None, None)
-            taken[line.stream] = media, self._remote(answerer, description, media, (theirs, ours))
+            is_clear = self._takes_clear and is_without_keys(line, media)
+            ours, theirs = (None, None) if is_clear else agreed(line, media) or (None, None)
+            taken[line.stream] = media, remote_of(answerer, description, media, (theirs, ours))
         for line, media in zip(answerer.lines, description.media, strict=False):
             # Of two lines for one stream the peer chose; the other stays refused (RFC 3264 section 8.2).
             if line.stream in taken and taken[line.stream][0] is not media:
@@ -284,47 +260,3 @@ class MediaCall:
 
     def _key(self, stream: MediaStream, party: CallParty, suite: str) -> bytes:
         return stream.key(party.side, suite, self._random)
-
-    def _remote(self, party: CallParty, description: Description, media: Media, keys: Keys) -> Remote:
-        address, control = rewriting.addresses(description, media, party.interface.family)
-        is_multiplexed = media.is_rtp and rewriting.accepts_multiplexing(media)
-        return Remote(
-            address,
-            address if is_multiplexed else control,
-            direction=media.direction,
-            is_held=rewriting.is_unspecified(description.connection_of(media)),
-            is_multiplexed=is_multiplexed,
-            is_rtp=media.is_rtp,
-            codec=rewriting.codec_of(media),
-            theirs=keys[0],
-            ours=keys[1],
-            source=party.source,
-        )
-
-
-def _digest(side: int, offer: Description, wish: OfferWish) -> bytes:
-    form = wish.profile, wish.is_dual, wish.suites, wish.fork
-    return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
-
-
-def _is_without_keys(line: Line, media: Media) -> bool:
-    """Whether keys were offered and the answer is RTP without any: RTP/AVP, or RTP/SAVP without a=crypto."""
-    return bool(line.keys) and media.is_rtp and not media.has_attribute("crypto")
-
-
-def _agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:
-    """(our key, the peer's) of an answered line; None for plain RTP. NgRefusal for an answer that fits no offer."""
-    if line.profile is Profile.OTHER:
-        return None
-    if not media.is_rtp or media.is_secure is not (line.profile is Profile.SAVP):
-        raise NgRefusal("The answer's profile does not mirror the offer's")
-    keys = crypto_lines(media)
-    if line.profile is Profile.PLAIN or (line.profile is Profile.OSRTP and not media.has_attribute("crypto")):
-        return None
-    pair = accepted(line.keys, keys)
-    if pair is None:
-        raise NgRefusal("The answer has no a=crypto that fits the offer's")
-    if pair[0].key == pair[1].key:
-        # One keystream both ways, wherever the SSRCs are the same (RFC 3711 section 9.1).
-        raise NgRefusal("The answer has the key that was offered")
-    return pair

@@ -2,19 +2,19 @@
 
 offer, answer, delete, query, ping, list, statistics, and of ours confirm and (for the worker's own gateway) interfaces;
 all others are refused. Calls live here, by call-id. Unknown keys are ignored, as rtpengine does. Not here: sockets,
-cookies and JSON (listener), SDP (media_call).
+cookies and JSON (listener), the fields of a command (command_fields), SDP (media_call).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 import attrs
 
-from gateway.media.worker.media_call import MediaCall, NgRefusal, OfferWish
+from gateway.media.worker.media_call import MediaCall
 from gateway.media.worker.ng.call_report import (
     PacketTotals,
     call_report,
@@ -22,17 +22,23 @@ from gateway.media.worker.ng.call_report import (
     interface_report,
     process_report,
 )
+from gateway.media.worker.ng.command_fields import (
+    Fields,
+    optional,
+    read_description,
+    read_sides,
+    read_wish,
+    strings,
+    text,
+)
+from gateway.media.worker.offering import NgRefusal
 from gateway.media.worker.port_pool import NoPorts
-from gateway.media.worker.rewriting import Profile, numeric_host
+from gateway.media.worker.rewriting import numeric_host
 from gateway.media.worker.streams.endpoint import StreamServices
-from gateway.sdp.crypto import SUITE_NAMES, suite_named
-from gateway.sdp.description import Description, MalformedDescription
+from gateway.sdp.description import MalformedDescription
 
-Fields: TypeAlias = Mapping[str, object]
 Result: TypeAlias = dict[str, object]
 
-MAXIMUM_NAME: Final = 1_024
-"""Characters of a call-id or tag."""
 DEFAULT_LIST: Final = 32
 REMEMBERED_REPORTS: Final = 1_000
 """Of calls whose media timed out; the oldest are forgotten."""
@@ -107,10 +113,10 @@ class Commands:
             return _error(str(error))
 
     def offer(self, fields: Fields) -> Result:
-        name, tag = _text(fields, "call-id"), _text(fields, "from-tag")
-        description, wish, sides = _description(fields), _wish(fields), _sides(fields)
+        name, tag = text(fields, "call-id"), text(fields, "from-tag")
+        description, wish, sides = read_description(fields), read_wish(fields), read_sides(fields)
         call = self.calls.get(name) or MediaCall(self._services, self._random, sides)
-        side = call.side_of(tag, _optional(fields, "to-tag"))
+        side = call.side_of(tag, optional(fields, "to-tag"))
         _hear_from(call, side, fields)
         result = call.offer(side, description, wish)
         if name not in self.calls:
@@ -123,12 +129,12 @@ class Commands:
 
     def answer(self, fields: Fields) -> Result:
         call = self._call(fields)
-        offerer, answerer = _text(fields, "from-tag"), _text(fields, "to-tag")
+        offerer, answerer = text(fields, "from-tag"), text(fields, "to-tag")
         if offerer not in call.tags:
             raise NgRefusal("Unknown from-tag")
         side = call.side_of(answerer, offerer)
         _hear_from(call, side, fields)
-        result = call.answer(side, _description(fields), is_early=fields.get("early") is True)
+        result = call.answer(side, read_description(fields), is_early=fields.get("early") is True)
         call.signalled = self._services.clock.now
         return {"result": "ok", "sdp": result.decode("utf-8", "surrogateescape")}
 
@@ -140,7 +146,7 @@ class Commands:
         return {"result": "ok"}
 
     def delete(self, fields: Fields) -> Result:
-        name = _text(fields, "call-id")
+        name = text(fields, "call-id")
         if name in self.calls:
             return {"result": "ok", **self._end(name)}
         ended = self._timed_out.pop(name, None)
@@ -154,7 +160,7 @@ class Commands:
     def interfaces(self, fields: Fields) -> Result:
         """Have the media of new calls at other addresses of this machine: its own has changed."""
         try:
-            self._services.interfaces.replace(_strings(fields, "interfaces"))
+            self._services.interfaces.replace(strings(fields, "interfaces"))
         except (ValueError, OSError) as error:
             raise NgRefusal(f"The interfaces cannot be used: {error}") from None
         return {"result": "ok"}
@@ -242,7 +248,7 @@ class Commands:
         return report
 
     def _call(self, fields: Fields) -> MediaCall:
-        call = self.calls.get(_text(fields, "call-id"))
+        call = self.calls.get(text(fields, "call-id"))
         if call is None:
             raise NgRefusal("Unknown call-id")
         return call
@@ -257,74 +263,10 @@ def _name_sides(call: MediaCall, tag: str, names: tuple[str, str]) -> None:
 
 def _hear_from(call: MediaCall, side: int, fields: Fields) -> None:
     """`received-from`, rtpengine's: the IP version and the address that the party's signalling came from."""
-    source = _strings(fields, "received-from")
+    source = strings(fields, "received-from")
     if len(source) == 2:
         call.parties[side].source = numeric_host(source[1])
 
 
 def _error(reason: str) -> Result:
     return {"result": "error", "error-reason": reason}
-
-
-def _optional(fields: Fields, key: str) -> str | None:
-    value = fields.get(key)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > MAXIMUM_NAME:
-        raise NgRefusal(f"Bad {key} in message")
-    return value
-
-
-def _text(fields: Fields, key: str) -> str:
-    value = _optional(fields, key)
-    if value is None:
-        raise NgRefusal(f"No {key} in message")
-    return value
-
-
-def _description(fields: Fields) -> Description:
-    sdp = fields.get("sdp")
-    if not isinstance(sdp, str) or not sdp:
-        raise NgRefusal("No SDP body in message")
-    try:
-        body = sdp.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # JSON can name surrogates that stand for no byte
-        raise NgRefusal("SDP body is no text") from None
-    return Description.parse(body)
-
-
-def _strings(fields: Fields, key: str) -> list[str]:
-    value = fields.get(key)
-    if isinstance(value, str):
-        return value.split()
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-def _sides(fields: Fields) -> tuple[str, str]:
-    """`direction`: the names of the offerer's interface and of the answerer's; empty when it says nothing."""
-    direction = _strings(fields, "direction")
-    return (direction[0], direction[1]) if len(direction) == 2 else ("", "")
-
-
-def _wish(fields: Fields) -> OfferWish:
-    """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`,
-    `repeated`, `fork`: ours."""
-    protocol = str(fields.get("transport-protocol") or "").upper()
-    profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
-    if protocol in ("RTP/AVP", "RTP/AVPF"):
-        profile = Profile.OSRTP if "offer" in _strings(fields, "OSRTP") else Profile.PLAIN
-    suites = _suites(tuple(_strings(fields, "suites")), tuple(_strings(fields, "SDES")))
-    if not suites and profile in (Profile.SAVP, Profile.OSRTP):
-        raise NgRefusal("No SRTP suite is left to offer")
-    takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
-    is_repeated, fork = fields.get("repeated") is True, fields.get("fork")
-    number = fork if isinstance(fork, int) else 0
-    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated, number)
-
-
-@lru_cache(maxsize=64)
-def _suites(wished: tuple[str, ...], flags: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the `wished` suites, or of all, that no flag `no-SUITE` refuses; best first."""
-    refused = {item.removeprefix("no-") for item in flags}
-    found = [suite.name for suite in map(suite_named, wished or SUITE_NAMES) if suite is not None]
-    return tuple(dict.fromkeys(name for name in found if name not in refused))
