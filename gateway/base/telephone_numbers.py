@@ -53,11 +53,17 @@ _NOISE: Final = re.compile(r"[^0-9A-Za-z+*#]+|(?<=\+)\++")
 _NUMBER: Final = re.compile(r"\+?[0-9]{2,}")
 # *31#NUMBER suppresses the caller's identity, *21*NUMBER# forwards: the first digits are the service. There may be
 # several, and those of North America have no end: *67NUMBER.
-_SERVICE: Final = re.compile(r"(?:[*#]{1,2}[0-9]{1,4}[*#])+(?=\+?[0-9]{5})")
+_SERVICE: Final = re.compile(r"\A(?:[*#]{1,2}[0-9]{1,4}[*#])+(?=\+?[0-9]{5})")
 _UNENDED: Final = 2
 _MOST_DIGITS: Final = 17
 """Characters of a number that are read: one with more digits behind its end reaches the same callee."""
-_CONTEXT: Final = re.compile(r";phone-context=(\+[0-9]{1,15})(?:;|$)", re.IGNORECASE)
+_CONTEXT: Final = re.compile(r";phone-context=(\+[-.()0-9]+)", re.IGNORECASE)
+_ROUTING: Final = re.compile(r";rn=([^;]+)", re.IGNORECASE)
+_ROUTING_CONTEXT: Final = re.compile(r";rn-context=(\+[-.()0-9]+)", re.IGNORECASE)
+_LONGEST_CONTEXT: Final = 16
+_KEYS: Final = re.compile(r"[*#]+")
+_MOST_CODES: Final = 2
+"""Codes before a number that are passed over, where other keys are in its midst."""
 _COSTLY_CODES: Final = frozenset({870, 881, 882, 883, 979})
 _FREE_CODE: Final = 800
 _NANP: Final = 1
@@ -109,18 +115,42 @@ def read_number(user: str, region: str | None) -> TelephoneNumber:
     if len(user) <= LONGEST:
         return known_number(user, region)
     plain = unquote(user)
-    context = _CONTEXT.search(plain)
     number = _NOISE.sub("", plain.partition(";")[0])[: LONGEST // 2]
-    short = number if context is None else f"{number};phone-context={context[1]}"
+    short = _within(number, _CONTEXT, plain)
+    if (routing := _routing(plain)) is not None:
+        short += f";rn={routing.replace('phone-context', 'rn-context')}"
     return attrs.evolve(known_number(short, region), text=user)
+
+
+def _within(number: str, context: re.Pattern[str], plain: str) -> str:
+    """A number with the context that the parameters give it."""
+    found = context.search(plain)
+    return number if found is None else f"{number};phone-context={found[1].translate(_SEPARATORS)[:_LONGEST_CONTEXT]}"
+
+
+def _routing(plain: str) -> str | None:
+    """The number that the parameters say a call is routed by (RFC 4694 section 5); None where they say none."""
+    found = _ROUTING.search(plain)
+    return None if found is None else _within(_NOISE.sub("", found[1])[: LONGEST // 2], _ROUTING_CONTEXT, plain)
 
 
 @lru_cache(maxsize=4096)
 def known_number(user: str, region: str | None) -> TelephoneNumber:
     """The same of LONGEST characters at most: the answer is remembered."""
     plain = unquote(user)
+    number = _read(user, plain, region)
+    routing = _routing(plain) if ";" in plain else None
+    if routing is None:
+        return number
+    other = _read(user, routing, region)
+    return attrs.evolve(other, text=user) if len(other.classes) > len(number.classes) else number
+
+
+def _read(user: str, plain: str, region: str | None) -> TelephoneNumber:
     written = plain.partition(";")[0]
     code = _NOISE.sub("", written)
+    if code[:1].isalpha() and "+" not in code:  # a name
+        return TelephoneNumber(user, code=code)
     readings = [(dialled, _best(dialled, region, plain)) for dialled in _dialled(code)]
     if not readings:
         return TelephoneNumber(user, code=code)
@@ -133,11 +163,26 @@ def known_number(user: str, region: str | None) -> TelephoneNumber:
 
 
 def _dialled(code: str) -> list[str]:
-    """The digits that a text may have a switch dial: those behind the service codes before them."""
+    """The digits that a text may have a switch dial: those behind the service codes before them, and those of a number
+    with keys in its midst that are no digits."""
+    if code.isdigit():
+        return [code] if len(code) > 1 else []
     rest = _SERVICE.sub("", code, count=1)
     bare = rest.lstrip("*#")
-    found = (_NUMBER.match(text) for text in ((rest,) if bare == rest else (bare, bare[_UNENDED:])))
-    return [one[0] for one in found if one is not None]
+    texts = [rest] if bare == rest else [bare, bare[_UNENDED:]]
+    if _KEYS.search(bare) or "+" in bare[1:]:
+        texts += _whole(bare, has_codes=bare != code)
+    found = map(_NUMBER.match, texts)
+    return [*dict.fromkeys(one[0] for one in found if one is not None)]
+
+
+def _whole(bare: str, *, has_codes: bool) -> Iterator[str]:
+    """A number as switches read it that pass over each key that is no digit, or take a "+" for the begin of it."""
+    yield bare[bare.rindex("+") :] if "+" in bare else ""
+    parts = [part for part in _KEYS.split(bare) if part]
+    for codes in range(1 + (_MOST_CODES if has_codes else 0)):
+        number = "".join(parts[codes:])
+        yield number[:1] + number[1:].replace("+", "")
 
 
 @attrs.frozen
@@ -173,9 +218,9 @@ def _best(dialled: str, region: str | None, plain: str) -> _Reading | None:
 def _spellings(dialled: str, region: str | None, plain: str) -> Iterator[tuple[str, bool, bool]]:
     """Texts that a number may stand for, each with whether it is written as international, and whether that is
     certain."""
-    context = _CONTEXT.search(plain)
-    if context is not None and not dialled.startswith("+"):
-        yield context[1] + dialled, True, False
+    if ";" in plain and not dialled.startswith("+"):
+        for context in _CONTEXT.findall(plain)[:_MOST_CODES]:
+            yield context.translate(_SEPARATORS)[:_LONGEST_CONTEXT] + dialled, True, False
     if dialled.startswith("+"):
         yield dialled, True, True
         return

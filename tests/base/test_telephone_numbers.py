@@ -156,6 +156,23 @@ def test_a_text_that_was_read_is_read_again_as_itself(digits: int, region: str) 
         "%2A6700881612345678",
         "*31#*67#00881612345678",
         "*1234*00881612345678",
+        "00+881612345678",
+        "0088+1612345678",
+        "0+881612345678",
+        "*31#0088+1612345678",
+        "x+881612345678",
+        "0088*1612345678",
+        "0088#1612345678",
+        "*31#0088*1612345678",
+        "*31#*67#0088#16*12345678",
+        "612345678;phone-context=+8-81",
+        "612345678;phone-context=example.com;phone-context=+881",
+        "0301234567;rn=+881612345678",
+        "0301234567;npdi;RN=00881-612345678",
+        "0301234567;rn=612345678;rn-context=+881",
+        "0301234567;rn-context=+8-81;rn=612345678",
+        "0301234567;x=" + "a" * 60 + ";rn=" + "-" * 60 + "+881612345678",
+        "0301234567;x=" + "a" * 60 + ";rn=612345678;rn-context=+881",
     ],
 )
 def test_no_way_of_writing_makes_an_expensive_number_cheap(dialled: str) -> None:
@@ -165,6 +182,21 @@ def test_no_way_of_writing_makes_an_expensive_number_cheap(dialled: str) -> None
 @pytest.mark.parametrize("dialled", ["011881612345678" + "1" * 20, "19005551234" + "1" * 20])
 def test_digits_behind_the_end_make_no_number_cheap_in_north_america(dialled: str) -> None:
     assert PREMIUM in read_number(dialled, "US").classes
+
+
+@pytest.mark.parametrize(
+    "dialled", ["0301234567*12345678901#", "0301234567#22", "+49301234567*1", "0301234567;rn=0301234568", "8000*1234"]
+)
+def test_keys_behind_a_number_at_home_make_it_no_expensive_one(dialled: str) -> None:
+    assert read_number(dialled, "DE").classes == set()
+
+
+def test_a_routing_number_is_not_the_number_that_was_dialled() -> None:
+    """RFC 4694 section 5."""
+    number = read_number("0301234567;rn=+881612345678", "DE")
+    assert number.text == "0301234567;rn=+881612345678"
+    assert number.begins_with("+881")
+    assert read_number("0301234567;rn=0301234568", "DE").text == "+49301234567"
 
 
 def test_a_long_text_stays_as_it_is() -> None:

@@ -30,6 +30,30 @@ def test_emergency_numbers_are_whole_numbers(dialled: str, expected: bool) -> No
 
 
 @pytest.mark.parametrize(
+    ("dialled", "expected"),
+    [
+        ("112;phone-context=+49", True),
+        ("112;phone-context=+1", True),
+        ("112;Phone-Context=%2B4-9", True),
+        ("112;isub=1;phone-context=example.com", True),
+        ("112;phone-context=+8816", False),
+        ("112;phone-context=%2B8816", False),
+        ("112;phone-context=+88-16", False),
+        ("112;PHONE-CONTEXT=+88161234567", False),
+        ("112;phone-context=example.com;phone-context=+8816", False),
+        ("112;x=" + "a" * 70 + ";phone-context=+8816", False),
+        ("112;rn=+881612345678", False),
+        ("0301920;RN=+881612345678", False),
+        ("+49301920;phone-context=+8816", False),
+    ],
+)
+def test_a_parameter_that_makes_it_another_number_makes_it_no_emergency_number(dialled: str, expected: bool) -> None:
+    """RFC 3966 section 5.1.5, RFC 4694 section 5: nothing is asked of an emergency call, so it has to be one."""
+    domain = Domain("example.com", "main", emergency_numbers=("112", "030 1920"), region="DE")
+    assert domain.is_emergency(dialled) is expected
+
+
+@pytest.mark.parametrize(
     ("uri", "fallback", "tls", "in_clear"),
     [
         ("sip:h:5061;transport=tls", None, "sip:h:5061;transport=tls", None),

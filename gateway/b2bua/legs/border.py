@@ -65,8 +65,10 @@ class Border:
     def permit(self, limits: CallLimits, flow: Flow, target: Uri) -> Permit | None:
         """The permit for a call that the phone on a flow makes, or has its provider make; None where no limit is about
         its number. Raises OverLimit."""
-        domain = self.route.domain
-        number = domain.number(target.user or "")
+        domain, dialled = self.route.domain, target.user or ""
+        if target.parameters and target.parameter("rn"):  # RFC 4694 has it in the user part; some write it here
+            dialled = f"{dialled};rn={target.parameter('rn')}"
+        number = domain.number(dialled)
         return limits.check(self.limited_caller(flow), number) if limits.may_reach(domain.name, number) else None
 
     def named(self, uri: Uri, toward: Side) -> Uri:

@@ -327,10 +327,37 @@ def test_a_name_in_from_uses_up_nobody_elses_calls() -> None:
     assert isinstance(office.dial(SATELLITE.format(3)), Request)
 
 
-@pytest.mark.parametrize("number", ["881612345001", "*31#00881612345001", "00881-612-345-001", "%2B881612345001"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        "881612345001",
+        "*31#00881612345001",
+        "00881-612-345-001",
+        "%2B881612345001",
+        "00+881612345001",
+        "0088*1612345001",
+        "112;phone-context=+8816",
+        "112;rn=+881612345001",
+        "0301234567;rn=+881612345001",
+    ],
+)
 def test_another_way_to_write_the_number_is_no_way_round(number: str) -> None:
     office = Office(attrs.evolve(LIMIT, calls=0))
     assert is_limit(office.dial(number))
+
+
+def test_a_routing_number_behind_the_host_counts_too() -> None:
+    office = Office(attrs.evolve(LIMIT, calls=0))
+    assert is_limit(office.send("INVITE", "sip:0301234567@example.com;rn=+881612345001"))
+    assert office.send("INVITE", "sip:0301234567@example.com;user=phone;rn=0301234568") is None
+
+
+@pytest.mark.parametrize("written", ["sip:112;phone-context=+8816@example.com", "tel:112;phone-context=+8816"])
+def test_no_transfer_and_no_redirection_passes_for_an_emergency_call(written: str) -> None:
+    office = Office(attrs.evolve(LIMIT, calls=0))
+    first = office.talk("0301234567")
+    assert is_limit(office.within(first, "REFER", f"Refer-To: <{written}>"))
+    assert office.phone_redirects(office.call_from_provider(), "112;phone-context=+8816")[-1:] == [403]
 
 
 def test_a_call_that_lasts_too_long_is_to_be_ended() -> None:
