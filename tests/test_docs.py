@@ -43,7 +43,7 @@ def test_the_reference_is_as_the_classes_say() -> None:
     assert write_configuration.main(["--check"]) == 0, "run: python -m tools.write_configuration"
     for row in (
         "| `drain_seconds` | 0 to 86400 | `8` |",
-        "| `transport` | `udp`, `tcp`, `tls` | needed |",
+        "| `transport` | `udp`, `tcp`, `tls`, `wss` | needed |",
         '| `challenge_algorithms` | array: `SHA-256`, `SHA-512-256`, `MD5` | `["SHA-256", "MD5"]` |',
         "| `allow_wildcards` | `true`, `false` | `false` |",
     ):

@@ -55,6 +55,7 @@ READERS: Final = {
     "share_of_calls": "0 to 1, or a text in percent",
     "dialled_number": "a number as dialled",
     "cipher_list": "a cipher list of OpenSSL",
+    "origin": "an origin, such as `https://intranet.example.com`",
     "user": "a user's name or number",
     "user_source": "`local`",
     "network": "an address or a network",

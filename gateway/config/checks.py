@@ -14,40 +14,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from gateway.config import fields
 from gateway.config.device_file import DeviceFileError, read_devices
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Provisioning, Security, Side
-from gateway.config.named_files import file_mistakes, identity_mistakes, private_file_mistakes, this_user
-from gateway.config.places import is_ipv6, is_nameless
-from gateway.config.structuring import Mistake, Unacceptable, Unread, each, known, repeated, shown
+from gateway.config.named_files import (
+    file_mistakes,
+    given_files,
+    identity_mistakes,
+    private_file_mistakes,
+    this_user,
+)
+from gateway.config.places import ANY, is_ipv6, is_nameless
+from gateway.config.structuring import Mistake, Unacceptable, each, is_set, known, repeated, shown
 from gateway.config.tables.acme_table import Acme
 from gateway.config.tables.blocklist_table import Blocklist, list_mistakes
 from gateway.config.tables.hep_table import Hep, HepReceiver
 from gateway.config.tables.network_table import NetworkTerms
 from gateway.sdp.crypto import SUITE_NAMES
-
-ANY = ("0.0.0.0", "::")  # noqa: S104
-"""Addresses that stand for all of this machine's."""
-
-
-def listener_mistakes(entries: list[tuple[str, Listener]], made: frozenset[Path] = frozenset()) -> Iterator[Mistake]:
-    """The mistakes of the listeners, each given with the path of its table. The files in `made` are written by the
-    gateway itself, and may be missing."""
-    yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
-    yield from repeated("port", [(path, _endpoint(entry)) for path, entry in entries])
-    yield from each(
-        entries,
-        partial(_listener_files, made),
-        identity_mistakes,
-        _tls_without_identity,
-        _pointless,
-        _no_authority,
-        _unanswerable,
-    )
 
 
 def hep_mistakes(table: Hep | None) -> Iterator[Mistake]:
@@ -101,7 +86,7 @@ def admin_mistakes(admin: Admin | None, made: frozenset[Path] = frozenset()) -> 
     """The mistakes of the table of the administration interface; None for one that cannot be read at all."""
     if admin is not None:
         yield from each([("admin", admin)], identity_mistakes)
-        yield from file_mistakes("admin", admin, *_given(made, admin))
+        yield from file_mistakes("admin", admin, *given_files(made, admin))
 
 
 def provisioning_file_mistakes(
@@ -116,7 +101,7 @@ def provisioning_file_mistakes(
     if table is None:
         return
     yield from each([("provisioning", table)], identity_mistakes)
-    yield from file_mistakes("provisioning", table, "devices", "client_trust", "ca", *_given(made, table))
+    yield from file_mistakes("provisioning", table, "devices", "client_trust", "ca", *given_files(made, table))
     yield from private_file_mistakes("provisioning", table, "devices")
     yield from _device_file_mistakes(table, domains)
     directory = known(table, "directory")
@@ -143,42 +128,6 @@ def no_phones(sides: set[tuple[object, ...]]) -> Iterator[Mistake]:
     """The mistake that nobody can call, from the sides of all listeners."""
     if sides == {(str(Side.PROVIDER),)}:
         yield Mistake("listener", 'none has side = "phones", at least one is needed')
-
-
-def _listener_files(made: frozenset[Path], path: str, entry: Listener) -> Iterator[Mistake]:
-    yield from file_mistakes(path, entry, "client_trust", *_given(made, entry))
-
-
-def _given(made: frozenset[Path], table: Listener | Admin | Provisioning) -> Iterator[str]:
-    """The keys of a table's certificate and private key that the operator gives: not those that are still to be
-    written."""
-    for key in ("certificate", "private_key"):
-        file = known(table, key)
-        if file not in made or file.exists():
-            yield key
-
-
-def _tls_without_identity(path: str, entry: Listener) -> Iterator[Mistake]:
-    if entry.transport == "tls" and entry.certificate is None and entry.private_key is None:
-        yield Mistake(f"{path}.certificate", "is missing: a tls listener needs certificate and private_key")
-
-
-def _pointless(path: str, entry: Listener) -> Iterator[Mistake]:
-    """Keys that protect a tls listener only: nobody may believe that they protect another."""
-    if entry.transport != "tls":
-        for key in ("require_client_certificate", "tls_minimum", "ciphers", "certificates"):
-            if _is_set(entry, Listener, key):
-                yield Mistake(f"{path}.{key}", f'is for transport = "tls", found {shown(entry.transport)}')
-
-
-def _no_authority(path: str, entry: Listener) -> Iterator[Mistake]:
-    if entry.require_client_certificate and entry.client_trust is None:
-        yield Mistake(f"{path}.client_trust", "is missing: require_client_certificate needs it")
-
-
-def _unanswerable(path: str, entry: Listener) -> Iterator[Mistake]:
-    if entry.address in ANY and entry.advertised_host is None:
-        yield Mistake(f"{path}.advertised_host", f"is missing: nobody can answer to {shown(entry.address)}")
 
 
 def media_mistakes(media: Media | None) -> Iterator[Mistake]:
@@ -211,7 +160,7 @@ def _workers_only_mistakes(path: str, media: Media) -> Iterator[Mistake]:
     """Keys of our workers only: nobody may believe that an rtpengine goes by them."""
     quirks = ("plain_rtcp", "constant_ssrc", "follow_port", "sequence_restarts")
     for key in (*quirks, "ng_listen", "loop", "gather_us", "silence_seconds") if media.relay == "rtpengine" else ():
-        if _is_set(media, Media, key):
+        if is_set(media, Media, key):
             yield Mistake(f"{path}.{key}", 'is for relay = "workers", found "rtpengine"')
 
 
@@ -312,19 +261,3 @@ def _domain_files(path: str, entry: Domain) -> Iterator[Mistake]:
     yield from private_file_mistakes(path, entry, "credentials")
     if known(entry, "local_calls") and known(entry, "credentials") is None:
         yield Mistake(f"{path}.local_calls", "found true, without credentials: callers prove their passwords here then")
-
-
-def _is_set(table: object, cls: type[attrs.AttrsInstance], key: str) -> bool:
-    """Whether a key has a value of its own, and not the one that it has when it is left out."""
-    value = known(table, key)
-    return value is not None and value != getattr(attrs.fields(cls), key).default
-
-
-def _endpoint(listener: Listener) -> str | None:
-    """The port of a listener, for comparison; None for any free one, or where a part of it is wrong."""
-    try:
-        # TLS runs on TCP: the two cannot share a port.
-        kind = "udp" if listener.transport == "udp" else "tcp"
-        return f"{kind} {listener.address} {listener.port}" if listener.port else None
-    except Unread:
-        return None

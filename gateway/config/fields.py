@@ -23,6 +23,8 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?")
 _NODE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\[\]:/\s]+)(?::(?P<port>\d{1,5}))?")
+
 _BODY_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
@@ -237,6 +239,16 @@ def share_of_calls(value: object) -> float:
     if not 0 <= found <= 1:
         raise Unacceptable(value, allowed)
     return found
+
+
+def origin(value: object) -> str:
+    """The origin of web pages as browsers send it (RFC 6454 section 6.1): scheme and host, and the port where it is not
+    the scheme's own."""
+    found = _ORIGIN.fullmatch(value.lower()) if isinstance(value, str) else None
+    if found is None or not _is_host(found["host"]) or not _is_port(found["port"]):
+        raise Unacceptable(value, 'the origin of a page, such as "https://intranet.example.com": no path, no *')
+    is_usual = found["port"] in (None, "443" if found["scheme"] == "https" else "80")
+    return f"{found['scheme']}://{found['host']}" + ("" if is_usual else f":{int(found['port'])}")
 
 
 def _stripped(part: object) -> object:

@@ -18,7 +18,6 @@ from gateway.config.checks import (
     domain_mistakes,
     files_of,
     hep_mistakes,
-    listener_mistakes,
     media_mistakes,
     no_phones,
     place_mistakes,
@@ -55,6 +54,7 @@ from gateway.config.structuring import Mistake, Reader, known
 from gateway.config.tables.alert_checks import alert_mistakes
 from gateway.config.tables.defence_table import defence_mistakes
 from gateway.config.tables.limit_table import BUILT_IN, CallLimit, limit_mistakes, regions_of
+from gateway.config.tables.listeners.listener_checks import listener_mistakes
 from gateway.config.tables.phones.phone_checks import OtherTables, phone_mistakes
 from gateway.config.tables.provisioning_table import provisioning_mistakes
 from gateway.config.tables.resync_table import make_mistakes, resync_mistakes

@@ -23,6 +23,15 @@ def file_mistakes(path: str, table: object, *keys: str) -> Iterator[Mistake]:
             yield Mistake(f"{path}.{key}", f"{file} {_unreadable(file)}")
 
 
+def given_files(made: frozenset[Path], table: Listener | Admin | Provisioning) -> Iterator[str]:
+    """The keys of a table's certificate and private key that the operator gives: not those that are still to be
+    written."""
+    for key in ("certificate", "private_key"):
+        file = known(table, key)
+        if file not in made or file.exists():
+            yield key
+
+
 def identity_mistakes(path: str, table: Listener | Provider | Admin | Provisioning | FixedPhone) -> Iterator[Mistake]:
     """The mistake of a certificate without its key, or of a key without its certificate; those of the files of more
     certificates. Raises Unread."""

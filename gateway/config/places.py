@@ -16,6 +16,9 @@ import attrs
 from gateway.config.fields import is_address
 from gateway.config.structuring import Unacceptable
 
+ANY: Final = ("0.0.0.0", "::")  # noqa: S104
+"""Addresses that stand for all of this machine's."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")
 _WRITTEN: Final = re.compile(r"%(?P<name>[A-Za-z0-9_.@:-]{0,15})(?:/(?P<version>[46]))?")
 

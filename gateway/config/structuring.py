@@ -55,6 +55,12 @@ def known(table: object, key: str) -> Any:
         return None
 
 
+def is_set(table: object, cls: type[attrs.AttrsInstance], key: str) -> bool:
+    """Whether a key has a value of its own, and not the one that it has when it is left out."""
+    value = known(table, key)
+    return value is not None and value != getattr(attrs.fields(cls), key).default
+
+
 @attrs.frozen
 class Mistake:
     """One thing that is wrong: the path of the key (`domain[0].security`) and the remedy."""

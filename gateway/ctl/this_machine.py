@@ -64,7 +64,7 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All that should be looked at, though the gateway would start."""
     state = configuration.gateway.state_directory
     yield from (fault for fault, ends_start in _state_faults(state) if not ends_start)
-    is_clear = any(one.side is Side.PHONES and one.transport != "tls" for one in configuration.listeners)
+    is_clear = any(one.side is Side.PHONES and not one.is_encrypted for one in configuration.listeners)
     if not is_clear and (state / ROLL_OUT_OPEN).exists():
         told = "no listener of the phones' side is left without TLS, and a roll-out is not over: a phone that fails "
         yield Mistake("listener", f"{told}has no way back (gatewayctl rollout shows it)")

@@ -27,6 +27,9 @@ MAX_TARGETS = 32
 _POINTED = {"SIPS+D2T": Transport.TLS, "SIP+D2T": Transport.TCP, "SIP+D2U": Transport.UDP}
 """Transports of NAPTR services (RFC 3263 section 4.1)."""
 
+_TARGETS = (Transport.UDP, Transport.TCP, Transport.TLS)
+"""The transports that a target can have: a web phone is reached over its own connection alone (RFC 7118 section 5)."""
+
 _PREFIX = {Transport.TLS: "_sips._tcp.", Transport.UDP: "_sip._udp.", Transport.TCP: "_sip._tcp."}
 """Of SRV names, in our order where the domain has none of its own: TLS, then UDP, which every SIP element speaks."""
 
@@ -197,7 +200,7 @@ def _asked_for(uri: Uri) -> Transport | None:
     text = uri.transport
     if text is None:
         return None
-    if text not in set(Transport):
+    if text not in _TARGETS:
         raise NotFound(f"transport {text} is not spoken here")
     transport = Transport(text)
     if not uri.is_secure:
@@ -238,7 +241,7 @@ def resolver_of(locator: Locator) -> Resolve:
 
     def resolve(name: str) -> Deferred[Resolved]:
         uri = Uri(host=name)
-        questions = [locator.locate(uri.with_parameter("transport", transport.value)) for transport in Transport]
+        questions = [locator.locate(uri.with_parameter("transport", transport.value)) for transport in _TARGETS]
         return DeferredList([*questions, locator.locate(uri)], consumeErrors=True).addCallback(_all_found)
 
     return resolve

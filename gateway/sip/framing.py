@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import re
+from typing import Protocol
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request
@@ -26,6 +27,21 @@ class KeepAlive(enum.Enum):
 
     PING = "ping"
     PONG = "pong"
+
+
+class Framer(Protocol):
+    """One direction of one connection, cut into messages."""
+
+    @property
+    def broken(self) -> MalformedMessage | None:
+        """The error that put the stream beyond repair; the next `receive` raises it."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the stream stands between two messages."""
+
+    def receive(self, data: bytes) -> list[bytes | KeepAlive]:
+        """The pieces that data completes, in order. Raises MalformedMessage when the stream is beyond repair."""
 
 
 class StreamFramer:

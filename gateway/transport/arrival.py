@@ -8,13 +8,13 @@ of a message (transaction and above).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from prometheus_client import Counter
 from twisted.logger import Logger
 
-from gateway.config.model import Side
+from gateway.config.model import Listener, Side
 from gateway.observe.metrics import Metrics
 from gateway.observe.observations import LONGEST_LINE, LONGEST_LOOK, Kind, Observation
 from gateway.observe.redaction import redacted
@@ -81,7 +81,7 @@ class Arrival:
     _user: TransportUser  # no listener is open, and nothing can arrive, before start()
 
     def __init__(
-        self, metrics: Metrics, wrong_ports: WrongPorts, clock: TransportReactor, filling: Callable[[], float]
+        self, metrics: Metrics, listeners: Iterable[Listener], clock: TransportReactor, filling: Callable[[], float]
     ) -> None:
         """``filling`` gives the part of the fullest socket's buffer that waits to be read."""
         self.crowd = Crowd(clock, self.receive, filling)
@@ -90,7 +90,7 @@ class Arrival:
         self.banned = Banned()
         self.messages = 0
         """So many were handed in so far, whatever came of them."""
-        self._wrong_ports = wrong_ports
+        self.wrong_ports = WrongPorts(listeners, clock.seconds)
         self._observations = metrics.observations
         self._answered = _children(metrics.malformed, "answered")
         self._dropped = _children(metrics.malformed, "dropped")
@@ -131,7 +131,7 @@ class Arrival:
         )
         (self._answered if answered else self._dropped)[flow.transport].inc()
         if not answered:
-            self._wrong_ports.look(flow, data)
+            self.wrong_ports.look(flow, data)
         if self._observations.is_on:
             self._observations.note(seen_of(Kind.MALFORMED, flow, f"{malformed.reason}{_first_words(data)}"))
         log.debug(

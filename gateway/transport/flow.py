@@ -32,16 +32,21 @@ UDP_MESSAGE_LIMIT = 1300
 
 
 class Transport(StrEnum):
-    """The transports; the value is the `transport` parameter of a URI in lower case."""
+    """The transports, as listeners, Via and metrics have them."""
 
     UDP = "udp"
     TCP = "tcp"
     TLS = "tls"
+    WSS = "wss"
+    """WebSockets over TLS (RFC 7118): nobody is reached by it but over the connection that it began."""
 
-    @property
-    def default_port(self) -> int:
-        """5061 for TLS, else 5060 (RFC 3261 section 19.1.2)."""
-        return 5061 if self is Transport.TLS else 5060
+    def __init__(self, name: str) -> None:
+        self.is_reliable = name != "udp"
+        """Whether it retransmits by itself (RFC 3261 section 17)."""
+        self.is_secure = name in ("tls", "wss")
+        self.parameter = "ws" if name == "wss" else name
+        """The `transport` parameter of a URI (RFC 3261 section 19.1.1, RFC 7118 section 5.2)."""
+        self.default_port = {"tls": 5061, "wss": 443}.get(name, 5060)
 
 
 @lru_cache(maxsize=1024)
@@ -230,9 +235,8 @@ class Watchers:
 @lru_cache(maxsize=256)
 def _own_words(transport: Transport, advertised: str) -> tuple[str, str]:
     """The begin of a Via of ours and the end of a Contact. Flows are as many as addresses that send, and share them."""
-    return f"SIP/2.0/{transport.upper()} {advertised}", advertised + (
-        "" if transport is Transport.UDP else f";transport={transport}"
-    )
+    end = "" if transport is Transport.UDP else f";transport={transport.parameter}"
+    return f"SIP/2.0/{transport.upper()} {advertised}", advertised + end
 
 
 class Flow(ABC):
@@ -250,9 +254,7 @@ class Flow(ABC):
         self.side: Side = listener.side
         """Which side of the gateway the peer is on."""
         self.transport = transport = Transport(listener.transport)
-        # Whether the transport retransmits by itself (RFC 3261 section 17), and whether messages are encrypted on it:
-        self.is_reliable = transport is not Transport.UDP
-        self.is_secure = transport is Transport.TLS
+        self.is_reliable, self.is_secure = transport.is_reliable, transport.is_secure
         self.local = local
         self.remote = remote
         self.source = source_of(remote.host)

@@ -38,7 +38,7 @@ from gateway.transport.tls.contexts import ClientTls, ServerTls
 from gateway.transport.tls.handshake_log import Handshakes
 from gateway.transport.tls.reload import Renewal
 from gateway.transport.udp import DatagramListener
-from gateway.transport.wrong_port import WrongPorts
+from gateway.transport.websocket.web_connection import WebSocketListener
 
 Port = DatagramListener | StreamListener
 
@@ -59,13 +59,12 @@ class TransportLayer:
         self.listeners = tuple(listeners)
         """The listeners, at the addresses that they have now."""
         self._limits = limits
-        wrong_ports = WrongPorts(self.listeners, reactor.seconds)
-        self._arrival = Arrival(metrics, wrong_ports, reactor, self._filling)
+        self._arrival = Arrival(metrics, self.listeners, reactor, self._filling)
         self.crowd = self._arrival.crowd
         self.tap = self._arrival.tap
         self.banned = self._arrival.banned
         self._wheel = TimerWheel(reactor)
-        self.handshakes = Handshakes(metrics, wrong_ports)
+        self.handshakes = Handshakes(metrics, self._arrival.wrong_ports)
         self._services = ConnectionServices(self._arrival, self._wheel, self.handshakes, reactor.seconds, patience)
         self._connections = Connections()
         self._tls = Renewal(reactor, metrics, lambda: self._connector.forget_all())
@@ -227,7 +226,7 @@ class TransportLayer:
         return max((port.filling for port in self._ports.values() if isinstance(port, DatagramListener)), default=0.0)
 
     def _start(self) -> None:
-        served = {one.name: self._tls.serve(one) for one in self.listeners if one.transport == Transport.TLS}
+        served = {one.name: self._tls.serve(one) for one in self.listeners if one.is_encrypted}
         try:
             for listener in self.listeners:
                 port = self._new_port(listener, served.get(listener.name))
@@ -244,7 +243,8 @@ class TransportLayer:
                 return DatagramListener(listener, self._arrival, self._widening.flow)
             return DatagramListener(listener, self._arrival)
         limits = self._limits or ConnectionLimits.of(listener)
-        return StreamListener(listener, self._services, self._connections, tls, limits)
+        kind = WebSocketListener if listener.transport == Transport.WSS else StreamListener
+        return kind(listener, self._services, self._connections, tls, limits)
 
     def _connect_wide(self, target: Target) -> StreamFlow | None:
         port = self.port_toward(target, Side.PROVIDER)

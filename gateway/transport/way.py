@@ -57,7 +57,7 @@ def may_answer(own: Flow, other: Flow) -> bool:
     match own.transport:
         case Transport.UDP:
             return other.listener.name == own.listener.name and other.remote.host == own.remote.host
-        case Transport.TLS:
+        case Transport.TLS | Transport.WSS:
             return is_same_peer(own, other)
         case _:
             return False

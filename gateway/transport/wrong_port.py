@@ -43,7 +43,10 @@ class WrongPorts:
 
     def look(self, flow: Flow, data: bytes) -> None:
         """The bytes of a peer that were no message, or no TLS, for the listener of its flow."""
-        if flow.transport is Transport.TLS:
+        if flow.transport is Transport.WSS:
+            if _SIP.match(data):
+                self._tell(flow, "speaks SIP without WebSocket", "web phones alone", _is_for_phones)
+        elif flow.transport is Transport.TLS:
             if _SIP.match(data):
                 self._tell(flow, "speaks SIP without TLS", "TLS alone", _is_clear)
         elif is_client_hello(data):
@@ -82,7 +85,11 @@ def _is_tls(listener: Listener) -> bool:
 
 
 def _is_clear(listener: Listener) -> bool:
-    return listener.transport != "tls"
+    return not listener.is_encrypted
+
+
+def _is_for_phones(listener: Listener) -> bool:
+    return listener.transport != "wss"
 
 
 def _remedy(right: list[Listener]) -> str:

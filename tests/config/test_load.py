@@ -114,6 +114,13 @@ def read(directory: Path, text: str) -> Configuration:
     return load(file)
 
 
+WEB = SMALLEST.replace('"udp"', '"wss"', 1).replace(
+    "[[listener]]",
+    '[[listener]]\ncertificate = "c.pem"\nprivate_key = "c.key"\norigins = ["https://a.example"]',
+    1,
+)
+
+
 def mistakes(directory: Path, text: str) -> list[str]:
     """The lines for what is wrong with `text`, less the name of the file, which begins each."""
     with pytest.raises(ConfigurationError) as caught:
@@ -399,6 +406,22 @@ def test_what_only_workers_do_is_refused_with_rtpengine(tmp_path: Path, key: str
             SMALLEST.replace("[[listener]]", "[[listener]]\nrequire_client_certificate = true", 1),
             "listener[0].require_client_certificate: is for transport",
         ),
+        (
+            SMALLEST.replace("[[listener]]", '[[listener]]\norigins = ["https://a.example"]', 1),
+            'listener[0].origins: is for transport = "wss", found "udp"',
+        ),
+        (
+            WEB.replace('origins = ["https://a.example"]\n', ""),
+            "listener[0].origins: is missing: a wss listener lets in",
+        ),
+        (
+            WEB.replace('"phones"', '"provider"', 2),
+            'listener[0].side: found "provider", allowed with transport = "wss"',
+        ),
+        (
+            WEB.replace("certificate =", "#").replace("private_key =", "#"),
+            "listener[0].certificate: is missing: a wss listener needs certificate and private_key",
+        ),
     ],
 )
 def test_tables_that_do_not_fit_each_other_are_one_line(tmp_path: Path, text: str, mistake: str) -> None:
@@ -548,3 +571,27 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe4"')
     with pytest.raises(ConfigurationError, match="is not UTF-8 at byte 8"):
         load(tmp_path / "latin.toml")
+
+
+@pytest.mark.parametrize(
+    ("written", "read_as"),
+    [
+        ("https://Intranet.Example.com", "https://intranet.example.com"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://localhost:80", "http://localhost"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("https://[::1]:8443", "https://[::1]:8443"),
+    ],
+)
+def test_rfc6454_6_1_origins_are_read_as_browsers_send_them(tmp_path: Path, written: str, read_as: str) -> None:
+    for name in ("c.pem", "c.key"):
+        (tmp_path / name).touch()
+    assert read(tmp_path, WEB.replace("https://a.example", written)).listeners[0].origins == (read_as,)
+
+
+@pytest.mark.parametrize(
+    "written", ["*", "null", "a.example", "https://a.example/", "wss://a.example", "https://", "https://a.example:0x1"]
+)
+def test_origins_that_no_browser_sends_are_refused(tmp_path: Path, written: str) -> None:
+    (line,) = [one for one in mistakes(tmp_path, WEB.replace("https://a.example", written)) if ".origins" in one]
+    assert line.startswith(f'listener[0].origins[0]: found "{written}", allowed: the origin of a page')

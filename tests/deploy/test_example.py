@@ -28,6 +28,7 @@ OTHER_VALUES = {
     "agree",
     "port",
     "recipients",
+    "origins",
     "to",
     "hours",
     "timezone",

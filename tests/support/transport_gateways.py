@@ -17,7 +17,7 @@ from gateway.transport.layer import TransportLayer
 from tests.support.memory_network import MemoryNetwork
 
 HOST = "127.0.0.1"
-PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061}
+PORTS = {"udp": 5060, "tcp": 5060, "tls": 5061, "wss": 8443}
 
 
 def options(call_id: str = "1", via: str = "client.example.com", body: bytes = b"") -> bytes:

@@ -37,4 +37,5 @@ def test_default_ports() -> None:
         "udp": 5060,
         "tcp": 5060,
         "tls": 5061,
+        "wss": 443,
     }

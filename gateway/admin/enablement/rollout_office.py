@@ -33,7 +33,6 @@ from gateway.registrar.enablement.rollouts import NotPossible, RollOuts
 from gateway.registrar.enablement.surroundings import RolloutSurroundings
 from gateway.registrar.sightings import HARDWARE, key_of
 from gateway.state.audit import Author
-from gateway.transport.flow import Transport
 
 LATEST: Final = timedelta(days=366)
 PHONES: Final = 50_000
@@ -258,7 +257,7 @@ class RolloutOffice:
         """The Event that a phone would be sent, and words about it."""
         if goal is None:
             return "", "Its own leg stays as it is."
-        if binding.came_over.transport is Transport.TLS and goal is not Goal.RESYNC:
+        if binding.came_over.transport.is_secure and goal is not Goal.RESYNC:
             return "", "It is registered over TLS already."
         make = self._around.makes.of(binding.user_agent)
         order = make.order(reboot=self._around.terms.reboot == "always").event

@@ -19,7 +19,7 @@ from gateway.state.devices.made_by import make_of
 
 Row: TypeAlias = dict[str, Json]
 
-_OWN_LEG: Final = {"udp": "UDP, in clear", "tcp": "TCP, in clear", "tls": "TLS"}
+_OWN_LEG: Final = {"udp": "UDP, in clear", "tcp": "TCP, in clear", "tls": "TLS", "wss": "WebSocket over TLS"}
 
 
 def phones_view(
@@ -39,7 +39,7 @@ def phones_view(
 
 def phones_sentence(transports: Mapping[str, int]) -> str:
     """How many there are, and how they reach us."""
-    total, over_tls = sum(transports.values()), transports.get("tls", 0)
+    total, over_tls = sum(transports.values()), sum(transports.get(one, 0) for one in ("tls", "wss"))
     if not total:
         return "No phone is registered."
     told = f"{count(total, 'phone')} registered"

@@ -18,6 +18,7 @@ from gateway.b2bua.probe.found import DomainFacts, PhoneFacts, ProviderFacts
 from gateway.b2bua.probe.phone_look import CLEAR, ENCRYPTS, remembered_phone
 from gateway.b2bua.probe.prediction import Prediction
 from gateway.config.model import Domain, Security
+from gateway.transport.flow import Transport
 
 MOST_PHONES: Final = 5_000
 """Registrations of one domain that are looked at."""
@@ -40,7 +41,7 @@ async def look_at_domain(around: Around, domain: Domain, provider: ProviderFacts
     count = Counter(phone.verdict for phone in phones)
     prediction = next((row.prediction for row in provider.domains if row.domain == domain.name), None)
     names = sorted({phone.address_of_record for phone in phones})
-    in_clear = sorted({phone.address_of_record for phone in phones if phone.transport != "tls"})
+    in_clear = sorted({phone.address_of_record for phone in phones if not Transport(phone.transport).is_secure})
     required = provider.row(Security.REQUIRED)
     is_refused = required is not None and required.is_known and not required.is_encrypted
     return DomainFacts(

@@ -22,7 +22,6 @@ from gateway.registrar.binding import Binding
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory, Sightings
 from gateway.sip.errors import MalformedMessage
 from gateway.state.devices.made_by import make_of
-from gateway.transport.flow import Transport
 
 _SDES: Final = "TLS yes; SRTP yes, with keys in SDP"
 _ABILITIES: Final = {
@@ -110,7 +109,7 @@ def _verdict(binding: Binding, sightings: Sightings, is_reachable: bool) -> tupl
 
 
 def _leg(binding: Binding, sightings: Sightings) -> tuple[str, str]:
-    if binding.flow.transport is not Transport.TLS:
+    if not binding.flow.transport.is_secure:
         over = binding.flow.transport.upper()
         return CLEAR, f"it registered over {over}: its own leg is in clear, and SRTP is not offered there"
     does_srtp = sightings.does(Feature.SRTP)

@@ -26,7 +26,6 @@ from gateway.registrar.enablement.rollout_table import NEED_A_LOOK, TABLE, Phone
 from gateway.registrar.enablement.surroundings import RolloutSurroundings
 from gateway.registrar.sightings import key_of
 from gateway.security.policy.peer_memory import Peer
-from gateway.transport.flow import Transport
 
 FETCH_SECONDS: Final = 120.0
 """From the order until a phone has fetched a file that is served here."""
@@ -123,7 +122,7 @@ class Driver:
         for address in phone.addresses:
             bound = self._around.store.find(address)
             others = (one for _, one in self._phones_at(address))
-            is_secure = bool(bound) and all(one.came_over.transport is Transport.TLS for one in bound)
+            is_secure = bool(bound) and all(one.came_over.transport.is_secure for one in bound)
             if is_secure and all(one.state is PhoneState.CONFIRMED for one in others):
                 self._around.memory.lead(Peer(address))
                 phone.is_led = True

@@ -32,7 +32,6 @@ from gateway.registrar.enablement.surroundings import RolloutSurroundings
 from gateway.registrar.sightings import key_of
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
-from gateway.transport.flow import Transport
 
 BOTH_LEGS: Final = "ENCRYPTED"
 CALLS: Final = 10_000
@@ -78,7 +77,7 @@ class Returns:
             self._driver.happens(rollout, phone, PhoneEvent.SEEN)
 
     def _came(self, rollout: RollOut, phone: RolloutPhone, binding: Binding) -> None:
-        if binding.came_over.transport is Transport.TLS:
+        if binding.came_over.transport.is_secure:
             self._came_over_tls(rollout, phone, binding)
         else:
             self._came_clear(rollout, phone, binding)

@@ -21,7 +21,6 @@ from gateway.registrar.enablement.roll_out import Goal, RollOut, RolloutPhone, R
 from gateway.registrar.enablement.roll_out_list import RollOutList
 from gateway.registrar.enablement.rollout_table import SETTLED, PhoneEvent, PhoneState
 from gateway.registrar.enablement.surroundings import RolloutSurroundings
-from gateway.transport.flow import Transport
 
 LOOKED: Final = 20
 """Waiting phones of a roll-out that are looked at in one round: four times as many as the fastest pace asks."""
@@ -107,7 +106,7 @@ class Waves:
     @staticmethod
     def is_right_already(rollout: RollOut, binding: Binding | None) -> bool:
         """Whether nothing is to be done for a phone."""
-        is_tls = binding is not None and binding.came_over.transport is Transport.TLS
+        is_tls = binding is not None and binding.came_over.transport.is_secure
         return is_tls and rollout.goal is not Goal.RESYNC
 
     def _hindrance(self, binding: Binding | None, *, is_open: bool) -> PhoneReason:

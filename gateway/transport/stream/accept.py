@@ -23,6 +23,7 @@ from gateway.transport.sockets import TransportReactor, cannot_listen, own_addre
 from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
 from gateway.transport.stream.stream_flow import StreamFlow
+from gateway.transport.tls.channel import TlsChannel
 from gateway.transport.tls.contexts import ServerTls
 
 log = Logger()
@@ -115,7 +116,11 @@ class StreamListener(Factory):
             log.debug("{listener}: no room for {source}", listener=self.listener.name, source=remote)
             return None
         flow = self._new_flow(remote)
-        return StreamProtocol(flow, self._services, self._tls.channel() if self._tls is not None else None)
+        return self._protocol(flow, self._tls.channel() if self._tls is not None else None)
+
+    def _protocol(self, flow: StreamFlow, channel: TlsChannel | None) -> StreamProtocol:
+        """The protocol of a connection that was let in."""
+        return StreamProtocol(flow, self._services, channel)
 
     def _has_room(self, source: str) -> bool:
         if self._by_source.get(source_of(source), 0) >= self._limits.per_source:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.framing import KeepAlive, StreamFramer
+from gateway.sip.framing import Framer, KeepAlive, StreamFramer
 from gateway.transport.arrival import Arrivals
 from gateway.transport.flow import FailureKind, TransportFailure
 from gateway.transport.sockets import StreamTransport, shared_address, tune_connection
@@ -69,7 +69,7 @@ class StreamProtocol(Protocol):
         self._services = services
         self._channel = channel
         self._remember = remember  # set on connections that we began: keeps the TLS session for the next
-        self._framer = StreamFramer()
+        self._framer: Framer = StreamFramer()
         self._liveness = Liveness(flow.is_client, services.seconds())
         self._socket: socket.socket | None = None
         self._unsent: deque[bytes] | None = None  # while the peer does not read
@@ -269,8 +269,11 @@ class StreamProtocol(Protocol):
             self._expire(verdict.expired)
             return None
         if verdict.ping:
-            self.send(PING)
+            self._ping()
         return self._liveness.next_look(self._services.patience)
+
+    def _ping(self) -> None:
+        self.send(PING)
 
     def _plan_visit(self) -> None:
         self._services.wheel.visit_at(self, self._liveness.next_look(self._services.patience))

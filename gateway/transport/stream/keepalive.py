@@ -24,7 +24,7 @@ class Patience:
     idle: float = 3600.0
     """An accepted connection on which nothing arrives."""
     ping_every: float = 30.0
-    """Between keep-alives on connections that we began."""
+    """Between keep-alives on connections that we began, and on those of web phones."""
     pong_within: float = 10.0
     """To an answer, of a peer that has answered before."""
 
@@ -56,6 +56,8 @@ class Liveness:
     pinged: float | None = None
     partial_since: float | None = None
     stalled_since: float | None = None
+    is_pinging: bool = False
+    """Whether an accepted connection is pinged as well."""
 
     def ready(self, now: float) -> None:
         """The connection is up, its handshake complete."""
@@ -87,7 +89,7 @@ class Liveness:
         for deadline, reason in self._deadlines(patience):
             if now >= deadline:
                 return Verdict(expired=reason)
-        if self.is_client and self.is_ready and now >= self._next_ping(patience):
+        if (self.is_client or self.is_pinging) and self.is_ready and now >= self._next_ping(patience):
             self.pinged = now
             return Verdict(ping=True)
         return NOTHING
@@ -95,7 +97,7 @@ class Liveness:
     def next_look(self, patience: Patience) -> float:
         """When to look again, at the latest."""
         times = [deadline for deadline, _ in self._deadlines(patience)]
-        if self.is_client and self.is_ready:
+        if (self.is_client or self.is_pinging) and self.is_ready:
             times.append(self._next_ping(patience))
         return min(times)
 
@@ -110,10 +112,11 @@ class Liveness:
             found.append((self.stalled_since + patience.stalled, "the peer does not read"))
         elif self.partial_since is not None:
             found.append((self.partial_since + patience.message, "a message was not completed in time"))
+        if self.pinged is not None and self.answers_pings:
+            found.append((self.pinged + patience.pong_within, "no answer to a keep-alive"))
         if self.is_client:
-            if self.pinged is not None and self.answers_pings:
-                found.append((self.pinged + patience.pong_within, "no answer to a keep-alive"))
-        elif self.has_spoken:
+            return found
+        if self.has_spoken:
             found.append((self.last_received + patience.idle, "idle"))
         else:
             found.append((self.began + patience.first_message, "nothing was said"))

@@ -26,7 +26,6 @@ from gateway.config.model import Domain, PhonesSecurity
 from gateway.registrar.binding import Binding
 from gateway.security.policy.peer_memory import Peer
 from gateway.security.policy.verdict import Verdict
-from gateway.transport.flow import Transport
 
 UNKNOWN: Final = "unknown"
 """In place of a verdict that nobody knows."""
@@ -65,11 +64,11 @@ class DomainOutlook:
 
     def is_short(self, binding: Binding) -> bool:
         """Whether a phone is over TLS already, and showed that it takes no SRTP."""
-        return has_shown_clear(self._leg(binding), is_tls=binding.came_over.transport is Transport.TLS)
+        return has_shown_clear(self._leg(binding), is_tls=binding.came_over.transport.is_secure)
 
     def _leg(self, binding: Binding) -> PhoneLeg:
         standing, why = leg_of(binding, self.around.memory)
-        is_clear = binding.came_over.transport is not Transport.TLS
+        is_clear = not binding.came_over.transport.is_secure
         is_refused = is_clear and self.domain.phones_security is PhonesSecurity.REQUIRED
         return PhoneLeg(standing, why, is_refused and self.around.memory.is_led(Peer(binding.aor)))
 

@@ -140,7 +140,7 @@ def _phones(facts: PostureFacts) -> Judgement:
         return unknown("the phones are not known")
     if not facts.phones:
         return not_applicable("no phone is registered")
-    clear = sum(number for transport, number in facts.phones.items() if transport != "tls")
+    clear = sum(number for transport, number in facts.phones.items() if transport not in ("tls", "wss"))
     told = [Evidence(f"{number:,} over {transport.upper()}", number) for transport, number in facts.phones.items()]
     if not clear:
         return passed(*told)

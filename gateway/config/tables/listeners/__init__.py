@@ -1,0 +1,1 @@
+"""The tables [[listener]]: the addresses and ports where SIP arrives."""
