@@ -71,9 +71,13 @@ class Enrolment:
             self._used.clear()
         return window
 
-    def close(self, address: str, network: Network | None) -> bool:
-        """Close one; whether it was open."""
-        return self._windows.pop((address, network), None) is not None
+    def close(self, address: str, network: Network | None, now: float) -> Window | None:
+        """Close one before its time; None where none was open."""
+        self._close_old(now)
+        closed = self._windows.pop((address, network), None)
+        if not self._windows:
+            self._used.clear()
+        return closed
 
     def is_open_for(self, address: str, source: str, now: float, *, is_new: bool) -> bool:
         """Whether a device may have its first file from a source; an empty ``address``: the file of all devices."""

@@ -78,6 +78,11 @@ def test_orders_that_cannot_be_carried_out_say_why(tmp_path: Path) -> None:
         (lambda: office.enrol(None, "0.0.0.0/0", 60, WHO), "not everybody"),
         (lambda: office.enrol(None, "::/0", 60, WHO), "not everybody"),
         (lambda: office.enrol(None, "192.0.2.1/24", 60, WHO), "such as 192.0.2.0/24"),
+        (lambda: office.close_window(None, None, WHO), "for a device or for a network"),
+        (lambda: office.close_window(PHONE, None, WHO), f"No window is open for {PHONE}"),
+        (lambda: office.close_window(None, "192.0.2.0/24", WHO), "No window is open for 192.0.2.0/24"),
+        (lambda: office.close_window(None, "nowhere", WHO), "such as 192.0.2.0/24"),
+        (lambda: office.close_window("80:5e", None, WHO), "hardware address"),
         (lambda: office.roll_back(PHONE, WHO), "no other protection"),
         (lambda: office.dhcp("windows"), "one of dnsmasq"),
         (lambda: ProvisioningOffice(lambda: None, office._audit, at_once).find(PHONE), "no [provisioning]"),
@@ -93,6 +98,7 @@ def test_orders_are_in_the_audit_and_no_secret_is(tmp_path: Path) -> None:
     office = office_of(house, tmp_path)
     office.adopt(STRANGER, {"make": "snom", "lines": [{"user": "101", "domain": "example.com"}]}, WHO)
     office.enrol(PHONE, None, 60, WHO)
+    office.close_window(PHONE, None, WHO)
     office.rotate(PHONE, WHO)
     office.protect(PHONE, LegProtection.OFF, WHO)
     office.roll_back(PHONE, WHO)
@@ -100,11 +106,37 @@ def test_orders_are_in_the_audit_and_no_secret_is(tmp_path: Path) -> None:
     assert PASSWORD not in office.shown(PHONE)
     office.drop(STRANGER, WHO)
     text = (tmp_path / "audit.jsonl").read_text()
-    assert len(text.splitlines()) == 7
+    assert len(text.splitlines()) == 8
     assert PASSWORD not in text
     assert house.token() not in text
     assert house.estate.find(STRANGER) is None
     assert address_of("80-5E-C0-11-22-33") == address_of("805e.c011.2233") == PHONE
+
+
+def test_a_window_that_is_closed_lets_nobody_in_and_the_others_stay(tmp_path: Path) -> None:
+    house = House()
+    office = office_of(house, tmp_path)
+    enrolment, now = house.estate.enrolment, house.clock.seconds()
+    office.enrol(PHONE, None, 60, WHO)
+    office.enrol(None, "192.0.2.0/24", 60, WHO)
+    assert enrolment.is_open_for(PHONE, "198.51.100.7", now, is_new=True)
+
+    closed = office.close_window("80:5E:C0:11:22:33", None, WHO)
+
+    assert (closed.address, closed.until) == (PHONE, now + 60)
+    assert not enrolment.is_open_for(PHONE, "198.51.100.7", now, is_new=True)
+    assert enrolment.is_open_for(PHONE, "192.0.2.7", now, is_new=True)
+    office.close_window(None, "192.0.2.0/24", WHO)
+    assert not enrolment.is_open_for(PHONE, "192.0.2.7", now, is_new=True)
+    assert state(office, 10)["windows"] == []
+
+
+def test_a_window_of_a_device_that_is_known_no_more_can_be_closed(tmp_path: Path) -> None:
+    house = House()
+    office = office_of(house, tmp_path)
+    office.enrol(PHONE, None, 60, WHO)
+    house.estate.forget(PHONE)
+    assert office.close_window(PHONE, None, WHO).address == PHONE
 
 
 def test_the_document_of_the_api_has_every_route(tmp_path: Path) -> None:

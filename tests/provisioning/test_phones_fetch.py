@@ -184,6 +184,12 @@ def test_tftp_gives_first_files_in_a_window_alone(files: PhoneFiles) -> None:
     assert curl_tftp(f"{url}/{SNOM}.xml").returncode == 68
     assert curl_tftp(f"{url}/{YEALINK}.cfg", "--upload-file", str(files.devices)).returncode == 69  # error 2
     assert files.get(f"{folder}{YEALINK}.cfg").status == 200
+    files.ctl("provision", "enrol", YEALINK, "--for", "1m")
+    assert curl_tftp(f"{url}/{YEALINK}.cfg").returncode == 0
+    assert "is closed" in files.ctl("provision", "close", YEALINK)
+    assert curl_tftp(f"{url}/{YEALINK}.cfg").returncode == 68
+    assert "No window is open" in files.ctl("provision", "close", YEALINK, fails=True)
+    assert '"enrolment closed"' in (files.rig.state / "audit.jsonl").read_text()
 
 
 def test_a_tftp_client_of_another_house_gets_it_and_nobody_on_the_way_reads_a_password(files: PhoneFiles) -> None:
@@ -271,6 +277,7 @@ def test_the_page_shows_devices_and_their_states(files: PhoneFiles) -> None:
     assert "198.51.100.0/24" in page
     assert "<b>T" not in page
     assert "Open a window" in page
+    assert "Close the window for 198.51.100.0/24" in page
     for secret in (PASSWORD, "s3cret", "/p/", "--key"):
         assert secret not in page
 

@@ -1,4 +1,4 @@
-"""Orders of operators to provisioning, each with an entry in the audit: adopt, enrol, rotate, roll back, render.
+"""Orders of operators to provisioning, each in the audit: adopt, enrol, close, rotate, roll back, render.
 
     routes, page -> ProvisioningOffice -> Estate, Standings, Enrolment          Rejected: 404, 409, 400 with the reason
 
@@ -19,7 +19,7 @@ from gateway.admin.hardening import Rejected
 from gateway.config.device_file import HARDWARE_ADDRESS, DeviceFileError, LegProtection, device_of
 from gateway.observe.events import EventName, Events
 from gateway.provisioning.dhcp_lines import SERVERS, DhcpFacts, NoWayForDhcp, dhcp_lines
-from gateway.provisioning.enrolment import TooManyWindows, Window
+from gateway.provisioning.enrolment import Network, TooManyWindows, Window
 from gateway.provisioning.estate import Estate, KnownDevice
 from gateway.provisioning.profiles import ProfileError
 from gateway.provisioning.standings import NothingBefore
@@ -27,6 +27,7 @@ from gateway.state.audit import AuditLog, Author
 
 LEAST_SECONDS = 60
 LONGEST_SECONDS = 86_400
+NOT_A_NETWORK = "network: such as 192.0.2.0/24, and not everybody's."
 _SPELLING = re.compile(r"[.:-]")
 
 
@@ -114,18 +115,27 @@ class ProvisioningOffice:
     def enrol(self, device: str | None, network: str | None, seconds: int, author: Author) -> Window:
         """Open a window. Raises Rejected."""
         tools = self.tools
-        if bool(device) is bool(network):
-            raise Rejected(400, "A window is for a device or for a network: say one of them.")
+        wanted = _one_of_both(device, network)
         address = self.find(device).address if device else ""
         try:
-            wanted = ip_network(network) if network else None
             window = tools.estate.enrolment.open(address, wanted, seconds, tools.seconds())
         except ValueError:
-            raise Rejected(400, "network: such as 192.0.2.0/24, and not everybody's.") from None
+            raise Rejected(400, NOT_A_NETWORK) from None
         except TooManyWindows:
             raise Rejected(409, "Too many windows are open.") from None
         self._audit.write(author, "enrolment opened", device=address, network=network or "", seconds=seconds)
         tools.events.note(EventName.PROVISIONING_WINDOW, who=address, network=network or "", seconds=seconds)
+        return window
+
+    def close_window(self, device: str | None, network: str | None, author: Author) -> Window:
+        """Close a window before its time, and return it as it was; first files that went out stay out: rotate. A device
+        that the file of devices names no more may have one. Raises Rejected."""
+        tools, wanted = self.tools, _one_of_both(device, network)
+        address = address_of(device) if device else ""
+        window = tools.estate.enrolment.close(address, wanted, tools.seconds())
+        if window is None:
+            raise Rejected(404, f"No window is open for {address or wanted}.")
+        self._audit.write(author, "enrolment closed", device=address, network=network or "")
         return window
 
     def rotate(self, text: str, author: Author) -> KnownDevice:
@@ -178,6 +188,16 @@ class ProvisioningOffice:
             return draw().decode("utf-8")
         except ProfileError as error:
             raise Rejected(409, f"The file cannot be made: {error}.") from None
+
+
+def _one_of_both(device: str | None, network: str | None) -> Network | None:
+    """The network that a window is for; None: it is for the device. Raises Rejected."""
+    if bool(device) is bool(network):
+        raise Rejected(400, "A window is for a device or for a network: say one of them.")
+    try:
+        return ip_network(network) if network else None
+    except ValueError:
+        raise Rejected(400, NOT_A_NETWORK) from None
 
 
 def address_of(text: str) -> str:

@@ -3,6 +3,7 @@
     GET  /provisioning          the page
     POST /provisioning/adopt    device, users, make -> adopted -> 303 to the page
     POST /provisioning/enrol    device -> a window of 15 minutes -> 303 to the page
+    POST /provisioning/close    device or network -> its window is closed -> 303 to the page
 
 Not here: the API (provisioning_routes.py), the orders (provisioning_office.py).
 """
@@ -53,6 +54,7 @@ class ProvisioningPages:
             HttpRoute("GET", PAGE, self.page, Role.VIEWER, drawn_by=LIKINGS),
             HttpRoute("POST", f"{PAGE}/adopt", self.adopt, Role.OPERATOR, is_form=True),
             HttpRoute("POST", f"{PAGE}/enrol", self.enrol, Role.OPERATOR, is_form=True),
+            HttpRoute("POST", f"{PAGE}/close", self.close_window, Role.OPERATOR, is_form=True),
         )
 
     async def page(self, request: IRequest) -> bytes:
@@ -74,6 +76,12 @@ class ProvisioningPages:
         """Open a window for a device; then the page."""
         author = caller_of(request).author
         self.office.enrol(form_of(request).get("device", ""), None, WINDOW_SECONDS, author)
+        return see_other(request, PAGE)
+
+    def close_window(self, request: IRequest) -> bytes:
+        """Close the window of a device or of a network before its time; then the page."""
+        form = form_of(request)
+        self.office.close_window(form.get("device"), form.get("network"), caller_of(request).author)
         return see_other(request, PAGE)
 
 

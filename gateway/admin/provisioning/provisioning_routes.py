@@ -4,6 +4,7 @@
     GET  /api/v1/provisioning/dhcp?server=dnsmasq    lines for a DHCP server
     POST /api/v1/provisioning/adopt                  {"device": "80:5e:c0:11:22:33", "users": ["101@example.com"]}
     POST /api/v1/provisioning/enrol                  {"device": "..."} or {"network": "192.0.2.0/24"}, "seconds": 900
+    POST /api/v1/provisioning/close                  {"device": "..."} or {"network": "192.0.2.0/24"}
     GET  /api/v1/provisioning/{device}               one; .../file: its file without secrets
     POST /api/v1/provisioning/{device}/rotate, roll-back, drop, render
 
@@ -28,6 +29,7 @@ from gateway.admin.v1.parameters import Cursor, read_change, read_query, said
 from gateway.admin.v1.questions import NoChange, Nothing
 from gateway.admin.v1.resources import sent
 from gateway.observe.clean_text import clean_json
+from gateway.provisioning.enrolment import Window
 from gateway.provisioning.estate import KnownDevice, SeenDevice
 
 PAGE = 200
@@ -71,6 +73,14 @@ class EnrolChange:
     device: str | None = said("A hardware address.", None)
     network: str | None = said("A network, such as 192.0.2.0/24.", None)
     seconds: int = said("Its length.", 900, LEAST_SECONDS, LONGEST_SECONDS)
+
+
+@attrs.frozen
+class CloseChange:
+    """A window to close before its time."""
+
+    device: str | None = said("The hardware address that it is for.", None)
+    network: str | None = said("The network that it is for.", None)
 
 
 @attrs.frozen
@@ -161,6 +171,7 @@ class ProvisioningRoutes:
             HttpRoute("GET", f"{base}/dhcp", self.dhcp, viewer, query=DhcpQuery, schema=FileAnswer),
             HttpRoute("POST", f"{base}/adopt", self.adopt, operator, change=AdoptChange, schema=one),
             HttpRoute("POST", f"{base}/enrol", self.enrol, operator, change=EnrolChange, schema=WindowAnswer),
+            HttpRoute("POST", f"{base}/close", self.close_window, operator, change=CloseChange, schema=WindowAnswer),
             HttpRoute("GET", device, self.one, viewer, query=Nothing, schema=one),
             HttpRoute("GET", f"{device}/file", self.file, viewer, query=Nothing, schema=FileAnswer),
             HttpRoute("POST", f"{device}/rotate", self.rotate, operator, change=nothing, schema=one),
@@ -199,8 +210,13 @@ class ProvisioningRoutes:
         change = read_change(EnrolChange, request)
         author = caller_of(request).author
         window = self.office.enrol(change.device, change.network, change.seconds, author)
-        row: Row = {"device": window.address, "network": str(window.network or ""), "seconds_left": change.seconds}
-        return sent(request, row)
+        return sent(request, _window_row(window, change.seconds))
+
+    def close_window(self, request: IRequest) -> bytes:
+        """Close an enrolment window before its time; the answer has the time that it would have been open."""
+        change = read_change(CloseChange, request)
+        window = self.office.close_window(change.device, change.network, caller_of(request).author)
+        return sent(request, _window_row(window, int(window.until - self.office.tools.seconds())))
 
     def rotate(self, request: IRequest, device: str) -> bytes:
         """Make the URLs and keys of a device worth nothing, and new ones."""
@@ -255,10 +271,7 @@ async def state_of(office: ProvisioningOffice, limit: int, after: str = "") -> R
         "counts": {**counts},
         "devices": [*rows],
         "next": devices[limit - 1].address if len(devices) > limit else None,
-        "windows": [
-            {"device": one.address, "network": str(one.network or ""), "seconds_left": int(one.until - now)}
-            for one in windows
-        ],
+        "windows": [_window_row(one, int(one.until - now)) for one in windows],
         "seen": [_seen_row(one) for one in tools.estate.seen()],
     }
 
@@ -291,6 +304,10 @@ def device_row(office: ProvisioningOffice, known: KnownDevice) -> Row:
         "is_adopted": known.address in standings.adopted,
     }
     return cast(Row, clean_json(row))
+
+
+def _window_row(window: Window, seconds_left: int) -> Row:
+    return {"device": window.address, "network": str(window.network or ""), "seconds_left": seconds_left}
 
 
 def _seen_row(seen: SeenDevice) -> Row:

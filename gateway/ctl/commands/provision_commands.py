@@ -83,6 +83,16 @@ def enrol(
     show(answer, as_json, lambda _: f"a window is open for {device or network}, for {seconds} s")
 
 
+@provision.command("close")
+@click.argument("device", required=False)
+@click.option("--network", help="The network whose window it is: 192.0.2.0/24.")
+@asking
+def close_window(device: str | None, network: str | None, config: Path | None, url: str | None, as_json: bool) -> None:
+    """Close the window of DEVICE, or of a network, before its time. A first file that went out stays out: rotate."""
+    answer = ask(config, url, f"{_BASE}/close", {"device": device, "network": network})
+    show(answer, as_json, lambda _: f"the window for {device or network} is closed")
+
+
 @provision.command()
 @click.argument("device")
 @asking
