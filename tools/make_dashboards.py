@@ -496,6 +496,17 @@ THREATS: Final = Board(
                 lately("kind, result", "gateway_probes_total"),
             ),
             graph(
+                "Regular probes of providers",
+                "Would calls to each provider be as wanted, by the latest probe that was made by itself?",
+                ("gateway_regular_probe_result == 1", "{{provider}}: {{result}}"),
+            ),
+            graph(
+                "Age of the latest regular probe",
+                "Is each provider with probe_hours still probed?",
+                ("time() - gateway_regular_probe_time_seconds", "{{provider}}"),
+                unit="s",
+            ),
+            graph(
                 "Malformed messages",
                 "Does somebody send nonsense, or a phone that does not know SIP?",
                 a_minute("transport, reason", "gateway_malformed_messages_total"),

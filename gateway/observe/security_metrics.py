@@ -129,6 +129,18 @@ class SecurityMetrics:
         "(as_wanted, not: less than TLS and SRTP, unknown, failed).",
         ("kind", "result"),
     )
+    regular_probe = AskedRow(
+        "gateway_regular_probe_result",
+        "1 for the result of the latest probe of a provider that was made by itself (probe_hours), 0 for the others "
+        "(as_wanted, not, unknown, failed); 0 for all before the first.",
+        ("provider", "result"),
+    )
+    regular_probe_time = AskedRow(
+        "gateway_regular_probe_time_seconds",
+        "When the latest probe of a provider that was made by itself ended, seconds since the epoch; none before the "
+        "first.",
+        ("provider",),
+    )
     budget_calls = Declared(
         Counter,
         "gateway_budget_calls",

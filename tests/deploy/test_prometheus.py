@@ -55,6 +55,8 @@ MAY_BE_EMPTY = {
     "gateway_rollout_running": "no roll-out was ever begun",
     "gateway_resync_requests_total": "no phone is ordered to fetch its configuration",
     "gateway_probes_total": "nobody probes this gateway's providers",
+    "gateway_regular_probe_result": "no provider of this gateway has probe_hours",
+    "gateway_regular_probe_time_seconds": "no provider of this gateway has probe_hours",
     "gateway_posture_score": "no report is made so soon",
     "gateway_posture_findings": "no report is made so soon",
     "gateway_posture_time_seconds": "no report is made so soon",

@@ -2,6 +2,7 @@
 
     GET  /probes         the form and the list         POST /probes    begun -> 303 to /probes/{id}
     GET  /probes/{id}    one; it is asked for again while it runs
+    GET  /probes/history those of `probe_hours`, of all providers or of one (?provider=main)
 
 Not here: the API (probe_routes.py), the work (b2bua/probe).
 """
@@ -18,8 +19,9 @@ from gateway.admin.hardening import Rejected, see_other
 from gateway.admin.http_bodies import form_of
 from gateway.admin.inspection import Role, caller_of
 from gateway.admin.pages.desk import LIKINGS, Desk, cleaned
-from gateway.admin.probes.probe_routes import ProbeChange, ProbeRoutes, short
+from gateway.admin.probes.probe_routes import PastProbesQuery, ProbeChange, ProbeRoutes, past_row, short
 from gateway.admin.routes import HttpRoute
+from gateway.admin.v1.parameters import read_query
 from gateway.b2bua.probe.jobs.probe_order import ProbeKind
 from gateway.b2bua.probe.probes import ProbeJob
 
@@ -33,6 +35,9 @@ _SHAPES: Final = {
 }
 PHONES: Final = 100
 """Phones on a page at most."""
+LATEST: Final = 5
+"""Regular probes on the page of all probes."""
+_CHANGES: Final = {"none": "", "doubted": "worse, to be confirmed", "worse": "worse than before", "better": "better"}
 NAMED: Final = 20
 """Of those that would be cut off, at most."""
 
@@ -49,13 +54,19 @@ class ProbePages:
         return (
             HttpRoute("GET", PAGE, self.page, Role.VIEWER, drawn_by=LIKINGS),
             HttpRoute("POST", PAGE, self.begin, Role.OPERATOR, is_form=True),
+            HttpRoute("GET", f"{PAGE}/history", self.history, Role.VIEWER, drawn_by=LIKINGS),
             HttpRoute("GET", f"{PAGE}/{{identifier}}", self.one, Role.VIEWER, drawn_by=LIKINGS),
         )
 
     async def page(self, request: IRequest) -> bytes:
         """The form, and the probes that are kept."""
         rows = [_row(job) for job in self.routes_of_api.probes.latest()]
-        view = {"rows": rows, "may_probe": caller_of(request).may_operate, "kinds": [str(kind) for kind in ProbeKind]}
+        view = {
+            "rows": rows,
+            "past": self._past("", LATEST),
+            "may_probe": caller_of(request).may_operate,
+            "kinds": [str(kind) for kind in ProbeKind],
+        }
         return await self.desk.draw(request, "probes/probes.html", "Probes", view)
 
     def begin(self, request: IRequest) -> bytes:
@@ -72,6 +83,17 @@ class ProbePages:
             full="full" in form,
         )
         return see_other(request, f"{PAGE}/{self.routes_of_api.ordered(change, caller_of(request)).id}")
+
+    async def history(self, request: IRequest) -> bytes:
+        """The probes that were made by themselves, of all providers or of one, the latest first."""
+        wanted = read_query(PastProbesQuery, request, 0)
+        provider = wanted.provider or ""
+        view = {"past": self._past(provider, wanted.limit), "provider": cleaned(provider)}
+        return await self.desk.draw(request, "probes/history.html", "Probes", view)
+
+    def _past(self, provider: str, limit: int) -> object:
+        found = (attrs.asdict(past_row(one)) for one in self.routes_of_api.regular.latest(provider, limit))
+        return cleaned([{**one, **_shape(one["result"]), "change": _CHANGES.get(one["change"], "")} for one in found])
 
     async def one(self, request: IRequest, identifier: str) -> bytes:
         """One probe."""
@@ -106,8 +128,12 @@ def _some(names: Sequence[str]) -> dict[str, object]:
 
 def _row(job: ProbeJob) -> dict[str, object]:
     row = attrs.asdict(short(job))
-    shape, words = _SHAPES[row["result"]]
-    return {**row, "shape": shape, "words": words}
+    return {**row, **_shape(row["result"])}
+
+
+def _shape(result: str) -> dict[str, str]:
+    shape, words = _SHAPES.get(result, ("unknown", result))
+    return {"shape": shape, "words": words}
 
 
 def _as_lists(value: Any) -> Any:

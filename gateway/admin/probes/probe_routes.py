@@ -120,7 +120,7 @@ class ProbeRoutes:
         """The probes of providers that were made by themselves (`probe_hours`), the latest first."""
         wanted = read_query(PastProbesQuery, request, 0)
         return sent(
-            request, [attrs.asdict(_past(one)) for one in self.regular.latest(wanted.provider or "", wanted.limit)]
+            request, [attrs.asdict(past_row(one)) for one in self.regular.latest(wanted.provider or "", wanted.limit)]
         )
 
     def one(self, request: IRequest, identifier: str) -> bytes:
@@ -159,7 +159,8 @@ class ProbeRoutes:
         return job
 
 
-def _past(past: PastProbe) -> PastProbeAnswer:
+def past_row(past: PastProbe) -> PastProbeAnswer:
+    """A regular probe in a line."""
     return PastProbeAnswer(past.provider, Moment(past.at), past.result, past.sentence, dict(past.verdicts), past.change)
 
 

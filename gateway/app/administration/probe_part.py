@@ -67,6 +67,7 @@ class ProbePart(GatewayPart):
         self._table = state.probes
         wall, events = basis.clock.wall, basis.metrics.events
         self._regular = RegularProbes(self._probes, state.probes, events, lambda: settings.current.providers, wall)
+        basis.metrics.asked.add(self._regular.figures)
         self._round = LoopingCall(self._look)
         self._round.clock = basis.reactor
         routes = ProbeRoutes(self._probes, self._regular, settings.audit)

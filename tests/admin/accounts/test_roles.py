@@ -76,6 +76,7 @@ ROLES: Final = {
     "GET /probes": VIEWER,
     "POST /probes": OPERATOR,
     "GET /probes/{identifier}": VIEWER,
+    "GET /probes/history": VIEWER,
     "GET /security/limits": VIEWER,
     "POST /security/limits/lift": OPERATOR,
     "GET /rollouts": VIEWER,

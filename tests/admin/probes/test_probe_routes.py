@@ -167,3 +167,11 @@ def test_probes_that_were_made_by_themselves_are_shown(house: House) -> None:
     assert (row["provider"], row["result"], row["change"]) == ("main", "unknown", "none")
     assert house.get("/api/v1/probes/history?provider=nobody").json == []
     assert house.get("/api/v1/probes/history?limit=0").status == 400
+    for path in ("/probes", "/probes/history", "/probes/history?provider=main"):
+        page = house.page(path, Role.VIEWER)
+        assert "Nobody can tell" in page, path
+        assert "/probes/history?provider=main" in page, path
+    nobody = house.page("/probes/history?provider=%3Cb%3E", Role.VIEWER)
+    assert "None of this provider is kept" in nobody
+    assert "<b>" not in nobody.partition("<main")[2]
+    assert house.page("/probes/history?limit=0", Role.VIEWER).startswith("HTTP/1.1 400")

@@ -86,6 +86,24 @@ def test_a_provider_is_probed_each_so_many_hours_and_called_never(place: Place) 
     assert place.told == []
 
 
+def test_the_latest_result_and_its_time_are_figures_that_outlive_a_start(place: Place) -> None:
+    def figures() -> dict[tuple[str, ...], float]:
+        return {(row.name, *labels): figure for row, labels, figure in place.regular.figures()}
+
+    result, time = "gateway_regular_probe_result", "gateway_regular_probe_time_seconds"
+    assert figures() == {(result, "main", one): 0.0 for one in ("as_wanted", "not", "unknown", "failed")}
+    place.look()
+    (past,) = place.regular.latest("main", 1)
+    seen = figures()
+    assert {key[2]: one for key, one in seen.items() if key[0] == result and one} == {past.result: 1.0}
+    assert seen[time, "main"] == past.at == place.wall
+    place.database.close()
+    place.start()
+    assert figures() == seen
+    place.provider = attrs.evolve(place.provider, probe_hours=0)
+    assert figures() == {}
+
+
 def test_without_hours_none_is_made(tmp_path: Path) -> None:
     assert Place(tmp_path, hours=0).look(DAY) == 0
 

@@ -11,7 +11,7 @@ come back after a start, so a restart neither forgets the verdicts of before nor
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, cast
 
 import attrs
@@ -23,6 +23,8 @@ from gateway.b2bua.probe.probes import ProbeJob, Probes
 from gateway.b2bua.probe.sentences import ProbeResult
 from gateway.config.model import Provider
 from gateway.observe.events import EventName, Events
+from gateway.observe.figures import Sample
+from gateway.observe.metrics import Metrics
 from gateway.state.table import KeptTable, Value
 
 log = Logger()
@@ -91,6 +93,17 @@ class RegularProbes:
         """Those of a provider, or of all (empty), the latest first."""
         found = [one for one in reversed(self._past) if not provider or one.provider == provider]
         return found[:limit]
+
+    def figures(self) -> Iterator[Sample]:
+        """The latest result of each provider that is to be probed, and when it was found."""
+        for provider in self._providers():
+            if provider.probe_hours:
+                past = self._latest.get(provider.name)
+                for result in ProbeResult:
+                    is_it = past is not None and past.result == result
+                    yield Metrics.regular_probe, (provider.name, str(result)), float(is_it)
+                if past is not None:
+                    yield Metrics.regular_probe_time, (provider.name,), past.at
 
     async def look(self) -> None:
         """Probe the provider that has waited for longest, where one is due."""
