@@ -8,16 +8,17 @@ and tokens (`accounts`).
                                               -> GET: Inspection -> JSON     POST: Control -> JSON
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.web.iweb import IRequest
 
 from gateway.admin.hardening import Front, Network, Proxies, Rejected
-from gateway.admin.http_bodies import as_json, as_typed, asked_of, text_of
+from gateway.admin.http_bodies import as_json, as_typed, asked_of, listed, text_of
 from gateway.admin.inspection import Control, Inspection, Permission, Role, Row, caller_of
 from gateway.admin.kept_pages import KeptPages
 from gateway.admin.routes import ErrorPage, HttpRoute, HttpRoutes, RouteWatch
+from gateway.admin.turns import Turns
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
 
 
@@ -31,11 +32,12 @@ def admin_resource(
     error_page: ErrorPage | None = None,
     pages: KeptPages | None = None,
     proxies: Sequence[Network] = (),
+    turns: Turns | None = None,
 ) -> Front:
     """All of the administration interface as one web resource. ``more``: the routes of pages and accounts. ``names``:
     those of this host beside localhost. ``error_page`` draws an error for people, ``pages`` keeps pages shortly,
-    ``proxies`` are those in front."""
-    routes = (*more, *Api(inspection, control, metrics).routes())
+    ``proxies`` are those in front. Long answers are made in ``turns``, so that no call waits for them."""
+    routes = (*more, *Api(inspection, control, metrics, turns).routes())
     return Front(
         HttpRoutes(routes, permission, RouteWatch(metrics, control), error_page, pages), names, Proxies(proxies)
     )
@@ -44,7 +46,9 @@ def admin_resource(
 class Api:
     """The answers, and the routes that lead to them."""
 
-    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics) -> None:
+    def __init__(self, inspection: Inspection, control: Control, metrics: Metrics, turns: Turns | None = None) -> None:
+        """Without ``turns``, answers are made at once."""
+        self._turns = turns
         self._inspection = inspection
         self._control = control
         self._metrics = metrics
@@ -73,25 +77,25 @@ class Api:
         """Says that the gateway answers: for health checks of containers and service managers."""
         return as_json(request, {"status": "ok"})
 
-    def metrics(self, request: IRequest) -> bytes:
+    async def metrics(self, request: IRequest) -> bytes:
         """All metrics in the Prometheus text format."""
-        return as_typed(request, CONTENT_TYPE, self._metrics.exposition())
+        return as_typed(request, CONTENT_TYPE, await self._joined(self._metrics.texts()))
 
-    def calls(self, request: IRequest) -> bytes:
+    async def calls(self, request: IRequest) -> bytes:
         """A summary of each call, the latest first."""
-        return as_json(request, [*self._inspection.calls()])
+        return await self._list(request, self._inspection.calls())
 
     def call(self, request: IRequest, call_id: str) -> Deferred[bytes]:
         """All that is known of one call."""
         return self._find(call_id).addCallback(lambda call: as_json(request, call))
 
-    def cdr(self, request: IRequest) -> bytes:
+    async def cdr(self, request: IRequest) -> bytes:
         """The call detail records of the latest calls that ended."""
-        return as_json(request, [*self._inspection.call_details()])
+        return await self._list(request, self._inspection.call_details())
 
-    def phones(self, request: IRequest) -> bytes:
+    async def phones(self, request: IRequest) -> bytes:
         """The phones that are registered."""
-        return as_json(request, [*self._inspection.phones()])
+        return await self._list(request, self._inspection.phones())
 
     def domains(self, request: IRequest) -> bytes:
         """The domains and their policy."""
@@ -146,3 +150,11 @@ class Api:
             return call
 
         return self._inspection.call(call_id).addCallback(found)
+
+    async def _list(self, request: IRequest, rows: Iterable[Row]) -> bytes:
+        """The rows as one list, each gathered when its turn has come."""
+        return as_typed(request, b"application/json", await self._joined(listed(rows)))
+
+    async def _joined(self, texts: Iterable[str]) -> bytes:
+        """The texts as one: between pieces of a third of a millisecond, calls have their turn."""
+        return ("".join(texts) if self._turns is None else await self._turns.joined(texts)).encode()

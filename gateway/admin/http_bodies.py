@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl
 
 from twisted.web.iweb import IRequest
@@ -47,6 +48,15 @@ def form_of(request: IRequest) -> dict[str, str]:
 def as_json(request: IRequest, value: Json) -> bytes:
     """An answer as JSON."""
     return as_typed(request, b"application/json", json.dumps(value).encode() + b"\n")
+
+
+def listed(rows: Iterable[Json]) -> Iterator[str]:
+    """The rows as one list in JSON, a row at a time."""
+    before = "["
+    for row in rows:
+        yield before + json.dumps(row)
+        before = ", "
+    yield "]\n" if before == ", " else "[]\n"
 
 
 def as_page(request: IRequest, text: str) -> bytes:

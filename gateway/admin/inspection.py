@@ -5,7 +5,7 @@ Here: the questions (`Inspection`), the changes (`Control`) and the right to the
 which nobody changes afterwards.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -73,17 +73,18 @@ class Inspection(Protocol):
     def lists(self) -> CallSearch:
         """The list of all calls."""
 
-    def calls(self) -> list[Row]:
-        """Calls that are up and those kept after their end, the latest first: a summary of each."""
+    def calls(self) -> Iterable[Row]:
+        """Calls that are up and those kept after their end, the latest first: a summary of each, made when it is asked
+        for."""
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call: its ladder, its chain of reasons; None when there is none of that id."""
 
-    def call_details(self) -> list[Row]:
+    def call_details(self) -> Iterable[Row]:
         """The call detail records of calls that ended, the latest last."""
 
-    def phones(self) -> list[Row]:
-        """The bindings of phones that have not expired."""
+    def phones(self) -> Iterable[Row]:
+        """The bindings of phones that have not expired, each made when it is asked for."""
 
     def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
         """A page of the bindings of phones, by address of record: ``registrations``, and the cursor ``next``.

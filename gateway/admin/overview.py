@@ -6,8 +6,8 @@ Everything is read when asked for and copied; no key, credential or nonce is amo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from itertools import islice
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Final
 
 import attrs
@@ -74,31 +74,31 @@ class Overview:
     device_table: DeviceTable
     refusals: RateLimit = attrs.field(factory=lambda: RateLimit(REFUSALS), init=False)
 
-    def calls(self) -> list[Row]:
+    def calls(self) -> Iterator[Row]:
         """Calls that are up and those kept after their end, the latest first."""
         records = sorted(islice(self.all_calls.records(), MOST_CALLS), key=lambda record: -record.started_at)
-        before = ({key: call.get(key) for key in _SUMMARY} for call in self.history.before())
-        return [*(record.summary() for record in records), *before][:MOST_CALLS]
+        before = ({key: call.get(key) for key in _SUMMARY} for call in [*self.history.before()])
+        return islice(chain((record.summary() for record in records), before), MOST_CALLS)
 
     def call(self, call_id: str) -> Deferred[Row | None]:
         """All that is known of one call."""
         record = self.all_calls.record(call_id)
         return self.history.find(call_id) if record is None else succeed(record.as_json())
 
-    def call_details(self) -> list[Row]:
+    def call_details(self) -> Iterator[Row]:
         """The latest calls that ended."""
         ended = [call for call in self.calls() if call.get("ended_at") is not None]
-        return [detail_record(call) for call in reversed(ended)]
+        return (detail_record(call) for call in reversed(ended))
 
-    def phones(self) -> list[Row]:
-        """The bindings that have not expired."""
-        return self._bindings(self.store.all())
+    def phones(self) -> Iterator[Row]:
+        """The bindings that have not expired, each looked at when it is asked for."""
+        return self._bindings([*self.store.all()])
 
     def registrations(self, address_of_record: str | None, limit: int, after: str | None = None) -> Deferred[Row]:
         """A page of the bindings."""
         place = _place(after)
         if address_of_record is not None:
-            found = self._bindings(self.store.find(address_of_record))[:limit]
+            found = islice(self._bindings(self.store.find(address_of_record)), limit)
             return succeed({"registrations": [*found], "next": None})
 
         def page(bindings: list[Binding]) -> Row:
@@ -134,9 +134,9 @@ class Overview:
         """The latest entries of the audit."""
         return [*islice(reversed(self.audit.about(about)), limit)]
 
-    def _bindings(self, bindings: Iterable[Binding]) -> list[Row]:
+    def _bindings(self, bindings: Iterable[Binding]) -> Iterator[Row]:
         now = self.now()
-        return [
+        return (
             {
                 "address_of_record": binding.aor,
                 "contact": fit(binding.contact),
@@ -149,7 +149,7 @@ class Overview:
             }
             for binding in bindings
             if binding.expires_at > now
-        ]
+        )
 
     async def population(self, rest: Callable[[], Awaitable[None]]) -> Population:
         """The phones, counted: each is looked at, some before each rest, so that no call waits for all of them."""

@@ -8,10 +8,10 @@ Labels never hold a text that a peer chose (user names, addresses, unknown metho
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from attrs import asdict
-from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
+from attrs import asdict, frozen
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, disable_created_metrics, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -26,6 +26,16 @@ from gateway.observe.security_metrics import SecurityMetrics
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 """The Content-Type of `Metrics.exposition`."""
+
+
+@frozen
+class _Alone:
+    """Stands for a registry that has this one metric."""
+
+    metric: Metric
+
+    def collect(self) -> tuple[Metric]:
+        return (self.metric,)
 
 
 class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
@@ -259,9 +269,13 @@ class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
                 setattr(self, name, row.made(registry))
         self.build_info.labels(**asdict(build())).set(1)
 
+    def texts(self) -> Iterator[str]:
+        """All metrics in the Prometheus text format, one at a time: they are gathered while they are read."""
+        return (generate_latest(_Alone(metric)).decode() for metric in self._registry.collect())
+
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format; its Content-Type is `CONTENT_TYPE`."""
-        return generate_latest(self._registry)
+        return "".join(self.texts()).encode()
 
     def value(self, name: str, labels: Mapping[str, str] | None = None) -> float | None:
         """The value of one series, such as `gateway_calls_total`; None where there is none of these labels."""

@@ -1,7 +1,7 @@
 """The table of metrics, and the figures that are asked for at an exposition."""
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.observe.figures import Figures, KeptFile, ListenerFigures
 from gateway.observe.metrics import Metrics
@@ -21,6 +21,19 @@ def test_two_gateways_count_apart() -> None:
     one, other = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
     one.worker_restarts.inc()
     assert (one.value("gateway_worker_restarts_total"), other.value("gateway_worker_restarts_total")) == (1, 0)
+
+
+def test_metrics_that_are_told_one_by_one_are_the_exposition_of_all() -> None:
+    """Prometheus reads them in one piece. The process' own memory and time change meanwhile."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    metrics.requests.labels("phones", "INVITE").inc()
+    kept, told = (
+        [line for line in text.splitlines() if not line.startswith(("process_", "python_"))]
+        for text in (generate_latest(registry).decode(), "".join(metrics.texts()))
+    )
+    assert told == kept
+    assert sum(1 for _ in metrics.texts()) > 100
 
 
 def test_figures_are_asked_for_at_each_exposition() -> None:

@@ -67,7 +67,9 @@ class AdminPart(GatewayPart):
         names, routes = own_names(basis.configuration.admin, self._tls), (*others, *api.routes())
         self._pages, drawing = part.desk.pages, (part.desk.error, part.kept)
         proxies = basis.configuration.admin.trusted_proxies
-        self.front = admin_resource(overview, overview, basis.metrics, accounts.door, routes, names, *drawing, proxies)
+        self.front = admin_resource(
+            overview, overview, basis.metrics, accounts.door, routes, names, *drawing, proxies, turns
+        )
         self._ports: list[Any] = []
 
     @inlineCallbacks
