@@ -122,7 +122,7 @@ class Screening:
 
     def weigh(self, request: Request, flow: Flow) -> Passed:
         """A request outside dialogs as it may go on: a phone's passwords are guesses, and so many of them are let
-        through, by the domain whose provider hears them. A call to an emergency number is none.
+        through, by the domain whose provider hears them. A call to an emergency number always goes on.
 
         Raises Refused and MalformedMessage."""
         if flow.side is not Side.PHONES:
@@ -135,7 +135,7 @@ class Screening:
             return self._guesses.weigh(request, flow, "" if domain is None else domain.name)
         route = self._router.outward(request, self._callers.caller_of(request, flow.key))
         if request.method == "INVITE" and route.is_emergency:
-            return Passed(request)
+            return self._guesses.weigh_urgent(request, flow, route.domain.name)
         return self._guesses.weigh(request, flow, route.domain.name)
 
     def weigh_within(self, request: Request, flow: Flow, leg: Leg) -> Passed:

@@ -190,9 +190,14 @@ def has_credentials(request: Request) -> bool:
 def without_credentials(request: Request) -> Request:
     """A copy of a request that bears none."""
     bare = attrs.evolve(request, headers=request.headers.copy())
-    for field in _BORNE:
-        bare.headers.remove(field)
+    take_credentials(bare)
     return bare
+
+
+def take_credentials(request: Request) -> None:
+    """Take the credentials out of a request."""
+    for field in _BORNE:
+        request.headers.remove(field)
 
 
 def signs_no_body(challenge: Challenge) -> bool:

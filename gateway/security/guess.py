@@ -81,8 +81,9 @@ class Guess:
 
 
 def target_of(request: Request) -> bytes:
-    """The hash of Request-URI and To: a provider asks for a password at some, and at others lets everybody through."""
-    return _hash(f"{request.uri} {request.to.uri}")
+    """The hash of method, Request-URI and To: a provider asks for a password at some, and at others lets everybody
+    through."""
+    return _hash(f"{request.method} {request.uri} {request.to.uri}")
 
 
 def challenges_in(response: Response) -> list[bytes]:

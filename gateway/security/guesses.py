@@ -19,9 +19,11 @@ The counts are kept so that nobody can have another stopped:
 - Taken means by a nonce that the provider gave for the same method, Request-URI and To: a provider that never
   challenges, say, calls to its own mailboxes would else clear the count of the guesses made at others.
 - A request within a dialog is proved: its tag went to its sender alone.
+- A call for help is never refused. Where its own source has guessed too often it goes on without its credentials, or
+  passwords could be tried without end by it; others' guesses at its user do not count, nor any at the flow that the
+  user registered over.
 
-Time is an argument's (``seconds`` never go back). Not here: reading requests (guess.py); emergency calls, which are not
-weighed (ingress/sender_rights.py).
+Time is an argument's (``seconds`` never go back). Not here: reading requests (guess.py).
 """
 
 from __future__ import annotations
@@ -38,10 +40,10 @@ from gateway.observe.figures import StoppedGuesser
 from gateway.observe.line_limit import LineLimit
 from gateway.observe.metrics import Metrics
 from gateway.observe.observations import Kind
-from gateway.security.answering import FIELDS, without_credentials
+from gateway.security.answering import FIELDS, take_credentials, without_credentials
 from gateway.security.guess import Guess, challenges_in, is_stale, target_of
 from gateway.security.wrong_passwords import BoundedMemory, Key, WrongPasswords
-from gateway.sip.errors import Refused
+from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Request, Response
 from gateway.transport.arrival import seen_in
 from gateway.transport.flow import Flow, FlowKey
@@ -55,6 +57,8 @@ STOPS: Final = 1_000
 """Stops that are remembered for an operator."""
 RETRY_MOST: Final = 30
 """Seconds of Retry-After at most: a 503 may keep a phone's other lines, and its emergency calls, away so long."""
+TARGETS: Final = 8
+"""Challenged requests that are remembered of one nonce at one source, the latest."""
 UNKNOWN: Final = frozenset({403, 404})
 """Answers of a provider that say, but for a wrong password, that there is no such user, or not for this sender."""
 WORDS: Final = "Too Many Wrong Passwords"
@@ -104,15 +108,17 @@ class Guesses:
         self._proved: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
         self._unproved: BoundedMemory[Key, WrongPasswords] = BoundedMemory(CAPACITY)
         """Apart: guesses from forged sources cost nothing, and must not push out the others' tallies."""
-        self._told: BoundedMemory[Key, bytes] = BoundedMemory(CAPACITY)
-        """The target of nonces, by the source and method that they were told to."""
+        self._told: BoundedMemory[Key, tuple[bytes, ...]] = BoundedMemory(CAPACITY)
+        """The targets of nonces, by the source that they were told to."""
         self._hearers: BoundedMemory[bytes, str] = BoundedMemory(LATELY)
         """The one source that a nonce was told to; SHARED where there were several."""
         self._taken: BoundedMemory[Key, bool] = BoundedMemory(CAPACITY)
         """Users by flow, by source and by nonce, and sources, whose credentials the provider took."""
         self._stops: BoundedMemory[Key, StoppedGuesser] = BoundedMemory(STOPS)
 
-    def weigh(self, request: Request, flow: Flow, domain: str, *, is_within: bool = False) -> Passed:
+    def weigh(
+        self, request: Request, flow: Flow, domain: str, *, is_within: bool = False, is_urgent: bool = False
+    ) -> Passed:
         """A phone's request for a domain, perhaps within a dialog, to go on with or without its credentials.
 
         Raises Refused 403 and 503, and MalformedMessage.
@@ -124,6 +130,8 @@ class Guesses:
         standings = {user: self._standing(names, user, flow) for user, names in guess.names.items()}
         keys = [key for user, standing in standings.items() for key in self._keys(user, standing, flow, is_proved)]
         weakest = min(standings.values())
+        if is_urgent:  # not the count of all sources: anybody can fill that
+            keys = [] if weakest is Familiarity.FLOW else [key for key in keys if key[0] != "user"]
         for key in keys:
             tally, most = self._tally(key), self._bound(key)
             if tally.is_full(most, now, self._window):
@@ -138,6 +146,14 @@ class Guesses:
             tally.wait(now)
         return Passed(request, ProviderWord(self, flow, request, guess, tallies, weakest, now, is_proved))
 
+    def weigh_urgent(self, request: Request, flow: Flow, domain: str) -> Passed:
+        """The same of a call for help: it goes on in any case, if need be without its credentials."""
+        try:
+            return self.weigh(request, flow, domain, is_urgent=True)
+        except (Refused, MalformedMessage):
+            take_credentials(request)
+            return self.pass_on(request, flow)
+
     def pass_on(self, request: Request, flow: Flow, *, is_within: bool = False) -> Passed:
         """A phone's request that bears no credentials. Its responses are heard all the same."""
         return Passed(request, ProviderWord(self, flow, request, is_proved=is_within or flow.is_reliable))
@@ -149,7 +165,7 @@ class Guesses:
         forger asks in its own name and in its victim's, and knows by the one answer the other: such a nonce proves no
         source. The count of guesses goes by it all the same, as it shuts nobody out."""
         if self._metrics.observations.is_on:
-            who = None if guess is None else guess.users[0]
+            who = guess.users[0] if guess is not None and kind is Kind.DIGEST_FAILED else None
             if guess is not None and not flow.is_reliable:
                 is_proved = is_proved and SHARED not in map(self._hearers.get, guess.nonces)
             self._metrics.observations.note(seen_in(kind, flow, request, is_proved=is_proved, who=who))
@@ -162,7 +178,9 @@ class Guesses:
     def hear(self, flow: Flow, request: Request, response: Response) -> None:
         """Remember the nonces that go to a source."""
         for nonce in challenges_in(response):
-            self._told.put(("nonce", flow.source, request.method, nonce), target_of(request))
+            key, target = ("nonce", flow.source, nonce), target_of(request)
+            before = [one for one in self._told.get(key) or () if one != target]
+            self._told.put(key, (*before[1 - TARGETS :], target))
             is_alone = self._hearers.get(nonce) in (None, flow.source)
             self._hearers.put(nonce, flow.source if is_alone else SHARED)
 
@@ -206,9 +224,9 @@ class Guesses:
             self._note(EventName.SECURITY_WRONG_PASSWORD, guess, status=status)
 
     def _were_told(self, guess: Guess, target: bytes | None = None) -> bool:
-        """Whether the source was told the nonces that it uses, for this method, and for that target if any."""
-        told = [self._told.get(("nonce", guess.flow.source, guess.method, nonce)) for nonce in guess.nonces]
-        return bool(told) and None not in told and (target is None or set(told) == {target})
+        """Whether the source was told the nonces that it uses, and for that target if any."""
+        told = [self._told.get(("nonce", guess.flow.source, nonce)) for nonce in guess.nonces]
+        return bool(told) and all(one is not None and (target is None or target in one) for one in told)
 
     def _standing(self, names: frozenset[str], user: str, flow: Flow) -> Familiarity:
         phones, source = self._phones, flow.source
@@ -226,8 +244,8 @@ class Guesses:
         yield ("pair", user, flow.source, is_proved)
         if standing is Familiarity.STRANGER:
             yield ("user", user, is_proved)
-            if is_proved and not self._taken.get(("source", flow.source)):
-                yield ("source", flow.source)
+            if not self._taken.get(("source", flow.source)):
+                yield ("source", flow.source, is_proved)
 
     def _tally(self, key: Key) -> WrongPasswords:
         tallies = self._unproved if key[-1] is False else self._proved

@@ -145,6 +145,10 @@ class TestSieve:
         assert site.passes(request("REGISTER", "sip:5@example.com"))
         credentials = 'Digest username="20", realm="r", nonce="n", uri="sip:e", response="0"'
         assert site.passes(request("REGISTER", "sip:20@example.com", Authorization=credentials))
+        for user in range(20, 40):
+            site.court.sees(Kind.USER_UNKNOWN, proved=False, who=f"{user}@example.com")
+        assert site.passes(request("REGISTER", "sip:39@example.com", Authorization=credentials))
+        assert not site.passes(request("REGISTER", "sip:40@example.com", Authorization=credentials))
 
     def test_only_the_excess_of_a_flood_is_dropped(self) -> None:
         site = Site()

@@ -28,6 +28,8 @@ class Office:
         """Requests with credentials that the provider got."""
         self.nonces = 0
         self.cseq = 0
+        self.arrived = 0
+        """INVITEs that the provider got."""
 
     def send(
         self,
@@ -70,6 +72,7 @@ class Office:
 
     def _judge(self, asked: Request, stale: bool) -> None:
         borne = asked.headers.get("Authorization")
+        self.arrived += asked.method == "INVITE"
         if borne is not None:
             self.seen.append(asked)
         is_right = borne is not None and 'response="right"' in borne
@@ -312,9 +315,69 @@ def test_emergency_calls_always_go_on() -> None:
     office = Office()
     for _ in range(9):
         office.tries("alice", STRANGER, "guess")
+    before, arrived = len(office.seen), office.arrived
+    for _ in range(20):
+        office.send("alice", STRANGER, "guess", "n", method="INVITE", to="sip:112@example.com")
+    assert office.arrived == arrived + 20
+    assert len(office.seen) == before + 5, "the others had no password"
+    many = "\r\n".join(f'Authorization: Digest username="u{number}", nonce="n"' for number in range(9))
+    office.send("alice", STRANGER, method="INVITE", to="sip:112@example.com", more=many)
+    assert office.arrived == arrived + 21
+
+
+def test_others_guesses_take_no_password_out_of_a_call_for_help() -> None:
+    """Neither those of strangers elsewhere, nor forged ones, nor any at the flow that the user registered over."""
+    office = Office()
+    for host in range(1, 21):
+        office.tries("dave", (f"198.18.0.{host}", 5060), "guess")
+    assert office.tries("dave", DAVE, "right") == 503, "its user is stopped everywhere"
+    for _ in range(30):
+        office.send("dave", DAVE, "guess", "never-told", method="INVITE", to="sip:112@example.com")
     before = len(office.seen)
-    office.send("alice", STRANGER, "guess", "n", method="INVITE", to="sip:112@example.com")
+    office.tries("dave", DAVE, "right", method="INVITE", to="sip:112@example.com")
     assert len(office.seen) == before + 1
+    office.later(301)
+    assert office.tries("dave", DAVE, "right") == 200
+    for _ in range(9):
+        office.send("dave", DAVE, "old", "n", method="INVITE", to="sip:112@example.com")
+    assert len(office.seen) == before + 11
+
+
+def test_guesses_spread_over_users_are_counted_by_their_source_whatever_their_nonce() -> None:
+    office = Office()
+    for number in range(60):
+        office.send(f"user{number}", STRANGER, "guess", "never-told")
+    assert len(office.seen) == 10
+    for number in range(60):
+        office.tries(f"user{number}", STRANGER, "guess")
+    assert len(office.seen) == 20
+    assert office.tries("dave", DAVE, "right") == 200
+
+
+def test_a_nonce_proves_its_source_whichever_method_it_was_told_for() -> None:
+    """Providers take the nonce of a REGISTER in an INVITE: guesses made so are to be no others than those before."""
+    office = Office()
+    seen: list[Observation] = []
+    office.site.metrics.observations.read(seen.append)
+    office.send("alice", STRANGER)
+    for number in range(9):
+        office.send("alice", STRANGER, f"guess{number}", "n1", method="INVITE", to="sip:bob@example.com")
+    assert len(office.seen) == 5
+    assert {one.is_proved for one in seen if one.kind is Kind.DIGEST_FAILED} == {True}
+
+
+def test_phones_of_one_source_that_were_told_one_nonce_are_each_taken() -> None:
+    """Of a provider that tells everybody the same within a second (Kamailio's auth)."""
+    office = Office()
+    seen: list[Observation] = []
+    office.site.metrics.observations.read(seen.append)
+    for user in ("carol", "dave", "erin"):
+        office.nonces = 6
+        office.send(user, DAVE)
+    for user in ("carol", "dave", "erin"):
+        office.send(user, DAVE, "right", "n7")
+    granted = [one.who for one in seen if one.kind is Kind.GRANTED]
+    assert granted == ["carol@example.com", "dave@example.com", "erin@example.com"]
 
 
 def test_an_old_nonce_is_no_wrong_password() -> None:

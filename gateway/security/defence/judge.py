@@ -130,11 +130,11 @@ class Judge:
             return 0.0, False
         return HALF_LIFE * log2((proved + unproved) / enough), proved >= enough
 
-    def is_scanning(self, source: str, user: str, *, is_proved: bool) -> bool:
+    def is_scanning(self, source: str, user: str, most: int = FAN_OUT, *, is_proved: bool) -> bool:
         """Whether an unknown source that asks for a user has tried so many others that it is looking for one; of one
         that is proved by its connection those count that it tried so."""
         tried = self._tried[is_proved]
-        return tried.count(source, self._clock.seconds()) >= FAN_OUT and not tried.has(source, user)
+        return tried.count(source, self._clock.seconds()) >= most and not tried.has(source, user)
 
     def points(self, source: str) -> tuple[float, float]:
         """The proved and the unproved points of a source now."""

@@ -8,8 +8,9 @@ It works on unproved sources too, since each packet is judged by itself: a forge
 packets disappear, and takes of the rate that its victim has over UDP. The phones that are registered there go on, by
 the port that they registered from: with an office's address alone nobody keeps its phones from registering. Over a
 connection a source has rates of its own, and no points or tries count there that anybody can forge. Requests with
-credentials are no part of a fan-out, and go by the ordinary rate: `guesses.py` bounds how many reach a provider, and a
-guesser that is slowed before its guesses count is never banned.
+credentials go by the ordinary rate: `guesses.py` bounds how many reach a provider, and a guesser that is slowed before
+its guesses count is never banned. They make a fan-out of twice as many users: anybody can write nonsense into that
+field, and look for users by it.
 
 Here: requests outside dialogs. Not here: requests of banned sources (ingress/lookout.py), and the exceptions for
 emergency calls, which are made there too.
@@ -23,7 +24,7 @@ from typing import Final
 from gateway.config.tables.defence_table import DefenceTerms
 from gateway.observe.observations import Kind, Observations
 from gateway.security.answering import has_credentials
-from gateway.security.defence.judge import Judge
+from gateway.security.defence.judge import FAN_OUT, Judge
 from gateway.security.defence.mode import Mode, ModeNow
 from gateway.security.defence.rates import Rates
 from gateway.security.defence.signatures import scanner_in
@@ -85,9 +86,10 @@ class Sieve:
         return trust if self._mode.mode is Mode.DEFEND else None
 
     def _is_one_of_many(self, request: Request, flow: Flow, trust: Trust) -> bool:
-        if trust is not Trust.UNKNOWN or has_credentials(request):
+        if trust is not Trust.UNKNOWN:
             return False
-        return self._judge.is_scanning(flow.source, tried_in(request), is_proved=flow.is_reliable)
+        most = FAN_OUT * (2 if has_credentials(request) else 1)
+        return self._judge.is_scanning(flow.source, tried_in(request), most, is_proved=flow.is_reliable)
 
     def _has_room(self, request: Request, flow: Flow, trust: Trust) -> bool:
         method, now = request.method if request.method in _COUNTED else "", self._seconds()

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.config.tables.defence_table import DefenceTerms
 from gateway.security.defence.bans import Ban, BanState, NeverBanned
+from gateway.sip.message import Request
 from gateway.transport.udp import DatagramListener
 from tests.security.test_guesses import OFFICE, STRANGER, Office
 from tests.support.parts import MemoryTable
@@ -218,6 +219,21 @@ def test_a_search_for_users_ends_after_twenty() -> None:
 
     assert 20 <= len({one.to.uri.user for one in answered}) <= 22
     assert office.bans() == {}  # over UDP, and without a nonce: the address may be anybody's
+
+
+def test_a_search_for_users_with_nonsense_for_a_password_ends_as_well() -> None:
+    """The user in the credentials may be another than the one that is looked for."""
+    office, reached = Defended(), list[Request]()
+
+    def unknown(asked: Request, stale: bool) -> None:
+        reached.append(asked)
+        office.site.network.datagrams[TRUNK].arrive(asked.response(404, to_tag="p").to_bytes(), PROVIDER)
+
+    office._judge = unknown  # type: ignore[method-assign]
+    nonsense = 'Authorization: Digest username="x", realm="example.com", nonce="n", response="0"'
+    for number in range(100, 200):
+        office.send("x", STRANGER, method="OPTIONS", to=f"sip:{number}@example.com", more=nonsense)
+    assert 40 <= len(reached) <= 42
 
 
 def test_a_ban_leaves_a_call_that_is_up_and_takes_all_when_it_is_over() -> None:
