@@ -214,6 +214,32 @@ def test_nothing_may_be_two_pbxs(tmp_path: Path) -> None:
     ]
 
 
+def test_an_account_is_one_pbxs_alone(tmp_path: Path) -> None:
+    credentials = tmp_path / "credentials.toml"
+    credentials.touch(0o600)
+    credentials.write_text('trunk = "Twelve-letters"\n')
+    domain = f'region = "DE"\ncredentials = "{credentials}"\n'
+
+    def with_accounts(one: str, other: str) -> str:
+        texts = (
+            text.replace("proof", f'account = "{account}"\nproof') for text, account in ((GOOD, one), (OTHER, other))
+        )
+        return "".join(texts)
+
+    assert len(read(tmp_path, with_accounts("trunk", "Trunk"), domain)) == 2, "user parts differ by case (19.1.4)"
+    assert len(read(tmp_path, with_accounts("+49301234500", "4930123460"), domain)) == 2, "its own number"
+    assert mistakes(tmp_path, with_accounts("trunk", "trunk"), domain) == [
+        'phone[1].account: found "trunk", which is phone "office"\'s already'
+    ]
+    for number in ("+49301234501", "49301234501", "0301234501"):
+        assert mistakes(tmp_path, with_accounts("trunk", number), domain) == [
+            f'phone[1].account: found "{number}", which is phone "office"\'s already'
+        ]
+    assert mistakes(tmp_path, with_accounts("+49301234601", "trunk"), domain) == [
+        'phone[0].account: found "+49301234601", which is phone "branch"\'s already'
+    ]
+
+
 @pytest.mark.parametrize(
     ("one", "other", "do"),
     [

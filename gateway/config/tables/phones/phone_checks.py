@@ -8,7 +8,7 @@ Not here: names, which are looked up while the gateway runs (gateway/routing/pbx
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from ipaddress import ip_address
 from itertools import combinations
@@ -35,6 +35,8 @@ LEAST_PREFIX: Final = {4: 24, 6: 64}
 _PORTS: Final = {"udp": 5060, "tls": 5061}
 
 Entries = list[tuple[str, FixedPhone]]
+Numbers = dict[str, BlockIndex[str]]
+"""By domain: numbers, and the names of the PBXs that have them."""
 
 
 @attrs.frozen
@@ -65,7 +67,8 @@ def phone_mistakes(around: OtherTables, entries: Entries) -> Iterator[Mistake]:
     fitting = (_domain, _listener, _places, _sources, _written_numbers)
     yield from each(entries, *own, *(partial(check, around) for check in fitting))
     yield from _shared(entries)
-    yield from _shared_numbers(entries)
+    indices = yield from _shared_numbers(entries)
+    yield from _shared_accounts(around, entries, indices)
 
 
 def _sizes(path: str, entry: FixedPhone) -> Iterator[Mistake]:
@@ -204,9 +207,10 @@ def _shared(entries: Entries) -> Iterator[Mistake]:
                 yield Mistake(f"{path}.{key}", f"found {found}, which is phone {shown(known(one, 'name'))}'s already")
 
 
-def _shared_numbers(entries: Entries) -> Iterator[Mistake]:
-    """Numbers that are two PBXs' of one domain. One mistake for each table and the first of those that it meets."""
-    indices: dict[str, BlockIndex[str]] = {}
+def _shared_numbers(entries: Entries) -> Generator[Mistake, None, Numbers]:
+    """Numbers that are two PBXs' of one domain. One mistake for each table and the first of those that it meets.
+    Returns the numbers of each domain that are one PBX's."""
+    indices: Numbers = {}
     for path, entry in entries:
         index, name = indices.setdefault(str(known(entry, "domain")), BlockIndex()), str(known(entry, "name"))
         blocks = known(entry, "numbers") or ()
@@ -218,6 +222,25 @@ def _shared_numbers(entries: Entries) -> Iterator[Mistake]:
             continue
         for block in blocks:
             index.add(block, name)
+    return indices
+
+
+def _shared_accounts(around: OtherTables, entries: Entries, numbers: Numbers) -> Iterator[Mistake]:
+    """Accounts that are two PBXs' of one domain: the Contact at the provider would be one for both, and its calls one
+    PBX's by chance. An account that is another one's number is that as well, in each form that a number is read in."""
+    owners: dict[tuple[str, str], str] = {}
+    for path, entry in entries:
+        account, name, domain = (known(entry, key) for key in ("account", "name", "domain"))
+        if account is None:
+            continue
+        table, own = around.domain(str(domain)), str(name)
+        read = known_number(account, None if table is None else known(table, "region")).text
+        index = numbers.get(str(domain), BlockIndex())
+        found = (index.owner_of(form) for form in dict.fromkeys((account, read, f"+{account}")))
+        others = [owners.setdefault((str(domain), account), own), *filter(None, found)]
+        owner = next((one for one in others if one != own), None)
+        if owner is not None:
+            yield Mistake(f"{path}.account", f"found {shown(account)}, which is phone {shown(owner)}'s already")
 
 
 def _same_place(one: FixedPhone, other: FixedPhone) -> str:
