@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 
@@ -16,7 +17,7 @@ from gateway.app.peers_part import PeersPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.start_checks import go_on_without
 from gateway.app.state_part import StatePart
-from gateway.config.model import Configuration
+from gateway.config.model import Configuration, DefenceTerms
 from gateway.ingress.lookout import Lookout
 from gateway.routing.locate import resolver_of
 from gateway.security.defence.defence import JoinedDefence
@@ -54,7 +55,8 @@ class DefencePart(GatewayPart):
         trusts = Trusts(self._hosts, state.store.sources, self._known, is_bound=is_bound)
         since = first_run(configuration.gateway.state_directory / "defence-since", now())
         is_user = lambda aor: bool(state.store.find(aor))  # noqa: E731
-        self.defence = JoinedDefence(configuration.defence, trusts, basis.metrics, basis.clock, since, is_user)
+        terms = _terms(configuration)
+        self.defence = JoinedDefence(terms, trusts, basis.metrics, basis.clock, since, is_user)
         self.doors = Doors(self.defence.bans, signalling.transport.banned, self._stakes, now)
         self.bans = BansPart(basis, state.bans, self.defence, self.doors, signalling.transport.banned)
         is_in_dialog = calls.b2bua.is_in_dialog
@@ -84,7 +86,7 @@ class DefencePart(GatewayPart):
     def adopt(self, configuration: Configuration) -> None:
         """Judge by another configuration from now on."""
         self._providers.adopt(configuration.providers)
-        self.defence.adopt(configuration.defence)
+        self.defence.adopt(_terms(configuration))
         self._look_of_scanners = look_of(configuration.defence.scanners)
         self.bans.adopt(configuration)
 
@@ -98,7 +100,8 @@ class DefencePart(GatewayPart):
         self.bans.look()
 
     def _hosts(self) -> Iterator[str]:
-        """Addresses that nothing is held against: of providers, peers, PBXs; our own as far as they are one each."""
+        """Addresses that nothing is held against: of providers, peers, PBXs (those within their `sources` are spared as
+        `never_ban` is); our own as far as they are one each."""
         yield from self._admission.addresses()
         yield from self._providers.addresses()
         yield from self._pbx.ways.hosts()
@@ -111,3 +114,10 @@ class DefencePart(GatewayPart):
         yield from self._state.store.sources
         for leg in self._dialogs.legs():
             yield leg.flow.source
+
+
+def _terms(configuration: Configuration) -> DefenceTerms:
+    """The terms of the defence, which spares the networks that PBXs send from as well: a forged datagram must no more
+    cut a PBX off than a provider."""
+    sources = (network for phone in configuration.phones for network in phone.sources)
+    return attrs.evolve(configuration.defence, never_ban=(*configuration.defence.never_ban, *sources))

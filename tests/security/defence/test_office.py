@@ -8,7 +8,10 @@ from typing import cast
 import attrs
 import pytest
 
+from gateway.config.model import FixedPhone
 from gateway.config.tables.defence_table import DefenceTerms
+from gateway.config.tables.phones.number_block import NumberBlock
+from gateway.config.tables.phones.phone_table import PbxProof
 from gateway.security.defence.bans import Ban, BanState, NeverBanned
 from gateway.sip.message import Request
 from gateway.transport.udp import DatagramListener
@@ -17,6 +20,7 @@ from tests.support.parts import MemoryTable
 from tests.support.signalling import PROVIDER, TRUNK, UDP, Signalling
 
 WRONG = "phone1"
+MODE = DefenceTerms(mode="defend")
 
 
 class Defended(Office):
@@ -82,6 +86,32 @@ def test_a_guesser_is_banned_within_ten_tries_and_the_right_password_comes_too_l
     told = [str(event.name) for _, event in office.site.metrics.events.after(0)]
     assert told.count("security.banned") == 1
     assert "security.digest_failed" in told
+
+
+def test_a_host_that_is_a_pbxs_by_its_sources_alone_is_never_banned() -> None:
+    office = Defended()
+    inside, outside = ("203.0.113.66", 5099), STRANGER
+    pbx = FixedPhone(
+        "office",
+        "example.com",
+        ("sip:203.0.113.50;transport=udp",),
+        (NumberBlock.parse("+4930777"),),
+        PbxProof.ADDRESS,
+        sources=(ip_network("203.0.113.64/28"),),
+    )
+    assert office.site.defence is not None
+    office.site.defence.adopt(attrs.evolve(office.site.configuration, defence=MODE, phones=(pbx,)))
+    for source in (inside, outside):
+        for number in range(60):
+            office.reaches("alice", source, f"guess{number}")
+    assert [*office.bans()] == [outside[0]]
+    with pytest.raises(NeverBanned):
+        office.site.defence.defence.order("203.0.113.79", 60, "alice")
+
+    office.site.defence.adopt(attrs.evolve(office.site.configuration, defence=MODE))
+    for number in range(60):
+        office.reaches("alice", inside, f"guess{number}")
+    assert {*office.bans()} == {inside[0], outside[0]}
 
 
 def test_in_the_first_week_it_is_only_told() -> None:
