@@ -73,7 +73,11 @@ def acme_mistakes(
     if known(acme, "names") == ():
         yield Mistake("acme.names", "is empty: a certificate is for at least one name")
     files = files_of(acme)
-    holders = [one for _, one in users] + ([provisioning] if provisioning is not None else [])
+    tables = [one for _, one in users] + ([provisioning] if provisioning is not None else [])
+    holders = [
+        *tables,
+        *(more for one in tables if isinstance(one, Listener) for more in known(one, "certificates") or ()),
+    ]
     if len(files) == 2 and not any({known(one, "certificate"), known(one, "private_key")} == files for one in holders):
         yield Mistake("acme.certificate", "no listener and not [admin] has this certificate and private_key")
     for key in ("certificate", "private_key"):

@@ -23,6 +23,7 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All doubts that the configuration by itself gives reason to."""
     yield from of_media(configuration)
     yield from of_teams(configuration)
+    yield from of_acme(configuration)
     has_users = not is_surely_empty(configuration.gateway.state_directory / "users.sqlite", "user")
     yield from of_administration(configuration.admin, has_users=has_users)
 
@@ -55,6 +56,23 @@ def of_teams(configuration: Configuration) -> Iterator[Mistake]:
             if is_toward and (listener.advertised_host is None or fields.is_address(listener.advertised_host)):
                 told = f"provider {provider.name} is Teams, which wants a name of the certificate in Contact"
                 yield Mistake(f"listener[{number}].advertised_host", f"{told}: without one it refuses each call")
+
+
+def of_acme(configuration: Configuration) -> Iterator[Mistake]:
+    """Certificates beside the one that [acme] renews, of the same listener: nobody renews them, and they look alike."""
+    acme = configuration.acme
+    for index, listener in enumerate(configuration.listeners if acme is not None else ()):
+        held = {f"listener[{index}].certificate": listener.certificate}
+        held |= {
+            f"listener[{index}].certificates[{place}]": one.certificate
+            for place, one in enumerate(listener.certificates)
+        }
+        if acme is None or acme.certificate not in held.values():
+            continue
+        for path, file in held.items():
+            if file != acme.certificate:
+                told = f"{file} is not renewed by [acme], which renews {acme.certificate} alone"
+                yield Mistake(path, f"{told}: put its names into acme.names, or renew it by other means")
 
 
 def of_administration(admin: Admin, *, has_users: bool) -> Iterator[Mistake]:

@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.config.model import Admin, FixedPhone, Listener, Provider, Provisioning
+from gateway.config.model import Admin, FixedPhone, Listener, NamedCertificate, Provider, Provisioning
 from gateway.config.structuring import Mistake, known
 
 
@@ -23,7 +23,7 @@ def file_mistakes(path: str, table: object, *keys: str) -> Iterator[Mistake]:
             yield Mistake(f"{path}.{key}", f"{file} {_unreadable(file)}")
 
 
-def given_files(made: frozenset[Path], table: Listener | Admin | Provisioning) -> Iterator[str]:
+def given_files(made: frozenset[Path], table: Listener | NamedCertificate | Admin | Provisioning) -> Iterator[str]:
     """The keys of a table's certificate and private key that the operator gives: not those that are still to be
     written."""
     for key in ("certificate", "private_key"):
@@ -33,16 +33,12 @@ def given_files(made: frozenset[Path], table: Listener | Admin | Provisioning) -
 
 
 def identity_mistakes(path: str, table: Listener | Provider | Admin | Provisioning | FixedPhone) -> Iterator[Mistake]:
-    """The mistake of a certificate without its key, or of a key without its certificate; those of the files of more
-    certificates. Raises Unread."""
+    """The mistake of a certificate without its key, or of a key without its certificate. Raises Unread."""
     certificate, private_key = table.certificate, table.private_key
     if certificate is not None and private_key is None:
         yield Mistake(f"{path}.private_key", "is missing: certificate and private_key go together")
     if private_key is not None and certificate is None:
         yield Mistake(f"{path}.certificate", "is missing: certificate and private_key go together")
-    if isinstance(table, Listener):
-        for index, one in enumerate(table.certificates):
-            yield from file_mistakes(f"{path}.certificates[{index}]", one, "certificate", "private_key")
 
 
 def private_file_mistakes(path: str, table: object, key: str) -> Iterator[Mistake]:

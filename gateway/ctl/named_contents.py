@@ -10,7 +10,7 @@ a file is there and may be read (`config.named_files`).
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -144,8 +144,9 @@ def _missed_names(configuration: Configuration) -> Iterator[Mistake]:
     for index, listener in enumerate(configuration.listeners):
         if not listener.certificates or listener.certificate is None:
             continue
-        files = (listener.certificate, *(one.certificate for one in listener.certificates))
-        names = [name.lower().removeprefix("sip:") for file in files for name in names_of(described(file)[0])]
+        users: tuple[Holder, ...] = (listener, *listener.certificates)
+        held = (name for one in users for name in _names_held(configuration, one))
+        names = [name.lower().removeprefix("sip:") for name in held]
         named = set(map(_as_compared, names))
         domains = [domain.name for domain in configuration.domains] if listener.side is Side.PHONES else []
         wanted = dict.fromkeys(name for name in (listener.advertised_host, *domains) if name is not None)
@@ -153,6 +154,13 @@ def _missed_names(configuration: Configuration) -> Iterator[Mistake]:
         if missed:
             text = f"none is for {', '.join(missed)}: a peer that asks for such a name gets {listener.certificate}"
             yield Mistake(f"listener[{index}].certificates", text)
+
+
+def _names_held(configuration: Configuration, user: Holder) -> Sequence[str]:
+    """The names of a certificate, or those that one is for which is still to come."""
+    if configuration.acme is not None and _is_to_come(configuration, user):
+        return configuration.acme.names
+    return [] if user.certificate is None else names_of(described(user.certificate)[0])
 
 
 def _names_of_host(host: str) -> set[str]:

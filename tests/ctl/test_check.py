@@ -133,7 +133,7 @@ def test_a_wrong_configuration_is_one_line_for_each_mistake(site: Site) -> None:
     site.edit(f"port = {site.trunk}", "port = 70000")
     lines = site.told(1)
     assert lines == [
-        'listener[0].transport: found "sctp", allowed: udp, tcp, tls',
+        'listener[0].transport: found "sctp", allowed: udp, tcp, tls, wss',
         "listener[1].port: found 70000, allowed: a number from 0 to 65535",
     ]
     told = json.loads(check(site.file, "--json").output)
@@ -197,6 +197,21 @@ def test_several_certificates_are_looked_at_and_the_names_told_that_they_miss(si
     (site.directory / "second.key").unlink()
     (line,) = site.told(1)
     assert "listener[0].certificates[0].private_key: " in line
+
+
+def test_a_further_certificate_of_a_listener_may_be_the_one_that_acme_renews(site: Site) -> None:
+    """RFC 8555: its files need not be there before the first start. All others beside it are told of."""
+    mine = 'certificate = "gateway.pem"\nprivate_key = "gateway.key"\n'
+    more = 'certificates = [{ certificate = "made.pem", private_key = "made.key" }]\n'
+    site.edit('transport = "udp"', f'transport = "tls"\n{mine}{more}advertised_host = "gateway.example.com"')
+    assert len(site.told(1)) == 2, "the files of an operator have to be there"
+    table = 'directory = "https://acme.example.net/"\ncertificate = "made.pem"\nprivate_key = "made.key"\nagree = true'
+    site.edit("[media]", f'[acme]\n{table}\nnames = ["example.com"]\n\n[media]')
+    (line,) = site.told(0)
+    assert "listener[0].certificate: " in line
+    assert "gateway.pem is not renewed by [acme], which renews " in line
+    site.edit('names = ["example.com"]', 'names = ["example.net"]')
+    assert any("listener[0].certificates: none is for example.com: " in line for line in site.told(0))
 
 
 def test_several_certificates_are_for_tls_alone(site: Site) -> None:

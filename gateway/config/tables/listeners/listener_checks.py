@@ -33,6 +33,8 @@ def listener_mistakes(entries: list[tuple[str, Listener]], made: frozenset[Path]
 
 def _listener_files(made: frozenset[Path], path: str, entry: Listener) -> Iterator[Mistake]:
     yield from file_mistakes(path, entry, "client_trust", *given_files(made, entry))
+    for index, one in enumerate(entry.certificates):
+        yield from file_mistakes(f"{path}.certificates[{index}]", one, *given_files(made, one))
 
 
 def _tls_without_identity(path: str, entry: Listener) -> Iterator[Mistake]:
