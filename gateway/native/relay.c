@@ -2,6 +2,7 @@
  *
  *   epoll_wait --> a watched Path?  receive, check, unprotect, count, sample, protect, send     (no Python)
  *              --> RTCP among it?   its `control` is called, as gateway/media/worker/streams/rtcp_path.py has it
+ *              --> STUN or DTLS?    `control`, too, where a browser is that has it so (RFC 7983); else it is malformed
  *              --> else             the descriptor is given back to the Python loop
  *
  * This is the twin of gateway/media/worker/streams/fastpath.py and of the inner loop of gateway/media/worker/loop.py,
@@ -23,7 +24,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define FORM 1             /* native_loop.FORM: changes with the arguments or the meaning of anything here */
+#define FORM 2             /* native_loop.FORM: changes with the arguments or the meaning of anything here */
 #define HEADER_BYTES 12    /* of RTP, RFC 3550 section 5.1 */
 #define ROOM_BYTES 128     /* that protection may add: a tag, far less */
 #define SAMPLE_MASK 15     /* one packet in 16 is measured: counters.SAMPLE */
@@ -136,25 +137,26 @@ typedef struct {
     int target;                     /* descriptor to send by; negative: the receiver is held, nothing is sent */
     socklen_t address_bytes;        /* 0: target is connected */
     struct sockaddr_storage address;
-    PyObject *control;              /* takes the length of a packet of RTCP in the memory */
+    int is_mixed;                   /* STUN and DTLS come from there as well, and are for `control` */
+    PyObject *control;              /* takes the length of a packet in the memory that is no RTP */
     PyObject *kept;                 /* owners of the contexts */
 } Path;
 
 static int path_init(Path *self, PyObject *positional, PyObject *named)
 {
-    static char *names[] = {"counts", "peer", "opening", "sealing", "clock_rate", "target", "address", "control", "kept", NULL};
+    static char *names[] = {"counts", "peer", "opening", "sealing", "clock_rate", "target", "address", "control", "kept", "is_mixed", NULL};
     unsigned long long opening, sealing;
     PyObject *counts, *peer, *control, *kept;
     const char *address;
     Py_ssize_t address_bytes;
-    int clock_rate, target;
+    int clock_rate, target, is_mixed;
     if (self->counts != NULL) {
         PyErr_SetString(PyExc_TypeError, "a path is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(positional, named, "O!O!KKiiy#OO:Path", names, &CountsType, &counts, &CountsType,
+    if (!PyArg_ParseTupleAndKeywords(positional, named, "O!O!KKiiy#OOp:Path", names, &CountsType, &counts, &CountsType,
                                      &peer, &opening, &sealing, &clock_rate, &target, &address, &address_bytes, &control,
-                                     &kept))
+                                     &kept, &is_mixed))
         return -1;
     if ((size_t)address_bytes > sizeof self->address || (address_bytes > 0 && address_bytes < (Py_ssize_t)sizeof(sa_family_t))) {
         PyErr_SetString(PyExc_ValueError, "this is no socket address");
@@ -166,6 +168,7 @@ static int path_init(Path *self, PyObject *positional, PyObject *named)
     self->sealing = (void *)(uintptr_t)sealing;
     self->clock_rate = clock_rate;
     self->target = target;
+    self->is_mixed = is_mixed;
     self->counts = (Counts *)Py_NewRef(counts);
     self->peer = (Counts *)Py_NewRef(peer);
     self->control = Py_NewRef(control);
@@ -226,7 +229,7 @@ static void count_failure(Counts *counts, int status)
         counts->other++;
 }
 
-/* One packet of a path. Returns the length of a packet of RTCP, which is Python's; else 0. */
+/* One packet of a path. Returns the length of one that is Python's, RTCP and its like; else 0. */
 static int pass(Relay *relay, Path *path, int descriptor)
 {
     uint8_t *packet = relay->memory.buf;
@@ -237,6 +240,8 @@ static int pass(Relay *relay, Path *path, int descriptor)
         return 0;
     }
     if (received < HEADER_BYTES || received > relay->longest || (packet[0] & 0xC0) != 0x80) {
+        if (path->is_mixed && received >= HEADER_BYTES && received <= relay->longest && packet[0] < 64)
+            return (int)received;
         counts->malformed++;
         return 0;
     }

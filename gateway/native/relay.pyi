@@ -44,6 +44,7 @@ class Path:
         address: bytes,
         control: Callable[[int], object],
         kept: object,
+        is_mixed: bool,
     ) -> None: ...
 
 class Relay:

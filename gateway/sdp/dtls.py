@@ -73,7 +73,7 @@ class Fingerprint:
 
 @attrs.frozen
 class DtlsTransport:
-    """What one m-line says of DTLS-SRTP and ICE."""
+    """The word of one m-line on DTLS-SRTP and ICE."""
 
     kind: str
     port: int

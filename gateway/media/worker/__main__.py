@@ -27,6 +27,7 @@ from gateway.media.worker.packet_loop import AUTO, LOOPS, chosen
 from gateway.media.worker.port_pool import PoolOptions
 from gateway.media.worker.streams.endpoint import StreamServices
 from gateway.media.worker.streams.quirks import Quirks
+from gateway.media.worker.web.handshakes import DtlsHandshakes
 from gateway.observe.lines import LineOutput
 from gateway.rtp.srtp import PacketBuffer, in_place_works
 
@@ -52,7 +53,14 @@ class Worker:
             restarts=frozenset(options.sequence_restarts),
         )
         services = StreamServices(
-            self.loop, self.loop.clock, self._interfaces, buffer, packets.hot_path, packets.counters, quirks
+            self.loop,
+            self.loop.clock,
+            self._interfaces,
+            buffer,
+            packets.hot_path,
+            packets.counters,
+            quirks,
+            DtlsHandshakes(self.loop),
         )
         timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket

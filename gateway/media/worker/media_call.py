@@ -13,16 +13,28 @@ lines of a description (rewriting).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from gateway.media.worker import rewriting
-from gateway.media.worker.offering import NgRefusal, OfferWish, agreed, digest, is_without_keys, remote_of
+from gateway.media.worker.offering import (
+    NgRefusal,
+    OfferWish,
+    agreed,
+    digest,
+    is_without_keys,
+    remote_of,
+    web_agreed,
+    web_remote_of,
+)
 from gateway.media.worker.parties import CallParty, Line, MediaStream
 from gateway.media.worker.rewriting import Profile, Secured
-from gateway.media.worker.streams.endpoint import Remote, StreamServices
+from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices
+from gateway.media.worker.web import web_lines
+from gateway.media.worker.web.web_lines import WebForm
 from gateway.sdp.crypto import SUITE_NAMES, CryptoAttribute
 from gateway.sdp.description import Description, Media
+from gateway.sdp.dtls import Setup, is_dtls_profile
 from gateway.sdp.negotiation import choose, crypto_lines
 
 MAXIMUM_TAGS: Final = 64
@@ -69,6 +81,9 @@ class MediaCall:
     def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
         before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
+        if wish.profile is Profile.DTLS and self._services.handshakes is None:
+            raise NgRefusal("DTLS-SRTP is not served")
+        web_lines.bare(description)
         kept, name = ([stream.offered for stream in self.streams], list(other.lines)), digest(side, description, wish)
         for stream in self.streams:
             if wish.is_repeated:
@@ -97,6 +112,7 @@ class MediaCall:
         flow while the call still rings."""
         if self._offerer != 1 - side:
             raise NgRefusal("There is no offer to answer")
+        web_lines.bare(description)
         taken = self._read_answer(self.parties[side], description)
         offerer = self.parties[1 - side]
         for stream in self.streams:
@@ -145,6 +161,17 @@ class MediaCall:
         """Whether no stream flows both ways by the parties' descriptions: silence is no wonder then."""
         return not any(all(end.remote.flows for end in stream.ends) for stream in self.streams)
 
+    def is_forsaken(self) -> bool:
+        """Asked now and then: whether a browser is gone, or will never have keys."""
+        return any(end.web.look() for end in self._web_ends() if end.web is not None)
+
+    def is_mismatched(self) -> bool:
+        """Whether a browser showed a certificate that is not the one of its SDP."""
+        return any(end.web.is_mismatched for end in self._web_ends() if end.web is not None)
+
+    def _web_ends(self) -> Iterator[Endpoint]:
+        return (end for stream in self.streams for end in stream.ends if end.remote.dtls is not None)
+
     def _read_offer(self, offerer: CallParty, description: Description) -> list[Line]:
         alternates = rewriting.alternates(description.media)
         for stream in self.streams:
@@ -160,7 +187,10 @@ class MediaCall:
     def _offered_line(self, offerer: CallParty, description: Description, index: int, is_alternate: bool) -> Line:
         media = description.media[index]
         keys = crypto_lines(media)
-        profile = rewriting.profile_of(media, keys)
+        profile, told = rewriting.profile_of(media, keys), None
+        if is_dtls_profile(media.protocol) and self._services.handshakes is not None:
+            told = web_lines.usable(description, index)
+            profile = Profile.UNUSABLE if told is None else Profile.DTLS
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
         if media.port and not is_alternate and profile is not Profile.UNUSABLE:
             if stream is None:
@@ -169,9 +199,13 @@ class MediaCall:
                 return Line(stream, profile, media.kind, media.protocol, media.formats)  # refused, as it was
             if stream not in self.streams:
                 self.streams.append(stream)
-            theirs = choose(keys, SUITE_NAMES)
-            stream.offered = remote_of(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
-        return Line(stream, profile, media.kind, media.protocol, media.formats)
+            if told is not None:
+                ours = stream.credentials(offerer.side, self._random, told)
+                stream.offered = web_remote_of(offerer, media, told, ours)
+            else:
+                theirs = choose(keys, SUITE_NAMES)
+                stream.offered = remote_of(offerer, description, media, (theirs, self._reply(stream, offerer, theirs)))
+        return Line(stream, profile, media.kind, media.protocol, media.formats, mid=web_lines.mid_of(media))
 
     def _write_offer(self, other: CallParty, source: Description, lines: Sequence[Line], wish: OfferWish) -> bytes:
         known = {line.stream for line in other.lines}
@@ -205,14 +239,27 @@ class MediaCall:
         if line.profile in (Profile.SAVP, Profile.OSRTP):
             line.keys = stream.keys_to_offer(other.side, wish.suites, self._random)
         secured, port = Secured(line.profile, line.keys), stream.ends[other.side].pair.port
-        media = rewriting.media_for(source, port, secured, former=line.protocol)
+        if wish.profile is Profile.DTLS and not _is_browsers(other, line, source):
+            protocol = Profile.DTLS.value if source.is_rtp else source.protocol
+            media = rewriting.refused(source.kind, protocol, source.formats)
+        else:
+            media = rewriting.media_for(source, port, secured, former=line.protocol)
+        if line.profile is Profile.DTLS:
+            line.mid = line.mid or str(other.lines.index(line))
+        if line.profile is Profile.DTLS and media.port:
+            line.ice = stream.credentials(other.side, self._random)
+            self._dress(other, line, media, Setup.ACTPASS, stream.offered)
         line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
         return media
 
     def _read_answer(self, answerer: CallParty, description: Description) -> dict[MediaStream, tuple[Media, Remote]]:
         taken: dict[MediaStream, tuple[Media, Remote]] = {}
-        for line, media in zip(answerer.lines, description.media, strict=False):
+        for index, (line, media) in enumerate(zip(answerer.lines, description.media, strict=False)):
             if media.port == 0 or line.stream is None or line.stream.offered is None or line.stream in taken:
+                continue
+            if line.profile is Profile.DTLS:
+                told, ice = web_agreed(line, description, index)
+                taken[line.stream] = media, web_remote_of(answerer, media, told, ice)
                 continue
             is_clear = self._takes_clear and is_without_keys(line, media)
             ours, theirs = (None, None) if is_clear else agreed(line, media) or (None, None)
@@ -231,9 +278,19 @@ class MediaCall:
         keys = (offered.ours,) if offered.ours is not None else ()
         port = stream.ends[offerer.side].pair.port
         media = rewriting.media_for(taken[stream][0], port, Secured(line.profile, keys), line.protocol)
-        if offered.is_multiplexed:
+        if offered.dtls is not None:
+            line.ice, setup = offered.ice, stream.web(offerer.side).role(offered.dtls)
+            self._dress(offerer, line, media, setup, taken[stream][1])
+        elif offered.is_multiplexed:
             rewriting.multiplex(media)
         return media
+
+    def _dress(self, party: CallParty, line: Line, media: Media, setup: Setup, heard: Remote | None) -> None:
+        """Write our end of DTLS and ICE into a browser's m-line; `heard`: the party that it is to hear."""
+        assert self._services.handshakes is not None, "a worker without handshakes refuses browsers"
+        assert line.ice is not None, "a browser's line has credentials"
+        form = WebForm(line.ice, setup, self._services.handshakes.fingerprint, party.interface.advertised, line.mid)
+        web_lines.dress(media, form, is_held=heard is not None and heard.is_held)
 
     def _finish(self, party: CallParty, source: Description, written: list[Media]) -> bytes:
         """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
@@ -241,6 +298,7 @@ class MediaCall:
         result = rewriting.session_for(source, address)
         result.media = written
         rewriting.hold_addresses(source, result, party.interface.family)
+        web_lines.dress_session(result, [line.mid for line in party.lines], address)
 
         def text(version: int) -> bytes:
             result.origin = rewriting.origin_for(party.session_id, version, address)
@@ -260,3 +318,9 @@ class MediaCall:
 
     def _key(self, stream: MediaStream, party: CallParty, suite: str) -> bytes:
         return stream.key(party.side, suite, self._random)
+
+
+def _is_browsers(party: CallParty, line: Line, source: Media) -> bool:
+    """Whether it is the m-line that a browser is offered: the first of audio."""
+    audio = (one for one in party.lines if one is line or (one.profile is Profile.DTLS and one.kind == "audio"))
+    return source.kind == "audio" and next(audio) is line

@@ -15,8 +15,11 @@ from gateway.media.worker import rewriting
 from gateway.media.worker.parties import CallParty, Line
 from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams.endpoint import Remote
+from gateway.media.worker.web import web_lines
+from gateway.media.worker.web.ice import IceCredentials
 from gateway.sdp.crypto import SUITE_NAMES, CryptoAttribute
 from gateway.sdp.description import Description, Media
+from gateway.sdp.dtls import DtlsTransport, Setup, is_dtls_profile
 from gateway.sdp.negotiation import accepted, crypto_lines
 
 Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
@@ -42,6 +45,20 @@ class OfferWish:
     """Whether its reader was shown this offer before, and is not shown it again."""
     fork: int = 0
     """The number of its reader, where each of several has keys of its own; 0 where none is told from the others."""
+
+
+def web_remote_of(party: CallParty, media: Media, told: DtlsTransport, ours: IceCredentials) -> Remote:
+    """The same of a browser: ICE finds its address, and its keys come of the handshake."""
+    return Remote(
+        None,
+        None,
+        direction=media.direction,
+        is_multiplexed=True,
+        codec=rewriting.codec_of(media),
+        source=party.source,
+        dtls=told,
+        ice=ours,
+    )
 
 
 def remote_of(party: CallParty, description: Description, media: Media, keys: Keys) -> Remote:
@@ -70,14 +87,16 @@ def digest(side: int, offer: Description, wish: OfferWish) -> bytes:
 
 def is_without_keys(line: Line, media: Media) -> bool:
     """Whether keys were offered and the answer is RTP without any: RTP/AVP, or RTP/SAVP without a=crypto."""
-    return bool(line.keys) and media.is_rtp and not media.has_attribute("crypto")
+    is_dtls = is_dtls_profile(media.protocol)
+    return bool(line.keys) and media.is_rtp and not is_dtls and not media.has_attribute("crypto")
 
 
 def agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] | None:
     """(our key, the peer's) of an answered line; None for plain RTP. NgRefusal for an answer that fits no offer."""
     if line.profile is Profile.OTHER:
         return None
-    if not media.is_rtp or media.is_secure is not (line.profile is Profile.SAVP):
+    is_other = not media.is_rtp or is_dtls_profile(media.protocol)
+    if is_other or media.is_secure is not (line.profile is Profile.SAVP):
         raise NgRefusal("The answer's profile does not mirror the offer's")
     keys = crypto_lines(media)
     if line.profile is Profile.PLAIN or (line.profile is Profile.OSRTP and not media.has_attribute("crypto")):
@@ -89,3 +108,14 @@ def agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] 
         # One keystream both ways, wherever the SSRCs are the same (RFC 3711 section 9.1).
         raise NgRefusal("The answer has the key that was offered")
     return pair
+
+
+def web_agreed(line: Line, description: Description, index: int) -> tuple[DtlsTransport, IceCredentials]:
+    """The browser's word in the m-line that answers ours, and our credentials in that. NgRefusal for one that is not
+    DTLS-SRTP, or that no certificate can be held against."""
+    told = web_lines.usable(description, index)
+    if told is None or told.setup is Setup.ACTPASS or line.ice is None:
+        raise NgRefusal(
+            "The answer is not DTLS-SRTP with ICE, RTCP on the same port and a fingerprint of SHA-256 or more"
+        )
+    return told, line.ice

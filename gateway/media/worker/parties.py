@@ -19,11 +19,18 @@ from gateway.media.worker.rewriting import Profile
 from gateway.media.worker.streams import paths
 from gateway.media.worker.streams.course import Course
 from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices, join
+from gateway.media.worker.web.ice import IceCredentials
+from gateway.media.worker.web.web_end import WebEnd
 from gateway.sdp.crypto import CryptoAttribute, generate
+from gateway.sdp.dtls import DtlsTransport
 
 MOST_REMEMBERED: Final = 16
 """Offers whose keys are kept for the case that they are told again; forks can each make one, and ten phones of one
 user are each made one."""
+
+
+_ICE: Final = "ICE"
+"""The name of ICE credentials among keys: no suite has it."""
 
 
 class MediaStream:
@@ -55,6 +62,31 @@ class MediaStream:
         used = self.ends[side].remote.ours
         return tuple(sorted(keys, key=lambda key: used is None or key.suite != used.suite))
 
+    def web(self, side: int) -> WebEnd:
+        """The ICE and DTLS of an end that is a browser's, or is to be."""
+        end = self.ends[side]
+        if not isinstance(end.web, WebEnd):
+            assert end.services.handshakes is not None, "a worker without handshakes refuses browsers"
+            end.web = WebEnd(end, end.services.handshakes)
+        return end.web
+
+    def credentials(
+        self, side: int, random: Callable[[int], bytes], told: DtlsTransport | None = None
+    ) -> IceCredentials:
+        """Ours toward a browser, kept as keys are. `told`: its offer; the same ones as long as its own are, and new
+        ones where it begins ICE anew (RFC 8839 section 4.4.1.1.1)."""
+        keys, remote = self._keys[side], self.ends[side].remote
+        if told is not None and remote.dtls is not None and remote.ice is not None:
+            if told.ufrag == remote.dtls.ufrag:
+                keys[_ICE] = remote.ice.packed()
+            elif keys.get(_ICE) == remote.ice.packed():
+                del keys[_ICE]
+        if _ICE not in keys:
+            keys[_ICE] = IceCredentials.made(random).packed()
+        ours = IceCredentials.unpacked(keys[_ICE])
+        self.web(side).expect(ours)
+        return ours
+
     def renew_keys(self, side: int) -> None:
         """Another reader on that side is to be offered keys that nobody else there has. Those of the former readers are
         remembered with their offers."""
@@ -75,6 +107,8 @@ class MediaStream:
     def apply(self, side: int, remote: Remote) -> None:
         """Take one party's description, and forget the key of a suite that is left by it."""
         used = self.ends[side].remote.ours
+        if remote.ice is not None:
+            self._keys[side][_ICE] = remote.ice.packed()
         if used is not None and (remote.ours is None or remote.ours.suite != used.suite):
             self._keys[side].pop(used.suite, None)
         self.ends[side].apply(remote)
@@ -128,6 +162,10 @@ class Line:
     formats: list[str]
     keys: tuple[CryptoAttribute, ...] = attrs.field(default=(), repr=False)
     """Those we offered in it."""
+    ice: IceCredentials | None = None
+    """Ours in it, for a browser."""
+    mid: str = ""
+    """Its a=mid toward a browser."""
 
 
 @attrs.define(eq=False)

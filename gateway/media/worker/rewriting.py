@@ -18,6 +18,7 @@ import attrs
 from gateway.media.worker.streams.latch import SocketAddress
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Description, Media, Origin, Part, address_type
+from gateway.sdp.dtls import is_dtls_profile
 from gateway.sdp.negotiation import crypto_lines, plain_profile, secured_profile
 
 _REMOVED: Final = frozenset(
@@ -39,10 +40,12 @@ class Profile(Enum):
     PLAIN = "RTP/AVP"
     SAVP = "RTP/SAVP"
     OSRTP = "RTP/AVP with keys"
+    DTLS = "UDP/TLS/RTP/SAVPF"
+    """A browser's (web_lines)."""
     OTHER = "not RTP"
     """udptl and the like: relayed as they are."""
     UNUSABLE = "unusable"
-    """DTLS, TCP, SAVP without a usable key: refused."""
+    """TCP, SAVP without a usable key, DTLS that is not usable: refused."""
 
 
 @attrs.frozen
@@ -172,7 +175,7 @@ def _kept(part: Part) -> list[tuple[str, str | None]]:
 
 
 def _protocol(source: Media, profile: Profile, former: str) -> str:
-    protocol = source.protocol
+    protocol = _without_dtls(source.protocol)
     if source.kind == "audio" and source.is_rtp:
         protocol = _audio_protocol(protocol, former)
     match profile:
@@ -180,6 +183,8 @@ def _protocol(source: Media, profile: Profile, former: str) -> str:
             return secured_profile(protocol)
         case Profile.PLAIN | Profile.OSRTP:
             return plain_profile(protocol)
+        case Profile.DTLS:
+            return Profile.DTLS.value
         case _:
             return protocol
 
@@ -189,6 +194,11 @@ def _audio_protocol(protocol: str, former: str) -> str:
     RTP/AVPF and RTP/SAVPF, and of audio there is little to feed back. Video cannot do without."""
     plain = protocol[:-1] if _has_feedback(protocol) else protocol
     return f"{plain}F" if _has_feedback(former) else plain
+
+
+def _without_dtls(protocol: str) -> str:
+    """UDP/TLS/RTP/SAVPF -> RTP/SAVPF; anything else stays."""
+    return protocol[8:] if is_dtls_profile(protocol) else protocol
 
 
 def _has_feedback(protocol: str) -> bool:

@@ -5,8 +5,9 @@ share of the packets sent, 0 to 1), `jitter` (ms), `round trip` (ms between the 
 (1 to 4.4, of this party as the other hears it), `one way` (nothing comes while the other party talks), `idle` (seconds
 since the last good packet), `rebuilt` (how often a receiving session was made anew), `in clear` (RTCP packets beside
 SRTP), `elsewhere` (RTP in clear came from a host that neither SDP nor signalling names), `errors by cause` (of causes
-that occurred), `course` (samples of the time that passed, each: seconds since the stream was made, loss, jitter, MOS;
-`streams/course.py`). A figure that is not known is null. Keys never appear.
+that occurred), `dtls` (of a browser: `waiting`, `up`, `failed`, `closed`, or `mismatch` for a certificate that is not
+the one of its SDP), `course` (samples of the time that passed, each: seconds since the stream was made, loss, jitter,
+MOS; `streams/course.py`). A figure that is not known is null. Keys never appear.
 """
 
 from __future__ import annotations
@@ -144,6 +145,8 @@ def _streams(stream: MediaStream, side: int, now: float, epoch: float, is_audio:
     }
     if end.remote.theirs is not None:
         rtp["crypto suite"] = rtcp["crypto suite"] = end.remote.theirs.suite
+    if end.remote.dtls is not None and end.web is not None:
+        rtp["dtls"] = end.web.state
     return [rtp, rtcp]
 
 

@@ -71,7 +71,7 @@ def read_wish(fields: Fields) -> OfferWish:
     protocol = str(fields.get("transport-protocol") or "").upper()
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if is_dtls_profile(protocol):
-        raise NgRefusal("DTLS-SRTP cannot be offered")
+        profile = Profile.DTLS
     if protocol in ("RTP/AVP", "RTP/AVPF"):
         profile = Profile.OSRTP if "offer" in strings(fields, "OSRTP") else Profile.PLAIN
     suites = _suites(tuple(strings(fields, "suites")), tuple(strings(fields, "SDES")))

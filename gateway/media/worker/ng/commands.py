@@ -40,6 +40,8 @@ from gateway.sdp.description import MalformedDescription
 Result: TypeAlias = dict[str, object]
 
 DEFAULT_LIST: Final = 32
+MOST_TOLD: Final = 100
+"""Calls in the reply to a ping."""
 REMEMBERED_REPORTS: Final = 1_000
 """Of calls whose media timed out; the oldest are forgotten."""
 CALLS_A_JOB: Final = 4
@@ -86,7 +88,7 @@ class Commands:
         self._managed = self._timeouts = self._rejected = 0
         self._started = services.clock.now
         self._commands: dict[str, Callable[[Fields], Result]] = {
-            "ping": lambda _: {"result": "pong"},
+            "ping": self.ping,
             "offer": self.offer,
             "answer": self.answer,
             "confirm": self.confirm,
@@ -111,6 +113,14 @@ class Commands:
             return _error(f"Failed to parse SDP: {error.reason}")
         except NgRefusal as error:
             return _error(str(error))
+
+    def ping(self, _fields: Fields) -> Result:
+        """`mismatched`, where there are any, are calls with a browser whose certificate is not the one of its SDP."""
+        handshakes = self._services.handshakes
+        if handshakes is None or not handshakes.mismatched:
+            return {"result": "pong"}
+        found = [name for name, call in self.calls.items() if call.is_mismatched()]
+        return {"result": "pong", "mismatched": found[:MOST_TOLD]}
 
     def offer(self, fields: Fields) -> Result:
         name, tag = text(fields, "call-id"), text(fields, "from-tag")
@@ -232,8 +242,10 @@ class Commands:
         limit = ORPHAN_OFFER_SECONDS if is_orphaned else self._limits.offer_timeout
         if call.is_answered:
             limit = self._limits.media_timeout
+        is_forsaken = call.is_answered and call.is_forsaken()
         silence = now - max(heard, call.signalled)
-        if not limit or silence <= limit or (call.is_answered and call.is_held() and silence <= limit * HELD_FACTOR):
+        is_held = call.is_answered and call.is_held()
+        if not limit or (silence <= (limit * HELD_FACTOR if is_held else limit) and not is_forsaken):
             return
         self._timeouts += 1
         self._timed_out[name] = self._end(name)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -29,9 +29,12 @@ from gateway.media.worker.streams.latch import Latch, SocketAddress
 from gateway.media.worker.streams.quirks import Quirks, Rebuild
 from gateway.media.worker.streams.rtcp_reports import RtcpReports
 from gateway.media.worker.streams.srtp_sessions import Sessions
+from gateway.media.worker.web.handshakes import DtlsHandshakes
+from gateway.media.worker.web.ice import IceCredentials
 from gateway.rtp.srtp import PacketBuffer, Transform
 from gateway.sdp.crypto import CryptoAttribute
 from gateway.sdp.description import Direction
+from gateway.sdp.dtls import DtlsTransport
 
 HotPath: TypeAlias = "Callable[[Endpoint, Endpoint, socket.socket], None]"
 """Takes the endpoint of the source, the other one, and the socket that hears the source alone (fastpath.listen)."""
@@ -70,6 +73,10 @@ class Remote:
     """The key we send to it with."""
     source: str | None = None
     """The host that its signalling comes from; None when nobody told."""
+    dtls: DtlsTransport | None = None
+    """The word of a browser on DTLS and ICE: keys are None until its handshake is done, and nothing passes."""
+    ice: IceCredentials | None = None
+    """Ours toward a browser."""
 
     @property
     def flows(self) -> bool:
@@ -93,6 +100,33 @@ class StreamServices:
     """Has packets of a locked source go to the other party from now on."""
     counters: type[Counters] = Counters
     quirks: Quirks = NO_QUIRKS
+    handshakes: DtlsHandshakes | None = None
+    """None: browsers are refused."""
+
+
+class WebGate(Protocol):
+    """ICE and DTLS of an endpoint that may be a browser's (web/web_end)."""
+
+    @property
+    def state(self) -> str:
+        """Of the handshake, in a word for reports; `mismatch` for a certificate that is not the one of the SDP."""
+
+    @property
+    def is_mismatched(self) -> bool:
+        """Whether the certificate is not the one of the SDP."""
+
+    def takes(self, length: int, source: SocketAddress | None) -> bool:
+        """Whether the packet in the buffer is none of RTP or not to be looked at; then it is done with. `source` None:
+        the locked one."""
+
+    def described(self, remote: Remote) -> Remote:
+        """The browser's description with the keys that its handshake has agreed on, as far as it has."""
+
+    def look(self) -> bool:
+        """Called now and then: whether the browser is gone, and nothing is sent to it, or will never have keys."""
+
+    def close(self) -> None:
+        """Let go of everything."""
 
 
 class RtcpEnd:
@@ -126,6 +160,7 @@ class Endpoint:
         self.rebuild = Rebuild()
         self.pair: PortPair = ports.take(is_urgent)
         self.peer: Endpoint | None = None
+        self.web: WebGate | None = None
         self.remote = UNDESCRIBED
         self.is_described = self.is_open = False
         self.was_elsewhere = False
@@ -142,6 +177,9 @@ class Endpoint:
 
     def apply(self, remote: Remote) -> None:
         """Take the party's description. Sessions and the latch are kept where it changes nothing about them."""
+        if remote.dtls is not None:
+            self._apply_web(remote)
+            return
         if self.sessions.apply(remote.theirs, remote.ours) and self.side in self.services.quirks.restarts:
             self.rebuild.arm(self.counters)
         self.is_described = True
@@ -151,6 +189,24 @@ class Endpoint:
         if moved or not remote.is_rtp:
             self.unlink()
         self.remote = remote
+
+    def _apply_web(self, remote: Remote) -> None:
+        """The same of a browser: its address is the one that ICE chose, and its keys come from its handshake alone."""
+        assert self.web is not None, "a browser has ICE and DTLS before it is described"
+        if self.remote.dtls is None:
+            self.unlink()
+            self.latch.expect(None)
+            self.sessions.refuse()
+        self.is_described, self.remote = True, remote
+        self.take_keys(self.web.described(remote))
+
+    def take_keys(self, remote: Remote) -> None:
+        """The browser's description with the keys that are agreed on; without any, nothing passes."""
+        self.remote = remote
+        if remote.theirs is None or remote.ours is None:
+            self.sessions.refuse()
+        else:
+            self.sessions.apply(remote.theirs, remote.ours)
 
     def _hosts(self, remote: Remote) -> frozenset[str] | None:
         """Where the party's packets may come from (latch). Not known without a word on its signalling: its SDP alone
@@ -177,6 +233,9 @@ class Endpoint:
         self.ports.give_back(self.pair, self.services.clock.now, has_carried=has_carried)
         self.peer = None
         self.sessions.close()
+        if self.web is not None:
+            self.web.close()
+            self.web = None
 
     def joined(self) -> Endpoint:
         """The peer."""

@@ -57,7 +57,7 @@ def _packets(endpoint: Endpoint, peer: Endpoint, descriptor: int) -> Iterator[No
             continue
         try:
             if length < HEADER_BYTES or length > MAXIMUM_RECEIVED_BYTES or memory[0] & 0xC0 != 0x80:
-                counters.malformed += 1
+                counters.malformed += not _is_taken(endpoint, length)
                 continue
             if 191 < memory[1] < 224:
                 relay_control(endpoint, length)
@@ -85,3 +85,9 @@ def _packets(endpoint: Endpoint, peer: Endpoint, descriptor: int) -> Iterator[No
             peer.counters.unsent += 1
         except Exception:  # a generator that raises has ended, and the stream with it
             endpoint.services.loop.fail()
+
+
+def _is_taken(endpoint: Endpoint, length: int) -> bool:
+    """Whether the packet, no RTP, was STUN or DTLS of a browser (RFC 7983 section 7)."""
+    is_other = HEADER_BYTES <= length <= MAXIMUM_RECEIVED_BYTES and endpoint.services.buffer.memory[0] < 64
+    return is_other and endpoint.web is not None and endpoint.web.takes(length, None)

@@ -67,6 +67,7 @@ def native_path(endpoint: Endpoint, peer: Endpoint) -> Path:
         address,
         partial(_control, endpoint),
         (receiver, sender, peer.pair, peer.linked),  # C has bare pointers into sessions, and numbers of descriptors
+        endpoint.web is not None,
     )
 
 
@@ -91,9 +92,10 @@ def socket_address(address: SocketAddress) -> bytes:
 
 
 def _control(endpoint: Endpoint, length: int) -> None:
-    """RTCP among the media (RFC 5761) is in the buffer."""
+    """RTCP among the media (RFC 5761) is in the buffer, or STUN or DTLS (RFC 7983)."""
     try:
-        relay_control(endpoint, length)
+        if endpoint.web is None or not endpoint.web.takes(length, None):
+            relay_control(endpoint, length)
     except OSError:
         endpoint.joined().counters.unsent += 1
     except Exception:

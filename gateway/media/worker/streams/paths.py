@@ -59,8 +59,10 @@ def _receive_media(endpoint: Endpoint) -> None:
 
 
 def _receive_control(endpoint: Endpoint) -> None:
-    """One packet from anybody, on the RTCP port."""
-    if rtcp_path.receive(endpoint):
+    """One packet from anybody, on the RTCP port, which a browser has no use for."""
+    if endpoint.remote.dtls is not None:
+        endpoint.counters.wrong_source += endpoint.take(endpoint.pair.rtcp) is not None
+    elif rtcp_path.receive(endpoint):
         open_stream(endpoint)
 
 
@@ -68,12 +70,14 @@ def _receive_linked(endpoint: Endpoint) -> None:
     """One packet from the locked source, when the hot path cannot take it."""
     assert endpoint.linked is not None
     taken = endpoint.take(endpoint.linked)
-    if taken is not None:
+    if taken is not None and not (endpoint.web is not None and endpoint.web.takes(taken[0], None)):
         _pass(endpoint, taken[0])
 
 
 def _consider(endpoint: Endpoint, length: int, source: SocketAddress) -> bool:
     """Relay the packet in the buffer if the latch admits its source; whether that moved the latch."""
+    if endpoint.web is not None and endpoint.web.takes(length, source):
+        return False
     latch = endpoint.latch
     return endpoint.admitted(latch, source) and _pass(endpoint, length, source) and endpoint.lock(latch, source)
 
@@ -141,7 +145,8 @@ def _listen(endpoint: Endpoint) -> None:
     if endpoint.linked is None:
         return
     peer = endpoint.joined()
-    if peer.steady is not None:
+    # The hot path takes an absent session for plain RTP: an end that waits for its keys is no such end.
+    if peer.steady is not None or endpoint.sessions.is_refusing or peer.sessions.is_refusing:
         endpoint.services.loop.watch(endpoint.linked, partial(_receive_linked, endpoint))
     else:
         endpoint.services.hot_path(endpoint, peer, endpoint.linked)

@@ -58,6 +58,18 @@ class Sessions:
         self.protect: Transform | None = _refuse
         self.protect_control: Transform | None = _refuse
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether no packet passes, since there are no keys yet, or no more."""
+        return self.protect is _refuse
+
+    def refuse(self) -> None:
+        """Let nothing pass, neither in clear nor under the keys of before, until there are keys. Those of before may
+        come back: their sessions go on then."""
+        self._keys = (None, None)
+        self.sender = self.receiver = None
+        self.unprotect = self.unprotect_control = self.protect = self.protect_control = _refuse
+
     def apply(self, theirs: CryptoAttribute | None, ours: CryptoAttribute | None) -> bool:
         """Take the keys of a description, both or neither; whether the party's was in use already."""
         before, self._keys = self._keys, (theirs, ours)

@@ -1,0 +1,75 @@
+"""The far end of one pair of ICE credentials: the addresses that it proved, the one it chose, its handshake; pure.
+
+Not here: the packets that tell of all this, and the SDP that says which peer counts (web_end).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from gateway.media.worker.streams.latch import SocketAddress
+from gateway.media.worker.web.handshakes import DtlsHandshake
+from gateway.media.worker.web.ice import IceCredentials
+
+CONSENT_SECONDS: Final = 30.0
+"""Without a check (RFC 7675 section 5.1); and for the first handshake, once both descriptions are there."""
+MOST_ADDRESSES: Final = 8
+"""Of one browser: its interfaces, twice."""
+
+
+class PerSecond:
+    """So many a second, by the loop's clock."""
+
+    __slots__ = ("_count", "_most", "_since")
+
+    def __init__(self, most: int) -> None:
+        self._most, self._count, self._since = most, 0, 0.0
+
+    def is_reached(self, now: float) -> bool:
+        if now - self._since >= 1.0:
+            self._since, self._count = now, 0
+        return self._count >= self._most
+
+    def note(self) -> None:
+        self._count += 1
+
+
+@attrs.define(eq=False)
+class WebPeer:
+    """The far end of one pair of credentials. Times in the loop clock's seconds."""
+
+    ours: IceCredentials
+    theirs: str = ""
+    """Its ufrag; empty while nothing came."""
+    addresses: dict[SocketAddress, float] = attrs.field(factory=dict)
+    """Sources of valid checks, and when the last came."""
+    nominated: SocketAddress | None = None
+    target: SocketAddress | None = None
+    """Where its DTLS came from last."""
+    handshake: DtlsHandshake | None = None
+
+    def is_valid(self, source: SocketAddress, now: float) -> bool:
+        return now - self.addresses.get(source, -CONSENT_SECONDS) < CONSENT_SECONDS
+
+    def hear(self, source: SocketAddress, now: float, *, is_nominating: bool) -> bool:
+        """A valid check came; whether it chooses another address to send to."""
+        self.addresses.pop(source, None)
+        self.addresses[source] = now
+        if len(self.addresses) > MOST_ADDRESSES:
+            del self.addresses[next(iter(self.addresses))]
+        if source == self.nominated or not (is_nominating or self.nominated is None):
+            return False
+        self.nominated = source
+        return True
+
+
+def restart(before: WebPeer, peer: WebPeer) -> None:
+    """ICE begins anew, the handshake goes on, and media go where they went until another address is chosen (RFC 8842
+    section 5.5, RFC 8445 section 9)."""
+    if peer.handshake is None:
+        peer.handshake, before.handshake = before.handshake, None
+        peer.target = before.target
+        peer.addresses = {**before.addresses, **peer.addresses}
+        peer.nominated = peer.nominated or before.nominated
