@@ -111,7 +111,7 @@ def address_of(message: NetlinkMessage) -> KernelAddress | None:
     if message.kind != NEW_ADDRESS or len(body) < _ADDRESS.size:
         return None
     family, _, flags, scope, index = _ADDRESS.unpack_from(body)
-    found = _attributes(body[_ADDRESS.size :])
+    found = attributes(body[_ADDRESS.size :])
     # Of a link between two, IFA_ADDRESS is the other end's.
     packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS) or b""
     if (family, len(packed)) not in ((socket.AF_INET, 4), (socket.AF_INET6, 16)):
@@ -132,7 +132,8 @@ def is_local_route(message: NetlinkMessage) -> bool:
     return bool(_ROUTE.unpack_from(message.body)[7] == _RTN_LOCAL)
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
+    """The attributes of a message by their types, up to the first with a length that does not fit."""
     found: dict[int, bytes] = {}
     at = 0
     while len(data) - at >= _ATTRIBUTE.size:
