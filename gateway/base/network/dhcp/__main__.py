@@ -19,6 +19,7 @@ from gateway.base.network.dhcp.client_acts import ClientIdentity
 from gateway.base.network.dhcp.interface_changes import LeasedInterface
 from gateway.base.network.dhcp.lease_loop import LeaseLoop
 from gateway.base.network.dhcp.lease_socket import LeaseSocket, SocketRefused
+from gateway.base.network.dhcp.packet_sockets import WireSocket
 from gateway.base.unreadable import become_unreadable
 
 
@@ -57,14 +58,15 @@ def main(arguments: list[str]) -> int:
         become_unreadable()
         interface = LeasedInterface(given.interface)
         identity = ClientIdentity(interface.mac, given.hostname, given.vendor_class)
+        wire = WireSocket.dhcp(interface.name)
         door = LeaseSocket(given.socket, given.user, lambda line: print(line, file=sys.stderr, flush=True))
-        loop = LeaseLoop(interface, identity, door)
     except SocketRefused as refusal:
         print(refusal, file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{given.interface} cannot be used (CAP_NET_RAW, CAP_NET_ADMIN): {error.strerror}", file=sys.stderr)
         return 1
+    loop = LeaseLoop(interface, identity, wire, door)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: loop.stop())
     loop.run()

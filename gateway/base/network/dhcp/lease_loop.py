@@ -61,12 +61,13 @@ class _RouterLook:
 class LeaseLoop:
     """The process, joined."""
 
-    def __init__(self, interface: LeasedInterface, identity: ClientIdentity, door: LeaseSocket) -> None:
-        """Raises OSError: this process may have no packet sockets."""
+    def __init__(
+        self, interface: LeasedInterface, identity: ClientIdentity, wire: WireSocket, door: LeaseSocket
+    ) -> None:
         self._interface = interface
         self._door = door
         self._taken: tuple[str, ...] = ()
-        self._wire = WireSocket.dhcp(interface.name)
+        self._wire = wire
         self._arp: WireSocket | None = None
         self._machine = ClientMachine(identity, SystemRandom(), self._all_taken)
         self._look: _RouterLook | None = None
