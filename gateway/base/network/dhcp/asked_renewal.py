@@ -25,7 +25,7 @@ class AskedRenewal:
     def __init__(self) -> None:
         self._latest: float | None = None
         self.exchange: DhcpExchange | None = None
-        """The question whose answer is waited for."""
+        """The question that waits for its answer."""
         self.is_broadcast = False
         """Whether any server is asked, instead of the lease's."""
 

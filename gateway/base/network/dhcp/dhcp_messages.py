@@ -148,7 +148,7 @@ class DhcpReply:
         return next(iter(self.addresses(DhcpOption.SERVER)), None)
 
     def addresses(self, code: DhcpOption) -> tuple[str, ...]:
-        """An option that is a list of addresses; none of one whose length does not fit."""
+        """An option that is a list of addresses; none of a length that does not fit."""
         value = self.options.get(code, b"")
         if len(value) % 4:
             return ()

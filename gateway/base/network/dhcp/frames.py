@@ -3,7 +3,7 @@
     payload -> udp_packet() -> kernel -> wire -> kernel -> udp_payload() -> payload       ArpPacket likewise
 
 Pure. Before it has an address, a host can speak to its server by packet sockets alone. Checksums are written and not
-read: between virtual interfaces the kernel leaves them out, and whoever forges a packet forges them, too.
+read: between virtual interfaces the kernel leaves them out, and a forged packet has good ones.
 """
 
 from __future__ import annotations

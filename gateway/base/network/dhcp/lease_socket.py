@@ -57,7 +57,7 @@ class LeaseConnection:
         self._socket = own
         self._read = b""
         self.ends = ends
-        """When it is closed, whatever came of it."""
+        """When it is closed in any case."""
         self.is_open = True
 
     def fileno(self) -> int:
@@ -137,7 +137,7 @@ class LeaseSocket:
 
     def _give_to(self, user: str) -> None:
         """Let the gateway's group write to it. Where this process may not give files away, anybody may connect, and is
-        turned away by the kernel's word on who it is."""
+        turned away by the user that the kernel names."""
         number = user_number(user)
         self._path.chmod(0o660)
         try:
