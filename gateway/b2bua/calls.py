@@ -29,7 +29,7 @@ from gateway.routing.router import Route
 from gateway.routing.trunk import Trunk
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
-from gateway.state.call_record import CallRecord
+from gateway.state.call_record import CallRecord, LegName
 from gateway.state.ended_calls import EndedCalls
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Flow
@@ -170,6 +170,14 @@ class Calls:
             if call is not None:
                 asked = self._services.relay.query(call_id).addCallback(call.protection.reported)
                 asked.addErrback(lambda failure: failure.trap(RelayFailure))
+
+    def media_mismatched(self, ids: Iterable[str]) -> None:
+        """A web phone's certificate was not the one of its SDP: nothing was opened or sealed, and these calls end."""
+        for call_id in ids:
+            call = self._active.get(call_id)
+            if call is not None:
+                is_caller = call.caller.flow.transport.is_web
+                call.media_barred(call.protection.mismatched(LegName.CALLER if is_caller else LegName.CALLEE))
 
     def end_all(self, why: str, but: Set[str] = frozenset()) -> None:
         """End every call, but those of these ids."""

@@ -18,7 +18,10 @@ OFFERED: Final = {
     Encryption.SAVP: "RTP/SAVP with SDES keys",
     Encryption.OSRTP: "RTP/AVP with SDES keys (OSRTP)",
     Encryption.DUAL: "RTP/SAVP and RTP/AVP",
+    Encryption.DTLS: "DTLS-SRTP",
 }
+
+_DTLS: Final = Encryption.DTLS  # read once: Python 3.11 calls a function for each look
 
 CAME_OVER: Final = {
     InboundSignalling.VERIFIED: "TLS",
@@ -44,6 +47,8 @@ def failed(failure: Failure, cause: str) -> str:
     return f"failed: {cause} ({failure})" if cause else f"failed: {failure}"
 
 
-def media(encrypted: bool | None) -> str:
-    """How media is protected; None: there is none yet."""
+def media(encrypted: bool | None, form: Encryption | None = None) -> str:
+    """How media is protected, None: there is none yet; ``form``: that of the leg, where it is known."""
+    if encrypted and form is _DTLS:
+        return "DTLS-SRTP"
     return "no media yet" if encrypted is None else "SRTP" if encrypted else "RTP in clear"

@@ -25,6 +25,7 @@ from gateway.security.policy.decisions import (
     accepts_answer,
     accepts_change,
     accepts_inbound,
+    another_certificate,
     first_attempt,
     next_attempt,
     takes_clear,
@@ -151,7 +152,7 @@ class Protection:
         """The policy's refusal of a call for its caller's offer, or for the way in which that came; ``proof``: of its
         sender, where the call is to phones."""
         invite = transaction.request
-        if has_sdp(invite) and lacks_keys(invite.body):
+        if has_sdp(invite) and lacks_keys(invite.body, transaction.flow.transport.is_web):
             return self.offered_no_key(proof)
         if not is_inbound:
             return None
@@ -199,6 +200,13 @@ class Protection:
         """The peer took it as agreed: the call ends by that refusal."""
         self.reason, self.refused = refusal.reason, refusal.reason is not None
 
+    def mismatched(self, leg: LegName) -> Refusal:
+        """How the call ends, since a peer's DTLS certificate is not the one of its SDP (RFC 5763 section 5): somebody
+        else is on the way of the media, or of the signalling."""
+        refusal = another_certificate()
+        self._link(leg, ChainStep.POLICY, "fingerprint mismatch", refusal.reason)
+        return refusal
+
     def blame(self, refusal: Refusal) -> None:
         """Put down why no call came about: in words, and by a code where that is no act of the policy."""
         if refusal.reason is None:
@@ -212,7 +220,8 @@ class Protection:
         """An answer settled a leg's media, first or in mid-call: a Refusal when the policy does not allow it."""
         encrypted = leg.media.encrypted
         self._record.note_terms(leg.spec.name, leg.flow.terms)
-        self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {media(encrypted)}")
+        protected = media(encrypted, leg.media.wish.encryption)
+        self._link(leg.spec.name, ChainStep.OUTCOME, f"{signalling_of(leg)}, {protected}")
         if not leg.is_toward_provider:
             self._exposed.hear(leg, encrypted)
             self._learn_of_phone(leg)

@@ -107,6 +107,10 @@ class RelayListener(Protocol):
     def media_ended(self, calls: tuple[str, ...]) -> None:
         """A relay ended these calls by itself, since no media came for a while."""
 
+    def media_mismatched(self, calls: tuple[str, ...]) -> None:
+        """A browser's certificate was not the one of its SDP in these calls: their media stand still, and nothing was
+        opened or sealed. Once for each."""
+
     def media_in_clear(self, calls: tuple[str, ...]) -> None:
         """RTCP came in clear beside the SRTP of these calls, which go on; `query` names the sides. Once for each."""
 

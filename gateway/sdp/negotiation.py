@@ -4,8 +4,8 @@ Here: the choice among offered keys, the keys that we offer, whether an answer f
 description as a whole. Not here: reading the lines (description.py, crypto.py), ports and keys in use (gateway/media).
 
 "Encrypted" is said of a description only when every m-line that carries anything is: an RTP profile with a usable
-``a=crypto``. Fax over UDPTL, DTLS keys (which this gateway does not use), or one forgotten m-line make it not
-encrypted.
+``a=crypto``, or DTLS-SRTP with a fingerprint, a role and ICE of use (dtls.py). Fax over UDPTL, a fingerprint of
+SHA-1, or one forgotten m-line make it not encrypted.
 """
 
 import re
@@ -18,6 +18,7 @@ import attrs
 
 from gateway.sdp.crypto import CryptoAttribute, generate, usable
 from gateway.sdp.description import MAXIMUM_MEDIA, Description, Media
+from gateway.sdp.dtls import transports
 
 _SECURED = {"RTP/AVP": "RTP/SAVP", "RTP/AVPF": "RTP/SAVPF"}
 _PLAIN = {secured: plain for plain, secured in _SECURED.items()}
@@ -40,6 +41,8 @@ class MediaSecurity:
     port: int
     protocol: str
     keys: tuple[CryptoAttribute, ...]
+    is_dtls: bool = False
+    """Whether its keys come of DTLS-SRTP, with a fingerprint that binds its writer."""
 
     @property
     def suites(self) -> tuple[str, ...]:
@@ -48,8 +51,8 @@ class MediaSecurity:
 
     @property
     def is_encrypted(self) -> bool:
-        """RTP/SAVP(F), or RTP/AVP(F) as OSRTP, with at least one usable key."""
-        return bool(self.keys) and self.protocol.upper() in {*_SECURED, *_PLAIN}
+        """DTLS-SRTP; or RTP/SAVP(F), or RTP/AVP(F) as OSRTP, with at least one usable key."""
+        return self.is_dtls or (bool(self.keys) and self.protocol.upper() in {*_SECURED, *_PLAIN})
 
     @property
     def is_keyed(self) -> bool:
@@ -118,9 +121,15 @@ def crypto_lines(media: Media) -> tuple[CryptoAttribute, ...]:
 @lru_cache(maxsize=8)
 def media_security(sdp: bytes) -> tuple[MediaSecurity, ...]:
     """The encryption of each m-line, in order; raises MalformedDescription."""
-    return tuple(
+    lines = tuple(
         MediaSecurity(media.kind, media.port, media.protocol, crypto_lines(media)) for media in _keyed_media(sdp)
     )
+    return _with_dtls(lines, sdp) if b"UDP/TLS/" in sdp else lines
+
+
+def _with_dtls(lines: tuple[MediaSecurity, ...], sdp: bytes) -> tuple[MediaSecurity, ...]:
+    pairs = zip(lines, transports(sdp), strict=True)
+    return tuple(attrs.evolve(line, is_dtls=transport.is_usable) for line, transport in pairs)
 
 
 @lru_cache(maxsize=8)
@@ -162,14 +171,17 @@ def offer_encrypted(sdp: bytes) -> bool | None:
     return all(line.is_encrypted for line in active) if active else None
 
 
-def lacks_keys(sdp: bytes) -> bool:
+def lacks_keys(sdp: bytes, takes_dtls: bool = False) -> bool:
     """Whether an offer wants SRTP and nothing else, and brings no key for it that can be taken; MalformedDescription.
 
     It cannot be answered: in clear the answer would not mirror the offer (RFC 3264 section 6), encrypted it could not
-    be heard. Keys of unknown suites, of the wrong length, with an MKI, or agreed on by DTLS are such.
+    be heard. Keys of unknown suites, of the wrong length, with an MKI are such, and DTLS of peers that it is not taken
+    of.
     """
     active = [line for line in media_security(sdp) if line.port]
-    return bool(active) and all("SAVP" in line.protocol.upper() and not line.keys for line in active)
+    return bool(active) and all(
+        "SAVP" in line.protocol.upper() and not (line.keys or (takes_dtls and line.is_dtls)) for line in active
+    )
 
 
 def alternatives(lines: Sequence[MediaSecurity]) -> frozenset[int]:

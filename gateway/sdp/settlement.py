@@ -7,11 +7,15 @@ way of offers and answers through a call, ports and keys in use (gateway/media).
 
 import hashlib
 from functools import cached_property
+from typing import Final
 
 import attrs
 
 from gateway.sdp.description import Description, Direction, MalformedDescription, Media
+from gateway.sdp.dtls import transport_of
 from gateway.sdp.negotiation import MediaSecurity, accepted, crypto_lines, media_security
+
+DTLS_SRTP: Final = "DTLS-SRTP"
 
 _UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104  (an address of RFC 2543's hold, nothing is bound)
 
@@ -27,6 +31,8 @@ def settles(offer: bytes, answer: bytes) -> bool | None:
 
 
 def _is_encrypted(offered: MediaSecurity, answered: MediaSecurity) -> bool:
+    if offered.is_dtls or answered.is_dtls:
+        return offered.is_dtls and answered.is_dtls
     is_meant = offered.is_encrypted and answered.is_encrypted
     return is_meant and accepted(offered.keys, answered.keys) is not None
 
@@ -39,7 +45,7 @@ class LineEnd:
     port: int
     direction: Direction
     key: str
-    """A fingerprint of the key that this side sends with; empty in clear."""
+    """A fingerprint of the key that this side sends with, or of its certificate's; empty in clear."""
 
     @property
     def is_held(self) -> bool:
@@ -56,7 +62,7 @@ class SettledLine:
     protocol: str
     """The profile of the answer."""
     suite: str
-    """The SRTP suite; empty in clear."""
+    """The SRTP suite, or DTLS_SRTP, whose handshake chooses it; empty in clear."""
     formats: tuple[str, ...]
     """The answer's formats, each RTP payload type with its encoding."""
     ours: LineEnd
@@ -115,6 +121,8 @@ class Settlement:
 
     def _line(self, index: int, ours: tuple[Description, Media], theirs: tuple[Description, Media]) -> SettledLine:
         offered, answered = (ours[1], theirs[1]) if self.we_offered else (theirs[1], ours[1])
+        if "TLS" in answered.protocol:
+            return _dtls_line(index, ours, theirs, answered)
         keys = accepted(crypto_lines(offered), crypto_lines(answered)) if offered.is_rtp and answered.is_rtp else None
         our_key, their_key = (keys if self.we_offered else keys[::-1]) if keys is not None else (None, None)
         return SettledLine(
@@ -126,6 +134,19 @@ class Settlement:
             _end(*ours, b"" if our_key is None else our_key.key),
             _end(*theirs, b"" if their_key is None else their_key.key),
         )
+
+
+def _dtls_line(
+    index: int, ours: tuple[Description, Media], theirs: tuple[Description, Media], answered: Media
+) -> SettledLine:
+    mine, its = transport_of(*ours), transport_of(*theirs)
+    is_agreed = mine.is_usable and its.is_usable
+    ends = (
+        _end(*side, b"".join(one.digest for one in transport.fingerprints) if is_agreed else b"")
+        for side, transport in ((ours, mine), (theirs, its))
+    )
+    suite = DTLS_SRTP if is_agreed else ""
+    return SettledLine(index, answered.kind, answered.protocol, suite, _formats(answered), *ends)
 
 
 def _end(description: Description, media: Media, key: bytes) -> LineEnd:

@@ -32,6 +32,8 @@ class Reason(StrEnum):
     REFUSED_DOWNGRADE = "REFUSED_DOWNGRADE"
     REFUSED_NO_KEY = "REFUSED_NO_KEY"
     """The caller offers SRTP and nothing else, without a key that can be taken: no answer would be an answer to it."""
+    REFUSED_FINGERPRINT = "REFUSED_FINGERPRINT"
+    """The certificate in the DTLS handshake of a web phone is not the one of its SDP: somebody else is on the way."""
     REFUSED_POLICY = "REFUSED_POLICY"
     """The domain requires protection that the other side, which is there, does not give."""
     PROVIDER_UNREACHABLE = "PROVIDER_UNREACHABLE"

@@ -87,7 +87,13 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
     ),
     Reason.REFUSED_NO_KEY: Remedy(
         "The caller offers SRTP and nothing else, without a key that the gateway can take.",
-        "Set the phone's SRTP to SDES (a=crypto, s-descriptor); DTLS-SRTP and ZRTP are not spoken here.",
+        "Set the phone's SRTP to SDES (a=crypto, s-descriptor); ZRTP is not spoken here, and DTLS-SRTP with web phones "
+        "alone, those of a wss listener, by a fingerprint of SHA-256 or stronger.",
+    ),
+    Reason.REFUSED_FINGERPRINT: Remedy(
+        "The certificate that a web phone's media were keyed with is not the one that its SDP promised.",
+        "Somebody is on the way of the media, or a proxy before the gateway changes SDP: look at the browser's "
+        "network, and let nothing rewrite messages in the WebSocket.",
     ),
     Reason.REFUSED_POLICY: Remedy(
         "The domain requires TLS and SRTP, and the other side is there but does not do both.",

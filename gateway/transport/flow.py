@@ -43,7 +43,7 @@ class Transport(StrEnum):
     def __init__(self, name: str) -> None:
         self.is_reliable = name != "udp"
         """Whether it retransmits by itself (RFC 3261 section 17)."""
-        self.is_secure = name in ("tls", "wss")
+        self.is_secure, self.is_web = name in ("tls", "wss"), name == "wss"
         self.parameter = "ws" if name == "wss" else name
         """The `transport` parameter of a URI (RFC 3261 section 19.1.1, RFC 7118 section 5.2)."""
         self.default_port = {"tls": 5061, "wss": 443}.get(name, 5060)

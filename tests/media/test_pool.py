@@ -78,6 +78,9 @@ class Scene:
         if self.reports is not None:
             self.reports.extend(map(self.pool.delete, calls))
 
+    def media_mismatched(self, calls: tuple[str, ...]) -> None:
+        raise AssertionError(calls)
+
     def media_in_clear(self, calls: tuple[str, ...]) -> None:
         self.in_clear.append(calls)
 

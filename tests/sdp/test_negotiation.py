@@ -246,3 +246,36 @@ PLAIN = "m=audio 4000 RTP/AVP 0\r\n"
 def test_whether_an_answer_fits(offer: str, answer: str, does: bool) -> None:
     head = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
     assert fits((head + offer).encode(), (head + answer).encode()) is does
+
+
+FINGERPRINT = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32) + "\r\n"
+BROWSER = (
+    "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=rtcp-mux\r\na=setup:actpass\r\n"
+    "a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_taken"),
+    [
+        (BROWSER + FINGERPRINT, True),
+        (FINGERPRINT + BROWSER, True),
+        (BROWSER, False),
+        (BROWSER + "a=fingerprint:sha-1 " + ":".join(["AB"] * 20) + "\r\n", False),
+        (BROWSER.replace("a=rtcp-mux\r\n", "") + FINGERPRINT, False),
+        (BROWSER + FINGERPRINT + BROWSER, False),
+        (BROWSER + FINGERPRINT + "m=audio 4000 RTP/AVP 0\r\n", False),
+    ],
+    ids=["line", "session", "none", "SHA-1", "no rtcp-mux", "second line without", "a line in clear"],
+)
+def test_rfc8122_dtls_is_encrypted_where_a_fingerprint_binds_its_writer(lines: str, is_taken: bool) -> None:
+    body = sdp(lines)
+    assert is_encrypted(body) is is_taken
+    assert offer_encrypted(body) is is_taken
+
+
+def test_dtls_is_a_key_for_peers_alone_that_it_is_taken_of() -> None:
+    body = sdp(BROWSER + FINGERPRINT)
+    assert lacks_keys(body)
+    assert not lacks_keys(body, takes_dtls=True)
+    assert lacks_keys(sdp(BROWSER), takes_dtls=True)

@@ -73,6 +73,15 @@ SAVP = (
     b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + KEY.encode() + b"\r\n"
 )
 
+FINGERPRINT = ":".join(["AB"] * 32)
+DTLS = (
+    b"v=0\r\no=- 3 3 IN IP4 192.0.2.11\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+    b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=rtcp-mux\r\na=setup:%s\r\n"
+    b"a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\na=fingerprint:sha-256 " + FINGERPRINT.encode() + b"\r\n"
+)
+"""A browser's description, less its role."""
+DTLS_OFFER, DTLS_ANSWER = DTLS % b"actpass", DTLS % b"active"
+
 PHONES = Listener("phones", Side.PHONES, "udp", "192.0.2.1", 5060)
 PROVIDER = Listener("provider", Side.PROVIDER, "tls", "198.51.100.1", 5061, "gw.example.com")
 CLEAR = Listener("clear", Side.PROVIDER, "udp", "198.51.100.1", 5060)
@@ -101,6 +110,9 @@ class PbxListener:
     listener: Listener
 
 
+WEB = Listener("web", Side.PHONES, "wss", "192.0.2.1", 8443, "gw.example.com", origins=("https://example.com",))
+
+
 SECRET = bytes(32)
 """That of the gateway under test, for its journal."""
 
@@ -125,7 +137,7 @@ class TestRelay:
         self.confirmed: list[str] = []
         self.deleted: list[str] = []
         self.deleted_at_once: list[str] = []
-        self._offered: dict[str, bool] = {}
+        self._offered: dict[str, bytes] = {}
         self._waiting: deque[tuple[Deferred[bytes], bytes]] = deque()
 
     def start(self, listener: RelayListener) -> Deferred[None]:
@@ -162,8 +174,8 @@ class TestRelay:
         self.offers.append(sdp)
         self.wishes.append(wish)
         self.asked.append(("offer", from_tag, to_tag))
-        self._offered[call] = b"RTP/SAVP" in sdp
-        return self._reply(SAVP if wish.encryption is Encryption.SAVP else AVP)
+        self._offered[call] = DTLS_ANSWER if b"UDP/TLS/" in sdp else SAVP if b"RTP/SAVP" in sdp else AVP
+        return self._reply({Encryption.SAVP: SAVP, Encryption.DTLS: DTLS_OFFER}.get(wish.encryption, AVP))
 
     def confirm(self, call: str) -> None:
         self.confirmed.append(call)
@@ -173,7 +185,7 @@ class TestRelay:
     ) -> Deferred[bytes]:
         self.sources.append(source)
         self.asked.append(("answer", from_tag, to_tag))
-        return self._reply(SAVP if self._offered[call] else AVP)
+        return self._reply(self._offered[call])
 
     def delete(self, call: str, *, at_once: bool = False) -> Deferred[dict[str, JSON]]:
         self.deleted.append(call)

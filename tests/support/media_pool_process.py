@@ -44,6 +44,9 @@ class Commands(LineOnlyReceiver):
     def media_ended(self, calls: tuple[str, ...]) -> None:
         """Nobody asks for these."""
 
+    def media_mismatched(self, calls: tuple[str, ...]) -> None:
+        """Nor for these."""
+
     def media_in_clear(self, calls: tuple[str, ...]) -> None:
         """Nor for these."""
 

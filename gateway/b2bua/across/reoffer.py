@@ -32,6 +32,7 @@ from gateway.dialog.ack import InviteClient
 from gateway.dialog.dialog import DialogState
 from gateway.dialog.session_refresh import RenewalUser, glare_seconds
 from gateway.media.relay import Encryption, SdpWish
+from gateway.sdp.settlement import DTLS_SRTP
 from gateway.security.policy.terms import Refusal
 from gateway.sip.bodies.session_part import SDP
 from gateway.sip.message import Response
@@ -188,6 +189,8 @@ def wish_in_force(leg: Leg) -> SdpWish:
     wish, in_force = leg.media.wish, leg.media.in_force
     if in_force is None or in_force.we_offered or not in_force.lines:
         return wish
+    if any(line.suite == DTLS_SRTP for line in in_force.lines):
+        return attrs.evolve(wish, encryption=Encryption.DTLS)
     suites = dict.fromkeys(line.suite for line in in_force.lines if line.is_encrypted)
     if not suites:
         return attrs.evolve(wish, encryption=Encryption.NONE)

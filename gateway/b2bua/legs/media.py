@@ -123,4 +123,6 @@ def encryption_of(sdp: bytes) -> Encryption:
     active = [line for index, line in enumerate(lines) if line.port and index not in refused]
     if not active or not all(media.is_encrypted for media in active):
         return Encryption.NONE
+    if active[0].is_dtls:
+        return Encryption.DTLS
     return Encryption.SAVP if "SAVP" in active[0].protocol.upper() else Encryption.OSRTP

@@ -53,7 +53,7 @@ class LocalCalls:
         record = record_of(services, invite, route, outbound=False)
         protection = PhonesProtection(record, route, self.memory, services.clock)
         border = attrs.evolve(border_at(route, services.own_hosts), route=route.back)
-        wish = protection.phone_media(_form_of(invite))
+        wish = protection.phone_media(_form_of(invite, transaction.flow))
         spec = LegSpec(LegName.CALLER, Side.PHONES, wish, invite.to.uri.user or "", border)
         milestones = self.new_milestones(record, services.clock.seconds())
         call = Call(record, protection, services, self.ended, milestones)
@@ -63,8 +63,8 @@ class LocalCalls:
         return call
 
 
-def _form_of(invite: Request) -> Encryption:
+def _form_of(invite: Request, flow: Flow) -> Encryption:
     """The form in which the caller offers its media, for later offers toward it. Raises MalformedDescription."""
     if has_sdp(invite) and offer_encrypted(invite.body) is not None:
         return encryption_of(invite.body)
-    return Encryption.NONE
+    return Encryption.DTLS if flow.transport.is_web else Encryption.NONE

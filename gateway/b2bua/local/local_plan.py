@@ -48,7 +48,7 @@ class LocalPlan(PhonePlan):
 
     def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
         refuses_media = failure in MEDIA_REFUSALS or isinstance(failure, MediaFailure)
-        if refuses_media and self._encryption is not Encryption.NONE:
+        if refuses_media and self._encryption not in (Encryption.NONE, Encryption.DTLS):
             decision = self._phones.weigh(LegName.CALLEE, self.flow, False)
             if isinstance(decision, Refusal):
                 return attrs.evolve(decision, cause=cause)

@@ -91,6 +91,8 @@ class NewCalls:
             encryption = encryption_of(invite.body)
         elif flow.is_secure and flow.side is Side.PROVIDER:
             encryption = protection.terms.offer
+        elif flow.transport.is_web:
+            encryption = Encryption.DTLS
         side_terms = protection.phone_media if flow.side is Side.PHONES else protection.media
         user = invite.to.uri.user or ""
         spec = LegSpec(LegName.CALLER, flow.side, side_terms(encryption), user, border)

@@ -1,7 +1,8 @@
 """Reaching a callee as a plan: the first attempt, the next one after a failure, and whether an answer may stand.
 
 Toward the provider the domain's policy is the plan (``protection``). A phone is offered SRTP first where it is on TLS,
-and RTP when it refuses that, so that one estate may hold both.
+and RTP when it refuses that, so that one estate may hold both. A web phone is offered DTLS-SRTP and nothing else, since
+browsers take nothing else (RFC 8827 section 6.5).
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ class Plan(Protocol):
         """The form of SDP toward the callee."""
 
 
+def form_of(flow: Flow) -> Encryption:
+    """The form in which a phone on an encrypted flow is offered SRTP."""
+    return Encryption.DTLS if flow.transport.is_web else Encryption.SAVP
+
+
 @attrs.define
 class PhonePlan:
     """Reaches a phone over the flow of its registration."""
@@ -54,12 +60,12 @@ class PhonePlan:
     _encryption: Encryption = Encryption.NONE
 
     def first(self) -> Attempt | Refusal:
-        self._encryption = Encryption.SAVP if self.flow.is_secure else Encryption.NONE
+        self._encryption = form_of(self.flow) if self.flow.is_secure else Encryption.NONE
         return self._attempt()
 
     def after(self, failure: Failure, cause: str = "") -> Attempt | Refusal:
         refuses_media = failure in MEDIA_REFUSALS or isinstance(failure, MediaFailure)
-        if refuses_media and self._encryption is not Encryption.NONE:
+        if refuses_media and self._encryption not in (Encryption.NONE, Encryption.DTLS):
             self._encryption = Encryption.NONE
             return self._attempt()
         if isinstance(failure, int) or refuses_media:

@@ -117,6 +117,11 @@ def unanswerable() -> Refusal:
     return Refusal(488, Reason.REFUSED_NO_KEY, "SRTP was offered without a key that can be taken")
 
 
+def another_certificate() -> Refusal:
+    """The end of a call with media that are keyed by another certificate than the one that the SDP promised."""
+    return Refusal(488, Reason.REFUSED_FINGERPRINT, "The certificate of DTLS is not the one of the SDP")
+
+
 def accepts_inbound(
     terms: CallTerms, arrival: InboundSignalling, encrypted: bool | None, known: Capability = UNKNOWN
 ) -> Acceptance | Refusal:

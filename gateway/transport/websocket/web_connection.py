@@ -5,7 +5,7 @@
 All else is the same as for TLS: limits of connections, bans, certificates, time-outs, taps. The gateway pings every 30
 seconds: a browser's script cannot, and proxies and NATs on its way forget connections that are silent.
 
-Here: what differs from a stream. Not here: the frames (web_frames.py), the stream (stream/connection.py).
+Here: the differences from a stream. Not here: the frames (web_frames.py), the stream (stream/connection.py).
 """
 
 from __future__ import annotations
