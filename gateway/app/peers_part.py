@@ -75,7 +75,7 @@ class PeersPart(GatewayPart):
         self._expiry.start(EXPIRY_SECONDS, now=True)
         self.trunk.health.start(self._configuration.providers)
         self.pbx.start()
-        self.pbx.tell_bound(self._state.store)
+        self.pbx.tell_bound(self._state.store, self.pbx.pbxs.all)
         self.nat_pings.start(_ping_seconds(self._configuration))
         self._resolving.start(RESOLVING_SECONDS, now=True)
 
@@ -102,7 +102,7 @@ class PeersPart(GatewayPart):
     def adopt(self, configuration: Configuration) -> None:
         """New calls and registrations go by this configuration; those in progress keep their own."""
         self.router.adopt(configuration)
-        self.pbx.adopt(configuration)
+        self.pbx.change(configuration, self._state.store)
         self.trunk.health.start(configuration.providers)
 
     def pbx_figures(self) -> tuple[PbxFigures, ...]:

@@ -8,8 +8,8 @@ of each change. Not here: passwords and certificates, and the consequences of a 
 
 A change is adopted whole or not at all: an error leaves the running configuration, the switches and the file of
 switches as they were. A switch counts until the file says something new for that domain: an edit after a switch is
-meant. All but domains, providers, lists of addresses and the defence is made once; a change there waits for a restart
-and is told.
+meant. All but domains, providers, PBXs, lists of addresses and the defence is made once; a change there waits for a
+restart and is told. So does the first PBX: a gateway without any is made of plainer parts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = Logger()
 
 FIXED: Final = (
     *("gateway", "listeners", "media", "admin", "limits", "hep", "acme", "posture", "alerts"),
-    *("provisioning", "network", "phones"),
+    *("provisioning", "network"),
 )
 """Parts of a configuration that only a restart changes."""
 FOLLOWED: Final = ("defence", "resync", "resync_makes")
@@ -83,6 +83,7 @@ class Settings:
         self._parts = parts
         self._path = configuration.gateway.state_directory / "switches.json"
         self._adopted = configuration.gateway.state_directory / "adopted.json"
+        self._fixed = FIXED if configuration.phones else (*FIXED, "phones")
         self._switches = _still_good(_read(self._path), configuration)
         self.current = _switched(configuration, self._switches)
         self._changed_at: dict[str, float] = {}
@@ -124,9 +125,9 @@ class Settings:
         """Read the file again; gives the changes, a line each. Raises ConfigurationError and as ``Parts.prepare``."""
         configuration = load(self._configured.source)
         before = self._configured
-        changes = tuple(_changes(_snapshot(before), _snapshot(configuration)))
-        waiting = [part for part in FIXED if getattr(configuration, part) != getattr(self._configured, part)]
-        kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in FIXED})
+        waiting = [part for part in self._fixed if getattr(configuration, part) != getattr(self._configured, part)]
+        kept = attrs.evolve(configuration, **{part: getattr(self._configured, part) for part in self._fixed})
+        changes = tuple(_changes(_snapshot(before), _snapshot(kept)))
         _check_reachable(kept)
         use_files = self._parts.prepare(kept)
         self._adopt(kept, _still_good(self._switches, kept))
@@ -135,7 +136,7 @@ class Settings:
         changes += tuple(f"{part}: changed" for part in FOLLOWED if getattr(kept, part) != getattr(before, part))
         told = (*changes, *(f"{part}: changed, which takes a restart" for part in waiting))
         self.audit.write(who, "reload", changes=[*told])
-        self._keep_snapshot(_snapshot(configuration))
+        self._keep_snapshot(_snapshot(kept))
         return told
 
     def _note_restart(self) -> None:
@@ -200,7 +201,7 @@ def _still_good(switches: dict[str, Switch], configuration: Configuration) -> di
 
 
 def _check_reachable(configuration: Configuration) -> None:
-    """A provider needs a listener of its transport, and those are not opened now. Raises ConfigurationError."""
+    """A provider or PBX needs a listener of its transport, and those are not opened now. Raises ConfigurationError."""
     offered = {listener.transport for listener in configuration.listeners if listener.side is Side.PROVIDER}
     lines = []
     for provider in configuration.providers:
@@ -211,17 +212,34 @@ def _check_reachable(configuration: Configuration) -> None:
                     f"{configuration.source}: provider {provider.name}: {uri} needs a {transport} listener that a "
                     "restart opens"
                 )
+    lines += _phones_out_of_reach(configuration)
     if lines:
         raise ConfigurationError(tuple(lines))
 
 
+def _phones_out_of_reach(configuration: Configuration) -> Iterator[str]:
+    """The same for PBXs: one over TLS is known by its certificate, which a listener has to ask for."""
+    offered = {
+        (listener.transport, listener.client_trust is not None)
+        for listener in configuration.listeners
+        if listener.side is Side.PHONES
+    }
+    for phone in configuration.phones:
+        transport = uri_transport(phone.addresses[0])
+        kind = "tls listener with client_trust" if transport == "tls" else f"{transport} listener"
+        if (transport, True) not in offered and (transport == "tls" or (transport, False) not in offered):
+            uri = phone.addresses[0]
+            yield f"{configuration.source}: phone {phone.name}: {uri} needs a {kind} that a restart opens"
+
+
 def _snapshot(configuration: Configuration) -> Snapshot:
-    """The fields of a configuration's domains, providers, lists of addresses and limits of calls, as text."""
+    """The fields of a configuration's domains, providers, lists of addresses, limits of calls and PBXs, as text."""
     kinds: tuple[tuple[str, Sequence[Any]], ...] = (
         ("domain", configuration.domains),
         ("provider", configuration.providers),
         ("blocklist", configuration.blocklists),
         ("limit", configuration.limit),
+        ("phone", configuration.phones),
     )
     return {
         f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}

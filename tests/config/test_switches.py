@@ -17,6 +17,7 @@ from gateway.security.credentials import CredentialsError
 from gateway.state.audit import AuditLog
 from tests.support.clocks import clock_at
 from tests.support.small_configuration import SMALLEST
+from tests.support.tls_authority import Authority
 
 TEXT = (
     SMALLEST.replace("/var/lib/gateway", "state")
@@ -203,7 +204,7 @@ def test_a_receiver_of_copies_that_is_taken_out_of_the_file_goes_on_until_a_rest
 
 
 def test_all_but_domains_providers_lists_and_the_defence_waits_for_a_restart() -> None:
-    followed = {"providers", "domains", "blocklists", "limit", "source", *FOLLOWED}
+    followed = {"providers", "domains", "phones", "blocklists", "limit", "source", *FOLLOWED}
     assert {*FIXED} == {field.name for field in attrs.fields(Configuration)} - followed
 
 
@@ -213,6 +214,49 @@ def test_a_provider_that_needs_a_listener_which_is_not_open_is_refused(site: Sit
     wanted = f'{uri}\nfallback_uri = "sip:provider.example.com;transport=tcp"'
     site.file.write_text(site.file.read_text().replace(uri, wanted) + listener)
     with pytest.raises(ConfigurationError, match="needs a tcp listener that a restart opens"):
+        site.settings.reload("root")
+    assert not site.adopted
+
+
+PBX = """
+[[phone]]
+name = "office"
+domain = "example.com"
+addresses = ["sip:192.0.2.50:5060"]
+numbers = ["+49301234500-+49301234599"]
+proof = "address"
+"""
+
+
+def test_a_pbx_follows_the_file_and_the_first_one_waits_for_a_restart(site: Site) -> None:
+    site.file.write_text(site.file.read_text() + PBX)
+    assert site.settings.reload("root") == ("phones: changed, which takes a restart",)
+    assert site.settings.current.phones == ()
+    site.start()
+    site.edit("+49301234599", "+49301234598")
+    assert site.settings.reload("root") == (
+        "phone office: numbers: +49301234500-+49301234599 -> +49301234500-+49301234598",
+    )
+    assert site.adopted[-1].phones == site.settings.current.phones == load(site.file).phones
+    site.file.write_text(site.file.read_text().partition("\n[[phone]]")[0])
+    assert site.settings.reload("root") == ("phone office: gone",)
+    site.file.write_text(site.file.read_text() + PBX)
+    assert site.settings.reload("root") == ("phone office: new",), "the parts are there since the start"
+
+
+@pytest.mark.parametrize("client_trust", ["", 'client_trust = "{0}"\n'])
+def test_a_pbx_that_needs_a_listener_which_is_not_open_is_refused(site: Site, client_trust: str) -> None:
+    site.file.write_text(site.file.read_text() + PBX)
+    site.start()
+    certificate, key = Authority(site.state).issue("phones", "gateway.example.com")
+    identity = f'certificate = "{certificate}"\nprivate_key = "{key}"\n' + client_trust.format(certificate)
+    listener = '[[listener]]\nname = "more"\nside = "phones"\ntransport = "tls"\naddress = "127.0.0.1"\nport = 5080\n'
+    secure = PBX.replace("sip:192.0.2.50:5060", "sip:pbx.example.net;transport=tls").replace(
+        '"address"', '"certificate"'
+    )
+    site.file.write_text(site.file.read_text().replace(PBX, secure) + listener + identity)
+    told = "needs a tls listener with client_trust that a restart opens" if client_trust else "no client could show one"
+    with pytest.raises(ConfigurationError, match=told):
         site.settings.reload("root")
     assert not site.adopted
 

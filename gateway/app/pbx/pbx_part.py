@@ -5,7 +5,7 @@ A gateway without them is made of the plain parts: nothing of this costs its cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from twisted.internet.defer import Deferred, succeed
@@ -48,20 +48,22 @@ class PbxPart(GatewayPart):
         self, basis: Basis, signalling: SignallingPart, secret: bytes, foreign: Callable[[], set[str]]
     ) -> None:
         self._basis = basis
+        self._secret = secret
         self.transport = signalling.transport
-        pbxs = pbxs_of(basis.configuration, secret, basis.clock.now)
+        pbxs = self._pbxs_of(basis.configuration)
         self.is_used = bool(pbxs)
-        """Whether there are any."""
+        """Whether there were any at the start: a reload changes them, and the first one takes a restart."""
         self.ways = PbxWays(pbxs, self.transport, signalling.locator, foreign)
         send, events = signalling.transactions.send_request, basis.metrics.events
         self.health = PbxHealth(basis.reactor, self.ways, send, events)
         self.pbxs = Pbxs(self.ways, self.health.is_down)
         self.registrations: tuple[PbxRegistration, ...] = ()
+        self._around: RegistrationBasis | None = None
         self._rounds = [LoopingCall(self.ways.refresh), LoopingCall(self._look)]
         for one in self._rounds:
             one.clock = basis.reactor
         basis.metrics.asked.add(self._figures)
-        self.standing = PbxStanding(pbxs, self.health, self.registration_of)
+        self.standing = PbxStanding(self.ways, self.health, self.registration_of)
         basis.routes.extend(self.standing.routes())
 
     def router(self, store: LocationStore) -> Router:
@@ -86,10 +88,10 @@ class PbxPart(GatewayPart):
     def register_by(self, trunk: Trunk, router: Router, password_of: Callable[[str, str], str | None]) -> None:
         """Register accounts by this way to providers; begins with `start`."""
         to_provider = RegistrationWay(trunk, router, password_of, self.transport)
-        around = RegistrationBasis(
+        self._around = RegistrationBasis(
             to_provider, self._basis.reactor.seconds, self._basis.random.token, self._basis.metrics.events
         )
-        self.registrations = tuple(PbxRegistration(pbx, around) for pbx in self.pbxs.all if pbx.terms.register)
+        self._register()
 
     def start(self) -> None:
         """Begin the rounds: names, the PBXs' health, registrations."""
@@ -98,9 +100,9 @@ class PbxPart(GatewayPart):
                 rounds.start(seconds, now=True)
             self.health.begin()
 
-    def tell_bound(self, store: LocationStore) -> None:
+    def tell_bound(self, store: LocationStore, pbxs: Iterable[Pbx]) -> None:
         """Tell of phones that have registered from an address which is a PBX's now: their requests are the PBX's."""
-        for pbx in self.pbxs.all:
+        for pbx in pbxs:
             keys = filter(None, map(self.ways.key_of, pbx.known()))
             for aor in sorted({one.aor for key in keys for one in store.over(key)}):
                 log.warn("{aor} has registered from an address of phone {phone}", aor=aor, phone=pbx.terms.name)
@@ -115,15 +117,39 @@ class PbxPart(GatewayPart):
             registration.stop()
         return succeed(None)
 
-    def adopt(self, configuration: Configuration) -> None:
-        """Go by domains as they are now, and try again where a password was wrong."""
-        self.pbxs.adopt(configuration)
+    def change(self, configuration: Configuration, store: LocationStore) -> None:
+        """Go by the tables and domains as they are now, and register again where a password was wrong. Calls that are
+        up go on. Registrations of accounts that are no more are left to their end at the provider."""
+        if not self.is_used:
+            return
+        fresh = self.pbxs.adopt(self._pbxs_of(configuration))
+        self.ways.refresh()
+        self.health.begin()
+        self.tell_bound(store, fresh)
+        self._register()
         for registration in self.registrations:
             registration.hurry()
 
     def registration_of(self, pbx: Pbx) -> PbxRegistration | None:
         """The registration of a PBX's account; None where the gateway does not register it."""
         return next((one for one in self.registrations if one.pbx is pbx), None)
+
+    def _pbxs_of(self, configuration: Configuration) -> list[Pbx]:
+        return pbxs_of(configuration, self._secret, self._basis.clock.now)
+
+    def _register(self) -> None:
+        """Have a registration for each PBX that wants one: the one of before, where it is for the same."""
+        before, around = {one.pbx.terms.name: one for one in self.registrations}, self._around
+        every = list[PbxRegistration]()
+        for pbx in self.pbxs.all if around is not None else ():
+            old = before.get(pbx.terms.name)
+            if old is not None and old.serve(pbx):
+                every.append(before.pop(pbx.terms.name))
+            elif pbx.terms.register and around is not None:
+                every.append(PbxRegistration(pbx, around))
+        for gone in before.values():
+            gone.stop()
+        self.registrations = tuple(every)
 
     def _look(self) -> None:
         for registration in self.registrations:

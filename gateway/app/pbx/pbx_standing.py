@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.pbx_routes import PbxAnswer, PbxApi, PbxPlaceAnswer, PbxRegistrationAnswer
@@ -10,15 +10,16 @@ from gateway.observe.figures import PbxFigures
 from gateway.routing.pbx.pbx import Pbx
 from gateway.routing.pbx.pbx_health import PbxHealth
 from gateway.routing.pbx.pbx_registration import PbxRegistration
+from gateway.routing.pbx.pbx_ways import PbxWays
 
 
 class PbxStanding:
     """Tells; ``registration_of`` gives None where the gateway registers nothing for a PBX."""
 
     def __init__(
-        self, pbxs: Sequence[Pbx], health: PbxHealth, registration_of: Callable[[Pbx], PbxRegistration | None]
+        self, ways: PbxWays, health: PbxHealth, registration_of: Callable[[Pbx], PbxRegistration | None]
     ) -> None:
-        self._pbxs = pbxs
+        self._ways = ways
         self._health = health
         self._registration_of = registration_of
 
@@ -28,11 +29,11 @@ class PbxStanding:
 
     def answers(self) -> tuple[PbxAnswer, ...]:
         """Every PBX, for people and programs."""
-        return tuple(map(self._answer, self._pbxs))
+        return tuple(map(self._answer, self._ways.all))
 
     def figures(self) -> tuple[PbxFigures, ...]:
         """The same in short."""
-        return tuple(map(self._figures, self._pbxs))
+        return tuple(map(self._figures, self._ways.all))
 
     def _answer(self, pbx: Pbx) -> PbxAnswer:
         terms, registration = pbx.terms, self._registration_of(pbx)

@@ -11,6 +11,7 @@ from gateway.config.model import Provider
 from gateway.observe.events import EventName, Events
 from gateway.routing.health import Health
 from gateway.routing.locate import NotFound
+from gateway.routing.pbx.pbx import Pbx
 from gateway.routing.pbx.pbx_ways import PbxWays
 from gateway.transaction.pings import Send
 from gateway.transport.flow import Flow, Target
@@ -30,21 +31,25 @@ class PbxHealth(Health):
         send: Send,
         events: Events,
     ) -> None:
-        by_name = {pbx.terms.name: pbx for pbx in ways.all}
-
         def reach(asked: Provider, target: Target) -> Flow:
-            return ways.reach(by_name[asked.name], target)
+            return ways.reach(self._named[asked.name], target)
 
         super().__init__(clock, ways.locate, reach, send, lambda asked, target: None, events)
         self._ways = ways
+        self._named: dict[str, Pbx] = {}
+        """Those that are asked."""
         self._lost: set[str] = set()
         """Addresses whose names lead nowhere now."""
 
     def begin(self) -> None:
-        """Begin to ask."""
+        """Begin to ask, or go by the PBXs as they are now."""
+        self._named = {pbx.terms.name: pbx for pbx in self._ways.all}
+        self._lost &= {uri for pbx in self._ways.all for uri in pbx.terms.addresses}
         self.start(self._asked())
 
     def _ask_each(self, targets: list[Target], provider: Provider) -> None:
+        if provider.name not in self._named:
+            return  # a reload took it away while its name was looked up
         if provider.uri in self._lost:
             self._lost.discard(provider.uri)
             self._events.note(self.UP, who=provider.name, target=provider.uri)

@@ -129,6 +129,15 @@ class PbxRegistration:
         if self.why:
             self.failures, self._due = 0, self._around.seconds()
 
+    def serve(self, pbx: Pbx) -> bool:
+        """Go on for the PBX as the configuration has it now; False where that is another registration: of another
+        account or domain, or for another interval."""
+        before, now = self.pbx.terms, pbx.terms
+        if not now.register or self.pbx.token != pbx.token or before.register_seconds != now.register_seconds:
+            return False
+        self.pbx = pbx
+        return True
+
     def stop(self) -> None:
         """Hear no more of a request under way."""
         self._round, self._due = None, float("inf")

@@ -8,7 +8,7 @@ Not here: the proof itself (pbx.py), numbers (pbxs.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from twisted.internet.defer import Deferred
@@ -42,12 +42,33 @@ class PbxWays:
     def __init__(
         self, pbxs: Sequence[Pbx], transport: TransportLayer, locator: Locator, foreign: Callable[[], set[str]]
     ) -> None:
-        self.all = tuple(pbxs)
+        self.all: tuple[Pbx, ...] = ()
+        """In the order of the file."""
         self._transport = transport
         self._locator = locator
         self._foreign = foreign
         self._by_place: dict[Address, list[Pbx]] | None = None
-        self._with_sources = tuple(pbx for pbx in self.all if pbx.terms.sources)
+        self._with_sources: tuple[Pbx, ...] = ()
+        self.adopt(pbxs)
+
+    def adopt(self, pbxs: Iterable[Pbx]) -> tuple[Pbx, ...]:
+        """Go by these PBXs from now on; those that are as before stay the same objects. Returns the others."""
+        before = {pbx.terms.name: pbx for pbx in self.all}
+        every, fresh = list[Pbx](), list[Pbx]()
+        for pbx in pbxs:
+            same = before.get(pbx.terms.name)
+            if same is not None and same.terms == pbx.terms:
+                same.domain = pbx.domain
+                every.append(same)
+                continue
+            if same is not None:
+                pbx.follow(same)
+            every.append(pbx)
+            fresh.append(pbx)
+        self.all = tuple(every)
+        self._with_sources = tuple(pbx for pbx in every if pbx.terms.sources)
+        self._by_place = None
+        return tuple(fresh)
 
     def refresh(self) -> None:
         """Look names up again; to be called at the start and every few seconds (answers are kept for their TTL)."""

@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from gateway.config.model import Configuration
+from gateway.config.model import Domain
 from gateway.config.tables.phones.block_index import BlockIndex
 from gateway.registrar.binding import Binding
 from gateway.routing.pbx.pbx import Pbx, forms_of
@@ -34,24 +34,37 @@ class Pbxs:
 
     def __init__(self, ways: PbxWays, is_down: Callable[[Target], bool], chance: random.Random | None = None) -> None:
         self.ways = ways
-        self._by_token = {pbx.token: pbx for pbx in ways.all}
-        self._domains = {pbx.terms.domain: pbx.domain for pbx in ways.all}
-        self._numbers = {
-            name: NumberIndex([pbx for pbx in ways.all if pbx.terms.domain == name]) for name in self._domains
-        }
         self._is_down = is_down
         self._chance = chance or random.Random()
+        self._by_token: dict[str, Pbx] = {}
+        """Also by tokens of before: calls that are up have them, and the provider, until its grant ends."""
+        self._domains: dict[str, Domain] = {}
+        self._numbers: dict[str, NumberIndex] = {}
+        self._indexed: tuple[Pbx, ...] = ()
+        """Those whose numbers are known."""
+        self._know()
 
     @property
     def all(self) -> tuple[Pbx, ...]:
         """In the order of the file."""
         return self.ways.all
 
-    def adopt(self, configuration: Configuration) -> None:
-        """Go by domains as they are now."""
-        domains = {domain.name.lower(): domain for domain in configuration.domains}
-        for pbx in self.all:
-            pbx.domain = self._domains[pbx.terms.domain] = domains.get(pbx.terms.domain, pbx.domain)
+    def adopt(self, pbxs: Iterable[Pbx]) -> tuple[Pbx, ...]:
+        """Go by these PBXs, and their domains, from now on; returns those that are new or others than before."""
+        fresh = self.ways.adopt(pbxs)
+        self._know()
+        return fresh
+
+    def _know(self) -> None:
+        every = self.ways.all
+        self._domains = {pbx.terms.domain: pbx.domain for pbx in every}
+        places = {(pbx.terms.name, pbx.terms.domain): pbx for pbx in every}
+        now = ((token, places.get((one.terms.name, one.terms.domain))) for token, one in self._by_token.items())
+        self._by_token = {token: pbx for token, pbx in now if pbx is not None} | {pbx.token: pbx for pbx in every}
+        if every != self._indexed:
+            self._indexed = every
+            of_each = {name: [pbx for pbx in every if pbx.terms.domain == name] for name in self._domains}
+            self._numbers = {name: NumberIndex(pbxs) for name, pbxs in of_each.items()}
 
     def at(self, key: FlowKey) -> Pbx | None:
         """The PBX that a request over this flow is of."""

@@ -50,7 +50,7 @@ def test_a_phone_that_has_registered_from_its_address_is_told_and_counts_as_the_
     ladder, pbx, _ = office()
     ladder.store.save(attrs.evolve(BINDING, aor="sip:carol@example.com", token="carol-1", flow=pbx.flow.key))
     with capturedLogs() as seen:
-        ladder.pbx.tell_bound(ladder.store)
+        ladder.pbx.tell_bound(ladder.store, ladder.pbx.pbxs.all)
     pbx.sends(outward(pbx, "carol"))
 
     assert [event["aor"] for event in seen if "aor" in event] == ["sip:carol@example.com"]

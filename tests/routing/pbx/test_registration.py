@@ -136,7 +136,7 @@ def test_a_wrong_password_is_told_once_and_not_tried_again_for_minutes() -> None
 def test_a_reload_tries_again_at_once() -> None:
     scene = Scene()
     scene.ladder.provider.answers(scene.register(), 403)
-    scene.ladder.pbx.adopt(scene.ladder.configuration)
+    scene.ladder.pbx.change(scene.ladder.configuration, scene.ladder.store)
     scene.wait(1)
 
     scene.register()
