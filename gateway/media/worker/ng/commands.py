@@ -206,6 +206,7 @@ class Commands:
                     "failures": self._services.loop.failures,
                 },
                 "failed": self._packets.failed,
+                "web": _web_counts(self._services),
                 "process": process_report() | {"loop": self._services.loop.name},
                 "interfaces": [interface_report(one) for one in self._services.interfaces],
             },
@@ -264,6 +265,12 @@ class Commands:
         if call is None:
             raise NgRefusal("Unknown call-id")
         return call
+
+
+def _web_counts(services: StreamServices) -> Result:
+    """ICE checks and handshakes of browsers so far, by result."""
+    one = services.handshakes
+    return {} if one is None else {"checks": dict(one.checks), "handshakes": dict(one.results)}
 
 
 def _name_sides(call: MediaCall, tag: str, names: tuple[str, str]) -> None:
