@@ -29,6 +29,7 @@ from gateway.app.pbx.pbx_part import PbxPart
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import (
     Admin,
+    CallLimit,
     Configuration,
     Domain,
     Downgrade,
@@ -372,6 +373,7 @@ class Ladder:
         tokens: str = "tag{}",
         phones: tuple[FixedPhone, ...] = (),
         passwords: Mapping[str, str] | None = None,
+        limit: tuple[CallLimit, ...] = (),
         **rules: object,
     ) -> None:
         """Calls are kept in the directory `journal`: see `killed`. `phones` are PBXs, at flows among `other_flows`;
@@ -383,6 +385,7 @@ class Ladder:
             "provider": provider,
             "registered_callers_only": registered_callers_only,
             "session_interval": session_interval,
+            "limit": limit,
             "journal": journal,
             "phones": phones,
             "passwords": passwords,
@@ -408,7 +411,7 @@ class Ladder:
         (domain,) = configuration.domains
         rules["registered_callers_only"] = registered_callers_only
         domains = (attrs.evolve(domain, **rules),)  # type: ignore[arg-type]
-        configuration = attrs.evolve(configuration, gateway=section, phones=phones, domains=domains)
+        configuration = attrs.evolve(configuration, gateway=section, phones=phones, domains=domains, limit=limit)
         self.configuration = configuration
         self.admission = Everybody()
         basis = basis_of(configuration, self.clock, self.metrics, tokens)

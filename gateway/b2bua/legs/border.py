@@ -18,6 +18,7 @@ from typing import ClassVar, Final
 
 import attrs
 
+from gateway.base.telephone_numbers import TelephoneNumber
 from gateway.config.model import Domain, Security, Side
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
@@ -113,6 +114,18 @@ class PhonesBorder(Border):
     callee's has both phones: so each leg is as the phone's leg of an outbound call and of an inbound one."""
 
     is_between_phones: ClassVar[bool] = True
+
+    def permit(self, limits: CallLimits, flow: Flow, target: Uri) -> Permit | None:
+        """See ``Border.permit``: the caller's leg asks it."""
+        domain, number = self.domain, uncharged(self.domain.number(target.user or ""))
+        return limits.check(self.limited_caller(flow), number) if limits.may_reach(domain.name, number) else None
+
+
+def uncharged(number: TelephoneNumber) -> TelephoneNumber:
+    """A number that a phone here is called by: of no class of destinations, since nobody is paid for that call. Limits
+    of such classes are not about it; those of all calls are, or of numbers that begin so: they bound what a phone does,
+    and a stolen one troubles the house as it would the provider."""
+    return attrs.evolve(number, classes=frozenset())
 
 
 def border_at(route: Route, own_hosts: Set[str]) -> Border:

@@ -3,7 +3,8 @@
     the caller's leg   as in an outbound call: its route has no phone that is called
     the callees' legs  as in an inbound call to a user with several phones (forking), of which there may be one
 
-It costs nothing, so that no limit of calls is about it. Nothing is sent here, and no table is kept.
+Limits of calls are asked as for a call to the provider, but for those of classes of destinations: it costs nothing.
+Nothing is sent here, and no table is kept.
 """
 
 from __future__ import annotations
@@ -47,12 +48,14 @@ class LocalCalls:
     new_milestones: NewMilestones
 
     def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow) -> Call:
-        """The call that a phone asks for; the route is local, and `phone_flow` reaches the first of its phones."""
+        """The call that a phone asks for; the route is local, and `phone_flow` reaches the first of its phones. Raises
+        OverLimit before anything is made."""
         invite, services = transaction.request, self.services
+        border = attrs.evolve(border_at(route, services.own_hosts), route=route.back)
+        permit = border.permit(services.limits, transaction.flow, invite.request_uri)
         take_out_providers(invite.headers)
         record = record_of(services, invite, route, outbound=False)
         protection = PhonesProtection(record, route, self.memory, services.clock)
-        border = attrs.evolve(border_at(route, services.own_hosts), route=route.back)
         wish = protection.phone_media(_form_of(invite, transaction.flow))
         spec = LegSpec(LegName.CALLER, Side.PHONES, wish, invite.to.uri.user or "", border)
         milestones = self.new_milestones(record, services.clock.seconds())
@@ -60,6 +63,8 @@ class LocalCalls:
         call.caller = CallerLeg(spec, transaction, services, call)
         identity = self.identities.identity_for(invite, record.id)
         call.search = self.forked.search(call, route, phone_flow, identity, partial(LocalPlan, protection))
+        if permit is not None:
+            services.limits.begin(call.id, permit)
         return call
 
 

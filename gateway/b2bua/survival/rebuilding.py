@@ -21,7 +21,7 @@ from twisted.logger import Logger
 
 from gateway.b2bua.call import Call
 from gateway.b2bua.calls import Calls
-from gateway.b2bua.legs.border import border_at
+from gateway.b2bua.legs.border import border_at, uncharged
 from gateway.b2bua.legs.leg import LegServices, LegSpec
 from gateway.b2bua.local.phones_protection import PhonesProtection
 from gateway.b2bua.protection import Protection
@@ -205,10 +205,12 @@ class Rebuilding:
 
     def _count(self, call: Call, route: Route, caller: FrozenLeg, ago: tuple[float, float]) -> None:
         """Let the limits of calls count it as up."""
-        if call.record.direction is CallDirection.OUTBOUND and not route.is_emergency:
+        direction = call.record.direction
+        if direction is not CallDirection.INBOUND and not route.is_emergency:
             limited = call.caller.spec.border.limited_caller(call.caller.flow)
             number = route.domain.number(call.record.callee_number)
-            self.services.limits.resume(call.id, limited, number, ago)
+            is_inside = direction is CallDirection.INTERNAL
+            self.services.limits.resume(call.id, limited, uncharged(number) if is_inside else number, ago)
 
 
 def _unheard(call: Call) -> None:

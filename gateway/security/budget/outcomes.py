@@ -15,7 +15,9 @@ from gateway.state.listing.call_statistics import CLEAR, ENCRYPTED, WEAKER
 WEAK_VERDICTS: Final = WEAKER | CLEAR
 """Somebody between here and the provider could listen, or see the keys."""
 BETWEEN_PHONES: Final = "internal"
-"""The direction of calls that go to no provider, and so have no part in this."""
+"""The direction of calls that go to no provider, and so have no part in this: the budget is about the hop to it, and
+the phones' own legs count in no call. Those in clear would spend it at once in a house of phones over UDP, and those
+over TLS would hide in its share what goes out in clear."""
 EXCUSES: Final = frozenset({"CLEAR_POLICY_OFF", "CLEAR_EMERGENCY"})
 """Reasons for which a call was meant to go on with less."""
 
