@@ -5,14 +5,22 @@
 
 Both are the classic way round a limit: the phone itself dials nothing. So the target is asked about as if the phone
 had dialled it, before the provider hears of it, and counts from then on; a REFER that is refused is undone. After a
-transfer nobody here sees when the call ends, neither that of the target nor that in which the REFER was sent: it counts
-for an hour. A provider's REFER or 302 needs nothing of it, for it makes the phone send an INVITE; neither does one of a
-phone to another phone, which sends an INVITE and is counted itself. Call forwarding that
-is set at the provider is out of sight.
+transfer nobody here sees when the call ends, neither that of the target nor that in which the REFER was sent, nor the
+one of which it takes the place (RFC 3891): each counts for an hour. They do from the REFER on, since the phone may hang
+up before its answer has come.
+
+A provider's REFER or 302 needs nothing of it, for it makes the phone send an INVITE; neither does one of a phone to
+another phone, which sends an INVITE and is counted itself. Call forwarding that is
+set at the provider is out of sight.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+import attrs
+
+from gateway.b2bua.across.transfer import replaced_in
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.security.limits.call_limits import OverLimit
@@ -22,26 +30,44 @@ from gateway.sip.message import Request, Response
 _CALLED = ("sip", "sips", "tel")
 
 
-def begin_transfer(origin: Leg, request: Request) -> str:
-    """Count the call that a phone's REFER asks for: its id, or "" where none is counted.
+@attrs.frozen
+class CountedTransfer:
+    """The calls that limits count by a phone's REFER."""
 
-    Raises OverLimit and MalformedMessage.
-    """
+    begun: str = ""
+    """The id of the one that it asks for, where limits count that."""
+    left: tuple[str, ...] = ()
+    """Those that may go on without the phone."""
+    news: tuple[str, ...] = ()
+    """Of these the ones that no earlier REFER was sent for."""
+
+
+NO_TRANSFER: Final = CountedTransfer()
+
+
+def begin_transfer(origin: Leg, request: Request) -> CountedTransfer:
+    """Count the calls of a phone's REFER. Raises OverLimit and MalformedMessage."""
     value = request.headers.get("Refer-To")
     if request.method != "REFER" or value is None or not _is_before_provider(origin):
-        return ""
-    return _begin(origin, NameAddress.parse(value))
+        return NO_TRANSFER
+    target, services = NameAddress.parse(value), origin.services
+    begun, replaced, left = _begin(origin, target), replaced_in(target.uri, services.dialogs), [origin.record.id]
+    if replaced is not None and not services.limits.are_to_one_number(replaced.record.id, begun):
+        left.append(replaced.record.id)
+    return CountedTransfer(begun, tuple(left), tuple(filter(services.limits.transferred, left)))
 
 
-def transfer_answered(origin: Leg, transfer: str, status: int) -> None:
-    """The provider answered a phone's REFER: it calls the target, or does not. With any target, the call in which the
-    REFER was sent may go on without the phone."""
+def transfer_answered(origin: Leg, transfer: CountedTransfer, status: int) -> None:
+    """The provider answered a phone's REFER: it calls the target, or does not."""
     limits = origin.services.limits
-    if status >= 300:
-        limits.undone(transfer)
-    elif _is_before_provider(origin):
-        limits.unseen(transfer)
-        limits.transferred(origin.record.id)
+    if status < 300:
+        limits.unseen(transfer.begun)
+        for call_id in transfer.left:
+            limits.transferred(call_id)
+        return
+    limits.undone(transfer.begun)
+    for call_id in transfer.news:
+        limits.stayed(call_id)
 
 
 def begin_redirections(phone: Leg, response: Response) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import check_commands, crossing_back, crossing_with_capabilities
-from gateway.b2bua.across.limited_calls import begin_transfer, transfer_answered
+from gateway.b2bua.across.limited_calls import NO_TRANSFER, begin_transfer, transfer_answered
 from gateway.b2bua.across.transfer import translate
 from gateway.b2bua.legs.leg import Leg
 from gateway.dialog.usages import Usage, Usages, is_ended_by, usage_of
@@ -32,8 +32,8 @@ class PlainRequest:
         self._transaction = transaction
         self._request = transaction.request
         self._usages = usages
-        self._transfer = ""
-        """The id of the call that it asks for, where limits count that."""
+        self._transfer = NO_TRANSFER
+        """The calls that limits count by it."""
 
     def begin(self) -> None:
         """Send the request to the peer, or refuse it."""

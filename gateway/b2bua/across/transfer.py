@@ -27,6 +27,7 @@ from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers, has_any
 from gateway.sip.message import Response
+from gateway.sip.uri import Uri
 
 _UNESCAPED = "!*'()-._~"
 
@@ -97,7 +98,11 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
         return
     replaces = headers.get("Replaces")
     if replaces is not None:
-        headers.set("Replaces", str(Replaces.parse(replaces).across(dialogs) or replaces))
+        named = Replaces.parse(replaces)
+        headers.set("Replaces", str(named.across(dialogs) or replaces))
+        replaced = named.replaced(dialogs) if toward is Side.PROVIDER else None
+        if replaced is not None:  # the provider goes on with it, under the limits of the number that was dialled now
+            replaced.services.limits.transferred(replaced.record.id)
     for name in _LISTS[toward]:
         if name in headers:
             headers.set(name, ", ".join(str(border.addressed(one, toward)) for one in _addresses(headers, name)))
@@ -105,6 +110,15 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
         value = headers.get(name)
         if value is not None:
             headers.set(name, str(_translated(NameAddress.parse(value), border, toward, dialogs)))
+
+
+def replaced_in(target: Uri, dialogs: Dialogs[Leg]) -> Leg | None:
+    """The leg of the call that a request to a target would take the place of; None where it is of no call here. Raises
+    MalformedMessage."""
+    for name, _, value in (part.partition("=") for part in target.headers.removeprefix("?").split("&")):
+        if unquote(name).strip().lower() == "replaces":
+            return Replaces.parse(unquote(value)).replaced(dialogs)
+    return None
 
 
 def redirections(response: Response, border: Border, toward: Side) -> list[tuple[str, str]]:

@@ -194,10 +194,22 @@ class CallLimits:
         until = self._clock.now() + UNSEEN_SECONDS
         self._leave(call_id, lambda tally: tally.ended(call_id, self._clock.now(), until))
 
-    def transferred(self, call_id: str) -> None:
-        """The provider was asked to join a party of this call with another: it may go on when it has ended here."""
-        if call_id in self._begun:
+    def transferred(self, call_id: str) -> bool:
+        """The provider is asked to join a party of this call with another: it may go on when it has ended here. Whether
+        that is news."""
+        is_news = call_id in self._begun and call_id not in self._transferred
+        if is_news:
             self._transferred.add(call_id)
+        return is_news
+
+    def stayed(self, call_id: str) -> None:
+        """The provider has not done it: the call ends when it ends here."""
+        self._transferred.discard(call_id)
+
+    def are_to_one_number(self, call_id: str, other_id: str) -> bool:
+        """Whether two calls that are counted are to the same number."""
+        one, other = self._begun.get(call_id), self._begun.get(other_id)
+        return one is not None and other is not None and one.number.text == other.number.text
 
     def overdue(self) -> list[str]:
         """The ids of calls that are to be ended by now, each told once."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import attrs
 import pytest
 
 from gateway.config.model import CallLimit, Domain, Security
-from gateway.config.tables.limit_table import LimitAction
+from gateway.config.tables.limit_table import LimitAction, time_window
 from gateway.registrar.binding import Binding
 from gateway.sip.message import Request, Response
 from gateway.sip.parser import parse
@@ -168,7 +169,7 @@ def is_limit(answer: object) -> bool:
 
 
 def test_of_eight_calls_at_night_the_sixth_is_refused_and_nothing_gets_round_it() -> None:
-    office = Office(LIMIT)
+    office = Office(attrs.evolve(LIMIT, hours=(time_window("22:00-06:00"),), timezone="UTC"))
     first = office.talk("0301234567")
     outcomes = [office.dial(SATELLITE.format(number)) for number in range(8)]
     assert [isinstance(one, Request) for one in outcomes] == [True] * 5 + [False] * 3
@@ -267,6 +268,52 @@ def test_a_dear_call_that_is_transferred_to_a_cheap_number_goes_on_out_of_sight(
     office.within(dear, "REFER", "Refer-To: <sip:0301234567@example.com>")
     (refer,) = [one for one in office.site.provider if isinstance(one, Request) and one.method == "REFER"]
     office.site.answer(refer, 202)
+    office.within(dear, "BYE")
+    assert is_limit(office.dial(SATELLITE.format(2)))
+
+
+def replaces(answer: Response) -> str:
+    """A Replaces that names the dialog of a call, as its phone knows it."""
+    return f"{answer.call_id};to-tag={answer.to.tag};from-tag={answer.from_.tag}"
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_dear_call_that_a_cheap_one_takes_the_place_of_goes_on_out_of_sight(accepted: bool) -> None:
+    """RFC 3891: the number in Refer-To may be another than that of the dialog that is replaced."""
+    office = Office(attrs.evolve(LIMIT, calls=1))
+    first, dear = office.talk("0301234567"), office.talk(SATELLITE.format(1))
+    office.within(first, "REFER", f"Refer-To: <sip:0301234568@example.com?Replaces={quote(replaces(dear))}>")
+    (refer,) = [one for one in office.site.provider if isinstance(one, Request) and one.method == "REFER"]
+    office.site.answer(refer, 202 if accepted else 603)
+    office.within(dear, "BYE")
+    assert isinstance(office.dial(SATELLITE.format(2)), Request) is not accepted
+
+
+def test_a_dear_call_that_is_transferred_after_asking_counts_once() -> None:
+    office = Office(attrs.evolve(LIMIT, calls=3))
+    first, dear = office.talk("0301234567"), office.talk(SATELLITE.format(1))
+    office.within(first, "REFER", f"Refer-To: <sip:{SATELLITE.format(1)}@example.com?Replaces={quote(replaces(dear))}>")
+    (refer,) = [one for one in office.site.provider if isinstance(one, Request) and one.method == "REFER"]
+    office.site.answer(refer, 202)
+    office.within(dear, "BYE")
+    assert [isinstance(office.dial(SATELLITE.format(number)), Request) for number in (2, 3, 4)] == [True, True, False]
+
+
+def test_a_phone_that_hangs_up_before_its_transfer_is_answered_gains_nothing() -> None:
+    office = Office(attrs.evolve(LIMIT, calls=1))
+    dear = office.talk(SATELLITE.format(1))
+    office.within(dear, "REFER", "Refer-To: <sip:0301234567@example.com>")
+    (refer,) = [one for one in office.site.provider if isinstance(one, Request) and one.method == "REFER"]
+    office.within(dear, "BYE")
+    office.site.answer(refer, 202)
+    assert is_limit(office.dial(SATELLITE.format(2)))
+
+
+def test_a_call_that_takes_the_place_of_a_dear_one_is_no_way_round() -> None:
+    """RFC 3891: the number that is dialled may be another than that of the dialog that is replaced."""
+    office = Office(attrs.evolve(LIMIT, calls=1))
+    dear = office.talk(SATELLITE.format(1))
+    assert isinstance(office.dial("0301234568", fields=f"Replaces: {replaces(dear)}"), Request)
     office.within(dear, "BYE")
     assert is_limit(office.dial(SATELLITE.format(2)))
 
