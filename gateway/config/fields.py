@@ -7,7 +7,7 @@ their readers (`model`).
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import NoReturn, TypeAlias
+from typing import Final, NoReturn, TypeAlias
 
 import attrs
 from OpenSSL import SSL
@@ -32,6 +32,8 @@ _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 
 
 Network: TypeAlias = IPv4Network | IPv6Network
+_MAPPED_BITS: Final = 96
+"""Bits before an IPv4 address in IPv6's spelling, ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
 
 
 @attrs.frozen
@@ -72,11 +74,13 @@ def user_source(value: object) -> str:
 
 
 def network(value: object) -> Network:
-    """An address, or a network of them, such as 192.0.2.0/24."""
+    """An address, or a network of them, such as 192.0.2.0/24. Of IPv4 addresses in IPv6's spelling those meant."""
     try:
-        return ip_network(value) if isinstance(value, str) else _no_network(value)
+        found = ip_network(value) if isinstance(value, str) else _no_network(value)
     except ValueError:
         return _no_network(value)
+    mapped = found.network_address.ipv4_mapped if isinstance(found, IPv6Network) else None
+    return found if mapped is None else IPv4Network((int(mapped), found.prefixlen - _MAPPED_BITS))
 
 
 def _no_network(value: object) -> NoReturn:

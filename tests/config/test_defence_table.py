@@ -27,7 +27,7 @@ def test_every_key(tmp_path: Path) -> None:
     table = """
 [defence]
 mode = "defend"
-never_ban = ["192.0.2.0/24", "2001:db8::5"]
+never_ban = ["192.0.2.0/24", "2001:db8::5", "::ffff:198.51.100.7", "::ffff:203.0.113.0/120"]
 ban_minutes = 5
 ban_most_days = 2
 ban_by = "nftables"
@@ -40,7 +40,7 @@ sources = 5000
 """
     assert loaded(tmp_path, table).defence == DefenceTerms(
         mode="defend",
-        never_ban=(ip_network("192.0.2.0/24"), ip_network("2001:db8::5")),
+        never_ban=tuple(map(ip_network, ("192.0.2.0/24", "2001:db8::5", "198.51.100.7", "203.0.113.0/24"))),
         ban_minutes=5,
         ban_most_days=2,
         ban_by="nftables",

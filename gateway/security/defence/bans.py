@@ -185,7 +185,9 @@ class Bans:
     def ban(self, ban: Ban) -> Ban:
         """Put a ban in force, or let it wait, as its state says; the ban with its id. Raises NeverBanned."""
         if not self._may_ban(ban.source):
-            raise NeverBanned(f"{ban.source} is never banned: an own address, a provider's, or one of never_ban")
+            raise NeverBanned(
+                f"{ban.source} is never banned: an own address, a provider's, one of never_ban, or of all neighbours"
+            )
         self._last_id += 1
         times = self.times(ban.source) + (ban.state is not BanState.WOULD_BE)
         evidence, users = ban.evidence[-EVIDENCE:], ban.users[:USERS]

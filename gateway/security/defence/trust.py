@@ -29,6 +29,8 @@ from gateway.state.table import Value
 from gateway.transport.flow import Flow, FlowKey
 
 DAY: Final = 86_400.0
+NEIGHBOURS: Final = AddressRanges.of(["fe80::/10"])
+"""Link-local addresses: a /64 has all hosts of a link, honest phones beside the others (RFC 4291 section 2.5.6)."""
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 REMEMBERED: Final = 100_000
 """Known sources at most; those that registered longest ago are forgotten."""
@@ -133,7 +135,7 @@ class Trusts:
     def may_be_banned(self, source: str) -> bool:
         """Whether a ban may name this source at all. Asks for the latest addresses, and the system for its own."""
         self.look()
-        return _is_numeric(source) and self.of(source) is not Trust.NEVER and not _is_own(source)
+        return _is_single(source) and self.of(source) is not Trust.NEVER and not _is_own(source)
 
     def may_be_banned_now(self) -> Callable[[str], bool]:
         """The same question for very many sources at once: the latest addresses are asked for now, and never again."""
@@ -142,7 +144,7 @@ class Trusts:
             own = frozenset(one.address for one in own_addresses())
         except OSError:  # it cannot be asked for all of them
             return self.may_be_banned
-        return lambda source: _is_numeric(source) and self.of(source) is not Trust.NEVER and source not in own
+        return lambda source: _is_single(source) and self.of(source) is not Trust.NEVER and source not in own
 
     def phones_at(self, source: str) -> int:
         """Live bindings from a source."""
@@ -158,8 +160,10 @@ class Trusts:
         return self._never.union(map(str, (*self._networks, *LOOPBACK)))
 
 
-def _is_numeric(source: str) -> bool:
-    return packed(source.removesuffix("/64")) is not None
+def _is_single(source: str) -> bool:
+    """Whether a source is an address, and one subscriber's."""
+    number = packed(source.removesuffix("/64"))
+    return number is not None and not NEIGHBOURS.has(number)
 
 
 def _is_own(source: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from twisted.logger import capturedLogs, formatEvent
 
 from gateway.base.network.kernel import source_address_toward
+from gateway.base.rate import source_of
 from gateway.observe.observations import Kind
 from gateway.security.defence.mode import WEEK, Mode, ModeNow, first_run
 from gateway.security.defence.rates import OTHERS, REGISTER, Rates
@@ -81,6 +82,15 @@ class TestTrust:
         assert not trusts.may_be_banned(PROVIDER)
         assert trusts.of(PROVIDER) is Trust.NEVER
         assert PROVIDER in trusts.never_banned
+
+    @pytest.mark.parametrize("host", ["fe80::1%eth0", "fe80::bad", "febf:ffff::1"])
+    def test_the_neighbours_of_a_link_are_one_source_and_never_banned(self, host: str) -> None:
+        """A ban of the /64 of one link-local address would be one of every phone and router there."""
+        trusts = Trusts(tuple, {}, KnownSources(lambda: 0.0, lambda source, at: None))
+        for may_be_banned in (trusts.may_be_banned, trusts.may_be_banned_now()):
+            assert not may_be_banned(source_of(host))
+            assert may_be_banned(source_of("2001:db8:1:2::9"))
+        assert trusts.of(source_of(host)) is Trust.UNKNOWN
 
     def test_a_text_that_is_no_address_is_never_banned(self) -> None:
         trusts = Trusts(tuple, {}, KnownSources(lambda: 0.0, lambda source, at: None))
