@@ -38,6 +38,15 @@ def test_svwar_finds_nobody(street: Street, side: str) -> None:
     assert street.is_shown(source)
 
 
+def test_svwar_in_disguise_hears_nothing_at_the_providers_side(street: Street) -> None:
+    """It gives up after its first packet, which a stranger's name alone is held against."""
+    source = street.attacker("provider")
+    svwar = [*street.disguised("svwar"), "-p", str(PORT), "-e100-199", "--force", GATEWAY_TRUNK]
+    assert "found nothing" in street.run(svwar, "sipvicious", 10, "provider")
+    assert street.alerts.of("security.stranger", source)
+    assert street.alerts.latest("security.", source) < 2
+
+
 @pytest.mark.parametrize("method", ["REGISTER", "OPTIONS", "INVITE"])
 def test_svwar_in_disguise_does_not_tell_users_from_others(street: Street, method: str) -> None:
     """It stops by itself, since every name gets the same answer."""
@@ -57,7 +66,7 @@ def test_svwar_in_disguise_is_soon_answered_no_more(street: Street) -> None:
 @pytest.mark.parametrize(
     ("script", "arguments", "sign"),
     [
-        ("sip-methods", "", "INVITE"),
+        ("sip-methods,sip-call-spoof", "sip-call-spoof.timeout=1", "INVITE"),
         ("sip-enum-users", RANGE, "Registered user"),
     ],
 )

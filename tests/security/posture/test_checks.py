@@ -34,6 +34,7 @@ from tests.security.posture.posture_world import (
 
 CHECKS = checks_by(our_advisories())
 CLEAR = calls(10, "CLEAR", "CLEAR_PEER_NO_TLS")
+OTHER_DOMAIN = attrs.evolve(GOOD.domains[0], name="b.example")
 SPA = DeviceCount("Cisco", "SPA504G", "7.5.5", 3)
 
 # The check, the office, its answer, a part of the evidence, a part of the recommendation.
@@ -90,6 +91,10 @@ WRONG = (
     ("FRAUD-1", defence(limits=0), "fail", "no limit", "[[limit]]"),
     ("FRAUD-1", defence(limits=0, limits_reporting=2), "warn", "2 limits report", 'then = "refuse"'),
     ("FRAUD-1", defence(limits=1, unlimited=("example.com",)), "fail", "no limit", "of all users"),
+    (
+        *("FRAUD-1", attrs.evolve(defence(unlimited=("b.example",)), domains=(*GOOD.domains, OTHER_DOMAIN))),
+        *("warn", "b.example: no such limit", "of all users and hours"),
+    ),
     ("FRAUD-2", defence(unlimited_at_night=("example.com",)), "fail", "at night", "[[limit]]"),
     ("FRAUD-3", defence(limits_hit=3), "warn", "3 calls", "gatewayctl limits"),
     ("OPS-1", process(newest_version="0.2.0"), "fail", "0.2.0 is there", "Upgrade"),
@@ -173,6 +178,17 @@ def test_files_that_travel_encrypted_and_first_files_in_a_window_are_well() -> N
     assert "encrypted by themselves" in sealed.evidence[-1].text
     window = around(provisioning_open=True, first_file_ports=("tftp_port",))
     assert found("EXP-7", window).judgement.outcome is CheckResult.PASS
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:2223", "[::1]:2223", "localhost:2223"])
+def test_commands_that_this_machine_alone_can_give_are_well(place: str) -> None:
+    assert found("EXP-3", but(media=KnownMedia(place))).judgement.outcome is CheckResult.PASS
+
+
+def test_a_backup_that_was_never_noted_is_unknown_and_its_remedy_is_told() -> None:
+    judgement = found("OPS-5", process(backup_days=-1.0)).judgement
+    assert judgement.outcome is CheckResult.UNKNOWN
+    assert "last-backup" in judgement.recommendation
 
 
 def test_old_advisories_do_not_say_that_a_version_is_the_newest() -> None:

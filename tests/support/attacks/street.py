@@ -16,11 +16,12 @@ import json
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -166,11 +167,16 @@ class GuardedGateway(Gateway):
         return [one for one in told if one["name"] == name and str(one.get("source", "")).startswith(source)]
 
 
+TIMESTAMPS = 35
+"""SO_TIMESTAMPNS of Linux, which the module socket does not name: the kernel notes when each datagram came."""
+
+
 class Alerts:
     """A receiver of syslog messages over UDP."""
 
     def __init__(self, place: tuple[str, int]) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, TIMESTAMPS, 1)
         self._socket.bind(place)
         self._socket.setblocking(False)
         self._heard: list[tuple[float, str]] = []
@@ -182,13 +188,20 @@ class Alerts:
         self._socket.close()
 
     def of(self, event: str, source: str) -> list[tuple[float, str]]:
-        """The alerts of an event that name a source, each with the time that it was looked at."""
+        """The alerts of an event that name a source, each with the time that it came."""
         while True:
             try:
-                self._heard.append((time.time(), self._socket.recv(65535).decode(errors="replace")))
+                data, notes, *_ = self._socket.recvmsg(65535, 64)
             except BlockingIOError:
                 break
-        return [(at, text) for at, text in self._heard if event in text and source in text]
+            seconds, nanoseconds = struct.unpack("qq", notes[0][2])
+            self._heard.append((seconds + nanoseconds / 1e9, data.decode(errors="replace")))
+        return [(at, text) for at, text in self._heard if event in text and re.search(rf"{re.escape(source)}\b", text)]
+
+    def latest(self, event: str, source: str) -> float:
+        """Seconds from an event to its alert, of those of a source the most."""
+        told = [(at, re.match(r"<\d+>1 (\S+)Z ", text)) for at, text in self.of(event, source)]
+        return max(at - datetime.fromisoformat(f"{moment[1]}+00:00").timestamp() for at, moment in told if moment)
 
 
 class Street:
@@ -309,10 +322,11 @@ class Street:
         file.write_text("\n".join(tries) + "\n")
         return file
 
-    def guessing(self) -> Program:
+    def guessing(self, side: str = "street") -> Program:
         """svcrack in disguise, with the list."""
-        svcrack = [*self.disguised("svcrack"), "-p", str(PORT), f"-u{VICTIM}", "-d", str(self.words()), GATEWAY]
-        return self.start(svcrack, "sipvicious")
+        target = GATEWAY if side == "street" else GATEWAY_TRUNK
+        svcrack = [*self.disguised("svcrack"), "-p", str(PORT), f"-u{VICTIM}", "-d", str(self.words()), target]
+        return self.start(svcrack, "sipvicious", side)
 
     def script(self, name: str, values: Mapping[str, str]) -> Path:
         """A scenario for sipp, with values in place of @NAMES@."""
@@ -356,11 +370,26 @@ class Street:
         """Whether operators see within two seconds that a source is slowed: an alert with the evidence, and both lists;
         and that its address is not proved."""
         wait_until("an alert", lambda: bool(self.alerts.of("security.throttled", source)), 2)
+        assert self.alerts.latest("security.", source) < 2
         ((_, alert), *_) = self.alerts.of("security.throttled", source)
         rows = [row for row in self.gateway.ask("/api/v1/throttled?limit=1000")["throttled"] if row["source"] == source]
         (line,) = [line for line in self.gateway.ctl("bans").splitlines() if line.startswith(f"{source} ")]
         is_told = bool(rows) and rows[0]["address"] == "not_proved" and bool(rows[0]["evidence"])
         return is_told and "udp " in alert and "address not proved" in line and "udp " in line
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the gateway refuses new calls, since everything is late."""
+        log = self.gateway.program.text()
+        return log.count("overload: everything is") > log.count("overload is over")
+
+    def is_banned(self, source: str) -> bool:
+        """Whether operators see that a source is banned: an alert within two seconds, both lists, the evidence."""
+        wait_until("an alert", lambda: bool(self.alerts.of("security.banned", source)), 2)
+        assert self.alerts.latest("security.", source) < 2
+        ban = self.ban_of(source)
+        is_listed = re.search(rf"\b{re.escape(source)} .*\bactive\b", self.gateway.ctl("bans")) is not None
+        return ban is not None and ban["state"] == "active" and bool(ban["evidence"]) and is_listed
 
     def ban_of(self, source: str) -> dict[str, Any] | None:
         """The ban of a source, as the API tells it."""
