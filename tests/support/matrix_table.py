@@ -13,6 +13,7 @@ from gateway.config.model import Downgrade, Security
 from tests.support.ladder import AVP, SAVP
 from tests.support.matrix_local import PAIRS, LocalCall
 from tests.support.matrix_midcall import COURSES, MidCall
+from tests.support.matrix_pbx import PBX_COURSES, PbxCall
 from tests.support.matrix_phones import COURSES as PHONES_COURSES
 from tests.support.matrix_phones import TwoPhones
 from tests.support.matrix_world import PROVIDERS, Behaviour, World
@@ -94,6 +95,15 @@ def between(row: str, security: Security) -> Cell:
     return cell
 
 
+def of_pbx(row: str, security: Security) -> Cell:
+    """A call of a PBX that does not register, or to it."""
+    call = PbxCall(security, PBX_COURSES[row])
+    verdict, reason, status = call.claim()
+    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
+    call.end()
+    return cell
+
+
 def attacked(directory: Path, attack: str, security: Security, downgrade: Downgrade) -> Cell:
     """A call from the phone after one that was encrypted, with somebody in between."""
     world = World(directory, PROVIDERS["TLS and SRTP"], security, "udp", downgrade)
@@ -155,6 +165,7 @@ def _lines(directory: Path, judge: Callable[[str, Cell], None]) -> Iterator[str]
     yield from _table(title, "two phones", PHONES_COURSES, rings, judge)
 
     yield from _table("Calls between phones, local_calls = true", "two phones", PAIRS, between, judge)
+    yield from _table("A PBX that does not register ([[phone]])", "the PBX", PBX_COURSES, of_pbx, judge)
 
     def changes(row: str, security: Security) -> Cell:
         return changed(directory, row, security)
