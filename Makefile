@@ -108,10 +108,11 @@ $(BENCH_PEERS)/.installed: bench/peers.lock deploy/make-venv | bench-packages
 bench-packages:
 	@deploy/install-debian-packages @deploy/debian-packages-bench.txt
 
-packages: $(TOOLS) ## install the Debian packages that the tests need, and pjsua2 where a Python for it is at hand
+packages: $(TOOLS) ## install the Debian packages that the tests need, pjsua2 where a Python for it is at hand, and SIP libraries for browsers
 	@deploy/install-debian-packages @deploy/debian-packages.txt
 	@deploy/make-native $(BIN)/python
 	@deploy/make-pjsua2 $(PJSUA2) requirements-pjsua2.lock
+	@deploy/make-web-phones tests/calls/web
 
 # One resolution serves every Python from 3.11 on and every processor: markers in the locks, hashes of all wheels.
 LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

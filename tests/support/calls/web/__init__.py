@@ -1,0 +1,1 @@
+"""Web phones: pages with SIP libraries in a real browser."""
