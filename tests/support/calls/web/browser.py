@@ -132,9 +132,13 @@ class WebPhone:
         self._wait("call", "talking")
 
     def hangup(self) -> None:
-        """End the call."""
-        self._press("#hangup")
+        """End the call, and wait until it is over."""
+        self.press_hangup()
         self.wait_ended()
+
+    def press_hangup(self) -> None:
+        """End, cancel or reject the call; does not wait."""
+        self._press("#hangup")
 
     def wait_ended(self, seconds: float = 10) -> None:
         """Until the call is over."""
