@@ -61,7 +61,7 @@ def offer(
     fields["SDES"] = [PADDED, *(f"no-{suite}" for suite in _refused(wish, suites))]
     fields["direction"] = [str(wish.side if wish.is_between_phones else _opposite(wish.side)), str(wish.side)]
     if wish.encryption is Encryption.DTLS:
-        fields |= {"ICE": "force", "DTLS": "passive", "rtcp-mux": ["require"]}
+        fields |= {"ICE": "force", "ICE-lite": "forward", "DTLS": "passive", "rtcp-mux": ["require"]}
         fields["SDES"] = ["off", *(f"no-{suite}" for suite in OTHER_SUITES)]
     elif wish.encryption is not Encryption.NONE:
         fields["suites"] = list(suites)

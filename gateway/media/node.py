@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.media import ng_commands
+from gateway.media.browser_flags import BrowserOffers
+from gateway.media.call_news import CallNews, NewsListener
 from gateway.media.ng import NgClient, Reply
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.reports import PartySides, from_rtpengine
@@ -49,7 +51,7 @@ Count = Callable[[tuple[str, ...], int], None]
 log = Logger()
 
 
-class NodeListener(Protocol):
+class NodeListener(NewsListener, Protocol):
     """The pool, as its nodes see it."""
 
     def node_came(self) -> None:
@@ -57,9 +59,6 @@ class NodeListener(Protocol):
 
     def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
         """Calls without media at the node now: it ended them where it `is_up`, else it went down with them."""
-
-    def control_in_clear(self, calls: tuple[str, ...]) -> None:
-        """RTCP came in clear beside the SRTP of these calls."""
 
 
 class Node:
@@ -87,8 +86,8 @@ class Node:
         self._heard_from_anywhere = frozenset(heard_from_anywhere)
         self._confirmed: set[str] = set()
         self._sides: dict[str, PartySides] = {}
-        self._in_clear: set[str] = set()
-        """Calls that its listener knows to have RTCP in clear."""
+        self._news = CallNews()
+        self._browsers = BrowserOffers()
         self._unlisted: list[str] = []
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
         self._silent_pings = 0
@@ -165,10 +164,9 @@ class Node:
     def rewrite(self, call: str, fields: dict[str, JSON]) -> Deferred[bytes]:
         """The `sdp` of the reply to an offer or answer."""
         if self._worker is None:
-            fields = ng_commands.for_rtpengine(fields)
-        sides = self._sides.get(call)
-        if sides is not None and sides.sender(fields) not in self._heard_from_anywhere:
-            fields = ng_commands.held_to_sdp(fields)
+            sides = self._sides.get(call)
+            is_held = sides is not None and sides.sender(fields) not in self._heard_from_anywhere
+            fields = self._browsers.shaped(call, ng_commands.for_rtpengine(fields), is_held=is_held)
         return self.client.request(fields).addCallback(self._rewritten, call)
 
     def confirm(self, call: str) -> None:
@@ -203,7 +201,8 @@ class Node:
     def forget(self, call: str) -> None:
         self.calls.discard(call)
         self._confirmed.discard(call)
-        self._in_clear.discard(call)
+        self._news.forget(call)
+        self._browsers.forget(call)
         self._sides.pop(call, None)
 
     def ping(self) -> None:
@@ -248,6 +247,8 @@ class Node:
                 self._lose("it was started again")
         self._is_pinged = False
         self._silent_pings = 0
+        if reply:
+            self._news.hear(reply, self.calls, self._listener)
         if not self.is_up:
             self.is_up = True
             log.info("media relay {node} is up", node=self.name)
@@ -285,10 +286,7 @@ class Node:
             self._listener.calls_gone(self, calls, reason)
 
     def _compare(self, reply: Reply, before: frozenset[str]) -> None:
-        in_clear = self.calls.intersection(_names(reply.get("in clear"))) - self._in_clear
-        if in_clear and self._listener is not None:
-            self._in_clear |= in_clear
-            self._listener.control_in_clear(tuple(in_clear))
+        self._news.hear(reply, self.calls, self._listener)
         listed = _names(reply.get("calls"))
         missing = (before & self._confirmed).difference(listed)
         if len(listed) < self._list_limit:

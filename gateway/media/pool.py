@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.media import ng_commands
+from gateway.media.call_news import News
 from gateway.media.node import Node
 from gateway.media.relay import (
     JSON,
@@ -205,9 +206,14 @@ class RelayPool:
             elif self._waiting is None:
                 self._waiting = self._clock.callLater(RETURN_SECONDS, self._report_homeless)
 
-    def control_in_clear(self, calls: tuple[str, ...]) -> None:
-        """RTCP came in clear beside the SRTP of these calls."""
-        if self._listener is not None:
+    def told(self, news: News, calls: tuple[str, ...]) -> None:
+        """A node tells this of these calls."""
+        if self._listener is None:
+            return
+        if news is News.MISMATCHED:
+            log.warn("media of {count} calls is stopped: a certificate is not the one of the SDP", count=len(calls))
+            self._listener.media_mismatched(calls)
+        else:
             self._listener.media_in_clear(calls)
 
     def node_came(self) -> None:

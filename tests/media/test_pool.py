@@ -18,7 +18,7 @@ from gateway.config.model import Side
 from gateway.media import ng_commands
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
-from gateway.media.relay import JSON, Encryption, RelayFailure, SdpWish
+from gateway.media.relay import JSON, Encryption, RelayFailure, SdpSource, SdpWish
 from gateway.media.worker_process import WorkerOptions, WorkerProcess
 from gateway.observe.metrics import Metrics
 from tests.support.media_nodes import Wire
@@ -67,6 +67,7 @@ class Scene:
         self.lost: list[tuple[str, ...]] = []
         self.ended: list[tuple[str, ...]] = []
         self.in_clear: list[tuple[str, ...]] = []
+        self.mismatched: list[tuple[str, ...]] = []
         self.reports: list[Deferred[dict[str, JSON]]] | None = None
         """Of calls that a relay ended, where the test wants them."""
 
@@ -79,7 +80,7 @@ class Scene:
             self.reports.extend(map(self.pool.delete, calls))
 
     def media_mismatched(self, calls: tuple[str, ...]) -> None:
-        raise AssertionError(calls)
+        self.mismatched.append(calls)
 
     def media_in_clear(self, calls: tuple[str, ...]) -> None:
         self.in_clear.append(calls)
@@ -574,6 +575,43 @@ def test_rfc3711_section_9_2_calls_with_rtcp_in_clear_are_told_once_while_they_a
     scene.clock.advance(POLL_SECONDS)
     scene.wires[0].answer("list", calls=["c0"], **in_clear)
     assert scene.in_clear == [("c0",), ("c0",)]
+
+
+def test_rfc5763_section_5_a_certificate_that_is_not_the_one_of_the_sdp_is_told_at_the_next_ping() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    for told in ([], ["c0", "another's", 7], ["c0"]):
+        mismatched: dict[str, JSON] = {} if not told else {"mismatched": [*told]}
+        scene.clock.advance(PING_SECONDS)
+        scene.wires[0].answer("ping", result="pong", **mismatched)
+    assert scene.mismatched == [("c0",)]
+    assert not scene.in_clear
+
+
+def test_an_rtpengine_is_told_which_side_is_a_browser() -> None:
+    scene = Scene(are_workers=False).started()
+    browsers = SDP + b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=ssrc:1 cname:x\r\na=extmap:1 urn:x\r\na=fingerprint:x\r\n"
+    waiting = scene.pool.offer("c", "caller", browsers, TERMS, None, SdpSource("192.0.2.1"))
+    asked = scene.wires[0].fields(scene.wires[0].sent[-1])
+    assert (asked["DTLS-reverse"], asked["ICE-lite"], asked["ICE"]) == ("passive", "backward", "remove")
+    assert "flags" not in asked  # ICE finds the browser: it is held to no address
+    assert "ssrc" not in asked["sdp"]
+    assert "extmap" not in asked["sdp"]
+    assert "fingerprint" in asked["sdp"]
+    scene.wires[0].answer("offer", sdp="v=0\r\n")
+    result(waiting)
+    answered = scene.pool.answer("c", "caller", "callee", SDP)
+    asked = scene.wires[0].fields(scene.wires[0].sent[-1])
+    assert (asked["DTLS"], asked["ICE"]) == ("passive", "force")
+    scene.wires[0].answer("answer", sdp="v=0\r\n")
+    result(answered)
+    scene.pool.offer("c", "callee", SDP, attrs.evolve(TERMS, encryption=Encryption.DTLS), "caller")
+    asked = scene.wires[0].fields(scene.wires[0].sent[-1])
+    assert (asked["DTLS"], asked["ICE"], asked["ICE-lite"]) == ("passive", "force", "forward")
+    scene.wires[0].answer("offer", sdp="v=0\r\n")
+    scene.pool.answer("c", "callee", "caller", browsers)
+    asked = scene.wires[0].fields(scene.wires[0].sent[-1])
+    assert (asked["DTLS"], asked["ICE"]) == ("off", "remove")
 
 
 def test_of_many_calls_some_are_asked_about_at_each_poll_and_silence_ends_none() -> None:

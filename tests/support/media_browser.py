@@ -190,6 +190,8 @@ class Browser:
         assert (kind, length) == (0x0101, len(answer) - 20)
         body = answer[20:-32]
         assert sealed(kind, answer[8:20], body, self.far["ice-pwd"]) == answer
+        while body[:2] != b"\x00\x20":  # others' SOFTWARE is before it
+            body = body[4 + (unpack_from("!H", body, 2)[0] + 3 & ~3) :]
         assert unpack_from("!HH", body) == (0x0020, 8 if "." in self.address else 20)
         port = unpack_from("!H", body, 6)[0] ^ 0x2112
         raw = bytes(one ^ other for one, other in zip(body[8:], MAGIC + answer[8:20], strict=False))
@@ -211,7 +213,12 @@ class Browser:
             return None
 
     def _sort(self, packet: bytes) -> None:
-        """Keep media, and give DTLS its records."""
+        """Keep media, give DTLS its records, and answer the checks of an end that is not lite."""
+        if packet[:2] == b"\x00\x01":
+            raw = socket.inet_aton(self.target[0])
+            mixed = bytes(one ^ other for one, other in zip(raw, MAGIC, strict=True))
+            mapped = _attribute(0x0020, pack("!BBH", 0, 1, self.target[1] ^ 0x2112) + mixed)
+            self.own.sendto(sealed(0x0101, packet[8:20], mapped, self.password), self.target)
         if packet[0] >= 128:
             self.media.append(packet)
         elif 20 <= packet[0] < 64 and self.dtls is not None:

@@ -20,6 +20,7 @@ import pytest
 
 from gateway.config.model import Side
 from gateway.media import ng_commands
+from gateway.media.browser_flags import BrowserOffers
 from gateway.media.relay import JSON, UNKNOWN_SOURCE, Encryption, SdpSource, SdpWish
 from gateway.sdp.crypto import SUITE_NAMES
 
@@ -49,6 +50,7 @@ class Ng:
     target: Any
     process: subprocess.Popen[bytes]
     _number: int = 0
+    _browsers: BrowserOffers = attrs.field(factory=BrowserOffers)
 
     def send(self, datagram: bytes) -> None:
         self.own.sendto(datagram, self.target)
@@ -88,7 +90,7 @@ class Ng:
         kind: type[SdpWish] = SdpWish,
     ) -> bytes:
         wish = kind(side, encryption, suites, takes_clear, is_repeated=is_repeated, fork=fork)
-        return _sdp(self.request(ng_commands.offer(call, from_tag, to_tag, sdp, wish, source)))
+        return self._rewritten(call, ng_commands.offer(call, from_tag, to_tag, sdp, wish, source))
 
     def answer(
         self,
@@ -98,7 +100,12 @@ class Ng:
         to_tag: str = "callee",
         source: SdpSource = UNKNOWN_SOURCE,
     ) -> bytes:
-        return _sdp(self.request(ng_commands.answer(call, from_tag, to_tag, sdp, source)))
+        return self._rewritten(call, ng_commands.answer(call, from_tag, to_tag, sdp, source))
+
+    def _rewritten(self, call: str, asked: dict[str, JSON]) -> bytes:
+        """The SDP in the reply; an rtpengine is asked with the flags that a node gives it for browsers."""
+        shaped = self._browsers.shaped(call, asked, is_held=False) if self.name == "rtpengine" else asked
+        return _sdp(self.request(shaped))
 
     def delete(self, call: str) -> dict[str, JSON]:
         return self.request(ng_commands.delete(call))
