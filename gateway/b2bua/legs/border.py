@@ -59,9 +59,11 @@ class Border:
         return None if side is Side.PROVIDER else self.route.binding or self.route.caller
 
     def limited_caller(self, flow: Flow) -> LimitedCaller:
-        """The phone as limits of calls count it: by its registration, else by the source of its flow."""
+        """The phone as limits of calls count it: by its registration, else by the source of its flow. A provider may
+        let "Alice" register with the password of "alice", so that all spellings of a user count as one."""
         phone, domain = self.phone_on(Side.PHONES), self.domain.name
-        return LimitedCaller(flow.source if phone is None else phone.aor, domain, phone is not None, str(flow.remote))
+        name = flow.source if phone is None else phone.aor.casefold()
+        return LimitedCaller(name, domain, phone is not None, str(flow.remote))
 
     def permit(self, limits: CallLimits, flow: Flow, target: Uri) -> Permit | None:
         """The permit for a call that the phone on a flow makes, or has its provider make; None where no limit is about

@@ -234,7 +234,7 @@ class CallLimits:
 
     def named(self, text: str) -> list[str]:
         """The callers that a person may mean: an address of record with or without sip:, a user part, or a source."""
-        names = {name: None for (_, name), _ in self.book.all()}
+        text, names = text.casefold(), {name: None for (_, name), _ in self.book.all()}
         exact = [name for name in (text, f"sip:{text}") if name in names]
         return exact or [name for name in names if name.startswith(f"sip:{text}@")]
 

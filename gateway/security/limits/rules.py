@@ -36,8 +36,8 @@ class LimitedCaller:
     """A caller as limits count it."""
 
     name: str
-    """The address of record ("sip:101@example.com") that is registered over the flow of the request; else the source:
-    an address, or a network of IPv6."""
+    """The address of record ("sip:101@example.com") that is registered over the flow of the request, in lower case;
+    else the source: an address, or a network of IPv6."""
     domain: str
     """In lower case."""
     is_proved: bool
@@ -72,7 +72,8 @@ class LimitRule:
 
     @_users.default
     def _compiled(self) -> re.Pattern[str]:
-        return re.compile("|".join(translate(pattern) for pattern in self.limit.users) or r"(?!)")
+        users = "|".join(translate(pattern.casefold()) for pattern in self.limit.users)
+        return re.compile(users or r"(?!)")
 
     @_zone.default
     def _zone_named(self) -> ZoneInfo | None:

@@ -90,6 +90,7 @@ class TallyBook:
         known = {limit.name: limit for limit in limits}
         for key, kept in rows:
             name, _, caller = key.partition("|")
+            caller = caller.casefold()  # earlier versions kept capitals
             if name in known:
                 is_user = caller.startswith(_USER)
                 room = self._users if is_user else self._strangers

@@ -367,6 +367,20 @@ def test_a_caller_that_is_not_registered_counts_by_its_address_and_under_each_li
     assert isinstance(office.dial(SATELLITE.format(5), ("192.0.2.67", 5060), "101"), Request)
 
 
+def test_capitals_in_its_name_make_no_other_user_of_a_phone() -> None:
+    """Where a provider takes "ALICE" with the password of "alice", a thief would have as many limits as spellings."""
+    office = Office(attrs.evolve(LIMIT, calls=2, users=("Alice",)))
+    places = {name: ("192.0.2.12", 5070 + number) for number, name in enumerate(("alice", "Alice", "ALICE"))}
+    for name, place in places.items():
+        flow = FlowKey("phones", Transport.UDP, Address(*place))
+        aor, contact = f"sip:{name}@example.com", f"sip:{name}@{place[0]}:{place[1]}"
+        office.site.store.save(attrs.evolve(PHONE_101, aor=aor, contact=contact, flow=flow, token=f"token-{name}"))
+    calls = [office.dial(SATELLITE.format(number), place, name) for number, (name, place) in enumerate(places.items())]
+    assert [isinstance(one, Request) for one in calls] == [True, True, False]
+    assert is_limit(calls[2])
+    assert office.site.limits.limits.named("ALICE") == ["sip:alice@example.com"]
+
+
 def test_a_name_in_from_uses_up_nobody_elses_calls() -> None:
     office = Office(attrs.evolve(LIMIT, calls=1))
     assert isinstance(office.dial(SATELLITE.format(1), STRANGER, "101"), Request)
