@@ -11,10 +11,11 @@ import attrs
 import pytest
 
 from tests.support.calls.hosts import Hosts
-from tests.support.matrix import changes
+from tests.support.matrix import changes, houses
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import cells
 from tests.support.matrix.changes import Changed, play_changes
+from tests.support.matrix.houses import Housed, HouseScene, play_houses
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.table import DOCUMENT, Place, expected
@@ -44,6 +45,14 @@ class Altered:
 
     scene: Scene
     changed: dict[int, Changed]
+
+
+@attrs.frozen
+class Inside:
+    """The scene after the last local call and call of a PBX, and what came of each."""
+
+    scene: HouseScene
+    housed: dict[int, Housed]
 
 
 @cache
@@ -86,5 +95,16 @@ def altered(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     try:
         changed = asyncio.run(play_changes(scene, [*changes.cases()]))
         yield Altered(scene, {one.case.index: one for one in changed})
+    finally:
+        scene.gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def inside(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    played = [*houses.cases()]
+    scene = HouseScene(hosts, tmp_path_factory.mktemp("houses"), played)
+    try:
+        housed = asyncio.run(play_houses(scene, played))
+        yield Inside(scene, {one.case.index: one for one in housed})
     finally:
         scene.gateway.stop()

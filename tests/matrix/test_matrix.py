@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from gateway.security.policy.verdict import Verdict
-from tests.matrix.conftest import Altered, Played, Struck, documented
-from tests.support.matrix import changes
+from tests.matrix.conftest import Altered, Inside, Played, Struck, documented
+from tests.support.matrix import changes, houses
 from tests.support.matrix.cells import Cell, cells
 from tests.support.matrix.table import DOCUMENT, document, expected, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
@@ -51,8 +51,11 @@ def test_a_false_claim_would_be_found(played: Played) -> None:
             assert [*objections(attrs.evolve(outcome, claim={**outcome.claim, "verdict": str(other)}))]
 
 
-def test_the_document_has_these_cells_and_no_others(played: Played, struck: Struck, altered: Altered) -> None:
-    made = document(played.outcomes.values(), struck.attacked.values(), altered.changed.values())
+def test_the_document_has_these_cells_and_no_others(
+    played: Played, struck: Struck, altered: Altered, inside: Inside
+) -> None:
+    every = played.outcomes, struck.attacked, altered.changed, inside.housed
+    made = document(*(one.values() for one in every))  # type: ignore[arg-type]
     assert made == DOCUMENT.read_text(encoding="utf-8")
 
 
@@ -61,6 +64,8 @@ def test_both_documents_say_the_same() -> None:
     common = without_processes.keys() & documented().keys()
     assert len(common) > 100
     assert {row for title, row, _ in common if title == changes.TITLE} >= COMMON_CHANGES
+    assert {row for title, row, _ in common if title == houses.LOCAL} == {*houses.LOCAL_COURSES}
+    assert {row for title, row, _ in common if title == houses.PBX} == {*houses.PBX_COURSES}
     assert {place: documented()[place] for place in common} == {place: without_processes[place] for place in common}
 
 

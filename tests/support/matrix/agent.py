@@ -73,16 +73,29 @@ class Agent:
         return f"{self.name} of {domain} "
 
     async def call(
-        self, wire: Wire, uri: str, peers: tuple[str, str], offer: Callable[[int], bytes], domain: str
+        self,
+        wire: Wire,
+        uri: str,
+        peers: tuple[str, str],
+        offer: Callable[[int], bytes],
+        domain: str,
+        authorize: Callable[[SipMessage, str], str] | None = None,
     ) -> Exchange:
-        """Call and wait for the final answer; ``offer`` makes the SDP for a media port. Status 0: none came."""
+        """Call and wait for the final answer; ``offer`` makes the SDP for a media port. Status 0: none came.
+        ``authorize`` makes the header line that answers a challenge; without it a challenge is the final answer."""
         exchange = Exchange(wire, f"{secrets.token_hex(8)}@{self.name}", is_caller=True, domain=domain)
         self.exchanges[exchange.call_id] = exchange
         exchange.sound = await self._open_sound(domain)
         exchange.own = offer(exchange.sound.port)
         from_ = f"{peers[0]};tag={exchange.tag}"
         invite = self._request(wire, f"INVITE {uri}", (from_, peers[1]), exchange.call_id, "1 INVITE", exchange.own)
-        final = await self.ask(wire, invite, ANSWER_WITHIN)
+        final, number = await self.ask(wire, invite, ANSWER_WITHIN), 1
+        if final is not None and final.status in (401, 407) and authorize is not None:
+            wire.send(messages.refusal_ack(invite, final))
+            plain = self._request(wire, f"INVITE {uri}", (from_, peers[1]), exchange.call_id, "2 INVITE", exchange.own)
+            head, _, rest = plain.partition(b"\r\n")
+            invite = b"\r\n".join([head, authorize(final, uri).encode(), rest])
+            final, number = await self.ask(wire, invite, ANSWER_WITHIN), 2
         if final is None:
             return exchange
         exchange.status, exchange.theirs = final.status, final.body
@@ -91,7 +104,7 @@ class Agent:
             wire.send(self._acks[exchange.call_id])
             return exchange
         exchange.dialog = from_, final.header("to"), messages.uri_in(final.header("contact"))
-        self._acks[exchange.call_id] = self._in_dialog(exchange, "ACK", "1 ACK")
+        self._acks[exchange.call_id] = self._in_dialog(exchange, "ACK", f"{number} ACK")
         wire.send(self._acks[exchange.call_id])
         await self._talk(exchange)
         return exchange

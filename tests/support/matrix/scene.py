@@ -22,8 +22,13 @@ from tests.support.matrix.configuration import Ports, Served, Site
 from tests.support.matrix.gateway import MatrixGateway
 from tests.support.matrix.wires import TlsStream, UdpSocket, Wire
 
-MEDIA_PORTS: Final = {"matrix": (61_000, 63_199), "attacks": (63_200, 64_999), "changes": (65_000, 65_499)}
-"""Four for each call, since a port rests after one; beyond what the kernel gives to outgoing sockets."""
+MEDIA_PORTS: Final = {
+    "matrix": (61_000, 63_199),
+    "attacks": (63_200, 64_999),
+    "changes": (65_000, 65_499),
+    "houses": (7_000, 7_399),
+}
+"""Four for each call, since a port rests after one; none that the kernel gives to outgoing sockets."""
 
 
 PHONE_HOSTS: Final = range(140, 155)
@@ -69,7 +74,10 @@ class Scene:
         self.site = Site(
             gateway, self.hosts.provider, ports, self.identities.certificates["gateway"], self.identities.trust
         )
-        self.gateway = MatrixGateway(self.site.text(domains), (gateway, ports.admin), self.directory)
+        self.gateway = MatrixGateway(self._text(domains), (gateway, ports.admin), self.directory)
+
+    def _text(self, domains: Iterable[Served]) -> str:
+        return self.site.text(domains)
 
     async def _open_provider(self) -> None:
         loop = asyncio.get_running_loop()

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.calls.hosts import Hosts
-from tests.support.matrix import attacks, changes
+from tests.support.matrix import attacks, changes, houses
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import POLICIES, cells
 from tests.support.matrix.changes import Changed, play_changes
+from tests.support.matrix.houses import Housed, HouseScene, play_houses
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.verdict import objections, status
@@ -41,6 +42,9 @@ In each cell stand the verdict, with the status that the caller was given where 
 Every provider has a `uri` with `transport=tls` and a `fallback_uri` with `transport=udp`. Before a provider calls, its
 phone has registered while the policy was `off`, and the domain was switched to its policy at run time; so "the
 gateway's connection" is UDP under `off`. An emergency number as the caller proves nothing: such a call is like others.
+
+In calls between phones the caller is asked for its password, and both legs count. A PBX over UDP is known by its
+address, one over TLS by its certificate, and the provider that calls one does so over TLS with its own.
 
 A call that changes has media in every phase, each description with ports and keys of its own, and the worst phase
 counts. "The change 488" says that a change was refused with that status, and the media went on as they were.
@@ -78,10 +82,21 @@ def changed_places(changed: Iterable[Changed]) -> dict[Place, str]:
     return {(changes.TITLE, one.case.row, one.case.policy): changes.shown(one) for one in changed}
 
 
-def document(outcomes: Iterable[Outcome], attacked: Iterable[Attacked], changed: Iterable[Changed]) -> str:
+def housed_places(housed: Iterable[Housed]) -> dict[Place, str]:
+    """The cells of local calls and PBXs."""
+    return {(one.case.title, one.case.row, one.case.policy): houses.shown(one) for one in housed}
+
+
+def document(
+    outcomes: Iterable[Outcome], attacked: Iterable[Attacked], changed: Iterable[Changed], housed: Iterable[Housed]
+) -> str:
     """The whole text."""
+    inside = housed_places(housed)
+    local = {place: cell for place, cell in inside.items() if place[0] == houses.LOCAL}
     lines = [
         *_tables(places(outcomes), "the provider", POLICIES),
+        *_tables(local, "two phones", POLICIES),
+        *_tables({place: cell for place, cell in inside.items() if place not in local}, "the PBX", POLICIES),
         *_tables(changed_places(changed), "then", POLICIES),
         *_tables(attacked_places(attacked), "what somebody in between does", attacks.COLUMNS),
     ]
@@ -114,18 +129,20 @@ def _tables(cells: Mapping[Place, str], rows_are: str, columns: tuple[str, ...])
 def _write() -> None:
     hosts = Hosts.claim()
     scenes = [Scene(hosts, Path(tempfile.mkdtemp()), plays) for plays in ("matrix", "attacks", "changes")]
+    in_houses = HouseScene(hosts, Path(tempfile.mkdtemp()), [*houses.cases()])
     try:
         outcomes = asyncio.run(play_all(scenes[0], [*cells()]))
         attacked = asyncio.run(play_attacks(scenes[1], [*cases()]))
         changed = asyncio.run(play_changes(scenes[2], [*changes.cases()]))
+        housed = asyncio.run(play_houses(in_houses, [*houses.cases()]))
     finally:
-        for scene in scenes:
+        for scene in (*scenes, in_houses):
             scene.gateway.stop()
         hosts.release()
     for one in (*outcomes, *(played.outcome for played in attacked)):
         for objection in objections(one):
             print(f"{one.cell}: {objection}")
-    DOCUMENT.write_text(document(outcomes, attacked, changed), encoding="utf-8")
+    DOCUMENT.write_text(document(outcomes, attacked, changed, housed), encoding="utf-8")
 
 
 if __name__ == "__main__":
