@@ -561,6 +561,16 @@ THREATS: Final = Board(
                 a_second("side", 'gateway_failed_packets_total{cause="wrong_source"}', "to a port for {{side}}"),
                 unit="pps",
             ),
+            graph(
+                "Checks of browsers",
+                "Do browsers answer for their addresses? `wrong` ones know no password of a call: somebody guesses.",
+                a_second("result", "gateway_ice_checks_total", "{{result}}"),
+            ),
+            graph(
+                "DTLS handshakes of browsers",
+                "Do web phones get keys? `mismatch`: it is another certificate than the SDP's, and the call ends.",
+                a_second("result", "gateway_dtls_handshakes_total", "{{result}}"),
+            ),
         ),
     },
 )

@@ -259,8 +259,13 @@ class RelayPool:
         return report
 
     def _count(self, key: tuple[str, ...], packets: int) -> None:
-        """Packets of a direction, or of a side and a cause for which they went no further."""
-        if self._metrics is not None:
+        """Packets of a direction, or of a side and a cause for which they went no further; or results of browsers."""
+        if self._metrics is None:
+            return
+        if len(key) == 3:
+            of_browsers = self._metrics.ice_checks if key[1] == "checks" else self._metrics.dtls_handshakes
+            of_browsers.labels(key[2]).inc(packets)
+        else:
             counter = self._metrics.relayed_packets if len(key) == 1 else self._metrics.failed_packets
             counter.labels(*key).inc(packets)
 

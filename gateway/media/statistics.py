@@ -27,6 +27,11 @@ CAUSES: Final = (
     "kernel",
 )
 """A worker's reasons for which a packet goes no further. Those of a later version count as `other`."""
+WEB: Final = {
+    "checks": ("ok", "wrong", "unknown", "malformed", "limited"),
+    "handshakes": ("up", "failed", "mismatch"),
+}
+"""A worker's counts of browsers, and their results."""
 LOOPS: Final = ("native", "python")
 PORT_STATES: Final = ("used", "silent", "free")
 _SIDES: Final = tuple(str(side) for side in Side)
@@ -40,6 +45,8 @@ class RelayFigures:
     """Packets, by direction."""
     failed: dict[tuple[str, ...], int] = attrs.Factory(dict)
     """Packets, by the side that sent them and the cause."""
+    web: dict[tuple[str, ...], int] = attrs.Factory(dict)
+    """Of browsers: ICE checks and DTLS handshakes by result, each under "web", the kind, and the result."""
     cpu_seconds: float | None = None
     """Used by the process, in user and system mode."""
     resident_bytes: int | None = None
@@ -59,6 +66,7 @@ class RelayFigures:
         return cls(
             _relayed(totals),
             _failed(_value(statistics, "failed")),
+            _web(_value(statistics, "web")),
             float(cpu) if isinstance(cpu, int | float) else None,
             resident if isinstance(resident, int) else None,
             _seconds(_value(totals, "uptime")),
@@ -67,8 +75,8 @@ class RelayFigures:
         )
 
     def counted(self) -> dict[tuple[str, ...], int]:
-        """The counts, by direction or by side and cause."""
-        return {**{(direction,): number for direction, number in self.relayed.items()}, **self.failed}
+        """The counts, by direction, by side and cause, or of browsers."""
+        return {**{(direction,): number for direction, number in self.relayed.items()}, **self.failed, **self.web}
 
 
 def _relayed(totals: JSON) -> dict[str, int]:
@@ -85,6 +93,11 @@ def _failed(sides: JSON) -> dict[tuple[str, ...], int]:
             key = side, cause if cause in CAUSES else "other"
             found[key] = found.get(key, 0) + number
     return found
+
+
+def _web(counted: JSON) -> dict[tuple[str, ...], int]:
+    found = ((kind, result, _numbers(_value(counted, kind)).get(result)) for kind in WEB for result in WEB[kind])
+    return {("web", kind, result): number for kind, result, number in found if number is not None}
 
 
 def _ports(interfaces: JSON) -> dict[str, int]:

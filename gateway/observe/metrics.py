@@ -162,6 +162,18 @@ class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
         "RTP and RTCP packets that went no further at a media worker, by the side that they came in on and cause.",
         ("side", "cause"),
     )
+    ice_checks = Declared(
+        Counter,
+        "gateway_ice_checks",
+        "Checks that browsers sent to media workers, by result (ok, wrong, unknown, malformed, limited).",
+        ("result",),
+    )
+    dtls_handshakes = Declared(
+        Counter,
+        "gateway_dtls_handshakes",
+        "DTLS handshakes of browsers with media workers, by result (up, failed, mismatch).",
+        ("result",),
+    )
     media_score = Declared(
         histogram(1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4, 4.5),
         "gateway_media_mos",

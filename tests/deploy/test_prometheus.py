@@ -47,6 +47,8 @@ MAY_BE_EMPTY = {
     "gateway_provisioning_requests_total": "a gateway without [provisioning] has none",
     "gateway_provisioning_devices": "a gateway without [provisioning] has none",
     "gateway_tftp_transfers_total": "a gateway without [provisioning] has none",
+    "gateway_ice_checks_total": "no browser calls here",
+    "gateway_dtls_handshakes_total": "no browser calls here",
     "gateway_pbx_places": "a gateway without [[phone]] has none",
     "gateway_pbx_lost_names": "a gateway without [[phone]] has none",
     "gateway_pbx_registered": "a gateway without [[phone]] has none",

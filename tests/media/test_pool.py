@@ -588,6 +588,19 @@ def test_rfc5763_section_5_a_certificate_that_is_not_the_one_of_the_sdp_is_told_
     assert not scene.in_clear
 
 
+def test_a_workers_counts_of_browsers_are_metrics() -> None:
+    scene = Scene().started()
+    counted: JSON = {"checks": {"ok": 7, "wrong": 2, "of another version": 1}, "handshakes": {"up": 1}}
+    for _ in range(2):
+        scene.clock.advance(POLL_SECONDS)
+        scene.wires[0].answer("statistics", statistics={"web": counted})
+    value = scene.registry.get_sample_value
+    assert value("gateway_ice_checks_total", {"result": "ok"}) == 7
+    assert value("gateway_ice_checks_total", {"result": "wrong"}) == 2
+    assert value("gateway_ice_checks_total", {"result": "of another version"}) is None
+    assert value("gateway_dtls_handshakes_total", {"result": "up"}) == 1
+
+
 def test_an_rtpengine_is_told_which_side_is_a_browser() -> None:
     scene = Scene(are_workers=False).started()
     browsers = SDP + b"m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=ssrc:1 cname:x\r\na=extmap:1 urn:x\r\na=fingerprint:x\r\n"
