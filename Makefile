@@ -18,11 +18,12 @@ unexport PYTHONDONTWRITEBYTECODE
 FUZZ_SECONDS ?= 300
 CALLS ?= 50000
 MINUTES ?= 10
+SOAK_MINUTES ?= 60
 
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
+.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -77,6 +78,9 @@ interleavings: $(TOOLS) ## play 50,000 calls of chance, and compare each verdict
 
 soak-refreshes: packages ## let six calls of pjsua2 last through session refreshes that re-key, and look for gaps (MINUTES=10)
 	SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest -s tests/calls/test_refreshes.py -k nobody_hears
+
+soak: packages ## kill the gateway every 20 s for an hour, under 20 calls a second (SOAK_MINUTES=60)
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -s tests/faults/test_soak.py
 
 screenshots: packages ## take pictures of every page of a gateway with a day of calls, into docs/screenshots
 	$(BIN)/python -m tests.browser.screenshots docs/screenshots
