@@ -85,7 +85,7 @@ class CallsPart(GatewayPart):
 
     def rebuild(self) -> None:
         """Go on with the calls of the process before. Listeners have to be open, and nothing of theirs heard yet."""
-        self._survival.rebuild(self._services, self.calls, self._ended, self.relay)
+        self._survival.rebuild(self._services, self.calls, self.subscriptions, self._ended, self.relay)
 
     def start(self) -> None:
         """Begin to note calls that last."""

@@ -18,9 +18,12 @@ from gateway.b2bua.call import Call
 from gateway.b2bua.calls import Calls
 from gateway.b2bua.legs.leg import Leg, LegServices
 from gateway.b2bua.legs.services import CallKeeping, NoKeeping
+from gateway.b2bua.subscriptions import Subscriptions
+from gateway.b2bua.survival import frozen_subscription
 from gateway.b2bua.survival.call_keeper import CallKeeper
 from gateway.b2bua.survival.kept_legs import KeptWays
 from gateway.b2bua.survival.rebuilding import Rebuilding, Rebuilt
+from gateway.b2bua.survival.rebuilt_subscriptions import RebuiltSubscriptions
 from gateway.media.pool import RelayPool
 from gateway.media.reports import worst_score
 from gateway.state.call_record import CallRecord
@@ -51,17 +54,21 @@ class SurvivalPart:
             self._kept.recorded(record.id)
         self._signalling.tracing.ended(record.id, kept)
 
-    def rebuild(self, services: LegServices, calls: Calls, ended: EndedCalls, relay: RelayPool) -> None:
-        """Go on with the calls of the process before, and end those that cannot be gone on with. No fault of theirs
-        keeps the gateway from starting, now or the next time."""
+    def rebuild(
+        self, services: LegServices, calls: Calls, subscriptions: Subscriptions, ended: EndedCalls, relay: RelayPool
+    ) -> None:
+        """Go on with the calls and subscriptions of the process before, and end calls that cannot be gone on with. No
+        fault of theirs keeps the gateway from starting, now or the next time."""
         try:
-            self._rebuild(services, calls, ended, relay)
+            self._rebuild(services, calls, subscriptions, ended, relay)
         except Exception:
             log.failure("the calls of the process before are not gone on with")
             if self._kept is not None:
                 self._kept.begin(calls.active)
 
-    def _rebuild(self, services: LegServices, calls: Calls, ended: EndedCalls, relay: RelayPool) -> None:
+    def _rebuild(
+        self, services: LegServices, calls: Calls, subscriptions: Subscriptions, ended: EndedCalls, relay: RelayPool
+    ) -> None:
         history, journal = self._state.history, self._state.journal
         if journal is None:
             self._state.count_unseen(history.end_unseen())
@@ -70,12 +77,14 @@ class SurvivalPart:
         ways = KeptWays(listeners, self._signalling.transport, self._peers.trunk)
         recorded = history.recorded()
         rebuilding = Rebuilding(services, calls, self._peers.router, ways, ended, recorded.__contains__)
-        rebuilt = _at_one_go(rebuilding, journal.load(self._basis.clock.wall()))
+        kept, kept_subscriptions = frozen_subscription.split(journal.load(self._basis.clock.wall()))
+        rebuilt = _at_one_go(rebuilding, kept)
+        others = RebuiltSubscriptions(services, subscriptions, self._peers.router, ways).rebuild(kept_subscriptions)
         known = frozenset(call.id for call in rebuilt.up) | rebuilt.over
         left = [record.as_json() for record in rebuilt.left if record.id not in recorded]
         self._state.count_unseen(history.end_unseen(known, rebuilt.recorded, left))
         if self._kept is not None:
-            self._kept.begin(rebuilt.up)
+            self._kept.begin(rebuilt.up, others)
         for call_id in rebuilt.recorded | rebuilt.given_up:
             relay.delete(call_id)
         missing = relay.missing(call.id for call in rebuilt.up)
@@ -85,6 +94,8 @@ class SurvivalPart:
                 count=len(rebuilt.up),
                 missing=len(missing),
             )
+        if others:
+            log.info("{count} subscriptions of the process before go on", count=len(others))
         calls.media_lost(missing)
 
     def tidy(self, active: Iterable[Call]) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from enum import StrEnum
 from operator import attrgetter
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
 
 import attrs
 from twisted.internet.defer import CancelledError
@@ -53,10 +53,6 @@ log = Logger()
 
 NewMilestones = Callable[[CallRecord, float], CallMilestones]
 """Those of the call of a record; with the time of its begin, seconds of the timers' clock."""
-
-
-RECONNECTS_WITHIN: Final = "5"
-"""Seconds after which a request is to come again where its receiver has lost its connection with the process before."""
 
 
 class CallState(StrEnum):
@@ -164,10 +160,7 @@ class Call:
         if peer is None or peer.dialog is None or peer.ended:
             leg.respond(transaction, request.response(481))
             return
-        if peer.way.is_awaited and not peer.opened_flow().is_open:
-            refused = request.response(500)
-            refused.headers.add("Retry-After", RECONNECTS_WITHIN)
-            leg.respond(transaction, refused)
+        if peer.way.is_awaited and in_dialog.puts_off(leg, transaction, peer):
             return
         if is_own_srtp(request):
             self.protection.declined(leg.spec.name)

@@ -23,10 +23,11 @@ from gateway.b2bua.across.plain_request import PlainRequest
 from gateway.b2bua.across.transfer import redirections
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.border import Border
+from gateway.b2bua.legs.in_dialog import puts_off
 from gateway.b2bua.legs.leg import Leg, LegOwner, LegServices, LegSpec, WithoutMedia
 from gateway.b2bua.setup.first_request import Identity
 from gateway.dialog.dialog import Dialog
-from gateway.dialog.usages import Usage, Usages, usage_of
+from gateway.dialog.usages import KeptUsage, Usage, Usages, usage_of
 from gateway.media.relay import Encryption, SdpWish
 from gateway.sip.message import Request, Response
 from gateway.state.call_record import CallDirection, CallRecord, LegName
@@ -54,6 +55,21 @@ class Subscription(WithoutMedia):
         """Its name in logs."""
         return self.record.id
 
+    @property
+    def legs(self) -> tuple[Leg | None, Leg | None]:
+        """The subscriber's leg and the notifier's, as far as they are there; of a call's the caller's and callee's."""
+        return self._caller, self._callee
+
+    @property
+    def usages(self) -> Usages:
+        """The subscriptions of its dialogs."""
+        return self._usages
+
+    def resume(self, legs: tuple[Leg, Leg], usages: Iterable[KeptUsage]) -> None:
+        """Go on with the subscriptions of a process that is gone, by legs whose dialogs are there."""
+        self._caller, self._callee = legs
+        self._usages.resume(usages)
+
     def outlive(self, usages: Usages, caller: Leg, callee: Leg) -> None:
         """Go on with the subscriptions of a call that is over: BYE ends that usage of its dialogs only (RFC 5057
         section 3.1). Its legs are closed."""
@@ -68,7 +84,10 @@ class Subscription(WithoutMedia):
         if peer is None or peer.dialog is None:
             leg.respond(transaction, request.response(481))
             return
+        if peer.way.is_awaited and puts_off(leg, transaction, peer):
+            return
         PlainRequest((leg, peer), transaction, self._usages).begin()
+        self._services.keeper.note(self)
 
     def leg_hung_up(self, leg: Leg, bye: Request) -> None:
         """No leg of these takes BYE."""
@@ -90,6 +109,7 @@ class Subscription(WithoutMedia):
         for leg in (self._caller, self._callee):
             if leg is not None:
                 leg.close()
+        self._services.keeper.ends(self)
         self._forget(self)
 
     def _heir(self, leg: Leg) -> Leg:
@@ -110,6 +130,7 @@ class Subscription(WithoutMedia):
             self.end("refused")
         else:
             self._timer = self._services.clock.callLater(until - self._services.clock.seconds(), self._expired)
+            self._services.keeper.note(self)
 
     def _expired(self) -> None:
         self._timer = None
@@ -187,6 +208,7 @@ class AskedSubscription(Subscription):
         leg = self._notifier
         if leg is not None and leg.dialog is None and self._asked is not None:
             leg.begin(Dialog.from_response(self._asked, response))
+        self._services.keeper.note(self)
 
 
 class UsageLeg(Leg):

@@ -67,6 +67,12 @@ class Subscriptions:
             subscription.reach(onward, phone_flow)
             self._services.transactions.send_request(onward, phone_flow, subscription)
 
+    def resumed(self, record: CallRecord) -> Subscription:
+        """One of the process before, which has to be given its legs."""
+        subscription = Subscription(record, self._services, self._all.discard)
+        self._all.add(subscription)
+        return subscription
+
     def outlive(self, call: Call) -> None:
         """Let the subscriptions that were begun in a call go on after it, as long as there is room."""
         caller, callee = call.caller, call.callee

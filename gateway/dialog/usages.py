@@ -12,9 +12,9 @@ Time is an argument's: seconds of any clock. Not here: calls, messages, timers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -90,6 +90,17 @@ class _Subscription:
     until: float
 
 
+class KeptUsage(NamedTuple):
+    """A subscription as the next process is told of it."""
+
+    subscriber: str
+    package: str
+    id: str
+    other_id: str
+    left: float
+    """Seconds."""
+
+
 def _nothing() -> None:
     """Nobody waits for a change."""
 
@@ -115,6 +126,23 @@ class Usages:
         now = self._seconds()
         self._live = [one for one in self._live if one.until > now]
         return max((one.until for one in self._live), default=None)
+
+    @property
+    def kept(self) -> tuple[KeptUsage, ...]:
+        """All of them, with the time that each has left."""
+        now = self._seconds()
+        return tuple(
+            KeptUsage(one.subscriber, one.package, one.id, one.other_id, one.until - now) for one in self._live
+        )
+
+    def resume(self, kept: Iterable[KeptUsage]) -> None:
+        """Go on with those of the process before."""
+        now = self._seconds()
+        self._live = [
+            _Subscription(one.subscriber, one.package, one.id, one.other_id, now + min(one.left, LONGEST_SECONDS))
+            for one in kept
+        ][-MOST:]
+        self._changed()
 
     def handed_on(self, changed: Callable[[], None]) -> Usages:
         """The same for another owner."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import attrs
 from twisted.logger import Logger
@@ -21,6 +22,20 @@ from gateway.transaction.client import TransactionFailure
 from gateway.transaction.server import ServerTransaction
 
 log = Logger()
+
+RECONNECTS_WITHIN: Final = "5"
+"""Seconds after which a request is to come again where its receiver has lost its connection with the process before."""
+
+
+def puts_off(leg: Leg, transaction: ServerTransaction, peer: Leg) -> bool:
+    """Whether a request of `leg` has to come again, since its receiver's connection ended with another process and is
+    not there yet: then it is told so."""
+    if peer.opened_flow().is_open:
+        return False
+    refused = transaction.request.response(500)
+    refused.headers.add("Retry-After", RECONNECTS_WITHIN)
+    leg.respond(transaction, refused)
+    return True
 
 
 def receive_request(leg: Leg, transaction: ServerTransaction, request: Request) -> None:

@@ -9,6 +9,8 @@
     its record is written                -> RECORDED               so that there is one, and no second
     GONE_AFTER seconds later             -> nothing of it is kept
 
+A subscription is written each time that it begins, is prolonged, or a request of it crosses, and is gone with its end.
+
 Here: the moments. Not here: the contents (frozen_call), the file (state/journal), the next process (rebuilding).
 """
 
@@ -24,8 +26,10 @@ from gateway.b2bua.call import Call, CallState
 from gateway.b2bua.calls import is_settled
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.leg import Leg, LegOwner
+from gateway.b2bua.subscription import Subscription
 from gateway.b2bua.survival.frozen_call import frozen_call
 from gateway.b2bua.survival.frozen_opening import ENDING, RECORDED, frozen_answer, frozen_invite, frozen_opening
+from gateway.b2bua.survival.frozen_subscription import frozen_subscription, name_of
 from gateway.b2bua.turned_away import CHALLENGES
 from gateway.state.journal.live_journal import LiveJournal
 
@@ -49,25 +53,32 @@ class CallKeeper:
         self._wall = wall
         self._seconds = seconds
         self._ended: deque[tuple[float, str]] = deque()
+        self._subscriptions: dict[str, Subscription] = {}
         self._touch_at = self._renew_at = 0.0
 
     def note(self, owner: LegOwner) -> None:
-        """See CallKeeping. Of an owner that is no call nothing is kept."""
-        if type(owner) is not Call:
-            return
+        """See CallKeeping. Of an owner that is neither a call nor a subscription nothing is kept."""
         try:
-            self._note(owner)
+            if type(owner) is Call:
+                self._note(owner)
+            elif isinstance(owner, Subscription):
+                self._note_subscription(owner)
         except Exception:
-            log.failure("call {call_id} is not kept", call_id=owner.id)
+            log.failure("call {call_id} is not kept", call_id=owner.record.id)
 
     def ends(self, owner: LegOwner) -> None:
         """See CallKeeping."""
         if type(owner) is Call:
             self._journal.change(owner.id, ENDING)
             self._ended.append((self._seconds() + GONE_AFTER, owner.id))
+        elif isinstance(owner, Subscription):
+            name = name_of(owner)
+            self._subscriptions.pop(name, None)
+            self._journal.drop(name)
 
-    def begin(self, calls: Iterable[Call]) -> None:
-        """Begin a new journal with these calls, in the place of the one before."""
+    def begin(self, calls: Iterable[Call], subscriptions: Iterable[Subscription] = ()) -> None:
+        """Begin a new journal with these calls and subscriptions, in the place of the one before."""
+        self._subscriptions = {name_of(one): one for one in subscriptions}
         self._journal.renew(self._frozen(calls))
 
     def invited(self, leg: Leg) -> None:
@@ -102,13 +113,14 @@ class CallKeeper:
             return frozenset()
         calls = [*self._frozen(active)]
         self._journal.renew(calls)
-        return frozenset(call_id for call_id, _ in calls if self._journal.holds(call_id))
+        kept = (name for name, _ in calls if name not in self._subscriptions)
+        return frozenset(call_id for call_id in kept if self._journal.holds(call_id))
 
     def stop(self) -> None:
-        """All calls have ended: leave none to the next process. Before `begin` those of the process before stay: a
-        start was stopped that had not come to them."""
+        """All calls have ended: leave none to the next process, but the subscriptions. Before `begin` those of the
+        process before stay: a start was stopped that had not come to them."""
         if self._journal.has_begun:
-            self._journal.renew(())
+            self._journal.renew(self._frozen(()))
             self._journal.close()
 
     def _note(self, call: Call) -> None:
@@ -127,9 +139,20 @@ class CallKeeper:
         elif not self._ended or self._ended[-1][1] != call.id:
             self.ends(call)
 
+    def _note_subscription(self, subscription: Subscription) -> None:
+        frozen = frozen_subscription(subscription, self._wall())
+        if frozen is not None:
+            name = name_of(subscription)
+            self._subscriptions[name] = subscription
+            self._journal.put(name, frozen)
+
     def _frozen(self, active: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
         for call in active:
             if is_settled(call):
                 frozen = frozen_call(call, self._wall())
                 if frozen is not None:
                     yield call.id, frozen
+        for name, subscription in self._subscriptions.items():
+            kept = frozen_subscription(subscription, self._wall())
+            if kept is not None:
+                yield name, kept
