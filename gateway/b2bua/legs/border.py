@@ -125,8 +125,8 @@ class PhonesBorder(Border):
 
 def uncharged(number: TelephoneNumber) -> TelephoneNumber:
     """A number that a phone here is called by: of no class of destinations, since nobody is paid for that call. Limits
-    of such classes are not about it; those of all calls are, or of numbers that begin so: they bound what a phone does,
-    and a stolen one troubles the house as it would the provider."""
+    of such classes are not about it; those of all calls are, or of numbers that begin so: they bound the calls of a
+    phone, and a stolen one troubles the house as it would the provider."""
     return attrs.evolve(number, classes=frozenset())
 
 

@@ -1,7 +1,7 @@
 """A subscription as it is kept: both legs, and the usages of their dialogs with the time that each has left.
 
 Written as one whole record under a name of its own, since one that was begun in a call has the call's id. Neither one
-between two phones is kept, nor one whose second dialog is not there yet: its phone asks anew.
+between two phones is kept, nor one that lacks its second dialog: its phone asks anew.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def split(kept: Mapping[str, tuple[bytes, ...]]) -> tuple[dict[str, tuple[bytes,
 
 
 def frozen_subscription(subscription: Subscription, wall: float) -> bytes | None:
-    """One whose dialogs are both there; None for others. `wall` is now, in seconds since the epoch."""
+    """A subscription with both dialogs; None for others. `wall` is now, in seconds since the epoch."""
     caller, callee = subscription.legs
     if caller is None or callee is None or caller.dialog is None or callee.dialog is None:
         return None

@@ -17,7 +17,7 @@ WEAK_VERDICTS: Final = WEAKER | CLEAR
 BETWEEN_PHONES: Final = "internal"
 """The direction of calls that go to no provider, and so have no part in this: the budget is about the hop to it, and
 the phones' own legs count in no call. Those in clear would spend it at once in a house of phones over UDP, and those
-over TLS would hide in its share what goes out in clear."""
+over TLS would hide in its share the part that goes out in clear."""
 EXCUSES: Final = frozenset({"CLEAR_POLICY_OFF", "CLEAR_EMERGENCY"})
 """Reasons for which a call was meant to go on with less."""
 

@@ -135,7 +135,8 @@ class WebFrames:
             self._output += self._closing(CloseReason.MESSAGE_TOO_BIG)
             return None
         if not event.message_finished:
-            self._parts.append(data)
+            if data:  # frames without a byte could be sent for ever
+                self._parts.append(data)
             return None
         message = b"".join((*self._parts, data))
         self._parts, self._size = [], 0

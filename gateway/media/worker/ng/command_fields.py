@@ -1,6 +1,6 @@
 """The fields of NG commands, read: names, descriptions and wishes out of dictionaries that anybody may have written.
 
-Each raises NgRefusal for a field that is no such thing. Not here: what is done with them (commands).
+Each raises NgRefusal for a field that is no such thing. Not here: the commands that they are for (commands).
 """
 
 from __future__ import annotations
