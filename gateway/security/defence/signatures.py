@@ -39,9 +39,10 @@ SCANNERS: Final = (
 )
 """Parts of User-Agents, in lower case, from public lists of what is seen in the wild."""
 
-_TAG: Final = re.compile(r"(?:[2-7][0-9a-f])+01(?:3[0-9]){6,10}|3206210844")
+_TAG: Final = re.compile(r"(?:[2-7][0-9a-f])+01(?:3[0-9]){6,10}|3206210844|(root)")
 """SIPVicious' From tags: in hexadecimal a text, 01, and the digits of a random number; and the one fixed in svcrack. Of
-random hexadecimal tags one in a thousand million looks so."""
+random hexadecimal tags one in a thousand million looks so. The last is of nmap's probe of versions (`-sV`), by which
+search engines of the whole internet ask as well: it names no User-Agent."""
 
 
 def look_of(more: tuple[str, ...] = ()) -> re.Pattern[bytes]:
@@ -63,4 +64,5 @@ def scanner_in(request: Request, more: tuple[str, ...] = ()) -> str:
     if sender.display_name and "sipvicious" in sender.display_name.casefold():
         return "From sipvicious"
     tag = sender.tag
-    return "From tag of SIPVicious" if tag and _TAG.fullmatch(tag) else ""
+    found = _TAG.fullmatch(tag) if tag else None
+    return "" if found is None else f"From tag of {'nmap' if found[1] else 'SIPVicious'}"

@@ -152,6 +152,21 @@ def test_a_scanner_that_names_itself_hears_nothing() -> None:
     assert counted < 30  # the others were dropped by their bytes
 
 
+def test_nmaps_probe_of_versions_hears_nothing() -> None:
+    """`nmap -sV`, word for word, and the engines that search the internet by it: it names no User-Agent."""
+    probe = (
+        b"OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/UDP nm;branch=foo;rport\r\nFrom: <sip:nm@nm>;tag=root\r\n"
+        b"To: <sip:nm2@nm2>\r\nCall-ID: 50000\r\nCSeq: 42 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n"
+        b"Contact: <sip:nm@nm>\r\nAccept: application/sdp\r\n\r\n"
+    )
+    office, phone = Defended(), Defended()
+    office.site.datagram(probe, STRANGER)
+    assert office.site.network.datagrams[UDP].sent == []
+    assert office.site.metrics.value("gateway_security_events_total", {"event": "scan", "side": "phones"}) == 1
+    phone.site.datagram(probe.replace(b"tag=root", b"tag=5f1c"), STRANGER)
+    assert phone.site.network.datagrams[UDP].sent, "a ping like a phone's has its answer"
+
+
 def test_a_reload_adopts_the_mode_and_lets_in_all_that_is_never_banned() -> None:
     office = Defended()
     for number in range(30):
