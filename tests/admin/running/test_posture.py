@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 
 from gateway.security.posture.report import SCHEMA_FILE
+from tests.security.posture.test_assessment import UNSEEN
 from tests.support.admin_gateway import AdminGateway
 
 
@@ -21,6 +22,7 @@ def test_an_administrator_assesses_signs_and_verifies(gateway: AdminGateway) -> 
     report = json.loads(gateway.ctl("assess", "--format", "json", "--since", "7d", "--domain", "example.com"))
     jsonschema.Draft202012Validator(schema).validate(report)
     assert report["domain"] == "example.com"
+    assert {one["id"] for one in report["findings"] if one["result"] == "unknown"} >= UNSEEN
     longest = json.loads(gateway.ctl("assess", "--json", "--since", "31d"))
     assert round((longest["at"] - longest["since"]) / 86_400) == 31
     told = gateway.ctl("assess", "--sign", "--format", "json", "--out", "assess.json")

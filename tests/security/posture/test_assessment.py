@@ -9,6 +9,8 @@ from gateway.security.posture.assessment import Assessment, NextStep, assessed, 
 from gateway.security.posture.posture_facts import KnownMedia, PostureFacts
 from tests.security.posture.posture_world import ENCRYPTED, GOOD, NOW, PROVIDER, but, calls, domain
 
+UNSEEN = {"AUTH-5", "DEV-3", "NET-1", "NET-2", "OPS-6"}
+
 
 def step(one: Assessment, name: str) -> NextStep:
     return next(step for step in one.steps if step.id == name)
@@ -18,6 +20,16 @@ def test_an_office_that_is_well_has_all_points_and_no_step() -> None:
     one = assessed(GOOD)
     assert (one.score, one.grade, one.steps) == (100.0, "A", ())
     assert one.counted() == {"critical": 0, "high": 0, "medium": 0, "low": 0}
+
+
+def test_five_checks_ask_for_matters_that_no_gateway_sees_and_94_5_points_are_the_most() -> None:
+    """docs/assess.md says so; tests/admin/running asks a gateway that runs."""
+    around = attrs.evolve(
+        GOOD.surroundings, phones_that_challenge=None, default_passwords=None, rogue_dhcp=None, voice_vlan=None
+    )
+    one = assessed(attrs.evolve(GOOD, process=attrs.evolve(GOOD.process, gateways=None), surroundings=around))
+    assert (one.score, one.grade) == (94.5, "A")
+    assert {finding.check.id for finding in one.findings if finding.cost} == UNSEEN
 
 
 def test_an_empty_gateway_has_a_score_all_the_same() -> None:

@@ -379,9 +379,13 @@ class Street:
 
     @property
     def is_late(self) -> bool:
-        """Whether the gateway refuses new calls, since everything is late."""
+        """Whether the gateway refuses new calls, since it does not keep up."""
         log = self.gateway.program.text()
-        return log.count("overload: everything is") > log.count("overload is over")
+        begins, ends = (
+            ("overload: everything is", "messages wait: the"),
+            ("overload is over", "no messages wait any more"),
+        )
+        return any(log.count(begin) > log.count(end) for begin, end in zip(begins, ends, strict=True))
 
     def is_banned(self, source: str) -> bool:
         """Whether operators see that a source is banned: an alert within two seconds, both lists, the evidence."""
