@@ -3,8 +3,9 @@
     Blocklist -read(table)-> bytes -> texts -> RangesBuilder, in small steps -> ListContents, or NoList and why
 
 A list that is mostly no addresses is none: an error page, a moved file, a format of others. So is one with more than
-MOST entries: half of a list would drop some and let in others, and nobody would know which. Here: one reading. Not
-here: the times of readings, the lists in force (blocklists.py).
+MOST entries: half of a list would drop some and let in others, and nobody would know which. Of a list from elsewhere
+private addresses are passed over: many lists name them as strange on the internet, and here they are phones. Here: one
+reading. Not here: the times of readings, the lists in force (blocklists.py).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator, deferLater
 
-from gateway.base.address_ranges import PIECE, AddressRanges, RangesBuilder
+from gateway.base.address_ranges import PIECE, AddressRanges, RangesBuilder, bounds
 from gateway.config.tables.blocklist_table import KEY_PLACE, Blocklist
 from gateway.observe.clean_text import clean
 from gateway.security.blocklists.list_fetch import LARGEST, ListFetch
@@ -30,6 +31,13 @@ BATCH_SECONDS: Final = 11.5
 """Between two batches: apiban.org answers eleven times in two minutes."""
 MOST_BATCHES: Final = 400
 _KEY_BYTES: Final = 500
+PRIVATE: Final = AddressRanges.of(
+    (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
+    )
+)
+"""Addresses that mean something else in each network (RFC 1918, 6598, 3927, 4193, 4291)."""
 
 T = TypeVar("T")
 InThread = Callable[[Callable[[], T]], "Deferred[T]"]
@@ -57,7 +65,7 @@ class ListReader:
         """The list of a table. Raises NoList."""
         builder = RangesBuilder()
         if table.file is not None:
-            await self._take(texts(await self._file(table.file)), builder)
+            await self._take(texts(await self._file(table.file)), builder, is_ours=True)
         elif table.format == "plain":
             await self._take(texts(await self.fetch(await self._url(table))), builder)
         else:
@@ -79,8 +87,8 @@ class ListReader:
             await deferLater(self.timers, BATCH_SECONDS)
         raise NoList(f"it goes on after {MOST_BATCHES} batches")
 
-    async def _take(self, words: Iterable[str], builder: RangesBuilder) -> None:
-        await self._stepwise(_added(words, builder))
+    async def _take(self, words: Iterable[str], builder: RangesBuilder, *, is_ours: bool = False) -> None:
+        await self._stepwise(_added(words, builder, is_ours=is_ours))
 
     async def _stepwise(self, steps: Iterator[None]) -> None:
         """One step in each turn of the reactor."""
@@ -116,12 +124,13 @@ def _contents(path: Path, most: int) -> bytes:
         return file.read(most)
 
 
-def _added(words: Iterable[str], builder: RangesBuilder) -> Iterator[None]:
+def _added(words: Iterable[str], builder: RangesBuilder, *, is_ours: bool) -> Iterator[None]:
     """Add them, a piece a step; of those that are no addresses the first one is told. Raises NoList."""
     odd = ""
     for count, word in enumerate(words, start=1):
         before = builder.unreadable
-        builder.add(word)
+        if is_ours or not _is_private(word):
+            builder.add(word)
         if builder.unreadable > before:
             odd = odd or word
             if builder.unreadable > builder.made.entries + PIECE:
@@ -132,6 +141,11 @@ def _added(words: Iterable[str], builder: RangesBuilder) -> Iterator[None]:
             yield
     if builder.unreadable > builder.made.entries:
         raise NoList(_no_addresses(odd))
+
+
+def _is_private(word: str) -> bool:
+    found = bounds(word)
+    return found is not None and PRIVATE.has(found[:2])
 
 
 def _no_addresses(odd: str) -> str:

@@ -39,7 +39,7 @@ class House:
         self.timers = CountedTimers()
         self.answers: dict[str, bytes | Exception | Deferred[bytes]] = {}
         self.asked: list[str] = []
-        self.never = [PROVIDER, "10.0.0.0/8"]
+        self.never = [PROVIDER, "198.18.0.0/15"]
         self.banned = Banned()
         self.events = Events(lambda: 0.0)
         clock = Clock(self.timers, lambda: 7.0, lambda: 0.0)
@@ -101,14 +101,37 @@ def test_a_file_of_addresses_and_networks_is_dropped_by(house: House, tmp_path: 
 
 
 def test_the_provider_and_those_never_banned_are_let_in_whatever_a_list_says(house: House) -> None:
-    house.answers[URL] = b"203.0.113.0/24\n10.0.0.0/8\n192.0.2.1\n"
+    house.answers[URL] = b"203.0.113.0/24\n198.18.0.0/15\n192.0.2.1\n"
     house.adopt(WEB)
-    assert house.drops(PROVIDER, "10.9.8.7", "203.0.113.6", "192.0.2.1") == [False, False, True, True]
+    assert house.drops(PROVIDER, "198.18.8.7", "203.0.113.6", "192.0.2.1") == [False, False, True, True]
     event = house.events.after(0)[-1][1]
-    assert event.fields["spared"] == f"10.0.0.0/8, {PROVIDER}"
+    assert event.fields["spared"] == f"198.18.0.0/15, {PROVIDER}"
     house.never = ["203.0.113.6"]  # the provider moved
     house.lists.look(in_force=True)
     assert house.drops(PROVIDER, "203.0.113.6") == [True, False]
+
+
+def test_private_addresses_are_the_phones_here_and_no_list_from_elsewhere_drops_them(
+    house: House, tmp_path: Path
+) -> None:
+    """A list of all that is strange on the internet (RFC 1918, 6598, 3927, 4193); an operator's own file means it."""
+    private = ("10.9.8.7", "172.16.0.1", "192.168.1.20", "100.64.0.1", "169.254.7.7", "fd00:1::7", "fe80::1")
+    networks = (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.1.20",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fd00:1::/32",
+        "fe80::/64",
+    )
+    house.answers[URL] = "\n".join((*networks, "192.0.2.1")).encode()
+    house.adopt(WEB)
+    assert house.drops(*private, "192.0.2.1") == [False] * 7 + [True]
+    assert house.entries() == [1]
+    (tmp_path / "list").write_text("10.9.8.7\n")
+    house.adopt(Blocklist("office", file=tmp_path / "list"))
+    assert house.drops("10.9.8.7") == [True]
 
 
 def test_a_gateway_that_only_reports_drops_nothing(house: House) -> None:
