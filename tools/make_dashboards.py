@@ -603,6 +603,18 @@ PROCESS: Final = Board(
                 ("increase(gateway_network_moved_calls_total[1h])", "calls moved in the last hour"),
             ),
             graph(
+                "The lease of this machine's address",
+                "How long may it be used yet, and does the DHCP client answer?",
+                ("gateway_dhcp_lease_seconds", "seconds of the lease that are left"),
+                ("gateway_dhcp_client_up", "the DHCP client answers"),
+                ("gateway_dhcp_other_servers", "other DHCP servers that answered"),
+            ),
+            graph(
+                "Renewals of the lease",
+                "Does its server answer, and with the same address?",
+                (grown("gateway_dhcp_renewals_total", "1h"), "{{cause}}, {{result}} in the last hour"),
+            ),
+            graph(
                 "The clock",
                 "Does a time server set it, and does it jump?",
                 ("gateway_clock_synchronized", "set by a time server"),

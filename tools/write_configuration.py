@@ -38,7 +38,6 @@ READERS: Final = {
     "name": "a name: letters, digits, `.`, `_`, `-`, 63 at most",
     "address": "an IP address",
     "own_address": "an IP address, or `%INTERFACE`, `%INTERFACE/6`, `%`",
-    "network_mode": "`observe` or `static`",
     "interface_name": "the name of an interface",
     "host": "a host name or an IP address",
     "domain": "a domain",

@@ -9,8 +9,9 @@ from ipaddress import ip_address
 from typing import Final
 
 from gateway.config import fields
-from gateway.config.model import Admin, Configuration, Media, Side
-from gateway.config.places import is_ipv6
+from gateway.config.model import Admin, Configuration, Media, NetworkMode, Side
+from gateway.config.placement import written_places
+from gateway.config.places import interface_of, is_ipv6
 from gateway.config.structuring import Mistake
 from gateway.sip.uri import Uri
 from gateway.state.sqlite import is_surely_empty
@@ -23,6 +24,7 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
     """All doubts that the configuration by itself gives reason to."""
     yield from of_media(configuration)
     yield from of_teams(configuration)
+    yield from of_leases(configuration)
     yield from of_acme(configuration)
     has_users = not is_surely_empty(configuration.gateway.state_directory / "users.sqlite", "user")
     yield from of_administration(configuration.admin, has_users=has_users)
@@ -73,6 +75,20 @@ def of_acme(configuration: Configuration) -> Iterator[Mistake]:
             if file != acme.certificate:
                 told = f"{file} is not renewed by [acme], which renews {acme.certificate} alone"
                 yield Mistake(path, f"{told}: put its names into acme.names, or renew it by other means")
+
+
+def of_leases(configuration: Configuration) -> Iterator[Mistake]:
+    """A DHCP client whose address nobody uses, or whose renewals nobody could ask for."""
+    terms, default = configuration.network, configuration.network.interface
+    if terms.mode is not NetworkMode.DHCP:
+        return
+    places = [interface_of(written, default) for _, written in written_places(configuration)]
+    if all(place is None or place.name != default for place in places):
+        told = f"no listener and no media have the address of {default}, which the DHCP client gets"
+        yield Mistake("network.mode", f'{told}: address = "%" follows it')
+    if terms.renew_after_seconds and not any(one.ping_seconds for one in configuration.providers):
+        told = "no [[provider]] has ping_seconds, so that no silence is seen"
+        yield Mistake("network.renew_after_seconds", f"{told}: the lease is renewed in its own time alone")
 
 
 def of_administration(admin: Admin, *, has_users: bool) -> Iterator[Mistake]:

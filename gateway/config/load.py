@@ -55,6 +55,7 @@ from gateway.config.tables.alert_checks import alert_mistakes
 from gateway.config.tables.defence_table import defence_mistakes
 from gateway.config.tables.limit_table import BUILT_IN, CallLimit, limit_mistakes, regions_of
 from gateway.config.tables.listeners.listener_checks import listener_mistakes
+from gateway.config.tables.network_table import network_mistakes
 from gateway.config.tables.phones.phone_checks import OtherTables, phone_mistakes
 from gateway.config.tables.provisioning_table import provisioning_mistakes
 from gateway.config.tables.resync_table import make_mistakes, resync_mistakes
@@ -215,6 +216,7 @@ def _of_single(gateway: GatewaySection | None, hep: Hep | None, tables: dict[str
 def _of_places(network: Any, listeners: list[tuple[str, Listener]], media: Media | None) -> Iterator[Mistake]:
     """The mistakes of media, and of all addresses of this machine."""
     yield from media_mistakes(media)
+    yield from network_mistakes(network)
     yield from place_mistakes(network, listeners, media)
 
 

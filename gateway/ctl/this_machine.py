@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from gateway.base.network import kernel
-from gateway.config.model import Configuration, Side
+from gateway.base.network.dhcp.lease_ask import ClientSilent, NotForUs, asked_client
+from gateway.config.model import Configuration, NetworkMode, Side
 from gateway.config.named_files import this_user
 from gateway.config.placement import at_addresses, present_addresses, without_address
 from gateway.config.places import NamedInterface
@@ -68,11 +69,34 @@ def doubts(configuration: Configuration) -> Iterator[Mistake]:
     if not is_clear and (state / ROLL_OUT_OPEN).exists():
         told = "no listener of the phones' side is left without TLS, and a roll-out is not over: a phone that fails "
         yield Mistake("listener", f"{told}has no way back (gatewayctl rollout shows it)")
+    yield from _lease_doubts(configuration)
     for path, kind, address, port in _places(configuration, _present(configuration)):
         if 0 < port < 1024 and _number(_refusal(kind, address, port)) == errno.EACCES:
             yield Mistake(
                 _port_key(path), f"{this_user()} may not open port {port}: it is below 1024 (CAP_NET_BIND_SERVICE)"
             )
+
+
+def _lease_doubts(configuration: Configuration) -> Iterator[Mistake]:
+    """The DHCP client of mode dhcp, as it answers: the gateway would start without it, and know of no lease."""
+    terms = configuration.network
+    if terms.mode is not NetworkMode.DHCP:
+        return
+    try:
+        report = asked_client(terms.helper, terms.helper_user).report
+    except NotForUs:
+        return  # root and the gateway's user may ask
+    except ClientSilent as failure:
+        yield Mistake("network.helper", f"the DHCP client: {failure} (systemctl status gateway-network)")
+        return
+    if report.interface != terms.interface:
+        told = f"the DHCP client is for {report.interface}, found {terms.interface}"
+        yield Mistake("network.interface", f"{told}: its --interface and this have to be the same")
+    elif report.lease is None:
+        why = f": {report.refused}" if report.refused else ""
+        yield Mistake("network.mode", f"the DHCP client has no lease for {report.interface} ({report.state}){why}")
+    for one in report.others:
+        yield Mistake("network.mode", f"another DHCP server answers on {report.interface}: {one.address} ({one.mac})")
 
 
 def running_gateway(state: Path) -> int | None:

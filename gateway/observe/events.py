@@ -84,6 +84,12 @@ class EventName(StrEnum):
     NETWORK_CLOCK_SYNCHRONIZED = "network.clock_synchronized"
     NETWORK_CLOCK_UNSYNCHRONIZED = "network.clock_unsynchronized"
     NETWORK_CLOCK_JUMPED = "network.clock_jumped"
+    NETWORK_DHCP_LOST = "network.dhcp_lost"
+    NETWORK_DHCP_BACK = "network.dhcp_back"
+    NETWORK_DHCP_SILENT = "network.dhcp_silent"
+    NETWORK_RENEWAL_ASKED = "network.renewal_asked"
+    NETWORK_RENEWED_SAME = "network.renewed_same"
+    NETWORK_ROGUE_DHCP = "network.rogue_dhcp"
     ALERTS_LOST = "alerts.lost"
     ALERTS_TEST = "alerts.test"
     ALERTS_UNDELIVERED = "alerts.undelivered"
@@ -166,6 +172,12 @@ SEVERITIES: Final[Mapping[EventName, Severity]] = {
     EventName.NETWORK_CLOCK_SYNCHRONIZED: Severity.NOTICE,
     EventName.NETWORK_CLOCK_UNSYNCHRONIZED: Severity.WARNING,
     EventName.NETWORK_CLOCK_JUMPED: Severity.WARNING,
+    EventName.NETWORK_DHCP_LOST: Severity.WARNING,
+    EventName.NETWORK_DHCP_BACK: Severity.NOTICE,
+    EventName.NETWORK_DHCP_SILENT: Severity.WARNING,
+    EventName.NETWORK_RENEWAL_ASKED: Severity.NOTICE,
+    EventName.NETWORK_RENEWED_SAME: Severity.NOTICE,
+    EventName.NETWORK_ROGUE_DHCP: Severity.WARNING,
     EventName.ALERTS_LOST: Severity.WARNING,
     EventName.ALERTS_TEST: Severity.NOTICE,
     EventName.ALERTS_UNDELIVERED: Severity.WARNING,

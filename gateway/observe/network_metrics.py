@@ -40,3 +40,22 @@ class NetworkMetrics:
         "gateway_clock_jumps",
         "Jumps of the system's clock by more than 30 seconds, against the seconds that passed.",
     )
+    dhcp_client_up = AskedRow(
+        "gateway_dhcp_client_up",
+        '1 while the DHCP client answers, 0 while it does not; no series but with mode = "dhcp" ([network]).',
+    )
+    dhcp_lease = AskedRow(
+        "gateway_dhcp_lease_seconds",
+        "Seconds until the lease of this machine's address ends; no series without a lease, or for one without an end.",
+    )
+    dhcp_renewals = AskedRow(
+        "gateway_dhcp_renewals",
+        "Renewals of the lease since the DHCP client's start, by cause (lease: its time had come, asked: the gateway "
+        "or an operator did) and result (same, other: another address, refused, silent, ended).",
+        ("cause", "result"),
+        is_counter=True,
+    )
+    dhcp_other_servers = AskedRow(
+        "gateway_dhcp_other_servers",
+        "DHCP servers that answered beside the one that gave the lease, since the DHCP client's start; eight at most.",
+    )

@@ -101,6 +101,7 @@ class Health:
         self._events = events
         self._providers: tuple[Provider, ...] = ()
         self._standings: dict[Target, Standing] = {}
+        self._began = 0.0
         self._nowhere: set[str] = set()
         """Names of providers that lead nowhere now."""
         self._round = LoopingCall(self._ask_all)
@@ -109,6 +110,7 @@ class Health:
     def start(self, providers: Iterable[Provider]) -> None:
         """Begin to ask. May be called again with other providers."""
         self._providers = tuple(provider for provider in providers if provider.ping_seconds)
+        self._began = self._clock.seconds()
         names = {provider.name for provider in self._providers}
         self._standings = {target: one for target, one in self._standings.items() if one.provider in names}
         if not self._round.running:
@@ -152,6 +154,21 @@ class Health:
     def lost(self) -> set[str]:
         """The providers whose names lead nowhere now."""
         return set(self._nowhere)
+
+    def silent_since(self) -> float | None:
+        """Since when no target of any provider answers, clock seconds; None while one does, and where none is asked."""
+        if not self._providers or any(number for (_, is_up), number in self.targets().items() if is_up):
+            return None
+        times = [one.answered for one in self._standings.values() if one.answered is not None]
+        return max(times, default=self._began)
+
+    def are_names_lost(self) -> bool:
+        """Whether the name of no provider that is asked leads anywhere."""
+        return bool(self._providers) and self._nowhere >= {one.name for one in self._providers}
+
+    def target_hosts(self) -> set[str]:
+        """The addresses of all targets, of every provider that is asked."""
+        return {target.address.host for target in self._standings}
 
     def targets(self) -> dict[tuple[str, bool], int]:
         """How many targets of each provider are up (True), and how many down (False). Of a provider that is not found

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app.network.presence import used_addresses
 from gateway.config.load import load
-from gateway.config.model import Configuration, ConfigurationError
+from gateway.config.model import Configuration, ConfigurationError, NetworkMode
 from gateway.config.placement import addresses_of, does_media_move, moved_listeners, placed
 from gateway.config.places import NamedInterface, interface_of, is_ipv6
 from tests.app.network.test_presence import FIRST, GivenKernel
@@ -110,12 +110,32 @@ def test_only_things_at_the_interface_move(tmp_path: Path) -> None:
     assert does_media_move(loaded(tmp_path, MEDIA).media, None, {ETH0: FIRST})
 
 
-def test_dhcp_is_refused_with_the_way_to_have_it_all_the_same(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r'network.mode: found "dhcp", allowed: observe, static; .*%eth0'):
+def test_dhcp_is_for_one_interface(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r'network\.interface: is missing: mode = "dhcp"'):
         loaded(tmp_path, more='[network]\nmode = "dhcp"')
+    terms = loaded(tmp_path, more='[network]\nmode = "dhcp"\ninterface = "eth0"\nhelper = "/run/x.sock"').network
+    assert (terms.mode, terms.interface, terms.helper) == (NetworkMode.DHCP, "eth0", Path("/run/x.sock"))
+    assert (terms.helper_user, terms.renew_after_seconds, terms.renew_interval) == ("gateway-network", 0, 300)
 
 
-@pytest.mark.parametrize("table", ['mode = "watch"', "hold_seconds = 0", 'interface = "a b"', "renew_interval = 300"])
+def test_a_wrong_interface_is_one_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        loaded(tmp_path, more='[network]\nmode = "dhcp"\ninterface = "a b"')
+    assert len(refusal.value.errors) == 1
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        'mode = "watch"',
+        "hold_seconds = 0",
+        'interface = "a b"',
+        'mode = "dhcp"\ninterface = "eth0"\nrenew_interval = 299',
+        'mode = "dhcp"\ninterface = "eth0"\nrenew_after_seconds = 9',
+        "renew_after_seconds = 60",
+        'mode = "static"\nrenew_after_seconds = 60',
+    ],
+)
 def test_what_the_table_does_not_take(tmp_path: Path, table: str) -> None:
     with pytest.raises(ConfigurationError, match="network"):
         loaded(tmp_path, more=f"[network]\n{table}")

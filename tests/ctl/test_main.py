@@ -534,6 +534,60 @@ def test_the_network_is_told_with_all_that_is_gone(port: int) -> None:
     assert told.endswith("clock: set by no time server (timedatectl), says the kernel\n")
 
 
+LEASE = {
+    "why": "",
+    "state": "bound",
+    "interface": "eth0",
+    "address": "192.0.2.11",
+    "prefix": 24,
+    "server": "192.0.2.1",
+    "router": "192.0.2.1",
+    "seconds_left": 1799.6,
+    "dns": ["192.0.2.2"],
+    "ntp": [],
+    "domain": "",
+    "tftp": [],
+    "sip_servers": ["sip.example.com"],
+    "vendor": "0102",
+    "renewed": "same (asked)",
+    "renewed_seconds_ago": 12.0,
+    "others": [{"address": "192.0.2.66", "mac": "02:00:00:00:00:66", "seconds_ago": 3.0}],
+    "refused": "it is for 1 s: 30 s are the least",
+    "refusals": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        (
+            {},
+            (
+                "lease: 192.0.2.11/24 on eth0, 1800 s left, of 192.0.2.1, router 192.0.2.1 (bound)",
+                "  name servers: 192.0.2.2",
+                "  SIP servers: sip.example.com",
+                "  option 43: 0102",
+                "  latest renewal: same (asked), 12 s ago",
+                "  2 replies were not taken, the latest: it is for 1 s: 30 s are the least",
+                "  ANOTHER DHCP SERVER ANSWERS: 192.0.2.66 (02:00:00:00:00:66)",
+            ),
+        ),
+        ({"address": "", "state": "selecting"}, ("lease: NONE on eth0 (selecting)",)),
+        (
+            {"seconds_left": None, "router": ""},
+            ("lease: 192.0.2.11/24 on eth0, without an end, of 192.0.2.1, no router",),
+        ),
+        ({"why": "gone"}, ("lease: not known, the DHCP client does not answer: gone",)),
+    ],
+)
+def test_the_lease_is_told(
+    port: int, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], lines: list[str]
+) -> None:
+    monkeypatch.setitem(ANSWERS, "/api/v1/network", {**NETWORK, "dhcp": {**LEASE, **changes}})
+    told = gatewayctl("network", "--url", f"http://127.0.0.1:{port}").output
+    assert all(line in told for line in lines)
+
+
 def test_pbxs_are_told_with_their_addresses_and_registrations(port: int) -> None:
     told = gatewayctl("pbxs", "--url", f"http://127.0.0.1:{port}").output
     assert re.search(r"office +example.com +address +.*\+4930122\* and 1 more +NOT REGISTERED: 403 Forbidden", told)

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gateway.app.watchdog import TICK
 from gateway.base.build import build
+from gateway.base.network.dhcp.__main__ import options
 from gateway.config.load import load
-from gateway.config.model import GatewaySection
+from gateway.config.model import GatewaySection, NetworkTerms
 from gateway.ctl.main import main
 from tests.support.metric_table import metric_table
 from tools import make_dashboards
@@ -90,10 +92,10 @@ def test_the_demonstration_is_a_right_configuration(tmp_path: Path) -> None:
     assert configuration.admin.address == "127.0.0.20"
 
 
-def unit() -> dict[str, list[str]]:
+def unit(name: str = "gateway.service") -> dict[str, list[str]]:
     """What the unit of systemd says, by key."""
     found: dict[str, list[str]] = {}
-    for line in (DEPLOY / "gateway.service").read_text().splitlines():
+    for line in (DEPLOY / name).read_text().splitlines():
         key, equals, value = line.partition("=")
         if equals and not line.startswith("#"):
             found.setdefault(key, []).append(value)
@@ -123,14 +125,42 @@ def test_the_unit_waits_for_ready_and_ends_a_gateway_that_stands_still() -> None
     assert float(seconds) >= 5 * TICK, "a tick or two may come late"
 
 
-def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+def test_the_dhcp_clients_unit_starts_it_with_two_rights_and_the_gateways_keys_out_of_sight() -> None:
+    said = unit("gateway-network.service")
+    python, *words = shlex.split(said["ExecStart"][0].replace("${INTERFACE}", "eth0"))
+    assert (python, words[:2]) == ("/opt/gateway/bin/python", ["-m", "gateway.base.network.dhcp"])
+    given = options(words[2:])
+    assert (given.interface, given.user) == ("eth0", *unit()["User"])
+    terms = NetworkTerms()
+    assert given.socket == terms.helper
+    assert said["User"] == [terms.helper_user]
+    assert said["RuntimeDirectory"] == [terms.helper.parent.name]
+    assert said["AmbientCapabilities"] == said["CapabilityBoundingSet"] == ["CAP_NET_ADMIN CAP_NET_RAW"]
+    assert set(unit()["StateDirectory"]) <= {Path(one).name for one in said["InaccessiblePaths"][0].split()}
+
+
+def test_the_dhcp_client_of_compose_has_two_rights_and_no_file_of_the_gateway() -> None:
+    services = yaml.safe_load((DEPLOY.parent / "docker-compose.yml").read_text())["services"]
+    client, gateway = services["network"], services["gateway"]
+    given = options([word.replace("${GATEWAY_INTERFACE:-eth0}", "eth0") for word in client["command"]])
+    assert (given.interface, given.user, given.socket) == ("eth0", "5060", NetworkTerms().helper)
+    assert client["entrypoint"] == ["python", "-m", "gateway.base.network.dhcp"]
+    assert (client["cap_drop"], client["cap_add"]) == (["ALL"], ["NET_ADMIN", "NET_RAW"])
+    assert client["volumes"] == ["lease:/run/gateway-network"]
+    assert "lease:/run/gateway-network:ro" in gateway["volumes"]
+    assert gateway["cap_drop"] == ["ALL"]
+    assert "cap_add" not in gateway
+
+
+@pytest.mark.parametrize("name", ["gateway.service", "gateway-network.service"])
+def test_systemd_understands_the_unit(tmp_path: Path, name: str) -> None:
     systemd = shutil.which("systemd-analyze")
     if systemd is None:
         return  # not on every machine that runs tests: what matters is tested above
-    here = tmp_path / "gateway.service"
-    here.write_text(re.sub(r"/opt/gateway/bin/\w+", "/bin/true", (DEPLOY / "gateway.service").read_text()))
+    here = tmp_path / name
+    here.write_text(re.sub(r"/opt/gateway/bin/\w+", "/bin/true", (DEPLOY / name).read_text()))
     verified = subprocess.run([systemd, "verify", str(here)], capture_output=True, text=True, timeout=60, check=False)
-    assert "gateway.service" not in verified.stderr, verified.stderr
+    assert name not in verified.stderr, verified.stderr
 
 
 def test_the_changelog_of_the_next_release_can_be_made() -> None:

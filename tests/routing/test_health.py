@@ -250,3 +250,33 @@ def test_a_stop_waits_for_no_answer() -> None:
     questions = Questions()
     questions.health.stop()
     assert not questions.clock.getDelayedCalls()
+
+
+def test_silence_of_all_is_from_the_last_answer_on() -> None:
+    """One target that answers is no silence; nor is a provider that is not asked."""
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.clock.advance(30)
+    assert questions.health.silent_since() is None
+    questions.answer(None, 200)
+    questions.answer(None)
+    assert questions.health.silent_since() is None
+    questions.clock.advance(30)
+    while questions.asked:
+        questions.answer(*[None] * len(questions.asked))
+    assert questions.health.silent_since() == 30
+    assert questions.health.target_hosts() == {"198.51.100.1", "198.51.100.2"}
+    assert not questions.health.are_names_lost()
+    questions.ask_every(0)
+    assert questions.health.silent_since() is None
+    assert not questions.health.are_names_lost()
+
+
+def test_names_that_lead_nowhere_are_silence_from_the_start_on() -> None:
+    questions = Questions()
+    questions.is_found = False
+    while questions.asked:
+        questions.answer(*[None] * len(questions.asked))
+    questions.clock.advance(PERIOD_DOWN)
+    assert questions.health.are_names_lost()
+    assert questions.health.silent_since() == 0

@@ -1,21 +1,26 @@
-"""This machine over HTTP: the addresses in use, their moves, and the clock.
+"""This machine over HTTP: the addresses in use, their moves, the lease, and the clock.
 
-    GET /api/v1/network
+    GET  /api/v1/network
+    POST /api/v1/network/renew    {}: renew the lease of mode = "dhcp", once in five minutes
 
 Not here: the watch itself (app/network), which hands its state in as values of this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import attrs
 from twisted.web.iweb import IRequest
 
-from gateway.admin.inspection import Role
+from gateway.admin.hardening import Rejected
+from gateway.admin.inspection import Role, caller_of
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
+from gateway.admin.v1.parameters import read_change
+from gateway.admin.v1.questions import NoChange
 from gateway.admin.v1.resources import sent
+from gateway.state.audit import AuditLog
 
 
 @attrs.frozen
@@ -57,11 +62,55 @@ class ClockAnswer:
 
 
 @attrs.frozen
+class OtherServerAnswer:
+    """A DHCP server that answers beside the one that gave the lease."""
+
+    address: str
+    mac: str
+    seconds_ago: float
+    """Since it was last heard."""
+
+
+@attrs.frozen
+class DhcpAnswer:
+    """The lease of this machine's address, as the DHCP client tells of it."""
+
+    why: str
+    """Why the client does not answer; empty where it does. All else is empty then."""
+    state: str = ""
+    """waiting, rebooting, selecting, requesting, probing, bound, renewing, rebinding (RFC 2131 section 4.4)."""
+    interface: str = ""
+    address: str = ""
+    """Empty without a lease."""
+    prefix: int = 0
+    server: str = ""
+    router: str = ""
+    seconds_left: float | None = None
+    """None without a lease, or for one without an end."""
+    dns: tuple[str, ...] = ()
+    ntp: tuple[str, ...] = ()
+    domain: str = ""
+    tftp: tuple[str, ...] = ()
+    """Options 66 and 150."""
+    sip_servers: tuple[str, ...] = ()
+    """Option 120."""
+    vendor: str = ""
+    """Option 43 in hexadecimal."""
+    renewed: str = ""
+    """The latest renewal: its result, and in brackets its cause."""
+    renewed_seconds_ago: float | None = None
+    others: tuple[OtherServerAnswer, ...] = ()
+    refused: str = ""
+    """Why the latest reply was not taken that was not."""
+    refusals: int = 0
+
+
+@attrs.frozen
 class NetworkAnswer:
     """This machine under the gateway."""
 
     mode: str
-    """observe, or static: nothing is watched."""
+    """observe; dhcp, with a DHCP client beside the gateway; or static: nothing is watched."""
     watching: bool
     """Whether changes are heard of; false in mode observe too, where a sandbox forbids it."""
     hold_seconds: int
@@ -69,18 +118,52 @@ class NetworkAnswer:
     moves: tuple[MoveAnswer, ...]
     """The latest, the newest first."""
     clock: ClockAnswer
+    dhcp: DhcpAnswer | None
+    """None but in mode dhcp."""
+
+
+@attrs.frozen
+class RenewedAnswer:
+    """The outcome of an order to renew the lease."""
+
+    renewed: str
+    """sent: a DHCPREQUEST; wait: it is not time for one; idle: there is no lease, or it is renewed anyway."""
+    wait: float
+    """Seconds until it is time."""
+
+
+class NoClient(Exception):
+    """There is no DHCP client, or it does not answer; str() says why."""
 
 
 @attrs.frozen
 class NetworkApi:
-    """The answer, and the route that leads to it."""
+    """The answers, and the routes that lead to them."""
 
     look: Callable[[], NetworkAnswer]
+    renew: Callable[[], Awaitable[RenewedAnswer]]
+    """Raises NoClient."""
+    audit: AuditLog
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All of them."""
-        return (HttpRoute("GET", f"{PREFIX}network", self.network, Role.VIEWER, schema=NetworkAnswer),)
+        renew = f"{PREFIX}network/renew"
+        return (
+            HttpRoute("GET", f"{PREFIX}network", self.network, Role.VIEWER, schema=NetworkAnswer),
+            HttpRoute("POST", renew, self.order_renewal, Role.OPERATOR, change=NoChange, schema=RenewedAnswer),
+        )
 
     def network(self, request: IRequest) -> bytes:
         """The addresses in use, their moves, and the clock."""
         return sent(request, attrs.asdict(self.look()))
+
+    async def order_renewal(self, request: IRequest) -> bytes:
+        """Renew the lease of this machine's address, though the router answers."""
+        read_change(NoChange, request)
+        who = caller_of(request).author
+        try:
+            answer = await self.renew()
+        except NoClient as failure:
+            raise Rejected(503, str(failure)) from None
+        self.audit.write(who, "lease renewed", outcome=answer.renewed)
+        return sent(request, attrs.asdict(answer))

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
@@ -54,7 +55,8 @@ class AdminPart(GatewayPart):
         self._accounts = accounts = AccountsPart(basis, settings.audit)
         streams = EventStreams(basis.metrics.events, basis.reactor, int(basis.clock.wall()))
         basis.routes.extend(TraceRoutes(signalling.tracing.traces, settings.audit, basis.reactor).routes())
-        now = PlaceNow(lambda: self._phones.surroundings(), operation.network.placed)
+        servers = operation.network.other_dhcp_servers
+        now = PlaceNow(lambda: evolve(self._phones.surroundings(), rogue_dhcp=servers()), operation.network.placed)
         self._assessment = AssessmentPart(basis, settings, state, signalling, calls, now)
         means = self._assessment.office_means(turns.next)
         self._phones = PhonesPart(basis, settings, state, signalling, calls, means)

@@ -1,4 +1,4 @@
-"""Network: the watch over this machine's addresses and clock, and the move to another address.
+"""Network: the watch over this machine's addresses, its lease and its clock, and the move to another address.
 
 an interface has another address -> listeners open there -> providers are told with the phones' next refresh
                                  -> workers take ports there -> calls that are up: re-INVITE on both legs
@@ -11,16 +11,26 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from gateway.admin.v1.network_routes import AddressAnswer, ClockAnswer, MoveAnswer, NetworkAnswer, NetworkApi
+from gateway.admin.v1.network_routes import (
+    AddressAnswer,
+    ClockAnswer,
+    MoveAnswer,
+    NetworkAnswer,
+    NetworkApi,
+    NoClient,
+    RenewedAnswer,
+)
 from gateway.app.calls_part import CallsPart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.network.address_watch import AddressWatch, Moves
 from gateway.app.network.clock_watch import ClockWatch
+from gateway.app.network.lease_client import DhcpClientFailed, asking_client
+from gateway.app.network.lease_watch import LeaseWatch, SipSilence, lease_answer
 from gateway.app.network.presence import used_addresses
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.base.network.kernel import RunningKernel
-from gateway.config.model import Configuration, Side
+from gateway.config.model import Configuration, NetworkMode, Side
 from gateway.config.placement import addresses_of, at_addresses, does_media_move, moved_listeners
 from gateway.config.switches import Settings
 from gateway.media import configured_nodes
@@ -46,17 +56,22 @@ class NetworkPart(GatewayPart):
         self._hold = terms.hold_seconds
         self.addresses = AddressWatch(used, RunningKernel(), terms, basis.metrics, basis.reactor)
         self.clock = ClockWatch(basis.reactor, basis.clock.wall, basis.metrics)
-        basis.routes.extend(NetworkApi(self.standing).routes())
+        self.lease = _lease_watch(basis, peers)
+        basis.routes.extend(NetworkApi(self.standing, self._renew, settings.audit).routes())
 
     def start(self) -> None:
         """Begin to watch."""
         self.addresses.start(lambda moves: Deferred.fromCoroutine(self._follow(moves)))
         self.clock.start()
+        if self.lease is not None:
+            self.lease.start()
 
     def stop(self) -> Deferred[None]:
         """Watch no more."""
         self.addresses.stop()
         self.clock.stop()
+        if self.lease is not None:
+            self.lease.stop()
         self._keep_left()
         return succeed(None)
 
@@ -76,7 +91,22 @@ class NetworkPart(GatewayPart):
                 for one in reversed(watch.moves)
             ),
             ClockAnswer(self.clock.synchronized, self.clock.witness),
+            None if self.lease is None else lease_answer(self.lease),
         )
+
+    def other_dhcp_servers(self) -> int | None:
+        """DHCP servers that do not belong on the machine's network; None where nobody looks."""
+        report = None if self.lease is None else self.lease.report
+        return None if report is None else len(report.others)
+
+    async def _renew(self) -> RenewedAnswer:
+        if self.lease is None:
+            raise NoClient('there is no DHCP client: mode = "dhcp" in [network]')
+        try:
+            answer = await self.lease.renew()
+        except DhcpClientFailed as failure:
+            raise NoClient(f"the DHCP client: {failure}") from None
+        return RenewedAnswer(answer.renewed, answer.wait)
 
     def placed(self) -> Configuration:
         """The configuration with the addresses that interfaces have now."""
@@ -111,3 +141,18 @@ class NetworkPart(GatewayPart):
         if self._closing is not None:
             self._closing.cancel()
             self._closing = None
+
+
+def _lease_watch(basis: Basis, peers: PeersPart) -> LeaseWatch | None:
+    """None but in mode dhcp."""
+    terms, health = basis.written.network, peers.trunk.health
+    if terms.mode is not NetworkMode.DHCP:
+        return None
+    ask = asking_client(basis.reactor, terms.helper, terms.helper_user)
+
+    def peer_hosts() -> set[str]:
+        pbxs = {target.address.host for pbx in peers.pbx.pbxs.all for target in pbx.known()}
+        return peers.admission.addresses() | health.target_hosts() | pbxs
+
+    silence = SipSilence(health.silent_since, health.are_names_lost, peer_hosts)
+    return LeaseWatch(terms, ask, silence, basis.metrics, basis.reactor)

@@ -1,4 +1,4 @@
-"""The commands about places: this machine's addresses, their moves, and the clock; PBXs with fixed addresses.
+"""The commands about places: this machine's addresses, their moves, the lease, the clock; PBXs with fixed addresses.
 
 Not here: asking (`asking`), the watch (the gateway's own), other commands (`main`).
 """
@@ -18,11 +18,34 @@ from gateway.ctl.common_options import asking
 _CLOCKS: Final = {True: "set by a time server", False: "set by no time server (timedatectl)"}
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @asking
-def network(config: Path | None, url: str | None, as_json: bool) -> None:
-    """The addresses of this machine in use, the latest moves to others, and whether a time server sets the clock."""
-    show(ask(config, url, "/api/v1/network"), as_json, _shown)
+@click.pass_context
+def network(context: click.Context, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The addresses of this machine in use, the latest moves to others, the lease of the DHCP client, and whether a
+    time server sets the clock."""
+    if context.invoked_subcommand is None:
+        show(ask(config, url, "/api/v1/network"), as_json, _shown)
+
+
+@network.command()
+@asking
+def renew(config: Path | None, url: str | None, as_json: bool) -> None:
+    """Renew the lease of this machine's address now: one request to the DHCP server, and five minutes until the next
+    one may be ordered."""
+    answer = ask(config, url, "/api/v1/network/renew", {}, patience=10)
+    show(answer, as_json, lambda told: _renewal(text.fields(told)))
+
+
+_RENEWALS: Final = {
+    "sent": "a DHCPREQUEST was sent (gatewayctl network shows its outcome)",
+    "idle": "nothing was sent: there is no lease, or it is renewed anyway (gatewayctl network shows it)",
+}
+
+
+def _renewal(answer: Mapping[str, object]) -> str:
+    told = _RENEWALS.get(str(answer.get("renewed")))
+    return told or f"nothing was sent: the latest order is too fresh, for {_seconds(answer.get('wait'))} more"
 
 
 def _shown(answer: object) -> str:
@@ -36,6 +59,8 @@ def _lines(answer: Mapping[str, object]) -> Iterator[str]:
     if moves:
         yield "moves"
         yield text.columns([_move(row) for row in moves], _MOVE_COLUMNS)
+    if answer.get("dhcp") is not None:
+        yield from _lease(text.fields(answer.get("dhcp")))
     clock = text.fields(answer.get("clock"))
     told = _CLOCKS.get(clock.get("synchronized") is True) if clock.get("synchronized") is not None else "not known here"
     yield f"clock: {told}" + (f", says the {clock.get('witness')}" if clock.get("witness") else "")
@@ -49,6 +74,40 @@ def _mode(answer: Mapping[str, object]) -> str:
     if answer.get("watching"):
         return f"mode {answer.get('mode')}: one move in {answer.get('hold_seconds')} s at most"
     return f"mode {answer.get('mode')}: changes are not heard of"
+
+
+_LEASE_LISTS: Final = {"dns": "name servers", "ntp": "time servers", "tftp": "TFTP", "sip_servers": "SIP servers"}
+
+
+def _lease(found: Mapping[str, object]) -> Iterator[str]:
+    if found.get("why"):
+        yield f"lease: not known, the DHCP client does not answer: {found.get('why')}"
+        return
+    if found.get("address"):
+        left = "without an end" if found.get("seconds_left") is None else f"{_seconds(found.get('seconds_left'))} left"
+        way = f"router {found.get('router')}" if found.get("router") else "no router"
+        place = f"{found.get('address')}/{found.get('prefix')} on {found.get('interface')}"
+        yield f"lease: {place}, {left}, of {found.get('server')}, {way} ({found.get('state')})"
+    else:
+        yield f"lease: NONE on {found.get('interface')} ({found.get('state')})"
+    for key, words in _LEASE_LISTS.items():
+        value = found.get(key)
+        if isinstance(value, list) and value:
+            yield f"  {words}: {', '.join(map(str, value))}"
+    if found.get("domain"):
+        yield f"  domain: {found.get('domain')}"
+    if found.get("vendor"):
+        yield f"  option 43: {found.get('vendor')}"
+    if found.get("renewed"):
+        yield f"  latest renewal: {found.get('renewed')}, {_seconds(found.get('renewed_seconds_ago'))} ago"
+    if found.get("refused"):
+        yield f"  {found.get('refusals')} replies were not taken, the latest: {found.get('refused')}"
+    for one in text.rows(found.get("others")):
+        yield f"  ANOTHER DHCP SERVER ANSWERS: {one.get('address')} ({one.get('mac')})"
+
+
+def _seconds(value: object) -> str:
+    return f"{value:.0f} s" if isinstance(value, int | float) else "- s"
 
 
 def _address(row: Mapping[str, object]) -> dict[str, object]:

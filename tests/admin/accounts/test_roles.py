@@ -148,6 +148,7 @@ ROLES: Final = {
     "GET /api/v1/counts": VIEWER,
     "GET /api/v1/drain": VIEWER,
     "GET /api/v1/network": VIEWER,
+    "POST /api/v1/network/renew": OPERATOR,
     "GET /api/v1/pbxs": VIEWER,
     "GET /api/v1/events": VIEWER,
     "GET /api/v1/phones": VIEWER,

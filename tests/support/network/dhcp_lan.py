@@ -33,15 +33,19 @@ ETH_P_ALL = 3
 class DhcpLan:
     """The host, the client and the server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, networks: Networks | None = None, host: str = "host") -> None:
+        """``networks`` are another test's, which takes them away itself; its ``host`` has the client."""
         self.directory = directory
+        self._host = host
         self.socket = directory / "run" / "lease.sock"
         self.socket.parent.mkdir()
         os.chown(self.socket.parent, CLIENT_USER, CLIENT_USER)
         for above in (directory, directory.parent, directory.parent.parent):
             above.chmod(0o755)  # other users come through
-        self.networks = Networks(("host", "lan"))
-        self.networks.join(CABLE, {"host": [], "lan": [SERVER]})
+        self._is_own = networks is None
+        self.networks = networks if networks is not None else Networks(("host", "lan"))
+        if self._is_own:
+            self.networks.join(CABLE, {"host": [], "lan": [SERVER]})
         self.server: subprocess.Popen[bytes] | None = None
         self.client: subprocess.Popen[bytes] | None = None
         self.log = directory / "client.log"
@@ -77,7 +81,7 @@ class DhcpLan:
         command = [find_program("setpriv", "util-linux"), *users, *rights]
         command += [sys.executable, "-m", "gateway.base.network.dhcp", "--interface", CABLE]
         command += ["--socket", str(self.socket), "--user", str(GATEWAY_USER), "--hostname", "gw1"]
-        with self.networks.inside("host"), self.log.open("ab") as log:
+        with self.networks.inside(self._host), self.log.open("ab") as log:
             self.client = subprocess.Popen(command, stderr=log, stdout=log, cwd=Path(__file__).parents[3])
 
     def bind(self) -> LeaseAnswer:
@@ -97,7 +101,7 @@ class DhcpLan:
     def addresses(self) -> list[str]:
         """All of them of IPv4, with the bits of their networks left out."""
         ip = find_program("ip", "iproute2")
-        with self.networks.inside("host"):
+        with self.networks.inside(self._host):
             told = subprocess.run(
                 [ip, "-4", "-o", "address", "show", CABLE], check=True, capture_output=True, text=True
             )
@@ -106,7 +110,7 @@ class DhcpLan:
     def route(self) -> str:
         """The host's default route."""
         ip = find_program("ip", "iproute2")
-        with self.networks.inside("host"):
+        with self.networks.inside(self._host):
             told = subprocess.run([ip, "route", "show", "default"], check=True, capture_output=True, text=True)
         return told.stdout.strip()
 
@@ -127,7 +131,8 @@ class DhcpLan:
         if self.client is not None and self.client.poll() is None:
             self.client.terminate()
             self.client.wait(5)
-        self.networks.stop()
+        if self._is_own:
+            self.networks.stop()
 
 
 class Sniffer:

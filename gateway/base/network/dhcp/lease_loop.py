@@ -222,7 +222,7 @@ class LeaseLoop:
             self._asked(question, connection)
 
     def _asked(self, question: LeaseQuestion, connection: LeaseConnection) -> None:
-        if question.taken != self._taken:
+        if question.taken is not None and question.taken != self._taken:
             self._taken = question.taken
             self._machine.look_again(monotonic())
             self._carry_out()

@@ -19,11 +19,13 @@ import attrs
 from gateway.base.json_codec import decode, encode
 from gateway.base.network.dhcp.client_machine import ClientMachine
 from gateway.base.network.dhcp.lease import Lease
+from gateway.base.network.dhcp.renewals import RenewalCause, RenewalResult
 
 LONGEST_LINE: Final = 16 * 1024
 """Bytes of a question or an answer."""
 MOST_TAKEN: Final = 64
 """Addresses of others that a question may name."""
+_CAUSES, _RESULTS = frozenset(map(str, RenewalCause)), frozenset(map(str, RenewalResult))
 _MOST_TEXT: Final = 300
 _MOST_LISTED: Final = 16
 
@@ -36,8 +38,8 @@ class Unusable(Exception):
 class LeaseQuestion:
     """A question of the gateway, or of an operator by it."""
 
-    taken: tuple[str, ...] = ()
-    """IPv4 addresses that are others' for certain: no lease may name them."""
+    taken: tuple[str, ...] | None = None
+    """IPv4 addresses that are others' for certain: no lease may name them. None leaves those that were told before."""
     renew: bool = False
     """Send one DHCPREQUEST, if it is time for one."""
     even_with_router: bool = False
@@ -52,9 +54,9 @@ def question_of(line: bytes) -> LeaseQuestion:
     """The question of a line. Raises Unusable."""
     found = _table(line)
     taken = found.get("taken")
-    if not isinstance(taken, list) or len(taken) > MOST_TAKEN:
+    if taken is not None and (not isinstance(taken, list) or len(taken) > MOST_TAKEN):
         raise Unusable("taken is no list of addresses")
-    addresses = tuple(_address(one) for one in taken)
+    addresses = None if taken is None else tuple(_address(one) for one in taken)
     return LeaseQuestion(addresses, found.get("renew") is True, found.get("even_with_router") is True)
 
 
@@ -211,8 +213,8 @@ def _server(found: Mapping[str, object]) -> ServerFacts:
 
 def _count(value: object) -> tuple[str, str, int]:
     match value:
-        case [str(cause), str(result), int(count)] if cause.isalpha() and result.isalpha() and 0 <= count < 2**53:
-            return cause[:_MOST_TEXT], result[:_MOST_TEXT], count
+        case [str(cause), str(result), int(count)] if cause in _CAUSES and result in _RESULTS and 0 <= count < 2**53:
+            return cause, result, count
         case _:
             raise Unusable("renewals has a bad row")
 
