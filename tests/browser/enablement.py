@@ -1,7 +1,9 @@
-"""The roll-outs and the files of phones of that office, as their stores keep them: with every state that a page shows.
+"""The roll-outs, the files of phones and the regular probes of that office, as their stores keep them: with every state
+that a page shows.
 
 A roll-out of the branch is paused, with phones that need a look and phones that have not been asked. One of the head
 office is over. Devices have their file, an older one, or none.
+One provider is worse than before, and one cannot be seen.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from gateway.b2bua.probe.jobs.regular_probes import PastProbe
 from gateway.provisioning.standings import Fetch, Standings
 from gateway.registrar.enablement.book import RollOutBook
 from gateway.registrar.enablement.phone_reasons import PhoneReason
@@ -70,12 +73,29 @@ _MODELS: Final = (
 
 
 def furnish_enablement(state: Path, now: float) -> None:
-    """Write `rollouts.sqlite` and `provisioning.sqlite`, and the file of devices beside the state."""
+    """Write `rollouts.sqlite`, `provisioning.sqlite` and `probes.sqlite`, and the file of devices beside the state."""
+    _keep_probes(state / "probes.sqlite", now)
     _keep_rollouts(state / "rollouts.sqlite", now)
     _keep_files(state / "provisioning.sqlite", now)
     devices = state.parent / "devices.toml"
     devices.touch(0o600)
     devices.write_text(DEVICES)
+
+
+def _keep_probes(path: Path, now: float) -> None:
+    """One that is worse than before, one without a verdict, and one as wanted."""
+    database = DirectDatabase(path)
+    table = KeptTable(path, database, database.clock)
+    good, bad = {f"{DOMAIN}, required": "ENCRYPTED_TO_PROVIDER", f"{BRANCH}, preferred": "CLEAR"}, dict[str, str]()
+    for provider, days, result, sentence, verdicts, change in (
+        ("main", 2, "as_wanted", "Calls to main will be ENCRYPTED_TO_PROVIDER.", good, "better"),
+        ("backup", 1, "failed", "No target of backup answers over TLS: " + "a-reason-without-a-space" * 8, bad, "none"),
+        ("main", 1, "not", "Calls to main will be refused under required.", {**good}, "worse"),
+    ):
+        past = PastProbe(provider, now - days * DAY, result, sentence, verdicts, change, verdicts)
+        table.put(f"{provider} {past.at:.3f}", past.at, past.as_json())
+    database.clock.advance(WRITE_DELAY)
+    database.close()
 
 
 def _keep_rollouts(path: Path, now: float) -> None:

@@ -187,6 +187,7 @@ def every_page() -> dict[str, str]:
         "rollout-done": "/rollouts/1",
         "rollout-back": "/rollouts/2/roll-back",
         "probes": "/probes",
+        "probes-regular": "/probes/history",
         "probe-provider": probes["main"],
         "probe-down": probes["backup"],
         "probe-domain": probes["example.com"],

@@ -17,7 +17,16 @@ from tests.browser.stage import BASE, HISTORY, Stage, every_page, settled
 DARK = (
     *("overview", "calls", "call", "call-in-clear", "call-refused", "phones", "domain"),
     *("switch", "provider-down", "certificates", "limits", "events", "settings", "users", "posture", "not-found"),
-    *("security", "security-source", "security-slowed", "rollout", "probe-domain", "probes", "provisioning"),
+    *(
+        "security",
+        "security-source",
+        "security-slowed",
+        "rollout",
+        "probe-domain",
+        "probes",
+        "probes-regular",
+        "provisioning",
+    ),
 )
 
 
