@@ -269,9 +269,13 @@ class Browser:
 
     def _flush(self) -> None:
         assert self.dtls is not None
-        for record in self.written():
-            self.records_out += 1
-            self.own.sendto(record, self.target)
+        flight = b""
+        for record in [*self.written(), b""]:  # a flight in as few datagrams as can be, as a browser sends it
+            if flight and (not record or len(flight) + len(record) > 1_200):
+                self.records_out += 1
+                self.own.sendto(flight, self.target)
+                flight = b""
+            flight += record
 
     def written(self) -> list[bytes]:
         """Records that DTLS has written, each to be a datagram."""
