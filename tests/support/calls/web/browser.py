@@ -35,6 +35,8 @@ SWITCHES: Final = (
     "--allow-loopback-in-peer-connection",
 )
 
+CIPHERS: Final = ("SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM")
+
 LISTEN: Final = """
 const [seconds, done] = arguments;
 const context = new AudioContext();
@@ -186,6 +188,22 @@ class WebPhone:
         (sent,) = [one for one in report if one["type"] == "outbound-rtp"]
         (received,) = [one for one in report if one["type"] == "inbound-rtp"]
         return int(sent["packetsSent"]), int(received["packetsReceived"]), int(received["packetsLost"])
+
+    def assert_hears(self, hertz: int, seconds: float = 2.0) -> None:
+        """Most of what it plays is this tone."""
+        heard = self.hears(seconds)
+        right = [one for one, level in heard if abs(one - hertz) < 20 and level > -60]
+        assert len(right) > len(heard) / 2, heard
+
+    def assert_is_dtls(self) -> None:
+        """Its own word that its media are encrypted, by a handshake that ended well, and go both ways."""
+        transport = self.transport()
+        assert transport["dtlsState"] == "connected", transport
+        assert transport["srtpCipher"] in CIPHERS, transport
+        sent, received, lost = self.packets()
+        assert sent > 50
+        assert received > 50
+        assert lost <= 2, (sent, received, lost)
 
     def run(self, script: str) -> Any:
         """The value of a script in the page."""
