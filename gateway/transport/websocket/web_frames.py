@@ -27,13 +27,18 @@ _KEEP_ALIVES = {b"\r\n\r\n": KeepAlive.PING, b"\r\n": KeepAlive.PONG}
 class WebFrames:
     """Both directions of one connection. Holds at most one unfinished message, `limits.message` bytes."""
 
-    __slots__ = ("_limits", "_output", "_parts", "_size", "_upgrade", "_web", "broken", "end", "has_ponged")
+    # fmt: off
+    __slots__ = (
+        "_is_unfinished", "_limits", "_output", "_parts", "_size", "_upgrade", "_web", "broken", "end", "has_ponged",
+    )
+    # fmt: on
 
     def __init__(self, origins: Origins, limits: Limits = LIMITS) -> None:
         self._limits = limits
         self._upgrade: Upgrade | None = Upgrade(origins)  # until it is answered
         self._web: Connection | None = None
-        self._parts: list[bytes] = []  # of a message whose last frame is not here
+        self._parts: list[bytes] = []  # of a message that is not whole; empty ones would cost, and count for nothing
+        self._is_unfinished = False
         self._size = 0
         self._output = b""
         self.broken: MalformedMessage | None = None
@@ -46,7 +51,7 @@ class WebFrames:
     @property
     def is_idle(self) -> bool:
         """Whether the upgrade is done, and the connection stands between two messages."""
-        return self._web is not None and not self._parts
+        return self._web is not None and not self._is_unfinished
 
     @property
     def is_open(self) -> bool:
@@ -134,7 +139,8 @@ class WebFrames:
             self.end = "a message that is too large"
             self._output += self._closing(CloseReason.MESSAGE_TOO_BIG)
             return None
-        if not event.message_finished:
+        self._is_unfinished = not event.message_finished
+        if self._is_unfinished:
             if data:  # frames without a byte could be sent for ever
                 self._parts.append(data)
             return None

@@ -86,13 +86,15 @@ def test_fragments_are_bounded_as_a_whole() -> None:
     assert frames.receive(frame(MORE, b"x" * 1000)) == []
 
 
-def test_rfc6455_5_4_fragments_without_a_byte_are_not_kept() -> None:
+def test_rfc6455_5_4_fragments_without_a_byte_keep_nothing_and_leave_the_message_unfinished() -> None:
     frames = opened()
     frames.receive(frame(TEXT, b"", is_last=False))
-    for _ in range(1_000):
-        frames.receive(frame(MORE, b"", is_last=False))
-    assert len(frames._parts) == 0
-    assert frames.receive(frame(MORE, b"\r\n\r\n")) == [KeepAlive.PING]
+    for _ in range(1000):
+        assert frames.receive(frame(MORE, b"", is_last=False)) == []
+    assert not frames.is_idle
+    assert frames._parts == []
+    assert frames.receive(frame(MORE, b"OPTIONS")) == [b"OPTIONS"]
+    assert frames.is_idle
 
 
 def test_a_frame_that_promises_much_is_refused_once_it_has_sent_too_much() -> None:
