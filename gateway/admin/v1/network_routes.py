@@ -133,7 +133,11 @@ class RenewedAnswer:
 
 
 class NoClient(Exception):
-    """There is no DHCP client, or it does not answer; str() says why."""
+    """The DHCP client does not answer; str() says why."""
+
+
+class NoLeaseHere(Exception):
+    """This gateway has no DHCP client; str() says why."""
 
 
 @attrs.frozen
@@ -142,7 +146,7 @@ class NetworkApi:
 
     look: Callable[[], NetworkAnswer]
     renew: Callable[[], Awaitable[RenewedAnswer]]
-    """Raises NoClient."""
+    """Raises NoClient and NoLeaseHere."""
     audit: AuditLog
 
     def routes(self) -> tuple[HttpRoute, ...]:
@@ -163,6 +167,8 @@ class NetworkApi:
         who = caller_of(request).author
         try:
             answer = await self.renew()
+        except NoLeaseHere as failure:
+            raise Rejected(409, str(failure)) from None
         except NoClient as failure:
             raise Rejected(503, str(failure)) from None
         self.audit.write(who, "lease renewed", outcome=answer.renewed)

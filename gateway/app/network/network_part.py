@@ -18,6 +18,7 @@ from gateway.admin.v1.network_routes import (
     NetworkAnswer,
     NetworkApi,
     NoClient,
+    NoLeaseHere,
     RenewedAnswer,
 )
 from gateway.app.calls_part import CallsPart
@@ -101,7 +102,7 @@ class NetworkPart(GatewayPart):
 
     async def _renew(self) -> RenewedAnswer:
         if self.lease is None:
-            raise NoClient('there is no DHCP client: mode = "dhcp" in [network]')
+            raise NoLeaseHere('there is no lease to renew: [network] has no mode = "dhcp"')
         try:
             answer = await self.lease.renew()
         except DhcpClientFailed as failure:
