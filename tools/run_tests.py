@@ -19,9 +19,10 @@ ALONE = (
     "tests/demo",
     "tests/calls/test_many.py",
     "tests/calls/test_refreshes.py",
+    "tests/calls/web",
     "tests/media/test_configured_nodes.py",
 )
-"""Gaps in audio and drawn pages are timed, the demonstration has fixed addresses, paths of sockets are short."""
+"""Gaps in audio, web calls and pages are timed, the demonstration has fixed addresses, paths of sockets are short."""
 LONGEST = ("--durations=20", "--durations-min=5")
 """The longest tests are told: the whole takes half an hour at most."""
 SECOND_LOOKS = 3
