@@ -165,6 +165,7 @@ def test_no_label_holds_an_address_or_a_number(seen: Seen) -> None:
 
 
 def test_a_scrape_is_quick(seen: Seen) -> None:
+    """It is written in turns, and waits for lulls between messages of calls. Its CPU is measured by bench.scrapes."""
     took = [float(value) for one in seen.prometheus.over_time("scrape_duration_seconds") for _, value in one["values"]]
     assert len(took) > 5
-    assert sorted(took)[len(took) // 2] < 0.1
+    assert sorted(took)[len(took) // 2] < 0.5
