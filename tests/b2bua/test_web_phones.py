@@ -2,61 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 
 from gateway.config.model import Security
 from gateway.media.relay import Encryption
-from gateway.sip.message import Request, Response
-from gateway.transport.flow import Address
-from tests.support.flows import RecordingFlow
-from tests.support.ladder import AVP, BINDING, DTLS_ANSWER, DTLS_OFFER, FINGERPRINT, SAVP, WEB, Ladder
-
-NOWHERE = "sip:df7jal23ls0d@f2kd.invalid;transport=ws"
-
-
-class WebLadder(Ladder):
-    """The phone is a browser's, registered over WSS, its Contact leads nowhere (RFC 7118 section 5)."""
-
-    def __init__(self, security: Security = Security.PREFERRED) -> None:
-        super().__init__(security)
-        self.phone.flow = web = RecordingFlow(WEB, Address("192.0.2.11", 40000), 7)
-        self.phone_flow = web
-        self.other_flows[web.key] = web
-        self.store.save(attrs.evolve(BINDING, contact=NOWHERE, flow=web.key))
-
-    def called(self) -> Request:
-        """The provider calls; the INVITE that the browser is given."""
-        self.provider.sends(self.provider.invite("sip:alice-1@gw.example.com", SAVP))
-        return self.phone.receives_request("INVITE")
-
-    def calls_out(self) -> Request:
-        """The browser calls; the INVITE that the provider is given."""
-        self.asked = self.phone.invite(sdp=DTLS_OFFER)
-        self.phone.sends(self.asked)
-        return self.provider.receives_request("INVITE")
-
-    def answered(self, sdp: bytes = SAVP) -> tuple[Request, Response]:
-        """The same, answered and acknowledged: the provider's INVITE and the browser's 200."""
-        invite = self.calls_out()
-        self.provider.answers(invite, 200, sdp=sdp)
-        self.phone.receives(100)
-        answer = self.phone.receives_response(200)
-        self.phone.acknowledges(self.asked, answer)
-        self.provider.receives("ACK")
-        return invite, answer
-
-    def drained(self) -> list[Request]:
-        """Requests that the browser was sent and has not read."""
-        found = [one for one in self.phone.flow.sent if isinstance(one, Request)]
-        self.phone.flow.sent.clear()
-        return found
-
-    @property
-    def outcome(self) -> tuple[str, str]:
-        """Verdict and reason of the only call, once it has ended."""
-        record = next(self.calls.records())
-        return record.verdict, record.reason
+from tests.support.ladder import AVP, DTLS_ANSWER, DTLS_OFFER, FINGERPRINT, SAVP, Ladder
+from tests.support.web_ladder import NOWHERE, WebLadder
 
 
 def test_a_call_of_a_browser_is_encrypted_on_both_legs() -> None:

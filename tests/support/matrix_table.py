@@ -16,6 +16,7 @@ from tests.support.matrix_midcall import COURSES, MidCall
 from tests.support.matrix_pbx import PBX_COURSES, PbxCall
 from tests.support.matrix_phones import COURSES as PHONES_COURSES
 from tests.support.matrix_phones import TwoPhones
+from tests.support.matrix_web import WEB_COURSES, WebCall
 from tests.support.matrix_world import PROVIDERS, Behaviour, World
 
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "security-matrix.md"
@@ -104,6 +105,15 @@ def of_pbx(row: str, security: Security) -> Cell:
     return cell
 
 
+def of_browser(row: str, security: Security) -> Cell:
+    """A call of a web phone, or to it."""
+    call = WebCall(security, WEB_COURSES[row])
+    verdict, reason, status = call.claim()
+    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
+    call.end()
+    return cell
+
+
 def attacked(directory: Path, attack: str, security: Security, downgrade: Downgrade) -> Cell:
     """A call from the phone after one that was encrypted, with somebody in between."""
     world = World(directory, PROVIDERS["TLS and SRTP"], security, "udp", downgrade)
@@ -166,6 +176,7 @@ def _lines(directory: Path, judge: Callable[[str, Cell], None]) -> Iterator[str]
 
     yield from _table("Calls between phones, local_calls = true", "two phones", PAIRS, between, judge)
     yield from _table("A PBX that does not register ([[phone]])", "the PBX", PBX_COURSES, of_pbx, judge)
+    yield from _table("A web phone (WSS, DTLS-SRTP)", "the web phone", WEB_COURSES, of_browser, judge)
 
     def changes(row: str, security: Security) -> Cell:
         return changed(directory, row, security)
