@@ -13,6 +13,7 @@ from tests.support.matrix import changes, houses
 from tests.support.matrix.cells import Cell, cells
 from tests.support.matrix.table import DOCUMENT, document, expected, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
+from tests.support.written import written_in
 
 COMMON_CHANGES = {
     "the provider's re-INVITE brings a new key",
@@ -78,8 +79,8 @@ def test_what_the_gateway_wrote_holds_no_key(played: Played) -> None:
     ]
     keys = {key.removeprefix(b"inline:") for sdp in sdps for key in KEY.findall(sdp)}
     assert len(keys) > 100
-    written = [path for path in played.scene.directory.rglob("*") if path.is_file() and "identities" not in path.parts]
-    assert not [path for path in written if any(key in path.read_bytes() for key in keys)]
+    written = [one for one in written_in(played.scene.directory) if "identities" not in one[0].parts]
+    assert not [path for path, content in written if any(key in content for key in keys)]
 
 
 def test_the_gateway_found_nothing_that_it_did_not_expect(played: Played) -> None:

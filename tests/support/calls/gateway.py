@@ -17,6 +17,7 @@ import attrs
 
 from tests.support.calls.certificates import Certificate
 from tests.support.calls.processes import Program, ProgramFailed
+from tests.support.written import written_in
 
 ROOT = Path(__file__).parents[3]
 
@@ -247,9 +248,8 @@ class Gateway:
         text = self.program.text()
         bad = re.search(r"^.*(?:Traceback|Unhandled [Ee]rror|CRITICAL).*(?:\n.*){0,25}", text, re.MULTILINE)
         assert bad is None, f"the gateway's log {self._log} holds:\n{bad[0]}"
-        written = [path for path in self.directory.rglob("*") if path.is_file()]
-        for path in written:
-            found = [secret for secret in secrets if secret in path.read_bytes()]
+        for path, content in written_in(self.directory):
+            found = [secret for secret in secrets if secret in content]
             assert not found, f"{path} holds {len(found)} secrets"
 
 
