@@ -52,8 +52,10 @@ def main() -> int:
     if statuses != {TESTS_FAILED} or not 0 < len(failed) <= SECOND_LOOKS:
         return max(statuses, default=0)
     again = pytest("--last-failed", "--last-failed-no-failures=none", *failed)
-    holds = "failed twice" if again else "failed beside others, and held alone: still to be explained"
-    print(*(f"{name}: {holds}" for name in failed), sep="\n")
+    still = failed_tests()
+    for name in failed:
+        told = "failed twice" if name in still else "failed beside others, and held alone: still to be explained"
+        print(f"{name}: {told}")
     return again
 
 

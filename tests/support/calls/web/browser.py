@@ -37,6 +37,9 @@ SWITCHES: Final = (
 
 CIPHERS: Final = ("SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM")
 
+MOST_LOST: Final = 0.05
+"""The part of packets that two browsers on two busy cores may lose, by their own count: the tone is heard anyway."""
+
 LISTEN: Final = """
 const [seconds, done] = arguments;
 const context = new AudioContext();
@@ -203,7 +206,7 @@ class WebPhone:
         sent, received, lost = self.packets()
         assert sent > 50
         assert received > 50
-        assert lost <= 2, (sent, received, lost)
+        assert lost <= MOST_LOST * received, (sent, received, lost)
 
     def run(self, script: str) -> Any:
         """The value of a script in the page."""
