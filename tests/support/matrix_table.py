@@ -89,29 +89,17 @@ def rung(directory: Path, course: str, security: Security) -> Cell:
 
 def between(row: str, security: Security) -> Cell:
     """A call from one phone to another, without the provider."""
-    call = LocalCall(security, PAIRS[row])
-    verdict, reason, status = call.claim()
-    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
-    call.end()
-    return cell
+    return _without_network(LocalCall(security, PAIRS[row]), security)
 
 
 def of_pbx(row: str, security: Security) -> Cell:
     """A call of a PBX that does not register, or to it."""
-    call = PbxCall(security, PBX_COURSES[row])
-    verdict, reason, status = call.claim()
-    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
-    call.end()
-    return cell
+    return _without_network(PbxCall(security, PBX_COURSES[row]), security)
 
 
 def of_browser(row: str, security: Security) -> Cell:
     """A call of a web phone, or to it."""
-    call = WebCall(security, WEB_COURSES[row])
-    verdict, reason, status = call.claim()
-    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
-    call.end()
-    return cell
+    return _without_network(WebCall(security, WEB_COURSES[row]), security)
 
 
 def attacked(directory: Path, attack: str, security: Security, downgrade: Downgrade) -> Cell:
@@ -134,6 +122,14 @@ def changed(directory: Path, course: str, security: Security) -> Cell:
     if cell.verdict != "REFUSED" or cell.status != 200:
         return cell
     return attrs.evolve(cell, status=int(world.changed), seen="")  # it was answered, and ended by the change
+
+
+def _without_network(call: LocalCall | PbxCall | WebCall, security: Security) -> Cell:
+    """A call that was played by messages alone."""
+    verdict, reason, status = call.claim()
+    cell = Cell(security, False, verdict, reason, status, call.seen(), call.in_clear(), is_readable=False)
+    call.end()
+    return cell
 
 
 def _cell(world: World, security: Security, is_emergency: bool) -> Cell:
