@@ -8,9 +8,11 @@ import pytest
 
 from gateway.b2bua.survival.frozen_subscription import FrozenSubscription, split
 from gateway.sip.message import Request, Response
+from gateway.transport.flow import Address
 from tests.b2bua.survival.test_rebuilt_calls import TLS_PHONES, TlsPhone, journal_of
 from tests.b2bua.test_subscription import accepted, notify, subscribe
-from tests.support.ladder import Ladder
+from tests.support.flows import RecordingFlow
+from tests.support.ladder import PHONES, Ladder, Party
 
 
 def watching(ladder: Ladder) -> tuple[Request, Response]:
@@ -142,6 +144,23 @@ def test_a_phone_on_tls_is_told_when_it_has_registered_again(tmp_path: Path) -> 
     told = back.receives_request("NOTIFY")
     back.answers(told, 200)
     after.provider.receives(200)
+
+
+def test_a_stranger_with_the_tags_ends_nothing(tmp_path: Path) -> None:
+    """A rebuilt subscription is as bound to its phone's way as it was: tags in clear are no proof."""
+    ladder = Ladder(journal=tmp_path)
+    _, answer = watching(ladder)
+
+    after = ladder.killed()
+    stranger = Party(after, RecordingFlow(PHONES, Address("192.0.2.66", 5060)), "192.0.2.66")
+    again = after.phone.within(answer, "SUBSCRIBE")
+    again.headers.add("Event", "message-summary")
+    again.headers.add("Expires", "0")
+    stranger.sends(again)
+
+    stranger.receives(481)
+    after.provider.receives_nothing()
+    assert len(after.subscriptions) == 1
 
 
 def test_a_domain_that_is_no_more_has_none(tmp_path: Path) -> None:
