@@ -24,7 +24,7 @@ from gateway.transaction.tables import (  # noqa: E402
     State,
     over_reliable,
 )
-from gateway.transaction.timers import DURATION, LONGEST_INTERVAL  # noqa: E402
+from gateway.transaction.timers import DURATION, GATHERED, LONGEST_INTERVAL, T4  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "transactions.md"
 
@@ -84,7 +84,8 @@ def _timers() -> str:
     lines += [
         f"| {timer} | {seconds:g} s | {_reliable(timer)} | {_remark(timer)} |" for timer, seconds in DURATION.items()
     ]
-    return "\n".join([*lines, ""])
+    late = f"Timers of {T4:g} s and longer expire together, up to {GATHERED:g} s late."
+    return "\n".join([*lines, "", late, ""])
 
 
 def _reliable(timer: Event) -> str:

@@ -3,8 +3,9 @@
 For each datagram that comes in, with all that follows from it: microseconds (the median, and what one in ten stays
 under), calls of Python functions, and what ended calls leave behind: objects for the garbage collector, which should be
 none, and objects that live on for the 32 s of the transactions. Profile what is dear with bench/calls/inside.py.
-With `--count` only function calls and Python's own instructions, which no other load of the machine changes. The
-instructions count, too, since a longer function in place of several makes fewer calls, and may cost more.
+With `--count` only function calls, Python's own instructions, and the function calls that come after a call's end until
+nothing of it is left: no other load of the machine changes these. The instructions count, too, since a longer function
+in place of several makes fewer calls, and may cost more.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from time import thread_time_ns
 from types import FrameType
 from typing import Any
 
-from bench.calls.inside import Inside
+from bench.calls.inside import Inside, reactor
 from gateway.app.administration.lulls import spare_long_lived
 from gateway.transport.udp import Peer
 
 MESSAGES = ("INVITE", "180", "200", "ACK", "BYE", "200 to BYE")
 WARM_UP, TIMED, COUNTED, TRACED = 300, 2000, 200, 20
 """Calls."""
+LEFT_SECONDS, STEP_SECONDS = 40.0, 0.02
+"""Until the timers of a call are over, and between two turns of the reactor meanwhile."""
 
 
 class Budget(Inside):
@@ -73,6 +76,26 @@ class Budget(Inside):
         self.run(COUNTED)
         return [vars(pstats.Stats(profile))["total_calls"] / COUNTED for profile in self.profiles]
 
+    def left_over(self) -> float:
+        """Calls of functions for each call after its end, by a clock that is put forward."""
+        self._turns()
+        idle = self._turns()
+        self.run(COUNTED)
+        return (self._turns() - idle) / COUNTED
+
+    def _turns(self) -> int:
+        """Calls of functions while the reactor takes its turns until everything is over."""
+        ahead, seconds = 0.0, reactor.seconds
+        reactor.seconds = lambda: seconds() + ahead
+        profile = cProfile.Profile()
+        try:
+            for _ in range(int(LEFT_SECONDS / STEP_SECONDS)):
+                ahead += STEP_SECONDS
+                profile.runcall(reactor.runUntilCurrent)
+        finally:
+            reactor.seconds = seconds
+        return int(vars(pstats.Stats(profile))["total_calls"])
+
     def instructions(self) -> float:
         """Instructions of Python's that a call takes."""
 
@@ -88,20 +111,22 @@ class Budget(Inside):
 
 
 def main() -> None:
-    """Print the table, or the two figures."""
+    """Print the table, or the three figures."""
     if "--count" in sys.argv:
-        print("{:.0f} {:.0f}".format(*counts()))
+        print("{:.0f} {:.0f} {:.0f}".format(*counts()))
     else:
         print_table()
 
 
-def counts() -> tuple[float, float]:
-    """Calls of functions that one call takes, and instructions."""
+def counts() -> tuple[float, float, float]:
+    """Calls of functions that one call takes, instructions, and calls of functions after its end."""
     with tempfile.TemporaryDirectory() as directory:
         budget = Budget(Path(directory))
         budget.run(WARM_UP)
         instructions = budget.instructions()
-        return sum(budget.function_calls()), instructions
+        calls = sum(budget.function_calls())
+        budget.profiles = []
+        return calls, instructions, budget.left_over()
 
 
 def print_table() -> None:

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
-from gateway.transaction.machine import Step, Transaction, TransactionServices, compile_machine
+from gateway.transaction.machine import Transaction, TransactionServices, compile_machine
 from gateway.transaction.matching import Key, via_value
 from gateway.transaction.room import OVERHEAD, Room
 from gateway.transaction.tables import INVITE_CLIENT, NON_INVITE_CLIENT, Action, Event, State
@@ -207,7 +207,7 @@ class ClientTransaction(Transaction):
 
     def _move(self, services: TransactionServices[Clients], flow: Flow) -> None:
         """Begin again over another flow, in the same transaction: the peer that has seen the request knows it again."""
-        self._enter(Step((), State.INITIAL, True, True))
+        self.happen(State.INITIAL)
         self.interval = 0.0
         self._steps, self._services, self.flow = services.program.steps, services, flow
         self.request.headers.set("Via", via_value(flow, self.branch))
@@ -284,7 +284,8 @@ class ClientTransaction(Transaction):
 
     def _end(self) -> None:
         self._services.directory.forget_client(self)
-        self._stop_watching()
+        if self._unwatch is not None:
+            self._stop_watching()
         self._user = self._request = self._cancel_leaves = None
         self._data = self._ack = b""
 

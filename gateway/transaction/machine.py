@@ -2,7 +2,8 @@
 
 A machine is compiled once: for each state, the timers that each event stops and starts, and the calls that it makes. A
 transaction has two timers at most: one that repeats a message (A, E, G, and the 100) and one that limits the time in
-its state; starting a timer replaces the one in its place. So a step is: the state, timers, and then calls.
+its state; starting a timer replaces the one in its place. So a step is: the state, timers, and then calls. A state is
+an event of its own kind: it puts a transaction there, without timers and calls (`happen(State.TERMINATED)`).
 
 The actions themselves are in client.py and server.py, the tables in tables.py.
 """
@@ -17,7 +18,7 @@ from attrs import frozen
 
 from gateway.sip.message import Message
 from gateway.transaction.tables import STARTED_TIMER, Action, Event, Machine, State, over_reliable
-from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration, longer
+from gateway.transaction.timers import LONGEST_INTERVAL, T2, Timer, TimerQueues, duration
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
 _INITIAL: Final = State.INITIAL
@@ -36,8 +37,8 @@ Kind = TypeVar("Kind", bound="Transaction")
 Directory = TypeVar("Directory", covariant=True)
 
 
-Start = tuple[Event, float]
-"""A timer, and the seconds of its (first) run."""
+Start = tuple[Event, float, float]
+"""A timer, the seconds of its (first) run, and those at which its doubling ends: 0 where it does not double."""
 
 
 class Step(NamedTuple):
@@ -57,7 +58,7 @@ class Program:
     """A compiled machine for one kind of transport."""
 
     machine: Machine
-    steps: Mapping[State, Mapping[Event, Step]]
+    steps: Mapping[State, Mapping[Event | State, Step]]
 
 
 def compile_machine(
@@ -70,7 +71,8 @@ def compile_machine(
 def _compile(
     machine: Machine, acts: Mapping[Action, Callable[[Kind, Message | None], None]], is_reliable: bool
 ) -> Program:
-    steps: dict[State, dict[Event, Step]] = {state: {} for state in State}
+    by_decree: dict[Event | State, Step] = {state: Step((), state, True, True) for state in State}
+    steps = {state: by_decree.copy() for state in State}
     for (state, event), (actions, next_state) in machine.rows.items():
         ended = {timer for old, timer in machine.rows if old is state and (next_state, timer) not in machine.rows}
         ended &= set(STARTED_TIMER.values())
@@ -89,7 +91,8 @@ def _start(actions: tuple[Action, ...], is_reliable: bool, is_of_place: Callable
     for action in actions:
         timer = STARTED_TIMER.get(action)
         if timer is not None and is_of_place(timer):
-            return timer, T2 if action is Action.START_E_AT_T2 else duration(timer, is_reliable)
+            seconds = T2 if action is Action.START_E_AT_T2 else duration(timer, is_reliable)
+            return timer, seconds, LONGEST_INTERVAL.get(timer, 0.0)
     return None
 
 
@@ -133,46 +136,14 @@ class Transaction:
         """Whether the transaction is over: nothing that happens to it has an effect."""
         return self._state is _TERMINATED
 
-    def happen(self, event: Event, message: Message | None = None) -> None:
-        """Take the table's row for the event."""
+    def happen(self, event: Event | State, message: Message | None = None) -> None:
+        """Take the table's row for the event: first the state and its timers, then the calls."""
         steps = self._steps[self._state]
-        if event in steps:
-            step = steps[event]
-            self._enter(step)
-            for act in step.acts:
-                act(self, message)
-            if step.state is _TERMINATED:
-                self._end()
-        else:
+        if event not in steps:
+            assert isinstance(event, Event)
             self._services.count_absorbed(self._state, event)
-
-    def timer_expired(self, event: Event) -> None:
-        """One of this transaction's timers has run out."""
-        if event in REPEATING:
-            self._repeating = None
-        else:
-            self._limit = None
-        self.happen(event)
-
-    def limit_to(self, seconds: float, timer: Event) -> None:
-        """Run a timer of the second place."""
-        if self._limit is not None:
-            self._limit.cancel()
-        self._limit = self._services.timers.start(seconds, self, timer)
-
-    def resume(self, state: State) -> None:
-        """Be in this state, where another process has left a transaction: no timer of the state runs."""
-        self._enter(Step((), state, True, True))
-
-    def stop(self) -> None:
-        """End without a word to anybody."""
-        if self._state is not _TERMINATED:
-            self._enter(Step((), _TERMINATED, True, True))
-            self._end()
-
-    def _enter(self, step: Step) -> None:
-        """Be in the step's state, with the timers that it has there."""
-        _, state, stops_repeating, stops_limit, repeat, limit = step
+            return
+        acts, state, stops_repeating, stops_limit, repeat, limit = steps[event]
         if state is not self._state:
             census = self._services.census
             census[self._state] -= 1
@@ -190,11 +161,40 @@ class Transaction:
             if self._limit is not None:
                 self._limit.cancel()
             self._limit = self._services.timers.start(limit[1], self, limit[0])
+        for act in acts:
+            act(self, message)
+        if state is _TERMINATED:
+            self._end()
 
-    def _repeat(self, timer: Event, seconds: float) -> None:
+    def timer_expired(self, event: Event) -> None:
+        """One of this transaction's timers has run out."""
+        if event in REPEATING:
+            self._repeating = None
+        else:
+            self._limit = None
+        self.happen(event)
+
+    def limit_to(self, seconds: float, timer: Event) -> None:
+        """Run a timer of the second place."""
+        if self._limit is not None:
+            self._limit.cancel()
+        self._limit = self._services.timers.start(seconds, self, timer)
+
+    def resume(self, state: State) -> None:
+        """Be in this state, where another process has left a transaction: no timer of the state runs."""
+        self.happen(state)
+
+    def stop(self) -> None:
+        """End without a word to anybody."""
+        if self._state is not _TERMINATED:
+            self.happen(_TERMINATED)
+
+    def _repeat(self, timer: Event, seconds: float, longest: float) -> None:
         """Run a timer of the first place; A, E and G for longer each time (RFC 3261 section 17.1.1.2), until T2."""
-        if timer in LONGEST_INTERVAL and seconds < T2:
-            seconds = self.interval = longer(timer, self.interval) if self.interval else seconds
+        if seconds < longest:
+            if self.interval:
+                seconds = min(2 * self.interval, longest)
+            self.interval = seconds
         if self._repeating is not None:
             self._repeating.cancel()
         self._repeating = self._services.timers.start(seconds, self, timer)

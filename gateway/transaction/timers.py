@@ -2,13 +2,17 @@
 
 There are about a dozen different durations in SIP, and timers of one duration expire in the order in which they were
 started. So each duration has a queue, to start a timer is an append, and only the head of a queue is known to the
-reactor. A cancelled timer is forgotten where it stands. (A reactor's own delayed call costs several times as much to
-start and cancel: bench/transactions.py. So that of a queue stays while any timer runs.)
+reactor. A cancelled timer lets go of its owner and stands where it is until its turn, or until half of its queue are
+such. (A reactor's own delayed call costs several times as much to start and cancel: bench/transactions.py. So that of a
+queue stays while any timer runs.)
+
+Each wake of the reactor for one timer costs ten times the end of a transaction, most of all on a quiet processor. So
+timers of T4 and longer, which nobody waits for to the moment, expire together, up to GATHERED late.
 
 Not here: the meaning of an expired timer (tables.py).
 """
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -48,16 +52,19 @@ LONGEST_INTERVAL: Mapping[Event, float] = {Event.TIMER_A: 64 * T1, Event.TIMER_E
 SOON = 1e-6
 """Seconds: a timer due so soon is due now; floating-point time cannot tell."""
 
+GATHERED = 0.25
+"""Seconds that a timer of T4 or longer may be late while others of its duration expire."""
+
+FEW = 1_024
+"""Timers of a queue that may stand there cancelled, however few others there are."""
+
+LOOK_SECONDS = 4.0
+"""Between two looks at a queue at most: nobody may fill the memory with timers that are cancelled at once."""
+
 
 def duration(timer: Event, is_reliable: bool) -> float:
     """Seconds of the first run of a timer; 0 where the transport makes it needless (RFC 3261 table 4)."""
     return 0.0 if is_reliable and timer in NEVER_RELIABLE | ZERO_RELIABLE else DURATION[timer]
-
-
-def longer(timer: Event, interval: float) -> float:
-    """Seconds of the next run of timer A, E or G after a run of `interval` (RFC 3261 sections 17.1.1.2 and
-    17.1.2.2)."""
-    return min(2 * interval, LONGEST_INTERVAL[timer])
 
 
 class Expires(Protocol):
@@ -65,35 +72,6 @@ class Expires(Protocol):
 
     def timer_expired(self, event: Event) -> None:
         """The timer has run out. Does not raise."""
-
-
-class Timer:
-    """One run of a timer."""
-
-    __slots__ = ("_queue", "due", "event", "owner")
-
-    def __init__(self, queue: "_Queue", due: float, owner: Expires, event: Event) -> None:
-        self._queue: _Queue | None = queue
-        self.due = due  # seconds of the clock
-        self.event = event
-        self.owner: Expires | None = owner
-
-    def cancel(self) -> None:
-        """Stop the timer; nothing happens when it has expired or was cancelled before. The reactor's delayed call stays
-        for the next one, which is not far while others run: most timers are cancelled at once."""
-        queue = self._queue
-        if queue is not None:
-            self.owner = self._queue = None
-            del queue.timers[self]
-            running = queue.running
-            running.count -= 1
-            if running.count == 0:
-                running.none_left()
-
-    def forget(self) -> Expires | None:
-        """Let go of everything; returns the owner."""
-        owner, self.owner, self._queue = self.owner, None, None
-        return owner
 
 
 class _Running:
@@ -105,22 +83,43 @@ class _Running:
         self.count = 0
         self.none_left = none_left
 
-    def one_less(self) -> None:
-        self.count -= 1
-        if self.count == 0:
-            self.none_left()
+
+class Timer:
+    """One run of a timer."""
+
+    __slots__ = ("_running", "due", "event", "owner")
+
+    def __init__(self, due: float, owner: Expires, event: Event, running: _Running) -> None:
+        self.due = due  # seconds of the clock
+        self.owner: Expires | None = owner
+        """None once it has expired or was cancelled."""
+        self.event = event
+        self._running = running
+
+    def cancel(self) -> None:
+        """Stop the timer; nothing happens when it has expired or was cancelled before. The reactor's delayed call stays
+        for the next one, which is not far while others run: most timers are cancelled at once."""
+        if self.owner is not None:
+            self.owner = None
+            running = self._running
+            running.count -= 1
+            if not running.count:
+                running.none_left()
 
 
 class _Queue:
-    """The timers of one duration, soonest first. An ordered dictionary, so that any of them leaves at the same cost."""
+    """The timers of one duration, soonest first."""
 
-    __slots__ = ("_call", "_clock", "_seconds", "is_awake", "running", "timers")
+    __slots__ = ("_call", "_clock", "_late", "_seconds", "is_awake", "most", "running", "timers")
 
     def __init__(self, clock: IReactorTime, seconds: float, running: _Running) -> None:
         self._clock = clock
         self._seconds = seconds
+        self._late = GATHERED if seconds >= T4 else 0.0
         self.running = running
-        self.timers: OrderedDict[Timer, None] = OrderedDict()
+        self.timers: deque[Timer] = deque()
+        self.most = FEW
+        """With more timers, those that were cancelled are looked for."""
         self.is_awake = False
         """Whether the reactor will look at it, or it looks at its timers just now."""
         self._call: IDelayedCall | None = None
@@ -128,17 +127,20 @@ class _Queue:
     def wake(self) -> None:
         """Let the reactor look at it when the timer that was started now is due."""
         self.is_awake = True
-        self._call = self._clock.callLater(self._seconds, self._expire)
+        self._call = self._clock.callLater(min(self._seconds, LOOK_SECONDS), self._expire)
+
+    def tidy(self) -> None:
+        """Let go of timers that were cancelled: each is looked at once or twice, on the average."""
+        self.timers = deque(timer for timer in self.timers if timer.owner is not None)
+        self.most = max(FEW, 2 * len(self.timers))
 
     def clear(self) -> None:
-        for timer in self.timers:
-            timer.forget()
-        self.running.count -= len(self.timers)
-        self.timers.clear()
-        self.rest()
+        for timer in tuple(self.timers):
+            timer.cancel()
 
     def rest(self) -> None:
         """No timer runs, here or elsewhere."""
+        self.timers.clear()
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -148,22 +150,29 @@ class _Queue:
         self._call = None
         try:
             self._expire_due(self._clock.seconds() + SOON)
+            if len(self.timers) > self.most:
+                self.tidy()
         finally:
             self.is_awake = bool(self.timers)
             if self.is_awake:
-                due = next(iter(self.timers)).due
-                self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._expire)
+                left = self.timers[0].due - self._clock.seconds()
+                self._call = self._clock.callLater(min(max(left, self._late), LOOK_SECONDS), self._expire)
 
     def _expire_due(self, now: float) -> None:
+        """Those that are due; cancelled ones at the head go as well, so that nobody wakes for them."""
+        running = self.running
         while self.timers:
-            timer = next(iter(self.timers))
-            if timer.due > now:
+            timer = self.timers[0]
+            owner = timer.owner
+            if owner is not None and timer.due > now:
                 return
-            del self.timers[timer]
-            owner = timer.forget()
-            assert owner is not None
-            self.running.one_less()
-            owner.timer_expired(timer.event)
+            self.timers.popleft()
+            if owner is not None:
+                timer.owner = None
+                running.count -= 1
+                if not running.count:
+                    running.none_left()
+                owner.timer_expired(timer.event)
 
 
 class TimerQueues:
@@ -177,9 +186,10 @@ class TimerQueues:
     def start(self, seconds: float, owner: Expires, event: Event) -> Timer:
         """Tell the owner of the event after that many seconds. Durations are few: each one keeps a queue for good."""
         queue = self._queues[seconds] if seconds in self._queues else self._new_queue(seconds)
-        timer = Timer(queue, self._clock.seconds() + seconds, owner, event)
-        queue.timers[timer] = None
-        self._running.count += 1
+        running = queue.running
+        timer = Timer(self._clock.seconds() + seconds, owner, event, running)
+        queue.timers.append(timer)
+        running.count += 1
         if not queue.is_awake:
             queue.wake()
         return timer

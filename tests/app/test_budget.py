@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 CALLS = 1985
-"""As Python 3.11 counts 1,972; later versions count fewer."""
-INSTRUCTIONS = 32_620 if sys.version_info < (3, 12) else 36_500
-"""As Python 3.11 counts 32,542; later versions count otherwise.
+"""As Python 3.11 counts 1,970; later versions count fewer."""
+INSTRUCTIONS = 32_500 if sys.version_info < (3, 12) else 36_400
+"""As Python 3.11 counts 32,420; later versions count otherwise."""
+AFTER = 45
+"""Function calls after a call's end, until its last timer is over.
 
-Both may fall. A commit that raises one says for which feature, and docs/performance.md by how much calls have become
+All may fall. A commit that raises one says for which feature, and docs/performance.md by how much calls have become
 dearer."""
 
 
@@ -24,6 +26,7 @@ def test_a_call_takes_no_more_than_it_did() -> None:
     )
 
     assert done.returncode == 0, done.stderr
-    calls, instructions = map(int, done.stdout.split())
+    calls, instructions, after = map(int, done.stdout.split())
     assert 1000 < calls <= CALLS
     assert 15_000 < instructions <= INSTRUCTIONS
+    assert 10 < after <= AFTER

@@ -12,7 +12,7 @@ from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure
 from gateway.transaction.room import Ceiling
 from gateway.transaction.server import ServerTransaction
-from gateway.transaction.timers import T1
+from gateway.transaction.timers import GATHERED, T1
 from gateway.transport.flow import FailureKind
 from tests.support.flows import RecordingFlow, a_flow
 from tests.support.transactions import Bench, make_request, outgoing
@@ -85,9 +85,9 @@ class Transactions(RuleBasedStateMachine):
         for transaction in self.bench.core.transactions:
             if not transaction.is_answered:
                 transaction.refuse(480)
-        self.bench.advance(64 * T1)
+        self.bench.advance(64 * T1 + GATHERED)
         assert all(sender.ends for sender in self.senders), "64*T1 after the CANCEL all is over"
-        self.bench.advance(64 * T1)
+        self.bench.advance(64 * T1 + GATHERED)
         assert self.failed == []
         self.bench.assert_nothing_left()
         assert all(flow.watchers == set() for flow in self.flows.values())

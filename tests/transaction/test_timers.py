@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from gateway.transaction.tables import Event
-from gateway.transaction.timers import Timer, TimerQueues
+from gateway.transaction.timers import FEW, GATHERED, LOOK_SECONDS, Timer, TimerQueues
 from tests.support.transactions import Bench, ack_of, make_request, outgoing
 
 
@@ -274,3 +274,36 @@ def test_sums_that_are_not_exact_do_not_matter() -> None:
     owner.clock.advance(0.2)
     assert len(owner.expired) == 50
     assert owner.clock.getDelayedCalls() == []
+
+
+def test_long_timers_expire_together_a_little_late_and_short_ones_do_not() -> None:
+    owner = Owner()
+    for _ in range(16):
+        owner.start(32, Event.TIMER_J)
+        owner.start(0.5, Event.TIMER_A)
+        owner.clock.advance(0.015625)
+    owner.clock.pump([0.015625] * 64 * 33)
+    ends = [when for when, event in owner.expired if event is Event.TIMER_J]
+    assert ends[0] == 32
+    assert set(ends[1:]) == {32 + GATHERED}
+    assert len({when for when, event in owner.expired if event is Event.TIMER_A}) == 16
+    assert owner.clock.getDelayedCalls() == []
+
+
+def test_timers_that_are_cancelled_do_not_fill_the_memory() -> None:
+    owner = Owner()
+    owner.start(32)
+    for _ in range(20):
+        for _ in range(FEW):
+            owner.start(32).cancel()
+        owner.clock.advance(LOOK_SECONDS / 2)
+    assert len(owner.queues._queues[32].timers) <= 3 * FEW
+    assert len(owner.expired) == 1
+
+
+def test_a_cancelled_timer_lets_go_of_its_owner() -> None:
+    owner = Owner()
+    timer = owner.start(32)
+    assert timer.owner is owner
+    timer.cancel()
+    assert timer.owner is None
