@@ -165,7 +165,7 @@ class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
     ice_checks = Declared(
         Counter,
         "gateway_ice_checks",
-        "Checks that browsers sent to media workers, by result (ok, wrong, unknown, malformed, limited).",
+        "Checks that browsers sent to media workers, by result (ok, unproved, wrong, unknown, malformed, limited).",
         ("result",),
     )
     dtls_handshakes = Declared(

@@ -81,6 +81,7 @@ class Browser:
         self.sender: Session | None = None
         self.receiver: Session | None = None
         self.media: deque[bytes] = deque()
+        self.answers_checks = True
         self.checks_answered = 0
         self.records_in = 0
         self.records_out = 0
@@ -197,6 +198,16 @@ class Browser:
         raw = bytes(one ^ other for one, other in zip(body[8:], MAGIC + answer[8:20], strict=False))
         return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw), port
 
+    def reply(self, packet: bytes) -> bytes:
+        """The answer to a check of the gateway's, which has to know our password."""
+        body = packet[20:-32]
+        assert sealed(0x0001, packet[8:20], body, self.password) == packet
+        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        raw = socket.inet_pton(family, self.target[0])
+        mixed = bytes(one ^ other for one, other in zip(raw, MAGIC + packet[8:20], strict=False))
+        mapped = _attribute(0x0020, pack("!BBH", 0, 2 if ":" in self.target[0] else 1, self.target[1] ^ 0x2112) + mixed)
+        return sealed(0x0101, packet[8:20], mapped, self.password)
+
     def _stun(self, transaction: bytes, seconds: float) -> bytes | None:
         deadline = time.monotonic() + seconds
         while (packet := self._packet(deadline)) is not None:
@@ -213,12 +224,9 @@ class Browser:
             return None
 
     def _sort(self, packet: bytes) -> None:
-        """Keep media, give DTLS its records, and answer the checks of an end that is not lite."""
-        if packet[:2] == b"\x00\x01":
-            raw = socket.inet_aton(self.target[0])
-            mixed = bytes(one ^ other for one, other in zip(raw, MAGIC, strict=True))
-            mapped = _attribute(0x0020, pack("!BBH", 0, 1, self.target[1] ^ 0x2112) + mixed)
-            self.own.sendto(sealed(0x0101, packet[8:20], mapped, self.password), self.target)
+        """Keep media, give DTLS its records, and answer checks: of an end that is not lite, or wants a proof."""
+        if packet[:2] == b"\x00\x01" and self.answers_checks:
+            self.own.sendto(self.reply(packet), self.target)
         if packet[0] >= 128:
             self.media.append(packet)
         elif 20 <= packet[0] < 64 and self.dtls is not None:

@@ -1,11 +1,13 @@
 """ICE-lite: binding requests read and judged, and their answers written (RFC 8445, RFC 8489); pure.
 
     packet --read--> BindingRequest --is_authentic(password)--> answer(request, password, source) --> packet
+    question(...) --> packet of ours; its answer --is_answer--> whether the end that it was sent to wrote it
 
-A lite end sends no checks, has one host candidate and is controlled by the full end: its nomination counts
-(RFC 8445 sections 2.5 and 8.2). Its only work is to answer. Error 487 (role conflict, section 7.3.1.1) is never sent:
-toward a lite end a full one is controlling in any case (section 6.1.1), and two lite ends send no checks,
-so that a check by an end which claims to be controlled repairs nothing by changing its role.
+A lite end has one host candidate and is controlled by the full end: its nomination counts (RFC 8445 sections 2.5 and
+8.2). It looks for no address: it answers, and asks the sources of checks alone (address_proof). Error 487 (role
+conflict, section 7.3.1.1) is never sent: toward a lite end a full one is controlling in any case (section 6.1.1), and
+two lite ends send no checks, so that a check by an end which claims to be controlled repairs nothing by changing its
+role.
 
 A request without FINGERPRINT or MESSAGE-INTEGRITY is none of ICE's (RFC 8445 section 7.1.1): nothing is answered to it,
 nor to one with a wrong integrity, since its sender has not seen our SDP. Not here: addresses and consent
@@ -40,9 +42,12 @@ _UNKNOWN: Final = 0x000A
 _XOR_MAPPED_ADDRESS: Final = 0x0020
 _PRIORITY: Final = 0x0024
 _USE_CANDIDATE: Final = 0x0025
+_CONTROLLED: Final = 0x8029
 _FINGERPRINT: Final = 0x8028
 _FINGERPRINT_XOR: Final = 0x5354554E
 _OPTIONAL: Final = 0x8000
+_PRFLX_PRIORITY: Final = 110 << 24 | 65_535 << 8 | 255
+"""That of a peer-reflexive candidate, which an address would be (RFC 8445 sections 5.1.2 and 7.1.1)."""
 _UNDERSTOOD: Final = frozenset({_USERNAME, _INTEGRITY, _PRIORITY, _USE_CANDIDATE})
 """Of attributes that have to be understood (RFC 8489 section 14)."""
 
@@ -105,7 +110,7 @@ def read(packet: bytes) -> BindingRequest | None:
     if len(integrity) != _INTEGRITY_BYTES or not _is_print_right(packet) or b":" not in user:
         return None
     ours, _, theirs = user.decode("ascii", "replace").partition(":")
-    covered = _with_length(packet[:integrity_at], integrity_at + 4 + _INTEGRITY_BYTES - _HEADER_BYTES)
+    covered = _covered(packet, integrity_at)
     unknown = tuple(sorted(kind for kind in found if kind < _OPTIONAL and kind not in _UNDERSTOOD))
     return BindingRequest(packet[8:20], ours, theirs, _USE_CANDIDATE in found, unknown, integrity, covered)
 
@@ -119,6 +124,28 @@ def answer(request: BindingRequest, password: str, source: tuple[str, int]) -> b
         return _sealed(_ERROR, request.transaction, body, password)
     mapped = _attribute(_XOR_MAPPED_ADDRESS, _mapped(source, request.transaction))
     return _sealed(_SUCCESS, request.transaction, mapped, password)
+
+
+def question(transaction: bytes, tie_breaker: bytes, ours: IceCredentials, theirs: IceCredentials) -> bytes:
+    """A check of our own, as the controlled end (RFC 8445 section 7.1); `transaction` has 12 bytes, `tie_breaker` 8."""
+    body = _attribute(_USERNAME, f"{theirs.ufrag}:{ours.ufrag}".encode("ascii"))
+    body += _attribute(_PRIORITY, pack("!I", _PRFLX_PRIORITY)) + _attribute(_CONTROLLED, tie_breaker)
+    return _sealed(_REQUEST, transaction, body, theirs.password)
+
+
+def is_reply(packet: bytes) -> bool:
+    """Whether a datagram says to be the success response to a check."""
+    return len(packet) >= _HEADER_BYTES and packet[:2] == b"\x01\x01" and packet[4:8] == MAGIC
+
+
+def is_answer(packet: bytes, password: str) -> bool:
+    """Whether a reply was written by the end that has this password (RFC 8489 section 9.1.4)."""
+    length = int.from_bytes(packet[2:4], "big")
+    if len(packet) > MOST_BYTES or length % 4 or length != len(packet) - _HEADER_BYTES or not _is_print_right(packet):
+        return False
+    found, integrity_at = _attributes(packet)
+    mac = _mac(password, _covered(packet, integrity_at))
+    return hmac.compare_digest(mac, found.get(_INTEGRITY, b""))
 
 
 def _attributes(packet: bytes) -> tuple[dict[int, bytes], int]:
@@ -164,6 +191,11 @@ def _mapped(source: tuple[str, int], transaction: bytes) -> bytes:
 
 def _attribute(kind: int, value: bytes) -> bytes:
     return pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
+
+
+def _covered(packet: bytes, integrity_at: int) -> bytes:
+    """The bytes that MESSAGE-INTEGRITY at that place is made of (RFC 8489 section 14.5)."""
+    return _with_length(packet[:integrity_at], integrity_at + 4 + _INTEGRITY_BYTES - _HEADER_BYTES)
 
 
 def _with_length(message: bytes, length: int) -> bytes:

@@ -1,15 +1,18 @@
 """A browser's end of a stream: its ICE checks, its handshake, and the moment at which its packets may pass.
 
-    STUN (first byte 0-3)    ice: our ufrag? integrity? --> answered; the source is valid, the nominated one is sent to
+    STUN (first byte 0-3)    ice: our ufrag? integrity? --> answered; did its source prove itself (address_proof)? else
+                             asked --> its answer: the source is valid, and the nominated one is sent to
     DTLS (20-63)             from a valid source alone --> handshakes --> keys, and the certificate
     RTP, RTCP (128-191)      from a valid source alone --> the way of all packets (streams/paths), once there are keys
 
-Order, and why it is safe (RFC 7983 tells the three apart). Only a reader of our SDP can answer for an address: so a
-ClientHello from any other is dropped before OpenSSL sees a byte of it, and cannot take the handshake from the browser
-(CVE-2023-49786 and its like). A handshake that is done proves nothing yet, since anybody can make a certificate: keys
-are given to the endpoint only when the browser's SDP is there and vouches for it (RFC 5763 section 5); STUN and DTLS
-come before the answer in calls to a browser. Until then the endpoint refuses every packet, both ways. A certificate
-that does not match refuses them for good: the other end is not the one that signalling speaks to.
+Order, and why it is safe (RFC 7983 tells the three apart). Only a reader of our SDP can answer for an address, and only
+the browser can answer a question of ours that was sent there: a check that was captured and sent again changes nothing,
+however often. So a ClientHello from any other address is dropped before OpenSSL sees a byte of it, and cannot take the
+handshake from the browser (CVE-2023-49786 and its like). A handshake that is done proves nothing yet, since anybody can
+make a certificate: keys are given to the endpoint only when the browser's SDP is there and vouches for it (RFC 5763
+section 5); STUN and DTLS come before the answer in calls to a browser. Until then the endpoint refuses every packet,
+both ways. A certificate that does not match refuses them for good: the other end is not the one that signalling speaks
+to.
 
 Each ufrag of ours stands for a `WebPeer`: forks have one each, and an ICE restart makes another, to which the handshake
 moves along while its certificate is vouched for (RFC 8842 section 5). Checks go on after that: they are the browser's
@@ -25,10 +28,10 @@ import attrs
 from gateway.media.worker.streams import paths
 from gateway.media.worker.streams.endpoint import Endpoint, Remote
 from gateway.media.worker.streams.latch import SocketAddress
-from gateway.media.worker.web import ice
 from gateway.media.worker.web.association import DtlsOutcome
 from gateway.media.worker.web.handshakes import DtlsHandshake, DtlsHandshakes
 from gateway.media.worker.web.ice import IceCredentials
+from gateway.media.worker.web.ice_responder import IceResponder
 from gateway.media.worker.web.web_peer import CONSENT_SECONDS, PerSecond, WebPeer, restart
 from gateway.rtp.srtp import MAXIMUM_RECEIVED_BYTES
 from gateway.sdp.crypto import CryptoAttribute
@@ -36,8 +39,6 @@ from gateway.sdp.dtls import DtlsTransport, Setup
 
 MOST_CREDENTIALS: Final = 16
 """Of ours that are known at the same time: ten forks, and restarts."""
-MOST_WRONG: Final = 20
-"""Checks a second with a wrong integrity at one port; after so many, only valid sources are looked at."""
 MOST_RECORDS: Final = 50
 """Datagrams of DTLS a second at one port; a handshake has three or four."""
 MISMATCH: Final = "mismatch"
@@ -58,7 +59,8 @@ class WebEnd:
         """Its word on DTLS, of the description in force."""
         self._since = self._consent = self._clock.now
         self._is_mismatched = False
-        self._wrong, self._records = PerSecond(MOST_WRONG), PerSecond(MOST_RECORDS)
+        self._records = PerSecond(MOST_RECORDS)
+        self._responder = IceResponder(endpoint.counters, handshakes.checks)
 
     @property
     def fingerprint(self) -> str:
@@ -101,7 +103,7 @@ class WebEnd:
         if source is None or not 0 < length <= MAXIMUM_RECEIVED_BYTES:
             return False
         if memory[0] < 4:
-            self._check(bytes(memory[:length]), source)
+            self._receive_check(bytes(memory[:length]), source)
         elif 20 <= memory[0] < 64:
             self._receive_record(endpoint, bytes(memory[:length]), source)
         elif endpoint.remote.dtls is None or self._is_chosens(source):
@@ -173,41 +175,24 @@ class WebEnd:
         if peer.theirs not in ("", told.ufrag):
             self._drop(peer)
             peer = self._peers[ours.ufrag] = WebPeer(ours)
-        peer.theirs = told.ufrag
+        peer.theirs, peer.far = told.ufrag, IceCredentials(told.ufrag, told.password)
         return peer
 
-    def _check(self, packet: bytes, source: SocketAddress) -> None:
-        """A check: answered where it is the browser's. All others cost an HMAC at most, and so many a second."""
-        endpoint, now, request = self._endpoint, self._clock.now, ice.read(packet)
-        assert endpoint is not None, "a closed end is asked nothing"
-        if request is None:
-            endpoint.counters.malformed += 1
-            self._handshakes.checks["malformed"] += 1
+    def _receive_check(self, packet: bytes, source: SocketAddress) -> None:
+        """STUN: answered, and the browser's own is its consent and its choice."""
+        endpoint, now = self._endpoint, self._clock.now
+        heard, replies = self._responder.receive(packet, source, now, self._peers)
+        for reply in replies:
+            self._send(reply, source)
+        if heard is None:
             return
-        peer = self._peers.get(request.ours)
-        result = "unknown" if peer is None else self._judge(peer, request, source, now)
-        self._handshakes.checks[result] += 1
-        if peer is None or result != "ok":
-            endpoint.counters.wrong_source += 1
-            return
-        is_moved = peer.hear(source, now, is_nominating=request.is_nominating and not request.unknown)
-        self._send(ice.answer(request, peer.ours.password, source), source)
-        if peer is self._chosen:
+        peer = heard.peer
+        is_moved = peer.hear(source, now, is_nominating=heard.is_nominating)
+        if endpoint is not None and peer is self._chosen:
             self._consent = now
             if is_moved and self._aim() and endpoint.is_open:
                 paths.open_stream(endpoint)
             self._begin(peer)
-
-    def _judge(self, peer: WebPeer, request: ice.BindingRequest, source: SocketAddress, now: float) -> str:
-        if self._wrong.is_reached(now) and not peer.is_valid(source, now):
-            return "limited"
-        if not request.is_authentic(peer.ours.password):
-            self._wrong.note()
-            return "wrong"
-        if request.theirs != (peer.theirs or request.theirs):
-            return "unknown"
-        peer.theirs = request.theirs
-        return "ok"
 
     def _receive_record(self, endpoint: Endpoint, packet: bytes, source: SocketAddress) -> None:
         """DTLS: of the browser alone, and never more than a thread can do."""

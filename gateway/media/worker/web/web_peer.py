@@ -43,8 +43,13 @@ class WebPeer:
     ours: IceCredentials
     theirs: str = ""
     """Its ufrag; empty while nothing came."""
+    far: IceCredentials | None = None
+    """Its credentials, once its SDP has told them."""
     addresses: dict[SocketAddress, float] = attrs.field(factory=dict)
-    """Sources of valid checks, and when the last came."""
+    """Those that it proved (address_proof), and when the last check came from each."""
+    first: SocketAddress | None = None
+    """The first source of a valid check, where the browser could not be asked yet, its SDP being on its way: it counts
+    like the others until another has proved itself."""
     nominated: SocketAddress | None = None
     target: SocketAddress | None = None
     """Where its DTLS came from last."""
@@ -53,8 +58,16 @@ class WebPeer:
     def is_valid(self, source: SocketAddress, now: float) -> bool:
         return now - self.addresses.get(source, -CONSENT_SECONDS) < CONSENT_SECONDS
 
+    def prove(self, source: SocketAddress) -> None:
+        """This one is the browser's, and the first of all no longer counts without that."""
+        if self.first not in (None, source):
+            self.addresses.pop(self.first, None)
+            if self.nominated == self.first:
+                self.nominated = None
+        self.first = None
+
     def hear(self, source: SocketAddress, now: float, *, is_nominating: bool) -> bool:
-        """A valid check came; whether it chooses another address to send to."""
+        """A valid check came from an address of it; whether it chooses another address to send to."""
         self.addresses.pop(source, None)
         self.addresses[source] = now
         if len(self.addresses) > MOST_ADDRESSES:
@@ -73,3 +86,4 @@ def restart(before: WebPeer, peer: WebPeer) -> None:
         peer.target = before.target
         peer.addresses = {**before.addresses, **peer.addresses}
         peer.nominated = peer.nominated or before.nominated
+        peer.first = peer.first or before.first

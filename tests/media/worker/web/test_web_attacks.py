@@ -13,7 +13,7 @@ from OpenSSL import SSL
 from gateway.config.model import Side
 from gateway.media.relay import Encryption
 from tests.support.calls.processes import wait_until
-from tests.support.media_browser import Browser, value
+from tests.support.media_browser import Browser, sealed, value
 from tests.support.media_party import Party, rtcp, rtp
 from tests.support.media_relays import Ng, NgError, own_address
 
@@ -144,6 +144,84 @@ def test_wrong_fingerprint_ends_the_media_and_is_told(
     ng.delete(call)
     assert "mismatched" not in ng.request({"command": "ping"})
     other.close()
+
+
+@pytest.fixture
+def thief() -> Iterator[Browser]:
+    """Somebody who reads packets on the way, and sends them again from its own address."""
+    one = Browser(own_address())
+    yield one
+    one.close()
+
+
+def got(thief: Browser) -> list[bytes]:
+    """All that came to the thief within a moment."""
+    found = []
+    deadline = time.monotonic() + 0.3
+    while (packet := thief._packet(deadline)) is not None:
+        found.append(packet)
+    return found
+
+
+@pytest.mark.parametrize("has_arrived", [True, False], ids=["one that arrived", "one that was kept from arriving"])
+def test_rfc8445_7_3_a_check_sent_again_from_another_address_moves_no_media(
+    ng: Ng, call: str, browser: Browser, provider: Party, thief: Browser, *, has_arrived: bool
+) -> None:
+    browser.connect(calls(ng, call, browser, provider))
+    crosses(browser, provider, 1)
+    before = count(ng, "checks", "unproved")
+    check = browser.request()
+    if has_arrived:
+        browser.own.sendto(check, browser.target)
+    for number in range(2, 12):
+        thief.own.sendto(check, browser.target)
+        crosses(browser, provider, number)
+    wait_until("all are counted", lambda: count(ng, "checks", "unproved") == before + 10, 3.0)
+    heard = got(thief)
+    assert {packet[0] for packet in heard} == {0, 1}, "only our question and our answer, and both in STUN"
+    assert {packet[:2] for packet in heard} == {b"\0\1", b"\1\1"}
+    question = next(packet for packet in heard if packet[:2] == b"\0\1")
+    thief.own.sendto(sealed(0x0101, question[8:20], b"", "x" * 24), browser.target)
+    assert browser.sender is not None
+    thief.own.sendto(browser.sender.protect(rtp(50)), browser.target)
+    assert provider.hears_nothing()
+    crosses(browser, provider, 51)
+
+
+def test_a_check_sent_again_from_another_address_takes_no_handshake(
+    ng: Ng, call: str, browser: Browser, provider: Party, thief: Browser
+) -> None:
+    """The race of ClientHellos (CVE-2023-49786) by somebody who has no password, and a check of one who has."""
+    browser.hear(calls(ng, call, browser, provider))
+    check = browser.request()
+    thief.own.sendto(check, browser.target)  # faster than the browser's own
+    thief.target, thief.far = browser.target, browser.far
+    hello = client_hello(thief)
+    thief.own.sendto(hello, browser.target)
+    browser.own.sendto(check, browser.target)
+    browser.check()
+    thief.own.sendto(hello, browser.target)
+    browser.shake()
+    for number in range(1, 9):
+        crosses(browser, provider, number)
+    assert not [packet for packet in got(thief) if packet[0] > 3]
+
+
+def test_an_address_that_answers_no_check_is_not_sent_to(ng: Ng, call: str, browser: Browser, provider: Party) -> None:
+    """RFC 7675 section 5.1, RFC 8445 section 19.5.1: nobody can have media sent to an address of others."""
+    browser.connect(calls(ng, call, browser, provider))
+    crosses(browser, provider, 1)
+    first = browser.own
+    browser.own = browser._bound()
+    browser.answers_checks = False
+    browser.check()
+    provider.send(rtp(2, ssrc=9))
+    assert browser.hears_nothing()
+    browser.answers_checks = True
+    browser.check()
+    for number in range(3, 20):
+        crosses(browser, provider, number)
+    first.close()
 
 
 @pytest.mark.parametrize("weak", ["sha-1", "md5"])
