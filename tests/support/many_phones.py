@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
@@ -52,6 +53,15 @@ class ManyPhones(Ladder):
 
     def flow(self, key: FlowKey) -> Flow | None:
         return self._flows.get(key)
+
+    def next(self, **made: Any) -> ManyPhones:
+        """The next process, with the same phones; those on TLS have to connect again."""
+        after = ManyPhones(len(self.phones), **made)
+        after._flows = {key: flow for key, flow in self._flows.items() if not key.connection}
+        after.phones, after.bindings = self.phones, self.bindings
+        for party in after.phones:
+            party._ladder = after
+        return after
 
     def disconnect(self, number: int) -> None:
         """The connection of this phone is gone, as nobody has noticed."""

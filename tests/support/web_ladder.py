@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from gateway.config.model import Security
@@ -16,12 +18,19 @@ NOWHERE = "sip:df7jal23ls0d@f2kd.invalid;transport=ws"
 class WebLadder(Ladder):
     """The phone is a browser's, registered over WSS, its Contact leads nowhere (RFC 7118 section 5)."""
 
-    def __init__(self, security: Security = Security.PREFERRED, fallback: str | None = None) -> None:
-        super().__init__(security, fallback)
-        self.phone.flow = web = RecordingFlow(WEB, Address("192.0.2.11", 40000), 7)
+    def __init__(
+        self, security: Security = Security.PREFERRED, fallback: str | None = None, connection: int = 7, **more: Any
+    ) -> None:
+        super().__init__(security, fallback, **more)
+        self._connection = connection
+        self.phone.flow = web = RecordingFlow(WEB, Address("192.0.2.11", 40000), connection)
         self.phone_flow = web
         self.other_flows[web.key] = web
-        self.store.save(attrs.evolve(BINDING, contact=NOWHERE, flow=web.key))
+        self.store.save(attrs.evolve(BINDING, contact=NOWHERE, flow=web.key, instance="<urn:uuid:web>"))
+
+    def next(self, **made: Any) -> WebLadder:
+        """The next process; the browser has connected and registered again."""
+        return WebLadder(connection=self._connection + 1, **made)
 
     def called(self) -> Request:
         """The provider calls; the INVITE that the browser is given."""

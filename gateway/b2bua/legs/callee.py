@@ -287,6 +287,7 @@ class CalleeLeg(Leg):
         if self.request is None:
             return
         ack, bye = ack_and_bye(self.request, response)
+        self.services.keeper.turns_away(self, response)
         self.services.transactions.send_ack(ack, self.flow)
         self.send(bye, Unheeded())
 

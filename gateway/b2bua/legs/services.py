@@ -14,6 +14,7 @@ from gateway.b2bua.legs.forgotten_invites import ForgottenInvites
 from gateway.b2bua.legs.owner import Owner
 from gateway.media.relay import Relay
 from gateway.security.limits.call_limits import CallLimits
+from gateway.sip.message import Response
 from gateway.transaction.layer import TransactionLayer
 
 L = TypeVar("L")
@@ -33,6 +34,10 @@ class CallKeeping(Protocol[L]):
     def invited(self, leg: L) -> None:
         """An INVITE of this leg has left, the first of its dialog. Never raises."""
 
+    def turns_away(self, leg: L, answer: Response) -> None:
+        """A 2xx came that nobody waits for, of another fork or after CANCEL: ACK and BYE follow, by the next process if
+        not by us. Never raises."""
+
 
 class NoKeeping(Generic[L]):
     """Calls end with the process."""
@@ -44,6 +49,9 @@ class NoKeeping(Generic[L]):
         """Nothing is written down."""
 
     def invited(self, leg: L) -> None:
+        """Nothing is written down."""
+
+    def turns_away(self, leg: L, answer: Response) -> None:
         """Nothing is written down."""
 
 

@@ -3,6 +3,7 @@
     a call is taken, before its 100      -> enough to refuse it
     an INVITE of ours has left           -> enough to cancel it
     the callee's 2xx, before its ACK     -> enough to hang it up
+    a 2xx of a fork too many     -> enough to hang that up, before its ACK
     the caller's ACK, a change accepted  -> all of the call        a second of audio needs none of it
     the call's end                       -> ENDING, before BYE,    so that BYE is said by the next process, if not by us
                                             or the 200 to one
@@ -28,9 +29,17 @@ from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.leg import Leg, LegOwner
 from gateway.b2bua.subscription import Subscription
 from gateway.b2bua.survival.frozen_call import frozen_call
-from gateway.b2bua.survival.frozen_opening import ENDING, RECORDED, frozen_answer, frozen_invite, frozen_opening
+from gateway.b2bua.survival.frozen_opening import (
+    ENDING,
+    RECORDED,
+    frozen_answer,
+    frozen_invite,
+    frozen_opening,
+    frozen_stray,
+)
 from gateway.b2bua.survival.frozen_subscription import frozen_subscription, name_of
 from gateway.b2bua.turned_away import CHALLENGES
+from gateway.sip.message import Response
 from gateway.state.journal.live_journal import LiveJournal
 
 log = Logger()
@@ -39,6 +48,8 @@ GONE_AFTER: Final = 5.0
 """Seconds that a call which has ended is kept: its BYE was sent four times by then, or answered."""
 
 
+MOST_CHANGES: Final = 100
+"""Records of one call beyond which no answer of a fork is kept."""
 AGAIN_SECONDS: Final = 10.0
 """Between two attempts to write all calls to a disk that takes nothing."""
 TOUCH_SECONDS: Final = 20.0
@@ -86,6 +97,15 @@ class CallKeeper:
         try:
             if isinstance(leg, CalleeLeg) and leg.request is not None:
                 self._journal.change(leg.record.id, frozen_invite(leg, leg.request))
+        except Exception:
+            log.failure("call {call_id} is not kept", call_id=leg.record.id)
+
+    def turns_away(self, leg: Leg, answer: Response) -> None:
+        """See CallKeeping. A callee may answer by as many forks as it likes: a few are kept."""
+        if not isinstance(leg, CalleeLeg) or self._journal.changes(leg.record.id) >= MOST_CHANGES:
+            return
+        try:
+            self._journal.change(leg.record.id, frozen_stray(leg, answer))
         except Exception:
             log.failure("call {call_id} is not kept", call_id=leg.record.id)
 

@@ -14,7 +14,15 @@ from typing import Any, Final, NamedTuple
 
 from gateway.b2bua.call import Call
 from gateway.b2bua.survival.frozen_leg import FrozenLeg, frozen_leg
-from gateway.b2bua.survival.frozen_opening import FORM, RECORDED, frozen_beginning, thawed_beginning
+from gateway.b2bua.survival.frozen_opening import (
+    FORM,
+    RECORDED,
+    TURNED_AWAY,
+    FrozenAnswer,
+    frozen_beginning,
+    thawed_beginning,
+    thawed_strays,
+)
 from gateway.base.json_codec import decode, encode
 from gateway.sip.errors import MalformedMessage
 from gateway.state.call_record import (
@@ -60,6 +68,8 @@ class FrozenCall(NamedTuple):
     told: dict[str, tuple[str, int]]
     caller: FrozenLeg
     callee: FrozenLeg
+    strays: tuple[FrozenAnswer, ...]
+    """Callees that answered when another had the call."""
     is_ending: bool
     is_recorded: bool
 
@@ -81,7 +91,8 @@ class FrozenCall(NamedTuple):
                 {str(tag): (str(session), int(version)) for tag, (session, version) in kept["told"].items()},
                 legs[0],
                 legs[1],
-                len(pieces) > 1,
+                thawed_strays(pieces[1:]),
+                any(piece[:1] != TURNED_AWAY for piece in pieces[1:]),
                 RECORDED in pieces[1:],
             )
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, MalformedMessage):

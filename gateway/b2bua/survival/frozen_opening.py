@@ -3,6 +3,7 @@
     the caller's INVITE and our tag     -> a final response to it
     each INVITE of ours that has left   -> its CANCEL, or ACK and BYE for a 2xx that comes all the same
     the dialog with a callee, answered  -> ACK and BYE
+    that of a fork that came too late   -> the same; of a call that is up, too
     ENDING, RECORDED                    -> as of a call that is up (frozen_call)
 
 Of a request those header fields are kept that these messages are made from: no body, and no credentials.
@@ -20,7 +21,7 @@ from gateway.base.json_codec import decode, encode
 from gateway.dialog.dialog import Dialog, DialogState
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.message import IDENTIFIES, Request
+from gateway.sip.message import IDENTIFIES, Request, Response
 from gateway.sip.parser import parse
 from gateway.state.call_record import CallDirection, CallRecord
 
@@ -29,6 +30,7 @@ FORM: Final = 1
 
 INVITED: Final = b"I"
 ANSWERED: Final = b"A"
+TURNED_AWAY: Final = b"T"
 ENDING: Final = b"E"
 RECORDED: Final = b"R"
 
@@ -60,6 +62,15 @@ def frozen_answer(leg: CalleeLeg) -> bytes:
     if dialog is None:
         raise ValueError("a leg without a dialog")
     return ANSWERED + encode([dialog.call_id, str(dialog.remote), dialog.remote_target, dialog.route_set])
+
+
+def frozen_stray(leg: CalleeLeg, answer: Response) -> bytes:
+    """A 2xx that nobody waits for: the whole dialog, since its INVITE may not be kept any more."""
+    if leg.request is None:
+        raise ValueError("an answer without an INVITE")
+    dialog = Dialog.from_response(leg.request, answer)
+    names = [dialog.call_id, str(dialog.local), str(dialog.remote)]
+    return TURNED_AWAY + encode([frozen_way(leg), *names, dialog.remote_target, dialog.route_set, answer.cseq.number])
 
 
 def frozen_beginning(record: CallRecord) -> list[object]:
@@ -123,6 +134,21 @@ class FrozenAnswer(NamedTuple):
         )
         return cls(invite.way, dialog, number)
 
+    @classmethod
+    def stray(cls, kept: Any) -> FrozenAnswer:
+        """One that nobody waited for."""
+        way, call_id, local, remote, target, route_set, number = kept
+        names, routes = (NameAddress.parse(local), NameAddress.parse(remote)), tuple(map(str, route_set))
+        dialog = Dialog(
+            str(call_id), *names, str(target), routes, int(number) + CSEQ_GAP, None, DialogState.CONFIRMED, True
+        )
+        return cls(FrozenWay.of(way), dialog, int(number))
+
+
+def thawed_strays(pieces: Sequence[bytes]) -> tuple[FrozenAnswer, ...]:
+    """The callees that were being turned away. Raises as FrozenLeg."""
+    return tuple(FrozenAnswer.stray(decode(piece[1:])) for piece in pieces if piece[:1] == TURNED_AWAY)
+
 
 class FrozenOpening(NamedTuple):
     """A call that was being set up, as it was read."""
@@ -150,7 +176,7 @@ class FrozenOpening(NamedTuple):
                 FrozenInvite(FrozenWay.of(way), _thawed_request(asked)),
                 str(tag),
                 invites,
-                tuple(FrozenAnswer.of(answer, invites) for answer in answers),
+                (*(FrozenAnswer.of(answer, invites) for answer in answers), *thawed_strays(pieces[1:])),
                 RECORDED in pieces[1:],
             )
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, StopIteration, MalformedMessage):

@@ -10,6 +10,7 @@ its peer, as long as BYE does. Here: these messages. Not here: the record (rebui
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -50,6 +51,11 @@ class GivenUp:
         ]
         for opened, leave in steps:
             when_open(self.services.clock, opened, leave)
+
+    def turn_away(self, strays: Iterable[FrozenAnswer]) -> None:
+        """Hang up callees that answered when another had the call. Raises NotRebuilt."""
+        for stray in strays:
+            when_open(self.services.clock, self._opened(stray.way), partial(self._hang_up, stray))
 
     def _opened(self, frozen: FrozenWay) -> partial[Flow]:
         way, reopen = self.ways.of(frozen, self.provider)

@@ -101,6 +101,7 @@ class Rebuilding:
             if not frozen.is_ending:
                 return  # the file comes from a backup
         try:
+            GivenUp(self.services, self.ways, self._provider(frozen.record)).turn_away(frozen.strays)
             call = self._call(frozen, wait, is_over=call_id in rebuilt.over)
         except NotRebuilt as error:
             log.warn("call {call_id} is not gone on with: {reason}", call_id=call_id, reason=str(error))

@@ -543,8 +543,8 @@ def test_a_call_that_one_of_several_phones_has_goes_on_after_a_kill(tmp_path: Pa
     after = ladder.killed()
     after.provider.sends(after.provider.within(answer, "BYE"))
     after.provider.receives(200)
-    bye = after.phone.receives_request("BYE")
-    assert bye.uri == f"sip:me@{after.phone_flow.remote}"
+    bye = ladder.phones[0].receives_request("BYE")
+    assert bye.uri == f"sip:me@{ladder.phones[0].flow.remote}"
     steps = [(step.fork, step.what) for step in next(after.calls.records()).ladder if step.leg == "callee"]
     assert (3, "200 OK") in steps
     assert steps[-1] == (3, "BYE")
