@@ -7,7 +7,9 @@ imported only when all that went well, since it brings in the reactor that twist
     twist -> Options -> make_service -> gateway.app.service.makeService(options) -> IService
 """
 
+import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -53,12 +55,24 @@ def make_service(options: Options) -> IService:
     # Nothing secret was read so far: the configuration names files of keys and passwords, the gateway opens them.
     become_unreadable()
     replace_observer(options)
-    from gateway.app.service import makeService
+    makeService = imported_without_collector()
 
     try:
         return makeService(options)
     except ConfigurationError as error:
         _give_up(error, options)
+
+
+def imported_without_collector() -> Callable[[Options], IService]:
+    """The service's maker. Seven hundred modules come in with it, and hardly anything is thrown away: rounds of the
+    garbage collector would be a tenth of the start. Its first look is when all is built (app/administration/lulls)."""
+    gc.disable()
+    try:
+        from gateway.app.service import makeService
+    finally:
+        gc.freeze()
+        gc.enable()
+    return makeService
 
 
 def replace_observer(options: Options) -> None:

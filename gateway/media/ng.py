@@ -30,6 +30,8 @@ from gateway.media.relay import JSON, RelayExhausted, RelayFailure, RelayRefusal
 
 RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
 """How long each copy of a request is waited for: three seconds in all."""
+STEP_SECONDS: Final = 0.05
+"""Between two looks at a relay that is just being started."""
 UNIX_WINDOW: Final = 8
 """Requests under way at once to a UNIX socket; more wait here. Linux queues ten datagrams (net.unix.max_dgram_qlen) and
 drops the rest: the copies of a burst would come as a burst again, and most of it would fail."""
@@ -246,6 +248,13 @@ class NgClient(DatagramProtocol):
     def _end(self, cookie: str) -> _Request:
         self._under_way.discard(cookie)
         return self._requests.pop(cookie)
+
+
+def in_short_steps(waits: Sequence[float]) -> Sequence[float]:
+    """As many seconds as these, in steps of 50 ms: waits for a process that was started from here.
+
+    Its socket is there once it has imported, and until then a copy costs one system call. Phones wait for it."""
+    return (STEP_SECONDS,) * round(sum(waits) / STEP_SECONDS)
 
 
 def unix_client(clock: IReactorTime, unix: IReactorUNIXDatagram, own: Path, target: Path) -> NgClient:

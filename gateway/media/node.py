@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from gateway.media import ng_commands
 from gateway.media.browser_flags import BrowserOffers
 from gateway.media.call_news import CallNews, NewsListener
-from gateway.media.ng import NgClient, Reply
+from gateway.media.ng import RETRY_SECONDS, NgClient, Reply, in_short_steps
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.reports import PartySides, from_rtpengine
 from gateway.media.statistics import RelayFigures
@@ -138,8 +138,9 @@ class Node:
         patience = STARTING if self._worker is not None else 1
         while True:
             patience -= 1
+            waits = RETRY_SECONDS if self.worker_pid is None else in_short_steps(RETRY_SECONDS)
             try:
-                return await self.client.request({"command": "list", "limit": self._list_limit})
+                return await self.client.request({"command": "list", "limit": self._list_limit}, waits=waits)
             except RelayFailure:
                 if self._worker is None or patience == 0:
                     raise
@@ -212,7 +213,8 @@ class Node:
         elif not self._is_pinged:
             self._is_pinged = True
             self._heard_before = self.client.heard
-            waits = PING_WAITS if self.is_up else STARTING_WAITS
+            starting = STARTING_WAITS if self.worker_pid is None else in_short_steps(STARTING_WAITS)
+            waits = PING_WAITS if self.is_up else starting
             # An rtpengine tells only here that it is another process than before, and has none of our calls any more.
             command = "ping" if self._worker is not None else "statistics"
             self.client.request({"command": command}, waits=waits).addCallbacks(self._answered, self._silent)

@@ -1,5 +1,6 @@
 """What `twist gateway` does before it builds anything."""
 
+import gc
 import io
 import json
 import sys
@@ -12,7 +13,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 
-from gateway.app.options import Options, replace_observer
+from gateway.app.options import Options, imported_without_collector, replace_observer
 from gateway.base.build import build
 from gateway.observe.log import LogOutput
 
@@ -102,3 +103,9 @@ def test_twisteds_own_chatter_is_not_in_the_log(namespace: str, level: LogLevel,
     stream = io.StringIO()
     Logger(namespace, observer=LogOutput("text")(stream)).emit(level, "Starting reactor...")
     assert bool(stream.getvalue()) is is_written
+
+
+def test_the_collector_looks_again_once_the_gateway_is_imported() -> None:
+    imported_without_collector()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0, "until all is built, imported objects are not looked at"

@@ -34,6 +34,12 @@ class StillWorker(WorkerProcess):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock, None, WorkerOptions(Path("/nowhere"), ("127.0.0.1",), 2, 3))  # type: ignore[arg-type]
         self.checks = 0
+        self.own_pid: int | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """None: found running."""
+        return self.own_pid
 
     @property
     def is_alive(self) -> bool:
@@ -168,6 +174,31 @@ def test_a_worker_that_is_slow_to_start_is_waited_for_and_one_that_hangs_is_look
     for wire in scene.wires:
         wire.answer("list", calls=[])
     assert result(waiting) is None
+
+
+def test_a_worker_that_was_started_from_here_is_asked_in_short_steps_and_for_as_long() -> None:
+    scene = Scene()
+    scene.workers[0].own_pid = 4711
+    waiting = scene.pool.start(scene)
+    scene.clock.pump([0.01] * 100)
+    own, found = (wire.commands().count("list") for wire in scene.wires)
+    assert (own, found) == (20, 3), "copies in the first second"
+    waiting.addErrback(lambda failure: failure.trap(RelayFailure) and failure.getErrorMessage())
+    scene.clock.pump([0.05] * 275)
+    assert waiting.called is False, "five questions of three seconds each"
+    scene.clock.pump([0.05] * 30)
+    assert "node 0, node 1" in str(result(waiting))
+
+
+def test_a_worker_that_was_started_again_is_pinged_in_short_steps() -> None:
+    scene = Scene().started()
+    scene.workers[0].died()
+    scene.workers[0].own_pid = 4711
+    scene.clock.advance(PING_SECONDS)
+    scene.clock.pump([0.05] * 10)
+    assert scene.wires[0].commands().count("ping") == 11, "at once, and each 50 ms of half a second"
+    scene.wires[0].answer("ping", result="pong")
+    assert scene.nodes[0].is_up
 
 
 def test_start_succeeds_with_one_node_and_uses_the_other_when_it_comes() -> None:

@@ -38,7 +38,8 @@ def turns(basis: Basis, transport: TransportLayer) -> Turns:
 
 
 def spare_long_lived() -> None:
-    """To be called once all is built: existing objects are not looked at again."""
+    """To be called once all is built: existing objects are not looked at again, after this one time."""
+    gc.unfreeze()  # those of the imports, see app/options
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
