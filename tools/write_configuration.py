@@ -43,6 +43,8 @@ READERS: Final = {
     "domain": "a domain",
     "domains": "domains: one text, or an array",
     "account": "a user name at the provider",
+    "number_pattern": "a regular expression, 200 characters at most",
+    "number_template": "a number, with `\\1` to `\\9`",
     "number_block": "`+NUMBER`, `+FIRST-+LAST`, `+PREFIX*`, or the same without `+`",
     "port_range": "a range within 1024 to 65535, four ports or more",
     "sip_uri": "a SIP URI without a user part",

@@ -35,6 +35,7 @@ from phonenumbers import (
     PhoneNumber,
     PhoneNumberType,
     country_code_for_region,
+    format_out_of_country_calling_number,
     ndd_prefix_for_region,
     number_type,
     parse,
@@ -120,6 +121,16 @@ def read_number(user: str, region: str | None) -> TelephoneNumber:
     if (routing := _routing(plain)) is not None:
         short += f";rn={routing.replace('phone-context', 'rn-context')}"
     return attrs.evolve(known_number(short, region), text=user)
+
+
+def dialled_at_home(number: TelephoneNumber, region: str | None) -> str:
+    """A number in E.164 as it is dialled in a region: 0301234567, 0033123456789. Without a region it stays."""
+    if number.national or region is None:
+        return number.national or number.text
+    try:
+        return _NOISE.sub("", format_out_of_country_calling_number(parse(number.text), region))
+    except NumberParseException:
+        return number.text
 
 
 def _within(number: str, context: re.Pattern[str], plain: str) -> str:

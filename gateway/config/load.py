@@ -42,6 +42,7 @@ from gateway.config.model import (
     Listener,
     Media,
     NetworkTerms,
+    NumberRule,
     Posture,
     Provider,
     Provisioning,
@@ -56,6 +57,7 @@ from gateway.config.tables.defence_table import defence_mistakes
 from gateway.config.tables.limit_table import BUILT_IN, CallLimit, limit_mistakes, regions_of
 from gateway.config.tables.listeners.listener_checks import listener_mistakes
 from gateway.config.tables.network_table import network_mistakes
+from gateway.config.tables.numbers.number_checks import number_mistakes
 from gateway.config.tables.phones.phone_checks import OtherTables, phone_mistakes
 from gateway.config.tables.provisioning_table import provisioning_mistakes
 from gateway.config.tables.resync_table import make_mistakes, resync_mistakes
@@ -194,6 +196,7 @@ def _several(tables: Tables, others: OtherTables) -> dict[str, Any]:
         "blocklists": tables.checked("blocklist", Blocklist, blocklist_mistakes),
         "resync_makes": tables.checked("resync_make", ResyncMake, make_mistakes),
         "limit": tables.checked("limit", CallLimit, limits) or BUILT_IN,
+        "numbers": tables.checked("number", NumberRule, partial(number_mistakes, others.domains, others.providers)),
         "phones": tables.checked("phone", FixedPhone, partial(phone_mistakes, others)),
     }
 

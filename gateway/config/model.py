@@ -26,12 +26,15 @@ from gateway.config.tables.defence_table import DefenceTerms as DefenceTerms
 from gateway.config.tables.hep_table import Hep as Hep
 from gateway.config.tables.limit_table import BUILT_IN
 from gateway.config.tables.limit_table import CallLimit as CallLimit
+from gateway.config.tables.limit_table import SourceLimits as SourceLimits
 from gateway.config.tables.listeners.listener_table import Listener as Listener
 from gateway.config.tables.listeners.listener_table import MovedPhones as MovedPhones
 from gateway.config.tables.listeners.listener_table import NamedCertificate as NamedCertificate
 from gateway.config.tables.listeners.listener_table import Side as Side
 from gateway.config.tables.network_table import NetworkMode as NetworkMode
 from gateway.config.tables.network_table import NetworkTerms as NetworkTerms
+from gateway.config.tables.numbers.number_table import Dial as Dial
+from gateway.config.tables.numbers.number_table import NumberRule as NumberRule
 from gateway.config.tables.phones.phone_table import FixedPhone as FixedPhone
 from gateway.config.tables.posture_table import Posture as Posture
 from gateway.config.tables.provider_table import TLS_VERSIONS as TLS_VERSIONS
@@ -41,7 +44,6 @@ from gateway.config.tables.provider_table import SrtpOffer as SrtpOffer
 from gateway.config.tables.provisioning_table import Provisioning as Provisioning
 from gateway.config.tables.resync_table import Resync as Resync
 from gateway.config.tables.resync_table import ResyncMake as ResyncMake
-from gateway.config.tables.source_limits_table import SourceLimits as SourceLimits
 
 DIGESTS = ("SHA-256", "SHA-512-256", "MD5")
 """The digest algorithms (RFC 8760) that a challenge may offer."""
@@ -208,6 +210,8 @@ class Domain:
     phones_security: PhonesSecurity = PhonesSecurity.OFF
     region: Annotated[str, fields.region] | None = None
     """Where its numbers are dialled, two letters; None: nobody knows, and national numbers stay as they are."""
+    dial: Dial = Dial.AS_IS
+    """The form in which the provider is given the numbers that phones dial."""
     fallback_budget: Annotated[float, fields.share_of_calls] | None = None
     """Share of its calls in 30 days that may fall back to less than TLS and SRTP, 0 to 1; None: nobody counts."""
     fallback_floor: Annotated[int, number(0, 1_000_000)] = 3
@@ -253,6 +257,8 @@ class Configuration:
     provisioning: Provisioning | None = None
     phones: tuple[FixedPhone, ...] = ()
     """PBXs and trunks that do not register."""
+    numbers: tuple[NumberRule, ...] = ()
+    """Rules that rewrite numbers, in their order."""
 
     def phone_listener(self, transport: str) -> Listener | None:
         """The first listener of the phones with a transport: udp, tcp or tls."""

@@ -233,13 +233,14 @@ def _phones_out_of_reach(configuration: Configuration) -> Iterator[str]:
 
 
 def _snapshot(configuration: Configuration) -> Snapshot:
-    """The fields of a configuration's domains, providers, lists of addresses, limits of calls and PBXs, as text."""
+    """The fields of a configuration's domains, providers and other tables that follow a reload, as text."""
     kinds: tuple[tuple[str, Sequence[Any]], ...] = (
         ("domain", configuration.domains),
         ("provider", configuration.providers),
         ("blocklist", configuration.blocklists),
         ("limit", configuration.limit),
         ("phone", configuration.phones),
+        ("number", configuration.numbers),
     )
     return {
         f"{kind} {item.name}": {field.name: _shown(getattr(item, field.name)) for field in attrs.fields(type(item))}

@@ -1,14 +1,23 @@
-"""The contents of a PEM file of certificates, for people and monitoring.
+"""The contents of PEM files of certificates, for people and monitoring: `gatewayctl certs`.
 
-Here: subject, names, issuer and days left of each certificate in a file, and OpenSSL's verdict on a file before
-anything is started. Not here: the certificates being served, and their warnings (transport/tls/certificates).
+Here: subject, names, issuer and days left of each certificate in a file, OpenSSL's verdict on a file before
+anything is started, and the command. Not here: the certificates being served, and their warnings
+(transport/tls/certificates).
 """
 
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import attrs
+import click
 from cryptography import x509
+
+from gateway.config.model import Configuration
+from gateway.ctl import text
+from gateway.ctl.asking import ask, loaded, show
+from gateway.ctl.common_options import asking
 
 Row = dict[str, str | int | list[str]]
 
@@ -65,3 +74,29 @@ def _names(certificate: x509.Certificate) -> list[str]:
     except x509.ExtensionNotFound:
         return []
     return [str(name.value) for name in names]
+
+
+@click.command()
+@click.option("--running", is_flag=True, help="Those that the running gateway serves, with their warnings.")
+@asking
+def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
+    """The certificates that the configuration names: user, names, days left."""
+    if running or (config is None and url is not None):
+        show(ask(config, url, "/api/certificates"), as_json, text.table)
+        return
+    if config is None:
+        raise click.UsageError("--config FILE is needed")
+    rows = [{"used_by": user, **row} for user, file in _certificate_files(loaded(config)) for row in described(file)]
+    show(rows, as_json, text.table)
+
+
+def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
+    users: Sequence[attrs.AttrsInstance] = (*configuration.listeners, *configuration.providers)
+    named = [
+        (f"{type(user).__name__.lower()} {user.name} {key}", file)  # type: ignore[attr-defined]
+        for user in users
+        for key in ("certificate", "trust", "client_trust")
+        if isinstance(file := getattr(user, key, None), Path)
+    ]
+    more = ((one.name, beside.certificate) for one in configuration.listeners for beside in one.certificates)
+    return [*named, *((f"listener {name} certificates", file) for name, file in more)]

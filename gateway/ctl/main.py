@@ -1,7 +1,7 @@
 """gatewayctl: asks a running gateway, and checks a configuration before a start.
 
 Here: the commands. Not here: their options that lead to a gateway (`common_options`), asking it (`asking`), users and
-tokens (`account_commands`), traces (`trace_commands`), the text of answers (`text`), the contents of certificate files
+tokens (`account_commands`), traces (`trace_commands`), the text of answers (`text`), certificate files
 (`certificate_files`). Every command prints for people, or with --json the whole answer; a failure is one line and exit
 code 1.
 
@@ -11,17 +11,14 @@ code 1.
 
 import json
 import urllib.parse
-from collections.abc import Sequence
 from pathlib import Path
 
-import attrs
 import click
 
 from gateway.base.build import build
-from gateway.config.model import Configuration
 from gateway.ctl import state_text, text
-from gateway.ctl.asking import ask, loaded, quoted, show
-from gateway.ctl.certificate_files import described
+from gateway.ctl.asking import ask, quoted, show
+from gateway.ctl.certificate_files import certs
 from gateway.ctl.check import findings
 from gateway.ctl.commands.account_commands import audit, tokens, users
 from gateway.ctl.commands.alert_commands import alerts
@@ -31,6 +28,7 @@ from gateway.ctl.commands.deviation_commands import deviations
 from gateway.ctl.commands.enablement_commands import enable, phone, resync, rollout
 from gateway.ctl.commands.limit_commands import limits
 from gateway.ctl.commands.network_commands import network, pbxs
+from gateway.ctl.commands.number_commands import number
 from gateway.ctl.commands.posture_commands import assess
 from gateway.ctl.commands.probe_commands import probe
 from gateway.ctl.commands.provision_commands import provision
@@ -221,32 +219,6 @@ def learn(name: str, tls: bool, srtp: bool, config: Path | None, url: str | None
     show(answer, as_json, lambda _: f"{name} is expected to do {' and '.join(features).upper()}")
 
 
-@main.command()
-@click.option("--running", is_flag=True, help="Those that the running gateway serves, with their warnings.")
-@asking
-def certs(running: bool, config: Path | None, url: str | None, as_json: bool) -> None:
-    """The certificates that the configuration names: user, names, days left."""
-    if running or (config is None and url is not None):
-        show(ask(config, url, "/api/certificates"), as_json, text.table)
-        return
-    if config is None:
-        raise click.UsageError("--config FILE is needed")
-    rows = [{"used_by": user, **row} for user, file in _certificate_files(loaded(config)) for row in described(file)]
-    show(rows, as_json, text.table)
-
-
-def _certificate_files(configuration: Configuration) -> list[tuple[str, Path]]:
-    users: Sequence[attrs.AttrsInstance] = (*configuration.listeners, *configuration.providers)
-    named = [
-        (f"{type(user).__name__.lower()} {user.name} {key}", file)  # type: ignore[attr-defined]
-        for user in users
-        for key in ("certificate", "trust", "client_trust")
-        if isinstance(file := getattr(user, key, None), Path)
-    ]
-    more = ((one.name, beside.certificate) for one in configuration.listeners for beside in one.certificates)
-    return [*named, *((f"listener {name} certificates", file) for name, file in more)]
-
-
 def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: int) -> list[object]:
     """``limit`` calls at most, page by page."""
     found: list[object] = []
@@ -263,7 +235,7 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         place = {"next": following}
 
 
-_LOOKS = (audit, trace, deviations, network, pbxs, assess, probe)
+_LOOKS = (audit, trace, deviations, network, pbxs, assess, probe, certs, number)
 _ENABLING = (enable, rollout, resync, phone, provision)
 for _group in (users, tokens, alerts, bans, budget, limits, *_LOOKS, *_ENABLING):
     main.add_command(_group)

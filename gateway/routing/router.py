@@ -17,7 +17,9 @@ from typing import Final, Protocol
 
 import attrs
 
-from gateway.config.model import Configuration, Domain, Forking, Provider
+from gateway.config.model import Configuration, Domain, Forking, Provider, Side
+from gateway.config.tables.numbers.number_plan import NumberPlan
+from gateway.config.tables.numbers.number_table import NumberField
 from gateway.registrar.binding import Binding
 from gateway.security.access_list import Proof
 from gateway.sip.errors import NotServed, Refused
@@ -73,6 +75,8 @@ class Route:
     """How the sender of a request from the provider's side proved its identity."""
     others: tuple[Binding, ...] = ()
     """More phones of the same user that are to be reached, the best first."""
+    numbers: NumberPlan | None = None
+    """All that rewrites numbers on this way; None where nothing does."""
 
     @property
     def next(self) -> Route:
@@ -122,6 +126,8 @@ class Router:
         """Go by other domains and providers from now on."""
         self._domains = {domain.name.lower(): domain for domain in configuration.domains}
         self._providers = {provider.name: provider for provider in configuration.providers}
+        plans = ((domain.name.lower(), NumberPlan.of(configuration, domain)) for domain in configuration.domains)
+        self._numbers = {name: plan for name, plan in plans if plan is not None}
 
     @property
     def served(self) -> tuple[str, ...]:
@@ -131,6 +137,10 @@ class Router:
     def provider_of(self, domain: Domain) -> Provider:
         """The provider that serves a domain."""
         return self._providers[domain.provider]
+
+    def numbers_of(self, domain: Domain) -> NumberPlan | None:
+        """All that rewrites the numbers of a domain; None where nothing does."""
+        return self._numbers.get(domain.name.lower()) if self._numbers else None
 
     def domain_named(self, host: str) -> Domain | None:
         """The domain of that name, if this gateway serves it.
@@ -160,7 +170,8 @@ class Router:
         if target.host.lower() in self.own_hosts:
             uri = str(attrs.evolve(target, password=None, host=domain.name, port=None, parameters=()))
         is_emergency = domain.is_emergency(target.user or "")
-        return Route(domain, self.provider_of(domain), uri, None, is_emergency, caller)
+        route = Route(domain, self.provider_of(domain), uri, None, is_emergency, caller)
+        return _renumbered(route, self.numbers_of(domain)) if self._numbers else route
 
     def between_phones(self, request: Request, outward: Route, replaced: Binding | None) -> Route | None:
         """The way of a phone's request, which would go `outward` to the provider, to the phones of another user of its
@@ -213,7 +224,8 @@ class Router:
         emergency = domain.is_emergency(request.request_uri.user or "")
         provider = self._providers[domain.provider]
         others = () if len(bound) == 1 else _other_phones(bound, domain, request)
-        return Route(domain, provider, binding.contact, binding, emergency, None, False, proof, others)
+        numbers = self.numbers_of(domain)
+        return Route(domain, provider, binding.contact, binding, emergency, None, False, proof, others, numbers)
 
     def _bound(self, request: Request, domain: Domain) -> Sequence[Binding]:
         """The phones of the user that is named by the token that the provider was given, or by address of record: one
@@ -226,12 +238,22 @@ class Router:
         binding = self._bindings.find_token(target.user) if target.user else None
         if binding is not None and binding.domain == name:
             return self._bindings.find(binding.aor) if _is_for_user(request, domain) else (binding,)
-        for uri in (target, request.to.uri):
+        for uri in self.called_uris(request, domain):
             if uri.is_sip and uri.user and self.domain_named(uri.host) is domain:
                 bound = self._bindings.find(uri.address_of_record(name))
                 if bound:
                     return bound
         return ()
+
+    def called_uris(self, request: Request, domain: Domain) -> tuple[Uri, Uri]:
+        """The Request-URI and To of a provider's request with the numbers that the phones of the domain have."""
+        target, to, numbers = request.request_uri, request.to.uri, self.numbers_of(domain)
+        if numbers is None:
+            return target, to
+        field = NumberField.REQUEST_URI  # To stands in its place where it names our Contact alone
+        is_token = bool(target.user) and self._bindings.find_token(target.user or "") is not None
+        named = target if is_token else numbers.uri(target, field, Side.PHONES)
+        return named, numbers.uri(to, field, Side.PHONES)
 
     def _first_named(self, hosts: Iterable[str]) -> Domain | None:
         for host in hosts:
@@ -246,6 +268,19 @@ class Router:
             if domain.is_emergency(target.user or ""):
                 return domain
         raise NotServed(403, "Domain not served here")
+
+
+def _renumbered(route: Route, numbers: NumberPlan | None) -> Route:
+    """A way to the provider with the number that is sent; a number for emergencies that a rule has made of another one
+    is one."""
+    if numbers is None:
+        return route
+    dialled = Uri.parse(route.request_uri)
+    sent = numbers.uri(dialled, NumberField.REQUEST_URI, Side.PROVIDER)
+    if sent is dialled:
+        return attrs.evolve(route, numbers=numbers)
+    is_emergency = route.is_emergency or route.domain.is_emergency(sent.user or "")
+    return attrs.evolve(route, request_uri=str(sent), is_emergency=is_emergency, numbers=numbers)
 
 
 def _is_same_phone(one: Binding, other: Binding) -> bool:

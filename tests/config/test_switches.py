@@ -204,7 +204,7 @@ def test_a_receiver_of_copies_that_is_taken_out_of_the_file_goes_on_until_a_rest
 
 
 def test_all_but_domains_providers_lists_and_the_defence_waits_for_a_restart() -> None:
-    followed = {"providers", "domains", "phones", "blocklists", "limit", "source", *FOLLOWED}
+    followed = {"providers", "domains", "phones", "blocklists", "limit", "numbers", "source", *FOLLOWED}
     assert {*FIXED} == {field.name for field in attrs.fields(Configuration)} - followed
 
 

@@ -33,6 +33,8 @@ OTHER_VALUES = {
     "hours",
     "timezone",
     "format",
+    "number.domains",
+    "number.providers",
     "phone.account",
     "phone.certificate_names",
     "phone.choice",

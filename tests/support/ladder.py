@@ -37,6 +37,7 @@ from gateway.config.model import (
     GatewaySection,
     Listener,
     Media,
+    NumberRule,
     Provider,
     Security,
     Side,
@@ -374,6 +375,7 @@ class Ladder:
         phones: tuple[FixedPhone, ...] = (),
         passwords: Mapping[str, str] | None = None,
         limit: tuple[CallLimit, ...] = (),
+        numbers: tuple[NumberRule, ...] = (),
         **rules: object,
     ) -> None:
         """Calls are kept in the directory `journal`: see `killed`. `phones` are PBXs, at flows among `other_flows`;
@@ -386,6 +388,7 @@ class Ladder:
             "registered_callers_only": registered_callers_only,
             "session_interval": session_interval,
             "limit": limit,
+            "numbers": numbers,
             "journal": journal,
             "phones": phones,
             "passwords": passwords,
@@ -412,6 +415,7 @@ class Ladder:
         rules["registered_callers_only"] = registered_callers_only
         domains = (attrs.evolve(domain, **rules),)  # type: ignore[arg-type]
         configuration = attrs.evolve(configuration, gateway=section, phones=phones, domains=domains, limit=limit)
+        configuration = attrs.evolve(configuration, numbers=numbers)
         self.configuration = configuration
         self.admission = Everybody()
         basis = basis_of(configuration, self.clock, self.metrics, tokens)

@@ -23,6 +23,7 @@ import attrs
 from gateway.b2bua.across.transfer import replaced_in
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
+from gateway.config.tables.numbers.number_table import NumberField
 from gateway.security.limits.call_limits import OverLimit
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Request, Response
@@ -93,7 +94,8 @@ def _is_before_provider(leg: Leg) -> bool:
 
 def _begin(phone: Leg, target: NameAddress) -> str:
     border, uri = phone.spec.border, target.uri
-    if uri.scheme.lower() not in _CALLED or not uri.user or border.domain.is_emergency(uri.user):
+    sent = border.numbered(uri, Side.PROVIDER, NumberField.REQUEST_URI)
+    if uri.scheme.lower() not in _CALLED or not uri.user or border.domain.is_emergency(sent.user or ""):
         return ""
     limits, call_id = phone.services.limits, phone.services.new_tag()
     permit = border.permit(limits, phone.flow, uri)

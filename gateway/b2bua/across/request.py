@@ -28,7 +28,7 @@ from gateway.b2bua.across.headers import crossing_back, crossing_with_capabiliti
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.reoffer import Telling
-from gateway.b2bua.across.transfer import translate
+from gateway.b2bua.across.transfer import number_identities, translate
 from gateway.b2bua.legs.callee import TIMER_C
 from gateway.b2bua.legs.in_dialog import may_cancel, refresh_target
 from gateway.b2bua.legs.leg import Fields, Leg
@@ -198,9 +198,10 @@ class Crossing:
 
     def _back(self, response: Response, body: bytes) -> Response:
         back = self._request.response(response.status, response.reason)
-        back.headers.add_all(crossing_back(response.headers, self._origin.spec.side, body))
-        back.body = body
         origin = self._origin.spec
+        back.headers.add_all(crossing_back(response.headers, origin.side, body))
+        number_identities(back.headers, origin.border, origin.side)
+        back.body = body
         back.beside = Customs.at(origin.border, origin.side).beside(response)
         return back
 

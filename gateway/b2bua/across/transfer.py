@@ -9,7 +9,8 @@ between others at the provider, which asks a phone to take its place: that one c
 in the phone's INVITE, and its receiver in the end knows it or answers 481 (RFC 3891 section 3).
 
 People in Refer-To, Referred-By, Reply-To, P-Preferred-Identity, a shared line's Call-Info and the Contact of a
-redirection are named as each side knows them (``legs.border``).
+redirection are named as each side knows them (``legs.border``), and numbers in them, and in P-Asserted-Identity, are
+written as that side has them. A number that the provider is to call for a phone is one that the phone dials.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Security, Side
+from gateway.config.tables.numbers.number_table import NumberField
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.headers import Headers, has_any
@@ -36,6 +38,8 @@ _CALLED: Final = ("sip", "sips", "tel")
 
 _LISTS: Final = {Side.PROVIDER: ("P-Preferred-Identity", "Call-Info"), Side.PHONES: ("Reply-To",)}
 """Fields of several people that cross to each side."""
+
+_ASSERTED: Final = "P-Asserted-Identity"
 
 _NAMING: Final = frozenset(
     {"replaces", "refer-to", "referred-by", *(name.lower() for names in _LISTS.values() for name in names)}
@@ -94,6 +98,8 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
     a phone is one through here), 403 for a REFER to a place that is none of SIP's, where the domain requires
     encryption.
     """
+    if border.route.numbers is not None:
+        number_identities(headers, border, toward)
     if not has_any(headers, _NAMING):
         return
     replaces = headers.get("Replaces")
@@ -105,11 +111,27 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
             replaced.services.limits.transferred(replaced.record.id)
     for name in _LISTS[toward]:
         if name in headers:
-            headers.set(name, ", ".join(str(border.addressed(one, toward)) for one in _addresses(headers, name)))
-    for name in ("Refer-To", "Referred-By"):
+            people = (border.addressed(one, toward) for one in _addresses(headers, name))
+            headers.set(name, ", ".join(str(_identified(one, name, border, toward)) for one in people))
+    for name, field in (("Refer-To", NumberField.REQUEST_URI), ("Referred-By", NumberField.IDENTITY)):
         value = headers.get(name)
         if value is not None:
-            headers.set(name, str(_translated(NameAddress.parse(value), border, toward, dialogs)))
+            address = _translated(NameAddress.parse(value), border, toward, dialogs)
+            headers.set(name, str(border.numbered_address(address, toward, field)))
+
+
+def number_identities(headers: Headers, border: Border, toward: Side) -> None:
+    """Write the numbers of a P-Asserted-Identity as phones have them, in place. One that cannot be read stays: nobody
+    but the phone reads it."""
+    if toward is not Side.PHONES or border.route.numbers is None or _ASSERTED not in headers:
+        return
+    try:
+        people = _addresses(headers, _ASSERTED)
+    except MalformedMessage:
+        return
+    named = [border.numbered_address(one, toward, NumberField.IDENTITY) for one in people]
+    if named != people:
+        headers.set(_ASSERTED, ", ".join(map(str, named)))
 
 
 def replaced_in(target: Uri, dialogs: Dialogs[Leg]) -> Leg | None:
@@ -126,7 +148,15 @@ def redirections(response: Response, border: Border, toward: Side) -> list[tuple
     if not 300 <= response.status < 400:
         return []
     moved = [contact for contact in response.contacts if contact.uri.scheme in _CALLED]
-    return [("Contact", str(border.addressed(contact, toward))) for contact in moved]
+    named = (border.addressed(contact, toward) for contact in moved)
+    return [("Contact", str(border.numbered_address(one, toward, NumberField.REQUEST_URI))) for one in named]
+
+
+def _identified(address: NameAddress, name: str, border: Border, toward: Side) -> NameAddress:
+    """One of the fields of several people, with its number where it names the caller."""
+    if name != "P-Preferred-Identity":
+        return address
+    return border.numbered_address(address, toward, NumberField.IDENTITY)
 
 
 def _addresses(headers: Headers, name: str) -> list[NameAddress]:
@@ -162,7 +192,8 @@ def _translated_headers(text: str, border: Border, toward: Side, dialogs: Dialog
             stays = border.is_between_phones or (other is not None and other.spec.border.is_between_phones)
             value = value if across is None or stays else quote(str(across), safe=_UNESCAPED)
         elif key in ("referred-by", "b"):
-            value = quote(str(border.addressed(NameAddress.parse(unquote(value)), toward)), safe=_UNESCAPED)
+            referrer = border.addressed(NameAddress.parse(unquote(value)), toward)
+            value = quote(str(border.numbered_address(referrer, toward, NumberField.IDENTITY)), safe=_UNESCAPED)
         if key in _REFERRERS:
             written.append(f"{name}{equals}{value}")
     return "&".join(written)

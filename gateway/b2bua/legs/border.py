@@ -4,7 +4,8 @@
     provider: Contact: <sip:bob@198.51.100.99:5099>  a host of the provider's own choice   -> <sip:bob@example.com>
 
 A host that is the gateway's own (listener addresses, ``advertised_host``), the provider's or any number means somebody
-of the domain, and only its own side can reach it: to the other side it is the domain. So a phone that follows a
+of the domain, and only its own side can reach it: to the other side it is the domain. Numbers are written as the
+domain's plan has them on that side (config/tables/numbers). So a phone that follows a
 transfer or a redirection (RFC 3515, RFC 3261 section 8.1.3.4) asks the gateway, which asks the provider; no address
 that the provider picks leads it past both. Names of other domains are the writer's choice and stay, except toward the
 phones of a domain that requires encryption: they would call there in clear.
@@ -20,6 +21,7 @@ import attrs
 
 from gateway.base.telephone_numbers import TelephoneNumber
 from gateway.config.model import Domain, Security, Side
+from gateway.config.tables.numbers.number_table import NumberField
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.security.limits.call_limits import CallLimits, Permit
@@ -67,12 +69,28 @@ class Border:
 
     def permit(self, limits: CallLimits, flow: Flow, target: Uri) -> Permit | None:
         """The permit for a call that the phone on a flow makes, or has its provider make; None where no limit is about
-        its number. Raises OverLimit."""
+        its number. Raises OverLimit.
+
+        The number is judged as it is sent, behind all rules: the provider dials that one, and charges for it."""
+        if self.route.numbers is not None:
+            target = self.numbered(target, Side.PROVIDER, NumberField.REQUEST_URI)
         domain, dialled = self.route.domain, target.user or ""
         if target.parameters and target.parameter("rn"):  # RFC 4694 has it in the user part; some write it here
             dialled = f"{dialled};rn={target.parameter('rn')}"
         number = domain.number(dialled)
         return limits.check(self.limited_caller(flow), number) if limits.may_reach(domain.name, number) else None
+
+    def numbered(self, uri: Uri, toward: Side, field: NumberField) -> Uri:
+        """A person's URI with the number that it has in a field on that side. Between phones none changes."""
+        numbers = self.route.numbers
+        return uri if numbers is None or self.route.is_local else numbers.uri(uri, field, toward)
+
+    def numbered_address(self, address: NameAddress, toward: Side, field: NumberField) -> NameAddress:
+        """The same of an address."""
+        if self.route.numbers is None:
+            return address
+        uri = self.numbered(address.uri, toward, field)
+        return address if uri is address.uri else attrs.evolve(address, uri=uri)
 
     def named(self, uri: Uri, toward: Side) -> Uri:
         """A person's URI as that side is to read it."""

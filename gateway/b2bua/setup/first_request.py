@@ -17,6 +17,7 @@ from gateway.b2bua.across.bodies import Customs
 from gateway.b2bua.across.headers import crossing_with_capabilities, is_auto_answer
 from gateway.b2bua.legs.border import Border, bare
 from gateway.config.model import Side
+from gateway.config.tables.numbers.number_table import NumberField
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
@@ -104,13 +105,18 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
     route = border.route
     toward = Side.PROVIDER if route.binding is None else Side.PHONES
-    caller = _in_domain(_calm(request.from_, border, toward), route, toward).with_tag(identity.tag)
+    caller = _in_domain(_calm(request.from_, border, toward), route, toward)
+    callee = border.addressed(_calm(request.to, border, toward), toward)
+    if route.numbers is not None:
+        caller = border.numbered_address(caller, toward, NumberField.FROM)
+        callee = border.numbered_address(callee, toward, NumberField.TO)
+    caller = caller.with_tag(identity.tag)
     number = CSeq(identity.next_cseq(), request.method)
     keys = ["max-forwards", "from", "to", "call-id", "cseq"]
     lines = [
         f"Max-Forwards: {_forwards_left(request)}",
         f"From: {caller}",
-        f"To: {border.addressed(_calm(request.to, border, toward), toward)}",
+        f"To: {callee}",
         f"Call-ID: {identity.call_id}",
         f"CSeq: {number}",
     ]

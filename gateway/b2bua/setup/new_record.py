@@ -8,17 +8,23 @@ from __future__ import annotations
 import attrs
 
 from gateway.b2bua.legs.leg import LegServices
+from gateway.config.model import Side
+from gateway.config.tables.numbers.number_table import NumberDirection, NumberField
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
 from gateway.sip.message import Request
-from gateway.state.call_record import CallDirection, CallRecord
+from gateway.sip.uri import Uri
+from gateway.state.call_record import CallDirection, CallRecord, ChainLink, ChainStep, LegName
 
 
 def record_of(services: LegServices, invite: Request, route: Route, *, outbound: bool) -> CallRecord:
     """The record of the call that an INVITE asks for, with all that is known before it begins."""
     dialled, is_local = invite.request_uri, not outbound and route.is_local
     direction = CallDirection.INTERNAL if is_local else CallDirection.INBOUND
-    return CallRecord(
+    sent = dialled
+    if route.numbers is not None and outbound:
+        sent = route.numbers.uri(dialled, NumberField.REQUEST_URI, Side.PROVIDER)
+    record = CallRecord(
         id=services.new_tag() + services.new_tag(),
         direction=CallDirection.OUTBOUND if outbound else direction,
         domain=route.domain.name,
@@ -29,8 +35,21 @@ def record_of(services: LegServices, invite: Request, route: Route, *, outbound:
         provider="" if is_local else route.provider.name,
         is_emergency=outbound and route.is_emergency,
         caller_number=route.domain.number(invite.from_.uri.user or "").text,
-        callee_number=route.domain.number((dialled.user if outbound else _called_user(invite.to, route)) or "").text,
+        callee_number=route.domain.number((sent.user if outbound else _called_user(invite.to, route)) or "").text,
     )
+    if sent is not dialled:
+        _note_steps(record, dialled, route)
+    return record
+
+
+def _note_steps(record: CallRecord, dialled: Uri, route: Route) -> None:
+    """Let the history tell which number was dialled, which one was sent, and why."""
+    numbers, user = route.numbers, dialled.user or ""
+    steps = () if numbers is None else numbers.steps(user, NumberField.REQUEST_URI, NumberDirection.OUT)
+    if steps:
+        why = ", ".join(step.by for step in steps)
+        text = f"the number {user} was dialled, {steps[-1].number} is sent ({why})"
+        record.add_reason(ChainLink(LegName.CALLEE, ChainStep.ADMITTED, text))
 
 
 def _called(party: NameAddress, route: Route) -> str:

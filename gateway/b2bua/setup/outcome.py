@@ -13,7 +13,7 @@ from gateway.b2bua.across.headers import crossing_back
 from gateway.b2bua.across.limited_calls import begin_redirections
 from gateway.b2bua.across.offer_answer import OfferAnswer
 from gateway.b2bua.across.reoffer import Telling
-from gateway.b2bua.across.transfer import redirections
+from gateway.b2bua.across.transfer import number_identities, redirections
 from gateway.b2bua.call import Call, CallState
 from gateway.b2bua.guard import guarded
 from gateway.b2bua.legs.callee import CalleeLeg
@@ -178,4 +178,7 @@ def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
 def _back(call: Call, response: Response, body: bytes) -> Headers:
     caller = call.caller.spec
     call.caller.beside = Customs.at(caller.border, caller.side).beside(response) if response.beside else ()
-    return crossing_back(response.headers, caller.side, body)
+    fields = crossing_back(response.headers, caller.side, body)
+    if caller.border.route.numbers is not None:
+        number_identities(fields, caller.border, caller.side)
+    return fields

@@ -192,7 +192,8 @@ class Rebuilding:
     def _route(self, frozen: FrozenCall) -> Route:
         caller, callee = frozen.caller.way.phone, frozen.callee.way.phone
         domain, provider = self._domain(frozen.record), self._provider(frozen.record)
-        return Route(domain, provider, frozen.request_uri, callee, frozen.is_emergency, caller, frozen.is_urgent)
+        terms = (domain, provider, frozen.request_uri, callee, frozen.is_emergency, caller, frozen.is_urgent)
+        return Route(*terms, numbers=self.router.numbers_of(domain))
 
     def _answer_challenges(self, call: Call, callee: KeptCallee, route: Route) -> None:
         """Let the leg toward the provider answer its challenges, as the one before could."""

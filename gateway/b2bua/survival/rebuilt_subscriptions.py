@@ -72,4 +72,5 @@ class RebuiltSubscriptions:
         provider = self.router.provider_of(domain)
         if provider.name != frozen.provider:
             raise NotRebuilt(f"the domain {frozen.domain} has another provider than {frozen.provider} now")
-        return Route(domain, provider, frozen.request_uri, frozen.callee.way.phone, caller=frozen.caller.way.phone)
+        caller, callee, numbers = frozen.caller.way.phone, frozen.callee.way.phone, self.router.numbers_of(domain)
+        return Route(domain, provider, frozen.request_uri, callee, caller=caller, numbers=numbers)

@@ -1,7 +1,7 @@
-"""The tables [[limit]]: how many calls a user may make, to which destinations, at which hours.
+"""The tables [[limit]] and [limits]: how many calls a user may make, and how much of all may wait for one source.
 
-Here: keys, types and ranges of one limit; hours of a week; the limits that hold where the file has none. Not here: the
-counts (gateway/security/limits), shares of memory (source_limits_table).
+Here: keys, types and ranges of one limit; hours of a week; the limits that hold where the file has none; the shares of
+sources. Not here: the counts (gateway/security/limits), the shares' keepers.
 """
 
 from __future__ import annotations
@@ -217,3 +217,26 @@ def _domain_mistakes(regions: dict[str, str | None], path: str, entry: CallLimit
         yield Mistake(
             f"{path}.to", f'international needs region in [[domain]] {without[0]} (such as "DE"): home is unknown there'
         )
+
+
+@attrs.frozen
+class SourceLimits:
+    """[limits]: the share of one source in all that waits for others. Emergency calls have a reserve beyond it."""
+
+    unanswered_calls_per_source: Annotated[int, number(1, 20_000)] = 200
+    """Calls that nobody has answered yet, of one address (IPv6: one /64) on the phones' side, whose callers are not
+    registered here; an office behind NAT is one address. They have a quarter of the media ports, too."""
+    unanswered_calls_per_phone: Annotated[int, number(1, 20_000)] = 500
+    """The same of one registered address of record over its own flow, which may be a telephone system's."""
+    waiting_mib_per_source: Annotated[int, number(1, 4096)] = 48
+    """MiB of requests that wait, and of answers kept for copies of requests, of one address on the phones' side."""
+    longest_request_kib: Annotated[int, number(4, 64)] = 32
+    """KiB of one request of a phone."""
+    waiting_mib: Annotated[int, number(1, 65_536)] = 256
+    """The same of all together."""
+    wrong_passwords_per_source: Annotated[int, number(1, 100)] = 5
+    """Wrong passwords for one user from one address before more are answered here."""
+    wrong_passwords_per_user: Annotated[int, number(1, 1000)] = 10
+    """The same for one user from all addresses, and from one address for all users, where no phone is known there."""
+    wrong_password_seconds: Annotated[int, number(10, 86_400)] = 300
+    """Seconds that a wrong password counts."""

@@ -47,13 +47,14 @@ class PbxRouter(Router):
 
     def inward(self, request: Request, domain: Domain, proof: Proof | None = None) -> Route:
         """The way of a provider's request: to a PBX where it is for one of its numbers. Raises Refused 404 or 480."""
-        found = self._pbxs.called(request, domain.name)
+        target, to = self.called_uris(request, domain)
+        found = self._pbxs.called(target, to, domain.name)
         if found is not None:
             return self._to_pbx(request, domain, proof, *found)
         try:
             return super().inward(request, domain, proof)
         except Refused:
-            user = request.to.uri.user or ""
+            user = to.user or ""
             pbx = self._pbxs.named(user, domain.name)
             if pbx is None:
                 raise
@@ -66,4 +67,5 @@ class PbxRouter(Router):
         first, *others = bound
         emergency = domain.is_emergency(request.request_uri.user or "")
         more = tuple(others) if request.method == "INVITE" else ()
-        return Route(domain, self.provider_of(domain), first.contact, first, emergency, None, False, proof, more)
+        provider, numbers = self.provider_of(domain), self.numbers_of(domain)
+        return Route(domain, provider, first.contact, first, emergency, None, False, proof, more, numbers)

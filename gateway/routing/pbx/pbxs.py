@@ -20,7 +20,6 @@ from gateway.config.tables.phones.block_index import BlockIndex
 from gateway.registrar.binding import Binding
 from gateway.routing.pbx.pbx import Pbx, forms_of
 from gateway.routing.pbx.pbx_ways import PbxWays
-from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, FlowKey, Target, Transport
 
@@ -82,10 +81,9 @@ class Pbxs:
         pbx = self._by_token.get(token)
         return None if pbx is None else self.caller(pbx, _NOWHERE)
 
-    def called(self, request: Request, domain: str) -> tuple[Pbx, str] | None:
+    def called(self, target: Uri, to: Uri, domain: str) -> tuple[Pbx, str] | None:
         """The PBX that a provider's request is for, and the user of it: by its Request-URI, or by To where that is the
         Contact that the gateway has registered."""
-        target, to = request.request_uri, request.to.uri
         pbx = self._by_token.get(target.user or "")
         if pbx is not None and pbx.terms.domain == domain.lower():
             return pbx, (to.user or "") if pbx.has(to.user) else pbx.terms.user

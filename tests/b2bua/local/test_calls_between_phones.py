@@ -12,7 +12,9 @@ import pytest
 from twisted.internet.defer import succeed
 
 from gateway.b2bua.survival.frozen_leg import _frozen_wish, _thawed_wish
-from gateway.config.model import Downgrade, Security
+from gateway.config.model import Downgrade, NumberRule, Security
+from gateway.config.tables.numbers.number_pattern import number_pattern
+from gateway.config.tables.numbers.number_table import NumberDirection, NumberField
 from gateway.media.relay import JSON, SdpWish
 from gateway.security.policy.peer_memory import Feature, Peer
 from gateway.sip.message import Request
@@ -442,3 +444,13 @@ def test_a_call_that_ended_is_freed_at_once() -> None:
         assert ref() is None
     finally:
         gc.enable()
+
+
+def test_numbers_between_phones_are_those_that_were_dialled() -> None:
+    """Rules are for the provider: a phone is called by its own name."""
+    fields = (NumberField.REQUEST_URI, NumberField.TO, NumberField.FROM)
+    rules = [NumberRule(str(way), number_pattern(".*"), "0301234567", fields, way) for way in NumberDirection]
+    ladder = TwoUsers(numbers=tuple(rules))
+    ladder.calls_bob()
+    invite = ladder.bob.receives_request("INVITE")
+    assert (invite.to.uri.user, invite.from_.uri.user) == ("bob", "alice")

@@ -8,7 +8,9 @@ from pathlib import Path
 import attrs
 import pytest
 
-from gateway.config.model import FixedPhone
+from gateway.config.model import FixedPhone, NumberRule
+from gateway.config.tables.numbers.number_pattern import number_pattern
+from gateway.config.tables.numbers.number_table import NumberDirection, NumberField
 from gateway.config.tables.phones.number_block import NumberBlock
 from gateway.config.tables.phones.phone_table import PbxProof
 from gateway.sip.message import Request
@@ -310,3 +312,30 @@ def test_its_call_goes_on_after_the_process_was_killed(tmp_path: Path) -> None:
 
     pbx.receives(200)
     after.provider.receives("BYE")
+
+
+# -- numbers as each side writes them
+
+
+def rule(match: str, replace: str, direction: NumberDirection, *on: NumberField) -> NumberRule:
+    return NumberRule("one", number_pattern(match), replace, on, direction)
+
+
+def test_a_call_is_brought_to_the_pbx_that_has_the_number_which_rules_make() -> None:
+    short = rule("0777", "+49301234567", NumberDirection.IN, NumberField.REQUEST_URI)
+    ladder, pbx, _ = office(numbers=(short,))
+    ladder.provider.sends(inward(ladder, "0777"))
+
+    assert pbx.receives_request("INVITE").request_uri.user == "+49301234567"
+
+
+def test_its_right_to_a_number_is_judged_by_the_number_that_it_wrote() -> None:
+    national = rule(r"\+49(\d+)", r"0\1", NumberDirection.OUT, NumberField.FROM, NumberField.IDENTITY)
+    ladder, pbx, _ = office(numbers=(national,))
+    pbx.sends(outward(pbx, "+49301234510"))
+    assert ladder.provider.receives_request("INVITE").from_.uri.user == "0301234510"
+
+    other = rule(r"\+49309999999", "+49301234510", NumberDirection.OUT, NumberField.FROM)
+    ladder, pbx, _ = office(numbers=(other,))
+    pbx.sends(outward(pbx, "+49309999999"))
+    assert pbx.receives_response(403).reason == "Not Your Number"

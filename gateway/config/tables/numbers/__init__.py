@@ -1,0 +1,1 @@
+"""The tables [[number]]: rules that rewrite numbers between phones and providers."""
