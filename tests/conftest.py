@@ -10,6 +10,7 @@ from collections.abc import Generator
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # A run on a slow, shared machine must not fail for its speed, and the same commit must give the same result twice.
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None, print_blob=True)
@@ -29,6 +30,24 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     finally:
         gc.freeze()
         gc.enable()
+
+
+FIXED_ADDRESSES = ("tests/demo/", "tests/browser/")
+"""Directories whose tests have the same addresses: never two files of one at once."""
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out a file at a time to several processes, and a directory with fixed addresses as a whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        directory = next((one for one in FIXED_ADDRESSES if nodeid.startswith(one)), None)
+        return directory or str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> ByFile | None:
+    """Ours, where files are handed out."""
+    return ByFile(config) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,6 +1,7 @@
 """Runs all tests: `python -m tools.run_tests`, part of `make test`. Exits 0 where they hold.
 
-Most run on two cores, a file at a time; those that time audio or pages, or have fixed addresses, run after them, one by
+Most run in three processes, a file at a time: tests with real programs wait two thirds of their time, for ringing, for
+speech and for timers of protocols, and leave the cores to others. Those that time audio or pages run after them, one by
 one. Real phones beside each other on two busy cores are late now and then. So up to three tests that failed are run a
 second time with the machine to themselves, and the last lines name each: one that fails again fails the run, and one
 that holds is still to be explained. More than three are no matter of chance, and nothing is run again.
@@ -14,15 +15,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ALONE = (
-    "tests/browser",
-    "tests/demo",
-    "tests/calls/test_many.py",
-    "tests/calls/test_refreshes.py",
-    "tests/calls/web",
-    "tests/media/test_configured_nodes.py",
-)
-"""Gaps in audio, web calls and pages are timed, the demonstration has fixed addresses, paths of sockets are short."""
+ALONE = ("tests/browser", "tests/calls")
+"""Hold the tests with the mark `alone`, which time audio or pages."""
+PROCESSES = 3
+"""That run tests beside each other: a fourth would find no processor free on two cores."""
 LONGEST = ("--durations=20", "--durations-min=5")
 """The longest tests are told: the whole takes half an hour at most."""
 SECOND_LOOKS = 3
@@ -45,9 +41,9 @@ def failed_tests() -> list[str]:
 def main() -> int:
     """Run both parts, then look again at the few that failed."""
     # In the order of their names: by themselves, files with few tests come last, and those are the long ones.
-    sharing = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
-    beside = pytest("--cache-clear", *sharing, *LONGEST, "tests", *(f"--ignore={path}" for path in ALONE))
-    statuses = {beside, pytest(*LONGEST, *ALONE)} - {0}
+    sharing = (f"--numprocesses={PROCESSES}", "--dist=loadfile", "--no-loadscope-reorder")
+    beside = pytest("--cache-clear", *sharing, *LONGEST, "-m", "not alone", "tests")
+    statuses = {beside, pytest(*LONGEST, "-m", "alone", *ALONE)} - {0}
     failed = failed_tests()
     if statuses != {TESTS_FAILED} or not 0 < len(failed) <= SECOND_LOOKS:
         return max(statuses, default=0)

@@ -87,6 +87,7 @@ def test_accessibility_holds_on_a_telephone_too(stage: Stage, pages: dict[str, s
     assert {name: found for name, found in faults.items() if found} == {}
 
 
+@pytest.mark.alone
 def test_each_page_answers_soon_with_100000_calls(stage: Stage, pages: dict[str, str]) -> None:
     slow, heavy = {}, {}
     for name, path in pages.items():

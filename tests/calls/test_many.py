@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.calls.audio import listen
 from tests.support.calls.judge import Verdict
 from tests.support.calls.stage import DAVE, HERTZ, Stage
@@ -9,6 +11,7 @@ from tests.support.calls.stage import DAVE, HERTZ, Stage
 EACH = 3  # calls: pjsua2 carries no more than four
 
 
+@pytest.mark.alone
 def test_six_calls_at_once(stage: Stage) -> None:
     """Each call has media of its own: every stream that leaves the gateway carries one tone, of who it should be."""
     stage.start_gateway()
@@ -41,6 +44,7 @@ def test_six_calls_at_once(stage: Stage) -> None:
     stage.assert_gateway_is_well()
 
 
+@pytest.mark.alone
 def test_phones_of_one_gateway_call_each_other(stage: Stage) -> None:
     """Out to the provider and in again: two calls here, SRTP between the gateway and itself."""
     stage.start_gateway()

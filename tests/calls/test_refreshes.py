@@ -10,6 +10,7 @@ import os
 import time
 
 import attrs
+import pytest
 
 from tests.support.calls.audio import assert_hears
 from tests.support.calls.gaps import judge_gaps, judge_keys, longest_silence
@@ -56,6 +57,7 @@ CALLS = (
 )
 
 
+@pytest.mark.alone
 def test_nobody_hears_a_refresh(stage: Stage) -> None:
     """Calls beside each other, each with refreshers of its own. The far ends re-key by all means at first."""
     stage.start_gateway(session_interval=SHORTEST)

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,6 +24,13 @@ from gateway.media.statistics import RelayFigures
 from tests.support.media_relays import ROOT, own_address, rtpengine
 
 SCRIPT = ROOT / "tests" / "support" / "media_pool_process.py"
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Short enough for the sockets below it, in one process of tests among several, too."""
+    with TemporaryDirectory(prefix="nodes-") as directory:
+        yield Path(directory)
 
 
 def reactors() -> NodeServices:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.calls.stage import ALICE, BOB, DAVE, HERTZ, PASSWORDS
 from tests.support.calls.web.web_stage import JSSIP, SIPJS, WebStage
 
 
+@pytest.mark.alone
 def test_a_browser_and_a_desk_phone_of_one_user_ring_together(web: WebStage) -> None:
     gateway = web.start_gateway()
     browser, desk, bob = web.registered(), web.stage.pjsua_phone(), web.stage.pjsua_far_end()
@@ -37,6 +40,7 @@ def test_a_browser_and_a_desk_phone_of_one_user_ring_together(web: WebStage) -> 
     gateway.assert_log_is_clean(())
 
 
+@pytest.mark.alone
 def test_two_browsers_talk_without_the_provider(web: WebStage) -> None:
     stage = web.stage
     passwords = stage.directory / "passwords.toml"
@@ -61,6 +65,7 @@ def test_two_browsers_talk_without_the_provider(web: WebStage) -> None:
     gateway.assert_log_is_clean(())
 
 
+@pytest.mark.alone
 def test_a_connection_that_comes_back_in_a_call_carries_its_end(web: WebStage) -> None:
     """The page has not gone: it connects and registers again, as the same instance (RFC 5626 section 4.1)."""
     gateway = web.start_gateway()

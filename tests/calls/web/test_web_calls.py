@@ -21,6 +21,7 @@ def assert_far_end_hears(bob: Pjsua) -> None:
     assert_hears(read_wav(bob.recordings()[-1]), HERTZ["alice"], never=HERTZ["bob"], seconds=1.0, who="bob")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("page", [JSSIP, SIPJS])
 def test_a_browser_calls(web: WebStage, page: str) -> None:
     gateway = web.start_gateway()
@@ -42,6 +43,7 @@ def test_a_browser_calls(web: WebStage, page: str) -> None:
     gateway.assert_log_is_clean(())
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("page", [JSSIP, SIPJS])
 def test_a_browser_is_called(web: WebStage, page: str) -> None:
     gateway = web.start_gateway()
@@ -61,6 +63,7 @@ def test_a_browser_is_called(web: WebStage, page: str) -> None:
     gateway.assert_log_is_clean(())
 
 
+@pytest.mark.alone
 def test_hold_resume_and_keys(web: WebStage) -> None:
     web.start_gateway()
     alice, bob = web.registered(), web.stage.pjsua_far_end()
@@ -116,6 +119,7 @@ def test_a_call_that_nobody_takes_and_one_that_is_cancelled(web: WebStage) -> No
     gateway.wait_idle()
 
 
+@pytest.mark.alone
 def test_a_plain_phone_and_a_browser_talk_through_the_provider(web: WebStage) -> None:
     gateway = web.start_gateway()
     alice, dave = web.registered(), web.stage.pjsua_phone("dave")
