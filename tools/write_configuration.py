@@ -43,6 +43,7 @@ READERS: Final = {
     "domain": "a domain",
     "domains": "domains: one text, or an array",
     "account": "a user name at the provider",
+    "codec": "the name of a codec",
     "number_pattern": "a regular expression, 200 characters at most",
     "number_template": "a number, with `\\1` to `\\9`",
     "number_block": "`+NUMBER`, `+FIRST-+LAST`, `+PREFIX*`, or the same without `+`",

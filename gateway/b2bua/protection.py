@@ -198,7 +198,7 @@ class Protection:
 
     def barred(self, refusal: Refusal) -> None:
         """The peer took it as agreed: the call ends by that refusal."""
-        self.reason, self.refused = refusal.reason, refusal.reason is not None
+        self.reason, self.refused = refusal.reason, refusal.is_by_policy
 
     def mismatched(self, leg: LegName) -> Refusal:
         """How the call ends, since a peer's DTLS certificate is not the one of its SDP (RFC 5763 section 5): somebody

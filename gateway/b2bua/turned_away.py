@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from gateway.b2bua.across.bodies import NoCommonCodec
 from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.setup.new_record import record_of
 from gateway.routing.router import Route
@@ -65,7 +66,7 @@ class TurnedAway:
         said, code = refused.reason or f"refused with {refused.status}", _REASONS.get(refused.status)
         if said == TLS_REQUIRED:
             code = Reason.CALLER_IN_CLEAR
-        if isinstance(refused, OverLimit):
+        if isinstance(refused, OverLimit | NoCommonCodec):
             said, code = refused.cause, refused.code
         record.add_step(record.started_at, LegName.CALLER, Passage.RECEIVED, "INVITE")
         record.add_step(record.started_at, LegName.CALLER, Passage.SENT, f"{refused.status} {refused.reason}".rstrip())

@@ -32,6 +32,7 @@ from gateway.config.tables.acme_table import Acme
 from gateway.config.tables.blocklist_table import Blocklist, list_mistakes
 from gateway.config.tables.hep_table import Hep, HepReceiver
 from gateway.config.tables.network_table import NetworkTerms
+from gateway.sdp.codecs import ACCOMPANYING
 from gateway.sdp.crypto import SUITE_NAMES
 
 
@@ -187,7 +188,7 @@ def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[
     """The mistakes of the providers; ``listening`` has side and transport of each listener."""
     yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
     transports = partial(_transport_mistakes, listening)
-    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites)
+    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites, _codecs)
 
 
 def _provider_files(path: str, entry: Provider) -> Iterator[Mistake]:
@@ -212,6 +213,26 @@ def _no_suites(path: str, entry: Provider) -> Iterator[Mistake]:
         yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITE_NAMES)}")
 
 
+def _codecs(path: str, entry: Provider | Domain) -> Iterator[Mistake]:
+    """Of a list of codecs that is given: each once, and one at least that people can talk with."""
+    names = [name.lower() for name in entry.codecs]
+    if len(set(names)) < len(names):
+        yield Mistake(f"{path}.codecs", "found one twice, allowed: each once")
+    if names and set(names) <= ACCOMPANYING:
+        yield Mistake(f"{path}.codecs", "has no codec to talk with, such as PCMA, beside telephone-event and CN")
+
+
+def _no_codec_left(providers: dict[str, Provider], path: str, entry: Domain) -> Iterator[Mistake]:
+    """A domain and its provider with no codec in common."""
+    provider = providers.get(entry.provider)
+    if provider is None or not provider.codecs or not entry.codecs:
+        return
+    mine, others = ({name.lower() for name in one.codecs} - ACCOMPANYING for one in (entry, provider))
+    if not mine & others:
+        allowed = ", ".join(provider.codecs)
+        yield Mistake(f"{path}.codecs", f"has none of provider {provider.name}, whose codecs are {allowed}")
+
+
 def domain_mistakes(
     entries: list[tuple[str, Domain]], providers: list[tuple[str, Provider]], names: set[object]
 ) -> Iterator[Mistake]:
@@ -221,6 +242,8 @@ def domain_mistakes(
         entries,
         partial(_unknown_provider, names),
         partial(_never_encrypted, {known(entry, "name"): entry for _, entry in providers}),
+        partial(_no_codec_left, {known(entry, "name"): entry for _, entry in providers}),
+        _codecs,
         _no_algorithms,
         _strange_exemptions,
         _domain_files,

@@ -14,6 +14,7 @@ from OpenSSL import SSL
 
 from gateway.base.telephone_numbers import REGIONS
 from gateway.config.structuring import Unacceptable
+from gateway.sdp.codecs import WITHIN_OTHERS
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.uri import Uri
 
@@ -213,6 +214,15 @@ def method(value: object) -> str:
     """A SIP method that can be challenged: neither ACK nor CANCEL can (RFC 3261 section 22.1)."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Z]{3,20}", value) or value in ("ACK", "CANCEL"):
         raise Unacceptable(value, "a SIP method in capitals, except ACK and CANCEL")
+    return value
+
+
+def codec(value: object) -> str:
+    """The name of a codec, as in a=rtpmap (RFC 8866 section 6.6)."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}", value):
+        raise Unacceptable(value, 'the name of a codec without its clock, such as "PCMA", "opus" or "telephone-event"')
+    if value.lower() in WITHIN_OTHERS:
+        raise Unacceptable(value, "a codec whose parameters name no other payload types")
     return value
 
 

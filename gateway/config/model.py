@@ -195,6 +195,8 @@ class Domain:
     """How long the last good addresses count while DNS fails."""
     emergency_numbers: tuple[Annotated[str, fields.dialled_number], ...] = ("112", "911")
     credentials: Path | None = None
+    codecs: tuple[Annotated[str, fields.codec], ...] = ()
+    """Those that cross to its phones and from them, offered to them in this order; empty: all."""
     more_bodies: tuple[Annotated[str, fields.body_type], ...] = ()
     """Types of bodies that cross besides those of the list (`b2bua.across.bodies`)."""
     auto_answer: bool = False

@@ -68,6 +68,8 @@ class Reason(StrEnum):
     """No worker or rtpengine answers."""
     MEDIA_UNUSABLE = "MEDIA_UNUSABLE"
     """The offer cannot be relayed, be it the caller's or the callee's."""
+    NO_COMMON_CODEC = "NO_COMMON_CODEC"
+    """No codec of the offer or answer is one that the configuration lets cross."""
 
     @property
     def is_refusal(self) -> bool:

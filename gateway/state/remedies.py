@@ -175,4 +175,9 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "The cause names the part; set the phone or provider to RTP audio with a usual codec, without ICE-only or "
         "data channels.",
     ),
+    Reason.NO_COMMON_CODEC: Remedy(
+        "One side offered or took no codec that the lists codecs of the provider and the domain let cross.",
+        "Switch one of these codecs on in the phone or at the provider, or add one of theirs to the lists: the gateway "
+        "does not transcode.",
+    ),
 }

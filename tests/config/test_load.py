@@ -595,3 +595,23 @@ def test_rfc6454_6_1_origins_are_read_as_browsers_send_them(tmp_path: Path, writ
 def test_origins_that_no_browser_sends_are_refused(tmp_path: Path, written: str) -> None:
     (line,) = [one for one in mistakes(tmp_path, WEB.replace("https://a.example", written)) if ".origins" in one]
     assert line.startswith(f'listener[0].origins[0]: found "{written}", allowed: the origin of a page')
+
+
+@pytest.mark.parametrize(
+    ("provider", "domain", "told"),
+    [
+        ('["PCMA", "pcma"]', "", "provider[0].codecs: found one twice, allowed: each once"),
+        ('["telephone-event", "CN"]', "", "provider[0].codecs: has no codec to talk with, such as PCMA, beside"),
+        (
+            '["PCMA/8000"]',
+            "",
+            'provider[0].codecs[0]: found "PCMA/8000", allowed: the name of a codec without its clock',
+        ),
+        ('["PCMA", "rtx"]', "", 'provider[0].codecs[1]: found "rtx", allowed: a codec whose parameters name no other'),
+        ('["PCMA", "CN"]', '["opus", "CN"]', "domain[0].codecs: has none of provider main, whose codecs are PCMA, CN"),
+    ],
+)
+def test_a_list_of_codecs_leaves_one_to_talk_with(tmp_path: Path, provider: str, domain: str, told: str) -> None:
+    text = SMALLEST.replace("\n[[domain]]", f"codecs = {provider}\n\n[[domain]]")
+    found = mistakes(tmp_path, text + (f"codecs = {domain}\n" if domain else ""))
+    assert any(line.startswith(told) for line in found), found

@@ -17,19 +17,24 @@ from typing import Final
 
 import attrs
 
-from gateway.b2bua.legs.border import Border
+from gateway.b2bua.legs.border import Border, codecs_of
 from gateway.config.model import Side
 from gateway.routing.router import Route
+from gateway.sdp.codecs import CodecList
 from gateway.sdp.crypto import only_suites
+from gateway.sdp.description import MalformedDescription
 from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
 from gateway.sip.bodies.multipart import BodyPart, boundary_of, fresh_boundary, is_encoded, is_optional, join, split
 from gateway.sip.bodies.session_part import METHODS as MEDIA_METHODS
 from gateway.sip.bodies.session_part import SDP, fields_of_body
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.message import Message, Request, Response
+from gateway.state.reasons import Reason
 
 DEEPEST: Final = 3
 """Multiparts within each other."""
+
+NO_CODEC: Final = "No Common Codec"
 
 _MULTIPARTS: Final = frozenset({"multipart/mixed", "multipart/related"})
 
@@ -103,6 +108,17 @@ _TYPES: Final = {
     "REFER": frozenset({"application/resource-lists+xml"}),
     "SUBSCRIBE": _OF_EVENTS,
 }
+
+
+class NoCommonCodec(Refused):
+    """An offer that has none of the codecs that may cross."""
+
+    code: Final = Reason.NO_COMMON_CODEC
+
+    def __init__(self) -> None:
+        fields = (("Reason", f'SIP;cause=488;text="{NO_CODEC} ({Reason.NO_COMMON_CODEC})"'),)
+        super().__init__(488, NO_CODEC, fields)
+        self.cause = "the offer has none of the codecs that the provider's and the domain's codecs name"
 
 
 @attrs.frozen
@@ -227,14 +243,29 @@ class Customs:
 def admit(invite: Request, route: Route) -> None:
     """Refused 415 for an INVITE with a body that may not cross. A call to an emergency number completes without it.
 
-    Of a provider's offer the keys of suites that its configuration does not have are taken out, before it is judged.
+    Of a provider's offer the keys of suites that its configuration does not have are taken out, before it is judged,
+    and so are codecs of each offer that do not cross. Refused 488 where none is left.
     """
+    is_out = route.binding is None
     try:
-        Customs(Side.PROVIDER if route.binding is None else Side.PHONES, route.domain.more_bodies).check(invite)
+        Customs(Side.PROVIDER if is_out else Side.PHONES, route.domain.more_bodies).check(invite)
     except Refused:
         if not route.is_emergency:
             raise
         if invite.content_type != SDP or is_encoded(invite.headers):
             invite.body = b""
-    if route.binding is not None and invite.body:
+    if not is_out and invite.body:
         invite.body = only_suites(invite.body, route.provider.suites)
+    if (route.provider.codecs or route.domain.codecs) and invite.body and invite.content_type == SDP:
+        invite.body = _crossing_codecs(invite.body, codecs_of(route, Side.PROVIDER if is_out else Side.PHONES))
+
+
+def _crossing_codecs(offer: bytes, codecs: CodecList | None) -> bytes:
+    """An offer with the codecs that may cross. One that cannot be read is refused by its next reader. Refused 488."""
+    try:
+        kept = offer if codecs is None else codecs.offer(offer)
+    except MalformedDescription:
+        return offer
+    if kept is None:
+        raise NoCommonCodec
+    return kept

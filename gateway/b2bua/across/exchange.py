@@ -16,9 +16,11 @@ section 3.4). Bodies of 3xx to 6xx are no answers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
+from gateway.b2bua.across.bodies import NO_CODEC
 from gateway.b2bua.across.media_path import Failed, MediaPath
 from gateway.b2bua.legs.leg import Leg, LegOwner
 from gateway.b2bua.legs.media import Agreed, Relayed
@@ -29,13 +31,16 @@ from gateway.sdp.crypto import only_suites
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import alternatives, media_security, offer_encrypted
 from gateway.sdp.settlement import Settlement, settles
-from gateway.security.policy.terms import Refusal
+from gateway.security.policy.terms import Reason, Refusal
 from gateway.state.call_record import LegName
 
 Passed = Callable[[bytes], None]
 
 Barred = Callable[[Refusal], None]
 """Called with the policy's refusal; the relay was not asked."""
+
+
+_NO_CODEC: Final = Refusal(488, Reason.NO_COMMON_CODEC, NO_CODEC, cause="no codec that may cross is offered, or taken")
 
 
 def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
@@ -66,6 +71,20 @@ def refusal_of_answer(answerer: Leg, offer: bytes, answer: bytes) -> Refusal | N
         return answerer.owner.judge(answerer, settles(offer, answer))
     except MalformedDescription as error:
         return Refusal(488, None, f"The answer cannot be read: {error.reason}")
+
+
+def crossing_answer(answerer: Leg, offer: bytes, answer: bytes) -> tuple[bytes, Refusal | None]:
+    """An answer with the codecs that may cross from a leg, to the offer that it was shown; and the refusal of one that
+    has none, or cannot be read."""
+    spec = answerer.spec
+    codecs = spec.border.codecs(spec.side if spec.border.is_between_phones else spec.side.other)
+    if codecs is None or not offer:
+        return answer, None
+    try:
+        kept = codecs.answer(answer, offer)
+    except MalformedDescription as error:
+        return answer, Refusal(488, None, f"The answer cannot be read: {error.reason}")
+    return (answer, _NO_CODEC) if kept is None else (kept, None)
 
 
 def meet(leg: Leg, relayed: Relayed | None) -> bool:
@@ -135,20 +154,25 @@ class MediaExchange:
     _owner: LegOwner = attrs.field(init=False, repr=False)
     _wish: SdpWish = attrs.field(init=False)
     _is_asked: bool = attrs.field(default=False, init=False)
+    _has_codecs: bool = attrs.field(init=False)
+    """Whether some codecs alone may cross."""
 
     def __attrs_post_init__(self) -> None:
         self._before = self.offerer.media.in_force, self.answerer.media.in_force, self.path.agreed
         self._fork = self.offerer.fork
         self._owner = self.offerer.owner
         self._wish = self.answerer.media.wish
+        route = self.answerer.spec.border.route
+        self._has_codecs = bool(route.provider.codecs or route.domain.codecs)
 
     def offer(self, sdp: bytes, passed: Passed, barred: Barred, refused: Failed, wish: SdpWish | None = None) -> None:
         """Take an offer across, in the form of the answerer's leg or another. `barred` hears of the policy's refusal,
         `refused` of the relay's; neither leaves anything open. The provider's offer counts with the suites that its
-        configuration has."""
+        configuration has, and each one with the codecs that may cross."""
         if self.offerer.is_toward_provider:
             sdp = only_suites(sdp, self.offerer.spec.border.route.provider.suites)
-        refusal = refusal_of_offer(self.offerer, self.answerer, sdp)
+        sdp, refusal = self._crossing(sdp) if self._has_codecs else (sdp, None)
+        refusal = refusal or refusal_of_offer(self.offerer, self.answerer, sdp)
         if refusal is not None:
             barred(refusal)
             return
@@ -172,7 +196,8 @@ class MediaExchange:
     ) -> None:
         """Take an answer back, of the fork with that tag; on its way both legs agree. `passed` is not called when that
         ended the call."""
-        refusal = refusal_of_answer(self.answerer, self.shown, sdp)
+        sdp, refusal = crossing_answer(self.answerer, self.shown, sdp) if self._has_codecs else (sdp, None)
+        refusal = refusal or refusal_of_answer(self.answerer, self.shown, sdp)
         if refusal is not None:
             self._close()
             barred(refusal)
@@ -204,6 +229,16 @@ class MediaExchange:
         self.answerer.media.open(id(self), Settlement(self.shown, sdp, we_offered=True).encrypted)
         self.path.heard_from(self.answerer.media_tag, self.answerer.flow.remote.host)
         self.path.answer(self._tags, sdp, rewritten, unusable)
+
+    def _crossing(self, sdp: bytes) -> tuple[bytes, Refusal | None]:
+        """An offer with the codecs that may cross, or the refusal of one without any. An earlier one crossed before."""
+        spec = self.answerer.spec
+        codecs = None if self.is_ours else spec.border.codecs(spec.side)
+        try:
+            kept = sdp if codecs is None else codecs.offer(sdp)
+        except MalformedDescription as error:
+            return sdp, Refusal(488, None, f"The offer cannot be read: {error.reason}")
+        return (sdp, _NO_CODEC) if kept is None else (kept, None)
 
     def fail(self) -> None:
         """No answer will stand: legs and relay go back to the exchange before."""

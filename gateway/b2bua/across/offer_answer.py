@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import attrs
 
-from gateway.b2bua.across.exchange import MediaExchange, agree, refusal_of_answer
+from gateway.b2bua.across.exchange import MediaExchange, agree, crossing_answer, refusal_of_answer
 from gateway.b2bua.across.media_path import MediaPath
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.legs.media import Agreed, has_sdp
@@ -63,11 +63,16 @@ def presentable(leg: Leg, offer: bytes, response: Response) -> Response:
     except MalformedDescription:
         is_fit = False
     is_answer = bool(offer) and has_sdp(response)
-    if is_fit and not (is_answer and refusal_of_answer(leg, offer, response.body)):
+    if is_fit and not (is_answer and _refusal_of(leg, offer, response.body)):
         return response
     headers = response.headers.copy()
     headers.remove("Content-Type")
     return attrs.evolve(response, headers=headers, body=b"")
+
+
+def _refusal_of(leg: Leg, offer: bytes, answer: bytes) -> Refusal | None:
+    kept, refusal = crossing_answer(leg, offer, answer)
+    return refusal or refusal_of_answer(leg, offer, kept)
 
 
 def _encrypts(leg: Leg, offer: bytes, response: Response) -> bool | None:

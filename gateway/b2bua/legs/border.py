@@ -24,6 +24,7 @@ from gateway.config.model import Domain, Security, Side
 from gateway.config.tables.numbers.number_table import NumberField
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
+from gateway.sdp.codecs import CodecList
 from gateway.security.limits.call_limits import CallLimits, Permit
 from gateway.security.limits.rules import LimitedCaller
 from gateway.sip.address import NameAddress
@@ -55,6 +56,10 @@ class Border:
     def domain(self) -> Domain:
         """The configuration of the domain."""
         return self.route.domain
+
+    def codecs(self, toward: Side) -> CodecList | None:
+        """The codecs that cross to that side; None where all do."""
+        return codecs_of(self.route, toward)
 
     def phone_on(self, side: Side) -> Binding | None:
         """The binding of the phone on that side, where it has registered over its flow."""
@@ -146,6 +151,20 @@ def uncharged(number: TelephoneNumber) -> TelephoneNumber:
     of such classes are not about it; those of all calls are, or of numbers that begin so: they bound the calls of a
     phone, and a stolen one troubles the house as it would the provider."""
     return attrs.evolve(number, classes=frozenset())
+
+
+def codecs_of(route: Route, toward: Side) -> CodecList | None:
+    """The codecs that cross to a side on a route, in the order that this side is to see; None where all do.
+
+    The provider's list and the domain's hold both ways, so that neither side answers a codec that the other never gets.
+    An emergency call completes with whatever codecs there are.
+    """
+    provider, domain = () if route.is_local else route.provider.codecs, route.domain.codecs
+    if not provider and not domain:
+        return None
+    lists = (provider, domain) if toward is Side.PROVIDER else (domain, provider)
+    names, also = lists if lists[0] else (lists[1], ())
+    return CodecList(names, also, is_lenient=route.is_emergency)
 
 
 def border_at(route: Route, own_hosts: Set[str]) -> Border:

@@ -45,6 +45,8 @@ class Provider:
     srtp_offer: SrtpOffer = SrtpOffer.SAVP
     suites: tuple[Annotated[str, one_of(*SUITE_NAMES)], ...] = SUITE_NAMES
     """Offered in this order."""
+    codecs: tuple[Annotated[str, fields.codec], ...] = ()
+    """Those that cross to it and from it, offered in this order; empty: all, as phones offer them."""
     fallback_uri: Annotated[str, fields.sip_uri] | None = None
     """Where to go when it lacks TLS."""
     tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"

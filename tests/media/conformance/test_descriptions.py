@@ -7,6 +7,8 @@ import re
 import pytest
 
 from gateway.media.relay import Encryption
+from gateway.sdp.codecs import CodecList
+from gateway.sdp.description import Description
 from tests.support.media_party import SUITES, Party, cryptos, media_lines, rtp
 from tests.support.media_relays import Ng
 
@@ -153,3 +155,24 @@ def test_hold_is_passed_on(ng: Ng, call: str, phone: Party, provider: Party) -> 
     old = ng.offer(call, phone.sdp(address="0.0.0.0"), Encryption.SAVP, to_tag="callee")
     assert b"c=IN IP4 0.0.0.0" in old
     assert phone.address.encode() not in old
+
+
+def test_rfc3264_5_1_codecs_that_were_left_cross_in_their_order_beside_a_line_that_was_refused(
+    ng: Ng, call: str, phone: Party, provider: Party
+) -> None:
+    """Codecs are taken out before the relay sees an offer (gateway/sdp/codecs.py), so that it may be any."""
+    lines = ("a=rtpmap:111 opus/48000/2", "m=video 5002 RTP/AVP 96", "a=rtpmap:96 VP8/90000")
+    body = phone.sdp(more=lines).replace(b"RTP/AVP 0 101", b"RTP/AVP 111 0 8 101")
+    codecs = CodecList(("PCMA", "PCMU", "telephone-event"))
+    kept = codecs.offer(body)
+    assert kept is not None
+    offer = ng.offer(call, kept, Encryption.SAVP)
+    audio, video = Description.parse(offer).media
+    assert (audio.formats, video.port) == (["8", "0", "101"], 0)
+    assert b"opus" not in offer
+
+    answered = codecs.answer(provider.answer(offer, SUITES[2]).replace(b" 0 101", b" 0 9 101 111"), offer)
+    assert answered is not None
+    taken = Description.parse(ng.answer(call, answered)).media
+    assert taken[0].formats == ["0", "101"]
+    assert all(line.port == 0 for line in taken[1:])
