@@ -72,6 +72,7 @@ class CallsPart(GatewayPart):
             self._survival.keeper,
             forgotten,
             limits.limits,
+            peers.trunk.mediasec,
         )
         identities = Identities(basis.clock.now, new_tag, signalling.tracing.names)
         self.unanswered = UnansweredCalls(basis.configuration.limits, len(basis.configuration.media.ports))

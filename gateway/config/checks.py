@@ -188,7 +188,7 @@ def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[
     """The mistakes of the providers; ``listening`` has side and transport of each listener."""
     yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
     transports = partial(_transport_mistakes, listening)
-    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites, _codecs)
+    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites, _codecs, _mediasec_in_clear)
 
 
 def _provider_files(path: str, entry: Provider) -> Iterator[Mistake]:
@@ -211,6 +211,12 @@ def _transport_mistakes(listening: set[tuple[object, ...]], path: str, entry: Pr
 def _no_suites(path: str, entry: Provider) -> Iterator[Mistake]:
     if not entry.suites or len(set(entry.suites)) < len(entry.suites):
         yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITE_NAMES)}")
+
+
+def _mediasec_in_clear(path: str, entry: Provider) -> Iterator[Mistake]:
+    """An agreement on keys that would be readable on the way."""
+    if entry.mediasec and fields.uri_transport(entry.uri) in ("udp", "tcp"):
+        yield Mistake(f"{path}.mediasec", f"found true, but {shown(entry.uri)} is not TLS, which mediasec needs")
 
 
 def _codecs(path: str, entry: Provider | Domain) -> Iterator[Mistake]:

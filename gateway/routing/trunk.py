@@ -16,6 +16,7 @@ from gateway.routing.attempts import Way
 from gateway.routing.forward import Dressed, Forwarding, NextHop
 from gateway.routing.health import Health
 from gateway.routing.locate import Locator
+from gateway.routing.mediasec import Mediasec
 from gateway.security.answering import Answering
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.sip.message import Request
@@ -43,6 +44,7 @@ class Trunk:
         """Answers the providers' challenges where the gateway holds the password."""
         self.health = Health(clock, self._locate, self.flow, transactions.send_request, self._spoke, memory.events)
         """Which targets answer; to be started and stopped with the gateway."""
+        self.mediasec = Mediasec()
         self._last: dict[tuple[str, bool], Target] = {}
         self._locator = locator
         self._transport = transport

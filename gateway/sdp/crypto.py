@@ -212,3 +212,23 @@ def without_keys(sdp: bytes) -> bytes:
     key may be. Empty where one is left in a line that is none of these."""
     bare = _KEY_LINE.sub(b"", sdp)
     return b"" if b"inline:" in bare.lower() else bare
+
+
+_SECTION = re.compile(rb"(?=^m=)", re.MULTILINE)
+_MARK = re.compile(rb"^a=[ \t]*3ge2ae[^\r\n]*(?:\r\n?|\n|\Z)", re.MULTILINE | re.IGNORECASE)
+
+
+def with_access_mark(sdp: bytes) -> bytes:
+    """A description that says ``a=3ge2ae:requested`` in each m-line that has a key, and nowhere else: its keys are for
+    media that are encrypted as far as the provider's edge (3GPP TS 24.229 section 7.5.2)."""
+    head, *sections = _SECTION.split(without_access_mark(sdp))
+    return head + b"".join(_marked(one) if _LINE.search(one) else one for one in sections)
+
+
+def without_access_mark(sdp: bytes) -> bytes:
+    """A description without any such mark, be it `requested` or the edge's `applied`."""
+    return _MARK.sub(b"", sdp)
+
+
+def _marked(section: bytes) -> bytes:
+    return section + (b"" if section.endswith(b"\n") else b"\r\n") + b"a=3ge2ae:requested\r\n"

@@ -45,7 +45,7 @@ class Reason(StrEnum):
     PROVIDER_REFUSED_CREDENTIALS = "PROVIDER_REFUSED_CREDENTIALS"
     """It asks again for a password after one was given."""
     PROVIDER_REFUSED_MEDIA = "PROVIDER_REFUSED_MEDIA"
-    """Its 415, 488 or 606 to all that it was offered, to RTP in clear as well where that was allowed."""
+    """Its 415, 488, 494 or 606 to all that it was offered, to RTP in clear as well where that was allowed."""
     PROVIDER_FORBIDS = "PROVIDER_FORBIDS"
     """Its 403."""
     PROVIDER_ERROR = "PROVIDER_ERROR"

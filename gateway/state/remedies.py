@@ -123,7 +123,7 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
     Reason.PROVIDER_REFUSED_MEDIA: Remedy(
         "The provider, or the phone called, takes none of the media that it was offered.",
         "Compare the phone's codecs with those of the provider (G.711 is taken by most); where only SRTP was offered, "
-        "switch SRTP on at the provider.",
+        "switch SRTP on at the provider. Where the cause says 494, set mediasec = true of the provider.",
     ),
     Reason.PROVIDER_FORBIDS: Remedy(
         "The provider does not let this caller make this call (403).",

@@ -23,7 +23,7 @@ from gateway.b2bua.legs.media import LegMedia, has_sdp
 from gateway.b2bua.legs.owner import Fields as Fields
 from gateway.b2bua.legs.owner import Lines as Lines
 from gateway.b2bua.legs.owner import Nobody, Owner, WithoutMediaOf
-from gateway.b2bua.legs.services import ServicesOf
+from gateway.b2bua.legs.services import MediasecLeg, ServicesOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog
@@ -90,6 +90,9 @@ LegServices: TypeAlias = ServicesOf["Leg"]
 class Leg:
     """One peer, and the dialog with it."""
 
+    mediasec: MediasecLeg | None = None
+    """Dresses all that leaves, where the provider of its call wants media security to be said."""
+
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner) -> None:
         self.spec = spec
         self.way = LegWay(flow, spec.border.phone_on(spec.side))
@@ -103,6 +106,8 @@ class Leg:
         self.ended = False
         self.is_leaving = False
         """Whether only an ACK is waited for, and then BYE is said."""
+        if spec.border.route.provider.mediasec:
+            self.mediasec = MediasecLeg(services.mediasec, spec.border.route.provider, self.is_toward_provider)
         self.media = LegMedia(spec.wish)
         self.session = LegSession(services.session_interval)
         self.acknowledgements = Acknowledgements(services.clock)
@@ -159,6 +164,8 @@ class Leg:
             self.session.response_leaves(self, response)
             if transaction.method == "UPDATE":  # an INVITE's 2xx is kept as its ACK comes
                 self.services.keeper.note(self.owner)
+        if self.mediasec is not None:
+            self.mediasec.mark(response, transaction.flow)
         self.note(_SENT, response)
         transaction.respond(response)
 
@@ -209,7 +216,10 @@ class Leg:
         if request.method == "INVITE":
             self.acknowledgements.invite_leaves(request)
         self.note(_SENT, request)
-        return self.services.transactions.send_request(request, self.opened_flow(), user)
+        flow = self.opened_flow()
+        if self.mediasec is not None:
+            self.mediasec.dress_request(request, flow)
+        return self.services.transactions.send_request(request, flow, user)
 
     def note_cancel(self, cancel: Request) -> None:
         """Write a CANCEL that leaves into the ladder."""
@@ -257,7 +267,10 @@ class Leg:
 
     def _send_ack(self, ack: Request) -> None:
         self.note(_SENT, ack)
-        self.services.transactions.send_ack(ack, self.opened_flow())
+        flow = self.opened_flow()
+        if self.mediasec is not None:
+            self.mediasec.dress_request(ack, flow)
+        self.services.transactions.send_ack(ack, flow)
 
     def opened_flow(self) -> Flow:
         """The flow that requests leave by, opened again if need be."""

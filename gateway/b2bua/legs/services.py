@@ -11,8 +11,10 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.b2bua.legs.by_dialog import Dialogs
 from gateway.b2bua.legs.flows import Phones
 from gateway.b2bua.legs.forgotten_invites import ForgottenInvites
+from gateway.b2bua.legs.mediasec_leg import MediasecLeg as MediasecLeg
 from gateway.b2bua.legs.owner import Owner
 from gateway.media.relay import Relay
+from gateway.routing.mediasec import Mediasec
 from gateway.security.limits.call_limits import CallLimits
 from gateway.sip.message import Response
 from gateway.transaction.layer import TransactionLayer
@@ -82,3 +84,5 @@ class ServicesOf(Generic[L]):
     """INVITEs that a late 2xx may still come for."""
     limits: CallLimits
     """Of the calls that phones make, and have their provider make."""
+    mediasec: Mediasec
+    """The agreements on encrypted media with providers that want them."""

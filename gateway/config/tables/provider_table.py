@@ -56,6 +56,8 @@ class Provider:
     """Whether a certificate for *.example.com may be that of sip.example.com."""
     common_name: bool = False
     """Whether a certificate without subject alternative names may name its host in the common name."""
+    mediasec: bool = False
+    """Whether it wants encrypted media to be agreed on in REGISTER and INVITE (RFC 3329)."""
     ping_seconds: Annotated[int, number(0, 3600)] = 5
     """Between two OPTIONS to each of its hosts; 0: it is not asked."""
     probe_hours: Annotated[int, number(0, 720)] = 0

@@ -11,7 +11,7 @@ time: keys that crossed a clear hop do not count, and media nobody has agreed on
 """
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from gateway.security.policy.terms import MEDIA_REFUSALS, Reason
 
@@ -73,9 +73,13 @@ def explanation(provider_leg: LegFacts) -> Reason | None:
     return Reason.CLEAR_PEER_NO_SRTP if provider_leg.signalling_secure else Reason.CLEAR_PEER_NO_TLS
 
 
+AGREEMENT_REQUIRED: Final = 494
+"""Security Agreement Required (RFC 3329 section 2.3.1): the provider wants media security to be said."""
+
+
 def fault_of(status: int) -> Reason | None:
     """The fault that a provider's final answer to the last attempt speaks of; None: it is about the callee alone."""
-    if status in MEDIA_REFUSALS:
+    if status in MEDIA_REFUSALS or status == AGREEMENT_REQUIRED:
         return Reason.PROVIDER_REFUSED_MEDIA
     if status == 403:
         return Reason.PROVIDER_FORBIDS

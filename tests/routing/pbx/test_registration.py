@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
-from gateway.config.model import FixedPhone
+from gateway.config.model import FixedPhone, Provider
 from gateway.observe.events import EventName
 from gateway.routing.pbx.pbx_registration import PbxRegistration
 from gateway.sip.digest import Credentials, is_right
@@ -22,8 +24,10 @@ CHALLENGE = 'Digest realm="example.com", nonce="n{}", algorithm=SHA-256, qop="au
 class Scene:
     """A gateway whose PBX is registered by it; the provider proves its name."""
 
-    def __init__(self, terms: FixedPhone = TERMS, is_verified: bool = True, has_password: bool = True) -> None:
-        self.ladder = Ladder(phones=(terms,), region="DE", passwords=PASSWORDS if has_password else {})
+    def __init__(
+        self, terms: FixedPhone = TERMS, is_verified: bool = True, has_password: bool = True, **more: Any
+    ) -> None:
+        self.ladder = Ladder(phones=(terms,), region="DE", passwords=PASSWORDS if has_password else {}, **more)
         if is_verified:
             self.ladder.provider_flow.identity = PeerIdentity(names=("provider.example.com",), trust="system")
         self.pbx, _ = self.ladder.place(FIRST), self.ladder.place("192.0.2.51")
@@ -308,3 +312,31 @@ def test_a_pbx_without_an_account_gets_nobody_s_password() -> None:
     ladder.provider.receives_nothing()
     pbx.receives(100)
     pbx.receives(407)
+
+
+def test_a_provider_that_wants_media_security_said_has_it_with_the_credentials() -> None:
+    """draft-dawes-sipcore-mediasec-parameter, as Deutsche Telekom wants it: the edge's list is given back."""
+    telekom = Provider("main", "sip:provider.example.com;transport=tls", mediasec=True)
+    scene, server = Scene(provider=telekom), ("Security-Server", "sdes-srtp;mediasec")
+    first = scene.register()
+    assert first.headers.values("Security-Client") == ["sdes-srtp;mediasec"]
+    assert first.headers.values("Proxy-Require") == ["mediasec"]
+    assert "Security-Verify" not in first.headers
+    scene.ladder.provider.answers(first, 494, fields=(server,))
+    again = scene.register()
+    scene.ladder.provider.answers(again, 401, fields=(("WWW-Authenticate", CHALLENGE.format(1)), server))
+    answered = scene.register()
+    assert is_right(credentials_of(answered), password=PASSWORDS["4930123450"], method="REGISTER")
+    assert answered.headers.values("Security-Verify") == ["sdes-srtp;mediasec"]
+    scene.grant(answered)
+    assert scene.registration.is_registered
+
+
+def test_a_provider_that_is_never_content_with_the_list_is_told_of() -> None:
+    telekom = Provider("main", "sip:provider.example.com;transport=tls", mediasec=True)
+    scene = Scene(provider=telekom)
+    for number in (1, 2):
+        server = ("Security-Server", f"sdes-srtp;mediasec;q=0.{number}")
+        scene.ladder.provider.answers(scene.register(), 494, fields=(server,))
+    assert "494" in scene.registration.why
+    scene.ladder.provider.receives_nothing()

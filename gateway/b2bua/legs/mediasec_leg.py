@@ -1,0 +1,39 @@
+"""The messages of one leg, where its call's provider wants media security to be said (routing/mediasec.py).
+
+Toward the provider INVITE and UPDATE, which set up media, bear the fields, and each description with a key the mark
+(``a=3ge2ae:requested``), in offers and in answers. Toward phones no description has a mark.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from gateway.b2bua.legs.media import has_sdp
+from gateway.config.model import Provider
+from gateway.routing.mediasec import Mediasec
+from gateway.sdp.crypto import with_access_mark, without_access_mark
+from gateway.sip.message import Message, Request
+from gateway.transport.flow import Flow
+
+_METHODS = frozenset({"INVITE", "UPDATE"})
+
+
+@attrs.frozen
+class MediasecLeg:
+    """Dresses all that leaves on a leg."""
+
+    mediasec: Mediasec
+    provider: Provider
+    is_toward_provider: bool
+
+    def dress_request(self, request: Request, flow: Flow) -> None:
+        """A request that leaves by a flow."""
+        if self.is_toward_provider and request.method in _METHODS:
+            self.mediasec.dress(request, self.provider, flow)
+        self.mark(request, flow)
+
+    def mark(self, message: Message, flow: Flow) -> None:
+        """The description in a message that leaves by a flow. In clear nothing is promised."""
+        if has_sdp(message):
+            is_said = self.is_toward_provider and flow.is_secure
+            message.body = with_access_mark(message.body) if is_said else without_access_mark(message.body)
