@@ -68,7 +68,7 @@ def test_a_key_or_table_that_is_not_explained_is_told(tmp_path: Path, monkeypatc
         with pytest.raises(write_configuration.Unexplained, match=told):
             write_configuration.document(CONFIGURATION)
     changed.write_text(texts)
-    with pytest.raises(write_configuration.Unexplained, match=r"no place for \[gateway\]"):
+    with pytest.raises(write_configuration.Unexplained, match=r"no place for \[hep\]"):
         write_configuration.document("# Configuration\n")
     assert write_configuration.document(CONFIGURATION.replace("0 to 86400", "0 to 1")) == CONFIGURATION
 

@@ -87,6 +87,8 @@ READERS: Final = {
     "smtp_user": "a name without blanks",
     "syslog_place": "`tls:HOST:PORT`, `udp:ADDRESS:PORT` or `unix:PATH`",
     "proof": "`certificate`, `token`",
+    "store_url": "`rediss://HOST:PORT`, `redis://HOST:PORT`",
+    "cluster_mode": "`standby`",
     "receiver": "`tls:HOST:PORT`, `tcp:HOST:PORT` or `udp:ADDRESS:PORT`",
 }
 """The words for the values that a reader of gateway/config takes, by its name."""

@@ -22,7 +22,7 @@ from gateway.app.calls_part import CallsPart
 from gateway.app.defence_part import DefencePart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
-from gateway.app.parts import Adopt, Basis, GatewayPart
+from gateway.app.parts import Adopt, Basis, ClusterNode, GatewayPart
 from gateway.app.peers_part import PeersPart
 from gateway.app.security.security_part import SecurityPart
 from gateway.app.signalling_part import SignallingPart
@@ -43,7 +43,9 @@ log = Logger()
 class Gateway:
     """All parts of one gateway, joined. The reactor's interfaces are checked where it is handed over."""
 
-    def __init__(self, configuration: Configuration, log_output: LogOutput, reactor: Any) -> None:
+    def __init__(
+        self, configuration: Configuration, log_output: LogOutput, reactor: Any, cluster: ClusterNode | None = None
+    ) -> None:
         state = made_state_directory(configuration)
         clock = Clock(reactor)
         metrics = Metrics(CollectorRegistry(), self._figures, Events(clock.wall))
@@ -51,7 +53,9 @@ class Gateway:
         settings = Settings(configuration, audit, clock, self)
         self._log_output = log_output
         self._events = metrics.events
-        basis = Basis(on_this_machine(settings.current), reactor, metrics, clock, written=settings.current)
+        basis = Basis(
+            on_this_machine(settings.current), reactor, metrics, clock, written=settings.current, cluster=cluster
+        )
         self._state = StatePart(basis, log_output)
         self._security = SecurityPart(basis, settings, self._state)
         self.media = MediaPart(basis)

@@ -18,10 +18,12 @@ from twisted.internet.defer import Deferred, succeed
 
 from gateway.admin.pages.desk import Desk
 from gateway.admin.routes import HttpRoute
+from gateway.app.cluster.cluster_node import ClusterNode as ClusterNode
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
 from gateway.observe.metrics import Metrics
+from gateway.state.cluster.replica import Replica
 
 Adopt = Callable[[], None]
 """Adopts prepared files; raises nothing but our bugs."""
@@ -44,6 +46,14 @@ class Basis:
     """The same of pages, which are drawn at the administration's desk."""
     written: Configuration = attrs.Factory(lambda basis: basis.configuration, takes_self=True)
     """The configuration with interfaces as they are written, in place of the addresses that they have."""
+
+    cluster: ClusterNode | None = None
+    """This process as a node of a cluster; None without [cluster]."""
+
+    @property
+    def replica(self) -> Replica | None:
+        """Takes copies of all that is kept; None without [cluster]."""
+        return None if self.cluster is None else self.cluster.copies
 
     def offered(self, desk: Desk) -> tuple[HttpRoute, ...]:
         """All routes that parts offer."""

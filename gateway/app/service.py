@@ -1,6 +1,7 @@
 """The gateway as a service of twist: built and started with the process, stopped with it, and told of its signals.
 
     options -> GatewayService -> [acme]: a certificate is there -> Gateway (gateway.py) -> start, reload at SIGHUP, stop
+                              |-> [cluster]: the turn of this node has come (cluster/cluster_node.py), before that
                               |-> Certificates: renewed from then on
                               `-> Watchdog: the process ends when it is deaf
 
@@ -23,14 +24,18 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.app.cluster.cluster_node import ClusterNode
 from gateway.app.gateway import Gateway
 from gateway.app.start_checks import made_state_directory
 from gateway.app.watchdog import ServiceManager, Watchdog
 from gateway.base.clock import Clock, let_timers_pass_evenly
-from gateway.config.model import Configuration, ConfigurationError
+from gateway.config.load import load
+from gateway.config.model import Cluster, Configuration, ConfigurationError
 from gateway.media.relay import RelayFailure
 from gateway.observe.log import LogOutput
 from gateway.security.credentials import CredentialsError
+from gateway.state.cluster.link import StoreSilent
+from gateway.state.cluster.restored import NotOpened
 from gateway.state.sqlite import StoreUnusable
 from gateway.transport.acme.renewal import Certificates
 from gateway.transport.tls.certificates import CertificateError
@@ -41,6 +46,8 @@ reactor: Any = installed_reactor  # its interfaces are checked where it is hande
 
 OPERATORS_ERRORS = (
     StoreUnusable,
+    StoreSilent,
+    NotOpened,
     RelayFailure,
     CannotListenError,
     CertificateError,
@@ -73,6 +80,8 @@ class GatewayService(Service):
         self._log_output = log_output
         self._gateway: Gateway | None = None
         self._certificates: Certificates | None = None
+        self._cluster: ClusterNode | None = None
+        self._is_taking_over = False
         self._watchdog = Watchdog(reactor, ServiceManager(os.environ), self._is_listening, self._end_at_once)
 
     def startService(self) -> None:
@@ -89,7 +98,11 @@ class GatewayService(Service):
         if self._certificates is not None:
             self._certificates.stop()
         gateway, self._gateway = self._gateway, None
-        return None if gateway is None else gateway.stop()
+        stopped = None if gateway is None else gateway.stop()
+        node = self._cluster
+        if node is None:
+            return stopped
+        return maybeDeferred(lambda: stopped).addBoth(lambda _: Deferred.fromCoroutine(node.stop()))
 
     @inlineCallbacks
     def _start(self) -> Generator[Deferred[Any], Any, None]:
@@ -98,21 +111,52 @@ class GatewayService(Service):
             yield certificates.ensure()
         if not self.running:
             return
-        self._gateway = Gateway(self._configuration, self._log_output, reactor)
-        reactor.callWhenRunning(_take_signals, self._gateway)
-        yield self._gateway.start()
+        terms = self._configuration.cluster
+        if terms is not None:
+            self._wait_for_turn(terms)
+            return
+        yield self._begin()
         self._watchdog.ready()
         if certificates is not None and self.running:
             certificates.start()
 
+    @inlineCallbacks
+    def _begin(self) -> Generator[Deferred[Any], Any, None]:
+        gateway = self._gateway = Gateway(self._configuration, self._log_output, reactor, self._cluster)
+        reactor.callWhenRunning(_take_signals, gateway)
+        yield gateway.start()
+
+    def _wait_for_turn(self, terms: Cluster) -> None:
+        """For systemd a node that waits has started. It knows no calls that SIGTERM would have to spare."""
+        self._cluster = ClusterNode(
+            self._configuration, terms, reactor, self._end_at_once, lambda failure: _give_up(failure, self._log_output)
+        )
+        signal.signal(signal.SIGHUP, lambda number, frame: log.info("SIGHUP: a node that waits reads at its turn"))
+        self._cluster.start(self._take_over)
+        self._watchdog.ready()
+
+    async def _take_over(self) -> None:
+        """The turn has come, perhaps after weeks: the configuration of now counts, unless it has mistakes."""
+        self._is_taking_over = True
+        try:
+            self._configuration = load(self._configuration.source)
+        except ConfigurationError as error:
+            for line in error.errors:
+                log.error("this node becomes active with the configuration of its start: {mistake}", mistake=line)
+        if self.running:
+            await self._begin()
+        self._is_taking_over = False
+
     def _is_listening(self) -> bool:
+        if self._cluster is not None and (self._cluster.is_waiting or self._is_taking_over):
+            return True
         return self._gateway is not None and self._gateway.is_listening
 
-    def _end_at_once(self, reason: str) -> None:
+    def _end_at_once(self, reason: str, status: int = 1) -> None:
         """Without a BYE to anybody: audio goes on, and the next process finds its workers."""
         self._log_output.fatal(f"the gateway ends itself: {reason}", sys.stdout)
         self._log_output.close()
-        os._exit(1)
+        os._exit(status)
 
     def _ordered_by_us(self) -> Certificates | None:
         """The certificate of [acme], if there is such a table."""

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from gateway.app.cluster.cluster_part import ClusterPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.start_checks import go_on_without, put_aside_what_is_bad
 from gateway.base.private_files import kept_secret
@@ -40,9 +41,10 @@ class StatePart(GatewayPart):
         self._directory = basis.configuration.gateway.state_directory
         self._metrics = basis.metrics
         self._log_output = log_output
+        self._cluster, replica = ClusterPart(basis), basis.replica
         reactor, now, path = basis.reactor, basis.clock.now, self._directory / "bindings.sqlite"
-        self.store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings), reactor, now)
-        self._peers = table_in(self._directory / "peers.sqlite", reactor)
+        self.store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings, replica), reactor, now)
+        self._peers = table_in(self._directory / "peers.sqlite", reactor, replica)
         self.memory = PeerMemory(now, basis.metrics, keeper(self._peers, now))
         self._cdr = CdrFile(self._directory / "cdr.jsonl")
         ended = self._directory / "calls.sqlite"
@@ -50,23 +52,23 @@ class StatePart(GatewayPart):
         days = basis.configuration.gateway.history_days
         self.history = CallHistory(self.ended_calls, self._cdr, basis.clock, days)
         devices = self._directory / "devices.sqlite"
-        self.devices = DeviceTable(devices, PooledDatabase(devices, reactor, prepare_devices), reactor, now)
+        self.devices = DeviceTable(devices, PooledDatabase(devices, reactor, prepare_devices, replica), reactor, now)
         self.device_watches = DeviceWatches(DeviceSightings(self.devices))
         """Told of each registration that is granted."""
-        self.rollouts = table_in(self._directory / "rollouts.sqlite", reactor)
-        self.known_sources = table_in(self._directory / "sources.sqlite", reactor)
+        self.rollouts = table_in(self._directory / "rollouts.sqlite", reactor, replica)
+        self.known_sources = table_in(self._directory / "sources.sqlite", reactor, replica)
         """Those from which a registration was granted."""
-        self.deviations = table_in(self._directory / "deviations.sqlite", reactor)
-        self.bans = table_in(self._directory / "bans.sqlite", reactor)
-        self.limits = table_in(self._directory / "limits.sqlite", reactor)
+        self.deviations = table_in(self._directory / "deviations.sqlite", reactor, replica)
+        self.bans = table_in(self._directory / "bans.sqlite", reactor, replica)
+        self.limits = table_in(self._directory / "limits.sqlite", reactor, replica)
         """The counts of limits of calls."""
-        self.posture = table_in(self._directory / "posture.sqlite", reactor)
+        self.posture = table_in(self._directory / "posture.sqlite", reactor, replica)
         self.probes = table_in(self._directory / "probes.sqlite", reactor)
         """Probes of providers that were made by themselves."""
-        self.provisioning = table_in(self._directory / "provisioning.sqlite", reactor)
+        self.provisioning = table_in(self._directory / "provisioning.sqlite", reactor, replica)
         """Generations of phones' files, and devices that were adopted."""
         secret = kept_secret(self._directory / "secret")
-        journal = self._unkept = LiveJournal(self._directory / FILE, secret)
+        journal = self._unkept = LiveJournal(self._directory / FILE, secret, replica)
         self.journal = journal if basis.configuration.gateway.keep_calls else None
         """The calls that are up; None where none is kept."""
         tables = self.devices, self.deviations, self.known_sources, self.bans, self.limits, self.posture
@@ -85,6 +87,7 @@ class StatePart(GatewayPart):
         kept = self._peers.latest(CAPACITY).addCallback(lambda kept: self.memory.recall(recalled(kept)))
         yield kept.addErrback(go_on_without)
         yield self.history.start().addErrback(go_on_without)
+        self._cluster.start()
         self._writing.start(WRITING_SECONDS)
 
     @inlineCallbacks
@@ -92,6 +95,7 @@ class StatePart(GatewayPart):
         """Write the rest, and close the files."""
         if self._writing.running:
             self._writing.stop()
+        self._cluster.stop()
         self._security.write()
         yield self.history.stop()
         for table in self._tables:

@@ -27,7 +27,6 @@ from gateway.config.checks import (
 from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import (
-    Acme,
     Admin,
     Alert,
     AtStop,
@@ -58,6 +57,8 @@ from gateway.config.tables.limit_table import BUILT_IN, CallLimit, limit_mistake
 from gateway.config.tables.listeners.listener_checks import listener_mistakes
 from gateway.config.tables.network_table import network_mistakes
 from gateway.config.tables.numbers.number_checks import number_mistakes
+from gateway.config.tables.optional.cluster_checks import cluster_mistakes
+from gateway.config.tables.optional.optional_tables import OPTIONAL
 from gateway.config.tables.phones.phone_checks import OtherTables, phone_mistakes
 from gateway.config.tables.provisioning_table import provisioning_mistakes
 from gateway.config.tables.resync_table import make_mistakes, resync_mistakes
@@ -76,9 +77,6 @@ WITH_DEFAULTS: Final[Mapping[str, type[Any]]] = {
     "network": NetworkTerms,
 }
 """Tables that may be absent, each under the name that it has in a Configuration, too."""
-
-OPTIONAL: Final[Mapping[str, type[Any]]] = {"hep": Hep, "acme": Acme, "provisioning": Provisioning}
-"""Tables that are None where they are absent, each under the name that it has in a Configuration, too."""
 
 
 class Tables:
@@ -166,6 +164,7 @@ def load(path: Path) -> Configuration:
         *listener_mistakes(listeners, files_of(acme)),
         *no_phones(tables.pairs("listener", "side")),
         *_of_places(others["network"], listeners, media),
+        *cluster_mistakes(optional["cluster"], acme, others["network"]),
         *provider_mistakes(providers, tables.pairs("listener", "side", "transport")),
         *admin_mistakes(admin, files_of(acme)),
         *acme_mistakes(acme, [*listeners, *([("admin", admin)] if admin else [])], optional["provisioning"]),

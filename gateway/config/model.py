@@ -18,12 +18,10 @@ from gateway.config.fields import Nameserver as Nameserver
 from gateway.config.fields import PortRange as PortRange
 from gateway.config.places import own_address
 from gateway.config.structuring import number, one_of
-from gateway.config.tables.acme_table import Acme as Acme
 from gateway.config.tables.admin_table import Admin as Admin
 from gateway.config.tables.alert_table import Alert as Alert
 from gateway.config.tables.blocklist_table import Blocklist as Blocklist
 from gateway.config.tables.defence_table import DefenceTerms as DefenceTerms
-from gateway.config.tables.hep_table import Hep as Hep
 from gateway.config.tables.limit_table import BUILT_IN
 from gateway.config.tables.limit_table import CallLimit as CallLimit
 from gateway.config.tables.limit_table import SourceLimits as SourceLimits
@@ -35,13 +33,18 @@ from gateway.config.tables.network_table import NetworkMode as NetworkMode
 from gateway.config.tables.network_table import NetworkTerms as NetworkTerms
 from gateway.config.tables.numbers.number_table import Dial as Dial
 from gateway.config.tables.numbers.number_table import NumberRule as NumberRule
+from gateway.config.tables.optional.optional_tables import Acme as Acme
+from gateway.config.tables.optional.optional_tables import Cluster as Cluster
+from gateway.config.tables.optional.optional_tables import Hep as Hep
+from gateway.config.tables.optional.optional_tables import OptionalTables
+from gateway.config.tables.optional.optional_tables import Provisioning as Provisioning
+from gateway.config.tables.optional.optional_tables import WithoutStore as WithoutStore
 from gateway.config.tables.phones.phone_table import FixedPhone as FixedPhone
 from gateway.config.tables.posture_table import Posture as Posture
 from gateway.config.tables.provider_table import TLS_VERSIONS as TLS_VERSIONS
 from gateway.config.tables.provider_table import Provider as Provider
 from gateway.config.tables.provider_table import Signalling as Signalling
 from gateway.config.tables.provider_table import SrtpOffer as SrtpOffer
-from gateway.config.tables.provisioning_table import Provisioning as Provisioning
 from gateway.config.tables.resync_table import Resync as Resync
 from gateway.config.tables.resync_table import ResyncMake as ResyncMake
 
@@ -233,7 +236,7 @@ class Domain:
 
 
 @attrs.frozen
-class Configuration:
+class Configuration(OptionalTables):
     """A whole configuration; its parts fit each other. `source` is the file it came from."""
 
     gateway: GatewaySection
@@ -244,8 +247,6 @@ class Configuration:
     admin: Admin
     source: Path
     limits: SourceLimits = attrs.field(factory=SourceLimits)
-    hep: Hep | None = None
-    acme: Acme | None = None
     alerts: tuple[Alert, ...] = ()
     limit: tuple[CallLimit, ...] = BUILT_IN
     """Of calls; those built in where the file has none."""
@@ -256,7 +257,6 @@ class Configuration:
     """Beside the makes that are built in, and before them."""
     blocklists: tuple[Blocklist, ...] = ()
     network: NetworkTerms = attrs.field(factory=NetworkTerms)
-    provisioning: Provisioning | None = None
     phones: tuple[FixedPhone, ...] = ()
     """PBXs and trunks that do not register."""
     numbers: tuple[NumberRule, ...] = ()

@@ -34,7 +34,7 @@ log = Logger()
 
 FIXED: Final = (
     *("gateway", "listeners", "media", "admin", "limits", "hep", "acme", "posture", "alerts"),
-    *("provisioning", "network"),
+    *("provisioning", "network", "cluster"),
 )
 """Parts of a configuration that only a restart changes."""
 FOLLOWED: Final = ("defence", "resync", "resync_makes")

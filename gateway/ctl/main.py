@@ -27,7 +27,7 @@ from gateway.ctl.commands.budget_commands import budget
 from gateway.ctl.commands.deviation_commands import deviations
 from gateway.ctl.commands.enablement_commands import enable, phone, resync, rollout
 from gateway.ctl.commands.limit_commands import limits
-from gateway.ctl.commands.network_commands import network, pbxs
+from gateway.ctl.commands.network_commands import cluster, network, pbxs
 from gateway.ctl.commands.number_commands import number
 from gateway.ctl.commands.posture_commands import assess
 from gateway.ctl.commands.probe_commands import probe
@@ -235,7 +235,7 @@ def _calls(config: Path | None, url: str | None, wanted: dict[str, str], limit: 
         place = {"next": following}
 
 
-_LOOKS = (audit, trace, deviations, network, pbxs, assess, probe, certs, number)
+_LOOKS = (audit, trace, deviations, network, pbxs, cluster, assess, probe, certs, number)
 _ENABLING = (enable, rollout, resync, phone, provision)
 for _group in (users, tokens, alerts, bans, budget, limits, *_LOOKS, *_ENABLING):
     main.add_command(_group)

@@ -16,6 +16,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.base.build import build
+from gateway.observe.cluster_metrics import ClusterMetrics
 from gateway.observe.events import Events
 from gateway.observe.figures import AskedCollector, AskedRow, FigureCollector, Figures, ListenerCollector
 from gateway.observe.network_metrics import NetworkMetrics
@@ -38,7 +39,7 @@ class _Alone:
         return (self.metric,)
 
 
-class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
+class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics, ClusterMetrics):
     """The metrics of one gateway, registered with `registry`; `figures` is asked at each exposition."""
 
     build_info = Declared(
@@ -268,7 +269,13 @@ class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics):
         self._registry = registry
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)
-        rows = {**vars(Metrics), **vars(SecurityMetrics), **vars(NetworkMetrics), **vars(PbxMetrics)}
+        rows = {
+            **vars(Metrics),
+            **vars(SecurityMetrics),
+            **vars(NetworkMetrics),
+            **vars(PbxMetrics),
+            **vars(ClusterMetrics),
+        }
         self.asked = AskedCollector(row for row in rows.values() if isinstance(row, AskedRow))
         self.listeners = ListenerCollector()
         self.figures = figures

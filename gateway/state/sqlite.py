@@ -12,11 +12,14 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from twisted.enterprise.adbapi import ConnectionPool, Transaction
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
+
+from gateway.state.cluster.replica import Page, Replica
+from gateway.state.cluster.row_copies import RowCopies
 
 NOTHING_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 """Errors of a file that may still be read."""
@@ -57,9 +60,12 @@ class Database(Protocol):
 class PooledDatabase:
     """A Database on a thread of its own: sqlite3 under twisted.enterprise.adbapi."""
 
-    def __init__(self, path: Path, reactor: IReactorTime, prepare: Preparation) -> None:
-        """``prepare`` makes a new connection's tables."""
+    def __init__(self, path: Path, reactor: IReactorTime, prepare: Preparation, replica: Replica | None = None) -> None:
+        """``prepare`` makes a new connection's tables. A ``replica`` gets a copy of each row that is written."""
         self._path = path
+        self._copies = None if replica is None else RowCopies(path.name, replica)
+        if replica is not None:
+            replica.add(path.name, self._page)
         self._pool = ConnectionPool(
             "sqlite3",
             str(path),
@@ -67,7 +73,7 @@ class PooledDatabase:
             cp_min=1,
             cp_max=1,
             cp_noisy=False,
-            cp_openfun=prepare,
+            cp_openfun=lambda connection: self._opened(connection, prepare),
             check_same_thread=False,
             timeout=1.0,
         )
@@ -78,11 +84,24 @@ class PooledDatabase:
             create_private(self._path)
         except OSError as error:
             return self._only_read(work) if error.errno in NOTHING_WRITTEN and self._path.exists() else fail()
-        return cast("Deferred[Result]", self._pool.runInteraction(work))
+        copies = self._copies
+        if copies is None:
+            return cast("Deferred[Result]", self._pool.runInteraction(work))
+        return cast("Deferred[Result]", self._pool.runInteraction(copies.within(work)).addCallback(copies.committed))
 
     def close(self) -> None:
         """See Database."""
         self._pool.close()
+
+    def _opened(self, connection: sqlite3.Connection, prepare: Preparation) -> None:
+        prepare(connection)
+        if self._copies is not None:
+            self._copies.watch(connection)
+
+    def _page(self, mark: Any) -> Deferred[Page]:
+        copies = self._copies
+        assert copies is not None
+        return self.run_interaction(lambda transaction: copies.page(transaction, mark))
 
     def _only_read(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
         """On this thread, and without a lock: the disk takes nothing anyway."""

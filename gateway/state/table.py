@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from gateway.base.json_codec import Json, decode, encode
 from gateway.observe.clean_text import clean_json
 from gateway.observe.figures import KeptFile
+from gateway.state.cluster.replica import Replica
 from gateway.state.sqlite import (
     Database,
     InUse,
@@ -155,9 +156,10 @@ class KeptTable:
         raise StoreUnusable(f"{self._path}: cannot be used: {why}") from None
 
 
-def table_in(path: Path, reactor: IReactorTime) -> KeptTable:
-    """The table of a file, on a thread of its own. The file is opened, and made, at the first question."""
-    return KeptTable(path, PooledDatabase(path, reactor, prepare), reactor)
+def table_in(path: Path, reactor: IReactorTime, replica: Replica | None = None) -> KeptTable:
+    """The table of a file, on a thread of its own. The file is opened, and made, at the first question. A ``replica``
+    gets a copy of each row."""
+    return KeptTable(path, PooledDatabase(path, reactor, prepare, replica), reactor)
 
 
 def prepare(connection: sqlite3.Connection) -> None:

@@ -100,8 +100,8 @@ port = 8081
 """
 
 ALL_TABLES = (
-    "acme, admin, alert, blocklist, defence, domain, gateway, hep, limit, limits, listener, media, network, number, "
-    "phone, posture, provider, provisioning, resync, resync_make"
+    "acme, admin, alert, blocklist, cluster, defence, domain, gateway, hep, limit, limits, listener, media, network, "
+    "number, phone, posture, provider, provisioning, resync, resync_make"
 )
 
 

@@ -192,8 +192,24 @@ PBXS = {
         }
     ]
 }
+CLUSTER = {
+    "state": "active",
+    "name": "gateway",
+    "node": "gw-a",
+    "active": "gw-a",
+    "since": 1_700_000_000.0,
+    "epoch": 7,
+    "store_answers": False,
+    "address": "192.0.2.10",
+    "has_address": True,
+    "waiting_changes": 12,
+    "lag_seconds": 3.5,
+    "nodes": [{"node": "gw-a", "seen_seconds_ago": 4.0}, {"node": "gw-b", "seen_seconds_ago": 0.4}],
+}
 ANSWERS |= {
     "/api/v1/network": NETWORK,
+    "/api/v1/cluster": CLUSTER,
+    "/hostile/api/v1/cluster": {**dict.fromkeys(CLUSTER, HOSTILE), "nodes": [{"node": HOSTILE}]},
     "/api/v1/pbxs": PBXS,
     "/hostile/api/v1/pbxs": {"pbxs": [{"name": HOSTILE, "places": [{"why": HOSTILE}], "registration": HOSTILE}]},
     "/api/v1/limits": LIMITED,
@@ -630,3 +646,28 @@ def test_a_user_is_lifted(port: int) -> None:
         refused = gatewayctl("limits", *arguments, "--url", f"http://127.0.0.1:{port}")
         assert refused.exit_code == 2, refused.output
         assert "lift USER" in refused.output
+
+
+def test_cluster_says_who_is_active_and_how_far_copies_are_behind(port: int) -> None:
+    told = gatewayctl("cluster", "--url", f"http://127.0.0.1:{port}").output
+    assert "node gw-a of cluster gateway: active" in told
+    assert "active: gw-a, since 2023-11-14" in told
+    assert "lease 7" in told
+    assert "floating address: 192.0.2.10, here" in told
+    assert "store: DOES NOT ANSWER" in told
+    assert "copies: 12 changes wait, the oldest for 3.5 s" in told
+    assert "gw-b" in told
+
+
+def test_cluster_of_a_node_that_waits_names_no_copies(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = {**CLUSTER, "state": "standby", "active": "", "has_address": False, "store_answers": True}
+    monkeypatch.setitem(ANSWERS, "/api/v1/cluster", waits)
+    told = gatewayctl("cluster", "--url", f"http://127.0.0.1:{port}").output
+    assert "active: no node" in told
+    assert "not here" in told
+    assert "copies" not in told
+
+
+def test_cluster_says_that_there_is_none(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, "/api/v1/cluster", {"state": "none"})
+    assert "no [cluster]" in gatewayctl("cluster", "--url", f"http://127.0.0.1:{port}").output

@@ -42,7 +42,7 @@ class AccountsPart(GatewayPart):
         admin, reactor, clock = basis.configuration.admin, basis.reactor, basis.clock
         self._admin = admin
         path = basis.configuration.gateway.state_directory / "users.sqlite"
-        self._file = SqliteAccounts(PooledDatabase(path, reactor, prepare_accounts))
+        self._file = SqliteAccounts(PooledDatabase(path, reactor, prepare_accounts, basis.replica))
         self._threads = Threads(reactor)
         self.register = Register(self._file)
         sessions = UserSessions(admin.session_hours, admin.idle_minutes)

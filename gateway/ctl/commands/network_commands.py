@@ -1,4 +1,5 @@
-"""The commands about places: this machine's addresses, their moves, the lease, the clock; PBXs with fixed addresses.
+"""The commands about places: this machine's addresses, their moves, the lease, the clock; PBXs with fixed addresses;
+the nodes of a cluster.
 
 Not here: asking (`asking`), the watch (the gateway's own), other commands (`main`).
 """
@@ -157,3 +158,35 @@ def _registration(row: Mapping[str, object]) -> str:
 def _place(row: Mapping[str, object], place: Mapping[str, object]) -> dict[str, object]:
     state = "up" if place.get("is_up") else f"DOWN: {place.get('why')}"
     return {"pbx": row.get("name"), "address": place.get("uri"), "leads to": place.get("target") or "-", "state": state}
+
+
+@click.command()
+@asking
+def cluster(config: Path | None, url: str | None, as_json: bool) -> None:
+    """The pair of nodes that this gateway is one of: which one is active, since when, and how far its copies in the
+    store are behind. A node that waits answers, too."""
+    show(ask(config, url, "/api/v1/cluster"), as_json, lambda answer: "\n".join(_cluster(text.fields(answer))))
+
+
+def _cluster(answer: Mapping[str, object]) -> Iterator[str]:
+    if answer.get("state") == "none":
+        yield "no [cluster] in the configuration: this gateway is no node of a pair"
+        return
+    yield f"node {answer.get('node')} of cluster {answer.get('name')}: {answer.get('state')}"
+    if answer.get("active"):
+        since = answer.get("since")
+        at = text.in_utc(since) if isinstance(since, int | float) else "-"
+        yield f"active: {answer.get('active')}, since {at}, lease {answer.get('epoch')}"
+    else:
+        yield "active: no node, as far as the store says"
+    if answer.get("address"):
+        yield f"floating address: {answer.get('address')}, {'here' if answer.get('has_address') else 'not here'}"
+    yield f"store: {'answers' if answer.get('store_answers') else 'DOES NOT ANSWER'}"
+    if str(answer.get("state")).startswith("active"):
+        behind = f"{answer.get('waiting_changes')} changes wait, the oldest for {answer.get('lag_seconds')} s"
+        yield f"copies: {behind if answer.get('lag_seconds') else 'the store has all'}"
+    rows = text.rows(answer.get("nodes"))
+    yield text.columns([{**row, "seen": f"{_seconds(row.get('seen_seconds_ago'))} ago"} for row in rows], _NODE_COLUMNS)
+
+
+_NODE_COLUMNS: Final = ("node", "seen")

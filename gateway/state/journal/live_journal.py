@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from gateway.observe.figures import KeptFile
+from gateway.state.cluster.replica import NoReplica, Page, Replica
+from gateway.state.journal.journal_copies import JournalCopies, entries
 from gateway.state.journal.sealed_records import HEAD_BYTES, SALT_BYTES, RecordKind, Seal, opened_records
 
 log = Logger()
@@ -48,8 +51,12 @@ class LiveJournal:
     Of `put`, `change` and `drop` none raises, and each is done when it returns.
     """
 
-    def __init__(self, path: Path, secret: bytes) -> None:
+    def __init__(self, path: Path, secret: bytes, replica: Replica | None = None) -> None:
+        """A ``replica`` gets a copy of each record that was written."""
         self._path = path
+        replica = NoReplica() if replica is None else replica
+        replica.add(path.name, self._page)
+        self._copies = JournalCopies(path.name, replica)
         self._secret = secret
         self._seal: Seal | None = None
         self._descriptor: int | None = None
@@ -78,15 +85,19 @@ class LiveJournal:
             if now - self._path.stat().st_mtime > STALE:
                 log.warn("{path} is of long ago: its calls are not gone on with", path=self._path)
                 return {}
-            if not self._path.is_file():
-                return {}
-            with self._path.open("rb") as file:
-                content = file.read(LARGEST)
+            return self._read()
         except FileNotFoundError:
             return {}
         except OSError as error:
             log.error("{path} cannot be read: {reason}", path=self._path, reason=error.strerror)
             return {}
+
+    def _read(self) -> Kept:
+        """All calls in the file. Raises OSError."""
+        if not self._path.is_file():
+            return {}
+        with self._path.open("rb") as file:
+            content = file.read(LARGEST)
         found: dict[str, tuple[bytes, ...]] = {}
         for record in opened_records(self._secret, content):
             if record.kind == _WHOLE:
@@ -102,7 +113,8 @@ class LiveJournal:
         seal = Seal(self._secret, secrets.token_bytes(SALT_BYTES))
         number, at = 0, HEAD_BYTES
         pieces, places = [seal.head], dict[str, list[tuple[int, int]]]()
-        for name, data in calls:
+        kept = list(calls)
+        for name, data in kept:
             try:
                 record = seal.sealed(number, _WHOLE, name, data)
             except ValueError as error:
@@ -112,7 +124,9 @@ class LiveJournal:
             places[name] = [(at, len(record))]
             number, at = number + 1, at + len(record)
         if self._replace(b"".join(pieces)):
-            self._seal, self._number, self._places, self._counting = seal, number, places, at - HEAD_BYTES
+            before, self._places = self._places, places
+            self._seal, self._number, self._counting = seal, number, at - HEAD_BYTES
+            self._copy_all(before, kept)
 
     def put(self, name: str, data: bytes) -> None:
         """Keep this of the call, and nothing that was kept before; where it does not fit, what was kept before."""
@@ -131,6 +145,7 @@ class LiveJournal:
     def drop(self, name: str) -> None:
         """Keep nothing of the call any more."""
         if name in self._places:
+            self._copies.gone(name, len(self._places[name]))
             self._forget(name)
             self._write(_GONE, name, b"")
             self._stay_small()
@@ -181,12 +196,37 @@ class LiveJournal:
         except OSError as error:
             self._fail(error)
             return
-        if kind == _WHOLE and name in self._places:
-            self._forget(name)
         if kind != _GONE:
-            self._places.setdefault(name, []).append((self._size, length))
-            self._counting += length
+            self._place(kind, name, data, length)
         self._size += length
+
+    def _place(self, kind: int, name: str, data: bytes, length: int) -> None:
+        """Note a record that counts, at the end of the file."""
+        before = len(self._places.get(name, ()))
+        if kind == _WHOLE and before:
+            self._forget(name)
+        self._places.setdefault(name, []).append((self._size, length))
+        self._counting += length
+        if kind == _WHOLE:
+            self._copies.whole(name, data, before)
+        else:
+            self._copies.change(name, before, data)
+
+    def _copy_all(self, before: Mapping[str, Sequence[object]], kept: Iterable[tuple[str, bytes]]) -> None:
+        """Let the replica have the calls of a new file, and no others."""
+        for name in before.keys() - self._places.keys():
+            self._copies.gone(name, len(before[name]))
+        for name, data in kept:
+            if name in self._places:
+                self._copies.whole(name, data, len(before.get(name, ())))
+
+    def _page(self, mark: object) -> Deferred[Page]:
+        """All there is, at once: it is read from the file, which nothing else writes meanwhile."""
+        try:
+            return succeed(Page(entries(self._read()), None))
+        except OSError as error:
+            log.error("{path} cannot be copied: {reason}", path=self._path, reason=error.strerror)
+            return succeed(Page([], None))
 
     def _stay_small(self) -> None:
         """Write the records that count into a new file where the others outweigh them. They stay as they are sealed:

@@ -91,6 +91,12 @@ def prepare_calls(connection: sqlite3.Connection) -> None:
     connection.commit()
 
 
+def forget_calls_up(connection: sqlite3.Connection) -> None:
+    """Forget all calls that were up: another node has gone on with them. Raises sqlite3.Error."""
+    with connection:
+        connection.execute("DELETE FROM kept WHERE at >= ?", (STILL_UP,))
+
+
 Kept: TypeAlias = tuple[float, str, str]
 """A row of `kept`: the time and key of a call, and all that is known of it, as JSON."""
 Mark = tuple[float, str]

@@ -147,6 +147,7 @@ ROLES: Final = {
     "GET /api/v1/registrations": VIEWER,
     "GET /api/v1/counts": VIEWER,
     "GET /api/v1/drain": VIEWER,
+    "GET /api/v1/cluster": VIEWER,
     "GET /api/v1/network": VIEWER,
     "POST /api/v1/network/renew": OPERATOR,
     "GET /api/v1/pbxs": VIEWER,

@@ -15,6 +15,8 @@ SECRETS: Final = {
     "password_file": "secret\n",
     "secret_file": "0123456789abcdef\n",
     "devices": "",
+    "key_file": "0123456789abcdef0123456789abcdef",
+    "old_key_file": "fedcba9876543210fedcba9876543210",
 }
 
 

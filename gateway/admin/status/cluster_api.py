@@ -1,0 +1,75 @@
+"""The cluster over HTTP: the active node, since when, and how far its copies are behind.
+
+    GET /api/v1/cluster
+
+A node that waits answers it as well, and little else. Not here: the lease and the store (state/cluster), the node that
+waits (app/cluster), which hand their state in as values of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from twisted.web.iweb import IRequest
+
+from gateway.admin.inspection import Role
+from gateway.admin.routes import HttpRoute
+from gateway.admin.v1.document import PREFIX
+from gateway.admin.v1.resources import sent
+
+
+@attrs.frozen
+class NodeAnswer:
+    """A node of the cluster."""
+
+    node: str
+    seen_seconds_ago: float
+    """Since its last sign of life in the store, by this machine's clock."""
+
+
+@attrs.frozen
+class ClusterAnswer:
+    """This node in its cluster."""
+
+    state: str
+    """active; active without store; standby: another node is active, or none can be; none: there is no [cluster]."""
+    name: str = ""
+    """Of the cluster."""
+    node: str = ""
+    """This one."""
+    active: str = ""
+    """The node that has the lease; empty where none has, or none is known."""
+    since: float | None = None
+    """When it took the lease, seconds since the epoch."""
+    epoch: int = 0
+    """The number of that lease."""
+    store_answers: bool = True
+    """Whether the store answered this node's latest question."""
+    address: str = ""
+    """The floating address; empty where none is configured."""
+    has_address: bool = True
+    """Whether this machine has it."""
+    waiting_changes: int = 0
+    """Of the active node: changes that the store does not have yet."""
+    lag_seconds: float = 0.0
+    """Of the active node: the age of the oldest of them."""
+    whole_copies: int = 0
+    """Of the active node: whole copies since its start."""
+    nodes: tuple[NodeAnswer, ...] = ()
+    """All that gave a sign of life lately, this one among them."""
+
+
+@attrs.frozen
+class ClusterApi:
+    """The answer, and the route that leads to it."""
+
+    look: Callable[[], ClusterAnswer]
+
+    def routes(self) -> tuple[HttpRoute, ...]:
+        """All of them."""
+        return (HttpRoute("GET", f"{PREFIX}cluster", self.cluster, Role.VIEWER, schema=ClusterAnswer),)
+
+    def cluster(self, request: IRequest) -> bytes:
+        """This node in its cluster."""
+        return sent(request, attrs.asdict(self.look()))

@@ -1,0 +1,1 @@
+"""Tables that may be absent: all of them together, and [cluster]."""

@@ -1,0 +1,155 @@
+"""A connection to the store, made when it is needed: Redis or Valkey, over TLS or not, by a sentinel's word or not.
+
+    asked(command) -> connected? -> [sentinels: where is the master?] -> TCP, TLS -> AUTH -> answer
+                                                  `- no answer in PATIENCE, an error -> StoreSilent, and no connection
+
+Nothing is queued while there is no connection: a question fails, and the next one tries to connect. A question that is
+not answered in time ends the connection, so that no late answer is taken for that of another question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import attrs
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.logger import Logger
+
+log = Logger()
+
+LONGEST_ERROR: Final = 200
+"""Characters of an error of the store that are told."""
+
+
+class StoreSilent(Exception):
+    """The store gave no answer that can be used; the message says why, in one line."""
+
+
+@attrs.frozen
+class StoreTerms:
+    """Where the store is, and the proof of this node."""
+
+    places: tuple[tuple[str, int], ...]
+    """Hosts and ports; of sentinels where `sentinel` is set."""
+    user: str
+    password: bytes | None
+    sentinel: str | None = None
+    """The name of the master that sentinels are asked for."""
+    tls: Any = None
+    """`tls(host)` makes the client's side of TLS for a host; None: none is used."""
+    patience: float = 0.5
+    """Seconds that an answer may take, and a connection."""
+
+
+class StoreLink:
+    """Asks the store, over one connection."""
+
+    def __init__(self, terms: StoreTerms, reactor: Any) -> None:
+        self._terms = terms
+        self._reactor = reactor
+        self._protocol: Any = None
+        self._waiting: list[Deferred[Any]] = []
+        """Questions that wait for the connection that is being made."""
+
+    async def ask(self, *command: str | bytes | int) -> Any:
+        """The answer to a command. Raises StoreSilent."""
+        try:
+            protocol = await self._connected()
+            return await _patient(protocol.execute_command(*command), self._terms.patience, self._reactor)
+        except StoreSilent:
+            raise
+        except Exception as error:
+            self.close()
+            raise StoreSilent(_reason(error)) from None
+
+    async def run(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
+        """The answer to a script. Raises StoreSilent."""
+        return await self.ask("EVAL", script, len(keys), *keys, *arguments)
+
+    def close(self) -> None:
+        """Let go of the connection; the next question makes another."""
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abortConnection()
+
+    async def _connected(self) -> Any:
+        """The connection that is up, or a new one; questions that come meanwhile wait for the same."""
+        if self._protocol is not None and self._protocol.connected:
+            return self._protocol
+        waiting: Deferred[Any] = Deferred()
+        self._waiting.append(waiting)
+        if len(self._waiting) == 1:
+            Deferred.fromCoroutine(self._connect()).addBoth(self._tell)
+        return await waiting
+
+    def _tell(self, outcome: Any) -> None:
+        """Tell all that wait of the connection, or of the Failure."""
+        told, self._waiting = self._waiting, []
+        for one in told:
+            one.callback(outcome)
+
+    async def _connect(self) -> Any:
+        if self._terms.sentinel is None:
+            self._protocol = await self._open(*self._terms.places[0])
+        else:
+            host, port = await self._master(self._terms.sentinel)
+            self._protocol = await self._open(host, port)
+            role = await _patient(self._protocol.execute_command("ROLE"), self._terms.patience, self._reactor)
+            if not role or _text(role[0]) != "master":
+                self.close()
+                raise StoreSilent(f"{host}:{port} is no master, as its sentinels say that it is")
+        return self._protocol
+
+    async def _master(self, name: str) -> tuple[str, int]:
+        """The place of the master, from the first sentinel that knows it."""
+        why = "there is no sentinel"
+        for host, port in self._terms.places:
+            try:
+                sentinel = await self._open(host, port)
+                asked = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+                found = await _patient(asked, self._terms.patience, self._reactor)
+                sentinel.transport.loseConnection()
+            except Exception as error:
+                why = f"the sentinel {host}:{port}: {_reason(error)}"
+                continue
+            if isinstance(found, list) and len(found) == 2:
+                return _text(found[0]), int(_text(found[1]))
+            why = f"the sentinel {host}:{port} knows no master {name}"
+        raise StoreSilent(why)
+
+    async def _open(self, host: str, port: int) -> Any:
+        """A connection that has proved its user."""
+        # Loaded here: without [cluster] nothing needs it.
+        from txredisapi import RedisProtocol
+
+        endpoint: Any = HostnameEndpoint(self._reactor, host, port, timeout=self._terms.patience)
+        if self._terms.tls is not None:
+            endpoint = wrapClientTLS(self._terms.tls(host), endpoint)
+        protocol = RedisProtocol(charset=None, convertNumbers=False)
+        await _patient(connectProtocol(endpoint, protocol), self._terms.patience, self._reactor)
+        if self._terms.password is not None:
+            proof = protocol.execute_command("AUTH", self._terms.user, self._terms.password)
+            try:
+                await _patient(proof, self._terms.patience, self._reactor)
+            except Exception:
+                protocol.transport.abortConnection()
+                raise
+        return protocol
+
+
+def _patient(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
+    return waiting.addTimeout(seconds, reactor)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, defer.TimeoutError):
+        return "no answer in time"
+    text = str(error).split("\n", 1)[0]
+    return (text or type(error).__name__)[:LONGEST_ERROR]
+
+
+def _text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

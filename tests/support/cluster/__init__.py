@@ -1,0 +1,1 @@
+"""A pair of gateways and the store between them, to be ill-treated."""
