@@ -294,4 +294,6 @@ class Call:
 
 def _reasons(message: Request) -> Fields:
     """The Reason fields of a BYE or CANCEL, for the other leg's (RFC 3326)."""
+    if "reason" not in message.headers.present:
+        return ()
     return tuple(("Reason", value) for value in message.headers.get_all("Reason"))

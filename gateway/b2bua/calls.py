@@ -22,7 +22,7 @@ from gateway.b2bua.protection import Protection
 from gateway.b2bua.setup.first_request import Identities
 from gateway.b2bua.setup.new_call import NewCalls
 from gateway.b2bua.turned_away import CHALLENGES, TurnedAway
-from gateway.b2bua.unanswered import CEILING, RESERVE, CallSource, UnansweredCalls, check_media
+from gateway.b2bua.unanswered import CEILING, RESERVE, CallSource, UnansweredCalls, check_media, streams_of
 from gateway.dialog.dialog import key_of
 from gateway.media.relay import JSON, RelayFailure
 from gateway.routing.router import Route
@@ -101,23 +101,23 @@ class Calls:
 
     def _start(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> None:
         invite, is_outbound = transaction.request, phone_flow is None or route.is_local
-        source = CallSource.of(route, transaction.flow)
+        source, streams = CallSource.of(route, transaction.flow), streams_of(invite)
         is_urgent = is_outbound and self._unanswered.is_urgent(source, route)
         if len(self._active) >= CEILING + (RESERVE if is_urgent else 0):
             raise Refused(503, "Too many calls", (("Retry-After", "10"),))
         self.turned_away.came(transaction)
         if is_outbound and not is_urgent:
-            self._unanswered.check(source, invite)
+            self._unanswered.check(source, streams)
         admit(invite, route)
         if is_outbound:
-            check_media(source, invite)
+            check_media(source, streams)
         if route.is_urgent is not is_urgent:
             route = attrs.evolve(route, is_urgent=is_urgent)
         call = self._new.call(transaction, route, phone_flow)
         self._active[call.id] = call
         self._by_domain[call.record.domain] += 1
         if is_outbound:
-            self._unanswered.add(source, call.record, invite, is_urgent=is_urgent)
+            self._unanswered.add(source, call.record, streams, is_urgent=is_urgent)
         self._by_transaction[transaction] = call
         call.milestones.begun(transaction.flow.source)
         refusal = call.protection.first_refusal(transaction, route.proof, is_inbound=phone_flow is not None)

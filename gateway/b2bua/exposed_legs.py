@@ -48,6 +48,9 @@ class ExposedLegs:
         self._exposed = {_PHONES: _UNEXPOSED, _PROVIDER: _UNEXPOSED}
         self._media_now: dict[Side, bool | None] = {}
         """The media of legs of an answered call, as they are now."""
+        self._weighed: tuple[Exposure, Exposure, dict[Side, bool | None], Reason | None] | None = None
+        """All that the verdict was made of, and the verdict."""
+        self._verdict = ""
         self._phases: dict[tuple[LegName, str], ChainLink] = {}
         self._remarked: set[tuple[LegName, str]] = set()
 
@@ -80,14 +83,19 @@ class ExposedLegs:
     def hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
         """Note a moment of a leg that counts: it has media, or was answered; ``encrypted`` is about media that the
         relay carries from now on, if any."""
-        side, at = leg.spec.side, self._clock.seconds() - self._began
+        side, flow = leg.spec.side, leg.way.flow
         former = self._exposed[side]
-        exposure = former.signalled(at, signalling_of(leg), is_secure=self.is_secure(leg))
+        is_secure = flow.is_secure and self.is_secure(leg)
+        way = "TLS" if flow.is_secure else _IN_CLEAR[flow.transport]
+        if encrypted is None and former.is_known(way, is_secure=is_secure):
+            return  # its phases were told
+        at = self._clock.seconds() - self._began
+        exposure = former.signalled(at, way, is_secure=is_secure)
         if encrypted is not None:
             exposure = exposure.carried(at, encrypted=encrypted, reason=reason)
-        if exposure is former:
-            return  # its phases were told
         self._exposed[side] = exposure
+        if former is _UNEXPOSED:
+            return  # these are the first ones
         for kind, phases in (("media", exposure.media), ("signalling", exposure.signalling)):
             if phases.has_changed:
                 self._tell_phases(leg.spec.name, kind, phases)
@@ -109,9 +117,13 @@ class ExposedLegs:
         """Write down the verdict of a call that was answered; ``reason`` is why the provider's leg is weak."""
         if not self._media_now:
             return
+        facts = self._exposed[_PROVIDER], self._exposed[_PHONES], {**self._media_now}, reason
+        if facts == self._weighed and self._record.verdict == self._verdict:
+            return
+        self._weighed = facts
         provider = self._exposed[_PROVIDER].facts(self._media_now[_PROVIDER], reason)
         phone = self._exposed[_PHONES].facts(self._media_now[_PHONES])
-        self._record.verdict = verdict(phone, provider)
+        self._record.verdict = self._verdict = verdict(phone, provider)
         self._record.reason = str(explanation(provider) or "")
 
     def _remark(self, leg: LegName, text: str) -> None:

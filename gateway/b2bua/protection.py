@@ -8,6 +8,7 @@ through (exposed_legs), never from an intention.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
@@ -152,7 +153,7 @@ class Protection:
         """The policy's refusal of a call for its caller's offer, or for the way in which that came; ``proof``: of its
         sender, where the call is to phones."""
         invite = transaction.request
-        if has_sdp(invite) and lacks_keys(invite.body, transaction.flow.transport.is_web):
+        if invite.body and has_sdp(invite) and lacks_keys(invite.body, transaction.flow.transport.is_web):
             return self.offered_no_key(proof)
         if not is_inbound:
             return None
@@ -312,4 +313,10 @@ class Protection:
             self._memory.report(self._phone, Feature.SRTP, refused=False)
 
     def _link(self, leg: LegName, step: ChainStep, text: str, code: Reason | None = None) -> None:
-        self._record.add_reason(ChainLink(leg, step, text, str(code or "")))
+        self._record.add_reason(_link(leg, step, text, "" if code is None else str(code)))
+
+
+@lru_cache(maxsize=256)
+def _link(leg: LegName, step: ChainStep, text: str, code: str) -> ChainLink:
+    """A link of a chain; those of most calls are the same."""
+    return ChainLink(leg, step, text, code)

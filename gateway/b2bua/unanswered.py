@@ -71,32 +71,33 @@ class Share:
     def __init__(self, calls: int, streams: int = sys.maxsize) -> None:
         self._calls = calls
         self._streams = streams
-        self._waiting: dict[str, tuple[CallRecord, int]] = {}
+        self.waiting: dict[str, tuple[CallRecord, int]] = {}
+        """By the id of each call, with the number of its media."""
         self._taken = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def has_room(self, streams: int) -> bool:
         """Whether one more call with so many media may wait."""
-        if not self._is_full(streams):
+        if len(self.waiting) < self._calls and self._taken + streams <= self._streams:
             return True
-        for call_id in [one for one, (record, _) in self._waiting.items() if record.answered_at is not None]:
+        for call_id in [one for one, (record, _) in self.waiting.items() if record.answered_at is not None]:
             self.remove(call_id)
         return not self._is_full(streams)
 
     def add(self, record: CallRecord, streams: int) -> None:
         """A call waits."""
-        self._waiting[record.id] = record, streams
+        self.waiting[record.id] = record, streams
         self._taken += streams
 
     def remove(self, call_id: str) -> None:
         """It waits no more, if it did."""
-        _, streams = self._waiting.pop(call_id, (None, 0))
+        _, streams = self.waiting.pop(call_id, (None, 0))
         self._taken -= streams
 
     def _is_full(self, streams: int) -> bool:
-        return len(self._waiting) >= self._calls or self._taken + streams > self._streams
+        return len(self.waiting) >= self._calls or self._taken + streams > self._streams
 
 
 Shares = dict[CallSource, Share]
@@ -119,17 +120,16 @@ class UnansweredCalls:
         """Whether a call may use the reserves."""
         return route.is_emergency and (source not in self._urgent or self._urgent[source].has_room(0))
 
-    def check(self, source: CallSource, invite: Request) -> None:
-        """Raises Refused 503 when an ordinary call is one too many of its source."""
-        streams = streams_of(invite)
+    def check(self, source: CallSource, streams: int) -> None:
+        """Raises Refused 503 when an ordinary call with so many m-lines is one too many of its source."""
         is_full = source in self._ordinary and not self._ordinary[source].has_room(streams)
         if is_full or not (source.is_registered or self._strangers.has_room(streams)):
             self.refused += 1
             raise Refused(503, "Too many calls wait for an answer", _BUSY)
 
-    def add(self, source: CallSource, record: CallRecord, invite: Request, *, is_urgent: bool) -> None:
-        """A call begins."""
-        streams, shares = streams_of(invite), self._urgent if is_urgent else self._ordinary
+    def add(self, source: CallSource, record: CallRecord, streams: int, *, is_urgent: bool) -> None:
+        """A call with so many m-lines begins."""
+        shares = self._urgent if is_urgent else self._ordinary
         if source not in shares:
             shares[source] = self._new_share(source, is_urgent)
         shares[source].add(record, streams)
@@ -146,7 +146,7 @@ class UnansweredCalls:
         share = shares.get(source)
         if share is not None:
             share.remove(call_id)
-            if not share:
+            if not share.waiting:
                 del shares[source]
 
     def __len__(self) -> int:
@@ -167,7 +167,7 @@ def streams_of(invite: Request) -> int:
     return (len(_MEDIA_LINE.findall(invite.body)) or 1) if b"m=" in invite.body else 1
 
 
-def check_media(source: CallSource, invite: Request) -> None:
+def check_media(source: CallSource, streams: int) -> None:
     """Raises Refused 488 for an offer of more media than a caller that has proved nothing may ask ports for."""
-    if not source.is_registered and streams_of(invite) > MOST_MEDIA:
+    if not source.is_registered and streams > MOST_MEDIA:
         raise Refused(488, f"More than {MOST_MEDIA} media")

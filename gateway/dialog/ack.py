@@ -107,7 +107,7 @@ class Acknowledgements:
 
 def _credentials(request: Request) -> tuple[tuple[str, str], ...]:
     headers = request.headers
-    if "authorization" not in headers and "proxy-authorization" not in headers:
+    if "authorization" not in headers.present and "proxy-authorization" not in headers.present:
         return ()
     return tuple((name, value) for name in ("Authorization", "Proxy-Authorization") for value in headers.get_all(name))
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 import attrs
 
@@ -25,6 +27,8 @@ DialogKey = tuple[str, str, str]
 """Call-ID, local tag, remote tag (RFC 3261 section 12)."""
 
 MAX_FORWARDS = "70"
+
+_ROUTED: Final = "record-route"
 
 
 class DialogState(StrEnum):
@@ -60,12 +64,13 @@ class Dialog:
 
         Without Contact the target is where the request went. Raises MalformedMessage.
         """
+        contact = response.contact
         return cls(
             call_id=request.call_id,
             local=request.from_,
             remote=response.to,
-            remote_target=_contact_uri(response) or request.uri,
-            route_set=_recorded_route(response, nearest_last=True),
+            remote_target=request.uri if contact is None else contact.uri_text,
+            route_set=_recorded_route(response, nearest_last=True) if _ROUTED in response.headers.present else (),
             local_cseq=request.cseq.number,
             remote_cseq=None,
             state=DialogState.EARLY if response.status < 200 else DialogState.CONFIRMED,
@@ -75,15 +80,15 @@ class Dialog:
     @classmethod
     def from_request(cls, request: Request, local_tag: str) -> Dialog:
         """The dialog, early yet, that a peer's INVITE makes with our tag (12.1.1). Raises MalformedMessage."""
-        target = _contact_uri(request)
-        if target is None:
+        contact = request.contact
+        if contact is None:
             raise MalformedMessage("no Contact in a request that makes a dialog")
         return cls(
             call_id=request.call_id,
             local=request.to.with_tag(local_tag),
             remote=request.from_,
-            remote_target=target,
-            route_set=_recorded_route(request, nearest_last=False),
+            remote_target=contact.uri_text,
+            route_set=_recorded_route(request, nearest_last=False) if _ROUTED in request.headers.present else (),
             local_cseq=0,
             remote_cseq=request.cseq.number,
             state=DialogState.EARLY,
@@ -103,7 +108,8 @@ class Dialog:
     def confirm(self, response: Response) -> None:
         """A 2xx: the dialog is confirmed. Where we called, the route set and target are now the 2xx's (13.2.2.4)."""
         if self.is_initiator:
-            self.route_set = _recorded_route(response, nearest_last=True)
+            is_routed = _ROUTED in response.headers.present
+            self.route_set = _recorded_route(response, nearest_last=True) if is_routed else ()
             self.refresh_target(response)
         if self.state is DialogState.EARLY:
             self.state = DialogState.CONFIRMED
@@ -117,7 +123,9 @@ class Dialog:
 
         For INVITE, UPDATE, SUBSCRIBE, NOTIFY and REFER; a request only once it is accepted (RFC 6141 section 4).
         """
-        self.remote_target = _contact_uri(message) or self.remote_target
+        contact = message.contact
+        if contact is not None:
+            self.remote_target = contact.uri_text
 
     def receive_request(self, request: Request) -> None:
         """Check the CSeq of the peer's request (12.2.2), not of ACK or CANCEL: Refused(500) when it goes back."""
@@ -128,7 +136,8 @@ class Dialog:
 
     def make_request(self, method: str) -> Request:
         """A request within the dialog with the next CSeq number (12.2.1.1). Not for ACK and CANCEL."""
-        return self._make(method, self.next_cseq())
+        self.local_cseq += 1
+        return self._make(method, self.local_cseq)
 
     def next_cseq(self) -> int:
         """The number of our next request."""
@@ -147,15 +156,15 @@ class Dialog:
         keys = ["max-forwards", "from", "to", "call-id", "cseq"]
         lines = [
             f"Max-Forwards: {MAX_FORWARDS}",
-            f"From: {self.local}",
-            f"To: {self.remote}",
+            f"From: {self.local.text}",
+            f"To: {self.remote.text}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {cseq} {method}",
         ]
         if route:
             keys = [*("route" for _ in route), *keys]
             lines = [*(f"Route: {value}" for value in route), *lines]
-        return Request(method, uri, Headers.from_lines(keys, lines))
+        return Request(method, uri, Headers((), keys, lines))
 
     def _way(self) -> tuple[str, tuple[str, ...]]:
         """Request-URI and Route values (12.2.1.1). A strict router wants its own URI as Request-URI, the target
@@ -178,11 +187,6 @@ def key_of_response(response: Response) -> DialogKey:
     return response.call_id, response.from_.tag or "", response.to.tag or ""
 
 
-def _contact_uri(message: Message) -> str | None:
-    contact = message.contact
-    return None if contact is None else contact.uri_text
-
-
 def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
     """The Record-Route values as our route set; those of a response have the nearest hop last.
 
@@ -195,6 +199,7 @@ def _recorded_route(message: Message, *, nearest_last: bool) -> tuple[str, ...]:
     return route
 
 
+@lru_cache(maxsize=1024)
 def _as_request_uri(text: str) -> str:
     """The URI without the parts that a Request-URI may not have: headers and the method parameter (19.1.1, table 1)."""
     if "?" not in text and "method=" not in text.lower():

@@ -29,7 +29,7 @@ Acknowledged = Callable[[Request], None]
 
 def is_required(message: Request | Response) -> bool:
     """Whether Require names 100rel."""
-    return RELIABLE in message.headers.values("Require")
+    return "require" in message.headers.present and RELIABLE in message.headers.values("Require")
 
 
 def is_supported(request: Request) -> bool:

@@ -140,22 +140,26 @@ class LegSession:
         """Add our preferences to an INVITE or UPDATE of ours."""
         if request.method not in METHODS:
             return
-        supported = ", ".join([*request.headers.values("Supported"), TIMER])
-        request.headers.set_lines(
-            (("supported", f"Supported: {supported}"), *_offer(self.preferences, self._agreement))
-        )
+        supported = f"Supported: {TIMER}"
+        if "supported" in request.headers.present:
+            supported = f"Supported: {', '.join([*request.headers.values('Supported'), TIMER])}"
+        agreement = None if self._timer is None else self._timer.agreement
+        request.headers.set_lines((("supported", supported), *_offer(self.preferences, agreement)))
 
     def response_came(self, leg: RefreshedLeg, response: Response) -> None:
         """A 2xx to an INVITE or UPDATE of ours holds the agreement. Raises MalformedMessage."""
-        self._note_abilities(response)
+        if "allow" in response.headers.present:
+            self._note_abilities(response)
         if 200 <= response.status < 300 and response.cseq.method in METHODS and not leg.ended:
             self._agree(leg, accept_answer(response))
 
     def request_came(self, request: Request) -> None:
         """Look at the peer's INVITE or UPDATE; raises Refused 422 and MalformedMessage."""
-        self._note_abilities(request)
+        if "allow" in request.headers.present:
+            self._note_abilities(request)
         if request.method in METHODS:
-            self._promised = accept_offer(self.preferences, request, self._agreement)
+            agreement = None if self._timer is None else self._timer.agreement
+            self._promised = accept_offer(self.preferences, request, agreement)
 
     def response_leaves(self, leg: RefreshedLeg, response: Response) -> None:
         """Add the agreement to a 2xx of ours, and let the time begin."""
@@ -172,14 +176,11 @@ class LegSession:
             self._timer.stop()
             self._timer = None
 
-    @property
-    def _agreement(self) -> Agreement | None:
-        return None if self._timer is None else self._timer.agreement
-
     def _agree(self, leg: RefreshedLeg, agreement: Agreement | None) -> None:
         self._is_raised = False
         if agreement is None:
-            self.stop()
+            if self._timer is not None:
+                self.stop()
             return
         if self._timer is None:
             self._timer = self._new_timer(leg)
@@ -230,8 +231,7 @@ class LegSession:
         return wait
 
     def _note_abilities(self, message: Request | Response) -> None:
-        if "Allow" in message.headers:
-            self._takes_update = "UPDATE" in message.headers.values("Allow")
+        self._takes_update = "UPDATE" in message.headers.values("Allow")
 
 
 class _Refresh:

@@ -116,10 +116,9 @@ def accept_answer(response: Response) -> Agreement | None:
     An interval below 90 s counts as 90 s. Without refresher, which is an error of the peer, we refresh. Raises
     MalformedMessage.
     """
-    text = response.headers.get("Session-Expires")
-    if text is None:
+    if "session-expires" not in response.headers.present:
         return None
-    agreed = SessionExpires.parse(text)
+    agreed = SessionExpires.parse(response.headers.get("Session-Expires") or "")
     return Agreement(max(agreed.seconds, SMALLEST), agreed.refresher is not Refresher.UAS)
 
 
@@ -132,7 +131,8 @@ def accept_offer(
     it now; else the peer, if it can. A peer that knows no timer and asks for none has none. Raises Refused(422) for an
     interval below our minimum (only to a peer that understands 422), MalformedMessage for a header that cannot be read.
     """
-    text = request.headers.get("Session-Expires")
+    given = request.headers
+    text = given.get("Session-Expires") if "session-expires" in given.present else None
     supported = supports_timer(request)
     if text is None and not supported:
         return None, ()
@@ -150,7 +150,12 @@ def accept_offer(
 
 def supports_timer(message: Message) -> bool:
     """Whether the peer says `timer` in Supported or Require."""
-    named = message.headers.values("Supported") + message.headers.values("Require")
+    headers = message.headers
+    if "supported" not in headers.present and "require" not in headers.present:
+        return False
+    named = headers.values("Supported")
+    if "require" in headers.present:
+        named = named + headers.values("Require")
     return TIMER in named or TIMER in map(str.lower, named)
 
 

@@ -89,7 +89,7 @@ class UasCore:
         """Sort one request."""
         flow = transaction.flow
         counter = self._received[flow.side]
-        (counter.get(request.method) or counter[_OTHER]).inc()
+        counter[request.method if request.method in counter else _OTHER].inc()
         try:
             self._sort(transaction, request, flow)
         except UnregisteredCaller as refused:
@@ -123,8 +123,9 @@ class UasCore:
     def receive_ack(self, request: Request, flow: Flow) -> None:
         """An ACK for a 2xx: it belongs to a leg, or to nothing."""
         leg = self._b2bua.leg_of(request)
-        if leg is not None and self._is_way_of(leg, request, flow):
-            _prove(leg, flow)
+        if leg is not None and (leg.way.flow is flow or self._is_way_of(leg, request, flow)):
+            if not flow.allowance.is_proved:
+                _prove(leg, flow)
             in_dialog.receive_ack(leg, request)
 
     def receive_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
@@ -174,12 +175,14 @@ class UasCore:
 
     def _within_dialog(self, transaction: ServerTransaction, request: Request) -> None:
         leg = self._b2bua.leg_of(request)
-        if leg is None or not self._is_way_of(leg, request, transaction.flow):
-            if leg is not None and self._screening.may_be_its_own(leg, transaction.flow):
+        flow = transaction.flow
+        if leg is None or (leg.way.flow is not flow and not self._is_way_of(leg, request, flow)):
+            if leg is not None and self._screening.may_be_its_own(leg, flow):
                 raise ask_back(leg, request)
-            is_clear = leg is not None and leg.flow.is_secure and not transaction.flow.is_secure
+            is_clear = leg is not None and leg.flow.is_secure and not flow.is_secure
             raise Refused(403, "This dialog is on TLS") if is_clear else Refused(481)
-        _prove(leg, transaction.flow)
+        if not flow.allowance.is_proved:
+            _prove(leg, flow)
         if request.method not in METHODS:
             raise Refused(405 if request.method in COUNTED else 501, "", (("Allow", ALLOW),))
         if request.method != "BYE":
@@ -193,11 +196,9 @@ class UasCore:
         in_dialog.receive_request(leg, transaction, passed.request)
 
     def _is_way_of(self, leg: Leg, request: Request, flow: Flow) -> bool:
-        """Whether a request of a leg may come over a flow. Its tags alone do not say so: flows.py has the reasons."""
-        own = leg.way.flow
-        if own is flow:
-            return True  # the leg is on it: LegWay.takes says the same
-        if own.side is not flow.side:
+        """Whether a request of a leg may come over another flow than the one that it is on. Its tags alone do not say
+        so: flows.py has the reasons."""
+        if leg.way.flow.side is not flow.side:
             return False
         if self._screening.is_way_of(leg, flow):
             return True
@@ -260,15 +261,13 @@ class UasCore:
 def _prove(leg: Leg, flow: Flow) -> None:
     """The sender of a request within a dialog is there: it knows our tag, which is random. Where the tags alone let one
     host speak for another (``moved_phones``) they prove nothing, since the tag did not go to that one."""
-    if (
-        not flow.allowance.is_proved
-        and may_ask(leg.way.flow, flow)
-        and flow.listener.moved_phones is not MovedPhones.TAGS
-    ):
+    if may_ask(leg.way.flow, flow) and flow.listener.moved_phones is not MovedPhones.TAGS:
         flow.allowance.prove()
 
 
 def _check_extensions(request: Request) -> None:
+    if "require" not in request.headers.present:
+        return
     known = KNOWN_EXTENSIONS.get(request.method, SUPPORTED)
     unknown = [tag for tag in request.headers.values("Require") if tag not in known]
     if unknown:

@@ -29,7 +29,7 @@ from gateway.registrar.callers import Callers
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import split_list
-from gateway.sip.headers import KEYS, Headers, has_any
+from gateway.sip.headers import KEYS, Headers
 from gateway.sip.message import Message
 from gateway.transport.flow import Flow, FlowKey
 
@@ -63,8 +63,12 @@ class OwnIdentities:
 
     def receive(self, message: Message, flow: Flow) -> None:
         """Take the names of others out of a phone's message, unless its listener trusts the phones behind it."""
-        if flow.side is _PHONES and not flow.listener.trusted_identities and has_any(message.headers, _JUDGED):
-            for name in SECOND_IDENTITIES.intersection(message.headers.keys()):
+        if (
+            flow.side is _PHONES
+            and not flow.listener.trusted_identities
+            and not _JUDGED.isdisjoint(message.headers.present)
+        ):
+            for name in SECOND_IDENTITIES.intersection(message.headers.present):
                 self._judge(message.headers, name, flow)
             if "?" in (message.headers.get("Refer-To") or ""):
                 self._judge_referred(message.headers, flow)

@@ -148,6 +148,8 @@ class Router:
         The gateway's own name or address counts as the domain when there is only one: many phones are given the
         gateway's address in the place of their domain.
         """
+        if host in self._domains:
+            return self._domains[host]
         named = self._domains.get(host.lower())
         if named is None and len(self._domains) == 1 and host.lower() in self.own_hosts:
             return next(iter(self._domains.values()))

@@ -39,7 +39,6 @@ from twisted.logger import Logger
 from gateway.config.model import Domain, Provider, Side
 from gateway.sip import digest
 from gateway.sip.digest import Challenge
-from gateway.sip.headers import has_any
 from gateway.sip.message import Request, Response
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Flow, FlowKey
@@ -71,8 +70,9 @@ class Answering:
 
     def for_call(self, domain: Domain, provider: Provider, user: str, asker: Flow) -> Answers:
         """The answers that may be given in a call of ``user``, whose request came over ``asker``."""
-        is_known = asker.side is Side.PHONES and self.is_bound(f"sip:{user}@{domain.name.lower()}", asker.key)
-        return self.for_called(domain, provider, user if is_known else "")
+        aor = f"sip:{user}@{domain.name.lower()}"
+        is_known = user and asker.side is Side.PHONES and self.is_bound(aor, asker.key)
+        return Answers(self, domain, provider, user if is_known else "")
 
     def for_called(self, domain: Domain, provider: Provider, user: str) -> Answers:
         """The answers that may be given in a call to the registered phone of ``user``."""
@@ -184,7 +184,7 @@ _BORNE = frozenset(field.lower() for _, field in FIELDS.values())
 
 def has_credentials(request: Request) -> bool:
     """Whether a request bears credentials, a phone's or ours."""
-    return has_any(request.headers, _BORNE)
+    return not _BORNE.isdisjoint(request.headers.present)
 
 
 def without_credentials(request: Request) -> Request:

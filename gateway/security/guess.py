@@ -20,7 +20,6 @@ import attrs
 from gateway.security.answering import FIELDS, has_credentials
 from gateway.sip.digest import CHALLENGES
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.headers import has_any
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
 
@@ -88,9 +87,9 @@ def target_of(request: Request) -> bytes:
 
 def challenges_in(response: Response) -> list[bytes]:
     """The hashes of the nonces that a response gives its reader: of challenges, and those to come (RFC 7616 3.5)."""
-    names = CHALLENGES if response.status in FIELDS else _TO_COME
-    if not has_any(response.headers, _TELLING):
+    if _TELLING.isdisjoint(response.headers.present):
         return []
+    names = CHALLENGES if response.status in FIELDS else _TO_COME
     return [nonce for name in names for value in response.headers.get_all(name) for nonce in _nonces(value)]
 
 

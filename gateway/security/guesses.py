@@ -293,6 +293,7 @@ class ProviderWord:
     _standing: Familiarity = Familiarity.STRANGER
     _since: float = 0.0
     _is_proved: bool = False
+    _is_well: bool = False  # the defence was told that there is nothing bad about it
 
     def responded(self, response: Response) -> None:
         """See transaction.server.ResponseWatcher. 100 and 18x that come before the callee's say nothing."""
@@ -302,9 +303,11 @@ class ProviderWord:
         if guess is not None:
             for tally in self._tallies:
                 tally.settle(self._since)
-        kind = self._outcome(guess, response)
-        if kind is not None:
-            self._guesses.observe(kind, self._request, self._flow, self._is_proved, guess)
+        if not self._is_well:  # a 2xx after 180 says no more than that
+            kind = self._outcome(guess, response)
+            self._is_well = response.status < 300
+            if kind is not None:
+                self._guesses.observe(kind, self._request, self._flow, self._is_proved, guess)
         self._guesses.hear(self._flow, self._request, response)
 
     def _outcome(self, guess: Guess | None, response: Response) -> Kind | None:

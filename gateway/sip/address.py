@@ -30,13 +30,13 @@ from gateway.sip.grammar import (
     tight_parameters,
     unquote,
 )
-from gateway.sip.uri import PLAIN_URI, Uri
+from gateway.sip.uri import KNOWN_URIS, PLAIN_URI, Uri
 
 # Commas and semicolons in an unquoted display name would make one address look like two.
 _NAME = rf'{QUOTED}[ \t]*|[^<>",;\\\x00-\x08\x0a-\x1f\x7f]*'
 # The usual form, in two parts: the parameters and the text before them. Uri.parse and parse_parameters accept all that
 # this matches.
-_PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<{PLAIN_URI}>){tight_parameters('tag')}[ \t]*", re.DOTALL)
+_PLAIN = re.compile(rf"[ \t]*+((?:{_NAME})<({PLAIN_URI})>){tight_parameters('tag')}[ \t]*", re.DOTALL)
 _NAME_ADDR = re.compile(rf"({_NAME})<[ \t]*([^<> \t]*)[ \t]*>[ \t]*(;.*)?", re.DOTALL)
 _ADDR_SPEC = re.compile(r'([^<>" \t;,?]+)[ \t]*(;.*)?', re.DOTALL)
 
@@ -53,6 +53,10 @@ class NameAddress:
     # The two parts of the text that parse() left as they were; None when made otherwise.
     _front: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
     _tail: str = attrs.field(default="", init=False, eq=False, repr=False)
+    text: str = attrs.field(init=False, eq=False, repr=False)
+    """The same as str(), which calls no function."""
+    uri_text: str = attrs.field(init=False, eq=False, repr=False)
+    """The URI as text: the way it came, where parse() left it as it was."""
     tag: str | None = attrs.field(init=False, eq=False, repr=False)
     """The tag of a From or To, None when there is none. Found at once: every message asks for it several times."""
 
@@ -66,17 +70,21 @@ class NameAddress:
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
         address = cls.__new__(cls)
-        front, tail, tag = match.groups()
+        front, tail = match[1], match[3]
         _set(address, "_front", front)
         _set(address, "_tail", tail)
-        _set(address, "tag", tag or (find_in_text(tail, "tag") if tail else None) or None)
+        _set(address, "text", front + tail)
+        _set(address, "uri_text", match[2])
+        _set(address, "tag", match[4] or (find_in_text(tail, "tag") if tail else None) or None)
         return address
 
     @classmethod
-    def _of_parts(cls, front: str, tail: str, tag: str | None) -> NameAddress:
+    def _of_parts(cls, front: str, uri: str, tail: str, tag: str | None) -> NameAddress:
         address = cls.__new__(cls)
         _set(address, "_front", front)
         _set(address, "_tail", tail)
+        _set(address, "text", front + tail)
+        _set(address, "uri_text", uri)
         _set(address, "tag", tag)
         return address
 
@@ -84,7 +92,8 @@ class NameAddress:
     def written(cls, display_name: str, uri: Uri) -> NameAddress:
         """The address of a URI without password and headers, kept as text: it is to be sent."""
         name = f"{quote(display_name)} " if display_name else ""
-        return cls._of_parts(f"{name}<{uri}>", "", None)
+        text = str(uri)
+        return cls._of_parts(f"{name}<{text}>", text, "", None)
 
     @classmethod
     def _parse_rare(cls, text: str) -> NameAddress:
@@ -102,27 +111,25 @@ class NameAddress:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            """The fields that parse() left for later: an unset slot asks here once."""
-            if name not in ("display_name", "uri", "parameters"):
-                raise AttributeError(name)
-            if name == "parameters":
+            """The fields that were left for later: an unset slot asks here once."""
+            if name == "uri":
+                value = KNOWN_URIS[self.uri_text]
+            elif name == "parameters":
                 value = parse_parameters(self._tail)
+            elif name == "display_name":
+                value = unquote(self._front[: -len(self.uri_text) - 2].strip(WHITE))
+            elif name == "uri_text":
+                value = str(self.uri)
+            elif name == "text":
+                display_name = f"{quote(self.display_name)} " if self.display_name else ""
+                value = f"{display_name}<{self.uri}>{format_parameters(self.parameters)}"
             else:
-                display_name, uri = self._front[:-1].rsplit("<", 1)
-                value = Uri.parse(uri) if name == "uri" else unquote(display_name.strip(WHITE))
+                raise AttributeError(name)
             _set(self, name, value)
             return value
 
     def __str__(self) -> str:
-        if self._front is not None:
-            return self._front + self._tail
-        name = f"{quote(self.display_name)} " if self.display_name else ""
-        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
-
-    @property
-    def uri_text(self) -> str:
-        """The URI as text: the way it came, where parse() left it as it was."""
-        return str(self.uri) if self._front is None else self._front[self._front.rindex("<") + 1 : -1]
+        return self.text
 
     @property
     def is_plain(self) -> bool:
@@ -139,7 +146,7 @@ class NameAddress:
         """The same address with that tag."""
         if self._front is None or self._tail:
             return self.with_parameter("tag", tag)
-        return NameAddress._of_parts(self._front, f";tag={tag}", tag)
+        return NameAddress._of_parts(self._front, self.uri_text, f";tag={tag}", tag)
 
     def without_tag(self) -> NameAddress:
         """The same address without a tag."""
@@ -150,4 +157,4 @@ class NameAddress:
         if self._front is None:
             return NameAddress(self.display_name, self.uri, replace_parameter(self.parameters, name, value))
         tail = replace_in_text(self._tail, name, value)
-        return NameAddress._of_parts(self._front, tail, find_in_text(tail, "tag") or None)
+        return NameAddress._of_parts(self._front, self.uri_text, tail, find_in_text(tail, "tag") or None)

@@ -8,7 +8,6 @@ matched by two neighbouring parts.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from gateway.sip.errors import MalformedMessage
 
@@ -69,12 +68,8 @@ def split_list(text: str) -> list[str]:
 
     Raises MalformedMessage when a quote or bracket stays open, or a value is empty.
     """
-    return list(_split_known(text)) if "," in text else [text.strip(WHITE)]
-
-
-@lru_cache(maxsize=1024)
-def _split_known(text: str) -> tuple[str, ...]:
-    """Lists (Allow, Supported) come again with every message of a phone."""
+    if "," not in text:
+        return [text.strip(WHITE)]
     values = []
     position = 0
     while True:
@@ -85,7 +80,7 @@ def _split_known(text: str) -> tuple[str, ...]:
         values.append(value)
         position = match.end()
         if position == len(text):
-            return tuple(values)
+            return values
         if text[position] != ",":
             raise MalformedMessage("an unbalanced quote in a list", position)
         position += 1

@@ -53,16 +53,10 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-@lru_cache(maxsize=1024)
-def address(line: str, start: int) -> NameAddress:
-    """The only value of a From or To line."""
-    return NameAddress.parse(line, start)
-
-
-@lru_cache(maxsize=1024)
-def cseq(line: str, start: int) -> CSeq:
-    """A CSeq."""
-    return CSeq.parse(line, start)
+address: Final[Callable[[str, int], NameAddress]] = lru_cache(maxsize=1024)(NameAddress.parse)
+"""The only value of a From or To line."""
+cseq: Final[Callable[[str, int], CSeq]] = lru_cache(maxsize=1024)(CSeq.parse)
+"""A CSeq."""
 
 
 def first_via(line: str, start: int) -> Via:
@@ -80,6 +74,7 @@ def first_contact(line: str, start: int) -> NameAddress | None:
     return None if line[start:].strip(WHITE) == "*" else NameAddress.parse(line, start)
 
 
+@lru_cache(maxsize=1024)
 def call_id(line: str, start: int) -> str:
     """A Call-ID."""
     match = _CALL_ID.fullmatch(line, start)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from itertools import compress
 from typing import Any, TypeVar
 
@@ -50,7 +51,7 @@ KEYS.update({name: sys.intern(name.lower()) for name in _COMMON})
 KEYS.update({name.lower(): KEYS[name] for name in _COMMON})
 
 
-_NO_BODY = "Content-Length: 0"
+NO_BODY = "Content-Length: 0"
 
 HeaderLine = tuple[str, str]
 """A key, and the whole line."""
@@ -68,34 +69,33 @@ class Headers:
     changes: there Python finds it before it asks the class (`header_values.Reading`), and calls no function.
     """
 
-    __slots__ = ("__dict__", "_keys", "_lines", "is_read")
+    __slots__ = ("__dict__", "lines", "present")
 
-    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
-        self._keys: list[str] = []
-        self._lines: list[str] = []
-        self.is_read = False
-        """Whether the headers that every message has were read as the message came."""
+    def __init__(
+        self,
+        items: Iterable[tuple[str, str]] = (),
+        keys: list[str] | None = None,
+        lines: list[str] | None = None,
+        known: dict[str, Any] | None = None,
+    ) -> None:
+        """Lines of names and values; or headers that take over whole lines without their CRLF, the key of each, and the
+        values that are `known` of them."""
+        self.present: list[str] = [] if keys is None else keys
+        """The key of each line: lower case, compact forms spelled out. Everybody may look whether one is there, which
+        calls no function; it is changed here alone."""
+        self.lines: list[str] = [] if lines is None else lines
+        """Likewise."""
+        if known is not None:
+            self.__dict__ = known
         if items:
             self.add_all(items)
-
-    @classmethod
-    def from_lines(cls, keys: list[str], lines: list[str], known: dict[str, Any] | None = None) -> Headers:
-        """Headers that take over both lists: whole lines without their CRLF, and the key of each; with the values that
-        are `known` of them."""
-        headers = cls.__new__(cls)
-        headers._keys = keys
-        headers._lines = lines
-        headers.is_read = False
-        if known is not None:
-            headers.__dict__ = known
-        return headers
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
         key = KEYS[name]
-        if key not in self._keys:
+        if key not in self.present:
             return None
-        line = self._lines[self._keys.index(key)]
+        line = self.lines[self.present.index(key)]
         return line[line.index(":") + 1 :].strip(WHITE)
 
     def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
@@ -103,75 +103,75 @@ class Headers:
 
         Remembered until that line changes: a key must always come with the same parse.
         """
-        return self.required(key, parse) if key in self._keys else None
+        return self.required(key, parse) if key in self.present else None
 
     def required(self, key: str, parse: Callable[[str, int], Value]) -> Value:
         """The same for a header that must be there: raises MalformedMessage when it is not."""
         try:
             found: Value = self.__dict__[key]
         except KeyError:
-            if key not in self._keys:
+            if key not in self.present:
                 raise MalformedMessage(f"no {key} header") from None
-            line = self._lines[self._keys.index(key)]
+            line = self.lines[self.present.index(key)]
             found = self.__dict__[key] = parse(line, line.index(":") + 1)
         return found
 
     def get_all(self, name: str) -> list[str]:
         """The value of each line of that name."""
         key = KEYS[name]
-        count = self._keys.count(key)
+        count = self.present.count(key)
         if count == 0:
             return []
         if count == 1:
-            line = self._lines[self._keys.index(key)]
+            line = self.lines[self.present.index(key)]
             return [line[line.index(":") + 1 :].strip(WHITE)]
-        return [value_of(line) for candidate, line in zip(self._keys, self._lines, strict=True) if candidate == key]
+        return [value_of(line) for candidate, line in zip(self.present, self.lines, strict=True) if candidate == key]
+
+    def lines_of(self, key: str) -> tuple[str, ...]:
+        """The lines of that key, as they stand."""
+        index = self.present.index(key)
+        if key not in self.present[index + 1 :]:
+            return (self.lines[index],)
+        return tuple(line for other, line in zip(self.present, self.lines, strict=True) if other == key)
 
     def values(self, name: str) -> list[str]:
         """The values of all lines of that name, split at commas. Raises MalformedMessage on an unbalanced quote."""
-        key, keys = KEYS[name], self._keys
-        if key not in keys:
-            return []
-        if keys.count(key) > 1:
-            return [value for line in self.get_all(name) for value in split_list(line) if line]
-        line = self._lines[keys.index(key)]
-        value = line[line.index(":") + 1 :].strip(WHITE)
-        return split_list(value) if "," in value else [value] if value else []
+        key = KEYS[name]
+        return [*_values_of(self.lines_of(key))] if key in self.present else []
 
     def count(self, name: str) -> int:
         """How many lines have that name."""
-        return self._keys.count(KEYS[name])
+        return self.present.count(KEYS[name])
 
     def add(self, name: str, value: str) -> None:
         """Append a line."""
-        self._keys.append(KEYS[name])
-        self._lines.append(f"{name}: {value}")
+        self.present += (KEYS[name],)
+        self.lines += (f"{name}: {value}",)
 
     def add_all(self, fields: Headers | Iterable[tuple[str, str]]) -> None:
         """Append the lines of other headers, as they stand, or one for each name and value."""
         if isinstance(fields, Headers):
-            self._keys += fields._keys
-            self._lines += fields._lines
-        else:
+            self.present += fields.present
+            self.lines += fields.lines
+        elif fields != ():
             pairs = tuple(fields)
-            if pairs:
-                self._keys += [KEYS[name] for name, _ in pairs]
-                self._lines += [f"{name}: {value}" for name, value in pairs]
+            self.present += [KEYS[name] for name, _ in pairs]
+            self.lines += [f"{name}: {value}" for name, value in pairs]
 
     def prepend(self, name: str, value: str) -> None:
         """Insert a line before the first of that name, or before all others."""
         key = KEYS[name]
-        index = self._keys.index(key) if key in self._keys else 0
-        self._keys.insert(index, key)
-        self._lines.insert(index, f"{name}: {value}")
+        index = self.present.index(key) if key in self.present else 0
+        self.present.insert(index, key)
+        self.lines.insert(index, f"{name}: {value}")
         self.__dict__.pop(key, None)
 
     def lead(self, key: str, line: str) -> None:
         """Let that line be the only one of its key, before all others."""
-        if key in self._keys:
+        if key in self.present:
             self._discard(key)
-        self._keys = [key, *self._keys]
-        self._lines = [line, *self._lines]
+        self.present = [key, *self.present]
+        self.lines = [line, *self.lines]
 
     def set(self, name: str, value: str) -> None:
         """Let value be the only one of that name, in the place of the first; appended when there was none."""
@@ -179,107 +179,98 @@ class Headers:
 
     def set_lines(self, lines: Collection[HeaderLine]) -> None:
         """set() for lines that are made already, each of another key."""
-        keys, texts = zip(*lines, strict=True)
-        if frozenset(keys).isdisjoint(self._keys):
-            self._keys += keys
-            self._lines += texts
-            return
         for key, line in lines:
-            if key in self._keys:
-                index = self._keys.index(key)
-                if self._keys.count(key) > 1:
-                    self._discard(key, kept=index)
-                self._lines[index] = line
-                self.__dict__.pop(key, None)
+            if key in self.present:
+                self._put(key, line)
             else:
-                self._keys.append(key)
-                self._lines.append(line)
+                self.present += (key,)
+                self.lines += (line,)
 
-    def rewrite(self, key: str, line: str, value: object) -> None:
-        """Replace the first line of that key, which must be there, and its value for parsed()."""
-        self._lines[self._keys.index(key)] = line
-        self.__dict__[key] = value
+    def _put(self, key: str, line: str) -> None:
+        index = self.present.index(key)
+        if key in self.present[index + 1 :]:
+            self._discard(key, kept=index)
+        self.lines[index] = line
+        self.__dict__.pop(key, None)
+
+    def rewrite(self, index: int, line: str, value: object) -> None:
+        """Replace the line with that index, the first of its key, and its value for parsed()."""
+        self.lines[index] = line
+        self.__dict__[self.present[index]] = value
 
     def remove(self, name: str) -> None:
         """Remove all lines of that name."""
         key = KEYS[name]
-        if key in self._keys:
+        if key in self.present:
             self._discard(key)
 
     def remove_first(self, name: str) -> None:
         """Remove the first value of that name: of a line with several, only the first one. Raises MalformedMessage."""
         key = KEYS[name]
-        if key not in self._keys:
+        if key not in self.present:
             return
         self.__dict__.pop(key, None)
-        index = self._keys.index(key)
-        rest = split_list(value_of(self._lines[index]))[1:]
+        index = self.present.index(key)
+        rest = split_list(value_of(self.lines[index]))[1:]
         if rest:
-            self._lines[index] = f"{name}: {', '.join(rest)}"
+            self.lines[index] = f"{name}: {', '.join(rest)}"
         else:
-            del self._keys[index], self._lines[index]
+            del self.present[index], self.lines[index]
 
     def select(self, keys: frozenset[str]) -> Headers:
         """New Headers with the lines of those keys (lower-case full names), as they stand, and their parsed values."""
-        wanted = list(map(keys.__contains__, self._keys))
-        chosen = Headers.from_lines(list(compress(self._keys, wanted)), list(compress(self._lines, wanted)))
-        chosen.__dict__ = known = self.__dict__.copy()
+        wanted = list(map(keys.__contains__, self.present))
+        known = {**self.__dict__}
         for key in known.keys() - keys:
             del known[key]
-        return chosen
+        return Headers((), list(compress(self.present, wanted)), list(compress(self.lines, wanted)), known)
 
     def extend(self, source: Headers, keys: Collection[str]) -> None:
         """Append the lines of source that have one of the keys (lower-case full names), as they stand."""
-        wanted = list(map(keys.__contains__, source._keys))
-        self._keys.extend(compress(source._keys, wanted))
-        self._lines.extend(compress(source._lines, wanted))
+        wanted = list(map(keys.__contains__, source.present))
+        self.present.extend(compress(source.present, wanted))
+        self.lines.extend(compress(source.lines, wanted))
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Name, as written, and value of each line."""
-        for line in self._lines:
+        for line in self.lines:
             name, _, value = line.partition(":")
             yield name, value.strip(WHITE)
 
-    def keys(self) -> tuple[str, ...]:
-        """The key of each line: lower case, compact forms spelled out."""
-        return tuple(self._keys)
-
     def __contains__(self, name: str) -> bool:
-        return KEYS[name] in self._keys
+        return KEYS[name] in self.present
 
     def __repr__(self) -> str:
-        return f"<Headers {', '.join(self._keys)}>"
+        return f"<Headers {', '.join(self.present)}>"
 
     def copy(self) -> Headers:
         """The same lines, to be changed apart."""
-        headers = Headers.from_lines(self._keys.copy(), self._lines.copy())
-        headers.__dict__ = self.__dict__.copy()
-        return headers
+        return Headers((), [*self.present], [*self.lines], {**self.__dict__})
 
     def to_bytes(self, keys: Collection[str] | None = None) -> bytes:
         """All lines, or those of the keys, each with its CRLF. Raises ValueError when one has a line break or NUL."""
-        chosen = self._lines if keys is None else compress(self._lines, map(keys.__contains__, self._keys))
-        return _written([*chosen, ""])
+        chosen = self.lines if keys is None else compress(self.lines, map(keys.__contains__, self.present))
+        return written([*chosen, ""])
 
     def _discard(self, key: str, kept: int = -1) -> None:
-        indexes = [index for index, other in enumerate(self._keys) if other != key or index == kept]
-        self._lines = [self._lines[index] for index in indexes]
-        self._keys = [self._keys[index] for index in indexes]
+        indexes = [index for index, other in enumerate(self.present) if other != key or index == kept]
+        self.lines = [self.lines[index] for index in indexes]
+        self.present = [self.present[index] for index in indexes]
         self.__dict__.pop(key, None)
 
 
 def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
     """The bytes of a message, with a right Content-Length, the last line where there is none. Raises ValueError as
     Headers.to_bytes() does."""
-    if "content-length" in headers._keys:
+    if "content-length" in headers.present:
         headers.set("Content-Length", str(len(body)))
-        lines = [first_line, *headers._lines, ""]
-    else:
-        lines = [first_line, *headers._lines, f"Content-Length: {len(body)}" if body else _NO_BODY, ""]
-    return b"%s\r\n%s" % (_written(lines), body)
+        return b"%s\r\n%s" % (written([first_line, *headers.lines, ""]), body)
+    if not body:
+        return written([first_line, *headers.lines, NO_BODY, "", ""])
+    return b"%s\r\n%s" % (written([first_line, *headers.lines, f"Content-Length: {len(body)}", ""]), body)
 
 
-def _written(lines: list[str]) -> bytes:
+def written(lines: list[str]) -> bytes:
     """The lines, of which the last is empty. Raises ValueError when one has a line break or NUL in it.
 
     Nobody can add a header, or end the head early, through a value (a display name, a reason phrase): the line breaks
@@ -293,30 +284,29 @@ def _written(lines: list[str]) -> bytes:
 
 def length_of(headers: Headers) -> int:
     """Characters of all lines."""
-    return sum(map(len, headers._lines))
-
-
-def first_line(headers: Headers, key: str) -> str:
-    """The first line of that key, which must be there."""
-    return headers._lines[headers._keys.index(key)]
+    return sum(map(len, headers.lines))
 
 
 def lengthen(headers: Headers, key: str, text: str) -> None:
     """Add text at the end of the first line of that key, which must be there."""
-    index = headers._keys.index(key)
-    headers._lines[index] = headers._lines[index].rstrip(WHITE) + text
-    headers.__dict__.pop(key, None)
+    index = headers.present.index(key)
+    line = headers.lines[index]
+    headers.lines[index] = (line.rstrip(WHITE) if line[-1] in WHITE else line) + text
+    if key in headers.__dict__:
+        del headers.__dict__[key]
 
 
 def has_several(headers: Headers, key: str) -> bool:
     """Whether that key, which must be there, has several values, on one line or on more. Raises MalformedMessage."""
-    keys = headers._keys
-    return keys.count(key) > 1 or ("," in headers._lines[keys.index(key)] and len(headers.values(key)) > 1)
+    keys = headers.present
+    index = keys.index(key)
+    return key in keys[index + 1 :] or ("," in headers.lines[index] and len(headers.values(key)) > 1)
 
 
-def has_any(headers: Headers, keys: frozenset[str]) -> bool:
-    """Whether there is a line of one of those keys."""
-    return not keys.isdisjoint(headers._keys)
+@lru_cache(maxsize=1024)
+def _values_of(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Lists (Allow, Supported) come again with every message of a phone."""
+    return tuple(value for text in map(value_of, lines) if text for value in split_list(text))
 
 
 def value_of(line: str) -> str:

@@ -18,7 +18,7 @@ from gateway.sip.address import NameAddress
 from gateway.sip.bodies.multipart import BodyPart, fresh_boundary, join
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.header_values import CSeq
-from gateway.sip.headers import Headers, lengthen, to_message
+from gateway.sip.headers import NO_BODY, Headers, lengthen, to_message, written
 from gateway.sip.uri import KNOWN_URIS, Uri
 
 _SECONDS = re.compile(r"([0-9]{1,9})[0-9]*[ \t]*(?:[;(]|$)")
@@ -96,8 +96,8 @@ class _Message:
         """Whether Contact is "*" (section 10.2.2)."""
         return self.headers.get("contact") == "*"
 
-    def _with_parts(self, first_line: str) -> bytes:
-        headers, body = _together(self)
+    def _with_body(self, first_line: str) -> bytes:
+        headers, body = _together(self) if self.beside else (self.headers, self.body)
         return to_message(headers, first_line, body)
 
 
@@ -125,7 +125,9 @@ class Request(_Message):
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
         first_line = f"{self.method} {self.uri} SIP/2.0"
-        return self._with_parts(first_line) if self.beside else to_message(self.headers, first_line, self.body)
+        if self.body or self.beside or "content-length" in self.headers.present:
+            return self._with_body(first_line)
+        return written([first_line, *self.headers.lines, NO_BODY, "", ""])
 
     def response(self, status: int, reason: str | None = None, to_tag: str | None = None) -> Response:
         """A response to this request (section 8.2.6.2): Via, From, To, Call-ID and CSeq as they came.
@@ -133,10 +135,10 @@ class Request(_Message):
         A To without a tag gets to_tag. A provisional or successful answer to a request that makes a dialog also has
         the Record-Route lines (section 12.1.1), a 100 the Timestamp (section 8.2.6.1).
         """
-        copied = _IDENTIFIES_ROUTE if status < 300 and self.method in _RECORDS_ROUTE else IDENTIFIES
-        headers = self.headers.select(_IDENTIFIES_TIME if status == 100 else copied)
         if reason is None:
             reason = REASONS[status] if status in REASONS else _reason(status)
+        copied = _IDENTIFIES_ROUTE if status < 300 and self.method in _RECORDS_ROUTE else IDENTIFIES
+        headers = self.headers.select(_IDENTIFIES_TIME if status == 100 else copied)
         response = Response(status, reason, headers)
         if to_tag is not None:
             response.add_to_tag(to_tag)
@@ -168,7 +170,9 @@ class Response(_Message):
     def to_bytes(self) -> bytes:
         """The wire form, with a right Content-Length. Raises ValueError when a value has a line break in it."""
         first_line = f"SIP/2.0 {self.status} {self.reason}"
-        return self._with_parts(first_line) if self.beside else to_message(self.headers, first_line, self.body)
+        if self.body or self.beside or "content-length" in self.headers.present:
+            return self._with_body(first_line)
+        return written([first_line, *self.headers.lines, NO_BODY, "", ""])
 
     def add_to_tag(self, tag: str) -> None:
         """Give To this tag unless it has one. A To that cannot be read (this is its 400, then) gets it appended."""

@@ -1,12 +1,17 @@
 """Bytes -> Request or Response (RFC 3261 section 7), and the rules every message must keep (section 8.1.1).
 
+    bytes -> read -+- the usual form: one pass
+                   `- any other: parse, check
+
 `parse` reads the first line, finds the header lines and cuts the body; values stay unread. `check` then reads those
 that every element needs. Bytes without hope of an answer raise MalformedMessage, a request that can still be answered
 raises Answerable. Cutting a stream into messages is framing.py's.
 
-The usual message takes the short way: every line starts with a usual header name and a colon. White space before the
-colon (section 25.1 allows it), a folded line and nonsense look the same there, and take the long way, which writes an
-allowed line in the usual form: no element behind us can read it in another way than we did.
+`read` gives the same as both. It takes messages in the usual form and knows nothing of errors: any other message goes
+the full way, which names the fault. The usual form: every line starts with a usual header name and a colon, and
+Content-Length is right. White space before the colon (section 25.1 allows it), a folded line and nonsense
+look the same there, and `parse` writes an allowed line in the usual form: no element behind us can read it in another
+way than we did.
 """
 
 from __future__ import annotations
@@ -55,6 +60,7 @@ _HEADER = re.compile(rf"({TOKEN})[ \t]*:[ \t]*([^\r\n]*)")
 # Unfolding (7.3.1): a line that starts with white space continues the one before; all of it counts as one SP.
 _FOLD = re.compile(r"\r\n[ \t]+")
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ \x00-\x1f\x7f]+) SIP/2\.0", re.IGNORECASE)
+_USUAL_REQUEST = re.compile(r"([A-Z]+) ([^ \x00-\x1f\x7f]+) SIP/2\.0")  # a quicker way to what is above
 _OTHER_VERSION = re.compile(r" SIP/(?!2\.0$)[0-9]+\.[0-9]+$", re.IGNORECASE)
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9][0-9])(?: ([^\0\r\n]*))?", re.IGNORECASE)
 # Two of these would let two elements read two different messages.
@@ -79,9 +85,6 @@ _SINGLE = frozenset(
         "to",
     }
 )
-_METHODS = frozenset(
-    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
-)
 _REMEMBERED = 1000
 
 
@@ -96,9 +99,9 @@ class _LineStarts(dict[str, str]):
 
 
 _LINE_STARTS = _LineStarts({f"{name}:": key for name, key in KEYS.items()})
-_Order = tuple[list[str], int, bool, Places | None]
-"""The key of each line, their number, whether no key comes twice, and the places of the headers that every element
-reads."""
+_Order = tuple[list[str], int, bool, Places | None, int]
+"""The key of each line, their number, whether no key comes twice, the places of the headers that every element reads,
+and the number of the line with Content-Length, -1 for none."""
 
 
 class _Orders(dict[str, _Order]):
@@ -108,15 +111,61 @@ class _Orders(dict[str, _Order]):
     def __missing__(self, text: str) -> _Order:
         starts = [f"{name}:" for name in text.split(":")[:-1]]
         keys = [_LINE_STARTS[start] for start in starts]
-        order = keys, len(keys), len(set(keys)) == len(keys), places_of(keys, starts)
+        length = keys.index("content-length") if "content-length" in keys else -1
+        order = keys, len(keys), len(set(keys)) == len(keys), places_of(keys, starts), length
         if len(self) < _REMEMBERED and len(text) < _LONGEST_ORDER:
             self[text] = order
         return order
 
 
+class _StatusLines(dict[str, tuple[int, str] | None]):
+    """Status line -> status and reason, None for a line that is none. All are forgotten where there are too many."""
+
+    def __missing__(self, line: str) -> tuple[int, str] | None:
+        match = _STATUS_LINE.fullmatch(line)
+        found = None if match is None else (int(match[1]), match[2] or "")
+        if len(line) < _LONGEST_STATUS_LINE:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[line] = found
+        return found
+
+
 _ORDERS = _Orders()
+_STATUS_LINES = _StatusLines()
+_LONGEST_STATUS_LINE = 60
 _LONGEST_ORDER = 600
 """Characters: some 40 lines."""
+
+
+def read(data: bytes) -> Message:
+    """The message in one datagram, or in one piece of a stream, with the headers of section 8.1.1 read and in order.
+    Raises MalformedMessage, or its Answerable."""
+    size, end = len(data), data.find(b"\r\n\r\n")
+    if end > 0 and size <= LIMITS.line:  # no line is too long to be remembered, nor anything else
+        text = data[:end].decode("utf-8", "surrogateescape")
+        first_line, *lines = pieces = text.split("\r\n")
+        keys, count, is_single, places, length = _ORDERS["".join(_LINE_START.findall(text))]
+        joined, start = "".join(pieces), end + 4
+        is_odd = "\n" in joined or "\r" in joined or "\0" in joined or len(lines) != count
+        is_whole = length < 0 or (not is_odd and lines[length] == f"Content-Length: {size - start}")
+        if places is not None and is_whole and not is_odd and not may_hold_keys(text):
+            try:
+                if not is_single or count > LIMITS.vias:
+                    _check_numbers(keys, lines, size, LIMITS, None)
+                message = _parse_first_line(first_line, Headers((), [*keys], lines, read_at(places, lines)))
+                if message.is_request:
+                    _check_request(message)
+            except MalformedMessage:
+                pass
+            else:
+                if start < size:
+                    message.body = data[start:]
+                    set_apart(message)
+                return message
+    message = parse(data)
+    check(message)
+    return message
 
 
 def parse(data: bytes, limits: Limits = LIMITS) -> Message:
@@ -129,28 +178,20 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
         raise MalformedMessage("the headers are too large", end, status=513)
     text = data[:end].decode("utf-8", "surrogateescape")
     first_line, *lines = text.split("\r\n")
-    keys, count, is_single, places = _ORDERS["".join(_LINE_START.findall(text))]
+    keys, count, is_single, _, _ = _ORDERS["".join(_LINE_START.findall(text))]
     is_broken = False
     is_bare = text.count("\n") != count or text.count("\r") != count
     if is_bare or len(lines) != count or ("\0" in text and BARE_NUL.search(text) is not None):
         first_line, keys, lines, is_broken = _read_odd_lines(text)
-        count, is_single, places = len(keys), False, None
-    headers = Headers.from_lines(keys.copy(), lines)
-    message = _parse_first_line(first_line, headers)
+        count, is_single = len(keys), False
+    message = _parse_first_line(first_line, Headers((), [*keys], lines))
     if is_broken:
         raise _with_request(MalformedMessage("a line that is no header, or a bare CR, LF or NUL"), message)
     if may_hold_keys(text):
         _leave_out_keys(message)
-        places = None
     size, start = len(data), end + 4
     if not is_single or size > limits.line or count > limits.vias:
         _check_numbers(keys, lines, size, limits, message)
-    if places is not None:  # here lines that are too long are refused by now: the readers remember lines
-        try:
-            headers.__dict__ = read_at(places, lines)
-            headers.is_read = True
-        except MalformedMessage:  # check() says it
-            pass
     is_whole = bool(lines) and lines[-1] == f"Content-Length: {size - start}"
     message.body = data[start:] if is_whole else _cut_body(message, data, start)
     if message.body:
@@ -160,17 +201,19 @@ def parse(data: bytes, limits: Limits = LIMITS) -> Message:
 
 def check(message: Message) -> None:
     """Raise MalformedMessage, or its Answerable, unless the headers of section 8.1.1 are there and can be read."""
-    headers = message.headers
     try:
-        if not headers.is_read:
-            _read(headers)
+        _read(message.headers)
         if message.is_request:
-            if message.cseq.method != message.method:
-                raise MalformedMessage("the method of CSeq is another than the request's")
-            if KNOWN_URIS[message.uri].headers:
-                raise MalformedMessage("headers in the Request-URI")
+            _check_request(message)
     except MalformedMessage as error:
         raise _with_request(error, message) from None
+
+
+def _check_request(request: Request) -> None:
+    if request.cseq.method != request.method:
+        raise MalformedMessage("the method of CSeq is another than the request's")
+    if KNOWN_URIS[request.uri].headers:
+        raise MalformedMessage("headers in the Request-URI")
 
 
 def _read(headers: Headers) -> None:
@@ -197,14 +240,10 @@ def _read_odd_lines(text: str) -> tuple[str, list[str], list[str], bool]:
 
 
 def _parse_first_line(line: str, headers: Headers) -> Message:
-    if line[:8] == "SIP/2.0 ":  # no request: a method has no slash
-        match = _STATUS_LINE.fullmatch(line)
-        if match is not None:
-            return Response(int(match[1]), match[2] or "", headers)
-    words = line.split(" ")
-    if len(words) == 3 and words[0] in _METHODS and words[2] == "SIP/2.0" and words[1].isprintable():
-        return Request(words[0], words[1], headers)
-    match = _REQUEST_LINE.fullmatch(line)
+    found = _STATUS_LINES[line] if line[:8] == "SIP/2.0 " else None  # no request: a method has no slash
+    if found is not None:
+        return Response(found[0], found[1], headers)
+    match = _USUAL_REQUEST.fullmatch(line) or _REQUEST_LINE.fullmatch(line)
     if match is not None:
         return Request(match[1], match[2], headers)
     match = _STATUS_LINE.fullmatch(line)
@@ -224,7 +263,7 @@ def _guess_request(line: str, headers: Headers) -> Message | None:
     return Request(words[0], words[1], headers)
 
 
-def _check_numbers(keys: list[str], lines: list[str], size: int, limits: Limits, message: Message) -> None:
+def _check_numbers(keys: list[str], lines: list[str], size: int, limits: Limits, message: Message | None) -> None:
     vias = sum(1 + line.count(",") for key, line in zip(keys, lines, strict=True) if key == "via")
     if size > limits.message or len(lines) > limits.headers or vias > limits.vias:
         raise _with_request(MalformedMessage("too large", size, status=513), message)

@@ -7,6 +7,7 @@ Escapes stay in `user` as `%HH`, except those of unreserved characters, which me
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
@@ -62,17 +63,6 @@ class Uri:
         return KNOWN_URIS[text]
 
     @classmethod
-    def read(cls, text: str) -> Uri:
-        """The same, of a text that was not met lately."""
-        match = _PLAIN.fullmatch(text)
-        if match is None:
-            return cls._parse_rare(text)
-        scheme, user, host, port, parameters = match.groups()
-        return cls(
-            scheme, user, None, host, None if port is None else int(port), _split(parameters) if parameters else ()
-        )
-
-    @classmethod
     def _parse_rare(cls, text: str) -> Uri:
         match = _SIP.fullmatch(text)
         if match is None:
@@ -105,12 +95,10 @@ class Uri:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
         headers = f"?{self.headers}" if self.headers else ""
-        return f"{self.scheme}:{self._user_information()}{host}{port}{format_parameters(self.parameters)}{headers}"
-
-    def _user_information(self) -> str:
-        if self.user is None:
-            return ""
-        return f"{self.user}@" if self.password is None else f"{self.user}:{self.password}@"
+        password = "" if self.password is None else f":{self.password}"
+        user = "" if self.user is None else f"{self.user}{password}@"
+        parameters = format_parameters(self.parameters) if self.parameters else ""
+        return f"{self.scheme}:{user}{host}{port}{parameters}{headers}"
 
     def parameter(self, name: str) -> str | None:
         """The value of a URI parameter: '' for a flag, None when absent."""
@@ -165,8 +153,20 @@ class _KnownUris(dict[str, Uri]):
     look for one that is known calls no function. All are forgotten where there are too many."""
 
     def __missing__(self, text: str) -> Uri:
-        uri = Uri.read(text)
-        if len(text) < _LONGEST_KNOWN:
+        match = _PLAIN.fullmatch(text)
+        if match is None:
+            uri = Uri._parse_rare(text)
+        else:
+            port, parameters = match[4], match[5]
+            uri = Uri(
+                match[1],
+                match[2],
+                None,
+                match[3],
+                None if port is None else int(port),
+                _split(parameters) if parameters else (),
+            )
+        if not text[_LONGEST_KNOWN:]:
             if len(self) >= _MOST_KNOWN:
                 self.clear()
             self[text] = uri
@@ -195,6 +195,9 @@ def _unescape(text: str) -> str:
 
 
 def _split(text: str) -> Parameters:
+    if ";" not in text[1:]:
+        name, equal, value = text[1:].partition("=")
+        return ((name, value if equal else None),)
     pairs = [part.partition("=") for part in text[1:].split(";")]
     return tuple([(name, value if equal else None) for name, equal, value in pairs])
 
@@ -208,6 +211,7 @@ def _canonical(text: str | None) -> str | None:
     return text and _ESCAPE.sub(lambda match: match.group().upper(), _unescape(text))
 
 
+@lru_cache(maxsize=1024)
 def _unescaped_user(user: str) -> str:
     if user.isascii() and _SAFE_USER.fullmatch(user):
         return user

@@ -64,20 +64,20 @@ class Via:
         match = _PLAIN.fullmatch(text, start)
         if match is None:
             return cls._parse_rare(text[start:].strip(WHITE))
-        transport, host, port, parameters, branch = match.groups()
-        if host[0] == "[":
-            host = parse_host(host)
+        host, port, text = match[2], match[3], match[4]
         via = cls.__new__(cls)
-        _set(via, "transport", transport)
-        _set(via, "host", host)
+        _set(via, "transport", match[1])
+        _set(via, "host", parse_host(host) if host[0] == "[" else host)
         _set(via, "port", None if port is None else int(port))
-        _set(via, "_text", parameters)
-        _set(via, "branch", branch or find_in_text(parameters, "branch") or None)
+        _set(via, "_text", text)
+        _set(via, "branch", match[5] or find_in_text(text, "branch") or None)
+        if text[-6:] == ";rport":  # most phones write it last, and ask for it
+            _set(via, "has_rport", True)
         return via
 
     def _with_text(self, text: str) -> Via:
         """The same with other parameters, of which branch is the same, and rport there or not as it was."""
-        via = type(self).__new__(type(self))
+        via = self.__class__.__new__(self.__class__)
         _set(via, "transport", self.transport)
         _set(via, "host", self.host)
         _set(via, "port", self.port)
@@ -105,8 +105,8 @@ class Via:
             """The fields that parse() left for later: an unset slot asks here once."""
             if name == "parameters":
                 value: object = parse_parameters(self._text)
-            elif name == "has_rport":  # most phones write it last, and ask for it
-                value = (self._text or "").endswith(";rport") or self.parameter("rport") is not None
+            elif name == "has_rport":
+                value = self.parameter("rport") is not None
             else:
                 raise AttributeError(name)
             _set(self, name, value)
@@ -146,7 +146,7 @@ class Via:
         """The header line with this Via as its only value, and the Via, with the source that a server saw: received,
         and rport where it is asked for (RFC 3581 section 4). The rest of the line stays as it is, to the letter."""
         text = self._text
-        if text is not None and text.endswith(";rport") and line.endswith(text) and "received" not in text.lower():
+        if text is not None and text[-6:] == line[-6:] == ";rport" and "received" not in text.lower():
             added = f"={port};received={host}"
             return line + added, self._with_text(text + added)
         if text is None or "received" in text.lower():

@@ -223,10 +223,10 @@ class CallRecord:
         """Note that a message went by: a method, or a status and its reason; `fork` is the number of the phone, where
         several ring."""
         ladder = self.ladder
-        if len(ladder) >= LADDER_STEPS:
+        if ladder[LADDER_STEPS - 1 :]:
             self.steps_left_out += 1
         else:
-            ladder.append(_step(LadderStep, (at, leg, passage, what if what in _FIT else fit_again(what), fork)))
+            ladder += (_step(LadderStep, (at, leg, passage, what if what in _FIT else fit_again(what), fork)),)
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""

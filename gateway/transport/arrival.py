@@ -19,9 +19,8 @@ from gateway.observe.metrics import Metrics
 from gateway.observe.observations import LONGEST_LINE, LONGEST_LOOK, Kind, Observation
 from gateway.observe.redaction import redacted
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.headers import first_line
 from gateway.sip.message import IDENTIFIES, Message, Request, Response, stateless_tag
-from gateway.sip.parser import Answerable, check, parse
+from gateway.sip.parser import Answerable, read
 from gateway.transport.banned import Banned
 from gateway.transport.crowd import Crowd
 from gateway.transport.flow import Flow, FlowKey, Transport
@@ -105,8 +104,7 @@ class Arrival:
         if self.tap.is_on:
             self.tap.received(data, flow)
         try:
-            message = parse(data)
-            check(message)
+            message = read(data)
             if message.is_request:
                 note_source(message, flow)
         except MalformedMessage as malformed:
@@ -167,12 +165,12 @@ def note_source(request: Request, flow: Flow) -> None:
     via, remote, headers = request.top_via, flow.remote, request.headers
     if via.host == remote.host and not via.has_rport:
         return
-    line = first_line(headers, "via")
-    if "," in line:  # the others of that line stay behind it
+    index = headers.present.index("via")
+    if "," in headers.lines[index]:  # the others of that line stay behind it
         headers.remove_first("Via")
         headers.prepend("Via", str(via))
-        line = first_line(headers, "via")
-    headers.rewrite("via", *via.with_source(line, remote.host, remote.port))
+    line, seen = via.with_source(headers.lines[index], remote.host, remote.port)
+    headers.rewrite(index, line, seen)
 
 
 def send_answer(response: Response, back: Flow) -> None:

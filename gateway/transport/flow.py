@@ -184,6 +184,7 @@ class FlowKey:
     transport: Transport
     remote: Address
     connection: int = 0
+    _text: str = field(default="", init=False, eq=False, repr=False)  # once it was asked for
 
     @property
     def source(self) -> str:
@@ -191,8 +192,10 @@ class FlowKey:
         return source_of(self.remote.host)
 
     def __str__(self) -> str:
-        text = f"{self.listener}/{self.transport}/{self.remote}"
-        return f"{text}#{self.connection:x}" if self.connection else text
+        if not self._text:
+            connection = f"#{self.connection:x}" if self.connection else ""
+            object.__setattr__(self, "_text", f"{self.listener}/{self.transport}/{self.remote}{connection}")
+        return self._text
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -217,19 +220,16 @@ class Watchers:
         """Keep lost until tell(); returns a function that forgets it."""
         token = object()
         self._by_token[token] = lost
-        return partial(self._forget, token)
+        return partial(self._by_token.pop, token, None)  # type: ignore[return-value]
 
     def tell(self, failure: TransportFailure) -> None:
         """Call everybody and forget them."""
         watchers, self._by_token = self._by_token, {}
-        for lost in watchers.values():
+        for lost in [*watchers.values()]:  # those that are forgotten meanwhile are told all the same
             try:
                 lost(failure)
             except Exception:  # the guard: one watcher's bug does not keep the others from hearing
                 log.failure("a watcher of a flow failed")
-
-    def _forget(self, token: object) -> None:
-        self._by_token.pop(token, None)
 
 
 @lru_cache(maxsize=256)

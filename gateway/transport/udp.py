@@ -253,9 +253,8 @@ class DatagramListener(DatagramProtocol):
         banned = self._banned
         if banned.is_on and (banned.drops(addr[0], "udp") or banned.drops_of_suspect(addr[0], datagram)):
             return
-        flow = self._flows.get(addr)
-        if flow is None:
-            flow = self._remember(addr)
+        flows = self._flows
+        flow = flows[addr] if addr in flows else self._remember(addr)
         if len(datagram) <= _LONGEST_KEEP_ALIVE and not datagram.strip(_KEEP_ALIVE_BYTES):
             if datagram == PING:  # RFC 5626 section 4.4.1 has this for streams; phones do it over UDP too
                 self.send(PONG, addr)

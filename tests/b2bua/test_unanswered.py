@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import attrs
 import pytest
 
-from gateway.b2bua.unanswered import MOST_MEDIA, URGENT_PER_SOURCE, CallSource, UnansweredCalls
+from gateway.b2bua.unanswered import MOST_MEDIA, URGENT_PER_SOURCE, CallSource, UnansweredCalls, streams_of
 from gateway.config.model import SourceLimits
 from gateway.sip.errors import Refused
 from gateway.sip.message import Request
@@ -101,11 +101,11 @@ def fill(waiting: UnansweredCalls, source: CallSource, streams: int = 1) -> list
     records: list[CallRecord] = []
     while True:
         try:
-            waiting.check(source, invite(streams))
+            waiting.check(source, streams_of(invite(streams)))
         except Refused:
             return records
         records.append(CallRecord(f"{source.name}{len(records)}", CallDirection.OUTBOUND, "example.com", "a", "b", 0.0))
-        waiting.add(source, records[-1], invite(streams), is_urgent=False)
+        waiting.add(source, records[-1], streams_of(invite(streams)), is_urgent=False)
 
 
 def strangers() -> Iterator[CallSource]:
@@ -124,7 +124,7 @@ def test_strangers_together_leave_half_of_the_ports_to_the_registered() -> None:
     assert list(map(len, filled)) == [16, 16] + [0] * 97
     assert len(fill(waiting, CallSource("sip:alice@example.com", True))) == LIMITS.unanswered_calls_per_phone
     waiting.remove(filled[0][0].id)
-    waiting.check(CallSource("192.0.2.4", False), invite())
+    waiting.check(CallSource("192.0.2.4", False), 1)
 
 
 def test_calls_that_were_answered_count_no_more() -> None:
@@ -140,8 +140,8 @@ def test_nothing_is_remembered_of_a_source_without_calls() -> None:
     source = next(strangers())
     records = [record(number) for number in range(4)]
     for number, one in enumerate(records):
-        waiting.check(source, invite())
-        waiting.add(source, one, invite(), is_urgent=number == 3)
+        waiting.check(source, 1)
+        waiting.add(source, one, 1, is_urgent=number == 3)
         one.answered_at = 1.0
     for one in records:
         waiting.remove(one.id)

@@ -14,8 +14,9 @@ from gateway.sdp.negotiation import is_encrypted, media_encrypted, media_securit
 from gateway.sip.digest import Challenge, Credentials, is_right
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.framing import KeepAlive, StreamFramer
+from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request
-from gateway.sip.parser import check, parse
+from gateway.sip.parser import Answerable, check, parse, read
 
 
 def parser(data: bytes) -> None:
@@ -32,6 +33,33 @@ def parser(data: bytes) -> None:
         pieces = StreamFramer().receive(written)
         assert pieces == [written], "the stream would be cut elsewhere"
     _framing(data)
+
+
+def quick(data: bytes) -> None:
+    """The one pass over a usual message and the full way read the same, and refuse the same."""
+    assert _outcome(data, read) == _outcome(data, _fully)
+
+
+def _fully(data: bytes) -> Message:
+    message = parse(data)
+    check(message)
+    return message
+
+
+def _outcome(data: bytes, way: Callable[[bytes], Message]) -> tuple[object, ...]:
+    try:
+        message = way(data)
+    except MalformedMessage as malformed:
+        request = malformed.request if isinstance(malformed, Answerable) else None
+        understood = None if request is None else (request.method, request.uri, request.headers.lines)
+        return type(malformed), malformed.reason, malformed.status, malformed.offset, understood
+    headers, beside = message.headers, [(part.headers.lines, part.body) for part in message.beside]
+    kind = (message.method, message.uri) if message.is_request else (message.status, message.reason)
+    return kind, headers.present, headers.lines, _values(headers), message.body, beside
+
+
+def _values(headers: Headers) -> dict[str, str]:
+    return {key: repr(value) for key, value in vars(headers).items()}
 
 
 def _read(message: Message) -> None:
@@ -87,4 +115,4 @@ def digest(data: bytes) -> None:
         assert not is_right(credentials, password="no such password", method="REGISTER", body=data)
 
 
-TARGETS: dict[str, Callable[[bytes], None]] = {"parser": parser, "sdp": sdp, "digest": digest}
+TARGETS: dict[str, Callable[[bytes], None]] = {"parser": parser, "quick": quick, "sdp": sdp, "digest": digest}

@@ -85,14 +85,14 @@ def test_remove_first_takes_one_value_at_a_time() -> None:
         changed.remove_first("Via")
     changed.remove_first("Via")
     assert seen == ["SIP/2.0/UDP a", "SIP/2.0/UDP b", "SIP/2.0/UDP c"]
-    assert len(changed.keys()) == 2
+    assert len(changed.present) == 2
 
 
 def test_select_and_extend_take_lines_as_they_stand() -> None:
     chosen = headers().select(frozenset({"via", "route"}))
     assert chosen.to_bytes().splitlines()[1:] == [b"v: SIP/2.0/UDP c", b'ROUTE: <sip:a;lr>, "b, c" <sip:d,e;lr>']
     chosen.extend(headers(), {"x-custom"})
-    assert chosen.keys() == ("via", "via", "route", "x-custom")
+    assert chosen.present == ["via", "via", "route", "x-custom"]
 
 
 def test_setting_several_is_setting_each() -> None:
@@ -101,7 +101,7 @@ def test_setting_several_is_setting_each() -> None:
         one.set(*field)
     other.set_lines((line_of("Via", "x"), line_of("Server", "y"), line_of("x-custom", "z")))
     assert sorted(one.items()) == sorted(other.items())
-    assert (one.keys(), other.keys()) == (("via", "x-custom", "route", "server"),) * 2
+    assert one.present == other.present == ["via", "x-custom", "route", "server"]
 
 
 def test_a_message_says_how_long_its_body_is() -> None:
@@ -133,7 +133,7 @@ CHANGES: dict[str, tuple[Callable[[Headers], None], str]] = {
     "prepend": (lambda lines: lines.prepend("CSeq", "3 C"), "3 C"),
     "lead": (lambda lines: lines.lead(*line_of("CSeq", "3 C")), "3 C"),
     "lengthen": (lambda lines: lengthen(lines, "cseq", "D"), "1 AD"),
-    "rewrite": (lambda lines: lines.rewrite("cseq", "CSeq: 3 C", "3 C"), "3 C"),
+    "rewrite": (lambda lines: lines.rewrite(lines.present.index("cseq"), "CSeq: 3 C", "3 C"), "3 C"),
     "remove_first": (lambda lines: lines.remove_first("CSeq"), "2 B"),
     "add": (lambda lines: lines.add("CSeq", "3 C"), "1 A"),
     "extend": (lambda lines: lines.extend(Headers([("CSeq", "3 C")]), {"cseq"}), "1 A"),
@@ -181,9 +181,9 @@ def test_a_line_that_leads_is_the_only_one_of_its_key() -> None:
     changed = headers()
     changed.lead("via", "Via: SIP/2.0/UDP d")
     assert list(changed.items())[0] == ("Via", "SIP/2.0/UDP d")  # noqa: RUF015 - the whole is looked at
-    assert changed.keys() == ("via", "x-custom", "route")
+    assert changed.present == ["via", "x-custom", "route"]
     changed.lead("max-forwards", "Max-Forwards: 70")
-    assert changed.keys() == ("max-forwards", "via", "x-custom", "route")
+    assert changed.present == ["max-forwards", "via", "x-custom", "route"]
 
 
 def test_several_values_are_several_lines_or_several_on_one() -> None:

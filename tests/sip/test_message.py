@@ -65,8 +65,8 @@ def test_8_2_6_2_a_response_copies_what_identifies_the_request() -> None:
 
 def test_8_2_6_1_a_100_has_the_timestamp() -> None:
     request = Request("INVITE", "sip:a@b", Headers([("Timestamp", "54"), ("Record-Route", "<sip:p;lr>")]))
-    assert request.response(100).headers.keys() == ("timestamp",)
-    assert request.response(180).headers.keys() == ("record-route",)
+    assert request.response(100).headers.present == ["timestamp"]
+    assert request.response(180).headers.present == ["record-route"]
 
 
 def test_a_to_that_has_a_tag_keeps_it() -> None:

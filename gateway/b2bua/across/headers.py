@@ -26,7 +26,7 @@ from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.errors import MalformedMessage, Refused
 from gateway.sip.grammar import split_list
 from gateway.sip.header_values import cseq
-from gateway.sip.headers import Headers, has_any
+from gateway.sip.headers import Headers, value_of
 from gateway.sip.message import Request
 
 # Read once: Python 3.11 calls a function for each look at a member of an enum.
@@ -164,13 +164,12 @@ def crossing(headers: Headers, toward: Side, body: bytes, *, auto_answer: bool =
     `body` is the body that goes with them: without one, the fields that describe it stay behind. `auto_answer` lets
     wishes for an automatic answer through.
     """
-    chosen = Headers()
-    chosen.extend(headers, _CROSSING[toward] if body else _BODILESS[toward])
-    for name in _ADDRESSES.intersection(chosen.keys()):
+    chosen = headers.select(_CROSSING[toward] if body else _BODILESS[toward])
+    for name in _ADDRESSES.intersection(chosen.present):
         _take_out_passwords(chosen, name)
     if toward is _PHONES:
         _suit_phones(chosen, auto_answer)
-    elif "call-info" in chosen:
+    elif "call-info" in chosen.present:
         _take_out(chosen, "call-info", _is_no_appearance)
     return chosen
 
@@ -179,7 +178,7 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
     """The same for a message that begins or changes a dialog: with its sender's abilities (Allow, Supported, Require),
     as far as this user agent carries them across."""
     chosen = crossing(headers, toward, body, auto_answer=auto_answer)
-    given = headers.keys()
+    given = headers.present
     if _CAPABILITIES.isdisjoint(given):
         return chosen
     number = headers.parsed("cseq", cseq)
@@ -190,7 +189,7 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
         ("Require", "require", extensions),
     ):
         if key in given:
-            passed = _carried(carried, tuple(headers.get_all(name)))
+            passed = _carried(carried, headers.lines_of(key))
             if passed:
                 chosen.add(name, passed)
     return chosen
@@ -198,10 +197,10 @@ def crossing_with_capabilities(headers: Headers, toward: Side, body: bytes, *, a
 
 def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
     """The same for a response, in which nobody is referred to and no line is seized. Most have nothing that crosses."""
-    if not has_any(headers, _ANY_CROSSING[toward]):
+    if _ANY_CROSSING[toward].isdisjoint(headers.present):
         return Headers()
     chosen = crossing_with_capabilities(headers, toward, body)
-    for name in _OF_REQUESTS.intersection(chosen.keys()):
+    for name in _OF_REQUESTS.intersection(chosen.present):
         chosen.remove(name)
     if toward is _PROVIDER:
         chosen.remove("call-info")
@@ -210,7 +209,7 @@ def crossing_back(headers: Headers, toward: Side, body: bytes) -> Headers:
 
 def take_out_providers(headers: Headers) -> None:
     """Take the fields out of a phone's message to another phone that are a provider's to give."""
-    for name in _PROVIDERS.intersection(headers.keys()):
+    for name in _PROVIDERS.intersection(headers.present):
         headers.remove(name)
 
 
@@ -240,21 +239,21 @@ _ORDER = re.compile(r"sync|reboot|restart|reset|service-control|action-uri|xml|^
 
 
 @lru_cache(maxsize=256)
-def _carried(carried: tuple[str, ...], lists: tuple[str, ...]) -> str:
-    """The values of some lists that cross. A phone says the same with each message, and so do all of its make."""
-    named = {value for text in lists if text for value in split_list(text)}
+def _carried(carried: tuple[str, ...], lines: tuple[str, ...]) -> str:
+    """The values of some lines that cross. A phone says the same with each message, and so do all of its make."""
+    named = {value for text in map(value_of, lines) if text for value in split_list(text)}
     return ", ".join([one for one in carried if one in named])
 
 
 def _suit_phones(headers: Headers, auto_answer: bool) -> None:
     """Take out values that a phone must not see: auth-int, an identity that is to stay among the trusted (RFC 3325), a
     wish that it answer by itself, and an address to call for an announcement (Error-Info, RFC 3261 section 20.18)."""
-    if not has_any(headers, _UNSUITED):
+    if _UNSUITED.isdisjoint(headers.present):
         return
     if "p-asserted-identity" in headers and "id" in _privacy(headers):
         headers.remove("p-asserted-identity")
     if not auto_answer:
-        for name in _WISHES.intersection(headers.keys()):
+        for name in _WISHES.intersection(headers.present):
             _take_out(headers, name, partial(_is_wish, name))
     if "error-info" in headers:
         _take_out(headers, "error-info", _is_place_to_call)

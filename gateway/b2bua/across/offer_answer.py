@@ -10,6 +10,8 @@ Which message carries which is said here; each offer and answer itself goes thro
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
+from typing import cast
 
 import attrs
 
@@ -76,7 +78,7 @@ def _refusal_of(leg: Leg, offer: bytes, answer: bytes) -> Refusal | None:
 
 
 def _encrypts(leg: Leg, offer: bytes, response: Response) -> bool | None:
-    if has_sdp(response):
+    if response.body and has_sdp(response):
         return settles(offer, response.body) if offer else offer_encrypted(response.body)
     given = leg.media.forks.get(response.to.tag or "")
     return None if given is None else given.here.encrypted
@@ -95,10 +97,7 @@ class OfferAnswer:
         self._offer = offer
         self._late: MediaExchange | None = None
 
-    @property
-    def asked(self) -> Leg:
-        """The leg that the request went to."""
-        return self._asked
+    asked = cast(Leg, property(attrgetter("_asked"), doc="The leg that the request went to."))
 
     def carry_response(self, response: Response, carried: Carried) -> None:
         """Give `carried` the body as the asking leg is to see it."""
@@ -106,7 +105,7 @@ class OfferAnswer:
             self._path.follow(lambda: carried(b""))
         elif self._offer is not None:
             self._carry_answer(self._offer, response, carried)
-        elif has_sdp(response) and response.status >= 200:
+        elif response.status >= 200 and has_sdp(response):
             self.carry_offer(response.body, carried, response.cseq.number)
         else:
             self._path.follow(lambda: carried(b""))
@@ -161,7 +160,7 @@ class OfferAnswer:
             exchange.fail()
 
     def _is_complete(self, response: Response) -> bool:
-        return self._offer is not None or not has_sdp(response)
+        return self._offer is not None or not response.body or not has_sdp(response)
 
     def _carry_answer(self, offer: MediaExchange, response: Response, carried: Carried) -> None:
         """The first answer of a fork counts, and those that repeat it. Where another exchange has followed it within

@@ -27,7 +27,7 @@ from gateway.config.model import Security, Side
 from gateway.config.tables.numbers.number_table import NumberField
 from gateway.sip.address import NameAddress
 from gateway.sip.errors import MalformedMessage, Refused
-from gateway.sip.headers import Headers, has_any
+from gateway.sip.headers import Headers
 from gateway.sip.message import Response
 from gateway.sip.uri import Uri
 
@@ -100,7 +100,7 @@ def translate(headers: Headers, border: Border, toward: Side, dialogs: Dialogs[L
     """
     if border.route.numbers is not None:
         number_identities(headers, border, toward)
-    if not has_any(headers, _NAMING):
+    if _NAMING.isdisjoint(headers.present):
         return
     replaces = headers.get("Replaces")
     if replaces is not None:

@@ -99,7 +99,7 @@ class Border:
 
     def named(self, uri: Uri, toward: Side) -> Uri:
         """A person's URI as that side is to read it."""
-        if not uri.is_sip:
+        if not uri.host:  # no URI of SIP's
             return uri
         if uri.password is not None:
             uri = attrs.evolve(uri, password=None)

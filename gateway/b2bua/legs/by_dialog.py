@@ -35,9 +35,9 @@ class Dialogs(Generic[L]):
 
     def ended(self, leg: L, dialog: Dialog) -> None:
         """They no longer do, unless another leg goes on with the dialog."""
-        key = dialog.key
-        if self._legs.get(key) is leg:
-            del self._legs[key]
+        key, legs = dialog.key, self._legs
+        if key in legs and legs[key] is leg:
+            del legs[key]
 
     def expect(self, leg: L, call_id: str, local_tag: str) -> None:
         """Let the first request with this Call-ID and local tag go to this leg, with any tag of its sender."""
@@ -53,4 +53,5 @@ class Dialogs(Generic[L]):
 
     def leg_of(self, key: DialogKey) -> L | None:
         """The leg of a dialog, or the one that expects it."""
-        return self._legs.get(key) or self._legs.get((key[0], key[1], ""))
+        legs = self._legs
+        return legs[key] if key in legs else legs.get((key[0], key[1], ""))

@@ -90,7 +90,7 @@ class CalleeLeg(Leg):
 
     def invite(self, request: Request) -> None:
         """Send the INVITE."""
-        request.headers.set("Contact", self.contact)
+        request.headers.set_lines((("contact", f"Contact: {self.contact}"),))
         if request.body or self.takes_early_offers:
             supported = [*request.headers.values("Supported"), RELIABLE]
             request.headers.set("Supported", ", ".join(supported))
@@ -126,7 +126,8 @@ class CalleeLeg(Leg):
     def close(self) -> None:
         """Expect nothing more on this leg. Copies and forks of its 2xx may come for a while: a small heir answers them,
         so that the call's whole memory need not wait for them."""
-        self._stop_ringing_timer()
+        if self._ringing is not None:
+            self._stop_ringing_timer()
         if self._winner is not None and self._transaction is not None and self.request is not None:
             ack = self.acknowledgements.kept(self.request.cseq.number)
             heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self.services.transactions)
@@ -188,7 +189,8 @@ class CalleeLeg(Leg):
             inviter.callee_failed(self, TransactionFailure())
 
     def _restart_ringing_timer(self) -> None:
-        self._stop_ringing_timer()
+        if self._ringing is not None:
+            self._stop_ringing_timer()
         clock = self.services.clock
         left = self._rings_until - clock.seconds()
         self._ringing = clock.callLater(max(min(TIMER_C, left), 0.0), self._ringing_expired)
@@ -209,7 +211,7 @@ class CalleeLeg(Leg):
             return
         if is_reliable and not self.is_late(response):
             self.acknowledge_provisional(response)
-        if has_sdp(response):
+        if response.body and has_sdp(response):
             self._described[tag or ""] = response.body
             if tag is not None and is_reliable:
                 self.media.reliable_forks |= {tag}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
+from typing import cast
 
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, Lines
@@ -54,10 +56,7 @@ class CallerLeg(Leg):
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 
-    @property
-    def local_tag(self) -> str:
-        """Our tag in its dialog."""
-        return self._tag
+    local_tag = cast(str, property(attrgetter("_tag"), doc="Our tag in its dialog."))
 
     @property
     def opening(self) -> ServerTransaction | None:

@@ -27,6 +27,7 @@ from gateway.b2bua.legs.services import MediasecLeg, ServicesOf
 from gateway.config.model import Side
 from gateway.dialog.ack import Acknowledgements
 from gateway.dialog.dialog import Dialog
+from gateway.dialog.session_refresh import METHODS as SESSION_METHODS
 from gateway.dialog.session_refresh import LegSession, RenewalUser
 from gateway.dialog.usages import Usage, usage_of
 from gateway.media.relay import SdpWish
@@ -99,6 +100,7 @@ class Leg:
         self.services = services
         self.owner: LegOwner = owner
         self.record = owner.record
+        self._at = f"{spec.user}@" if spec.user else ""  # the begin of the Contact
         self.dialog: Dialog | None = None
         self.is_toward_provider = spec.side is _PROVIDER
         self.is_judged = self.is_toward_provider or spec.border.is_between_phones
@@ -134,8 +136,7 @@ class Leg:
     @property
     def contact(self) -> str:
         """The Contact that this leg's peer sees: an address of the gateway, and nothing of the other leg's host."""
-        user = f"{self.spec.user}@" if self.spec.user else ""
-        return f"<sip:{user}{self.way.flow.contact}>"
+        return f"<sip:{self._at}{self.way.flow.contact}>"
 
     def dialog_of(self, request: Request) -> Dialog | None:
         """The dialog that a request of the peer is inside of; None before there is one."""
@@ -153,14 +154,14 @@ class Leg:
         if transaction.ended:
             return
         headers, status = response.headers, response.status
-        lines = [SERVER_LINE]
+        lines: tuple[tuple[str, str], ...] = (SERVER_LINE,)
         if status < 300:
             if transaction.method in _REFRESHES_TARGET:
-                lines.append(("contact", f"Contact: {self.contact}"))
-            if status >= 200 and "Allow" not in headers:
-                lines.append(ALLOW_LINE)
+                lines = SERVER_LINE, ("contact", f"Contact: <sip:{self._at}{self.way.flow.contact}>")
+            if status >= 200 and "allow" not in headers.present:
+                lines = *lines, ALLOW_LINE
         headers.set_lines(lines)
-        if 200 <= status < 300:
+        if 200 <= status < 300 and transaction.method in SESSION_METHODS:
             self.session.response_leaves(self, response)
             if transaction.method == "UPDATE":  # an INVITE's 2xx is kept as its ACK comes
                 self.services.keeper.note(self.owner)
@@ -199,7 +200,8 @@ class Leg:
             raise Refused(481, "No dialog on this leg")
         request = self.dialog.make_request(method)
         headers = request.headers
-        headers.add_all(fields)
+        if fields != ():
+            headers.add_all(fields)
         if method in _REFRESHES_TARGET:
             headers.set("Contact", self.contact)
         headers.set_lines((USER_AGENT_LINE,))
@@ -255,7 +257,8 @@ class Leg:
     def leave_owner(self) -> None:
         """Belong to no call any more: nothing crosses, and open requests are answered."""
         self.is_leaving = True
-        self.cancels.clear()
+        if self.cancels:
+            self.cancels.clear()
         if self.open_requests:
             open_ones = [one for one in self.open_requests if not one.is_answered]
             unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
@@ -276,6 +279,8 @@ class Leg:
         """The flow that requests leave by, opened again if need be."""
         way = self.way
         phone = way.phone
+        if phone is None and way.flow.is_open:
+            return way.flow
         return way.opened(self.spec.reopen if phone is None else partial(self.services.phones.flow_of, phone))
 
     def note(self, passage: Passage, message: Message) -> None:

@@ -52,6 +52,8 @@ class LegMedia:
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
         self._opening: dict[int, bool] = {}
+        self.opening: bool | None = None
+        """Whether all answers encrypt the media that the relay acts on and has not replied to; None without any."""
         self.forks: dict[str, Agreed] = {}
         """While forks ring: the agreement of each, by its tag."""
         self.reliable_forks: frozenset[str] = frozenset()
@@ -84,19 +86,16 @@ class LegMedia:
         if self.pending_by in (None, exchange):
             self.pending_by = self.pending_offer = None
 
-    @property
-    def opening(self) -> bool | None:
-        """Whether all answers encrypt the media that the relay acts on and has not replied to; None without any."""
-        return all(self._opening.values()) if self._opening else None
-
     def open(self, exchange: int, encrypted: bool | None) -> None:
         """The relay is about to act on an answer of the exchange with that name: the worst of its answers counts."""
         if encrypted is not None:
             self._opening[exchange] = encrypted and self._opening.get(exchange, True)
+            self.opening = all(self._opening.values())
 
     def opened(self, exchange: int) -> None:
         """The relay has replied to all of them."""
         self._opening.pop(exchange, None)
+        self.opening = all(self._opening.values()) if self._opening else None
 
     def agree(self, settlement: Settlement) -> bool:
         """Put an exchange's outcome in force; True when it settles whether the media are encrypted.

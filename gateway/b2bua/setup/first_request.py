@@ -21,13 +21,17 @@ from gateway.config.tables.numbers.number_table import NumberField
 from gateway.registrar.binding import Binding
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
-from gateway.sip.capabilities import SOFTWARE
+from gateway.sip.capabilities import USER_AGENT_LINE
 from gateway.sip.grammar import Parameters, format_parameters
 from gateway.sip.header_values import CSeq
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request
 from gateway.sip.uri import Uri
 from gateway.transport.trace.tracer import CallNames
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PROVIDER: Final = Side.PROVIDER
+_PHONES: Final = Side.PHONES
 
 REMEMBERED: Final = 10_000
 """Identities kept at most."""
@@ -104,9 +108,11 @@ class Identities:
 def initial_request(request: Request, border: Border, identity: Identity, body: bytes) -> Request:
     """The request to send on, with `body` as the other side is to see it, without Via and Contact."""
     route = border.route
-    toward = Side.PROVIDER if route.binding is None else Side.PHONES
-    caller = _in_domain(_calm(request.from_, border, toward), route, toward)
-    callee = border.addressed(_calm(request.to, border, toward), toward)
+    toward = _PROVIDER if route.binding is None else _PHONES
+    from_, to = request.from_, request.to
+    if toward is _PHONES:
+        from_, to = _calm(from_, border), _calm(to, border)
+    caller, callee = _in_domain(from_, route, toward), border.addressed(to, toward)
     if route.numbers is not None:
         caller = border.numbered_address(caller, toward, NumberField.FROM)
         callee = border.numbered_address(callee, toward, NumberField.TO)
@@ -115,17 +121,18 @@ def initial_request(request: Request, border: Border, identity: Identity, body: 
     keys = ["max-forwards", "from", "to", "call-id", "cseq"]
     lines = [
         f"Max-Forwards: {_forwards_left(request)}",
-        f"From: {caller}",
-        f"To: {callee}",
+        f"From: {caller.text}",
+        f"To: {callee.text}",
         f"Call-ID: {identity.call_id}",
-        f"CSeq: {number}",
+        f"CSeq: {number.number} {number.method}",
     ]
     if service_route := route.service_route:
         keys = [*("route" for _ in service_route), *keys]
         lines = [*(f"Route: {value}" for value in service_route), *lines]
-    headers = Headers.from_lines(keys, lines, {"from": caller, "call-id": identity.call_id, "cseq": number})
-    headers.add_all(crossing_with_capabilities(request.headers, toward, body, auto_answer=border.domain.auto_answer))
-    headers.add("User-Agent", SOFTWARE)
+    auto_answer = border.domain.auto_answer
+    crossed = crossing_with_capabilities(request.headers, toward, body, auto_answer=auto_answer)
+    keys, lines = [*keys, *crossed.present, USER_AGENT_LINE[0]], [*lines, *crossed.lines, USER_AGENT_LINE[1]]
+    headers = Headers((), keys, lines, {"from": caller, "call-id": identity.call_id, "cseq": number})
     beside = Customs.at(border, toward).beside(request) if request.beside else ()
     return Request(request.method, route.request_uri, headers, body, beside)
 
@@ -136,9 +143,9 @@ def _forwards_left(request: Request) -> int:
     return MAX_FORWARDS if given is None else given - 1
 
 
-def _calm(address: NameAddress, border: Border, toward: Side) -> NameAddress:
+def _calm(address: NameAddress, border: Border) -> NameAddress:
     """The address without parameters by which some phones answer by themselves (``intercom=true``)."""
-    if toward is Side.PROVIDER or border.domain.auto_answer or not is_auto_answer(str(address)):
+    if border.domain.auto_answer or not is_auto_answer(str(address)):
         return address
     uri = attrs.evolve(address.uri, parameters=_calm_parameters(address.uri.parameters))
     return NameAddress(address.display_name, uri, _calm_parameters(address.parameters))
@@ -151,7 +158,7 @@ def _calm_parameters(parameters: Parameters) -> Parameters:
 def _in_domain(caller: NameAddress, route: Route, toward: Side) -> NameAddress:
     """The caller's address; a phone's has the domain as its host, so that no phone's address shows. A host that
     is none (RFC 2606) hides the name, and a user there would be a name that nobody vouches for."""
-    if (toward is Side.PHONES and not route.is_local) or caller.uri.scheme not in ("sip", "sips"):
+    if (toward is _PHONES and not route.is_local) or caller.uri.scheme not in ("sip", "sips"):
         uri = bare(caller.uri)
         return caller if uri is caller.uri else attrs.evolve(caller, uri=uri)
     if caller.uri.host.lower().endswith(".invalid"):

@@ -87,7 +87,7 @@ class NewCalls:
     def _caller_spec(self, transaction: ServerTransaction, protection: Protection, border: Border) -> LegSpec:
         """The caller's leg; later offers toward it take the form in which it offered itself."""
         invite, flow, encryption = transaction.request, transaction.flow, Encryption.NONE
-        if has_sdp(invite) and offer_encrypted(invite.body) is not None:
+        if invite.body and has_sdp(invite) and offer_encrypted(invite.body) is not None:
             encryption = encryption_of(invite.body)
         elif flow.is_secure and flow.side is Side.PROVIDER:
             encryption = protection.terms.offer

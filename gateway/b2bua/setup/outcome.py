@@ -38,7 +38,7 @@ def progress(call: Call, leg: CalleeLeg, response: Response) -> None:
     call.milestones.heard(response.status, call.services.clock.seconds())
     bodies = _bodies_with(call, leg)
     # An answer that the caller got reliably lets the callee's UPDATE cross (RFC 3311 section 5.1); ringing needs none.
-    is_reliable = has_sdp(response) and is_required(response)
+    is_reliable = bool(response.body) and has_sdp(response) and is_required(response)
 
     def carried(sdp: bytes) -> None:
         fields = _back(call, response, sdp)
@@ -170,9 +170,10 @@ def _bodies_with(call: Call, leg: CalleeLeg) -> OfferAnswer:
 
 
 def _offer_of(call: Call, leg: CalleeLeg) -> MediaExchange | None:
-    if not has_sdp(call.caller.invite) or leg.request is None:
+    invite = call.caller.invite
+    if not invite.body or not has_sdp(invite) or leg.request is None:
         return None
-    return MediaExchange(call.media_path, call.caller, leg, call.caller.invite.body, leg.request.body)
+    return MediaExchange(call.media_path, call.caller, leg, invite.body, leg.request.body)
 
 
 def _back(call: Call, response: Response, body: bytes) -> Headers:

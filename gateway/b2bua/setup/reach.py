@@ -229,7 +229,7 @@ class CalleeSearch:
             raise AssertionError("a way without an attempt")
         wish = self._plan.media(attempt.encryption)
         path = self._call.media_path
-        if not has_sdp(self._invite):
+        if not self._invite.body or not has_sdp(self._invite):
             path.follow(lambda: self._send(Invitation(way, wish, b"")))
         elif self._rewritten is not None and self._rewritten[0] == wish:
             sdp = self._rewritten[1]

@@ -89,8 +89,8 @@ def _frozen_dialog(dialog: Dialog) -> list[object]:
     """A dialog."""
     return [
         dialog.call_id,
-        str(dialog.local),
-        str(dialog.remote),
+        dialog.local.text,
+        dialog.remote.text,
         dialog.remote_target,
         dialog.route_set,
         dialog.local_cseq,

@@ -61,7 +61,7 @@ def frozen_answer(leg: CalleeLeg) -> bytes:
     dialog = leg.dialog
     if dialog is None:
         raise ValueError("a leg without a dialog")
-    return ANSWERED + encode([dialog.call_id, str(dialog.remote), dialog.remote_target, dialog.route_set])
+    return ANSWERED + encode([dialog.call_id, dialog.remote.text, dialog.remote_target, dialog.route_set])
 
 
 def frozen_stray(leg: CalleeLeg, answer: Response) -> bytes:

@@ -112,9 +112,8 @@ class UsersTried:
 
     def forget(self, source: str, user: str) -> None:
         """That user exists, and the source may ask for it."""
-        users = self._tried.get(source)
-        if users is not None:
-            users.pop(hash(user), None)
+        if source in self._tried:
+            self._tried[source].pop(hash(user), None)
 
     def count(self, source: str, now: float) -> int:
         """How many different users there were of late."""

@@ -61,11 +61,15 @@ class Exposure(NamedTuple):
 
     def signalled(self, at: float, way: str, *, is_secure: bool) -> Exposure:
         """A message of the leg passed: over ``way``, a name for people. The same exposure when that adds nothing."""
-        was_in_clear = self.was_signalled_in_clear or not is_secure
-        if way == self.signalling.last and was_in_clear is self.was_signalled_in_clear:
+        if self.is_known(way, is_secure=is_secure):
             return self
+        was_in_clear = self.was_signalled_in_clear or not is_secure
         signalling = self.signalling.then(at, way)
         return Exposure(signalling, self.media, was_in_clear, self.was_heard, self.clear_reason, self.has_clear_control)
+
+    def is_known(self, way: str, *, is_secure: bool) -> bool:
+        """Whether a message over that way adds nothing."""
+        return way == self.signalling.last and (is_secure or self.was_signalled_in_clear)
 
     def carried(self, at: float, *, encrypted: bool, reason: Reason | None = None) -> Exposure:
         """The relay carries media from now on: all of them SRTP, or not; ``reason`` says why not."""

@@ -62,7 +62,7 @@ class BodyPart:
 
 def is_encoded(headers: Headers) -> bool:
     """Whether a body with these fields has to be decoded before it can be read: any line of them may say so."""
-    if "content-transfer-encoding" not in headers and "content-encoding" not in headers:
+    if "content-transfer-encoding" not in headers.present and "content-encoding" not in headers.present:
         return False
     transfer = {value.strip().lower() for value in headers.get_all("Content-Transfer-Encoding")}
     return not transfer <= _PLAIN_ENCODINGS or any(headers.get_all("Content-Encoding"))

@@ -57,7 +57,8 @@ class CallNames:
         calls = self._calls
         for call_id in call_ids:
             key = call_id[:LONGEST]
-            calls.pop(key, None)
+            if key in calls:
+                del calls[key]
             calls[key] = call
         while len(calls) > REMEMBERED:
             del calls[next(iter(calls))]
