@@ -80,7 +80,8 @@ class Budget(Inside):
         """Calls of functions for each call after its end, by a clock that is put forward."""
         self._turns()
         idle = self._turns()
-        self.run(COUNTED)
+        for _ in range(COUNTED):
+            self.call()
         return (self._turns() - idle) / COUNTED
 
     def _turns(self) -> int:

@@ -77,7 +77,9 @@ class Inside:
         (directory / "credentials.toml").chmod(0o600)
         (directory / "gateway.toml").write_text(configuration)
         self._nowhere = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as there is something to log
-        self._gateway = Gateway(load(directory / "gateway.toml"), _log_to(self._nowhere), reactor)
+        log_output = _log_to(self._nowhere)
+        self._gateway = Gateway(load(directory / "gateway.toml"), log_output, reactor)
+        log_output.gather(reactor)  # as the start of the whole gateway does
         self._sent: list[tuple[bytes, Peer]] = []
         ingress, signalling = self._gateway._ingress, self._gateway.signalling
         signalling.start(ingress.gate, ingress.core)

@@ -103,11 +103,12 @@ class CallsPart(GatewayPart):
         left = self._survival.leave(self.calls.active) if self._leaves else frozenset[str]()
         self.calls.end_all("The gateway is being stopped", left)
         self._ended.sum_up(is_last=True)
+        self._survival.write_records()
         if left:
             log.info("{count} calls go on: they are left to the next process", count=len(left))
         else:
             self._survival.stop()
-        return self.calls.released()
+        return self.calls.released().addCallback(lambda _: self._survival.write_records())
 
     def _note_lasting(self) -> None:
         """Note calls that last. One that nobody vouches for may come to nothing, and then many have no record."""

@@ -40,7 +40,7 @@ class StatePart(GatewayPart):
     def __init__(self, basis: Basis, log_output: LogOutput) -> None:
         self._directory = basis.configuration.gateway.state_directory
         self._metrics = basis.metrics
-        self._log_output = log_output
+        self._log_output, self._reactor = log_output, basis.reactor
         self._cluster, replica = ClusterPart(basis), basis.replica
         reactor, now, path = basis.reactor, basis.clock.now, self._directory / "bindings.sqlite"
         self.store = SqliteStore(path, PooledDatabase(path, reactor, prepare_bindings, replica), reactor, now)
@@ -89,6 +89,7 @@ class StatePart(GatewayPart):
         yield self.history.start().addErrback(go_on_without)
         self._cluster.start()
         self._writing.start(WRITING_SECONDS)
+        self._log_output.gather(self._reactor)
 
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
@@ -96,6 +97,7 @@ class StatePart(GatewayPart):
         if self._writing.running:
             self._writing.stop()
         self._cluster.stop()
+        self._log_output.gather(None)
         self._security.write()
         yield self.history.stop()
         for table in self._tables:

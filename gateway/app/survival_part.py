@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable
+from typing import Final
 
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from gateway.app.parts import Basis
@@ -32,6 +34,10 @@ from gateway.state.journal.live_journal import Kept
 
 log = Logger()
 
+RECORDS_SECONDS: Final = 0.05
+"""From the end of a call to the writing of its record, together with those of others: the code for it is far from that
+of messages, and a processor that has to fetch it anew for each call takes three times as long."""
+
 
 class SurvivalPart:
     """The journal of calls that are up, and the records of those that are over."""
@@ -44,15 +50,29 @@ class SurvivalPart:
         journal, clock = state.journal, basis.clock
         self._kept = None if journal is None else CallKeeper(journal, clock.wall, basis.reactor.seconds)
         self.keeper: CallKeeping[Leg] = NoKeeping() if self._kept is None else self._kept
+        self._unwritten: list[CallRecord] = []
+        self._writing: IDelayedCall | None = None
 
     def record(self, record: CallRecord) -> None:
-        """Keep the record of a call that is over."""
+        """Keep the record of a call that is over, RECORDS_SECONDS from now at most. Until then it is in the journal as
+        a call that ends, so that a process that is killed meanwhile leaves it to the next one."""
         record.mos = worst_score(record.media)
-        kept = record.as_json()
-        self._state.history.ended(kept)
-        if self._kept is not None:
-            self._kept.recorded(record.id)
-        self._signalling.tracing.ended(record.id, kept)
+        self._unwritten.append(record)
+        if self._writing is None:
+            self._writing = self._basis.reactor.callLater(RECORDS_SECONDS, self.write_records)
+
+    def write_records(self) -> None:
+        """Write the records that wait; to be called before the process ends, too."""
+        if self._writing is not None and self._writing.active():
+            self._writing.cancel()
+        self._writing = None
+        records, self._unwritten = self._unwritten, []
+        kept = {record.id: record.as_json() for record in records}
+        self._state.history.ended(*kept.values())
+        for call_id, call in kept.items():
+            if self._kept is not None:
+                self._kept.recorded(call_id)
+            self._signalling.tracing.ended(call_id, call)
 
     def rebuild(
         self, services: LegServices, calls: Calls, subscriptions: Subscriptions, ended: EndedCalls, relay: RelayPool

@@ -18,7 +18,7 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 PIECE: Final = 4096
@@ -51,13 +51,26 @@ class LineOutput:
 
     def write(self, text: str) -> None:
         """Write a line now, later or never, but do not wait. Raises nothing."""
-        data = text.encode("utf-8", "backslashreplace")
+        self._write(text.encode("utf-8", "backslashreplace"))
+
+    def write_all(self, texts: Sequence[str]) -> None:
+        """The same of several lines: as many in one piece as fit it."""
+        piece = b""
+        for text in texts:
+            data = text.encode("utf-8", "backslashreplace")
+            if piece and len(piece) + len(data) > PIECE:
+                self._write(piece)
+                piece = b""
+            piece += data
+        self._write(piece)
+
+    def _write(self, data: bytes) -> None:
         if not (self._waiting or self._untold) and len(data) <= PIECE and self._has_room():
             data = data[self._written(data) :]
             if not data:
                 return
         if self._size + len(data) > WAITING:
-            self._lose(1)
+            self._lose(_lines_in(data))
         else:
             self._put(data)
         self.retry()
@@ -105,7 +118,7 @@ class LineOutput:
         except BlockingIOError:
             return 0
         except OSError:
-            self._lose(1)
+            self._lose(_lines_in(line))
             return len(line)
 
     def _tell(self) -> None:
@@ -118,3 +131,8 @@ class LineOutput:
     def _lose(self, count: int) -> None:
         self.lost += count
         self._untold += count
+
+
+def _lines_in(piece: bytes) -> int:
+    """The lines of a piece that begin or end in it. One that is continued has a tab behind each break."""
+    return max(piece.count(b"\n") - piece.count(b"\n\t"), 1)

@@ -5,6 +5,7 @@ choice of events (`twist --log-level`), writing without waiting (`lines`). Modul
 know nothing of this one, but for those whose lines come with each call (`LineLogger`).
 
     Logger.info(...) -> event -> fields named like secrets blanked -> formatted -> text redacted -> LineOutput
+    LineLogger.info(...) -> event -> held, GATHERED at most -> the same, with the others of that time
 
 A line of JSON without any sign of a secret is written as it is: most have none, and one look is cheap.
 
@@ -16,13 +17,15 @@ import atexit
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import TextIO
+from typing import Final, TextIO
 
 import orjson
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel, eventAsText, formatEvent
 
 from gateway.base.json_codec import Json
@@ -31,6 +34,10 @@ from gateway.observe.lines import LineOutput
 from gateway.observe.redaction import REDACTED, is_harmless_json, is_secret, redacted
 
 _KNOWN_LEVELS = frozenset(LogLevel.iterconstants())
+
+GATHERED: Final = 0.05
+"""Seconds that a line about a call may be late, to be formatted and written with others: the code for it is far from
+that of messages, and a processor that has to fetch it anew for each line takes three times as long."""
 
 
 class LineLogger(Logger):
@@ -55,6 +62,9 @@ class LogOutput:
         self._is_json = log_format == "json"
         self._line = json_line if self._is_json else text_line
         self._lines: LineOutput | None = None
+        self._timers: IReactorTime | None = None
+        self._held: deque[LogEvent] = deque()
+        self._writing: IDelayedCall | None = None
 
     def __call__(self, stream: TextIO) -> FileLogObserver:
         """An observer that writes one line for each event."""
@@ -62,9 +72,37 @@ class LogOutput:
             self._lines = LineOutput(stream, self._told)
         except (OSError, ValueError):  # no stream of the system's: it keeps nobody waiting
             return FileLogObserver(stream, self._line_of_ours)
-        atexit.register(self._lines.close)
-        # All that an observer does with its file is to write and flush.
-        return FileLogObserver(self._lines, self._line_of_ours)  # type: ignore[arg-type]
+        atexit.register(self.close)
+        return _LineObserver(self, self._lines)
+
+    def gather(self, timers: IReactorTime | None) -> None:
+        """From now on hold lines of information about calls (`LineLogger`) for a moment, and write them together; none
+        any more without `timers`. Any other line is written at once, after those that were held before it."""
+        self._timers = timers
+        self.write_held()
+
+    def holds(self, event: LogEvent) -> bool:
+        """Whether the line of an event may wait, and does from now on; else all that were held are written."""
+        timers = self._timers
+        if timers is None or type(event.get("log_logger")) is not LineLogger or event["log_level"] is not LogLevel.info:
+            if self._held:
+                self.write_held()
+            return False
+        self._held.append(event)
+        if self._writing is None:
+            self._writing = timers.callLater(GATHERED, self.write_held)
+        return True
+
+    def write_held(self) -> None:
+        """Write the lines that are held."""
+        writing, self._writing = self._writing, None
+        if writing is not None and writing.active():
+            writing.cancel()
+        texts = []
+        while self._held:
+            texts.append(self._line(self._held.popleft()))
+        if texts and self._lines is not None:
+            self._lines.write_all(texts)
 
     def fatal(self, text: str, stream: TextIO) -> None:
         """Tell of an error that ends the process: in a log of JSON a line of its `stream`, else one of stderr."""
@@ -72,6 +110,7 @@ class LogOutput:
             sys.stderr.write(f"{text}\n")
             return
         at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.critical, "log_namespace": __name__}
+        self.write_held()
         line = self._line({**at, "log_format": "{reason}", "reason": text})
         if self._lines is not None:
             self._lines.write(line)
@@ -91,6 +130,7 @@ class LogOutput:
 
     def close(self) -> None:
         """Write the lines that wait, for two seconds at most."""
+        self.gather(None)
         if self._lines is not None:
             self._lines.close()
 
@@ -101,6 +141,19 @@ class LogOutput:
         said = "{count} lines of the log were lost: whoever reads it does not keep up"
         at: LogEvent = {"log_time": time.time(), "log_level": LogLevel.warn, "log_namespace": __name__}
         return self._line({**at, "log_format": said, "count": count})
+
+
+class _LineObserver(FileLogObserver):
+    """Writes the lines of events that cannot wait, and leaves the others to the output. All that an observer does with
+    its file is to write and flush."""
+
+    def __init__(self, output: LogOutput, lines: LineOutput) -> None:
+        super().__init__(lines, output._line_of_ours)  # type: ignore[arg-type]
+        self._output = output
+
+    def __call__(self, event: LogEvent) -> None:
+        if not self._output.holds(event):
+            super().__call__(event)
 
 
 def is_chatter(event: LogEvent) -> bool:

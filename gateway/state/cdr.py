@@ -11,6 +11,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Mapping
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ log = Logger()
 
 WAITING: Final = 20_000
 """Records that wait for a disk at most."""
+TOGETHER: Final = 64
+"""Records in one write at most."""
 LATEST_BYTES: Final = 1024 * 1024
 """Of the file, that are looked at for the latest calls: some 2,000."""
 _ID: Final = re.compile(rb'^{"id":"([^"\\\n]+)"', re.MULTILINE)
@@ -88,20 +91,20 @@ class CdrFile:
         """The state of the file."""
         return KeptFile(self._path.name, self._failures, bool(self._waiting))
 
-    def write(self, record: Mapping[str, Json]) -> None:
-        """Add a record, now or when the disk takes it again: calls go on."""
-        if len(self._waiting) >= WAITING:
-            lost = self._waiting.popleft()
-            log.error("a call detail record is lost: {record}", record=lost.decode().strip())
-        self._waiting.append(encode(record) + b"\n")
+    def write(self, *records: Mapping[str, Json]) -> None:
+        """Add records, now or when the disk takes them again: calls go on."""
+        for record in records:
+            if len(self._waiting) >= WAITING:
+                lost = self._waiting.popleft()
+                log.error("a call detail record is lost: {record}", record=lost.decode().strip())
+            self._waiting.append(encode(record) + b"\n")
         self.retry()
 
     def retry(self) -> None:
         """Write the records that wait, as far as that is possible. To be called now and then."""
         try:
             while self._waiting:
-                self._add(self._waiting[0])
-                self._waiting.popleft()
+                self._add_some(min(len(self._waiting), TOGETHER))
         except OSError as error:
             if self._failures == 0 or len(self._waiting) % TOLD_EVERY == 1:
                 log.error(
@@ -131,8 +134,20 @@ class CdrFile:
         if descriptor is not None:
             os.close(descriptor)
 
+    def _add_some(self, count: int) -> None:
+        """Write the first records: all of these at once, or one where there is no room for all."""
+        try:
+            self._add(b"".join(islice(self._waiting, count)))
+        except OSError:
+            if count == 1:
+                raise
+            self._add_some(1)
+            return
+        for _ in range(count):
+            self._waiting.popleft()
+
     def _add(self, line: bytes) -> None:
-        """Write a line whole, or nothing of it: the piece that fitted on a full disk is taken back."""
+        """Write lines whole, or nothing of them: the piece that fitted on a full disk is taken back."""
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o600)

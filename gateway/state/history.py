@@ -98,8 +98,7 @@ class CallHistory:
             self._table.put(call_id, self._clock.now(), self._unseen(by_id[call_id]))
         unseen = [self._unseen(call) for call_id, call in by_id.items() if call_id not in known]
         self._up |= (by_id.keys() & known) - recorded
-        for call in unseen:
-            self.ended(call)
+        self.ended(*unseen)
         self._before.extend(unseen)
         return unseen
 
@@ -108,12 +107,22 @@ class CallHistory:
         self._up.add(str(call["id"]))
         self._table.put(str(call["id"]), STILL_UP, call)
 
-    def ended(self, call: Row) -> None:
-        """Keep a call that is over, all that is known of it."""
-        self._up.discard(str(call["id"]))
-        ended_at = call.get("ended_at")
-        self._table.put(str(call["id"]), ended_at if isinstance(ended_at, float) else self._clock.now(), call)
-        self._cdr.write(detail_record(call))
+    def ended(self, *calls: Row) -> None:
+        """Keep calls that are over, all that is known of each. One that cannot be kept is logged."""
+        kept = []
+        for call in calls:
+            call_id, ended_at = str(call["id"]), call.get("ended_at")
+            self._up.discard(call_id)
+            try:
+                self._table.put(call_id, ended_at if isinstance(ended_at, float) else self._clock.now(), call)
+                kept.append(detail_record(call))
+            except Exception:
+                log.failure("call {call_id} is not kept", call_id=call_id)
+        self._cdr.write(*kept)
+        for call in calls:
+            self._show(call)
+
+    def _show(self, call: Row) -> None:
         for follower in self._followers:
             try:
                 follower(call)

@@ -5,13 +5,15 @@ import json
 import os
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from twisted.internet.task import Clock
 from twisted.logger import FileLogObserver, LogEvent, Logger, LogLevel
 
-from gateway.observe.log import LineLogger, LogOutput, json_observer, text_observer
+from gateway.observe.log import GATHERED, LineLogger, LogOutput, json_observer, text_observer
 from gateway.observe.redaction import redacted
 
 KEY = "d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj"
@@ -293,3 +295,86 @@ def test_a_logger_of_lines_makes_the_events_of_twisteds() -> None:
 
 def test_a_logger_of_lines_is_named_by_its_module() -> None:
     assert LineLogger().namespace == __name__
+
+
+class Kept:
+    """A log into a file, whose lines about calls are gathered."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = Clock()
+        self._path = path
+        self.output = LogOutput("text")
+        self._stream = path.open("w")
+        observer = self.output(self._stream)
+        self.of_calls, self.other = LineLogger(observer=observer), Logger("gateway.test", observer=observer)
+        self.output.gather(self.clock)
+
+    @property
+    def written(self) -> list[str]:
+        return [line.rpartition(": ")[2] for line in self._path.read_text().splitlines()]
+
+
+def test_lines_about_calls_are_written_together_a_moment_later(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "log")
+    for number in range(3):
+        kept.of_calls.info("call {number}", number=number)
+    assert kept.written == []
+    kept.clock.advance(GATHERED)
+    assert kept.written == ["call 0", "call 1", "call 2"]
+    assert kept.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("level", [LogLevel.warn, LogLevel.error, LogLevel.critical])
+def test_a_line_that_an_operator_should_look_at_waits_for_nothing_and_keeps_its_place(
+    tmp_path: Path, level: Any
+) -> None:
+    kept = Kept(tmp_path / "log")
+    kept.of_calls.info("first")
+    kept.of_calls.emit(level, "second")
+    assert kept.written == ["first", "second"]
+    kept.of_calls.info("third")
+    kept.other.info("fourth")
+    assert kept.written == ["first", "second", "third", "fourth"]
+    assert kept.clock.getDelayedCalls() == []
+
+
+def test_no_line_is_left_behind_at_the_end(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "log")
+    kept.of_calls.info("last")
+    kept.output.close()
+    assert kept.written == ["last"]
+    kept.of_calls.info("later")
+    assert kept.written == ["last", "later"]
+
+
+def test_the_time_of_a_line_is_that_of_its_event(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    kept = Kept(path)
+    before = time.time()
+    kept.of_calls.info("now")
+    after = time.time()
+    time.sleep(0.01)
+    kept.clock.advance(GATHERED)
+    told = datetime.fromisoformat(path.read_text().split()[0]).timestamp()
+    assert before - 0.001 <= told <= after
+
+
+def test_of_gathered_lines_that_are_not_read_each_is_counted() -> None:
+    reading, writing = os.pipe()
+    output, clock = LogOutput("text"), Clock()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb") as reader:
+        log = LineLogger(observer=output(stream))
+        output.gather(clock)
+        for number in range(30_000):
+            log.info("line {number} of a call, as long as any", number=number)
+            if number % 100 == 99:
+                clock.advance(GATHERED)
+        os.set_blocking(reading, False)
+        told = b""
+        while piece := reader.read(65536):
+            told += piece
+            output.retry()
+        lines = told.decode().splitlines()
+        assert output.lost > 1_000
+        assert len(lines) - 1 + output.lost == 30_000
+        assert lines[-1].endswith(f"{output.lost} lines of the log were lost: whoever reads it does not keep up")

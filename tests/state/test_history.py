@@ -129,6 +129,44 @@ def test_of_a_record_that_fits_in_half_nothing_stays(tmp_path: Path, monkeypatch
     assert [json.loads(line)["id"] for line in (tmp_path / "cdr.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
+def test_calls_that_end_together_have_a_line_each_however_little_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, cdr = tmp_path / "cdr.jsonl", CdrFile(tmp_path / "cdr.jsonl")
+    write, room = os.write, 100
+    line = len(b'{"id":100}\n')
+
+    def written(descriptor: int, data: bytes) -> int:
+        nonlocal room
+        fits = min(len(data), room)
+        room -= fits
+        return write(descriptor, data[:fits])
+
+    def truncated(descriptor: int, length: int) -> None:
+        nonlocal room
+        room += os.fstat(descriptor).st_size - length
+        truncate(descriptor, length)
+
+    truncate = os.ftruncate
+    with monkeypatch.context() as full:
+        full.setattr("os.write", written)
+        full.setattr("os.ftruncate", truncated)
+        cdr.write(*({"id": 100 + number} for number in range(20)))
+    told = [json.loads(one)["id"] for one in path.read_text().splitlines()]
+    assert told == [100 + number for number in range(100 // line)]
+    assert cdr.standing == KeptFile("cdr.jsonl", failures=1, is_failing=True)
+    cdr.write(*({"id": 120 + number} for number in range(200)))
+    cdr.close()
+    assert [json.loads(one)["id"] for one in path.read_text().splitlines()] == [*range(100, 320)]
+
+
+def test_a_call_that_cannot_be_kept_takes_no_other_with_it(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    odd: Any = object()
+    opened.history.ended(call(1), {**call(2), "ending": odd}, call(3))
+    assert [json.loads(line)["id"] for line in opened.cdr.read_text().splitlines()] == ["call-1", "call-3"]
+
+
 def test_records_that_nobody_takes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.state.cdr.WAITING", 3)
     path = tmp_path / "cdr.jsonl"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gateway.app.survival_part import RECORDS_SECONDS
 from gateway.sip.message import Message, Request, Response
 from gateway.state.journal.live_journal import LiveJournal
 from tests.support.flows import RecordingFlow
@@ -296,6 +297,11 @@ class Scene:
             if not any(read):
                 return
 
+    def is_recorded(self) -> None:
+        """The record of a call that is over is written, unless the gateway is dead by then."""
+        if not self.life.is_over:
+            self.ladder.clock.advance(RECORDS_SECONDS)
+
     def goes_on(self) -> None:
         """The next gateway is there, and time passes."""
         flows = [user.party.flow for user in self.users]
@@ -327,6 +333,7 @@ class Scene:
             user = self.caller if hangs_up == "caller" else self.callee
             user.asks("BYE")
             self.settle()
+            self.is_recorded()
             states = [user.state for user in self.users]
         assert set(states) <= {"over", "idle", "unheard"}, (point, states)
         assert not self.ladder.calls.active, point
@@ -346,6 +353,7 @@ def killed_everywhere(life: Life, directory: Path, scene: Callable[[Path, Life],
     whole = scene(directory / "whole", life)
     life.dies_after(float("inf"))
     whole.plays(hangs_up)
+    whole.is_recorded()
     assert {user.state for user in whole.users} == {"over"}, [(user.state, user.seen) for user in whole.users]
     points = life.events
     for point in range(points + 1):
@@ -355,6 +363,7 @@ def killed_everywhere(life: Life, directory: Path, scene: Callable[[Path, Life],
         one = scene(place, life)
         life.dies_after(point)
         one.plays(hangs_up)
+        one.is_recorded()
         one.goes_on()
         one.check(f"{hangs_up} hangs up, killed after {point} of {points}", hangs_up)
     return whole

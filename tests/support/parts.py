@@ -104,9 +104,9 @@ class _EndedCalls:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    def ended(self, record: Any) -> None:
-        """The record of a call is written."""
-        self.ids.append(record["id"])
+    def ended(self, *records: Any) -> None:
+        """The records of calls are written."""
+        self.ids += [record["id"] for record in records]
 
     def recorded(self) -> frozenset[str]:
         """Of these calls there are records."""
@@ -114,8 +114,7 @@ class _EndedCalls:
 
     def end_unseen(self, known: object = (), recorded: object = (), more: Iterable[Any] = ()) -> list[Any]:
         """Calls that cannot be gone on with."""
-        for row in more:
-            self.ended(row)
+        self.ended(*more)
         return [*more]
 
 
