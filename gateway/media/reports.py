@@ -154,15 +154,19 @@ def remarks_by_tag(report: JSON) -> Iterator[tuple[str, str, bool]]:
 
 
 def _sides_with(key: str, report: JSON) -> frozenset[Side]:
-    return frozenset(
-        side
-        for side in Side
-        for party in _values(report, "tags")
-        if _value(party, "side") == side.value
-        for media in _values(party, "medias")
-        for stream in _values(media, "streams")
-        if _value(stream, key)
-    )
+    marked = {
+        party.get("side") for party in _values(report, "tags") if isinstance(party, dict) and _is_told(party, key)
+    }
+    return frozenset(side for side in Side if side.value in marked) if marked else frozenset()
+
+
+def _is_told(party: dict[str, JSON], key: str) -> bool:
+    """Whether a stream of a party's has something under a key."""
+    for media in _values(party, "medias"):
+        for stream in _values(media, "streams"):
+            if isinstance(stream, dict) and stream.get(key):
+                return True
+    return False
 
 
 def observe(report: JSON, metrics: Metrics) -> None:
@@ -211,8 +215,10 @@ def _value(of: JSON, key: str) -> JSON:
 
 def _values(of: JSON, key: str) -> list[JSON]:
     """The items of a list or dictionary within a dictionary."""
-    found = _value(of, key)
-    return list(found.values()) if isinstance(found, dict) else found if isinstance(found, list) else []
+    found = of.get(key) if isinstance(of, dict) else None
+    if isinstance(found, list):
+        return found
+    return list(found.values()) if isinstance(found, dict) else []
 
 
 def _first(found: Iterator[JSON]) -> JSON:
@@ -221,5 +227,5 @@ def _first(found: Iterator[JSON]) -> JSON:
 
 
 def _number(of: JSON, key: str, units: int = 1) -> float | None:
-    found = _value(of, key)
+    found = of.get(key) if isinstance(of, dict) else None
     return found / units if isinstance(found, int | float) and not isinstance(found, bool) else None

@@ -10,7 +10,9 @@ Unknown lines are kept, in order. Attributes are written after the other lines o
 wants them. ``parse`` raises MalformedDescription and nothing else, for any bytes.
 """
 
+import re
 from enum import StrEnum
+from functools import lru_cache
 from string import ascii_letters
 from typing import ClassVar, Final
 
@@ -20,7 +22,19 @@ MAXIMUM_BYTES = 65_535
 MAXIMUM_LINES = 2_000
 MAXIMUM_MEDIA = 64
 
+LONGEST_KNOWN: Final = 2_048
+"""Characters of the lines below an m-line that are remembered, once read."""
+
 _LETTERS: Final = frozenset(ascii_letters)
+_BLANK: Final = re.compile(r"\n\s|\A\s|\n\Z")
+"""The sign of a line that is blank, or begins with a blank."""
+_OF_ONE_CALL: Final = re.compile(
+    "key|crypt|ice-|finger|candidate|^[cki]=|[^\\x20-\\x7e\n]", re.IGNORECASE | re.MULTILINE
+)
+"""The sign of lines that hold keys, or that no other call has: nothing of these is remembered."""
+
+_Lines = tuple[tuple[tuple[str, str | None], ...], tuple[tuple[str, str], ...]]
+"""Attributes, and other lines."""
 
 
 class MalformedDescription(Exception):
@@ -110,11 +124,11 @@ class Part:
     @property
     def connection(self) -> str | None:
         """The address of this part's own ``c=`` line, without any multicast suffix; None when it has none."""
-        value = self.line("c")
-        if value is None:
-            return None
-        fields = value.split()
-        return fields[2].partition("/")[0] if len(fields) == 3 else None
+        for letter, value in self.lines:
+            if letter == "c":
+                fields = value.split()
+                return fields[2].partition("/")[0] if len(fields) == 3 else None
+        return None
 
     @connection.setter
     def connection(self, address: str | None) -> None:
@@ -202,22 +216,19 @@ class Description(Part):
     @classmethod
     def parse(cls, body: bytes) -> "Description":
         """The description in ``body``; raises MalformedDescription."""
-        lines = _lines(body)
-        description = cls()
-        part: Part = description
-        # Every description passes here several times: one loop, and no call for a line.
-        for line in lines:
-            letter, value = line[0], line[2:]
-            if line[1:2] != "=" or letter not in _LETTERS:
-                raise MalformedDescription("a line is not of the form x=value")
-            if letter == "a":
-                name, colon, value = value.partition(":")
-                part.attributes.append((name.strip(), value.strip() if colon else None))
-            elif letter == "m":
-                part = Media.parse(value)
-                description.media.append(part)
+        session, *sections = _text_of(body).split("\nm=")
+        attributes, lines = _parsed(session.split("\n"))
+        description = cls(attributes=attributes, lines=lines)
+        # Every description passes here several times, and phones of a kind write the same below their m-lines.
+        for section in sections:
+            first, _, below = section.partition("\n")
+            media = Media.parse(first)
+            if len(below) <= LONGEST_KNOWN and _OF_ONE_CALL.search(below) is None:
+                known = _known(below)
+                media.attributes, media.lines = [*known[0]], [*known[1]]
             else:
-                part.lines.append((letter, value.strip(" \t") if letter in "voc" else value))
+                media.attributes, media.lines = _parsed(below.split("\n") if below else [])
+            description.media.append(media)
         description._check()
         return description
 
@@ -243,11 +254,15 @@ class Description(Part):
     def _check(self) -> None:
         if len(self.media) > MAXIMUM_MEDIA:
             raise MalformedDescription("too many m-lines")
-        Origin.parse(self.line("o") or "")
+        if len((self.line("o") or "").rsplit(maxsplit=5)) != 6:
+            raise MalformedDescription("o= has fewer than six fields")
         inherited = self._own_direction() or Direction.SENDRECV
         for part in (self, *self.media):
-            if part.connection is None and part.line("c") is not None:
-                raise MalformedDescription("c= has not three fields")
+            for letter, value in part.lines:
+                if letter == "c":
+                    if len(value.split()) != 3:
+                        raise MalformedDescription("c= has not three fields")
+                    break
         for media in self.media:
             media.inherited_direction = inherited
 
@@ -257,18 +272,43 @@ def address_type(address: str) -> str:
     return "IP6" if ":" in address else "IP4"
 
 
-def _lines(body: bytes) -> list[str]:
-    """Those that are not blank; ended by CRLF, LF or CR."""
+def _text_of(body: bytes) -> str:
+    """The lines that are not blank, ended by LF; in the body by CRLF, LF or CR."""
     if len(body) > MAXIMUM_BYTES or b"\0" in body:
         raise MalformedDescription("too long, or holds a NUL byte")
     # surrogateescape: text in another charset (s=, i=) passes through byte for byte.
-    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
-    lines = [line for line in text.split("\n") if line and not line.isspace()]
-    if not lines or len(lines) > MAXIMUM_LINES:
+    text = body.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n").rstrip("\n")
+    if _BLANK.search(text) is not None:
+        text = "\n".join([line for line in text.split("\n") if line and not line.isspace()])
+    if not text or text.count("\n") >= MAXIMUM_LINES:
         raise MalformedDescription("no lines, or too many")
-    if lines[0][:2] != "v=" or lines[0][2:].strip(" \t") != "0":
+    first = text.partition("\n")[0]
+    if first[:2] != "v=" or first[2:].strip(" \t") != "0":
         raise MalformedDescription("does not begin with v=0")
-    return lines
+    return text
+
+
+def _parsed(lines: list[str]) -> tuple[list[tuple[str, str | None]], list[tuple[str, str]]]:
+    """Attributes, and other lines than m-lines."""
+    attributes: list[tuple[str, str | None]] = []
+    others: list[tuple[str, str]] = []
+    for line in lines:
+        letter, value = line[0], line[2:]
+        if line[1:2] != "=" or letter not in _LETTERS:
+            raise MalformedDescription("a line is not of the form x=value")
+        if letter == "a":
+            name, colon, value = value.partition(":")
+            attributes.append((name.strip(), value.strip() if colon else None))
+        else:
+            others.append((letter, value.strip(" \t") if letter in "voc" else value))
+    return attributes, others
+
+
+@lru_cache(maxsize=256)
+def _known(below: str) -> _Lines:
+    """Those of the lines below an m-line. Of a peer's that are not of the form nothing is remembered."""
+    attributes, others = _parsed(below.split("\n") if below else [])
+    return tuple(attributes), tuple(others)
 
 
 def _number(text: str, maximum: int) -> int:

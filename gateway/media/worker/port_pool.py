@@ -13,6 +13,9 @@ not a packet came, so that there is no stream whose end could be late. A callee 
 send all the same is noticed like late media: `take` passes over a free pair to which anything came. Else whoever makes
 calls that fail could keep every port.
 
+While there are calls, the pairs that are next are bound ahead, one at a time between batches of packets (AHEAD):
+to make a pair takes as long as ten packets, and calls come in bursts.
+
 The last free pairs, RESERVE of all, are for urgent calls, to emergency numbers. When none is left, those may break a
 quarantine: a packet of an older call, which the latch keeps out, harms less than no call.
 
@@ -27,13 +30,12 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from struct import unpack_from
 from typing import Final, Protocol
 
 import attrs
 
-RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-"""Half a second of a video stream; audio needs a hundredth of it."""
+from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, drain, kernel_drops, opened
+
 SILENT_BUFFER_BYTES: Final = 2_304
 """The least the kernel grants: a port in quarantine holds next to nothing."""
 MAXIMUM_QUARANTINES: Final = 10
@@ -47,9 +49,9 @@ MOST_RESERVED: Final = 100
 """Pairs: fifty calls at once."""
 BOUND_SECONDS: Final = 60.0
 """How long a free pair stays bound."""
-
-_SO_MEMINFO: Final = 55
-_DROPS_OFFSET: Final = 8 * 4
+AHEAD: Final = 64
+"""Of the free pairs, as many as are bound ahead of their calls once there are calls: thirty-two at once wait for no
+socket to be made, nor do the packets of others."""
 
 
 class NoPorts(Exception):
@@ -88,31 +90,6 @@ class Watch(Protocol):
     def later(self, job: Callable[[], object]) -> None: ...
 
 
-@attrs.define(eq=False)
-class PortPair:
-    """Two bound, unconnected, non-blocking sockets."""
-
-    port: int
-    rtp: socket.socket
-    rtcp: socket.socket
-    due: float = 0.0
-    """When its quarantine, or the time that it stays bound, ends: in the clock's seconds."""
-    quarantines: int = 0
-    is_heard: bool = False
-    """Whether a packet came while it belonged to no call. Then it is not watched."""
-    is_small: bool = False
-    """Whether its buffers hold next to nothing."""
-    dropped_before: int = 0
-
-    def dropped(self) -> int:
-        """Packets of this call that the kernel dropped because the buffer for RTP was full."""
-        return kernel_drops(self.rtp) - self.dropped_before
-
-    def close(self) -> None:
-        self.rtp.close()
-        self.rtcp.close()
-
-
 class PortPool:
     """The pairs of one worker; time is an argument, in seconds."""
 
@@ -125,6 +102,10 @@ class PortPool:
         """Those of the free pairs that are bound still, by port, the longest free first."""
         self._silent: deque[PortPair] = deque()
         self._reserved = min(MOST_RESERVED, int(len(self._free) * RESERVE))
+        self._ahead = 0
+        """So many of the first free pairs are bound, at least."""
+        self._is_drawn_on = False
+        """Whether a pair was taken since the last look."""
         self.used = 0
 
     @property
@@ -141,6 +122,7 @@ class PortPool:
         has_files = True
         for _ in range(len(self._free) - (0 if is_urgent else self._reserved)):
             port = self._free.popleft()
+            self._ahead -= self._ahead > 0
             pair = self._bound.pop(port, None)
             if pair is not None and not self._is_quiet(pair):
                 # Late media of an old call: it is not for the next one.
@@ -178,13 +160,15 @@ class PortPool:
 
     def expire(self, now: float) -> None:
         """Free pairs that were silent for their quarantine, prolong it for the others, and close those free for long:
-        the first few now, and more later."""
+        the first few now, and more later. Then bind some ahead, where any was taken since the last time."""
         for _ in range(PAIRS_A_JOB):
             if self._silent and self._silent[0].due <= now:
                 self._free_or_prolong(self._silent.popleft(), now)
             elif self._bound and next(iter(self._bound.values())).due <= now:
                 self._close(self._bound.pop(next(iter(self._bound))))
+                self._ahead = 0
             else:
+                self._bind_ahead(now)
                 return
         self._loop.later(partial(self.expire, now))
 
@@ -223,8 +207,36 @@ class PortPool:
     def _taken(self, pair: PortPair) -> PortPair:
         """A call has it from now on."""
         self.used += 1
+        self._is_drawn_on = True
         self._resize(pair, is_small=False)
         return pair
+
+    def _bind_ahead(self, now: float) -> None:
+        """Bind those that are next soon, if any was taken since the last time."""
+        if self._is_drawn_on and self.range.quarantine > 0:
+            self._is_drawn_on = False
+            self._loop.later(partial(self._bind_next, now, AHEAD))
+
+    def _bind_next(self, now: float, most: int) -> None:
+        """Bind the next free pair that is not, and others later, `most` in all."""
+        while self._ahead < min(AHEAD, len(self._free)) and self._free[self._ahead] in self._bound:
+            self._ahead += 1
+        if self._ahead >= min(AHEAD, len(self._free)):
+            return
+        port = self._free[self._ahead]
+        try:
+            pair = self._made(port)
+        except NoSockets:
+            return
+        if pair is None:
+            self._free.remove(port)
+            self._free.append(port)
+        else:
+            self._listen(pair)
+            pair.due = now + BOUND_SECONDS
+            self._bound[port] = pair
+        if most > 1:
+            self._loop.later(partial(self._bind_next, now, most - 1))
 
     def _wait_free(self, pair: PortPair, now: float) -> None:
         """Let the next call have it, with its sockets for a while."""
@@ -234,15 +246,15 @@ class PortPool:
 
     def _made(self, port: int) -> PortPair | None:
         """None when another program has one of the two. Raises NoSockets when the system gives no more sockets."""
-        opened: list[socket.socket] = []
+        made: list[socket.socket] = []
         try:
-            opened += [self._opened()]
-            opened += [self._opened()]
+            made += [self._opened()]
+            made += [self._opened()]
         except OSError:
-            for one in opened:
+            for one in made:
                 one.close()
             raise NoSockets from None
-        rtp, rtcp = opened
+        rtp, rtcp = made
         pair = PortPair(port, rtp, rtcp)
         try:
             rtp.bind((self.range.address, port))
@@ -253,26 +265,19 @@ class PortPool:
         return pair
 
     def _opened(self) -> socket.socket:
-        """A socket for media. OSError when there is no descriptor left."""
-        one = socket.socket(self.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        if self.family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, self.range.tos)
-        else:
-            one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, self.range.tos)
-        return one
+        return opened(self.family, self.range.tos)
 
     def _is_quiet(self, pair: PortPair) -> bool:
         """Whether nothing came to a free pair. The loop may not have told yet of a packet that came a moment ago."""
-        is_queued = _drain(pair.rtp) | _drain(pair.rtcp)
+        is_queued = drain(pair.rtp) | drain(pair.rtcp)
         pair.dropped_before = kernel_drops(pair.rtp)
         return not (pair.is_heard or is_queued)
 
     def _listen(self, pair: PortPair) -> None:
         """From now on note whether a packet comes."""
         if pair.is_heard:
-            _drain(pair.rtp)
-            _drain(pair.rtcp)
+            drain(pair.rtp)
+            drain(pair.rtcp)
         pair.is_heard = False
         heard = partial(self._heard, pair)
         self._loop.watch(pair.rtp, heard)
@@ -309,22 +314,3 @@ class PortPool:
         self._loop.unwatch(pair.rtp)
         self._loop.unwatch(pair.rtcp)
         pair.close()
-
-
-def kernel_drops(one: socket.socket) -> int:
-    """Packets the kernel dropped at this socket because its buffer was full; 0 when it does not say."""
-    try:
-        (drops,) = unpack_from("=I", one.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64), _DROPS_OFFSET)
-    except OSError:
-        return 0
-    return int(drops)
-
-
-def _drain(one: socket.socket) -> bool:
-    """Throw away queued packets; whether there were any. Bounded: a flood must not hold the loop."""
-    for count in range(1_000):
-        try:
-            one.recv(1)
-        except OSError:
-            return count > 0
-    return True

@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.media.worker.port_pair import kernel_drops
 from gateway.media.worker.port_pool import (
+    AHEAD,
     BOUND_SECONDS,
     MAXIMUM_QUARANTINES,
     NoPorts,
     NoSockets,
     PoolOptions,
     PortPool,
-    kernel_drops,
 )
 from tests.support.media_relays import own_address
 
@@ -190,7 +191,7 @@ def test_many_pairs_that_are_due_are_freed_and_closed_a_few_at_a_time() -> None:
     assert 2 < ports.free < 22
     watcher.work()
     assert (ports.free, ports.silent) == (22, 0)
-    assert len(watcher.receivers) == 40
+    assert len(watcher.receivers) == 44, "and the two that were never taken are bound ahead"
     ports.expire(10.0 + BOUND_SECONDS)
     assert 0 < len(watcher.receivers) < 40
     watcher.work()
@@ -349,3 +350,73 @@ def test_an_urgent_call_breaks_a_quarantine_rather_than_have_no_ports(is_sprayed
         taken.rtp.recv(1)
     taken.close()
     ports.close()
+
+
+def in_stock(ports: PortPool) -> list[int]:
+    """The free pairs that are bound."""
+    return [*ports._bound]
+
+
+def test_while_there_are_calls_the_next_pairs_are_bound_ahead_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher()
+    ports = pool(first=32_000, last=32_000 + 4 * AHEAD, watcher=watcher)
+    ports.expire(1.0)
+    assert (watcher.jobs, in_stock(ports)) == ([], []), "without calls there is no stock"
+    pairs = [ports.take()]
+    ports.expire(2.0)
+    for count in range(AHEAD):
+        assert len(in_stock(ports)) == count
+        (job,) = watcher.jobs
+        watcher.jobs.clear()
+        job()
+    assert (watcher.jobs, in_stock(ports)) == ([], [32_002 + 2 * index for index in range(AHEAD)])
+    monkeypatch.setattr(ports, "_opened", None)
+    pairs += [ports.take() for _ in range(AHEAD)]
+    assert [pair.port for pair in pairs] == [32_000 + 2 * index for index in range(1 + AHEAD)]
+    for pair in pairs:
+        pair.close()
+
+
+def test_a_pair_of_the_stock_that_a_stranger_sends_to_is_passed_over() -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    ports.expire(1.0)
+    watcher.work()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"early", (ports.range.address, 32_003))
+    watcher.poll()
+    other = ports.take()
+    assert (pair.port, other.port) == (32_000, 32_004)
+    assert ports.silent == 1
+    pair.close()
+    other.close()
+    ports.close()
+
+
+def test_the_stock_passes_over_ports_of_other_programs_and_is_let_go_of_without_calls() -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((ports.range.address, 32_003))
+        pair = ports.take()
+        ports.expire(1.0)
+        watcher.work()
+    assert pair.port == 32_000
+    assert set(in_stock(ports)) == {32_004, 32_006}
+    assert ports.free == 3
+    ports.expire(1.0 + BOUND_SECONDS)
+    watcher.work()
+    assert (in_stock(ports), watcher.receivers) == ([], {})
+    pair.close()
+
+
+def test_where_every_port_is_anothers_the_stock_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    monkeypatch.setattr(ports, "_made", lambda port: None)
+    ports.expire(1.0)
+    watcher.work()
+    assert (in_stock(ports), ports.free) == ([], 3)
+    pair.close()

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from gateway.media.worker.interfaces import Interface
 from gateway.media.worker.media_call import MediaCall
 from gateway.media.worker.parties import CallParty, MediaStream
-from gateway.media.worker.port_pool import kernel_drops
+from gateway.media.worker.port_pair import kernel_drops
 from gateway.media.worker.streams import quality
 from gateway.media.worker.streams.counters import FAILURES, failures_of
 from gateway.media.worker.streams.endpoint import Endpoint
@@ -167,7 +167,10 @@ def _errors(end: Endpoint) -> dict[str, int]:
 
 def _failures(end: Endpoint) -> list[tuple[str, int]]:
     """The causes that occurred, each with its number of packets."""
-    counted = (*zip(FAILURES, failures_of(end.counters), strict=True), ("kernel", _dropped(end)))
+    counts, dropped = failures_of(end.counters), _dropped(end)
+    if not dropped and not any(counts):
+        return []
+    counted = (*zip(FAILURES, counts, strict=True), ("kernel", dropped))
     return [(cause, number) for cause, number in counted if number]
 
 

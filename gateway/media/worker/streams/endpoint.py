@@ -22,7 +22,8 @@ import attrs
 
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import Loop, LoopClock
-from gateway.media.worker.port_pool import PortPair, PortPool
+from gateway.media.worker.port_pair import PortPair
+from gateway.media.worker.port_pool import PortPool
 from gateway.media.worker.rewriting import DEFAULT_CODEC, Codec
 from gateway.media.worker.streams.counters import Counters
 from gateway.media.worker.streams.latch import Latch, SocketAddress

@@ -1,0 +1,73 @@
+"""A pair of sockets for media: bound to an even port and the odd one above (RFC 3550 section 11).
+
+Here: making them, packets that the kernel dropped, and emptying them. Not here: the turns of pairs (port_pool).
+"""
+
+from __future__ import annotations
+
+import socket
+from struct import unpack_from
+from typing import Final
+
+import attrs
+
+RECEIVE_BUFFER_BYTES: Final = 128 * 1024
+"""Half a second of a video stream; audio needs a hundredth of it."""
+
+_SO_MEMINFO: Final = 55
+_DROPS_OFFSET: Final = 8 * 4
+
+
+@attrs.define(eq=False)
+class PortPair:
+    """Two bound, unconnected, non-blocking sockets."""
+
+    port: int
+    rtp: socket.socket
+    rtcp: socket.socket
+    due: float = 0.0
+    """When its quarantine, or the time that it stays bound, ends: in the clock's seconds."""
+    quarantines: int = 0
+    is_heard: bool = False
+    """Whether a packet came while it belonged to no call. Then it is not watched."""
+    is_small: bool = False
+    """Whether its buffers hold next to nothing."""
+    dropped_before: int = 0
+
+    def dropped(self) -> int:
+        """Packets of this call that the kernel dropped because the buffer for RTP was full."""
+        return kernel_drops(self.rtp) - self.dropped_before
+
+    def close(self) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+
+def opened(family: int, tos: int) -> socket.socket:
+    """A socket for media; `tos` is the byte that carries the DSCP. OSError when there is no descriptor left."""
+    one = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    if family == socket.AF_INET6:
+        one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+    else:
+        one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+    return one
+
+
+def kernel_drops(one: socket.socket) -> int:
+    """Packets the kernel dropped at this socket because its buffer was full; 0 when it does not say."""
+    try:
+        (drops,) = unpack_from("=I", one.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64), _DROPS_OFFSET)
+    except OSError:
+        return 0
+    return int(drops)
+
+
+def drain(one: socket.socket) -> bool:
+    """Throw away queued packets; whether there were any. Bounded: a flood must not hold the loop."""
+    for count in range(1_000):
+        try:
+            one.recv(1)
+        except OSError:
+            return count > 0
+    return True
