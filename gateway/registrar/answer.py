@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from email.utils import formatdate
+from functools import lru_cache
 
 from gateway.sip.digest import CHALLENGES, without_auth_int
 from gateway.sip.message import Request, Response
@@ -35,10 +36,16 @@ def granting(request: Request, bound: Iterable[tuple[str, int]], to_tag: str, at
     Its Date (RFC 3261 sections 10.3 step 8 and 20.17) is the only clock that some phones have.
     """
     answer = request.response(200, None, to_tag)
-    answer.headers.add("Date", formatdate(at, usegmt=True))
+    answer.headers.add("Date", _date(int(at)))
     for contact, seconds in bound:
         answer.headers.add("Contact", f"<{contact}>;expires={seconds}")
     return answer
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> str:
+    """The answers of one second share it."""
+    return formatdate(seconds, usegmt=True)
 
 
 def authentication_info(answer: Response, response: Response) -> None:

@@ -4,7 +4,7 @@ Here: the value and the Protocol. Not here: the rules for a REGISTER, the stores
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, Self
 
 import attrs
 
@@ -55,6 +55,26 @@ class Binding:
     def user(self) -> str:
         """The user part of the address of record."""
         return self.aor.removeprefix("sip:").rpartition("@")[0]
+
+    def refreshed(self, expires_at: float, cseq: int, q: float) -> Self:
+        """The same after a refresh, which attrs.evolve would make by asking for each field by its name."""
+        return type(self)(
+            self.aor,
+            self.contact,
+            self.flow,
+            expires_at,
+            self.call_id,
+            cseq,
+            q,
+            self.instance,
+            self.user_agent,
+            self.token,
+            self.provider_expires_at,
+            self.provider_interval,
+            self.service_route,
+            self.source,
+            self.is_behind_nat,
+        )
 
     @property
     def came_over(self) -> FlowKey:

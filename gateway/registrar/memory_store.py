@@ -102,6 +102,8 @@ class MemoryStore:
         if not bound:
             return []
         now = self._now()
+        if len(bound) == 1:
+            return [*bound] if bound[0].expires_at > now else []
         latest_first = reversed(bound)
         live = [item for item in latest_first if item.expires_at > now]
         return live if len(live) < 2 else sorted(live, key=lambda item: (item.token in self._unreachable, -item.q))
@@ -141,14 +143,20 @@ class MemoryStore:
 
     def _is_refreshed(self, previous: Binding, binding: Binding) -> bool:
         """Whether no index has changed; an unreachable binding has to be found by its flow again."""
-        flows = (binding.flow, binding.came_over)
-        return (previous.flow, previous.came_over) == flows and binding.token not in self._unreachable
+        if binding.token in self._unreachable:
+            return False
+        if previous.flow is binding.flow and previous.source is binding.source:
+            return True
+        return (previous.flow, previous.came_over) == (binding.flow, binding.came_over)
 
     def _others(self, binding: Binding) -> tuple[Binding, ...]:
         return tuple(other for other in self._by_aor[binding.aor] if other is not binding)
 
     def _binding_of(self, aor: str, contact: str) -> Binding | None:
-        return next((binding for binding in self._by_aor.get(aor, ()) if binding.contact == contact), None)
+        for binding in self._by_aor.get(aor, ()):
+            if binding.contact == contact:
+                return binding
+        return None
 
     def _note_flow(self, binding: Binding) -> None:
         tokens = self._tokens_over.setdefault(binding.came_over, {})

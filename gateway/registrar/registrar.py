@@ -155,8 +155,7 @@ class Registrar:
             binding = bound[contact.uri]
             remaining = int(self._rules.provider_remaining(binding))
             seconds = self._rules.granted(contact, transaction.flow, remaining, asked.via)
-            expires_at = self._rules.now() + seconds
-            refreshed = attrs.evolve(binding, expires_at=expires_at, cseq=asked.cseq, q=contact.q)
+            refreshed = binding.refreshed(self._rules.now() + seconds, asked.cseq, contact.q)
             self._store.save(refreshed)
             self._news.accepted(refreshed, is_new=False)
             answers.append((contact.uri, seconds))

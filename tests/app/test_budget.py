@@ -1,6 +1,6 @@
-"""The price of a call: functions that are called for it inside the gateway, and instructions of Python's that it takes
-(bench/calls/budget.py), neither of which another load of the machine changes. A feature that makes each call dearer is
-to be noticed here, and not years later in a table."""
+"""The price of a call and of a ping: functions that are called inside the gateway, and Python's own instructions
+(bench/calls, budget.py and pings.py), neither of which another load of the machine changes. A feature that makes each
+call dearer is to be noticed here, and not years later in a table."""
 
 from __future__ import annotations
 
@@ -18,15 +18,28 @@ AFTER = 140
 All may fall. A commit that raises one says for which feature, and docs/performance.md by how much calls have become
 dearer."""
 
+PING, REFRESH = 172, 432
+"""Function calls of an OPTIONS and of the refresh of a REGISTER over TLS: 168 and 425 by Python 3.11."""
 
-def test_a_call_takes_no_more_than_it_did() -> None:
-    command = [sys.executable, "-m", "bench.calls.budget", "--count"]
+
+def counted(bench: str) -> list[int]:
+    """The figures that a bench counts."""
+    command = [sys.executable, "-m", bench, "--count"]
     done = subprocess.run(
         command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300, check=False
     )
-
     assert done.returncode == 0, done.stderr
-    calls, instructions, after = map(int, done.stdout.split())
+    return [int(figure) for figure in done.stdout.split()]
+
+
+def test_a_call_takes_no_more_than_it_did() -> None:
+    calls, instructions, after = counted("bench.calls.budget")
     assert 1000 < calls <= CALLS
     assert 15_000 < instructions <= INSTRUCTIONS
     assert 10 < after <= AFTER
+
+
+def test_a_phone_that_is_only_there_takes_no_more_than_it_did() -> None:
+    ping, refresh = counted("bench.calls.pings")
+    assert 50 < ping <= PING
+    assert 100 < refresh <= REFRESH

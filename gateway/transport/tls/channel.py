@@ -17,12 +17,14 @@ from gateway.transport.flow import FailureKind, PeerIdentity, TransportFailure
 from gateway.transport.tls import failures as causes
 from gateway.transport.tls.handshake_log import TlsAgreed, agreed
 from gateway.transport.tls.identity import Authorities, fingerprint, identity_of, listed, mismatch
-
-_RECORD = 16384
-"""Bytes: the most one TLS record holds (RFC 8446 section 5.1)."""
-
-_CHUNK = _RECORD + 512
-"""Bytes of OpenSSL's output read at once: a full record and then some."""
+from gateway.transport.tls.memory_bytes import (
+    CHUNK,
+    RECORD,
+    get_ciphertext,
+    get_plaintext,
+    put_ciphertext,
+    put_plaintext,
+)
 
 _HEADER = 5
 """Bytes before each record's body: type, version, length."""
@@ -147,7 +149,7 @@ class TlsChannel:
         """The plaintext that became readable, in order. Raises TlsFailed."""
         if not ciphertext:
             return []
-        self._connection.bio_write(ciphertext)
+        put_ciphertext(self._connection, ciphertext)
         if self._records.is_exactly_one(ciphertext) and self.is_open:
             return self._read(most=1)
         self._records.follow(ciphertext)
@@ -161,14 +163,13 @@ class TlsChannel:
 
     def send(self, plaintext: bytes) -> None:
         """Encrypt; the result is in outgoing(). Only when is_open. Raises TlsFailed."""
-        send = self._connection.send
         self._has_output = True
         try:
-            if len(plaintext) <= _RECORD:
-                send(plaintext)
+            if len(plaintext) <= RECORD:
+                put_plaintext(self._connection, plaintext)
                 return
-            for start in range(0, len(plaintext), _RECORD):
-                send(plaintext[start : start + _RECORD])
+            for start in range(0, len(plaintext), RECORD):
+                put_plaintext(self._connection, plaintext[start : start + RECORD])
         except SSL.Error as error:
             raise self._failed(error) from error
 
@@ -177,19 +178,14 @@ class TlsChannel:
         if not self._has_output:
             return b""
         self._has_output = False
-        pieces: list[bytes] = []
-        try:
-            while True:
-                piece = self._connection.bio_read(_CHUNK)
-                pieces.append(piece)
-                if len(piece) < _CHUNK:
-                    break
-        except SSL.WantReadError:
-            pass
+        data = piece = get_ciphertext(self._connection)
+        while len(piece) == CHUNK:
+            piece = get_ciphertext(self._connection)
+            data += piece
         if self._is_bulky and self.is_open:
             self._is_bulky = False
             renew_output(self._connection)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return data
 
     def close(self) -> None:
         """Prepare the close_notify alert (RFC 8446 section 6.1)."""
@@ -283,10 +279,9 @@ class TlsChannel:
         """The readable plaintext; most is the number of records there can be. A message usually has one of its own, and
         then one question to OpenSSL is enough and it has nothing to say itself."""
         pieces: list[bytes] = []
-        receive = self._connection.recv
         try:
             while len(pieces) != most:
-                pieces.append(receive(_RECORD))
+                pieces.append(get_plaintext(self._connection))
         except SSL.WantReadError:
             self._has_output = True
         except SSL.ZeroReturnError:
