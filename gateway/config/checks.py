@@ -35,6 +35,9 @@ from gateway.config.tables.network_table import NetworkTerms
 from gateway.sdp.codecs import ACCOMPANYING
 from gateway.sdp.crypto import SUITE_NAMES
 
+MOST_URIS = 7
+"""Servers of a provider beside the first."""
+
 
 def hep_mistakes(table: Hep | None) -> Iterator[Mistake]:
     """The mistakes of the table, if there is one."""
@@ -188,7 +191,9 @@ def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[
     """The mistakes of the providers; ``listening`` has side and transport of each listener."""
     yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
     transports = partial(_transport_mistakes, listening)
-    yield from each(entries, _provider_files, identity_mistakes, transports, _no_suites, _codecs, _mediasec_in_clear)
+    yield from each(
+        entries, _provider_files, identity_mistakes, transports, _no_suites, _codecs, _keys_of_tls, _more_uris
+    )
 
 
 def _provider_files(path: str, entry: Provider) -> Iterator[Mistake]:
@@ -198,8 +203,8 @@ def _provider_files(path: str, entry: Provider) -> Iterator[Mistake]:
 def _transport_mistakes(listening: set[tuple[object, ...]], path: str, entry: Provider) -> Iterator[Mistake]:
     """The gateway answers where it calls from, so each transport it uses needs a listener on that side."""
     offered = {pair[1] for pair in listening if pair[0] == Side.PROVIDER}
-    for key in ("uri", "fallback_uri"):
-        uri = known(entry, key)
+    more = [(f"more_uris[{index}]", uri) for index, uri in enumerate(known(entry, "more_uris") or ())]
+    for key, uri in (("uri", known(entry, "uri")), ("fallback_uri", known(entry, "fallback_uri")), *more):
         transport = None if uri is None else fields.uri_transport(uri)
         if uri is not None and transport is None and not offered:
             yield Mistake(f"{path}.{key}", f'found {shown(uri)}, but no listener has side = "provider"')
@@ -213,10 +218,27 @@ def _no_suites(path: str, entry: Provider) -> Iterator[Mistake]:
         yield Mistake(f"{path}.suites", f"found none or one twice, allowed: each once of {', '.join(SUITE_NAMES)}")
 
 
-def _mediasec_in_clear(path: str, entry: Provider) -> Iterator[Mistake]:
-    """An agreement on keys that would be readable on the way."""
-    if entry.mediasec and fields.uri_transport(entry.uri) in ("udp", "tcp"):
-        yield Mistake(f"{path}.mediasec", f"found true, but {shown(entry.uri)} is not TLS, which mediasec needs")
+def _keys_of_tls(path: str, entry: Provider) -> Iterator[Mistake]:
+    """Keys that count over TLS alone, of a provider in clear: an agreement on keys that everybody on the way reads, and
+    a name that no certificate proves."""
+    is_clear = fields.uri_transport(entry.uri) in ("udp", "tcp")
+    for key in ("mediasec", "contact_host") if is_clear else ():
+        if found := getattr(entry, key):
+            yield Mistake(
+                f"{path}.{key}", f"found {shown(found)}, but {shown(entry.uri)} is not TLS, which {key} needs"
+            )
+
+
+def _more_uris(path: str, entry: Provider) -> Iterator[Mistake]:
+    """Further servers that would be asked under other terms: in clear where calls go over TLS, or twice."""
+    transport = fields.uri_transport(entry.uri)
+    for index, uri in enumerate(entry.more_uris):
+        if fields.uri_transport(uri) != transport:
+            yield Mistake(
+                f"{path}.more_uris[{index}]", f"found {shown(uri)}, allowed: the transport of {shown(entry.uri)}"
+            )
+    if len({entry.uri, *entry.more_uris}) <= len(entry.more_uris) or len(entry.more_uris) > MOST_URIS:
+        yield Mistake(f"{path}.more_uris", f"found one twice, or too many, allowed: {MOST_URIS} beside uri")
 
 
 def _codecs(path: str, entry: Provider | Domain) -> Iterator[Mistake]:

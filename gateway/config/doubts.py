@@ -53,9 +53,17 @@ def of_teams(configuration: Configuration) -> Iterator[Mistake]:
             continue
         if uri.is_secure:
             yield Mistake(f"provider[{index}].uri", "is sips: Teams takes sip with transport=tls alone")
+        if not provider.ping_seconds:
+            yield Mistake(
+                f"provider[{index}].ping_seconds", "is 0: Teams sends no call before it was asked with OPTIONS"
+            )
         for number, listener in enumerate(configuration.listeners):
             is_toward = listener.side is Side.PROVIDER and listener.transport == "tls"
-            if is_toward and (listener.advertised_host is None or fields.is_address(listener.advertised_host)):
+            if (
+                is_toward
+                and provider.contact_host is None
+                and (listener.advertised_host is None or fields.is_address(listener.advertised_host))
+            ):
                 told = f"provider {provider.name} is Teams, which wants a name of the certificate in Contact"
                 yield Mistake(f"listener[{number}].advertised_host", f"{told}: without one it refuses each call")
 

@@ -102,6 +102,14 @@ def host(value: object) -> str:
     return value
 
 
+def host_name(value: object) -> str:
+    """A name that a certificate can be for, in lower case. Raises Unacceptable."""
+    found = host(value)
+    if ":" in found or re.fullmatch(r"[\d.]+", found):
+        raise Unacceptable(value, "a name, no address")
+    return found.lower().rstrip(".")
+
+
 def domain(value: object) -> str:
     """A SIP domain, lower case (host names do not depend on case: RFC 3261 section 19.1.4), no final dot."""
     return host(value).lower().rstrip(".")

@@ -205,8 +205,8 @@ def _check_reachable(configuration: Configuration) -> None:
     offered = {listener.transport for listener in configuration.listeners if listener.side is Side.PROVIDER}
     lines = []
     for provider in configuration.providers:
-        for uri in (provider.uri, provider.fallback_uri):
-            transport = uri_transport(uri) if uri else None
+        for uri in provider.uris:
+            transport = uri_transport(uri)
             if transport is not None and transport not in offered:
                 lines.append(
                     f"{configuration.source}: provider {provider.name}: {uri} needs a {transport} listener that a "

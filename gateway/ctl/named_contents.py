@@ -133,10 +133,14 @@ def _doubts_of(user: Holder, leaf: Row) -> Iterator[str]:
         yield f"{file} expired on {leaf['valid_until']}: peers that look refuse every connection; renew it"
     elif left < RENEW_WITHIN_DAYS:
         yield f"{file} has {left} days left (until {leaf['valid_until']}): renew it"
-    host = user.advertised_host if isinstance(user, Listener) and not user.certificates else None
+    host, key = None, "advertised_host"
+    if isinstance(user, Listener) and not user.certificates:
+        host = user.advertised_host
+    elif isinstance(user, Provider):
+        host, key = user.contact_host, "contact_host"
     names = [_as_compared(name.lower().removeprefix("sip:")) for name in names_of(leaf)]
     if host is not None and _as_compared(host.lower()) not in names:
-        yield f"{file} is for {', '.join(names_of(leaf)[:4]) or 'no name'}, not for {host} (advertised_host)"
+        yield f"{file} is for {', '.join(names_of(leaf)[:4]) or 'no name'}, not for {host} ({key})"
 
 
 def _missed_names(configuration: Configuration) -> Iterator[Mistake]:

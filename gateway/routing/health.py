@@ -28,7 +28,7 @@ from twisted.python.failure import Failure
 from gateway.base.tokens import new_token
 from gateway.config.model import Provider
 from gateway.observe.events import EventName, Events
-from gateway.routing.locate import NotFound
+from gateway.routing.locate import NotFound, all_of
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import TransactionFailure
@@ -187,7 +187,7 @@ class Health:
             if now - standing.seen > FORGET_AFTER:
                 del self._standings[target]
         for provider in self._providers:
-            found = self._find(provider.uri)
+            found = all_of(self._find, (provider.uri, *provider.more_uris))
             found.addCallback(self._ask_each, provider).addErrback(self._not_found, provider)
 
     def _ask_each(self, targets: list[Target], provider: Provider) -> None:

@@ -8,11 +8,12 @@ that is every target's name (RFC 5922 section 4).
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.python.failure import Failure
 
 from gateway.routing.dns_records import NamingPointer, Service
 from gateway.routing.names import DnsFailed, KnownAnswer, Names
@@ -49,6 +50,29 @@ class _Place:
     transport: Transport
     host: str
     port: int
+
+
+def all_of(find: Callable[[str], Deferred[list[Target]]], uris: Sequence[str]) -> Deferred[list[Target]]:
+    """The targets of several URIs, those of the first one first; fails with NotFound, the first one's, where none leads
+    anywhere."""
+    if len(uris) == 1:
+        return find(uris[0])
+
+    failures: list[Failure] = []
+
+    def nowhere(failure: Failure) -> list[Target]:
+        failure.trap(NotFound)
+        failures.append(failure)
+        return []
+
+    def gathered(outcomes: list[tuple[bool, list[Target]]]) -> list[Target]:
+        found = dict.fromkeys(target for _, targets in outcomes for target in targets)
+        if not found and failures:
+            failures[0].raiseException()
+        return [*found]
+
+    each = [find(uri).addErrback(nowhere) for uri in uris]
+    return DeferredList(each, fireOnOneErrback=True, consumeErrors=True).addCallback(gathered)
 
 
 class Locator:

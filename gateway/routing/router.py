@@ -52,7 +52,8 @@ class Bindings(Protocol):
 
 def own_hosts(configuration: Configuration) -> frozenset[str]:
     """The names and addresses of the gateway itself, in lower case."""
-    hosts = (host for listener in configuration.listeners for host in (listener.address, listener.advertised_host))
+    hosts = [host for listener in configuration.listeners for host in (listener.address, listener.advertised_host)]
+    hosts += [provider.contact_host for provider in configuration.providers]
     return frozenset(host.lower() for host in hosts if host)
 
 
@@ -124,6 +125,7 @@ class Router:
 
     def adopt(self, configuration: Configuration) -> None:
         """Go by other domains and providers from now on."""
+        self.own_hosts |= own_hosts(configuration)
         self._domains = {domain.name.lower(): domain for domain in configuration.domains}
         self._providers = {provider.name: provider for provider in configuration.providers}
         plans = ((domain.name.lower(), NumberPlan.of(configuration, domain)) for domain in configuration.domains)

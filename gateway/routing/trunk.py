@@ -15,7 +15,7 @@ from gateway.config.model import Provider, Side, Signalling
 from gateway.routing.attempts import Way
 from gateway.routing.forward import Dressed, Forwarding, NextHop
 from gateway.routing.health import Health
-from gateway.routing.locate import Locator
+from gateway.routing.locate import Locator, all_of
 from gateway.routing.mediasec import Mediasec
 from gateway.security.answering import Answering
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
@@ -52,18 +52,18 @@ class Trunk:
 
     def ways(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Deferred[list[Way]]:
         """The ways to a provider over TLS, or in clear, best first; none where it has none. Fails with NotFound."""
-        uri = provider.uri_for(signalling, emergency=emergency)
-        if uri is None:
+        uris = provider.uris_for(signalling, emergency=emergency)
+        if not uris:
             return succeed([])
-        return self._locate(uri).addCallback(
+        return all_of(self._locate, uris).addCallback(
             lambda targets: [
                 self._way(provider, one) for one in self.health.order(targets) if _is_over(one, signalling)
             ]
         )
 
     def way_at_once(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Way | None:
-        """The one way to a provider whose URI has a numeric host; None where `ways` is to be asked."""
-        uri = provider.uri_for(signalling, emergency=emergency)
+        """The one way to a provider whose only URI has a numeric host; None where `ways` is to be asked."""
+        uri = None if provider.more_uris else provider.uri_for(signalling, emergency=emergency)
         target = None if uri is None else self._locator.at_once(Uri.parse(uri))
         return None if target is None or not _is_over(target, signalling) else self._way(provider, target)
 

@@ -229,8 +229,7 @@ def _key(access: AccessList) -> tuple[object, ...]:
 
 def _guarded(domain: Domain, provider: Provider, vouching: Vouching) -> _Guarded:
     """A domain without Restricted Access Domains takes requests from its provider's own hosts."""
-    uris = [uri for uri in (provider.uri, provider.fallback_uri) if uri]
-    names = domain.restricted_access_domains or tuple(Uri.parse(uri).host for uri in uris)
+    names = domain.restricted_access_domains or tuple(Uri.parse(uri).host for uri in provider.uris)
     access = AccessList(names, domain.restricted_access_keep_hours * HOUR, vouching)
     passwords = Passwords({}) if domain.credentials is None else Passwords.load(domain.credentials)
     challenged = frozenset(domain.challenge if domain.credentials is not None else ())

@@ -28,7 +28,7 @@ class ProviderAddresses:
 
     def adopt(self, providers: Iterable[Provider]) -> None:
         """Go by other providers."""
-        uris = [uri for one in providers for uri in (one.uri, one.fallback_uri) if uri]
+        uris = [uri for one in providers for uri in one.uris]
         names = tuple(dict.fromkeys(Uri.parse(uri).host.lower() for uri in uris))
         if names != self._lists[0].names:
             self._lists = AccessList(names), self._lists[0]

@@ -103,19 +103,15 @@ class TlsTerms:
     """The least version of TLS."""
     ciphers: str | None = None
     """Of TLS 1.2, in OpenSSL's format; None is ours (tls/contexts.py)."""
+    own_host: str | None = None
+    """Our name for Via and Contact; None: the listener's."""
 
     @classmethod
     def of(cls, provider: Provider) -> Self:
         """The terms that the configuration has for a provider."""
-        return cls(
-            provider.trust,
-            provider.certificate,
-            provider.private_key,
-            provider.allow_wildcards,
-            provider.common_name,
-            provider.tls_minimum,
-            provider.ciphers,
-        )
+        identity = (provider.trust, provider.certificate, provider.private_key)
+        names = (provider.allow_wildcards, provider.common_name)
+        return cls(*identity, *names, provider.tls_minimum, provider.ciphers, provider.contact_host)
 
     @property
     def files(self) -> set[Path]:

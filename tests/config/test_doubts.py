@@ -89,3 +89,22 @@ def test_teams_takes_no_sips(tmp_path: Path) -> None:
     assert [str(one) for one in doubts(load(file)) if "Teams" in str(one)] == [
         "provider[0].uri: is sips: Teams takes sip with transport=tls alone"
     ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ('contact_host = "sbc1.contoso.com"', []),
+        (
+            'contact_host = "sbc1.contoso.com"\nping_seconds = 0',
+            ["provider[0].ping_seconds: is 0: Teams sends no call before it was asked with OPTIONS"],
+        ),
+    ],
+)
+def test_teams_is_content_with_a_name_of_the_provider_and_wants_options(
+    tmp_path: Path, keys: str, told: list[str]
+) -> None:
+    (tmp_path / "a.pem").write_text("")
+    file = tmp_path / "gateway.toml"
+    file.write_text(TEAMS.replace("\n[[domain]]", f"{keys}\n\n[[domain]]"))
+    assert [str(one) for one in doubts(load(file)) if "Teams" in str(one)] == told

@@ -21,6 +21,7 @@ from gateway.config.model import (
     Provider,
     Security,
     Side,
+    Signalling,
     SrtpOffer,
 )
 from gateway.sdp.crypto import SUITE_NAMES
@@ -615,3 +616,34 @@ def test_a_list_of_codecs_leaves_one_to_talk_with(tmp_path: Path, provider: str,
     text = SMALLEST.replace("\n[[domain]]", f"codecs = {provider}\n\n[[domain]]")
     found = mistakes(tmp_path, text + (f"codecs = {domain}\n" if domain else ""))
     assert any(line.startswith(told) for line in found), found
+
+
+SECURE = SMALLEST.replace("sip:provider.example.com", "sip:provider.example.com;transport=tls").replace(
+    'side = "provider"\ntransport = "udp"',
+    'side = "provider"\ntransport = "tls"\ncertificate = "a.pem"\nprivate_key = "a.pem"',
+)
+SECOND = "sip:second.example.com;transport=tls"
+
+
+@pytest.mark.parametrize(
+    ("site", "keys", "told"),
+    [
+        (SECURE, f'more_uris = ["{SECOND}"]\ncontact_host = "SBC1.contoso.com"', ""),
+        (SECURE, f'more_uris = ["{SECOND}", "{SECOND}"]', "provider[0].more_uris: found one twice"),
+        (SECURE, 'more_uris = ["sip:second.example.com;transport=udp"]', "provider[0].more_uris[0]: found"),
+        (SECURE, 'contact_host = "192.0.2.10"', 'provider[0].contact_host: found "192.0.2.10", allowed: a name'),
+        (SMALLEST, 'contact_host = "gw.example.com"', "provider[0].contact_host: found"),
+    ],
+)
+def test_further_servers_and_our_name_toward_them(tmp_path: Path, site: str, keys: str, told: str) -> None:
+    (tmp_path / "a.pem").write_text("")
+    if site is SMALLEST:
+        site = SMALLEST.replace("sip:provider.example.com", "sip:provider.example.com;transport=udp")
+    text = site.replace("\n[[domain]]", f"{keys}\n\n[[domain]]")
+    if told:
+        assert any(line.startswith(told) for line in mistakes(tmp_path, text))
+        return
+    (provider,) = read(tmp_path, text).providers
+    assert (provider.more_uris, provider.contact_host) == ((SECOND,), "sbc1.contoso.com")
+    assert provider.uris_for(Signalling.TLS) == (provider.uri, SECOND)
+    assert provider.uris_for(Signalling.CLEAR) == ()

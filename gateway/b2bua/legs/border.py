@@ -129,8 +129,7 @@ class Border:
 
     @property
     def _providers_hosts(self) -> tuple[str, ...]:
-        provider = self.route.provider
-        uris = (Uri.parse(uri) for uri in (provider.uri, provider.fallback_uri) if uri)
+        uris = map(Uri.parse, self.route.provider.uris)
         return (*self.domain.restricted_access_domains, *(uri.host.lower() for uri in uris))
 
 

@@ -93,6 +93,8 @@ class Leg:
 
     mediasec: MediasecLeg | None = None
     """Dresses all that leaves, where the provider of its call wants media security to be said."""
+    own_host: str | None = None
+    """Our name toward the provider, where it is another than its listener's."""
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner) -> None:
         self.spec = spec
@@ -108,8 +110,11 @@ class Leg:
         self.ended = False
         self.is_leaving = False
         """Whether only an ACK is waited for, and then BYE is said."""
-        if spec.border.route.provider.mediasec:
-            self.mediasec = MediasecLeg(services.mediasec, spec.border.route.provider, self.is_toward_provider)
+        provider = spec.border.route.provider
+        if provider.mediasec:
+            self.mediasec = MediasecLeg(services.mediasec, provider, self.is_toward_provider)
+        if provider.contact_host is not None and self.is_toward_provider:
+            self.own_host = provider.contact_host
         self.media = LegMedia(spec.wish)
         self.session = LegSession(services.session_interval)
         self.acknowledgements = Acknowledgements(services.clock)
@@ -136,6 +141,8 @@ class Leg:
     @property
     def contact(self) -> str:
         """The Contact that this leg's peer sees: an address of the gateway, and nothing of the other leg's host."""
+        if self.own_host is not None and self.way.flow.is_secure:
+            return f"<sip:{self._at}{self.own_host}:{self.way.flow.advertised.port};transport=tls>"
         return f"<sip:{self._at}{self.way.flow.contact}>"
 
     def dialog_of(self, request: Request) -> Dialog | None:
@@ -157,7 +164,7 @@ class Leg:
         lines: tuple[tuple[str, str], ...] = (SERVER_LINE,)
         if status < 300:
             if transaction.method in _REFRESHES_TARGET:
-                lines = SERVER_LINE, ("contact", f"Contact: <sip:{self._at}{self.way.flow.contact}>")
+                lines = SERVER_LINE, ("contact", f"Contact: {self.contact}")
             if status >= 200 and "allow" not in headers.present:
                 lines = *lines, ALLOW_LINE
         headers.set_lines(lines)

@@ -28,20 +28,12 @@ def email(value: object) -> str:
     return value
 
 
-def host_name(value: object) -> str:
-    """A name that a certificate can be for. Raises Unacceptable."""
-    found = fields.host(value)
-    if ":" in found or re.fullmatch(r"[\d.]+", found):
-        raise Unacceptable(value, "a name, no address")
-    return found.lower().rstrip(".")
-
-
 @attrs.frozen
 class Acme:
     """[acme]: the authority, the names to prove, and the files that are written."""
 
     directory: Annotated[str, directory_url]
-    names: tuple[Annotated[str, host_name], ...]
+    names: tuple[Annotated[str, fields.host_name], ...]
     """Names that the certificate is for; the first of them is its common name, too."""
     certificate: Path
     """The chain is written here; listeners and [admin] name the same file."""

@@ -47,6 +47,10 @@ class Provider:
     """Offered in this order."""
     codecs: tuple[Annotated[str, fields.codec], ...] = ()
     """Those that cross to it and from it, offered in this order; empty: all, as phones offer them."""
+    more_uris: tuple[Annotated[str, fields.sip_uri], ...] = ()
+    """Further servers of it, in the order in which they are tried where those of `uri` cannot be reached."""
+    contact_host: Annotated[str, fields.host_name] | None = None
+    """Our name toward it over TLS, in Via and Contact; None: that of the listener."""
     fallback_uri: Annotated[str, fields.sip_uri] | None = None
     """Where to go when it lacks TLS."""
     tls_minimum: Annotated[str, one_of(*TLS_VERSIONS)] = "1.2"
@@ -70,6 +74,17 @@ class Provider:
         Without a fallback_uri an emergency call goes to the same host over UDP rather than nowhere.
         """
         return _place(self.uri, self.fallback_uri, signalling, emergency)
+
+    def uris_for(self, signalling: Signalling, *, emergency: bool = False) -> tuple[str, ...]:
+        """All places to go to over TLS, or in clear, in their order; empty when the configuration has none."""
+        main = self.uri_for(signalling, emergency=emergency)
+        found = (main, *(_place(one, None, signalling, False) for one in self.more_uris))
+        return tuple(dict.fromkeys(one for one in found if one is not None))
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """Every place of it."""
+        return (self.uri, *self.more_uris, *([self.fallback_uri] if self.fallback_uri else []))
 
 
 @lru_cache(maxsize=256)

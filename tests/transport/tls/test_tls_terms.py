@@ -211,8 +211,21 @@ def test_the_terms_of_a_provider_are_those_of_its_configuration(tmp_path: Path) 
         "allow_wildcards": True,
         "common_name": True,
     }
-    provider = Provider("main", f"sip:{NAME}", tls_minimum="1.3", ciphers=GCM, **given)  # type: ignore[arg-type]
-    assert TlsTerms.of(provider) == TlsTerms(minimum="1.3", ciphers=GCM, **given)  # type: ignore[arg-type]
+    more = {"ciphers": GCM, **given}
+    provider = Provider("main", f"sip:{NAME}", tls_minimum="1.3", contact_host="sbc1.contoso.com", **more)  # type: ignore[arg-type]
+    assert TlsTerms.of(provider) == TlsTerms(minimum="1.3", own_host="sbc1.contoso.com", **more)  # type: ignore[arg-type]
+
+
+def test_a_provider_is_told_the_name_that_it_knows_us_by(network: MemoryNetwork, authority: Authority) -> None:
+    """RFC 3261 sections 8.1.1.8 and 18.1.1: Contact and Via; another provider at the same place gets the listener's."""
+    far, near = server(network, authority), client(network, authority)
+    named = near.to(far, NAME, trusting(authority.file, own_host="sbc1.contoso.com")).flow
+    plain = near.to(far, NAME, trusting(authority.file)).flow
+    assert named is not plain
+    assert (named.advertised.host, named.advertised.port) == ("sbc1.contoso.com", plain.advertised.port)
+    assert named.contact == f"sbc1.contoso.com:{plain.advertised.port};transport=tls"
+    assert named.sent_by == f"SIP/2.0/TLS sbc1.contoso.com:{plain.advertised.port}"
+    assert "contoso" not in plain.contact + plain.sent_by
 
 
 def test_connections_on_different_terms_are_never_shared(network: MemoryNetwork, authority: Authority) -> None:

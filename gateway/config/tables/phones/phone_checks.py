@@ -55,7 +55,8 @@ class OtherTables:
     def provider_hosts(self) -> set[str]:
         """The hosts of all providers."""
         uris = (known(one, key) for _, one in self.providers for key in ("uri", "fallback_uri"))
-        return {_host(uri) for uri in uris if uri}
+        more = (uri for _, one in self.providers for uri in known(one, "more_uris") or ())
+        return {_host(uri) for uri in (*uris, *more) if uri}
 
 
 def phone_mistakes(around: OtherTables, entries: Entries) -> Iterator[Mistake]:
