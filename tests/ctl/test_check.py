@@ -177,6 +177,14 @@ def test_a_certificate_for_another_name_is_a_warning(site: Site) -> None:
     assert "is for sip.elsewhere.test, not for gateway.example.com (advertised_host)" in line
 
 
+def test_a_certificate_of_a_provider_that_lacks_our_name_toward_it_is_a_warning(site: Site) -> None:
+    mine = 'certificate = "gateway.pem"\nprivate_key = "gateway.key"\n'
+    site.edit("[[provider]]", f'[[provider]]\n{mine}contact_host = "sbc1.contoso.com"')
+    (line,) = site.told(0)
+    assert "provider[0].certificate: " in line
+    assert "is for gateway.example.com, not for sbc1.contoso.com (contact_host)" in line
+
+
 def test_several_certificates_are_looked_at_and_the_names_told_that_they_miss(site: Site) -> None:
     """RFC 6066 section 3: each is found by its name."""
     identity = site.authority.issue_cert("sip.example.net", "*.example.org")
