@@ -47,8 +47,8 @@ class SurvivalPart:
         self._state = state
         self._signalling = signalling
         self._peers = peers
-        journal, clock = state.journal, basis.clock
-        self._kept = None if journal is None else CallKeeper(journal, clock.wall, basis.reactor.seconds)
+        journal = state.journal
+        self._kept = None if journal is None else CallKeeper(journal, basis.reactor.seconds)
         self.keeper: CallKeeping[Leg] = NoKeeping() if self._kept is None else self._kept
         self._unwritten: list[CallRecord] = []
         self._writing: IDelayedCall | None = None
@@ -98,8 +98,10 @@ class SurvivalPart:
         recorded = history.recorded()
         rebuilding = Rebuilding(services, calls, self._peers.router, ways, ended, recorded.__contains__)
         kept, kept_subscriptions = frozen_subscription.split(journal.load(self._basis.clock.wall()))
-        rebuilt = _at_one_go(rebuilding, kept)
-        others = RebuiltSubscriptions(services, subscriptions, self._peers.router, ways).rebuild(kept_subscriptions)
+        rebuilt = _at_one_go(rebuilding, kept, journal.clock.now())
+        others = RebuiltSubscriptions(services, subscriptions, self._peers.router, ways).rebuild(
+            kept_subscriptions, journal.clock.now()
+        )
         known = frozenset(call.id for call in rebuilt.up) | rebuilt.over
         left = [record.as_json() for record in rebuilt.left if record.id not in recorded]
         self._state.count_unseen(history.end_unseen(known, rebuilt.recorded, left))
@@ -133,10 +135,10 @@ class SurvivalPart:
             self._kept.stop()
 
 
-def _at_one_go(rebuilding: Rebuilding, kept: Kept) -> Rebuilt:
+def _at_one_go(rebuilding: Rebuilding, kept: Kept, now: float) -> Rebuilt:
     """Rebuild without the garbage collector: nothing is thrown away, and its rounds double the time."""
     gc.disable()
     try:
-        return rebuilding.rebuild(kept)
+        return rebuilding.rebuild(kept, now)
     finally:
         gc.enable()

@@ -92,8 +92,8 @@ class Call:
     exchange: OfferAnswer | None = attrs.field(default=None, init=False)
     """The offer and answer of the INVITE that is under way."""
     state: CallState = attrs.field(default=CallState.ROUTING, init=False)
-    _answered: float | None = attrs.field(default=None, init=False)
-    """Seconds of the timers' clock."""
+    answered: float | None = attrs.field(default=None, init=False)
+    """When; seconds of the timers' clock."""
 
     usages: Usages = attrs.field(init=False)
     """The subscriptions that were begun within it."""
@@ -133,18 +133,18 @@ class Call:
     def resume(self, seconds: float) -> None:
         """Go on with a call that was answered so many seconds ago, by another process."""
         self.state = CallState.ESTABLISHED
-        self._answered = self.services.clock.seconds() - seconds
+        self.answered = self.services.clock.seconds() - seconds
 
     def has_lasted(self, seconds: float) -> bool:
         """Whether it was answered so long ago."""
-        return self._answered is not None and self.services.clock.seconds() - self._answered >= seconds
+        return self.answered is not None and self.services.clock.seconds() - self.answered >= seconds
 
     def establish(self) -> None:
         """The callee's answer goes to the caller."""
         self.enter(CallState.ESTABLISHED)
         self.record.answered_at = self.services.wall()
-        self._answered = self.services.clock.seconds()
-        self.milestones.answered(self._answered)
+        self.answered = self.services.clock.seconds()
+        self.milestones.answered(self.answered)
         self.services.limits.answered(self.id)
         self.record.status = 200
 
@@ -251,8 +251,8 @@ class Call:
         self.media_path.close()
         self.record.ending = why
         self.record.ended_at = self.services.wall()
-        if self._answered is not None:
-            self.record.seconds = round(self.services.clock.seconds() - self._answered, 3)
+        if self.answered is not None:
+            self.record.seconds = round(self.services.clock.seconds() - self.answered, 3)
         fields = tuple(fields)
         self.caller.leave(status, fields)
         if self.search is not None:

@@ -62,6 +62,7 @@ from gateway.sip.headers import Headers
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import parse
 from gateway.sip.uri import Uri
+from gateway.state.journal.journal_clock import JournalClock
 from gateway.state.journal.live_journal import FILE, LiveJournal
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.flow import Address, Flow, FlowKey, Target, TlsTerms, Transport, is_ip_address
@@ -419,7 +420,7 @@ class Ladder:
         self.configuration = configuration
         self.admission = Everybody()
         basis = basis_of(configuration, self.clock, self.metrics, tokens)
-        kept = None if journal is None else LiveJournal(journal / FILE, SECRET)
+        kept = None if journal is None else LiveJournal(journal / FILE, SECRET, clock=self.journal_clock())
         state, signalling = MemoryState(basis, kept), GivenSignalling(self, self.transactions, self)
         self.memory = state.memory
         self.listeners = configuration.listeners
@@ -465,6 +466,10 @@ class Ladder:
         after.other_flows.update((key, one) for key, one in self.other_flows.items() if not one.is_reliable)
         after.parts.rebuild()
         return after
+
+    def journal_clock(self) -> JournalClock:
+        """The time of the journal: that of the test, in one boot."""
+        return JournalClock(self.clock.seconds, self.clock.seconds, "a boot")
 
     def next(self, **made: Any) -> Ladder:
         """The next process."""

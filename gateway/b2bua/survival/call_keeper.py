@@ -57,11 +57,10 @@ TOUCH_SECONDS: Final = 20.0
 
 
 class CallKeeper:
-    """Keeps calls in a journal. ``wall``: seconds since the epoch; ``seconds`` never go back."""
+    """Keeps calls in a journal. ``seconds`` never go back."""
 
-    def __init__(self, journal: LiveJournal, wall: Callable[[], float], seconds: Callable[[], float]) -> None:
+    def __init__(self, journal: LiveJournal, seconds: Callable[[], float]) -> None:
         self._journal = journal
-        self._wall = wall
         self._seconds = seconds
         self._ended: deque[tuple[float, str]] = deque()
         self._subscriptions: dict[str, Subscription] = {}
@@ -146,7 +145,7 @@ class CallKeeper:
     def _note(self, call: Call) -> None:
         if call.state is CallState.ESTABLISHED:
             if call.caller.is_confirmed:
-                frozen = frozen_call(call, self._wall())
+                frozen = frozen_call(call, self._journal.clock.now())
                 if frozen is not None:
                     self._journal.put(call.id, frozen)
         elif call.state is CallState.ANSWERING:
@@ -160,7 +159,7 @@ class CallKeeper:
             self.ends(call)
 
     def _note_subscription(self, subscription: Subscription) -> None:
-        frozen = frozen_subscription(subscription, self._wall())
+        frozen = frozen_subscription(subscription, self._journal.clock.now())
         if frozen is not None:
             name = name_of(subscription)
             self._subscriptions[name] = subscription
@@ -169,10 +168,10 @@ class CallKeeper:
     def _frozen(self, active: Iterable[Call]) -> Iterator[tuple[str, bytes]]:
         for call in active:
             if is_settled(call):
-                frozen = frozen_call(call, self._wall())
+                frozen = frozen_call(call, self._journal.clock.now())
                 if frozen is not None:
                     yield call.id, frozen
         for name, subscription in self._subscriptions.items():
-            kept = frozen_subscription(subscription, self._wall())
+            kept = frozen_subscription(subscription, self._journal.clock.now())
             if kept is not None:
                 yield name, kept

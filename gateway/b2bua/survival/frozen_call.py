@@ -39,8 +39,8 @@ LAST_STEPS: Final = 20
 """Steps of a ladder that are kept; those between are counted."""
 
 
-def frozen_call(call: Call, wall: float) -> bytes | None:
-    """A call that is up; None for one that lacks a leg. `wall` is now, in seconds since the epoch."""
+def frozen_call(call: Call, now: float) -> bytes | None:
+    """A call that is up; None for one that lacks a leg. `now` is the time of the journal."""
     callee, caller = call.callee, call.caller
     if callee is None or caller.dialog is None or callee.dialog is None:
         return None
@@ -52,7 +52,8 @@ def frozen_call(call: Call, wall: float) -> bytes | None:
             "protection": call.protection.kept,
             "route": [route.request_uri, route.is_emergency, route.is_urgent],
             "told": call.media_path.told,
-            "legs": [frozen_leg(caller, wall), frozen_leg(callee, wall)],
+            "legs": [frozen_leg(caller, now), frozen_leg(callee, now)],
+            "answered": now - call.services.clock.seconds() + (call.answered or 0.0),
         }
     )
 
@@ -68,22 +69,27 @@ class FrozenCall(NamedTuple):
     told: dict[str, tuple[str, int]]
     caller: FrozenLeg
     callee: FrozenLeg
+    answered_ago: float
+    """Seconds."""
     strays: tuple[FrozenAnswer, ...]
     """Callees that answered when another had the call."""
     is_ending: bool
     is_recorded: bool
 
     @classmethod
-    def of(cls, pieces: Sequence[bytes], wall: float) -> FrozenCall | None:
-        """The call of these records; None for one of another version, or that cannot be read."""
+    def of(cls, pieces: Sequence[bytes], now: float) -> FrozenCall | None:
+        """The call of these records; None for one of another version, or that cannot be read. `now` is the time of the
+        journal."""
         try:
             kept: Any = decode(pieces[0])
             if kept["form"] != FORM:
                 return None
             request_uri, is_emergency, is_urgent = kept["route"]
-            legs = [FrozenLeg.of(leg, wall) for leg in kept["legs"]]
+            legs = [FrozenLeg.of(leg, now) for leg in kept["legs"]]
+            record = _thawed_record(kept["record"])
+            answered = kept.get("answered", record.answered_at)  # a version before kept the time for people alone
             return cls(
-                _thawed_record(kept["record"]),
+                record,
                 kept["protection"],
                 str(request_uri),
                 bool(is_emergency),
@@ -91,6 +97,7 @@ class FrozenCall(NamedTuple):
                 {str(tag): (str(session), int(version)) for tag, (session, version) in kept["told"].items()},
                 legs[0],
                 legs[1],
+                max(now - float(answered), 0.0),
                 thawed_strays(pieces[1:]),
                 any(piece[:1] != TURNED_AWAY for piece in pieces[1:]),
                 RECORDED in pieces[1:],

@@ -32,8 +32,8 @@ CSEQ_GAP: Final = 20
 Json = Mapping[str, Any]
 
 
-def frozen_leg(leg: Leg, wall: float) -> dict[str, object]:
-    """A leg that has a dialog; `wall` is now, in seconds since the epoch. ValueError for one without."""
+def frozen_leg(leg: Leg, now: float) -> dict[str, object]:
+    """A leg that has a dialog; `now` is the time of the journal. ValueError for one without."""
     dialog, spec, media = leg.dialog, leg.spec, leg.media
     if dialog is None:
         raise ValueError("a leg without a dialog")
@@ -52,7 +52,7 @@ def frozen_leg(leg: Leg, wall: float) -> dict[str, object]:
             preferences.interval,
             preferences.smallest,
             takes_update,
-            None if agreed is None else [agreed[0].interval, agreed[0].we_refresh, wall - agreed[1]],
+            None if agreed is None else [agreed[0].interval, agreed[0].we_refresh, now - agreed[1]],
         ],
         "encrypted": media.encrypted,
         "in_force": None if in_force is None else [_text(in_force.ours), _text(in_force.theirs), in_force.we_offered],
@@ -115,8 +115,8 @@ class FrozenLeg(NamedTuple):
     """Of a leg in clear alone."""
 
     @classmethod
-    def of(cls, kept: Json, wall: float) -> FrozenLeg:
-        """The leg that was frozen; `wall` is now."""
+    def of(cls, kept: Json, now: float) -> FrozenLeg:
+        """The leg that was frozen."""
         way = FrozenWay.of(kept["way"], kept["strength"])
         in_force = kept["in_force"]
         return cls(
@@ -127,7 +127,7 @@ class FrozenLeg(NamedTuple):
             _thawed_wish(kept["wish"]),
             way,
             _thawed_dialog(kept["dialog"]),
-            _thawed_session(kept["session"], wall),
+            _thawed_session(kept["session"], now),
             kept["encrypted"],
             None if in_force is None else Settlement(_bytes(in_force[0]), _bytes(in_force[1]), bool(in_force[2])),
         )
@@ -173,15 +173,13 @@ def _thawed_dialog(kept: Any) -> Dialog:
     )
 
 
-def _thawed_session(kept: Any, wall: float) -> KeptSession:
+def _thawed_session(kept: Any, now: float) -> KeptSession:
     interval, smallest, takes_update, agreed = kept
     preferences = Preferences(int(interval), int(smallest))
     if agreed is None:
         return KeptSession(preferences, bool(takes_update), None)
     seconds, we_refresh, at = agreed
-    return KeptSession(
-        preferences, bool(takes_update), (Agreement(int(seconds), bool(we_refresh)), max(wall - at, 0.0))
-    )
+    return KeptSession(preferences, bool(takes_update), (Agreement(int(seconds), bool(we_refresh)), max(now - at, 0.0)))
 
 
 def _frozen_wish(wish: SdpWish) -> list[object]:

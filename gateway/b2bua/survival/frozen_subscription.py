@@ -31,8 +31,8 @@ def split(kept: Mapping[str, tuple[bytes, ...]]) -> tuple[dict[str, tuple[bytes,
     return calls, [pieces for name, pieces in kept.items() if name.startswith(_PREFIX)]
 
 
-def frozen_subscription(subscription: Subscription, wall: float) -> bytes | None:
-    """A subscription with both dialogs; None for others. `wall` is now, in seconds since the epoch."""
+def frozen_subscription(subscription: Subscription, now: float) -> bytes | None:
+    """A subscription with both dialogs; None for others. `now` is the time of the journal."""
     caller, callee = subscription.legs
     if caller is None or callee is None or caller.dialog is None or callee.dialog is None:
         return None
@@ -44,9 +44,9 @@ def frozen_subscription(subscription: Subscription, wall: float) -> bytes | None
             "form": FORM,
             "record": frozen_beginning(subscription.record),
             "route": [route.domain.name, route.provider.name, route.request_uri],
-            "at": wall,
+            "at": now,
             "usages": [*map(list, subscription.usages.kept)],
-            "legs": [frozen_leg(caller, wall), frozen_leg(callee, wall)],
+            "legs": [frozen_leg(caller, now), frozen_leg(callee, now)],
         }
     )
 
@@ -64,19 +64,19 @@ class FrozenSubscription(NamedTuple):
     callee: FrozenLeg
 
     @classmethod
-    def of(cls, pieces: Sequence[bytes], wall: float) -> FrozenSubscription | None:
-        """That of a record; None for one of another version, or that cannot be read. `wall` is now."""
+    def of(cls, pieces: Sequence[bytes], now: float) -> FrozenSubscription | None:
+        """That of a record; None for one of another version, or that cannot be read."""
         try:
             kept: Any = decode(pieces[0])
             if kept["form"] != FORM:
                 return None
             domain, provider, request_uri = map(str, kept["route"])
-            passed = max(wall - kept["at"], 0.0)
+            passed = max(now - kept["at"], 0.0)
             usages = [
                 KeptUsage(str(subscriber), str(package), str(own), str(other), float(left) - passed)
                 for subscriber, package, own, other, left in kept["usages"]
             ]
-            caller, callee = (FrozenLeg.of(leg, wall) for leg in kept["legs"])
+            caller, callee = (FrozenLeg.of(leg, now) for leg in kept["legs"])
             record, left = thawed_beginning(kept["record"]), tuple(one for one in usages if one.left > 0)
             return cls(record, domain, provider, request_uri, left, caller, callee)
         except (KeyError, ValueError, TypeError, IndexError, AttributeError, MalformedMessage):

@@ -76,9 +76,9 @@ class Rebuilding:
     ended: EndedCalls
     is_recorded: Callable[[str], bool]
 
-    def rebuild(self, kept: Mapping[str, tuple[bytes, ...]]) -> Rebuilt:
-        """Take up the calls of a journal. Never raises for one of them."""
-        rebuilt, now = Rebuilt(), self.services.wall()
+    def rebuild(self, kept: Mapping[str, tuple[bytes, ...]], now: float) -> Rebuilt:
+        """Take up the calls of a journal; `now` is its time. Never raises for one of them."""
+        rebuilt = Rebuilt()
         for index, (call_id, pieces) in enumerate(kept.items()):
             frozen = FrozenCall.of(pieces, now)
             opening = FrozenOpening.of(pieces) if frozen is None else None
@@ -143,8 +143,8 @@ class Rebuilding:
     def _call(self, frozen: FrozenCall, wait: float, *, is_over: bool) -> Call:
         record, route, services = frozen.record, self._route(frozen), self.services
         ways = [self.ways.of(leg.way, route.provider) for leg in (frozen.caller, frozen.callee)]
-        began_ago = max(services.wall() - record.started_at, 0.0)
-        answered_ago = max(services.wall() - (record.answered_at or record.started_at), 0.0)
+        answered_ago = frozen.answered_ago
+        began_ago = answered_ago + max((record.answered_at or record.started_at) - record.started_at, 0.0)
         seconds = services.clock.seconds()
         trunk = self.ways.trunk
         if route.is_local:

@@ -34,9 +34,9 @@ class RebuiltSubscriptions:
     router: Router
     ways: KeptWays
 
-    def rebuild(self, kept: Iterable[tuple[bytes, ...]]) -> list[Subscription]:
-        """Take up those of a journal; the ones that go on. Never raises for one of them."""
-        now, going_on = self.services.wall(), list[Subscription]()
+    def rebuild(self, kept: Iterable[tuple[bytes, ...]], now: float) -> list[Subscription]:
+        """Take up those of a journal; the ones that go on. `now` is its time. Never raises for one of them."""
+        going_on = list[Subscription]()
         for pieces in kept:
             frozen = FrozenSubscription.of(pieces, now)
             if frozen is None or not frozen.usages:

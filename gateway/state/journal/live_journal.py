@@ -24,6 +24,7 @@ from twisted.logger import Logger
 
 from gateway.observe.figures import KeptFile
 from gateway.state.cluster.replica import NoReplica, Page, Replica
+from gateway.state.journal.journal_clock import JournalClock
 from gateway.state.journal.journal_copies import JournalCopies, entries
 from gateway.state.journal.sealed_records import HEAD_BYTES, SALT_BYTES, RecordKind, Seal, opened_records
 
@@ -36,6 +37,9 @@ STALE: Final = 600.0
 """Seconds after which a journal is too old: it comes from a backup, or nobody has waited for so long."""
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of the file. A call that does not fit is not kept; it goes on."""
+
+CLOCK: Final = "clock"
+"""The name of the record that has the time."""
 
 _WHOLE: Final = int(RecordKind.WHOLE)
 _CHANGE: Final = int(RecordKind.CHANGE)
@@ -51,8 +55,11 @@ class LiveJournal:
     Of `put`, `change` and `drop` none raises, and each is done when it returns.
     """
 
-    def __init__(self, path: Path, secret: bytes, replica: Replica | None = None) -> None:
-        """A ``replica`` gets a copy of each record that was written."""
+    def __init__(
+        self, path: Path, secret: bytes, replica: Replica | None = None, clock: JournalClock | None = None
+    ) -> None:
+        """A ``replica`` gets a copy of each record that was written, the time's too."""
+        self.clock = clock or JournalClock()
         self._path = path
         replica = NoReplica() if replica is None else replica
         replica.add(path.name, self._page)
@@ -79,18 +86,23 @@ class LiveJournal:
         return self._descriptor is not None or self.is_behind
 
     def load(self, now: float) -> Kept:
-        """The calls that the process before has left; none where the file cannot be read, or is older than STALE by
-        `now`, seconds since the epoch. Call it before `renew`."""
+        """The calls that the process before has left; none where the file cannot be read, or is older than STALE: by
+        the time that has passed, and where another boot has written it, by `now`, seconds since the epoch. Call it
+        before `renew`."""
         try:
-            if now - self._path.stat().st_mtime > STALE:
-                log.warn("{path} is of long ago: its calls are not gone on with", path=self._path)
-                return {}
-            return self._read()
+            age = now - self._path.stat().st_mtime
+            found = dict(self._read())
         except FileNotFoundError:
             return {}
         except OSError as error:
             log.error("{path} cannot be read: {reason}", path=self._path, reason=error.strerror)
             return {}
+        kept = found.pop(CLOCK, None)
+        passed = self.clock.go_on(None if kept is None else kept[0])
+        if found and (age if passed is None else passed) > STALE:
+            log.warn("{path} is of long ago: its calls are not gone on with", path=self._path)
+            return {}
+        return found
 
     def _read(self) -> Kept:
         """All calls in the file. Raises OSError."""
@@ -113,7 +125,7 @@ class LiveJournal:
         seal = Seal(self._secret, secrets.token_bytes(SALT_BYTES))
         number, at = 0, HEAD_BYTES
         pieces, places = [seal.head], dict[str, list[tuple[int, int]]]()
-        kept = list(calls)
+        kept = [(CLOCK, self.clock.kept), *calls]
         for name, data in kept:
             try:
                 record = seal.sealed(number, _WHOLE, name, data)
@@ -156,6 +168,7 @@ class LiveJournal:
 
     def touch(self) -> None:
         """Let the file be of now."""
+        self.put(CLOCK, self.clock.kept)
         if self._descriptor is not None:
             with suppress(OSError):
                 os.utime(self._descriptor)
