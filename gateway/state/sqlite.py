@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from twisted.enterprise.adbapi import ConnectionPool, Transaction
 from twisted.internet.defer import Deferred, fail, succeed
@@ -23,6 +25,11 @@ from gateway.state.cluster.row_copies import RowCopies
 
 NOTHING_WRITTEN = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM)
 """Errors of a file that may still be read."""
+
+
+MEMORY: Final = "/dev/shm"  # noqa: S108 - in a directory of our own
+MOST_COPIED: Final = 64 * 1024 * 1024
+"""Bytes of a file that is read with its log on a disk that takes nothing; all but the history of calls are smaller."""
 
 
 class StoreUnusable(Exception):
@@ -106,12 +113,33 @@ class PooledDatabase:
     def _only_read(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
         """On this thread, and without a lock: the disk takes nothing anyway."""
         try:
-            with closing(
-                sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-            ) as connection:
-                return succeed(work(cast(Transaction, connection.cursor())))
-        except (sqlite3.Error, ValueError):
+            with _readable(self._path) as path:
+                where = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if path == self._path else ''}"
+                with closing(sqlite3.connect(where, uri=True)) as connection:
+                    return succeed(work(cast(Transaction, connection.cursor())))
+        except (sqlite3.Error, ValueError, OSError):
             return fail()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """The file, where it can be read by itself, else a copy of it in memory with the log that is beside it.
+
+    A process that was killed has left its last transactions in the log, tables among them. Without it the rest would
+    be of hours ago, and a user that was removed since would be let in. sqlite reads a log where it may write alone.
+    Raises OSError where there is no room for the copy.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if not log.exists() or not log.stat().st_size:
+        yield path
+        return
+    if path.stat().st_size + log.stat().st_size > MOST_COPIED:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    with TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as place:
+        copy = Path(place) / path.name
+        for one in (path, log):
+            shutil.copyfile(one, copy.with_name(one.name))
+        yield copy
 
 
 def write_rows(transaction: Transaction, statement: str, rows: Sequence[tuple[object, ...]]) -> LeftOut:

@@ -1,5 +1,6 @@
 """A bad file is put aside, a file in use is left alone, and one that the disk keeps from us stays where it is."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from gateway.registrar.sqlite_store import prepare_bindings
 from gateway.state.rescue import put_aside_unless_readable
-from gateway.state.sqlite import InUse, PooledDatabase
+from gateway.state.sqlite import InUse, PooledDatabase, locked
 from gateway.state.table import prepare
 
 LOOK = "SELECT * FROM kept"
@@ -94,3 +95,54 @@ def test_what_cannot_be_written_is_read_all_the_same(tmp_path: Path, monkeypatch
     assert done == [(1,)]
     database.run_interaction(lambda cursor: cursor.execute("DELETE FROM binding")).addErrback(done.append)
     assert "readonly" in str(done[1])
+
+
+def killed(path: Path, statements: tuple[str, ...]) -> None:
+    """Let a process write, and die without closing the file."""
+    if (pid := os.fork()) == 0:
+        try:
+            connection = sqlite3.connect(path)
+            locked(connection)
+            for statement in statements:
+                connection.execute(statement)
+                connection.commit()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def on_a_disk_that_takes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch, statement: str) -> object:
+    """What a statement gives there: its rows, or the failure."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("gateway.state.sqlite.create_private", refuse)
+    database = PooledDatabase(path, None, prepare_bindings)  # type: ignore[arg-type]
+    done: list[object] = []
+    database.run_interaction(lambda cursor: cursor.execute(statement).fetchall()).addBoth(done.append)
+    return done[0]
+
+
+def test_what_a_killed_process_wrote_last_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the log beside the file: a user who was removed last must not come back."""
+    path = tmp_path / "users.sqlite"
+    killed(path, ("CREATE TABLE user (name)", "INSERT INTO user VALUES ('mallory')", "PRAGMA wal_checkpoint(TRUNCATE)"))
+    killed(path, ("DELETE FROM user", "INSERT INTO user VALUES ('alice')"))
+    before = {one.name: one.read_bytes() for one in tmp_path.iterdir()}
+
+    assert on_a_disk_that_takes_nothing(path, monkeypatch, "SELECT name FROM user") == [("alice",)]
+    refused = on_a_disk_that_takes_nothing(path, monkeypatch, "DELETE FROM user RETURNING name")
+    assert "readonly" in str(refused)
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == before
+
+
+def test_what_does_not_fit_into_memory_is_not_read_without_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calls.sqlite"
+    killed(path, ("CREATE TABLE call (id)",))
+    monkeypatch.setattr("gateway.state.sqlite.MOST_COPIED", 1000)
+    assert "File too large" in str(on_a_disk_that_takes_nothing(path, monkeypatch, "SELECT id FROM call"))
