@@ -107,6 +107,10 @@ class Gateway:
         """Let calls end, then ``end`` the process; asked a second time, end it at once."""
         self._operation.terminate(end)
 
+    def hand_over(self, end: Callable[[], None]) -> None:
+        """Leave calls that are up to the process that follows, let the others end, then ``end`` this one."""
+        self._operation.hand_over(end)
+
     def reload(self) -> None:
         """Read the configuration, certificates and passwords again; a mistake leaves everything as it was."""
         self._state.history.reopen()

@@ -1,7 +1,9 @@
 """The gateway as a service of twist: built and started with the process, stopped with it, and told of its signals.
 
     options -> GatewayService -> [acme]: a certificate is there -> Gateway (gateway.py) -> start, reload at SIGHUP, stop
+                              |-> Turn: where another process has loaded this one, its word comes before that
                               |-> [cluster]: the turn of this node has come (cluster/cluster_node.py), before that
+                              |-> Successor: the next process, at SIGUSR2
                               |-> Certificates: renewed from then on
                               `-> Watchdog: the process ends when it is deaf
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol
 
 from twisted.application.service import IService, Service
@@ -27,6 +29,8 @@ from twisted.python.failure import Failure
 from gateway.app.cluster.cluster_node import ClusterNode
 from gateway.app.gateway import Gateway
 from gateway.app.start_checks import made_state_directory
+from gateway.app.succession.successor import Successor
+from gateway.app.succession.turn import Turn
 from gateway.app.watchdog import ServiceManager, Watchdog
 from gateway.base.clock import Clock, let_timers_pass_evenly
 from gateway.config.load import load
@@ -82,7 +86,10 @@ class GatewayService(Service):
         self._certificates: Certificates | None = None
         self._cluster: ClusterNode | None = None
         self._is_taking_over = False
-        self._watchdog = Watchdog(reactor, ServiceManager(os.environ), self._is_listening, self._end_at_once)
+        manager = ServiceManager(os.environ)
+        self._watchdog = Watchdog(reactor, manager, self._is_listening, self._end_at_once)
+        self._turn = Turn.given(reactor, os.environ)
+        self._successor = Successor(reactor, manager, self._leave)
 
     def startService(self) -> None:
         """Build the gateway and start it."""
@@ -94,7 +101,7 @@ class GatewayService(Service):
     def stopService(self) -> Deferred[None] | None:
         """End all that is up; fires when nothing is left."""
         Service.stopService(self)
-        self._watchdog.stop()
+        self._watchdog.stop(is_service_over=not self._successor.is_loaded)
         if self._certificates is not None:
             self._certificates.stop()
         gateway, self._gateway = self._gateway, None
@@ -109,7 +116,12 @@ class GatewayService(Service):
         certificates = self._certificates = self._ordered_by_us()
         if certificates is not None:
             yield certificates.ensure()
+        has_turn = self._turn is None or (yield self._turn.come())
         if not self.running:
+            return
+        if not has_turn:
+            log.warn("the process before has ended without a hand-over: this one is not needed")
+            reactor.stop()
             return
         terms = self._configuration.cluster
         if terms is not None:
@@ -123,7 +135,7 @@ class GatewayService(Service):
     @inlineCallbacks
     def _begin(self) -> Generator[Deferred[Any], Any, None]:
         gateway = self._gateway = Gateway(self._configuration, self._log_output, reactor, self._cluster)
-        reactor.callWhenRunning(_take_signals, gateway)
+        reactor.callWhenRunning(_take_signals, gateway, self._load_next)
         yield gateway.start()
 
     def _wait_for_turn(self, terms: Cluster) -> None:
@@ -132,6 +144,7 @@ class GatewayService(Service):
             self._configuration, terms, reactor, self._end_at_once, lambda failure: _give_up(failure, self._log_output)
         )
         signal.signal(signal.SIGHUP, lambda number, frame: log.info("SIGHUP: a node that waits reads at its turn"))
+        signal.signal(signal.SIGUSR2, lambda number, frame: self._load_next())
         self._cluster.start(self._take_over)
         self._watchdog.ready()
 
@@ -146,6 +159,17 @@ class GatewayService(Service):
         if self.running:
             await self._begin()
         self._is_taking_over = False
+
+    def _load_next(self) -> None:
+        if self._cluster is None:
+            self._successor.begin()
+        else:
+            log.warn("SIGUSR2: no other process is loaded in a cluster: stop this node, and the other one takes over")
+
+    def _leave(self) -> None:
+        if self._gateway is not None:
+            reactor.addSystemEventTrigger("after", "shutdown", self._successor.stopped)
+            self._gateway.hand_over(reactor.stop)
 
     def _is_listening(self) -> bool:
         if self._cluster is not None and (self._cluster.is_waiting or self._is_taking_over):
@@ -166,8 +190,9 @@ class GatewayService(Service):
         return Certificates(terms, made_state_directory(self._configuration), Clock(reactor), reactor)
 
 
-def _take_signals(gateway: Gateway) -> None:
-    """SIGHUP reads the configuration again, and the files that it names; SIGTERM drains before it ends the process.
+def _take_signals(gateway: Gateway, load_next: Callable[[], None]) -> None:
+    """SIGHUP reads the configuration again, and the files that it names; SIGTERM drains before it ends the process;
+    SIGUSR2 has another process take over.
 
     SIGINT stays the reactor's: it ends all at once.
     """
@@ -178,6 +203,7 @@ def _take_signals(gateway: Gateway) -> None:
         gateway.terminate(lambda: stop(signal.SIGTERM, None))
 
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(gateway.reload))
+    signal.signal(signal.SIGUSR2, lambda number, frame: reactor.callFromThread(load_next))
     signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(terminate))
 
 

@@ -15,7 +15,7 @@ with a certificate that is ordered first. Not here: /readyz (ingress/readiness.p
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -44,6 +44,11 @@ class ServiceManager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
         if self._socket is not None:
             self._socket.setblocking(False)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variable that was taken, for a process that takes the place of this one."""
+        return {} if self._socket is None else {"NOTIFY_SOCKET": self._address.replace("\0", "@", 1)}
 
     def tell(self, *lines: str) -> None:
         """Notify: lines KEY=VALUE as in sd_notify(3). A manager that does not read is not waited for."""
@@ -82,12 +87,13 @@ class Watchdog:
         self._has_started = True
         self._manager.tell("READY=1")
 
-    def stop(self) -> None:
-        """Look no more: the process ends in order."""
+    def stop(self, *, is_service_over: bool = True) -> None:
+        """Look no more: the process ends in order, and with it the service unless another one takes its place."""
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-            self._manager.tell("STOPPING=1")
+            if is_service_over:
+                self._manager.tell("STOPPING=1")
 
     def _tick(self) -> None:
         self._timer = self._clock.callLater(TICK, self._tick)  # first: a look that fails is no end of looking

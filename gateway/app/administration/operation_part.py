@@ -39,7 +39,8 @@ class OperationPart(GatewayPart):
         self._drain, self._transport = ingress.drain, ingress.transport
         self._seconds = basis.configuration.gateway.drain_seconds
         self._calls = calls
-        self._keeps = basis.configuration.gateway.stop is AtStop.KEEP
+        section = basis.configuration.gateway
+        self._keeps, self._can_keep = section.stop is AtStop.KEEP, section.keep_calls
         self.network = NetworkPart(basis, settings, peers, calls, ingress)
         readiness = Readiness(
             ingress.drain,
@@ -76,8 +77,16 @@ class OperationPart(GatewayPart):
 
         Where calls that are up are left to the next process, the drain is of the others.
         """
-        awaited = Unsettled(self._calls.calls) if self._keeps else None
-        then = partial(self._leave_calls, end) if self._keeps else end
+        self._terminate(end, keeps=self._keeps)
+
+    def hand_over(self, end: Callable[[], None]) -> None:
+        """The same for a process that another one follows at once: calls that are up are left to it, where any are
+        kept."""
+        self._terminate(end, keeps=self._can_keep)
+
+    def _terminate(self, end: Callable[[], None], *, keeps: bool) -> None:
+        awaited = Unsettled(self._calls.calls) if keeps else None
+        then = partial(self._leave_calls, end) if keeps else end
         if not self._drain.is_final:
             self._drain.begin(self._seconds, then, awaited)
         elif self._drain.is_waiting:

@@ -182,6 +182,18 @@ class Rig:
                 found.append(int(entry.name))
         return found
 
+    def gateways(self) -> list[int]:
+        """Process ids of all gateways with its configuration."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                arguments = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
+            except OSError:
+                continue
+            if "--config" in arguments and str(self.configuration) in arguments:
+                found.append(int(entry.name))
+        return found
+
     def records(self) -> list[dict[str, Any]]:
         """The call detail records."""
         file = self.state / "cdr.jsonl"
@@ -204,6 +216,8 @@ class Rig:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        for pid in self.gateways():  # that a gateway has started
+            os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 5
         while (pids := self.workers()) and time.monotonic() < deadline:
             for pid in pids:
