@@ -13,7 +13,9 @@ While it is long, datagrams are taken out of it unparsed (some 6 us each) and wa
 - An unknown source has RATE more messages a second, and one with phones PER_PHONE for each of them; beyond, they are
   dropped unparsed. So much a forger can make us work. One that has proved to be there is bounded by its turns alone: it
   may be a telephone system.
-- Urgent are responses and requests within dialogs (they end the work that was begun), and calls for help.
+- Urgent are responses and requests within dialogs (they end the work that was begun), and calls for help. They have so
+  many more turns than new calls because each of these brings five or six of them: else calls would be begun faster than
+  they are put through, and the answers for all of them, those for help too, would wait in the provider's one queue.
 - A call for help of a known source waits behind no other message of that source, and has turns of its own: an office,
   or a telephone system, is one source, and all that it has sent before would come first. They are few of all turns,
   so that a phone that floods such calls delays itself.
@@ -29,7 +31,7 @@ import re
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import attrs
@@ -61,7 +63,7 @@ BURST: Final = 1_000.0
 """Messages of an unknown source: so many a second, and so many at once."""
 PER_PHONE: Final = 10.0
 """More a second for each phone that is registered there: an office comes back at once."""
-TURNS: Final = (2, 4, 1, 2, 1)
+TURNS: Final = (4, 24, 2, 3, 1)
 """Turns of calls for help of known sources, of urgent messages of known and of unknown ones, and of their others."""
 
 _HELP, _URGENT, _OTHERS = 0, 1, 3
@@ -93,6 +95,17 @@ def calls_for_help(numbers: Iterable[str]) -> re.Pattern[bytes]:
     digits = (r"[-.() ]*".join(map(re.escape, number)) for number in sorted(set(numbers)))
     user = "|".join(("urn:service:sos", *(rf"(?:sips?|tel):{one}(?![0-9])" for one in digits)))
     return re.compile(rf"INVITE (?:{user})".encode(), re.IGNORECASE)
+
+
+def _spread(turns: Sequence[int]) -> tuple[int, ...]:
+    """The places of a round, each as often as it has turns, and those of one place as far apart as can be; calls for
+    help begin it."""
+    begun = [(number + min(place, 1) / 2) / count for place, count in enumerate(turns) for number in range(count)]
+    places = [place for place, count in enumerate(turns) for _ in range(count)]
+    return tuple(place for _, place in sorted(zip(begun, places, strict=True)))
+
+
+_ROUND: Final = _spread(TURNS)
 
 
 @attrs.define(eq=False)
@@ -238,7 +251,7 @@ class Crowd:
         """The ring whose turn it is, and the next ones for the case that it is empty."""
         while True:
             yield from self._turns
-            self._turns = iter([place for place, turns in enumerate(TURNS) for _ in range(turns)])
+            self._turns = iter(_ROUND)
 
     def _tell_end(self) -> None:
         worst = max(self._sources.values(), key=lambda one: one.dropped, default=None)

@@ -37,7 +37,7 @@ from gateway.transport.tls.certificates import CertificateReport
 from gateway.transport.tls.contexts import ClientTls, ServerTls
 from gateway.transport.tls.handshake_log import Handshakes
 from gateway.transport.tls.reload import Renewal
-from gateway.transport.udp import DatagramListener
+from gateway.transport.udp import A_FEW, ALL, DatagramListener
 from gateway.transport.websocket.web_connection import WebSocketListener
 
 Port = DatagramListener | StreamListener
@@ -223,7 +223,11 @@ class TransportLayer:
             yield Metrics.banned_packets, (transport.value,), self.banned.dropped[transport.value]
 
     def _filling(self) -> float:
-        return max((port.filling for port in self._ports.values() if isinstance(port, DatagramListener)), default=0.0)
+        """Of the fullest socket; how much of each is read at once goes by whether messages wait."""
+        ports = [port for port in self._ports.values() if isinstance(port, DatagramListener)]
+        for port in ports:
+            port.read_at_once(ALL if self.crowd.is_on else A_FEW)
+        return max((port.filling for port in ports), default=0.0)
 
     def _start(self) -> None:
         served = {one.name: self._tls.serve(one) for one in self.listeners if one.is_encrypted}

@@ -61,6 +61,12 @@ OPEN_AGAIN: Final = 0.5
 LARGEST_DATAGRAM = 65535
 """Bytes: nothing that arrives is cut off."""
 
+A_FEW: Final = 8 * 1024
+"""Bytes that are read in a row: each message is worked on at once, and a hundred new calls would keep all else waiting
+for a second, the look at the queue among it."""
+ALL: Final = 256 * 1024
+"""The same while messages only take their place in the crowd."""
+
 PING, PONG = b"\r\n\r\n", b"\r\n"
 _KEEP_ALIVE_BYTES = b"\r\n\0 \t"
 _LONGEST_KEEP_ALIVE = 16
@@ -160,6 +166,11 @@ class DatagramListener(DatagramProtocol):
     def filling(self) -> float:
         """The part of the socket's receive buffer that waits to be read, 0 to 1."""
         return 0.0 if self._socket is None else filling(self._socket)
+
+    def read_at_once(self, size: int) -> None:
+        """Read about so many bytes in a row, before timers and other sockets have their turn."""
+        if self._listening is not None:
+            self._listening.maxThroughput = size  # type: ignore[attr-defined]
 
     def start(self, reactor: TransportReactor) -> None:
         """Open the socket. Raises CannotListen."""

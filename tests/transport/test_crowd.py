@@ -200,3 +200,15 @@ def test_the_system_tells_how_full_a_socket_is() -> None:
             sender.sendto(b"\0" * 1_000, taken.getsockname())
             assert filling(taken) > before
             before = filling(taken)
+
+
+def test_a_flood_of_new_calls_leaves_the_answers_for_others_their_turns() -> None:
+    """Each new call brings answers, which wait in the queue of the provider, one for all."""
+    scene = Scene()
+    provider, flood = scene.flow("198.51.100.21", is_proved=True), scene.flow("203.0.113.66")
+    for _ in range(900):
+        scene.crowd.add(NEW, flood)
+        scene.crowd.add(b"SIP/2.0 200 OK\r\n\r\n", provider)
+    scene.work(100)
+    begun = [source for source, _ in scene.done[:500]].count("203.0.113.66")
+    assert 0 < begun <= 500 / 16 + 1

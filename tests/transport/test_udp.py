@@ -1,14 +1,17 @@
 """UDP: sources, answers, keep-alives, flows, and what cannot be sent."""
 
 import errno
+import socket
 
 import pytest
+from twisted.internet.protocol import DatagramProtocol
+from twisted.internet.udp import Port
 from twisted.logger import LogLevel, capturedLogs
 
 from gateway.config.model import Side
 from gateway.sip.message import Request
 from gateway.transport.flow import Address, FlowKey, Target, Transport
-from gateway.transport.udp import MAX_FLOWS, DatagramListener
+from gateway.transport.udp import A_FEW, ALL, LARGEST_DATAGRAM, MAX_FLOWS, DatagramListener
 from tests.support.memory_network import MemoryDatagrams, MemoryNetwork
 from tests.support.transport_gateways import Site, options
 
@@ -251,3 +254,42 @@ def test_a_banned_source_leaves_no_trace_and_gets_no_answer() -> None:
     assert len(site.socket.sent) == 1
     assert site.count("banned_packets", transport="udp") == 3
     assert site.count("malformed_messages", transport="udp", reason="answered") == 0
+
+
+class Noting(DatagramProtocol):
+    """Notes all that is read."""
+
+    def __init__(self) -> None:
+        self.came: list[bytes] = []
+
+    def datagramReceived(self, datagram: bytes, addr: object) -> None:
+        self.came.append(datagram)
+
+
+@pytest.mark.parametrize(("size", "most"), [(A_FEW, 21), (ALL, 100)])
+def test_a_burst_is_read_in_parts_unless_it_only_takes_its_place(size: int, most: int) -> None:
+    """Each message that is worked on at once keeps timers and other sockets waiting."""
+    site, noting = UdpSite(), Noting()
+    port = Port(0, noting, "127.0.0.1", LARGEST_DATAGRAM)
+    port._bindSocket()
+    (listener,) = site.layer._ports.values()
+    assert isinstance(listener, DatagramListener)
+    listener._listening = port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
+        for _ in range(100):
+            phone.sendto(bytes(400), ("127.0.0.1", port._realPortNumber))
+        listener.read_at_once(size)
+        port.doRead()
+    port.socket.close()
+    assert len(noting.came) == most
+
+
+def test_it_is_read_at_once_while_messages_take_their_place_in_the_crowd() -> None:
+    site = UdpSite()
+    (listener,) = site.layer._ports.values()
+    assert isinstance(listener, DatagramListener)
+    site.layer.crowd.look()
+    assert listener._listening.maxThroughput == A_FEW  # type: ignore[union-attr]
+    site.layer.crowd.is_on = True
+    site.layer.crowd.look()
+    assert listener._listening.maxThroughput == ALL  # type: ignore[union-attr]
