@@ -13,7 +13,7 @@ from collections.abc import Callable
 import attrs
 from twisted.web.iweb import IRequest
 
-from gateway.admin.inspection import Role
+from gateway.admin.inspection import Role, Row
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
 from gateway.admin.v1.resources import sent
@@ -58,6 +58,12 @@ class ClusterAnswer:
     """Of the active node: whole copies since its start."""
     nodes: tuple[NodeAnswer, ...] = ()
     """All that gave a sign of life lately, this one among them."""
+
+
+def as_row(answer: ClusterAnswer) -> Row:
+    """The answer as the state of the gateway is judged by it."""
+    row = attrs.asdict(answer)
+    return {**row, "nodes": [*row["nodes"]]}
 
 
 @attrs.frozen

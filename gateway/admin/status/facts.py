@@ -59,6 +59,8 @@ class Facts:
     """Fallback budgets: domain, level, spent, calls, allowed, left."""
     pbxs: Sequence[Row] = ()
     """PBXs that do not register: name, up, down (each place with why), is_registered, why."""
+    cluster: Row = attrs.field(factory=dict)
+    """Of a pair of nodes: state, store_answers, node, nodes (each with node and seen_seconds_ago)."""
     is_draining: bool = False
     remedies: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     """Cause and remedy of each reason code."""

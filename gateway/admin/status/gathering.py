@@ -54,6 +54,8 @@ class Watched:
     """At the addresses that they have now."""
     loops: Callable[[], Mapping[str, int]] = dict
     """Media workers by their loop of packets: native, python."""
+    cluster: Callable[[], Row] = dict
+    """Of a pair of nodes: as ClusterAnswer has it; empty where there is none."""
 
 
 @attrs.define(eq=False)
@@ -164,6 +166,7 @@ class Gathering:
             defence=attrs.asdict(figures.defence),
             budgets=[cast(Row, attrs.asdict(one)) for one in figures.budgets],
             pbxs=_clean([cast(Row, {**attrs.asdict(one), "down": [*one.down]}) for one in figures.pbxs]),
+            cluster=self.watched.cluster(),
             is_draining=self.watched.is_draining(),
             remedies=REMEDY_LINES,
         )

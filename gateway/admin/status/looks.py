@@ -37,6 +37,8 @@ SOON_DAYS: Final = 7
 MOST: Final = 0.5
 """The share of calls that fail for one reason from which on this is critical."""
 MOST_LOOKS: Final = 20
+OTHER_SECONDS: Final = 30
+"""Another node that gave no sign of life for so long does not wait any more."""
 
 
 class Harm(StrEnum):
@@ -85,6 +87,7 @@ def looks(facts: Facts) -> list[Look]:
         *_unheard(facts.unheard),
         *_budgets(facts.budgets),
         *_defence(facts.defence),
+        *_cluster(facts.cluster),
         *_settings(facts),
     ]
     return sorted(found, key=lambda look: (_ORDER.index(look.harm), -look.weight))[:MOST_LOOKS]
@@ -261,6 +264,21 @@ def _named(rows: Sequence[Row]) -> str:
     """The first three users and their sources, the latest first."""
     shown = ", ".join(f"{row.get('user')} from {row.get('source')}" for row in [*rows][:-4:-1])
     return f"{shown} and {len(rows) - 3:,} more" if len(rows) > 3 else shown
+
+
+def _cluster(row: Row) -> Iterator[Look]:
+    """A pair of nodes of which the other could not take over."""
+    if not row or row.get("state") == "none":
+        return
+    if not row.get("store_answers"):
+        fact = "The store of the pair does not answer: no other node can take over."
+        yield Look(Harm.CRITICAL, fact, "Look at the store and the way to it: gatewayctl cluster.", weight=1e7)
+        return
+    others = [one for one in _rows(row.get("nodes")) if one.get("node") != row.get("node")]
+    seen = (one.get("seen_seconds_ago") for one in others)
+    if not any(isinstance(ago, int | float) and ago < OTHER_SECONDS for ago in seen):
+        fact = "No other node of the pair waits: none would take over."
+        yield Look(Harm.WARNING, fact, "Start it, or look at its log: gatewayctl cluster.", weight=1e7)
 
 
 def _settings(facts: Facts) -> Iterator[Look]:

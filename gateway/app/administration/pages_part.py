@@ -13,6 +13,7 @@ from gateway.admin.pages.desk import Desk
 from gateway.admin.pages.page_routes import PageRoutes
 from gateway.admin.routes import HttpRoute
 from gateway.admin.security.limit_pages import LimitPages
+from gateway.admin.status.cluster_api import as_row
 from gateway.admin.status.gathering import Gathering, Watched
 from gateway.admin.status.status_api import StatusApi
 from gateway.admin.turns import Turns
@@ -53,6 +54,7 @@ def pages_part(
         lambda: operation.is_draining,
         lambda: operation.listeners,
         partial(_loops, calls.relay),
+        lambda: {} if basis.cluster is None else as_row(basis.cluster.answer()),
     )
     gathering = Gathering(
         overview,

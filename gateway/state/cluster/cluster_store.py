@@ -10,6 +10,7 @@ connection (link), the scripts.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -42,12 +43,12 @@ class LeaseStanding:
     @property
     def epoch(self) -> int:
         """The number of the lease; 0 where there is none."""
-        return _number(self.token.split(" ")[1]) if self.token.count(" ") == 2 else 0
+        return _number(self.token.split(" ")[1]) if self.token.count(" ") == 3 else 0
 
     @property
     def since(self) -> float | None:
         """When it was taken, seconds since the epoch."""
-        return _seconds(self.token.split(" ")[2]) if self.token.count(" ") == 2 else None
+        return _seconds(self.token.split(" ")[2]) if self.token.count(" ") == 3 else None
 
 
 class Lives(NamedTuple):
@@ -87,6 +88,7 @@ class ClusterStore:
         self._name = name
         self.node = node
         self._wall = wall
+        self._process = secrets.token_hex(4)
         self._lease, self._epoch, self._state, self._seen, self._nodes, self._fresh = (
             scripts.key(name, one) for one in ("lease", "epoch", "state", "seen", "nodes", "fresh")
         )
@@ -103,7 +105,16 @@ class ClusterStore:
         keys = (self._lease, self._epoch, self._state, self._seen, self._nodes, self._fresh)
         role = "holder" if is_active else "waiting"
         answer = await self._link.run(
-            scripts.TAKE, keys, self.node, epoch, _ms(lives.first), self._now(), own, role, _ms(lives.usual)
+            scripts.TAKE,
+            keys,
+            self.node,
+            epoch,
+            _ms(lives.first),
+            self._now(),
+            own,
+            role,
+            _ms(lives.usual),
+            self._process,
         )
         if isinstance(answer, list) and answer and answer[0] != 1:
             _, token, nodes = _parts(answer, 3)

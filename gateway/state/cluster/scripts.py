@@ -1,6 +1,6 @@
 """The store's keys, and the scripts that it runs for us: each looks at the lease and acts in one step.
 
-    PREFIX:lease          STRING  token of the holder, with an expiry: "NODE EPOCH SINCE"
+    PREFIX:lease          STRING  token of the holder, with an expiry: "NODE EPOCH SINCE PROCESS"
     PREFIX:epoch          STRING  the number of leases that were given so far: the fence, which only grows
     PREFIX:state          STRING  name of the generation that is whole
     PREFIX:seen           STRING  the last sign of life of a holder, seconds since the epoch
@@ -30,7 +30,9 @@ def key(cluster: str, *names: str) -> str:
 TAKE: Final = """
 redis.call('HSET', KEYS[5], ARGV[1], ARGV[4])
 local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[5] then return {0, held, redis.call('HGETALL', KEYS[5])} end
+if held and held ~= ARGV[5] and string.sub(held, -#ARGV[8]) ~= ARGV[8] then
+  return {0, held, redis.call('HGETALL', KEYS[5])}
+end
 if not held and ARGV[6] ~= 'holder' then
   if redis.call('EXISTS', KEYS[2]) == 0 then
     redis.call('SET', KEYS[2], ARGV[2])
@@ -39,14 +41,15 @@ if not held and ARGV[6] ~= 'holder' then
   if redis.call('EXISTS', KEYS[6]) == 1 then return {0, '', redis.call('HGETALL', KEYS[5])} end
 end
 local epoch = math.max(tonumber(redis.call('GET', KEYS[2]) or '0'), tonumber(ARGV[2])) + 1
-local token = ARGV[1] .. ' ' .. string.format('%d', epoch) .. ' ' .. ARGV[4]
+local token = ARGV[1] .. ' ' .. string.format('%d', epoch) .. ' ' .. ARGV[4] .. ' ' .. ARGV[8]
 redis.call('SET', KEYS[2], string.format('%d', epoch))
 redis.call('SET', KEYS[1], token, 'PX', ARGV[3])
 return {1, token, redis.call('GET', KEYS[3]) or '', redis.call('GET', KEYS[4]) or '0'}
 """
 """KEYS: lease, epoch, state, seen, nodes, fresh. ARGV: node, highest epoch that it knows, life in ms, now, the last
 token of this node, whose process is over, or nothing; `holder` for a node that is active; the
-usual life of a lease in ms.
+usual life of a lease in ms; the process, by a name of its own: a question that the store answered too late may have
+been carried out, and its lease is this process's.
 
 A store without an epoch is new or was emptied. A node may be active whose lease it has forgotten: others wait for as
 long as that lease can last, and the holder takes it anew at its next question."""

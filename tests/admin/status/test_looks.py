@@ -183,3 +183,27 @@ def test_pbxs_that_cannot_be_called_or_are_not_registered_need_a_look() -> None:
         ),
         (Harm.NOTE, "The account of PBX new is not registered at its provider: its first registration is under way."),
     ]
+
+
+PAIR: dict[str, Any] = {
+    "state": "active",
+    "node": "gw-a",
+    "store_answers": True,
+    "nodes": [{"node": "gw-a", "seen_seconds_ago": 0.2}, {"node": "gw-b", "seen_seconds_ago": 0.9}],
+}
+
+
+def of_pair(**changes: Any) -> list[tuple[Harm, str]]:
+    return [(look.harm, look.fact) for look in looks(facts(cluster={**PAIR, **changes})) if "pair" in look.fact]
+
+
+def test_a_pair_that_is_whole_needs_no_look() -> None:
+    assert of_pair() == []
+    assert of_pair(state="none", store_answers=False) == []
+
+
+def test_a_pair_without_its_store_or_its_other_node_is_told() -> None:
+    alone = [{"node": "gw-a", "seen_seconds_ago": 0.2}, {"node": "gw-b", "seen_seconds_ago": 90.0}]
+    assert of_pair(nodes=alone) == [(Harm.WARNING, "No other node of the pair waits: none would take over.")]
+    silent = "The store of the pair does not answer: no other node can take over."
+    assert of_pair(store_answers=False) == [(Harm.CRITICAL, silent)]

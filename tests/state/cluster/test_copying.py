@@ -15,7 +15,7 @@ from gateway.state.cluster.replica import Page
 from tests.support.cluster.memory_store import MemoryStore
 
 KEYS = (b"1" * 32,)
-TOKEN = "a 1 1000.0"
+TOKEN = "a 1 1000.0 p"
 
 
 class Copied:
@@ -112,7 +112,7 @@ def test_an_emptied_store_gets_all_again(copied: Copied) -> None:
 def test_nothing_counts_after_the_lease_is_anothers(copied: Copied) -> None:
     copied.begin()
     before = dict(copied.store.generations[copied.store.state])
-    copied.store.held = "b 2 1001.0"
+    copied.store.held = "b 2 1001.0 p"
     copied.changes(b"a", b"1")
     copied.passes(RETRY_SECONDS * 3)
     assert copied.store.generations[copied.store.state] == before

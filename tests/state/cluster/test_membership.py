@@ -69,7 +69,7 @@ def test_it_becomes_active_once_and_renews() -> None:
 
 def test_it_waits_while_another_has_the_lease_and_takes_it_then() -> None:
     store = MemoryStore("b")
-    store.held = "a 4 1000.0"
+    store.held = "a 4 1000.0 p"
     node = Node(store)
     node.start()
     node.passes(5)
@@ -94,8 +94,8 @@ def test_it_waits_for_the_address() -> None:
 
 def test_its_own_token_of_a_process_that_is_over_keeps_it_waiting_for_nothing() -> None:
     store = MemoryStore()
-    store.held = "a 7 1000.0"
-    node = Node(store, own="a 7 1000.0")
+    store.held = "a 7 1000.0 p"
+    node = Node(store, own="a 7 1000.0 p")
     node.start()
     assert node.turns == ["active"]
     assert node.member.epoch == 8
@@ -143,11 +143,11 @@ def test_it_ends_when_another_has_the_lease() -> None:
     node = Node(MemoryStore())
     node.start()
     node.passes(10)
-    node.store.held = "b 9 1001.0"
+    node.store.held = "b 9 1001.0 p"
     node.passes(1.1)
     assert node.turns == ["active", "node b has the lease"]
     node.passes(5)
-    assert node.store.held == "b 9 1001.0"
+    assert node.store.held == "b 9 1001.0 p"
 
 
 def test_it_ends_when_its_address_is_gone() -> None:

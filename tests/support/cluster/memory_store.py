@@ -32,7 +32,7 @@ class MemoryStore:
             return Taken(is_ours=False, standing=LeaseStanding(self.held))
         self.lives.append(lives.first)
         self.epoch = max(self.epoch, epoch) + 1
-        self.held = f"{self.node} {self.epoch} 1000.0"
+        self.held = f"{self.node} {self.epoch} 1000.0 p"
         return Taken(True, LeaseStanding(self.held), self.state, 1000.0)
 
     async def renew(self, token: str, life: float, generation: str) -> tuple[bool, LeaseStanding]:
