@@ -78,7 +78,9 @@ class AdminPart(GatewayPart):
     def start(self) -> Generator[Deferred[Any], Any, None]:
         """Read the users, then listen; no part is started later. Fails with CannotListen and InUse."""
         yield self._accounts.start()
-        configuration, reactor = self._basis.configuration, self._basis.reactor
+        configuration, reactor, cluster = self._basis.configuration, self._basis.reactor, self._basis.cluster
+        if cluster is not None:
+            yield Deferred.fromCoroutine(cluster.leave_ports())
         admin, front = configuration.admin, self.front
         try:
             self._ports.append(open_tcp(reactor, admin, BoundedSite(front, reactor, self._turns), self._tls))

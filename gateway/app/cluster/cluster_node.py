@@ -87,6 +87,11 @@ class ClusterNode:
         log.info("node {node} of cluster {name} waits for the lease", node=self._cluster.node, name=self._cluster.name)
         self._membership.start()
 
+    async def leave_ports(self) -> None:
+        """Close the interface of the node that waits: the gateway's own opens there. Until then a start answers that
+        it lives, or keepalived would take the address away."""
+        await self._waiting.stop()
+
     async def stop(self) -> None:
         """Copy the rest, give the lease back, listen no more."""
         await self._waiting.stop()
@@ -141,7 +146,6 @@ class ClusterNode:
         else:
             log.info("the store has no copy: this node goes on with its own files")
         self._place.remember(self._membership.token, generation or self._place.remembered.generation)
-        await self._waiting.stop()
         assert self._begin is not None
         await self._begin()
         self._membership.settled()
