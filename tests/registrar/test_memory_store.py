@@ -179,3 +179,10 @@ TestStoreComparison.settings = settings(max_examples=40, stateful_step_count=30,
 def test_bindings_are_values() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         binding().cseq = 7  # type: ignore[misc]
+
+
+def test_a_refresh_changes_the_grant_its_order_and_nothing_else() -> None:
+    source = FlowKey("phones", Transport.UDP, Address("192.0.2.1", 5061))
+    fields = {"provider_interval": 300, "service_route": "<sip:p;lr>", "source": source, "is_behind_nat": True}
+    before = binding(**fields)
+    assert before.refreshed(9.0, 8, 0.7) == attrs.evolve(before, expires_at=9.0, cseq=8, q=0.7)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.sdp import description
 from gateway.sdp.description import MAXIMUM_LINES, Description, Direction, MalformedDescription, Media
 
 OFFER = (
@@ -143,3 +144,48 @@ def test_raw_bytes_never_raise_anything_else(body: bytes) -> None:
         Description.parse(body)
     except MalformedDescription:
         pass
+
+
+SESSION = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
+        "A=CRYPTO:1 x inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
+        "k=base64:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
+        "a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO",
+        "a=ice-pwd:asd88fgpdd777uzjYhagZg",
+    ],
+)
+def test_no_key_is_remembered(line: str) -> None:
+    description._known.cache_clear()
+    body = f"{SESSION}a=rtpmap:0 PCMU/8000\r\n{line}\r\na=sendrecv\r\n".encode()
+    assert Description.parse(body).to_bytes() == Description.parse(body).to_bytes()
+    assert description._known.cache_info().currsize == 0
+
+
+def test_a_description_that_was_changed_changes_no_other() -> None:
+    body = f"{SESSION}a=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n".encode()
+    first = Description.parse(body)
+    first.media[0].direction = Direction.INACTIVE
+    first.media[0].connection = "192.0.2.9"
+    again = Description.parse(body).media[0]
+    assert (again.direction, again.connection) == (Direction.SENDRECV, None)
+    assert description._known.cache_info().currsize > 0
+
+
+@given(st.lists(st.sampled_from(["a=x", "a= y : z ", "b=AS:64", "i=", " ", "", "c=IN IP4 1.1.1.1", "a:b", "=", "a=é"])))
+def test_lines_mean_the_same_remembered_or_not(lines: list[str]) -> None:
+    def read(most: int) -> object:
+        description.LONGEST_KNOWN = most  # type: ignore[misc]
+        try:
+            media = Description.parse((SESSION + "\r\n".join(lines)).encode()).media
+        except MalformedDescription as error:
+            return error.reason
+        finally:
+            description.LONGEST_KNOWN = 2_048  # type: ignore[misc]
+        return [(one.attributes, one.lines) for one in media]
+
+    assert read(-1) == read(2_048) == read(2_048)
