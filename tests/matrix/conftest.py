@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from tests.support.calls.hosts import Hosts
-from tests.support.matrix import changes, houses
+from tests.support.matrix import changes, houses, web_phones
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import cells
 from tests.support.matrix.changes import Changed, play_changes
@@ -19,6 +19,7 @@ from tests.support.matrix.houses import Housed, HouseScene, play_houses
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.table import DOCUMENT, Place, expected
+from tests.support.matrix.web_phones import WebPlayed, WebScene, play_web
 
 
 @attrs.frozen
@@ -53,6 +54,14 @@ class Inside:
 
     scene: HouseScene
     housed: dict[int, Housed]
+
+
+@attrs.frozen
+class OfPages:
+    """The scene after the last call of a web phone, and what came of each."""
+
+    scene: WebScene
+    played: dict[int, WebPlayed]
 
 
 @cache
@@ -106,5 +115,15 @@ def inside(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[I
     try:
         housed = asyncio.run(play_houses(scene, played))
         yield Inside(scene, {one.case.index: one for one in housed})
+    finally:
+        scene.gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def of_pages(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OfPages]:
+    scene = WebScene(hosts, tmp_path_factory.mktemp("web"))
+    try:
+        played = asyncio.run(play_web(scene, [*web_phones.cases()]))
+        yield OfPages(scene, {one.case.index: one for one in played})
     finally:
         scene.gateway.stop()

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from gateway.security.policy.verdict import Verdict
-from tests.matrix.conftest import Altered, Inside, Played, Struck, documented
-from tests.support.matrix import changes, houses
+from tests.matrix.conftest import Altered, Inside, OfPages, Played, Struck, documented
+from tests.support.matrix import changes, houses, web_phones
 from tests.support.matrix.cells import Cell, cells
 from tests.support.matrix.table import DOCUMENT, document, expected, shown
 from tests.support.matrix.verdict import KEY, objections, seen, status
@@ -53,9 +53,9 @@ def test_a_false_claim_would_be_found(played: Played) -> None:
 
 
 def test_the_document_has_these_cells_and_no_others(
-    played: Played, struck: Struck, altered: Altered, inside: Inside
+    played: Played, struck: Struck, altered: Altered, inside: Inside, of_pages: OfPages
 ) -> None:
-    every = played.outcomes, struck.attacked, altered.changed, inside.housed
+    every = played.outcomes, struck.attacked, altered.changed, inside.housed, of_pages.played
     made = document(*(one.values() for one in every))  # type: ignore[arg-type]
     assert made == DOCUMENT.read_text(encoding="utf-8")
 
@@ -67,6 +67,7 @@ def test_both_documents_say_the_same() -> None:
     assert {row for title, row, _ in common if title == changes.TITLE} >= COMMON_CHANGES
     assert {row for title, row, _ in common if title == houses.LOCAL} == {*houses.LOCAL_COURSES}
     assert {row for title, row, _ in common if title == houses.PBX} == {*houses.PBX_COURSES}
+    assert {row for title, row, _ in common if title == web_phones.TITLE} == {*web_phones.COURSES}
     assert {place: documented()[place] for place in common} == {place: without_processes[place] for place in common}
 
 

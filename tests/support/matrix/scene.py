@@ -27,6 +27,7 @@ MEDIA_PORTS: Final = {
     "attacks": (63_200, 64_999),
     "changes": (65_000, 65_499),
     "houses": (7_000, 7_399),
+    "web": (7_400, 7_699),
 }
 """Four for each call, since a port rests after one; none that the kernel gives to outgoing sockets."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.support.calls.hosts import Hosts
-from tests.support.matrix import attacks, changes, houses
+from tests.support.matrix import attacks, changes, houses, web_phones
 from tests.support.matrix.attacks import Attacked, cases, play_attacks
 from tests.support.matrix.cells import POLICIES, cells
 from tests.support.matrix.changes import Changed, play_changes
@@ -20,6 +20,7 @@ from tests.support.matrix.houses import Housed, HouseScene, play_houses
 from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.verdict import objections, status
+from tests.support.matrix.web_phones import WebPlayed, WebScene, play_web
 
 DOCUMENT: Final = Path(__file__).parents[3] / "docs" / "wire-matrix.md"
 
@@ -45,6 +46,10 @@ gateway's connection" is UDP under `off`. An emergency number as the caller prov
 
 In calls between phones the caller is asked for its password, and both legs count. A PBX over UDP is known by its
 address, one over TLS by its certificate, and the provider that calls one does so over TLS with its own.
+
+A web phone is a script as well: frames, ICE, DTLS and SRTP of its own, and a packet is SRTP when the keys of that
+handshake open it. A call in which it shows another certificate than the one of its SDP is answered, since nobody can
+know before the handshake; then the gateway ends it, and neither party has heard anything.
 
 A call that changes has media in every phase, each description with ports and keys of its own, and the worst phase
 counts. "The change 488" says that a change was refused with that status, and the media went on as they were.
@@ -87,8 +92,17 @@ def housed_places(housed: Iterable[Housed]) -> dict[Place, str]:
     return {(one.case.title, one.case.row, one.case.policy): houses.shown(one) for one in housed}
 
 
+def web_places(played: Iterable[WebPlayed]) -> dict[Place, str]:
+    """The cells of web phones."""
+    return {(web_phones.TITLE, one.case.row, one.case.policy): web_phones.shown(one) for one in played}
+
+
 def document(
-    outcomes: Iterable[Outcome], attacked: Iterable[Attacked], changed: Iterable[Changed], housed: Iterable[Housed]
+    outcomes: Iterable[Outcome],
+    attacked: Iterable[Attacked],
+    changed: Iterable[Changed],
+    housed: Iterable[Housed],
+    of_web_phones: Iterable[WebPlayed],
 ) -> str:
     """The whole text."""
     inside = housed_places(housed)
@@ -97,6 +111,7 @@ def document(
         *_tables(places(outcomes), "the provider", POLICIES),
         *_tables(local, "two phones", POLICIES),
         *_tables({place: cell for place, cell in inside.items() if place not in local}, "the PBX", POLICIES),
+        *_tables(web_places(of_web_phones), "the web phone", POLICIES),
         *_tables(changed_places(changed), "then", POLICIES),
         *_tables(attacked_places(attacked), "what somebody in between does", attacks.COLUMNS),
     ]
@@ -130,19 +145,21 @@ def _write() -> None:
     hosts = Hosts.claim()
     scenes = [Scene(hosts, Path(tempfile.mkdtemp()), plays) for plays in ("matrix", "attacks", "changes")]
     in_houses = HouseScene(hosts, Path(tempfile.mkdtemp()), [*houses.cases()])
+    of_pages = WebScene(hosts, Path(tempfile.mkdtemp()))
     try:
         outcomes = asyncio.run(play_all(scenes[0], [*cells()]))
         attacked = asyncio.run(play_attacks(scenes[1], [*cases()]))
         changed = asyncio.run(play_changes(scenes[2], [*changes.cases()]))
         housed = asyncio.run(play_houses(in_houses, [*houses.cases()]))
+        webbed = asyncio.run(play_web(of_pages, [*web_phones.cases()]))
     finally:
-        for scene in (*scenes, in_houses):
+        for scene in (*scenes, in_houses, of_pages):
             scene.gateway.stop()
         hosts.release()
     for one in (*outcomes, *(played.outcome for played in attacked)):
         for objection in objections(one):
             print(f"{one.cell}: {objection}")
-    DOCUMENT.write_text(document(outcomes, attacked, changed, housed), encoding="utf-8")
+    DOCUMENT.write_text(document(outcomes, attacked, changed, housed, webbed), encoding="utf-8")
 
 
 if __name__ == "__main__":
