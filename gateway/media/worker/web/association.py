@@ -34,6 +34,8 @@ CERTIFICATE_DAYS: Final = 3_650
 _DTLS_1_2: Final = 0xFEFD
 _EXTRACTOR: Final = b"EXTRACTOR-dtls_srtp"
 _RECORD_BYTES: Final = 13
+_PIECE_BYTES: Final = 16_384
+"""More than a flight of ours has."""
 _PROFILES: Final = {
     b"SRTP_AEAD_AES_256_GCM": ("AEAD_AES_256_GCM", 32, 12),
     b"SRTP_AEAD_AES_128_GCM": ("AEAD_AES_128_GCM", 16, 12),
@@ -146,7 +148,7 @@ class Association:
         """None where the peer takes none of our SRTP profiles."""
         connection = self._connection
         profile = _PROFILES.get(connection.get_selected_srtp_profile())
-        certificate = connection.get_peer_certificate(as_cryptography=True)
+        certificate = connection.get_peer_certificate()
         if profile is None or certificate is None:
             return None
         suite, key, salt = profile
@@ -155,16 +157,19 @@ class Association:
         client = material[:key] + material[2 * key : 2 * key + salt]
         server = material[key : 2 * key] + material[2 * key + salt :]
         theirs, ours = (server, client) if self._is_active else (client, server)
-        return DtlsKeys(suite, theirs, ours, certificate.public_bytes(Encoding.DER))
+        return DtlsKeys(suite, theirs, ours, crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
 
     def _written(self) -> list[bytes]:
-        """All that OpenSSL has written: a memory BIO gives several records of several datagrams in one piece."""
-        found = b""
-        while True:
+        """All that OpenSSL has written: a memory BIO gives several records of several datagrams in one piece, and the
+        rest of a full piece in the next."""
+        found, is_full = b"", True
+        while is_full:
             try:
-                found += self._connection.bio_read(65_536)
+                piece = self._connection.bio_read(_PIECE_BYTES)
             except SSL.WantReadError:
-                return list(_datagrams(found))
+                break
+            found, is_full = found + piece, len(piece) == _PIECE_BYTES
+        return list(_datagrams(found))
 
 
 def _datagrams(records: bytes) -> Iterator[bytes]:
