@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import urllib.request
 from pathlib import Path
 from typing import cast
 
-from tests.support.calls.processes import Program
+from tests.support.calls.processes import Program, ProgramFailed, wait_until
 
 ROOT = Path(__file__).parents[3]
 Row = dict[str, object]
+UP = re.compile(r"^gateway_active_calls(?:\{.*\})? (?!0(?:\.0)?$)", re.MULTILINE)
+OVER_WITHIN = 15.0  # seconds
 
 
 class MatrixGateway:
@@ -39,6 +42,13 @@ class MatrixGateway:
     def call(self, identity: str) -> Row:
         """All that it claims of one call."""
         return cast("Row", json.loads(self._get(f"/api/calls/{identity}")))
+
+    def wait_over(self) -> None:
+        """Until no call is up: its claim is not whole before. One that does not end is told by its claim."""
+        try:
+            wait_until("no call is up", lambda: UP.search(self.metrics()) is None, OVER_WITHIN)
+        except ProgramFailed:
+            return
 
     def metrics(self) -> str:
         return self._get("/metrics")

@@ -221,7 +221,7 @@ async def play_web(scene: WebScene, played: Sequence[Case]) -> list[WebPlayed]:
         )
         room = asyncio.Semaphore(AT_ONCE)
         found = list(await asyncio.gather(*(_played(scene, case, room) for case in played)))
-        await asyncio.sleep(0.3)
+        await asyncio.to_thread(scene.gateway.wait_over)
         await asyncio.to_thread(_ask, scene, found)
         return found
     finally:
