@@ -1,94 +1,74 @@
-"""A web phone: Chromium with a page of a SIP library, steered as a person would, by its fields and buttons.
+"""A web phone: a browser with a page of a SIP library, steered as a person would, by its fields and buttons.
 
-Its microphone is a file with a tone. Certificates are verified; of the gateway's key the browser is told that it may
-trust it, since nothing else of this authority is known to it.
+Not here: the browser itself (chromium).
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-from selenium.webdriver.common.by import By
+import attrs
 
-from tests.support.calls.processes import find_program, wait_until
-
-SWITCHES: Final = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-extensions",
-    "--lang=en-US",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--allow-loopback-in-peer-connection",
-)
+from tests.support.calls.processes import wait_until
 
 CIPHERS: Final = ("SRTP_AES128_CM_SHA1_80", "SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_256_GCM")
 
 MOST_LOST: Final = 0.05
 """The part of packets that two browsers on two busy cores may lose, by their own count: the tone is heard anyway."""
 
-LISTEN: Final = """
-const [seconds, done] = arguments;
-const context = new AudioContext();
-const analyser = context.createAnalyser();
-analyser.fftSize = 8192;
-context.createMediaStreamSource(document.getElementById("heard").srcObject).connect(analyser);
-const bins = new Float32Array(analyser.frequencyBinCount);
-const found = [];
-const timer = setInterval(() => {
-  analyser.getFloatFrequencyData(bins);
-  const loudest = bins.reduce((best, level, bin) => level > bins[best] ? bin : best, 0);
-  found.push([loudest * context.sampleRate / analyser.fftSize, bins[loudest]]);
-}, 100);
-setTimeout(() => { clearInterval(timer); context.close(); done(found); }, seconds * 1000);
-"""
-"""The loudest frequency of all that is heard, and its level in dB, ten times a second."""
-
 STATS: Final = """
-const done = arguments[0];
 const connection = phone.connection || phone.session.connection;
-connection.getStats().then((report) => done([...report.values()]));
+const dtls = { type: "dtls", state: connection.getSenders()[0].transport.state };
+return [...(await connection.getStats()).values(), dtls];
 """
+"""The browser's report on its media, and the state of its DTLS, of which not every browser reports."""
+
+
+@attrs.frozen
+class Equipment:
+    """The things that a browser is given."""
+
+    trusted: Path
+    """The gateway's certificate."""
+    tone: Path
+    """At its microphone."""
+    hertz: int
+    """The same, for one that reads no file."""
+    directory: Path
+
+
+class Browser(Protocol):
+    """A running browser with one page."""
+
+    def stop(self) -> None:
+        """End it."""
+
+    def open(self, page: str) -> None:
+        """Load a page."""
+
+    @property
+    def listening(self) -> str:
+        """A script: the loudest frequency (Hz) of each tenth of a second that is heard, and its level (dB), for as many
+        seconds as its argument says."""
+
+    def evaluate(self, script: str, *args: object) -> Any:
+        """The value that the body of an asynchronous function returns in the page; `args` are there."""
+
+    def log(self) -> list[str]:
+        """The console."""
 
 
 class WebPhone:
-    """One browser with one page. `trusted` is a certificate of the gateway."""
+    """One browser with one page, which is to connect to a `server`."""
 
-    def __init__(self, page: str, server: str, trusted: Path, tone: Path, directory: Path) -> None:
-        self._server = server
-        self._page = page
-        options = ChromeOptions()
-        options.binary_location = find_program("chromium", "chromium")
-        for switch in SWITCHES:
-            options.add_argument(switch)
-        options.add_argument(f"--use-file-for-fake-audio-capture={tone}")
-        options.add_argument(f"--ignore-certificate-errors-spki-list={key_digest(trusted)}")
-        options.add_argument(f"--user-data-dir={directory / 'profile'}")
-        directory.mkdir(parents=True, exist_ok=True)
-        service = ChromeService(
-            find_program("chromedriver", "chromium-driver"), log_output=str(directory / "chromedriver.log")
-        )
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.browser = Chrome(options, service)
-        self.browser.set_script_timeout(30)
-        self.browser.get(page)
+    def __init__(self, browser: Browser, page: str, server: str) -> None:
+        self._browser, self._page, self._server = browser, page, server
+        self._browser.open(page)
 
     def stop(self) -> None:
         """End the browser."""
-        self.browser.quit()
+        self._browser.stop()
 
     # -- as a person does
 
@@ -106,7 +86,7 @@ class WebPhone:
 
     def wait_registration(self, words: str, seconds: float = 10) -> None:
         """Until the page says this of its registration."""
-        self._wait("registration", words, seconds)
+        self.wait_says("registration", words, seconds)
 
     def call(self, address: str) -> None:
         """Dial; does not wait."""
@@ -115,7 +95,7 @@ class WebPhone:
 
     def wait_ringing(self) -> None:
         """Until a call comes in."""
-        self._wait("call", "rings: ")
+        self.wait_says("call", "rings: ")
 
     def answer(self) -> None:
         """Answer it, and wait until it stands."""
@@ -124,17 +104,26 @@ class WebPhone:
 
     def wait_answered(self) -> None:
         """Until the call stands."""
-        self._wait("call", "talking")
+        self.wait_says("call", "talking")
 
     def hold(self) -> None:
         """Put the call on hold."""
         self._press("#hold")
-        self._wait("call", "on hold")
+        self.wait_says("call", "on hold")
 
     def resume(self) -> None:
         """Go on with it."""
-        self._press("#resume")
-        self._wait("call", "talking")
+
+        def is_taken() -> bool:
+            self._press("#resume")  # again, where the answer to the hold was still on its way
+            return self._begins("call", "talking", 1.0)
+
+        wait_until("the call goes on", is_taken, 10)
+
+    def transfer(self, address: str) -> None:
+        """Have the other party call that address; does not wait."""
+        self._fill("number", address)
+        self._press("#transfer")
 
     def hangup(self) -> None:
         """End the call, and wait until it is over."""
@@ -147,42 +136,37 @@ class WebPhone:
 
     def wait_ended(self, seconds: float = 10) -> None:
         """Until the call is over."""
-        self._wait("call", "ended: ", seconds)
+        self.wait_says("call", "ended: ", seconds)
 
     def wait_failed(self, seconds: float = 10) -> str:
         """Until the call came to nothing; the page's words."""
-        self._wait("call", "failed: ", seconds)
+        self.wait_says("call", "failed: ", seconds)
         return self.says("call")
 
     def dial_keys(self, keys: str) -> None:
         """Press keys while talking."""
+        script = "[...document.querySelectorAll('#keys button')].find((one) => one.textContent === args[0]).click()"
         for key in keys:
-            (button,) = [one for one in self.browser.find_elements(By.CSS_SELECTOR, "#keys button") if one.text == key]
-            self.browser.execute_script("arguments[0].click()", button)
+            self.run(script, key)
 
     def reload(self) -> None:
         """Load the page again, as a person does who pressed F5."""
-        self.browser.get(self._page)
+        self._browser.open(self._page)
 
     # -- as a witness sees it
 
     def says(self, place: str) -> str:
         """The words at a place of the page: registration or call."""
-        return self.browser.find_element(By.ID, place).text
+        return str(self.run("return document.getElementById(args[0]).textContent", place))
 
     def hears(self, seconds: float = 2.0) -> list[tuple[float, float]]:
         """The loudest frequency (Hz) of each tenth of a second, and its level (dB)."""
-        found = self.browser.execute_async_script(LISTEN, seconds)
+        found = self.run(self._browser.listening, seconds)
         return [(float(hertz), float(level)) for hertz, level in found]
 
     def statistics(self) -> list[dict[str, Any]]:
         """The browser's own report on its media."""
-        found: list[dict[str, Any]] = self.browser.execute_async_script(STATS)
-        return found
-
-    def transport(self) -> dict[str, Any]:
-        """Of that report, the transport: its DTLS state and SRTP cipher."""
-        (found,) = [one for one in self.statistics() if one["type"] == "transport"]
+        found: list[dict[str, Any]] = self.run(STATS)
         return found
 
     def packets(self) -> tuple[int, int, int]:
@@ -198,42 +182,48 @@ class WebPhone:
         right = [one for one, level in heard if abs(one - hertz) < 20 and level > -60]
         assert len(right) > len(heard) / 2, heard
 
+    def assert_hears_nothing(self, hertz: int, seconds: float = 2.0) -> None:
+        """Hardly anything of what it plays is this tone."""
+        heard = self.hears(seconds)
+        wrong = [one for one, level in heard if abs(one - hertz) < 20 and level > -60]
+        assert len(wrong) < len(heard) / 4, heard
+
     def assert_is_dtls(self) -> None:
         """Its own word that its media are encrypted, by a handshake that ended well, and go both ways."""
-        transport = self.transport()
-        assert transport["dtlsState"] == "connected", transport
-        assert transport["srtpCipher"] in CIPHERS, transport
+        report = self.statistics()
+        assert [one["state"] for one in report if one["type"] == "dtls"] == ["connected"], report
+        ciphers = [one["srtpCipher"] for one in report if one["type"] == "transport" and "srtpCipher" in one]
+        assert all(cipher in CIPHERS for cipher in ciphers), ciphers
         sent, received, lost = self.packets()
         assert sent > 50
         assert received > 50
         assert lost <= MOST_LOST * received, (sent, received, lost)
 
-    def run(self, script: str) -> Any:
-        """The value of a script in the page."""
-        return self.browser.execute_script(script)
+    def run(self, script: str, *args: object) -> Any:
+        """The value that a script returns in the page, where `args` are."""
+        return self._browser.evaluate(script, *args)
 
     def log(self) -> list[str]:
         """The browser's console."""
-        entries: list[dict[str, Any]] = self.browser.get_log("browser")  # type: ignore[no-untyped-call]
-        return [str(one["message"]) for one in entries]
+        return self._browser.log()
 
     def _fill(self, place: str, text: str) -> None:
-        field = self.browser.find_element(By.ID, place)
-        field.clear()
-        field.send_keys(text)
+        self.run("document.getElementById(args[0]).value = args[1]", place, text)
 
     def _press(self, selector: str) -> None:
-        self.browser.find_element(By.CSS_SELECTOR, selector).click()
+        self.run("document.querySelector(args[0]).click()", selector)
 
-    def _wait(self, place: str, begin: str, seconds: float = 10) -> None:
+    def _begins(self, place: str, begin: str, seconds: float) -> bool:
+        """Whether the page says so within that time."""
+        try:
+            wait_until(begin, lambda: self.says(place).startswith(begin), seconds)
+        except AssertionError:
+            return False
+        return True
+
+    def wait_says(self, place: str, begin: str, seconds: float = 10) -> None:
+        """Until the page says this there, and perhaps more after it."""
         try:
             wait_until(f"{place} {begin!r}", lambda: self.says(place).startswith(begin), seconds)
         except Exception as error:
             raise AssertionError(f"{error}; the page says {self.says(place)!r}; {self.log()}") from error
-
-
-def key_digest(certificate: Path) -> str:
-    """The SHA-256 of a certificate's public key, in base64."""
-    read = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
-    key = read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(hashlib.sha256(key).digest()).decode()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from tests.support.calls.gateway import Gateway
 from tests.support.calls.stage import HERTZ, PASSWORDS, Stage
-from tests.support.calls.web.browser import WebPhone
+from tests.support.calls.web.browser import Browser, Equipment, WebPhone
+from tests.support.calls.web.chromium import Chromium
 from tests.support.calls.web.pages import Pages
 
 JSSIP: Final = "webphone.html"
 SIPJS: Final = "sipjs.html"
+MANY: Final = "many.html"
 
 LISTENER: Final = """
 [[listener]]
@@ -51,21 +54,23 @@ class WebStage:
         )
         return self.stage.start_gateway(**terms)
 
-    def browser(self, page: str = JSSIP, user: str = "alice") -> WebPhone:
+    def browser(
+        self, page: str = JSSIP, user: str = "alice", kind: Callable[[Equipment], Browser] = Chromium
+    ) -> WebPhone:
         """A browser with that page, not registered."""
         self._browsers += 1
-        return self.stage.keep(
-            WebPhone(
-                f"{self._pages.origin}/{page}",
-                self.server,
-                self._certificate.chain,
-                self.stage.scenery.tones[HERTZ[user]],
-                self.stage.directory / f"browser-{self._browsers}",
-            )
+        equipment = Equipment(
+            self._certificate.chain,
+            self.stage.scenery.tones[HERTZ[user]],
+            HERTZ[user],
+            self.stage.directory / f"browser-{self._browsers}",
         )
+        return WebPhone(self.stage.keep(kind(equipment)), f"{self._pages.origin}/{page}", self.server)
 
-    def registered(self, page: str = JSSIP, user: str = "alice") -> WebPhone:
+    def registered(
+        self, page: str = JSSIP, user: str = "alice", kind: Callable[[Equipment], Browser] = Chromium
+    ) -> WebPhone:
         """The same, registered."""
-        phone = self.browser(page, user)
+        phone = self.browser(page, user, kind)
         phone.register(f"sip:{user}@voip.test", PASSWORDS[user])
         return phone
