@@ -110,6 +110,7 @@ class GatewaySection:
     provider_uri: str
     domain: str
     phone_port6: int = 0  # phones come over IPv6, to this port of ::1, and their RTP too; 0: over IPv4
+    phone_media: str = ""  # the address of media toward phones; none: address
     phone_tls_port: int = 0  # phones may come over TLS, to this port; 0: they may not
     provider_transport: str = "tls"
     nameserver: str = ""  # address:port of the DNS server to ask; none: the system's
@@ -254,13 +255,14 @@ class Gateway:
 
 
 def _configuration(terms: GatewaySection) -> str:
+    phone_media = "::1" if terms.phone_port6 else terms.phone_media
     values = attrs.asdict(terms, recurse=False) | {"chain": terms.certificate.chain, "key": terms.certificate.key}
     values |= {
         "nameservers": f'nameservers = ["{terms.nameserver}"]' if terms.nameserver else "",
         "listener_tls": LISTENER_TLS.format(**values) if terms.phone_tls_port else "",
         "relay": "rtpengine" if terms.rtpengine else "workers",
         "rtpengine": f'rtpengine = ["{terms.rtpengine}"]' if terms.rtpengine else "",
-        "phone_media": 'phone_address = "::1"' if terms.phone_port6 else "",
+        "phone_media": f'phone_address = "{phone_media}"' if phone_media else "",
         "listener6": LISTENER6.format(phone_port6=terms.phone_port6) if terms.phone_port6 else "",
         # Over UDP a question that was answered stays for 5 s (timer K): asked as often as by default, one always would.
         "ping_seconds": 10 if terms.provider_transport == "udp" else 5,

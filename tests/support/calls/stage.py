@@ -129,6 +129,7 @@ class Stage:
         self.more = ""  # further tables of the configuration of the gateway, when it starts
         self.kind_of_rtpengine: type[Rtpengine] = Rtpengine
         self.has_ipv6 = False  # whether the gateway, when it starts, is to serve phones over IPv6
+        self.phone_media = ""  # the address of media toward phones, when the gateway starts; none: its own
         self.has_tls_phones = False  # whether the gateway, when it starts, is to serve phones over TLS as well
         self.inside: frozenset[int] = frozenset()
         self.capture = self.keep(Capture(self.hosts.all, directory))
@@ -177,6 +178,7 @@ class Stage:
             phone_port=port(address),
             phone_port6=port("::1") if self.has_ipv6 else 0,
             phone_tls_port=port(address) if self.has_tls_phones else 0,
+            phone_media=self.phone_media,
             provider_port=port(address),
             admin_port=port(address),
             media_ports=(first, last),

@@ -1,6 +1,6 @@
 """A web phone: a browser with a page of a SIP library, steered as a person would, by its fields and buttons.
 
-Not here: the browser itself (chromium).
+Not here: the browsers themselves (chromium, firefox).
 """
 
 from __future__ import annotations
