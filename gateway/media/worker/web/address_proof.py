@@ -8,9 +8,9 @@ of its own, a triggered check, before it sends media there, and RFC 7675 section
 lite agent need not (RFC 8445 section 2.5); this one does, since a full agent answers checks at every time.
 
 The answer needs the browser's password, and can be none of before: its transaction names the source and the time, under
-a secret of ours. Nothing is kept for a source that has not answered, however many there are. The price is a browser
-that answers no checks, which RFC 8445 section 7.3 knows none of. A relay that passes all packets on, both ways, is a
-NAT to every end, and gets sealed packets.
+a secret of ours. Nothing is kept for a source that could be asked and has not answered, however many there are. The
+price is a browser that answers no checks, which RFC 8445 section 7.3 knows none of. A relay that passes all packets on,
+both ways, is a NAT to every end, and gets sealed packets.
 """
 
 from __future__ import annotations

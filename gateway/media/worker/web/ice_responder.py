@@ -67,6 +67,16 @@ class IceResponder:
         # The question first: then the browser has proved its address before it begins DTLS.
         return None, [*self._questions_to(heard, source, now), answer]
 
+    def questions_after_sdp(self, peer: WebPeer, now: float) -> list[tuple[SocketAddress, bytes]]:
+        """Those to the sources that came before the SDP of their browser, which is there now: it does not have to check
+        again, seconds later, before its DTLS is taken from there."""
+        claims, peer.claims = peer.claims, {}
+        return [
+            (source, question)
+            for source, is_nominating in claims.items()
+            for question in self._questions_to(ValidCheck(peer, is_nominating), source, now)
+        ]
+
     def _judge(self, peer: WebPeer, request: ice.BindingRequest, source: SocketAddress, now: float) -> str:
         if self._wrong.is_reached(now) and not peer.is_valid(source, now):
             return "limited"
@@ -81,9 +91,12 @@ class IceResponder:
         return "ok" if source == peer.first or peer.is_valid(source, now) else "unproved"
 
     def _questions_to(self, heard: ValidCheck, source: SocketAddress, now: float) -> list[bytes]:
-        """The one that has `source` prove itself; nothing is kept of it until it has. None before its SDP."""
+        """The one that has `source` prove itself. Before the browser's SDP it can only be noted, to be asked then."""
         ours, far = heard.peer.ours, heard.peer.far
-        if far is None or self._questions.is_reached(now):
+        if far is None:
+            heard.peer.claim(source, is_nominating=heard.is_nominating)
+            return []
+        if self._questions.is_reached(now):
             return []
         self._questions.note()
         return [self._proof.question(source, ours, far, now, is_nominating=heard.is_nominating)]

@@ -127,6 +127,8 @@ class WebEnd:
             restart(before, peer)
         self._chosen, self._told = peer, told
         self._consent = max([self._consent, *peer.addresses.values()])
+        for source, question in self._responder.questions_after_sdp(peer, self._clock.now):
+            self._send(question, source)
         self._aim()
         self._begin(peer)
         return self._keyed(remote)

@@ -50,6 +50,8 @@ class WebPeer:
     first: SocketAddress | None = None
     """The first source of a valid check, where the browser could not be asked yet, its SDP being on its way: it counts
     like the others until another has proved itself."""
+    claims: dict[SocketAddress, bool] = attrs.field(factory=dict)
+    """Further sources before that SDP, to be asked when it is there; whether their last check was nominating."""
     nominated: SocketAddress | None = None
     target: SocketAddress | None = None
     """Where its DTLS came from last."""
@@ -57,6 +59,11 @@ class WebPeer:
 
     def is_valid(self, source: SocketAddress, now: float) -> bool:
         return now - self.addresses.get(source, -CONSENT_SECONDS) < CONSENT_SECONDS
+
+    def claim(self, source: SocketAddress, *, is_nominating: bool) -> None:
+        """A valid check came from there, and nobody can be asked yet. The first few are kept: others come again."""
+        if source in self.claims or len(self.claims) < MOST_ADDRESSES:
+            self.claims[source] = is_nominating
 
     def prove(self, source: SocketAddress) -> None:
         """This one is the browser's, and the first of all no longer counts without that."""

@@ -10,7 +10,7 @@ import pytest
 from gateway.media.worker.streams.counters import Counters
 from gateway.media.worker.web.ice import IceCredentials
 from gateway.media.worker.web.ice_responder import MOST_QUESTIONS, MOST_WRONG, IceResponder, ValidCheck
-from gateway.media.worker.web.web_peer import CONSENT_SECONDS, WebPeer
+from gateway.media.worker.web.web_peer import CONSENT_SECONDS, MOST_ADDRESSES, WebPeer
 from tests.support.media_browser import Browser, sealed
 
 HOME, AWAY, THIEF = ("192.0.2.1", 4_000), ("192.0.2.2", 4_000), ("198.51.100.9", 4_000)
@@ -161,6 +161,23 @@ def test_a_browser_without_an_sdp_counts_from_its_first_source_alone(early: Port
     early.describe()
     assert early.prove(AWAY) is not None
     assert early.peer.nominated == AWAY
+
+
+def test_further_sources_before_the_sdp_are_asked_when_it_is_there_without_another_check(early: Port) -> None:
+    """A browser with two interfaces has chosen the second: its DTLS is not to wait for its next check, in seconds."""
+    early.take(early.browser.request(nominate=False), HOME)
+    early.take(early.browser.request(), AWAY)
+    for number in range(100):
+        early.take(early.browser.request(), ("198.51.100.9", number + 1))
+    assert len(early.peer.claims) == MOST_ADDRESSES
+    early.describe()
+    asked = early.responder.questions_after_sdp(early.peer, early.now)
+    assert asked[0][0] == AWAY
+    assert early.responder.questions_after_sdp(early.peer, early.now) == []
+    heard, _ = early.take(early.browser.reply(asked[0][1]), AWAY)
+    assert heard == ValidCheck(early.peer, is_nominating=True)
+    assert early.peer.nominated == AWAY
+    assert len(early.peer.addresses) == 1
 
 
 def test_who_was_first_with_a_captured_check_loses_to_the_browser_that_proves_itself(early: Port) -> None:

@@ -369,3 +369,19 @@ def test_sdp_of_ours_never_has_a_key(ng: Ng, call: str, browser: Browser, provid
     answer = calls(ng, call, browser, provider)
     assert b"a=crypto" not in answer
     assert value(answer, "setup") == "passive"
+
+
+def test_a_browser_that_is_called_has_its_second_address_taken_with_its_answer(
+    ng: Ng, call: str, browser: Browser, provider: Party
+) -> None:
+    """RFC 8445 section 8.2: checks before the answer came from both, and the second is the chosen one."""
+    browser.hear(ng.offer(call, provider.sdp(), Encryption.DTLS, side=Side.PHONES))
+    browser.check(nominate=False)
+    first = browser.own
+    browser.own = browser._bound()
+    browser.check()
+    provider.hear_answer(ng.answer(call, browser.sdp("active")))
+    browser.shake()
+    for number in range(1, 9):
+        crosses(browser, provider, number)
+    first.close()
