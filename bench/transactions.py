@@ -21,7 +21,7 @@ from twisted.internet.epollreactor import EPollReactor
 
 from gateway.config.model import Listener, Side
 from gateway.sip.message import Message, Request, Response
-from gateway.sip.parser import check, parse
+from gateway.sip.parser import read
 from gateway.transaction.client import TransactionFailure
 from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.room import Ceiling, Claim
@@ -167,8 +167,7 @@ class Calls:
 
 
 def _message(data: bytes, kind: type[Kind]) -> Kind:
-    message = parse(data)
-    check(message)  # as the transport does
+    message = read(data)  # as the transport does
     assert isinstance(message, kind)
     return message
 
