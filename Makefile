@@ -23,7 +23,7 @@ SOAK_MINUTES ?= 60
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run test test-debian test-container check check-locks fuzz interleavings soak soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
+.PHONY: help venv certs run ready test test-debian test-container check check-locks fuzz interleavings soak soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,14 +51,18 @@ certs: $(INSTALLED) ## make development certificates in certs/
 run: certs ## demonstrate: gateway, provider and phone on loopback, one call, then stay up (DEMO=options; HOST=an address of this machine lets phones of its network in)
 	@exec $(BIN)/python -m gateway.demo $(if $(filter command,$(firstword $(origin HOST))),--host "$(HOST)") $(DEMO)
 
-test: packages lint ## run everything: linters, then all tests, real SIP software included (TESTS=some for those alone)
+# Packages come over the network and lint needs one core: both at once. Neither makes what the other reads.
+ready: $(TOOLS)
+	@$(MAKE) --no-print-directory --jobs=2 packages lint
+
+test: ready ## run everything: linters, then all tests, real SIP software included (TESTS=some for those alone)
 ifdef TESTS
 	$(BIN)/python -m pytest $(TESTS)
 else
 	$(BIN)/python -m tools.run_tests
 endif
 
-check: packages lint ## as test, and measure what the tests reach
+check: ready ## as test, and measure what the tests reach
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest tests --ignore tests/calls
 	$(BIN)/coverage combine --quiet
