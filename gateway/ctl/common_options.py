@@ -21,6 +21,9 @@ from gateway.observe.clean_text import clean
 DEFAULT_URL = "http://127.0.0.1:8080"
 TOKEN_FILE, AUTHORITIES = "gatewayctl.token_file", "gatewayctl.authorities"
 """The keys of click's Context.meta that these two options are kept under."""
+POSTURE = "/api/v1/posture"
+LAST = "last"
+"""Where the report of the security posture is asked for, and the word for the last one that was kept."""
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

@@ -19,7 +19,6 @@ from gateway.base.build import build
 from gateway.ctl import state_text, text
 from gateway.ctl.asking import ask, quoted, show
 from gateway.ctl.certificate_files import certs
-from gateway.ctl.check import findings
 from gateway.ctl.commands.account_commands import audit, tokens, users
 from gateway.ctl.commands.alert_commands import alerts
 from gateway.ctl.commands.ban_commands import bans
@@ -60,6 +59,8 @@ def check(file: Path, strict: bool, elsewhere: bool, as_json: bool) -> None:
 
     Ends with 1 for mistakes, with which no gateway starts. Warnings are lines as well, and end with 0 unless --strict.
     """
+    from gateway.ctl.check import findings  # all files that a configuration names are understood there
+
     found = findings(file, elsewhere=elsewhere)
     if as_json:
         click.echo(json.dumps(found.as_json()))

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +29,22 @@ HEADERS = {
 }
 
 
+@pytest.fixture(scope="module")
+def with_a_user(hosts: Hosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminGateway]:
+    """A gateway that is only looked at."""
+    made = AdminGateway(hosts, tmp_path_factory.mktemp("gateway"))
+    made.begin()
+    made.add("alice")
+    yield made
+    print(made.rig.text())
+    made.close()
+
+
 @pytest.mark.parametrize(
     "path", ["/healthz", "/login", "/api/calls", "/account", "/nothing", "/metrics", "/static/0/style.css"]
 )
-def test_each_header_is_on_each_answer_over_https(gateway: AdminGateway, path: str) -> None:
-    gateway.add("alice")
-    answer = gateway.curl(path)
+def test_each_header_is_on_each_answer_over_https(with_a_user: AdminGateway, path: str) -> None:
+    answer = with_a_user.curl(path)
     for name, value in HEADERS.items():
         assert answer.fields[name] == value, name
     for rule in ("default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
