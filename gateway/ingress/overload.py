@@ -25,7 +25,8 @@ ENTER: Final = 0.3
 LEAVE: Final = 0.05
 """Seconds of lateness at which it ends."""
 SMOOTHING: Final = 0.3
-"""Weight of the newest tick: one long pause alone is no overload, three in a row are."""
+"""Weight of the newest tick. One pause alone is no overload, however long: such as the rest of a start on a busy
+machine. So the tick before has to have been late as well."""
 
 
 class Queue(Protocol):
@@ -46,7 +47,7 @@ class Overload:
         """Calls refused so far."""
         self._queue = queue
         self._clock = clock
-        self._due = 0.0
+        self._due = self._late_before = 0.0
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
@@ -70,7 +71,8 @@ class Overload:
     def _tick(self) -> None:
         late = max(0.0, self._clock.seconds() - self._due)
         self.lateness += SMOOTHING * (late - self.lateness)
-        if not self.is_shedding and self.lateness > ENTER:
+        before, self._late_before = self._late_before, late
+        if not self.is_shedding and self.lateness > ENTER and before > LEAVE:
             self.is_shedding = True
             log.warn("overload: everything is {seconds:.1f}s late, new calls are refused", seconds=self.lateness)
         elif self.is_shedding and self.lateness < LEAVE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 
 from gateway.ingress.overload import TICK, Overload
@@ -27,6 +28,22 @@ def test_one_pause_is_no_overload_and_a_queue_is() -> None:
     assert [*shedding, overload.is_shedding] == [True, False]
     overload.stop()
     assert not clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("pause", [1.1, 5.0])
+def test_one_pause_is_no_overload_however_long(pause: float) -> None:
+    """As the rest of a start on a busy machine, which had the first calls refused."""
+    clock = Clock()
+    overload = Overload(clock, NoCrowd())
+    overload.start()
+    late(clock, pause, 1)
+    late(clock, 0.0, 20)
+    assert overload.lateness < 0.1
+    assert not overload.is_shedding
+    late(clock, pause, 2)
+    shedding = [overload.is_shedding]
+    overload.stop()
+    assert shedding == [True]
 
 
 def test_new_calls_are_shed_and_emergency_calls_are_not() -> None:
