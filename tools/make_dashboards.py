@@ -615,6 +615,22 @@ PROCESS: Final = Board(
                 (grown("gateway_dhcp_renewals_total", "1h"), "{{cause}}, {{result}} in the last hour"),
             ),
             graph(
+                "The pair of nodes",
+                "Which node is active, does another wait, and does the store answer?",
+                ("gateway_cluster_active", "active"),
+                ("gateway_cluster_nodes", "nodes that live"),
+                ("gateway_cluster_store_up", "the store answers"),
+                ("gateway_cluster_without_store", "active without the store"),
+            ),
+            graph(
+                "Copies for the other node",
+                "How much would a takeover lose now?",
+                ("gateway_cluster_lag_seconds", "seconds that the store is behind"),
+                ("gateway_cluster_waiting_changes", "changes that wait"),
+                ("increase(gateway_cluster_whole_copies_total[1h])", "whole copies in the last hour"),
+                ("increase(gateway_cluster_copy_failures_total[1h])", "failed writes in the last hour"),
+            ),
+            graph(
                 "The clock",
                 "Does a time server set it, and does it jump?",
                 ("gateway_clock_synchronized", "set by a time server"),
