@@ -63,13 +63,16 @@ class IceResponder:
         answer = ice.answer(request, peer.ours.password, source)
         heard = ValidCheck(peer, request.is_nominating and not request.unknown)
         if result == "ok":
+            if peer.far is None:
+                peer.claim(source, is_nominating=heard.is_nominating)
             return heard, [answer]
         # The question first: then the browser has proved its address before it begins DTLS.
         return None, [*self._questions_to(heard, source, now), answer]
 
     def questions_after_sdp(self, peer: WebPeer, now: float) -> list[tuple[SocketAddress, bytes]]:
         """Those to the sources that came before the SDP of their browser, which is there now: it does not have to check
-        again, seconds later, before its DTLS is taken from there."""
+        again, seconds later, before its DTLS is taken from there. The first is asked as well: another that proves
+        itself shuts it out."""
         claims, peer.claims = peer.claims, {}
         return [
             (source, question)

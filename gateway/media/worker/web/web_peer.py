@@ -51,7 +51,8 @@ class WebPeer:
     """The first source of a valid check, where the browser could not be asked yet, its SDP being on its way: it counts
     like the others until another has proved itself."""
     claims: dict[SocketAddress, bool] = attrs.field(factory=dict)
-    """Further sources before that SDP, to be asked when it is there; whether their last check was nominating."""
+    """Sources before that SDP, the first included, to be asked when it is there; whether their last check was
+    nominating."""
     nominated: SocketAddress | None = None
     target: SocketAddress | None = None
     """Where its DTLS came from last."""
