@@ -14,6 +14,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -40,7 +41,8 @@ class DhcpLan:
         self.socket = directory / "run" / "lease.sock"
         self.socket.parent.mkdir()
         os.chown(self.socket.parent, CLIENT_USER, CLIENT_USER)
-        for above in (directory, directory.parent, directory.parent.parent):
+        top = Path(tempfile.gettempdir())
+        for above in (directory, *(one for one in directory.parents if top in one.parents)):
             above.chmod(0o755)  # other users come through
         self._is_own = networks is None
         self.networks = networks if networks is not None else Networks(("host", "lan"))
