@@ -12,6 +12,7 @@ import pytest
 from gateway.media.worker.port_pair import kernel_drops
 from gateway.media.worker.port_pool import (
     AHEAD,
+    BLOCKED_BY_BROWSERS,
     BOUND_SECONDS,
     MAXIMUM_QUARANTINES,
     NoPorts,
@@ -420,3 +421,14 @@ def test_where_every_port_is_anothers_the_stock_gives_up(monkeypatch: pytest.Mon
     watcher.work()
     assert (in_stock(ports), ports.free) == ([], 3)
     pair.close()
+
+
+@pytest.mark.parametrize("blocked", sorted(BLOCKED_BY_BROWSERS))
+def test_ports_that_browsers_block_are_never_given(blocked: int) -> None:
+    pool = PortPool(PoolOptions(own_address(), blocked - 2, blocked + 3), Watcher())
+    pairs = [pool.take(is_urgent=True) for _ in range(pool.free)]
+    others = [port for port in (blocked - 2, blocked + 2) if port not in BLOCKED_BY_BROWSERS]
+    assert [pair.rtp.getsockname()[1] for pair in pairs] == others
+    for pair in pairs:
+        pair.rtp.close()
+        pair.rtcp.close()
