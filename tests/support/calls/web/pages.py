@@ -20,7 +20,7 @@ from tests.support.calls.processes import MissingProgram
 ROOT: Final = Path(__file__).parents[4]
 HERE: Final = ROOT / "tests" / "calls" / "web"
 MODULES: Final = HERE / "node_modules"
-PAGES: Final = (ROOT / "docs" / "webphone.html", HERE / "sipjs.html")
+PAGES: Final = (ROOT / "docs" / "webphone.html", HERE / "sipjs.html", HERE / "many.html")
 SCRIPTS: Final = {"jssip.js": ("jssip/lib/JsSIP.js", "JsSIP"), "sip.js": ("sip.js/lib/index.js", "SIP")}
 """The file that each is made of, and the name that it gives to its page."""
 
