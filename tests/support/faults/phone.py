@@ -12,7 +12,7 @@ import attrs
 
 from tests.support import phone_messages
 from tests.support.calls.wire import SipMessage
-from tests.support.phone_messages import MAKES, RTP, Place, ScriptedPhone
+from tests.support.phone_messages import MAKES, RTP, Form, Place, ScriptedPhone
 
 AGAIN_AFTER = 0.5  # seconds
 
@@ -29,13 +29,13 @@ class Dialog:
 class Phone:
     """One line of `user`. `received` has every message that came."""
 
-    def __init__(self, host: str, proxy: tuple[str, int], user: str = "alice") -> None:
+    def __init__(self, host: str, proxy: tuple[str, int], user: str = "alice", form: Form = RTP) -> None:
         self.proxy = proxy
         self.received: list[SipMessage] = []
         self._socket = _udp(host)
         self.media = _udp(host)
         address, port = self._socket.getsockname()
-        self._words = ScriptedPhone(MAKES["plain"], RTP, Place(address, port, "UDP"), user=user)
+        self._words = ScriptedPhone(MAKES["plain"], form, Place(address, port, "UDP"), user=user)
         self._words.port = self.media.getsockname()[1]
 
     def register(self, seconds: float = 10) -> SipMessage | None:
