@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from typing import Final
 
 import attrs
 import pytest
@@ -20,6 +22,16 @@ from tests.support.matrix.run import Outcome, play_all
 from tests.support.matrix.scene import Scene
 from tests.support.matrix.table import DOCUMENT, Place, expected
 from tests.support.matrix.web_phones import WebPlayed, WebScene, play_web
+
+HERE: Final = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each table is played once, a dozen calls side by side, and all its tests look at that: on a machine that others
+    load, one late answer fails them all."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.alone)
 
 
 @attrs.frozen
