@@ -63,9 +63,6 @@ BURST: Final = 1_000.0
 """Messages of an unknown source: so many a second, and so many at once."""
 PER_PHONE: Final = 10.0
 """More a second for each phone that is registered there: an office comes back at once."""
-GIVEN_UP: Final = 0.6
-"""Seconds that the oldest new call of a source waits when not even refusals keep up: then its new calls are dropped,
-and those that come next are in time. Else all work would be that of refusing, and no call would come about."""
 TURNS: Final = (4, 24, 2, 3, 1)
 """Turns of calls for help of known sources, of urgent messages of known and of unknown ones, and of their others."""
 
@@ -76,7 +73,6 @@ _ENTRY_BYTES: Final = 300
 _SO_MEMINFO: Final = 55
 _MEMINFO: Final = struct.Struct("=9I")
 _HEAD: Final = 2_000
-_CALL: Final = b"INVITE "
 _BEGUN: Final = re.compile(rb"SIP/2\.0 |(?:ACK|BYE|CANCEL|PRACK|UPDATE|INFO) ")
 _TO_TAG: Final = re.compile(rb"\n(?:to|t)[ \t]*:[^\r\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 
@@ -231,7 +227,7 @@ class Crowd:
         now = self._clock.seconds()
         end = now + SLICE
         while self._count and now <= end:
-            data, flow, since = self._next(now)
+            data, flow, since = self._next()
             self.waited = now - since
             self._receive(data, flow)
             now = self._clock.seconds()
@@ -239,33 +235,17 @@ class Crowd:
         if self._count:
             self._timer = self._clock.callLater(0, self._serve)
 
-    def _next(self, now: float) -> _Waiting:
+    def _next(self) -> _Waiting:
         place = next(place for place in self._places() if self._rings[place])
         ring = self._rings[place]
         source = ring.popleft()
         queue = source.queue(place)
-        if place >= _OTHERS and now - queue[0][2] > GIVEN_UP and queue[0][0].startswith(_CALL):
-            self._forget_calls(source, queue)
         found = queue.popleft()
         if queue:
             ring.append(source)
         self._count -= 1
         self._bytes -= len(found[0]) + _ENTRY_BYTES
         return found
-
-    def _forget_calls(self, source: _Source, queue: deque[_Waiting]) -> None:
-        """Drop all new calls of a queue but its newest message."""
-        newest, waiting = queue.pop(), [*queue]
-        queue.clear()
-        for one in waiting:
-            if one[0].startswith(_CALL):
-                self._count -= 1
-                self._bytes -= len(one[0]) + _ENTRY_BYTES
-                self.dropped += 1
-                source.dropped += 1
-            else:
-                queue.append(one)
-        queue.append(newest)
 
     def _places(self) -> Iterator[int]:
         """The ring whose turn it is, and the next ones for the case that it is empty."""

@@ -212,18 +212,3 @@ def test_a_flood_of_new_calls_leaves_the_answers_for_others_their_turns() -> Non
     scene.work(100)
     begun = [source for source, _ in scene.done[:500]].count("203.0.113.66")
     assert 0 < begun <= 500 / 16 + 1
-
-
-def test_of_new_calls_that_waited_too_long_for_a_refusal_the_newest_stays_and_all_that_are_none() -> None:
-    scene = Scene()
-    flow = scene.flow("198.51.100.7", is_proved=True)
-    register = b"REGISTER sip:example.com SIP/2.0\r\nTo: <sip:bob@example.com>\r\n\r\n"
-    for number in range(100):
-        scene.crowd.add(NEW + b"%d" % number, flow)
-        scene.crowd.add(register, flow)
-    scene.crowd.add(NEW + b"newest", flow)
-    scene.network.rightNow += 1
-    scene.work(10)
-    assert [data for _, data in scene.done] == [*[register] * 100, NEW + b"newest"]
-    assert scene.crowd.dropped == 100
-    assert len(scene.crowd) == 0

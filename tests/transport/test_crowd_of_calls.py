@@ -137,15 +137,3 @@ def test_calls_beside_a_flood_of_calls_are_put_through_as_ever() -> None:
     times = calls.times("office")
     assert len(times) >= 30 * SECONDS - 1
     assert times[-1] < 0.05
-
-
-def test_with_twenty_times_as_many_some_of_these_come_about_all_the_same() -> None:
-    """Not even refusing keeps up then: new calls that have waited too long for that are dropped at once."""
-    calls = Calls()
-    calls.come("office", 20 * CAPACITY)
-    calls.come("help", 5)
-    calls.go_on()
-
-    assert len(calls.times("office")) > 0.3 * CAPACITY * SECONDS
-    assert calls.times("help")[-1] < 0.05
-    assert len(calls.times("help")) == 5 * SECONDS
