@@ -39,7 +39,8 @@ class StoreTerms:
     sentinel: str | None = None
     """The name of the master that sentinels are asked for."""
     tls: Any = None
-    """`tls(host)` makes the client's side of TLS for a host; None: none is used."""
+    """`tls(host)` makes the client's side of TLS for a host; its `problem` says why the latest certificate was refused.
+    None: none is used."""
     patience: float = 0.5
     """Seconds that an answer may take, and a connection."""
 
@@ -51,6 +52,8 @@ class StoreLink:
         self._terms = terms
         self._reactor = reactor
         self._protocol: Any = None
+        self._tls: Any = None
+        """Of the latest connection."""
         self._waiting: list[Deferred[Any]] = []
         """Questions that wait for the connection that is being made."""
 
@@ -63,7 +66,7 @@ class StoreLink:
             raise
         except Exception as error:
             self.close()
-            raise StoreSilent(_reason(error)) from None
+            raise StoreSilent(self._reason(error)) from None
 
     async def run(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
         """The answer to a script. Raises StoreSilent."""
@@ -113,7 +116,7 @@ class StoreLink:
                 found = await _patient(asked, self._terms.patience, self._reactor)
                 sentinel.transport.loseConnection()
             except Exception as error:
-                why = f"the sentinel {host}:{port}: {_reason(error)}"
+                why = f"the sentinel {host}:{port}: {self._reason(error)}"
                 continue
             if isinstance(found, list) and len(found) == 2:
                 return _text(found[0]), int(_text(found[1]))
@@ -126,8 +129,9 @@ class StoreLink:
         from txredisapi import RedisProtocol
 
         endpoint: Any = HostnameEndpoint(self._reactor, host, port, timeout=self._terms.patience)
-        if self._terms.tls is not None:
-            endpoint = wrapClientTLS(self._terms.tls(host), endpoint)
+        self._tls = None if self._terms.tls is None else self._terms.tls(host)
+        if self._tls is not None:
+            endpoint = wrapClientTLS(self._tls, endpoint)
         protocol = RedisProtocol(charset=None, convertNumbers=False)
         await _patient(connectProtocol(endpoint, protocol), self._terms.patience, self._reactor)
         if self._terms.password is not None:
@@ -139,16 +143,19 @@ class StoreLink:
                 raise
         return protocol
 
+    def _reason(self, error: Exception) -> str:
+        """The certificate's fault, where one was refused: the error says that the connection was lost, no more."""
+        problem = self._tls.problem if self._tls is not None else ""
+        if problem:
+            return str(problem)
+        if isinstance(error, defer.TimeoutError):
+            return "no answer in time"
+        text = str(error).split("\n", 1)[0]
+        return (text or type(error).__name__)[:LONGEST_ERROR]
+
 
 def _patient(waiting: Deferred[Any], seconds: float, reactor: Any) -> Deferred[Any]:
     return waiting.addTimeout(seconds, reactor)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, defer.TimeoutError):
-        return "no answer in time"
-    text = str(error).split("\n", 1)[0]
-    return (text or type(error).__name__)[:LONGEST_ERROR]
 
 
 def _text(value: object) -> str:
