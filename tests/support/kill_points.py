@@ -366,4 +366,5 @@ def killed_everywhere(life: Life, directory: Path, scene: Callable[[Path, Life],
         one.is_recorded()
         one.goes_on()
         one.check(f"{hangs_up} hangs up, killed after {point} of {points}", hangs_up)
+        one.ladder.lets_go()
     return whole

@@ -420,7 +420,9 @@ class Ladder:
         self.configuration = configuration
         self.admission = Everybody()
         basis = basis_of(configuration, self.clock, self.metrics, tokens)
-        kept = None if journal is None else LiveJournal(journal / FILE, SECRET, clock=self.journal_clock())
+        self.journal = kept = (
+            None if journal is None else LiveJournal(journal / FILE, SECRET, clock=self.journal_clock())
+        )
         state, signalling = MemoryState(basis, kept), GivenSignalling(self, self.transactions, self)
         self.memory = state.memory
         self.listeners = configuration.listeners
@@ -447,6 +449,7 @@ class Ladder:
     def killed(self, down: float = 1.0, listeners: tuple[Listener, ...] = ()) -> Ladder:
         """The gateway is killed, and the next one is up after so many seconds: the same peers, the same relay and a
         journal. Connections of peers are gone; those of ours are opened again."""
+        self.lets_go()
         clock = Clock()
         clock.advance(self.clock.seconds() + down)
         after = self.next(clock=clock, relay=self.relay, tokens=f"next{next(_PROCESSES)}-{{}}", **self._made_with)
@@ -537,6 +540,11 @@ class Ladder:
         """The provider's side has a new connection, in place of the one that was lost."""
         self.provider_flow = RecordingFlow(PROVIDER, Address("198.51.100.21", 5061))
         self.provider.flow = self.provider_flow
+
+    def lets_go(self) -> None:
+        """Close the journal, as the end of a process does."""
+        if self.journal is not None:
+            self.journal.close()
 
     def ends_clean(self) -> None:
         """Nothing is left of any call once every timer has run out."""

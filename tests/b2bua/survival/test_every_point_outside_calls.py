@@ -101,6 +101,7 @@ def at_every_point(
         was_cut = life.is_over
         stage.goes_on()
         check(stage, f"killed after {point}")
+        stage.ladder.lets_go()
         if not was_cut:
             return point
     raise AssertionError("it has no end")

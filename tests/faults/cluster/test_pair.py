@@ -25,6 +25,8 @@ from tests.support.phone_messages import FORMS
 
 CALLS = 100
 RATE = 20
+LAST_MOMENT = 0.5
+"""Seconds that copies may be behind on a busy machine."""
 
 
 @pytest.fixture
@@ -95,8 +97,10 @@ def test_calls_up_and_calls_that_come_survive_the_death_of_a_machine(pair: Pair,
     wait_until("every far end was told", lambda: pair.a.provider.count("BYE") - before >= CALLS, 30)
     wait_until("no call is up", lambda: pair.b.metric("gateway_active_calls") == 0, 60)
     wait_until("all are recorded", lambda: len(records(pair)) >= CALLS + whole, 30)
-    ids = [record["id"] for record in records(pair)]
-    assert len(ids) == len(set(ids))
+    one, other = ([record["id"] for record in node.records()] for node in pair.nodes)
+    assert (len(one), len(other)) == (len(set(one)), len(set(other)))
+    # A call that ended in the last moment of the first node, before its end was copied, ends on the second one, too.
+    assert len({*one} & {*other}) <= RATE * LAST_MOMENT
 
 
 def _went_on(node: Node) -> int:

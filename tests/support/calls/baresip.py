@@ -8,13 +8,12 @@ packets in clear (APP "PING PONG" at the start, BYE at the end).
 from __future__ import annotations
 
 import json
-import select
 import signal
 import socket
 from pathlib import Path
 
 from tests.support.calls.hosts import is_listening
-from tests.support.calls.processes import Program, find_program
+from tests.support.calls.processes import Program, find_program, is_readable
 from tests.support.calls.telephone import Event, Events, Line, Telephone
 from tests.support.calls.wire import SipMessage, logged_messages
 
@@ -160,7 +159,7 @@ class Baresip(Telephone):
         return self.events.wait(kind, lambda event: event.get("type") == kind, seconds)
 
     def _receive(self, seconds: float) -> list[Event]:
-        if not select.select([self._control], [], [], seconds)[0]:
+        if not is_readable(self._control.fileno(), seconds):
             return []
         self._pending += self._control.recv(65536)
         events: list[Event] = []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import select
 from pathlib import Path
 
 import pytest
 
-from tests.support.calls.processes import MissingProgram, Program
+from tests.support.calls.processes import MissingProgram, Program, is_readable
 from tests.support.calls.telephone import Event, Events, Line, Telephone
 from tests.support.calls.wire import SipMessage, logged_messages
 
@@ -152,7 +151,7 @@ class Pjsua(Telephone):
     def _receive(self, seconds: float) -> list[Event]:
         assert self.program.process.stdout is not None
         out = self.program.process.stdout.fileno()
-        if not select.select([out], [], [], seconds)[0]:
+        if not is_readable(out, seconds):
             return []
         *lines, self._pending = (self._pending + os.read(out, 65536)).split(b"\n")
         return [json.loads(line) for line in lines if line.startswith(b"{")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -45,6 +46,14 @@ def wait_until(what: str, holds: Callable[[], bool], seconds: float) -> None:
         if time.monotonic() > deadline:
             raise ProgramFailed(f"not within {seconds:.1f} s: {what}")
         time.sleep(POLL_SECONDS)
+
+
+def is_readable(handle: int, seconds: float) -> bool:
+    """Whether something can be read from a descriptor within this time. Not by `select`, which takes none above 1,023:
+    a process that has run thousands of tests may have more."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 class Program:
