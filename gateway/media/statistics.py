@@ -28,7 +28,7 @@ CAUSES: Final = (
 )
 """A worker's reasons for which a packet goes no further. Those of a later version count as `other`."""
 WEB: Final = {
-    "checks": ("ok", "unproved", "wrong", "unknown", "malformed", "limited"),
+    "checks": ("ok", "unproved", "wrong", "unknown", "malformed", "limited", "unasked"),
     "handshakes": ("up", "failed", "mismatch"),
 }
 """A worker's counts of browsers, and their results."""

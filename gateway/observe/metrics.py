@@ -166,7 +166,7 @@ class Metrics(SecurityMetrics, NetworkMetrics, PbxMetrics, ClusterMetrics):
     ice_checks = Declared(
         Counter,
         "gateway_ice_checks",
-        "Checks that browsers sent to media workers, by result (ok, unproved, wrong, unknown, malformed, limited).",
+        "Checks of browsers at media workers, by result (ok, unproved, wrong, unknown, malformed, limited, unasked).",
         ("result",),
     )
     dtls_handshakes = Declared(

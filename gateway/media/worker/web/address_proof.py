@@ -1,6 +1,6 @@
 """Proof that a check came from where it seems to: a binding request of ours to its source, and the answer; pure.
 
-    check of a new source --question--> the source --proved--> it may be sent to, and be heard
+    check of a new source --question--> the source --asked, and ice.is_answer--> it may be sent to, and be heard
 
 A check that somebody captured can be sent again from another address, and its integrity holds: it proves that its
 writer has our password, and nothing of its sender. RFC 8445 section 7.3 has a full agent answer such a check with one
@@ -42,25 +42,24 @@ class AddressProof:
     ) -> bytes:
         """The binding request to `source`, whose check was nominating or not."""
         slot = int(now / SLOT_SECONDS) % _SLOTS
-        mark, tie_breaker = self._mark(source, ours, slot * 2 + is_nominating)
+        mark, tie_breaker = self._mark(source, slot * 2 + is_nominating)
         return ice.question(mark, tie_breaker, ours, theirs)
 
-    def proved(
-        self, packet: bytes, source: SocketAddress, ours: IceCredentials, theirs: IceCredentials, now: float
-    ) -> bool | None:
-        """Whether the check that led to the question was nominating; None where the packet from `source` is not the
-        browser's answer to a question of the last seconds."""
+    def asked(self, packet: bytes, source: SocketAddress, now: float) -> bool | None:
+        """Whether the check that led to the question was nominating; None where the packet from `source` replies to no
+        question that went there in the last seconds. Its writer is not proved by that: see ice.is_answer."""
         transaction = packet[8:20]
         if len(transaction) != _TRANSACTION_BYTES:
             return None
         number = transaction[0]
         slots = int(now / SLOT_SECONDS) - number // 2
-        if slots % _SLOTS > 1 or not hmac.compare_digest(self._mark(source, ours, number)[0], transaction):
+        if slots % _SLOTS > 1 or not hmac.compare_digest(self._mark(source, number)[0], transaction):
             return None
-        return bool(number % 2) if ice.is_answer(packet, theirs.password) else None
+        return bool(number % 2)
 
-    def _mark(self, source: SocketAddress, ours: IceCredentials, number: int) -> tuple[bytes, bytes]:
-        """The transaction, and the tie-breaker beside it (RFC 8445 section 7.1.3)."""
-        words = f"{number} {ours.ufrag} {source[1]} {source[0]}".encode()
+    def _mark(self, source: SocketAddress, number: int) -> tuple[bytes, bytes]:
+        """The transaction, and the tie-breaker beside it (RFC 8445 section 7.1.3). The same for all peers of the port,
+        so that one comparison serves them all: the password tells which of them has answered."""
+        words = f"{number} {source[1]} {source[0]}".encode()
         digest = hmac.digest(self._secret, words, "sha256")
         return bytes([number]) + digest[: _TRANSACTION_BYTES - 1], digest[16:24]

@@ -83,7 +83,7 @@ class DtlsHandshakes:
         self.results: Counter[str] = Counter()
         """DtlsHandshakes so far: up, failed, mismatch."""
         self.checks: Counter[str] = Counter()
-        """ICE checks so far: ok, unproved, wrong, unknown, malformed, limited."""
+        """ICE checks so far: ok, unproved, wrong, unknown, malformed, limited, unasked."""
         self.mismatched = 0
         """Ends that are up now and whose certificate is not the one of the SDP."""
 

@@ -135,7 +135,7 @@ def question(transaction: bytes, tie_breaker: bytes, ours: IceCredentials, their
 
 def is_reply(packet: bytes) -> bool:
     """Whether a datagram says to be the success response to a check."""
-    return len(packet) >= _HEADER_BYTES and packet[:2] == b"\x01\x01" and packet[4:8] == MAGIC
+    return len(packet) >= _HEADER_BYTES and unpack_from("!H", packet)[0] == _SUCCESS and packet[4:8] == MAGIC
 
 
 def is_answer(packet: bytes, password: str) -> bool:

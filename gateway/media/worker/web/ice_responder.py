@@ -24,6 +24,9 @@ MOST_WRONG: Final = 20
 """Checks a second with a wrong integrity at one port; after so many, only valid sources are looked at."""
 MOST_QUESTIONS: Final = 50
 """To sources that proved nothing yet, a second at one port: a browser needs one for each address."""
+MOST_WRONG_ANSWERS: Final = 200
+"""Replies a second at one port from sources that were asked and whose integrity is wrong: the work of somebody who has
+captured a check. After so many no answer is looked at."""
 
 
 @attrs.frozen
@@ -41,12 +44,13 @@ class IceResponder:
         self._counters, self._tally = counters, tally
         self._proof = AddressProof()
         self._wrong, self._questions = PerSecond(MOST_WRONG), PerSecond(MOST_QUESTIONS)
+        self._wrong_answers = PerSecond(MOST_WRONG_ANSWERS)
 
     def receive(
         self, packet: bytes, source: SocketAddress, now: float, peers: Mapping[str, WebPeer]
     ) -> tuple[ValidCheck | None, list[bytes]]:
         """Take a packet of STUN: a check that counts, and packets for `source`; `peers` by our ufrag. All that is no
-        browser's costs an HMAC or two at most, and so many a second."""
+        browser's costs one HMAC at most; the few that cost more, so many a second."""
         if ice.is_reply(packet):
             return self._take_reply(packet, source, now, peers), []
         request = ice.read(packet)
@@ -107,14 +111,15 @@ class IceResponder:
     def _take_reply(
         self, packet: bytes, source: SocketAddress, now: float, peers: Mapping[str, WebPeer]
     ) -> ValidCheck | None:
-        """The answer to a question. Those that prove nothing are few a second, together with wrong checks."""
-        if self._wrong.is_reached(now):
-            return None
-        for peer in peers.values():
-            if peer.far is not None:
-                is_nominating = self._proof.proved(packet, source, peer.ours, peer.far, now)
-                if is_nominating is not None:
+        """The answer to a question. Replies to none, however many, keep out neither it nor a check: each costs the
+        HMAC of its mark, about as much as it cost to receive it."""
+        is_nominating = self._proof.asked(packet, source, now)
+        if is_nominating is not None and not self._wrong_answers.is_reached(now):
+            for peer in peers.values():
+                if peer.far is not None and ice.is_answer(packet, peer.far.password):
                     peer.prove(source)
                     return ValidCheck(peer, is_nominating)
-        self._wrong.note()
+            self._wrong_answers.note()
+        self._counters.wrong_source += 1
+        self._tally["unasked"] += 1
         return None

@@ -8,8 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gateway.media.worker.streams.counters import Counters
+from gateway.media.worker.web import ice
 from gateway.media.worker.web.ice import IceCredentials
-from gateway.media.worker.web.ice_responder import MOST_QUESTIONS, MOST_WRONG, IceResponder, ValidCheck
+from gateway.media.worker.web.ice_responder import (
+    MOST_QUESTIONS,
+    MOST_WRONG,
+    MOST_WRONG_ANSWERS,
+    IceResponder,
+    ValidCheck,
+)
 from gateway.media.worker.web.web_peer import CONSENT_SECONDS, MOST_ADDRESSES, WebPeer
 from tests.support.media_browser import Browser, sealed
 
@@ -27,7 +34,8 @@ class Port:
         self.peer = WebPeer(OURS)
         self.tally: Counter[str] = Counter()
         self.now = 1_000.0
-        self.responder = IceResponder(Counters(0.0), self.tally)
+        self.counters = Counters(0.0)
+        self.responder = IceResponder(self.counters, self.tally)
         if knows_sdp:
             self.describe()
 
@@ -191,15 +199,58 @@ def test_who_was_first_with_a_captured_check_loses_to_the_browser_that_proves_it
     assert [*early.peer.addresses] == [HOME]
 
 
-def test_questions_and_wrong_answers_are_so_many_a_second(port: Port) -> None:
+def test_questions_are_so_many_a_second(port: Port) -> None:
     asked = [len(port.take(port.browser.request(), ("198.51.100.9", number))[1]) == 2 for number in range(1, 200)]
     assert sum(asked) == MOST_QUESTIONS
-    port.now += 1.0
+
+
+def bare(port: Port, question: bytes, number: int) -> bytes:
+    """Twenty bytes that anybody can send under any source."""
+    return b"\x01\x01\0\0" + ice.MAGIC + number.to_bytes(12, "big")
+
+
+def marked(port: Port, question: bytes, number: int) -> bytes:
+    """The same, of somebody who knows the time slot of the question."""
+    return b"\x01\x01\0\0" + ice.MAGIC + question[8:9] + number.to_bytes(11, "big")
+
+
+@pytest.mark.parametrize("junk", [bare, marked])
+def test_replies_that_nobody_asked_for_keep_out_neither_an_answer_nor_a_check(
+    port: Port, junk: Callable[[Port, bytes, int], bytes]
+) -> None:
     _, (question, _) = port.take(port.browser.request(), HOME)
-    reply = port.browser.reply(question)
-    for _ in range(MOST_WRONG):
-        port.take(another_transaction(port, question)[0], THIEF)
-    assert port.take(reply, HOME)[0] is None
+    for number in range(10 * MOST_WRONG_ANSWERS):
+        assert port.take(junk(port, question, number), HOME) == (None, [])
+    assert len(port.take(port.browser.request(), AWAY)[1]) == 2
+    assert port.take(port.browser.reply(question), HOME)[0] is not None
+    assert port.tally["unasked"] == port.counters.wrong_source == 10 * MOST_WRONG_ANSWERS
+    assert [*port.peer.addresses] == [HOME]
+
+
+def test_wrong_answers_of_somebody_who_was_asked_are_so_many_a_second_and_keep_out_no_check(port: Port) -> None:
+    """One who sent a captured check has a question, and cannot answer it."""
+    forged, source = another_password(port, port.take(port.browser.request(), HOME)[1][0])
+    for _ in range(MOST_WRONG_ANSWERS):
+        assert port.take(forged, source) == (None, [])
+    _, (question, _) = port.take(port.browser.request(), AWAY)
+    assert port.take(port.browser.reply(question), AWAY)[0] is None
     port.now += 1.0
-    assert port.take(reply, HOME)[0] is not None
-    assert not any(source == THIEF for source in port.peer.addresses)
+    assert port.take(port.browser.reply(question), AWAY)[0] is not None
+    assert port.tally["unasked"] == MOST_WRONG_ANSWERS + 1
+
+
+def test_wrong_checks_are_so_many_a_second_and_keep_out_no_answer(port: Port) -> None:
+    _, (question, _) = port.take(port.browser.request(), HOME)
+    for _ in range(MOST_WRONG + 1):
+        assert port.take(port.browser.request(password="x" * 22), THIEF) == (None, [])
+    assert (port.tally["wrong"], port.tally["limited"]) == (MOST_WRONG, 1)
+    assert port.take(port.browser.reply(question), HOME)[0] is not None
+
+
+def test_rfc8445_9_an_answer_after_a_restart_is_the_one_of_the_password_that_it_has(port: Port) -> None:
+    """One mark serves both peers of the port; each browser's password still proves its own address alone."""
+    _, (question, _) = port.take(port.browser.request(), HOME)
+    other = WebPeer(IceCredentials("more", "m" * 22), "else", IceCredentials("else", "e" * 24))
+    peers = {"more": other, OURS.ufrag: port.peer}
+    heard, _ = port.responder.receive(port.browser.reply(question), HOME, port.now, peers)
+    assert heard == ValidCheck(port.peer, is_nominating=True)
