@@ -30,6 +30,8 @@ class PortPair:
     quarantines: int = 0
     is_heard: bool = False
     """Whether a packet came while it belonged to no call. Then it is not watched."""
+    has_had_call: bool = False
+    """Whether it is, or was, a call's: a peer of before may send to it late."""
     is_small: bool = False
     """Whether its buffers hold next to nothing."""
     dropped_before: int = 0

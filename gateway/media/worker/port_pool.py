@@ -14,12 +14,13 @@ send all the same is noticed like late media: `take` passes over a free pair to 
 calls that fail could keep every port.
 
 While there are calls, the pairs that are next are bound ahead, one at a time between batches of packets (AHEAD):
-to make a pair takes as long as ten packets, and calls come in bursts.
+to make a pair takes as long as ten packets, and calls come in bursts. A pair that no call has had since it was bound
+gets no late media: packets in its queues are a stranger's. `take` throws them away, and they keep no call from it.
 
 The last free pairs, RESERVE of all, are for urgent calls, to emergency numbers. When none is left, those may break a
 quarantine: a packet of an older call, which the latch keeps out, harms less than no call.
 
-Sockets stay watched while they are bound: with no call, by a function that notes that a packet came. Not here: the
+Sockets stay watched after a call while they are bound, by a function that notes that a packet came. Not here: the
 sources that may send to a port (latch) and the way of packets (paths).
 """
 
@@ -112,6 +113,7 @@ class PortPool:
         """So many of the first free pairs are bound, at least."""
         self._is_drawn_on = False
         """Whether a pair was taken since the last look."""
+        self._is_closed = False
         self.used = 0
 
     @property
@@ -130,7 +132,7 @@ class PortPool:
             port = self._free.popleft()
             self._ahead -= self._ahead > 0
             pair = self._bound.pop(port, None)
-            if pair is not None and not self._is_quiet(pair):
+            if pair is not None and not self._is_quiet(pair) and pair.has_had_call:
                 # Late media of an old call: it is not for the next one.
                 self._heard(pair)
                 pair.due = 0.0
@@ -179,7 +181,8 @@ class PortPool:
         self._loop.later(partial(self.expire, now))
 
     def close(self) -> None:
-        """Close pairs that are free or silent; pairs in use belong to their calls."""
+        """Close pairs that are free or silent, and bind no more; pairs in use belong to their calls."""
+        self._is_closed = True
         for pair in (*self._silent, *self._bound.values()):
             self._close(pair)
         self._free.extend(pair.port for pair in self._silent)
@@ -213,7 +216,7 @@ class PortPool:
     def _taken(self, pair: PortPair) -> PortPair:
         """A call has it from now on."""
         self.used += 1
-        self._is_drawn_on = True
+        pair.has_had_call = self._is_drawn_on = True
         self._resize(pair, is_small=False)
         return pair
 
@@ -224,7 +227,9 @@ class PortPool:
             self._loop.later(partial(self._bind_next, now, AHEAD))
 
     def _bind_next(self, now: float, most: int) -> None:
-        """Bind the next free pair that is not, and others later, `most` in all."""
+        """Bind the next free pair that is not, and others later, `most` in all. Their queues hold next to nothing."""
+        if self._is_closed:
+            return
         while self._ahead < min(AHEAD, len(self._free)) and self._free[self._ahead] in self._bound:
             self._ahead += 1
         if self._ahead >= min(AHEAD, len(self._free)):
@@ -235,10 +240,10 @@ class PortPool:
         except NoSockets:
             return
         if pair is None:
-            self._free.remove(port)
+            del self._free[self._ahead]
             self._free.append(port)
         else:
-            self._listen(pair)
+            self._resize(pair, is_small=True)
             pair.due = now + BOUND_SECONDS
             self._bound[port] = pair
         if most > 1:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +64,36 @@ def test_a_third_host_is_neither_heard_nor_sent_to(
     errors: Any = ng.stream(call, "caller")["errors by cause"]
     assert errors["wrong source"] == 6
     assert ng.stream(call, "caller")["elsewhere"] is False
+
+
+def test_a_packet_that_came_to_a_port_before_its_call_is_no_part_of_it(
+    tmp_path: Path, phone: Party, provider: Party, stranger: Party
+) -> None:
+    """The worker binds the next ports ahead: of a phone from anywhere, the first that sends is believed."""
+    address = own_address()
+    with worker(tmp_path, "--rtp-from-anywhere=phones", "--quarantine=10", interfaces=(f"phones/{address}",)) as ng:
+        connect(ng, "first", phone, provider, source=phone.address)
+        following = max(phone.target[1], provider.target[1]) + 2
+        deadline = time.monotonic() + 30
+        while not (is_bound(address, following + 1) and is_bound(address, following + 3)):
+            assert time.monotonic() < deadline, "no port was bound ahead"
+            time.sleep(0.05)
+        for port in (following, following + 2):
+            stranger.rtp.sendto(rtp(1, ssrc=666), (address, port))
+        connect(ng, "second", phone, provider, source=phone.address, told="127.200.200.200")
+        assert {phone.target[1], provider.target[1]} == {following, following + 2}
+        assert provider.hears_nothing()
+        assert not any(ng.stream("second", party).get("errors by cause") for party in ("caller", "callee"))
+        phone.send(rtp(2))
+        assert provider.receive() == rtp(2)
+        hears(provider, phone, 3)
+    assert stranger.hears_nothing()
+
+
+def is_bound(address: str, port: int) -> bool:
+    """As the kernel tells: to try it would keep the port from the worker."""
+    number = int.from_bytes(socket.inet_aton(address), sys.byteorder)
+    return f" {number:08X}:{port:04X} " in Path("/proc/net/udp").read_text("ascii")
 
 
 def test_rfc4961_a_phone_behind_nat_is_known_by_its_signalling(
