@@ -57,13 +57,13 @@ class CodecList:
     also: tuple[str, ...] = ()
     """Those that have to be on this list as well; empty: all."""
     is_lenient: bool = False
-    """Whether a description that would have no codec left crosses as it is."""
+    """Whether an m-line that would have no codec left crosses as it is."""
 
     def offer(self, sdp: bytes) -> bytes | None:
         """An offer as it crosses, the same bytes where all of it does; None where no media are left. Raises
         MalformedDescription."""
         description = Description.parse(sdp)
-        return self._written(sdp, description, [self._offered(media) for media in description.media])
+        return _written(sdp, description, [self._offered(media) for media in description.media])
 
     def answer(self, sdp: bytes, offer: bytes) -> bytes | None:
         """An answer to an offer that crossed so; None where it takes no codec of it. Raises MalformedDescription."""
@@ -72,38 +72,45 @@ class CodecList:
             self._answered(media, asked[index].formats if index < len(asked) else [])
             for index, media in enumerate(description.media)
         ]
-        return self._written(sdp, description, lines)
-
-    def _written(self, sdp: bytes, description: Description, lines: list[list[str]]) -> bytes | None:
-        if lines == [media.formats for media in description.media]:
-            return sdp
-        had_any = any(media.is_active for media in description.media)
-        for media, formats in zip(description.media, lines, strict=True):
-            _keep(media, formats)
-        if had_any and not any(media.is_active for media in description.media):
-            return sdp if self.is_lenient else None
-        return description.to_bytes()
+        return _written(sdp, description, lines)
 
     def _offered(self, media: Media) -> list[str]:
         if not _is_judged(media):
             return media.formats
-        kept = self._with_clocks(media)
-        rank = {name.lower(): index for index, name in enumerate(self.names)}
         encodings = encodings_of(media)
-        return sorted(kept, key=lambda one: rank[encodings[one][0]]) if rank else kept
+        kept = self._with_clocks(media, encodings)
+        if self.names:
+            rank = {name.lower(): index for index, name in enumerate(self.names)}
+            kept.sort(key=lambda one: rank[encodings[one][0]])
+        return kept or self._without(media)
 
     def _answered(self, media: Media, offered: list[str]) -> list[str]:
         if not _is_judged(media):
             return media.formats
-        return [one for one in self._with_clocks(media) if one in offered]
+        kept = [one for one in self._with_clocks(media, encodings_of(media)) if one in offered]
+        return kept or self._without(media)
 
-    def _with_clocks(self, media: Media) -> list[str]:
+    def _with_clocks(self, media: Media, encodings: dict[str, tuple[str, int]]) -> list[str]:
         """The formats that may cross; none without a codec."""
-        encodings, lists = encodings_of(media), [one for one in (self.names, self.also) if one]
-        allowed = [{name.lower() for name in names} for names in lists]
+        allowed = [{name.lower() for name in names} for names in (self.names, self.also) if names]
         kept = [one for one in media.formats if all(encodings[one][0] in names for names in allowed)]
         clocks = {encodings[one][1] for one in kept if encodings[one][0] not in ACCOMPANYING}
         return [one for one in kept if encodings[one][1] in clocks]
+
+    def _without(self, media: Media) -> list[str]:
+        """The formats of a line that none of the codecs is left of."""
+        return media.formats if self.is_lenient else []
+
+
+def _written(sdp: bytes, description: Description, lines: list[list[str]]) -> bytes | None:
+    if lines == [media.formats for media in description.media]:
+        return sdp
+    had_any = any(media.is_active for media in description.media)
+    for media, formats in zip(description.media, lines, strict=True):
+        _keep(media, formats)
+    if had_any and not any(media.is_active for media in description.media):
+        return None
+    return description.to_bytes()
 
 
 def encodings_of(media: Media) -> dict[str, tuple[str, int]]:

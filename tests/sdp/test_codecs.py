@@ -73,6 +73,16 @@ def test_rfc3264_5_1_a_line_without_any_of_them_is_offered_with_port_0_in_its_pl
     assert lines[:3] == ["m=video 0 RTP/AVP 96", "a=mid:1", "m=audio 4000 RTP/SAVP 8"]
 
 
+def test_leniency_is_for_each_line_an_emergency_call_keeps_the_audio_that_the_list_does_not_have() -> None:
+    """The list leaves the video alone: people want to hear each other all the same."""
+    lenient = CodecList(("VP8",), is_lenient=True)
+    assert formats(lenient.offer(sdp(PHONE, VIDEO))) == [["111", "9", "8", "0", "13", "101", "110"], ["96"]]
+    assert formats(CodecList(("VP8", "PCMA"), is_lenient=True).offer(sdp(PHONE, VIDEO))) == [["8"], ["96"]]
+    answer = sdp("m=audio 6000 RTP/AVP 0\r\n", VIDEO)
+    assert formats(lenient.answer(answer, sdp(PHONE, VIDEO))) == [["0"], ["96"]]
+    assert formats(CodecList(("VP8",)).answer(answer, sdp(PHONE, VIDEO))) == [[], ["96"]]
+
+
 def test_lines_that_are_no_rtp_are_left_alone() -> None:
     assert formats(CodecList(("PCMA",)).offer(sdp(FAX))) == [["t38"]]
     assert formats(CodecList(("G729",)).offer(sdp(PHONE, FAX))) == [[], ["t38"]]
