@@ -26,10 +26,11 @@ LONGEST_KNOWN: Final = 2_048
 """Characters of the lines below an m-line that are remembered, once read."""
 
 _LETTERS: Final = frozenset(ascii_letters)
-_BLANK: Final = re.compile(r"\n\s|\A\s|\n\Z")
+_BLANK: Final = re.compile(r"\n\s|\A\s")
 """The sign of a line that is blank, or begins with a blank."""
 _OF_ONE_CALL: Final = re.compile(
-    "key|crypt|ice-|finger|candidate|^[cki]=|[^\\x20-\\x7e\n]", re.IGNORECASE | re.MULTILINE
+    "key|crypt|inline|ice-|finger|candidate|rtcp:|ssrc|msid|path:|^[cki]=|[^\\x20-\\x7e\n]",
+    re.IGNORECASE | re.MULTILINE,
 )
 """The sign of lines that hold keys, or that no other call has: nothing of these is remembered."""
 

@@ -157,9 +157,15 @@ SESSION = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0
         "k=base64:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
         "a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO",
         "a=ice-pwd:asd88fgpdd777uzjYhagZg",
+        "a=x-srtp:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj",
+        "a=rtcp:53020 IN IP4 126.16.64.4",
+        "a=ssrc:314159 cname:user@example.com",
+        "a=ssrc-group:FID 314159 271828",
+        "a=msid:examplefoo examplebar",
+        "a=path:msrp://192.0.2.1:7394/2s93i9ek2a;tcp",
     ],
 )
-def test_no_key_is_remembered(line: str) -> None:
+def test_no_key_is_remembered_nor_a_line_that_no_other_call_has(line: str) -> None:
     description._known.cache_clear()
     body = f"{SESSION}a=rtpmap:0 PCMU/8000\r\n{line}\r\na=sendrecv\r\n".encode()
     assert Description.parse(body).to_bytes() == Description.parse(body).to_bytes()
