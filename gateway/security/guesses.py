@@ -303,7 +303,7 @@ class ProviderWord:
         if guess is not None:
             for tally in self._tallies:
                 tally.settle(self._since)
-        if not self._is_well:  # a 2xx after 180 says no more than that
+        if not (self._is_well and response.status < 300):  # a 2xx after 180 says no more; a refusal after it does
             kind = self._outcome(guess, response)
             self._is_well = response.status < 300
             if kind is not None:

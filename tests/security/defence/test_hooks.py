@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from gateway.config.model import Side
 from gateway.observe.metrics import Metrics
 from gateway.observe.observations import Kind, Observation
+from gateway.sip.message import Request
 from gateway.transport.flow import Address, FailureKind, TransportFailure
 from gateway.transport.tls.failures import failure
 from gateway.transport.tls.handshake_log import Handshakes, TlsAgreed
@@ -118,6 +119,33 @@ def test_a_user_that_the_provider_does_not_know(status: int) -> None:
     assert office.kinds[0] == (Kind.USER_UNKNOWN, False)
     assert {one.kind for one in office.noted} == {Kind.USER_UNKNOWN}
     assert office.noted[0].who == "nobody@example.com"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_user_that_the_provider_does_not_know_after_an_announcement_of_its(status: int) -> None:
+    """Many providers play "this number is not in use" in a 183 before the 404."""
+    office = Watched()
+
+    def judge(asked: Request, stale: bool) -> None:
+        for one in (183, status):
+            office.site.answer(asked, one)
+
+    office._judge = judge  # type: ignore[method-assign]
+    office.send("scanner", STRANGER, method="INVITE", to="sip:100@example.com")
+    assert office.kinds == [(Kind.ANSWERED, False), (Kind.USER_UNKNOWN, False)]
+    assert office.noted[1].who == "100@example.com"
+
+
+def test_a_call_that_rings_and_is_answered_is_observed_once() -> None:
+    office = Watched()
+
+    def judge(asked: Request, stale: bool) -> None:
+        for one in (180, 183, 200):
+            office.site.answer(asked, one)
+
+    office._judge = judge  # type: ignore[method-assign]
+    office.send("scanner", STRANGER, method="INVITE", to="sip:100@example.com")
+    assert office.kinds == [(Kind.ANSWERED, False)]
 
 
 def test_a_phone_that_is_not_registered_where_it_has_to_be() -> None:
