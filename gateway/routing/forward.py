@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from gateway.config.model import Domain, Provider, Signalling
 from gateway.routing.attempts import Attempts, Way
 from gateway.routing.locate import NotFound
-from gateway.routing.mediasec import Mediasec
+from gateway.routing.mediasec import Mediasec, asks_again
 from gateway.security.policy.decisions import first_attempt, next_attempt
 from gateway.security.policy.peer_memory import Feature, Peer, PeerMemory
 from gateway.security.policy.terms import SHOWS_NO_TLS, UNREACHED, Attempt, CallTerms, Capability, Refusal
@@ -70,7 +70,7 @@ class Forwarding:
     _attempt: Attempt | None = attrs.field(default=None, init=False)
     _ways: Attempts = attrs.field(factory=Attempts, init=False)
     _is_heard: bool = attrs.field(default=False, init=False)
-    _sent_by: tuple[Way, Flow] | None = attrs.field(default=None, init=False)
+    _sent: tuple[Request, Way, Flow] | None = attrs.field(default=None, init=False)
     _is_repeated: bool = attrs.field(default=False, init=False)
     """Whether it was sent once more, under the list that the provider named in its 494."""
     _is_tls_unreached: bool = attrs.field(default=False, init=False)
@@ -96,10 +96,11 @@ class Forwarding:
             self.trunk.memory.saw(self._peer, Feature.TLS, did=True)
         elif self._is_tls_unreached:
             self.trunk.memory.saw(self._peer, Feature.TLS, did=False)
-        if self._sent_by is not None and self.next_hop.provider.mediasec and not self._is_repeated:
-            way, flow = self._sent_by
-            self._is_repeated = self.trunk.mediasec.asks_again(response, self.next_hop.provider, flow)
-            if self._is_repeated:
+        if self._sent is not None:
+            request, way, flow = self._sent
+            self.trunk.mediasec.learn(response, self.next_hop.provider, flow)
+            if not self._is_repeated and asks_again(request, response, self.next_hop.provider, flow):
+                self._is_repeated = True
                 self._send(way)
                 return
         self.user.receive_response(response)
@@ -162,10 +163,10 @@ class Forwarding:
 
     def _send(self, way: Way) -> None:
         flow = self._ways.open(way)
-        self._is_heard, self._sent_by = False, (way, flow)
         request = attrs.evolve(self.request, headers=self.request.headers.copy())
         self.dress(request, flow)
         self.trunk.mediasec.dress(request, self.next_hop.provider, flow)
+        self._is_heard, self._sent = False, (request, way, flow)
         self.send(request, flow, self)
 
 

@@ -7,7 +7,7 @@
 
 The list is the edge's own words, given back so that it sees whether somebody on the way has made it weaker (RFC 3329
 section 2.3.1). It is known of a provider from any response of its, and not kept over a restart: the first answer tells
-it again. A request that is refused with 494 because the list was not known is sent once more.
+it again. A request that is refused with 494 because it did not bear that list is sent once more.
 
 All of it is said over TLS alone. In clear a key in SDP would be no secret, so the promise would be untrue. A list is
 taken over TLS alone as well, and only where it is one: it goes out again as it came.
@@ -23,6 +23,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from gateway.config.model import Provider
+from gateway.security.policy.verdict import AGREEMENT_REQUIRED
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Request, Response
 from gateway.transport.flow import Flow
@@ -31,8 +32,6 @@ log = Logger()
 
 OPTION: Final = "mediasec"
 CLIENT: Final = "sdes-srtp;mediasec"
-AGREEMENT_REQUIRED: Final = 494
-"""Security Agreement Required (RFC 3329 section 2.3.1)."""
 MOST_MECHANISMS: Final = 10
 _MECHANISM: Final = re.compile(
     r"[A-Za-z0-9.!%*_+`'~-]{1,40}(?:[ \t]*;[ \t]*[A-Za-z0-9.!%*_+`'~-]{1,40}(?:=[A-Za-z0-9.!%*_+`'~-]{1,60})?){1,8}"
@@ -60,20 +59,29 @@ class Mediasec:
         for mechanism in self._servers.get(provider.name, ()):
             headers.add("Security-Verify", mechanism)
 
-    def learn(self, response: Response, provider: Provider, flow: Flow) -> bool:
-        """Take the list of a response of a provider; whether it is another than the one that was known."""
-        if not provider.mediasec or not flow.is_secure or "Security-Server" not in response.headers:
-            return False
-        found = _mechanisms(response)
+    def learn(self, response: Response, provider: Provider, flow: Flow) -> None:
+        """Take the list of a response of a provider, of whatever kind."""
+        found = _offered(response, provider, flow)
         if not found or found == self._servers.get(provider.name):
-            return False
+            return
         self._servers[provider.name] = found
         log.info("provider {provider} offers media security: {found}", provider=provider.name, found=", ".join(found))
-        return True
 
-    def asks_again(self, response: Response, provider: Provider, flow: Flow) -> bool:
-        """The same of a final response; whether its request is worth sending once more."""
-        return self.learn(response, provider, flow) and response.status == AGREEMENT_REQUIRED
+
+def asks_again(request: Request, response: Response, provider: Provider, flow: Flow) -> bool:
+    """Whether a request that got this response is worth sending once more: it bore another list than the 494 tells. The
+    list may be known by now, since another request was on its way at the same time."""
+    if response.status != AGREEMENT_REQUIRED:
+        return False
+    found = _offered(response, provider, flow)
+    return bool(found) and request.headers.values("Security-Verify") != [*found]
+
+
+def _offered(response: Response, provider: Provider, flow: Flow) -> tuple[str, ...]:
+    """The list of a response, where the provider is to be told of one and the way is TLS."""
+    if not provider.mediasec or not flow.is_secure or "Security-Server" not in response.headers:
+        return ()
+    return _mechanisms(response)
 
 
 def _mechanisms(response: Response) -> tuple[str, ...]:

@@ -61,6 +61,13 @@ class Insisting:
                 self.gateway.provider.receives("ACK")
 
 
+def given_back(known: Mediasec, gateway: Ladder) -> list[str]:
+    """The list that the next request to the provider bears."""
+    request = Request("REGISTER", "sip:example.com")
+    known.dress(request, TELEKOM, gateway.provider_flow)
+    return request.headers.values("Security-Verify")
+
+
 def with_registrar() -> Ladder:
     """A gateway whose phones register through it."""
     gateway = house()
@@ -126,6 +133,84 @@ def test_rfc3329_2_3_1_a_call_that_gets_494_is_sent_once_more_under_the_next_cse
     gateway.phone.receives(200)
     (record,) = gateway.calls.records()
     assert record.verdict == "ENCRYPTED_TO_PROVIDER"
+
+
+def test_rfc3329_2_3_1_two_calls_at_once_that_get_494_are_both_sent_once_more() -> None:
+    """The first answer tells the list; the second call did not bear it either."""
+    gateway = house()
+    for call_id in ("c1", "c2"):
+        gateway.phone.sends(gateway.phone.invite(call_id=call_id))
+        gateway.phone.receives(100)
+    first, second = (gateway.provider.receives_request("INVITE") for _ in range(2))
+    for invite in (first, second):
+        gateway.provider.answers(invite, 494, fields=SERVERS)
+        gateway.provider.receives("ACK")
+        again = gateway.provider.receives_request("INVITE")
+        assert (again.call_id, said(again)) == (invite.call_id, AGREED)
+    gateway.phone.receives_nothing()
+
+
+def test_rfc3329_2_3_1_two_registrations_at_once_that_get_494_are_both_sent_once_more() -> None:
+    gateway = with_registrar()
+    for cseq in (1, 2):
+        register(gateway, cseq)
+    first, second = (gateway.provider.receives_request("REGISTER") for _ in range(2))
+    for request in (first, second):
+        gateway.provider.answers(request, 494, fields=SERVERS)
+        assert said(gateway.provider.receives_request("REGISTER")) == AGREED
+    gateway.phone.receives_nothing()
+
+
+def test_a_refusal_of_another_kind_before_does_not_keep_a_call_from_being_sent_once_more() -> None:
+    """A 488 to media that it does not take leads to the next offer."""
+    gateway = house()
+    edge = Insisting(gateway)
+    gateway.phone.sends(gateway.phone.invite())
+    gateway.phone.receives(100)
+    first = gateway.provider.receives_request("INVITE")
+    gateway.provider.answers(first, 488)
+    gateway.provider.receives("ACK")
+    assert edge.receives("INVITE").cseq.number == 3
+    assert edge.refused == 1
+
+
+@pytest.mark.parametrize("status", [183, 401, 407, 486])
+def test_any_answer_to_a_call_tells_the_list(status: int) -> None:
+    gateway = house()
+    gateway.phone.sends(gateway.phone.invite())
+    gateway.phone.receives(100)
+    invite = gateway.provider.receives_request("INVITE")
+    gateway.provider.answers(invite, status, fields=SERVERS)
+    gateway.phone.receives(status)
+    gateway.provider.flow.sent.clear()
+    gateway.phone.sends(gateway.phone.invite(call_id="c2"))
+    gateway.phone.receives(100)
+    assert said(gateway.provider.receives_request("INVITE")) == AGREED
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_within_a_call_tells_the_list(status: int) -> None:
+    gateway = house()
+    _, answer = talk(gateway)
+    gateway.phone.sends(gateway.phone.within(answer, "UPDATE", sdp=AVP))
+    update = gateway.provider.receives_request("UPDATE")
+    gateway.provider.answers(update, status, sdp=SAVP if status == 200 else b"", fields=SERVERS)
+    gateway.phone.receives(status)
+    gateway.provider.flow.sent.clear()
+    gateway.phone.sends(gateway.phone.invite(call_id="c2"))
+    gateway.phone.receives(100)
+    assert said(gateway.provider.receives_request("INVITE")) == AGREED
+
+
+def test_the_list_of_a_registration_that_was_sent_once_more_is_learnt_as_well() -> None:
+    gateway = with_registrar()
+    register(gateway)
+    for number in (1, 2):
+        request = gateway.provider.receives_request("REGISTER")
+        gateway.provider.answers(request, 494, fields=(("Security-Server", f"sdes-srtp;mediasec;q=0.{number}"),))
+    gateway.phone.receives(494)
+    register(gateway, cseq=2)
+    assert said(gateway.provider.receives_request("REGISTER"))["Security-Verify"] == ["sdes-srtp;mediasec;q=0.2"]
 
 
 def test_an_edge_that_is_never_content_is_not_asked_for_ever() -> None:
@@ -229,19 +314,23 @@ def test_nothing_is_left_of_a_call_with_media_security() -> None:
     ],
 )
 def test_a_list_that_is_none_is_not_given_back(values: tuple[str, ...]) -> None:
-    gateway = house()
-    flow = gateway.provider_flow
-    response = Response(401, "Unauthorized", Headers([("Security-Server", one) for one in values]))
-    assert not Mediasec().learn(response, TELEKOM, flow)
+    gateway, known = house(), Mediasec()
+    known.learn(
+        Response(401, "Unauthorized", Headers([("Security-Server", one) for one in values])),
+        TELEKOM,
+        gateway.provider_flow,
+    )
+    assert not given_back(known, gateway)
 
 
 def test_a_list_is_taken_over_tls_and_from_such_a_provider_alone() -> None:
     gateway, known = house(), Mediasec()
     response = Response(401, "Unauthorized", Headers(SERVERS))
-    assert not known.learn(response, TELEKOM, gateway.clear_flow)
-    assert not known.learn(response, attrs.evolve(TELEKOM, mediasec=False), gateway.provider_flow)
-    assert known.learn(response, TELEKOM, gateway.provider_flow)
-    assert not known.learn(response, TELEKOM, gateway.provider_flow)
+    known.learn(response, TELEKOM, gateway.clear_flow)
+    known.learn(response, attrs.evolve(TELEKOM, mediasec=False), gateway.provider_flow)
+    assert not given_back(known, gateway)
+    known.learn(response, TELEKOM, gateway.provider_flow)
+    assert given_back(known, gateway) == [*LIST]
 
 
 def test_mechanisms_of_signalling_are_not_its_to_give_back() -> None:
@@ -251,9 +340,7 @@ def test_mechanisms_of_signalling_are_not_its_to_give_back() -> None:
         TELEKOM,
         gateway.provider_flow,
     )
-    request = Request("REGISTER", "sip:example.com")
-    known.dress(request, TELEKOM, gateway.provider_flow)
-    assert request.headers.values("Security-Verify") == ["sdes-srtp;mediasec"]
+    assert given_back(known, gateway) == ["sdes-srtp;mediasec"]
 
 
 def test_a_provider_in_clear_cannot_have_it(tmp_path: Path) -> None:

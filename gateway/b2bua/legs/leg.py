@@ -92,7 +92,7 @@ class Leg:
     """One peer, and the dialog with it."""
 
     mediasec: MediasecLeg | None = None
-    """Dresses all that leaves, where the provider of its call wants media security to be said."""
+    """Of use where the provider of its call wants media security to be said."""
     own_host: str | None = None
     """Our name toward the provider, where it is another than its listener's."""
 
@@ -236,6 +236,8 @@ class Leg:
 
     def note_received(self, response: Response) -> None:
         """Take note of a response of this leg: the ladder has it, and the session timer."""
+        if self.mediasec is not None:
+            self.mediasec.learn(response, self.way.flow)
         self.session.response_came(self, response)
         self.note(_RECEIVED, response)
         if self.spec.border.is_between_phones:

@@ -73,8 +73,8 @@ class CalleeSearch:
             else None  # a phone asks for nobody's password but its caller's
         )
         self._attempt: Attempt | None = None
-        self._is_agreed = phone_flow is not None
-        """Whether the provider has named its agreement on media already."""
+        self._is_agreed = False
+        """Whether the INVITE was sent once more, under the agreement on media that the provider named in its 494."""
         self._ways = Attempts()
         self._locating: Deferred[None] | None = None
         self._rewritten: tuple[SdpWish, bytes] | None = None
@@ -142,7 +142,7 @@ class CalleeSearch:
             if self._credentials is not None:
                 self._send(self._sent)
                 return
-        if self._route.provider.mediasec and self._agrees_anew(leg, response) and self._sent is not None:
+        if self._sent is not None and self._agrees_anew(leg, response):
             self._send(self._sent)
             return
         if response.status == 503 and self._ways.has_next:
@@ -291,9 +291,11 @@ class CalleeSearch:
         return self._answers.answer(invite, response, leg.flow, self._progressed is not leg)
 
     def _agrees_anew(self, leg: CalleeLeg, response: Response) -> bool:
-        """Whether the provider wants the INVITE once more, under the agreement on media that it names now."""
-        is_first, self._is_agreed = not self._is_agreed, True
-        return self._trunk.mediasec.asks_again(response, self._route.provider, leg.flow) and is_first
+        """Whether the provider wants the INVITE once more, under the agreement on media that it names."""
+        if self._is_agreed or leg.mediasec is None or leg.request is None:
+            return False
+        self._is_agreed = leg.mediasec.asks_again(leg.request, response, leg.flow)
+        return self._is_agreed
 
     def _unheard(self, leg: CalleeLeg) -> None:
         if self._over or leg is not self._call.callee or leg.has_heard:
