@@ -18,13 +18,13 @@ from gateway.b2bua.survival.frozen_opening import (
     FORM,
     RECORDED,
     TURNED_AWAY,
+    UNREADABLE,
     FrozenAnswer,
     frozen_beginning,
     thawed_beginning,
     thawed_strays,
 )
 from gateway.base.json_codec import decode, encode
-from gateway.sip.errors import MalformedMessage
 from gateway.state.call_record import (
     CallRecord,
     ChainLink,
@@ -98,11 +98,11 @@ class FrozenCall(NamedTuple):
                 legs[0],
                 legs[1],
                 max(now - float(answered), 0.0),
-                thawed_strays(pieces[1:]),
+                thawed_strays(pieces[1:], record.id),
                 any(piece[:1] != TURNED_AWAY for piece in pieces[1:]),
                 RECORDED in pieces[1:],
             )
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, MalformedMessage):
+        except UNREADABLE:
             return None
 
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from twisted.logger import Logger
+
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.survival.frozen_leg import CSEQ_GAP, FrozenWay, frozen_way
@@ -24,6 +26,8 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import IDENTIFIES, Request, Response
 from gateway.sip.parser import parse
 from gateway.state.call_record import CallDirection, CallRecord
+
+log = Logger()
 
 FORM: Final = 1
 """The version of the form of all calls. Another one is not read, and its calls are left alone."""
@@ -145,9 +149,20 @@ class FrozenAnswer(NamedTuple):
         return cls(FrozenWay.of(way), dialog, int(number))
 
 
-def thawed_strays(pieces: Sequence[bytes]) -> tuple[FrozenAnswer, ...]:
-    """The callees that were being turned away. Raises as FrozenLeg."""
-    return tuple(FrozenAnswer.stray(decode(piece[1:])) for piece in pieces if piece[:1] == TURNED_AWAY)
+UNREADABLE: Final = (KeyError, ValueError, TypeError, IndexError, AttributeError, StopIteration, MalformedMessage)
+"""Raised by records that another version wrote, or nobody."""
+
+
+def thawed_strays(pieces: Sequence[bytes], call_id: str) -> tuple[FrozenAnswer, ...]:
+    """The callees that were being turned away, but for those that cannot be read: the call goes on without them."""
+    strays = []
+    for piece in pieces:
+        if piece[:1] == TURNED_AWAY:
+            try:
+                strays.append(FrozenAnswer.stray(decode(piece[1:])))
+            except UNREADABLE:
+                log.warn("call {call_id}: a callee that answered too late cannot be read", call_id=call_id)
+    return tuple(strays)
 
 
 class FrozenOpening(NamedTuple):
@@ -158,6 +173,8 @@ class FrozenOpening(NamedTuple):
     tag: str
     invites: tuple[FrozenInvite, ...]
     answers: tuple[FrozenAnswer, ...]
+    strays: tuple[FrozenAnswer, ...]
+    """Callees that answered when nobody waited for it."""
     is_recorded: bool
 
     @classmethod
@@ -171,15 +188,17 @@ class FrozenOpening(NamedTuple):
             later = [decode(piece[1:]) for piece in pieces[1:] if piece[:1] == INVITED]
             answers: list[Any] = [decode(piece[1:]) for piece in pieces[1:] if piece[:1] == ANSWERED]
             invites = tuple(_thawed_invite(one) for one in later[:MOST_INVITES])
+            record = thawed_beginning(kept["opening"])
             return cls(
-                thawed_beginning(kept["opening"]),
+                record,
                 FrozenInvite(FrozenWay.of(way), _thawed_request(asked)),
                 str(tag),
                 invites,
-                (*(FrozenAnswer.of(answer, invites) for answer in answers), *thawed_strays(pieces[1:])),
+                tuple(FrozenAnswer.of(answer, invites) for answer in answers),
+                thawed_strays(pieces[1:], record.id),
                 RECORDED in pieces[1:],
             )
-        except (KeyError, ValueError, TypeError, IndexError, AttributeError, StopIteration, MalformedMessage):
+        except UNREADABLE:
             return None
 
 

@@ -10,7 +10,6 @@ its peer, as long as BYE does. Here: these messages. Not here: the record (rebui
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -52,10 +51,9 @@ class GivenUp:
         for opened, leave in steps:
             when_open(self.services.clock, opened, leave)
 
-    def turn_away(self, strays: Iterable[FrozenAnswer]) -> None:
-        """Hang up callees that answered when another had the call. Raises NotRebuilt."""
-        for stray in strays:
-            when_open(self.services.clock, self._opened(stray.way), partial(self._hang_up, stray))
+    def turn_away(self, stray: FrozenAnswer) -> None:
+        """Hang up a callee that answered when nobody waited for it. Raises NotRebuilt."""
+        when_open(self.services.clock, self._opened(stray.way), partial(self._hang_up, stray))
 
     def _opened(self, frozen: FrozenWay) -> partial[Flow]:
         way, reopen = self.ways.of(frozen, self.provider)

@@ -13,7 +13,7 @@ are due are spread: they would all leave at once. Nothing here waits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -27,7 +27,7 @@ from gateway.b2bua.local.phones_protection import PhonesProtection
 from gateway.b2bua.protection import Protection
 from gateway.b2bua.survival.frozen_call import FrozenCall
 from gateway.b2bua.survival.frozen_leg import FrozenLeg
-from gateway.b2bua.survival.frozen_opening import FrozenOpening
+from gateway.b2bua.survival.frozen_opening import FrozenAnswer, FrozenOpening
 from gateway.b2bua.survival.given_up import GivenUp
 from gateway.b2bua.survival.kept_legs import KeptCallee, KeptCaller, KeptSearch, KeptWays, NotRebuilt, thawed_leg
 from gateway.b2bua.survival.learning import renew_soon
@@ -100,18 +100,22 @@ class Rebuilding:
             rebuilt.over.add(call_id)
             if not frozen.is_ending:
                 return  # the file comes from a backup
-        try:
-            GivenUp(self.services, self.ways, self._provider(frozen.record)).turn_away(frozen.strays)
-            call = self._call(frozen, wait, is_over=call_id in rebuilt.over)
-        except NotRebuilt as error:
-            log.warn("call {call_id} is not gone on with: {reason}", call_id=call_id, reason=str(error))
-        except Exception:
-            log.failure("call {call_id} is not gone on with", call_id=call_id)
-        else:
+        call = self._resumed(frozen, wait, is_over=call_id in rebuilt.over)
+        if call is not None:
             self._put(call, frozen, wait, rebuilt)
-            return
-        if call_id not in rebuilt.over:
+        elif call_id not in rebuilt.over:
             rebuilt.left.append(frozen.record)
+        self._turn_away(frozen.record, frozen.strays)
+
+    def _resumed(self, frozen: FrozenCall, wait: float, *, is_over: bool) -> Call | None:
+        """The call; None for one that cannot be gone on with, and the log says why."""
+        try:
+            return self._call(frozen, wait, is_over=is_over)
+        except NotRebuilt as error:
+            log.warn("call {call_id} is not gone on with: {reason}", call_id=frozen.record.id, reason=str(error))
+        except Exception:
+            log.failure("call {call_id} is not gone on with", call_id=frozen.record.id)
+        return None
 
     def _put(self, call: Call, frozen: FrozenCall, wait: float, rebuilt: Rebuilt) -> None:
         if frozen.is_ending:
@@ -130,12 +134,26 @@ class Rebuilding:
             log.warn("call {call_id} is not ended: {reason}", call_id=record.id, reason=str(error))
         except Exception:
             log.failure("call {call_id} is not ended", call_id=record.id)
+        self._turn_away(record, opening.strays)
         if opening.is_recorded or self.is_recorded(record.id):
             return
         record.state, record.verdict, record.status, record.ending = "ended", Verdict.UNANSWERED, 500, GIVEN_UP
         record.ended_at = self.services.wall()
         if self.ended.takes(record, opening.asked.way.key.source):
             self.ended.keep(record)
+
+    def _turn_away(self, record: CallRecord, strays: Iterable[FrozenAnswer]) -> None:
+        """Hang up callees that answered when nobody waited for it. None of them costs the call or another one."""
+        for stray in strays:
+            try:
+                GivenUp(self.services, self.ways, self._provider(record)).turn_away(stray)
+            except NotRebuilt as error:
+                reason = str(error)
+                log.warn(
+                    "call {call_id}: an answer too late is not hung up: {reason}", call_id=record.id, reason=reason
+                )
+            except Exception:
+                log.failure("call {call_id}: an answer too late is not hung up", call_id=record.id)
 
     def _wait(self, index: int, count: int) -> float:
         return SPREAD_FROM + max(SPREAD_OVER, count / A_SECOND) * (index + 1) / count

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import attrs
 import pytest
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
+from gateway.b2bua.setup.reach import HEARD_WITHIN
+from gateway.b2bua.survival.frozen_opening import TURNED_AWAY
+from gateway.config.model import Provider, Security
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord
 from gateway.transport.flow import Address, FlowKey, Transport
 from tests.b2bua.survival.test_rebuilt_calls import is_over, journal_of
 from tests.support.flows import RecordingFlow
-from tests.support.ladder import BINDING, PHONES, SAVP, Ladder
+from tests.support.ladder import AVP, BINDING, PHONES, SAVP, Ladder, drain
 
 
 def ringing(ladder: Ladder, status: int = 180) -> tuple[Request, Request]:
@@ -106,6 +110,65 @@ def test_a_callee_that_has_answered_is_hung_up(tmp_path: Path, is_acknowledged: 
     after.phone.receives(500)
     after.phone.receives("BYE")
     assert is_over(after)
+
+
+def with_a_late_answer(journal: Path) -> tuple[Ladder, Request, Request]:
+    """A call whose first server was given up and answers when the second rings: both INVITEs."""
+    ladder = Ladder(Security.OFF, provider=Provider("main", "sip:provider.example.com;transport=udp"), journal=journal)
+    ladder.servers = 2
+    ladder.phone.sends(ladder.phone.invite())
+    ladder.phone.receives(100)
+    late = ladder.clear.receives_request("INVITE")
+    ladder.clock.advance(HEARD_WITHIN)
+    second = [one for one in drain(ladder.clear) if isinstance(one, Request)][-1]
+    assert second.cseq.number > late.cseq.number
+    ladder.clear.answers(second, 180, tag="t2")
+    ladder.phone.receives(180)
+    ladder.clear.answers(late, 200, sdp=AVP, tag="t1")
+    ladder.clear.receives("ACK")
+    ladder.clear.receives("BYE")
+    return ladder, late, second
+
+
+def test_rfc3261_13_2_2_4_an_answer_too_late_before_the_kill_leaves_the_rest_as_it_was(tmp_path: Path) -> None:
+    """The INVITE that rings is cancelled (section 9.1), and a caller that has no answer gets no BYE (section 15)."""
+    ladder, late, second = with_a_late_answer(tmp_path)
+
+    after = ladder.killed()
+
+    came = [one for one in drain(after.clear) if isinstance(one, Request)]
+    assert second.cseq.number in [one.cseq.number for one in came if one.method == "CANCEL"]
+    assert [(one.cseq.number, one.to.tag) for one in came if one.method == "ACK"] == [(late.cseq.number, "t1")]
+    assert [one.to.tag for one in came if one.method == "BYE"] == ["t1"]
+    after.phone.receives(500)
+    after.phone.receives_nothing()
+    assert is_over(after)
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "of a listener that is gone"])
+def test_an_answer_too_late_that_cannot_be_hung_up_costs_no_call(tmp_path: Path, fault: str) -> None:
+    ladder, _, second = with_a_late_answer(tmp_path)
+    ladder.clear.answers(second, 200, sdp=AVP, tag="t2")
+    ladder.clear.receives("ACK")
+    answer = ladder.phone.receives_response(200)
+    ((name, pieces),) = journal_of(ladder).load(0.0).items()
+    (stray,) = (piece for piece in pieces if piece[:1] == TURNED_AWAY)
+    ladder.phone.acknowledges(ladder.phone.invite(), answer)
+    broken = TURNED_AWAY + b"[]" if fault == "unreadable" else stray.replace(b'"clear/', b'"gone/')
+    assert broken != stray
+    for piece in (broken, stray):
+        journal_of(ladder).change(name, piece)
+
+    with capturedLogs() as logged:
+        after = ladder.killed()
+
+    assert len(after.calls.active) == 1
+    assert [(one.method, one.to.tag) for one in drain(after.clear) if isinstance(one, Request)] == [
+        ("ACK", "t1"),
+        ("BYE", "t1"),
+    ]
+    (warning,) = (event for event in logged if event["log_level"] is LogLevel.warn)
+    assert name in formatEvent(warning)
 
 
 def test_a_call_that_was_refused_is_not_ended_again(tmp_path: Path) -> None:
