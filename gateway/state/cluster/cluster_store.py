@@ -137,17 +137,21 @@ class ClusterStore:
         """Give the lease back, so that another node need not wait for its end."""
         await self._link.run(scripts.RELEASE, (self._lease, self._nodes), token, self.node)
 
-    async def write(self, token: str, generation: str, pairs: Sequence[bytes], *, is_new: bool) -> Written:
-        """Write fields and records in turns; an empty record takes its field away."""
-        keys = (self._lease, self._records(generation))
-        return _written(await self._link.run(scripts.WRITE, keys, token, "new" if is_new else "more", *pairs))
+    async def write(
+        self, token: str, generation: str, pairs: Sequence[bytes], *, instead_of: str | None = None
+    ) -> Written:
+        """Write fields and records in turns; an empty record takes its field away. Begins a generation where it is
+        told `instead_of` which other one, or of none: that one is forgotten, unless it is the one that is read."""
+        half = instead_of or ""
+        keys = (self._lease, self._records(generation), self._state, self._records(half))
+        kind = "more" if instead_of is None else "new"
+        return _written(await self._link.run(scripts.WRITE, keys, token, kind, half, *pairs))
 
-    async def complete(self, token: str, generation: str, before: str) -> Written:
-        """Let a generation be the one that the next node reads, in the place of the one before."""
-        if before == generation:
-            before = ""
-        keys = (self._lease, self._state, self._records(generation), self._records(before))
-        return _written(await self._link.run(scripts.COMPLETE, keys, token, generation, before))
+    async def complete(self, token: str, generation: str, before: Sequence[str]) -> Written:
+        """Let a generation be the one that the next node reads; those `before` are forgotten."""
+        others = [self._records(one) for one in before if one not in ("", generation)]
+        keys = (self._lease, self._state, self._records(generation), *others)
+        return _written(await self._link.run(scripts.COMPLETE, keys, token, generation))
 
     async def records(self, generation: str) -> AsyncIterator[tuple[bytes, bytes]]:
         """Each field and record of a generation; one that changes meanwhile may come twice."""

@@ -82,12 +82,13 @@ return redis.call('DEL', KEYS[1])
 WRITE: Final = f"""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
 if ARGV[2] == 'new' then
+  if redis.call('GET', KEYS[3]) ~= ARGV[3] then redis.call('UNLINK', KEYS[4]) end
   redis.call('HSET', KEYS[2], 'generation', ARGV[1])
   redis.call('EXPIRE', KEYS[2], {HALF_SECONDS})
 elseif redis.call('HGET', KEYS[2], 'generation') == false then
   return 'emptied'
 end
-for i = 3, #ARGV, 2 do
+for i = 4, #ARGV, 2 do
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[2], ARGV[i])
   else
@@ -96,14 +97,16 @@ for i = 3, #ARGV, 2 do
 end
 return 'written'
 """
-"""KEYS: lease, records. ARGV: token, new or more, then field and record in turns; an empty record: none any more."""
+"""KEYS: lease, records, state, records of a half that its maker has given up. ARGV: token, new or more, name of that
+half, then field and record in turns; an empty record: none any more. The half is whole, and stays, where the answer to
+COMPLETE was lost."""
 
 COMPLETE: Final = f"""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
 if redis.call('EXISTS', KEYS[3]) == 0 then return 'emptied' end
 redis.call('SET', KEYS[2], ARGV[2])
 redis.call('EXPIRE', KEYS[3], {KEPT_SECONDS})
-if ARGV[3] ~= '' then redis.call('UNLINK', KEYS[4]) end
+for i = 4, #KEYS do redis.call('UNLINK', KEYS[i]) end
 return 'written'
 """
-"""KEYS: lease, state, records, records before. ARGV: token, generation, the one before."""
+"""KEYS: lease, state, records, then those of generations before. ARGV: token, generation."""

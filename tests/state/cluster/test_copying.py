@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,17 @@ from twisted.internet.task import Clock
 
 from gateway.state.cluster.cluster_seal import ClusterSeal
 from gateway.state.cluster.cluster_store import ClusterStore
-from gateway.state.cluster.copying import ALL_OF_IT, FLUSH_SECONDS, NOTED, RETRY_SECONDS, Copying
+from gateway.state.cluster.copying import (
+    ALL_OF_IT,
+    BATCH,
+    FINISH_SECONDS,
+    FLUSH_SECONDS,
+    LONGEST_RETRY,
+    NOTED,
+    REREAD_SECONDS,
+    RETRY_SECONDS,
+    Copying,
+)
 from gateway.state.cluster.replica import Page
 from tests.support.cluster.memory_store import MemoryStore
 
@@ -51,9 +62,24 @@ class Copied:
 
     def in_store(self) -> dict[bytes, bytes]:
         """All that the next node would find."""
+        return {key: value for (_, key), value in self._opened() if key != ALL_OF_IT}
+
+    def whole(self) -> set[str]:
+        """The files of which the next node would find all."""
+        return {file for (file, key), _ in self._opened() if key == ALL_OF_IT}
+
+    def _opened(self) -> Iterator[tuple[tuple[str, bytes], bytes]]:
         seal = ClusterSeal(KEYS, self.store.state)
-        opened = [seal.opened(*one) for one in self.store.generations[self.store.state].items()]
-        return {one.key: one.value for one in opened if one is not None and one.key != ALL_OF_IT}
+        for one in self.store.generations[self.store.state].items():
+            opened = seal.opened(*one)
+            if opened is not None:
+                yield (opened.file, opened.key), opened.value
+
+    def finishes(self) -> list[None]:
+        """Has an element when it has finished."""
+        ended: list[None] = []
+        Deferred.fromCoroutine(self.copying.finish()).addCallback(ended.append)
+        return ended
 
 
 @pytest.fixture
@@ -131,11 +157,11 @@ def test_changes_that_wait_are_bounded(copied: Copied) -> None:
 
 def test_many_changes_leave_in_batches(copied: Copied) -> None:
     copied.begin()
-    before = copied.store.writes
+    before = len(copied.store.written)
     for number in range(250):
         copied.changes(b"%d" % number, b"x")
     copied.passes()
-    assert copied.store.writes - before == 3
+    assert len(copied.store.written) - before == 3
 
 
 def test_a_change_during_a_whole_copy_is_not_undone_by_an_older_page(copied: Copied) -> None:
@@ -159,17 +185,137 @@ def test_half_a_copy_is_never_read(copied: Copied) -> None:
     assert copied.in_store() == {b"a": b"1"}
 
 
-def test_a_file_that_cannot_be_read_keeps_no_other_from_being_copied(copied: Copied) -> None:
+def test_a_file_that_cannot_be_read_is_not_whole_and_keeps_no_other_from_being_copied(copied: Copied) -> None:
+    """Else the next node would take its entries for gone: bans, limits, users."""
     copied.file = {b"a": b"1"}
-    copied.copying.add("broken", lambda mark: fail(OSError("the disk")))
+    broken = [True]
+    copied.copying.add(
+        "broken", lambda mark: fail(OSError("the disk")) if broken[0] else succeed(Page([(b"k", b"1")], None))
+    )
     copied.begin()
     assert copied.in_store() == {b"a": b"1"}
+    assert copied.whole() == {"f"}
+    first = copied.store.state
+    broken[0] = False
+    copied.passes(REREAD_SECONDS + 1)
+    assert copied.in_store() == {b"a": b"1", b"k": b"1"}
+    assert copied.whole() == {"f", "broken"}
+    assert copied.store.state == first
+    copied.passes(REREAD_SECONDS + 1)
+    assert copied.copying.figures.whole == 1
+
+
+def test_a_file_whose_second_page_cannot_be_read_is_not_whole(copied: Copied) -> None:
+    copied.copying.add("g", lambda mark: fail(OSError("the disk")) if mark else succeed(Page([(b"k", b"1")], 1)))
+    copied.begin()
+    assert copied.whole() == {"f"}
+
+
+def test_failed_whole_copies_leave_one_half_in_the_store_and_grow_rare(copied: Copied) -> None:
+    copied.begin()
+    asked = [0]
+
+    def page(mark: Any) -> Deferred[Page]:
+        """The store is away as soon as the copy has begun."""
+        asked[0] += 1
+        copied.store.is_silent = True
+        return succeed(Page([(b"k", b"1")], None))
+
+    copied.copying.add("broken", page)
+    copied.copying.begin(TOKEN, copied.store.state)
+    most = 0
+    for _ in range(120):
+        copied.passes(1)
+        copied.store.is_silent = False
+        most = max(most, len(copied.store.generations))
+    assert most == 2
+    assert 6 <= asked[0] <= 6 + 120 / LONGEST_RETRY
+
+
+def test_a_whole_copy_whose_end_was_not_answered_is_kept_until_the_next_is_whole(copied: Copied) -> None:
+    copied.file = {b"a": b"1"}
+    copied.store.is_mute = True
+    copied.begin()
+    first = copied.store.state
+    assert first
+    assert not copied.completed
+    assert copied.copying.made(first)
+    later: Deferred[Page] = Deferred()
+    copied.copying.add("slow", lambda mark: later)
+    copied.passes(RETRY_SECONDS * 1.5)
+    assert copied.in_store() == {b"a": b"1"}
+    later.callback(Page([], None))
+    assert copied.store.state != first
+    assert set(copied.store.generations) == {copied.store.state}
+    assert not copied.copying.made("0" * 32)
+
+
+def test_changes_leave_in_the_order_in_which_they_were_made(copied: Copied) -> None:
+    """An entry that is noted again takes its new place: the store never has it before what came between."""
+    copied.begin()
+    copied.changes(b"first", b"1")
+    for number in range(BATCH):
+        copied.changes(b"%d" % number, b"x")
+    copied.changes(b"first", b"2")
+    copied.passes()
+    assert len(copied.store.written[-2]) == BATCH
+    assert copied.store.written[-1] == [ClusterSeal(KEYS, copied.store.state).field("f", b"first")]
+
+
+def test_records_of_one_call_are_in_one_batch(copied: Copied) -> None:
+    copied.begin()
+    before = len(copied.store.written)
+    for number in range(BATCH - 1):
+        copied.changes(b"%d" % number, b"x")
+    copied.changes(b"call", b"whole")
+    for number in range(5):
+        copied.changes(b"call\0%d" % number, b"change")
+    copied.passes()
+    assert len(copied.store.written) - before == 1
 
 
 def test_the_rest_is_copied_at_the_end(copied: Copied) -> None:
     copied.begin()
     copied.changes(b"a", b"1")
-    Deferred.fromCoroutine(copied.copying.finish())
+    copied.finishes()
     assert copied.in_store() == {b"a": b"1"}
     copied.changes(b"b", b"2")
+    assert copied.clock.getDelayedCalls() == []
+
+
+def test_a_batch_that_is_under_way_at_the_end_is_waited_for_and_the_rest_follows(copied: Copied) -> None:
+    copied.begin()
+    copied.store.slow = Deferred()
+    copied.changes(b"a", b"1")
+    copied.passes()
+    copied.changes(b"b", b"2")
+    ended = copied.finishes()
+    assert not ended
+    slow, copied.store.slow = copied.store.slow, None
+    slow.callback(None)
+    assert ended
+    assert copied.in_store() == {b"a": b"1", b"b": b"2"}
+    assert copied.clock.getDelayedCalls() == []
+
+
+def test_a_whole_copy_that_is_needed_at_the_end_is_made(copied: Copied) -> None:
+    copied.begin()
+    copied.store.empty()
+    copied.store.held = TOKEN
+    copied.changes(b"a", b"1")
+    copied.passes()
+    copied.finishes()
+    assert copied.in_store() == {b"a": b"1"}
+
+
+def test_a_store_that_answers_nothing_at_the_end_is_waited_for_a_few_seconds(copied: Copied) -> None:
+    copied.begin()
+    copied.changes(b"a", b"1")
+    copied.store.slow = Deferred()
+    copied.passes()
+    ended = copied.finishes()
+    copied.clock.advance(FINISH_SECONDS - 0.5)
+    assert not ended
+    copied.clock.advance(1)
+    assert ended
     assert copied.clock.getDelayedCalls() == []

@@ -36,11 +36,11 @@ class Asked:
     def renew(self, token: str, life: str = "10000") -> list[str]:
         return self.run(scripts.RENEW, (LEASE, SEEN, NODES, STATE, RECORDS), token, life, "a", "1001.5", "one")
 
-    def write(self, token: str, *pairs: str, kind: str = "more") -> str:
-        return self.run(scripts.WRITE, (LEASE, RECORDS), token, kind, *pairs)[0]
+    def write(self, token: str, *pairs: str, kind: str = "more", half: str = "two") -> str:
+        return self.run(scripts.WRITE, (LEASE, RECORDS, STATE, OTHERS), token, kind, half, *pairs)[0]
 
-    def complete(self, token: str, before: str = "") -> str:
-        return self.run(scripts.COMPLETE, (LEASE, STATE, RECORDS, OTHERS), token, "one", before)[0]
+    def complete(self, token: str, *before: str) -> str:
+        return self.run(scripts.COMPLETE, (LEASE, STATE, RECORDS, *before), token, "one")[0]
 
 
 @pytest.fixture
@@ -127,10 +127,26 @@ def test_a_whole_copy_takes_the_place_of_the_one_before(asked: Asked) -> None:
     token = "a 5 1000.5 p"
     asked.redis.ask("HSET", OTHERS, "f", "old")
     asked.redis.ask("SET", STATE, "two")
-    assert asked.complete(token, "two") == "emptied"
+    assert asked.complete(token, OTHERS) == "emptied"
     asked.write(token, "f", "v", kind="new")
-    assert asked.complete("b 4 1000.5 p", "two") == "lost"
-    assert asked.complete(token, "two") == "written"
+    assert asked.complete("b 4 1000.5 p", OTHERS) == "lost"
+    assert asked.complete(token, OTHERS) == "written"
     assert asked.redis.ask("GET", STATE).strip() == b"one"
     assert asked.redis.ask("EXISTS", OTHERS).strip() == b"0"
     assert int(asked.redis.ask("TTL", RECORDS)) > scripts.HALF_SECONDS
+
+
+def test_a_half_that_was_given_up_goes_when_the_next_copy_begins(asked: Asked) -> None:
+    asked.take("a")
+    asked.redis.ask("HSET", OTHERS, "f", "half")
+    assert asked.write("a 5 1000.5 p", kind="new") == "written"
+    assert asked.redis.ask("EXISTS", OTHERS).strip() == b"0"
+
+
+def test_a_generation_that_is_read_stays_when_the_next_copy_begins(asked: Asked) -> None:
+    """The answer to COMPLETE was lost: its maker takes it for a half."""
+    asked.take("a")
+    asked.redis.ask("HSET", OTHERS, "f", "whole")
+    asked.redis.ask("SET", STATE, "two")
+    assert asked.write("a 5 1000.5 p", kind="new") == "written"
+    assert asked.redis.ask("HGET", OTHERS, "f").strip() == b"whole"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from twisted.internet.defer import Deferred
+
 from gateway.state.cluster.cluster_store import LeaseStanding, Lives, Taken, Written
 from gateway.state.cluster.link import StoreSilent
 
@@ -18,7 +20,12 @@ class MemoryStore:
         self.state = ""
         self.generations: dict[str, dict[bytes, bytes]] = {}
         self.is_silent = False
-        self.writes = 0
+        self.is_mute = False
+        """Whether the answer to the next COMPLETE is lost, which is carried out."""
+        self.slow: Deferred[None] | None = None
+        """Until then a write that has arrived is not carried out."""
+        self.written: list[Sequence[bytes]] = []
+        """Fields of each batch that was carried out."""
         self.lives: list[float] = []
         self.released: list[str] = []
 
@@ -46,15 +53,21 @@ class MemoryStore:
         if self.held == token:
             self.held = ""
 
-    async def write(self, token: str, generation: str, pairs: Sequence[bytes], *, is_new: bool) -> Written:
+    async def write(
+        self, token: str, generation: str, pairs: Sequence[bytes], *, instead_of: str | None = None
+    ) -> Written:
+        if self.slow is not None:
+            await self.slow
         self._answer()
         if self.held != token:
             return Written.LOST
-        if is_new:
-            self.generations[generation] = {}
+        if instead_of is not None:
+            self.generations.setdefault(generation, {})
+            if instead_of != self.state:
+                self.generations.pop(instead_of, None)
         if generation not in self.generations:
             return Written.EMPTIED
-        self.writes += 1
+        self.written.append(pairs[::2])
         for field, record in zip(pairs[::2], pairs[1::2], strict=True):
             if record:
                 self.generations[generation][field] = record
@@ -62,13 +75,17 @@ class MemoryStore:
                 self.generations[generation].pop(field, None)
         return Written.WRITTEN
 
-    async def complete(self, token: str, generation: str, before: str) -> Written:
+    async def complete(self, token: str, generation: str, before: Sequence[str]) -> Written:
         self._answer()
         if self.held != token:
             return Written.LOST
         self.state = generation
-        if before != generation:
-            self.generations.pop(before, None)
+        for one in before:
+            if one != generation:
+                self.generations.pop(one, None)
+        if self.is_mute:
+            self.is_mute = False
+            raise StoreSilent("no answer in time")
         return Written.WRITTEN
 
     async def records(self, generation: str) -> AsyncIterator[tuple[bytes, bytes]]:

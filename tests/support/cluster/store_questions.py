@@ -37,13 +37,13 @@ async def asked(reactor: Any, told: dict[str, Any]) -> str:
         if not taken.is_ours:  # an empty store waits as long as a lease that it forgot
             taken = await store.take(0, Lives(30.0, 0.0))
         token = taken.standing.token
-        written = await store.write(token, "one", [b"field", b"record"], is_new=True)
+        written = await store.write(token, "one", [b"field", b"record"], instead_of="half")
         assert written is Written.WRITTEN, written
-        assert await store.complete(token, "one", "") is Written.WRITTEN
+        assert await store.complete(token, "one", ("zero", "")) is Written.WRITTEN
         found = [one async for one in store.records("one")]
         assert found == [(b"field", b"record")], found
         assert (await store.renew(token, 30.0, "one"))[0]
-        assert await store.write(token, "one", [b"field", b""], is_new=False) is Written.WRITTEN
+        assert await store.write(token, "one", [b"field", b""]) is Written.WRITTEN
         await store.release(token)
     except StoreSilent as error:
         return f"not answered: {error}"
