@@ -70,6 +70,7 @@ class PooledDatabase:
     def __init__(self, path: Path, reactor: IReactorTime, prepare: Preparation, replica: Replica | None = None) -> None:
         """``prepare`` makes a new connection's tables. A ``replica`` gets a copy of each row that is written."""
         self._path = path
+        self._is_closed = False
         self._copies = None if replica is None else RowCopies(path.name, replica)
         if replica is not None:
             replica.add(path.name, self._page)
@@ -98,6 +99,7 @@ class PooledDatabase:
 
     def close(self) -> None:
         """See Database."""
+        self._is_closed = True
         self._pool.close()
 
     def _opened(self, connection: sqlite3.Connection, prepare: Preparation) -> None:
@@ -106,9 +108,11 @@ class PooledDatabase:
             self._copies.watch(connection)
 
     def _page(self, mark: Any) -> Deferred[Page]:
+        """Of a file that is closed, too: the last copy of a node that stops comes after that."""
         copies = self._copies
         assert copies is not None
-        return self.run_interaction(lambda transaction: copies.page(transaction, mark))
+        ask = self._only_read if self._is_closed else self.run_interaction
+        return ask(lambda transaction: copies.page(transaction, mark))
 
     def _only_read(self, work: Callable[[Transaction], Result]) -> Deferred[Result]:
         """On this thread, and without a lock: the disk takes nothing anyway."""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
-from gateway.state.sqlite import create_private, locked
+import pytest
+
+from gateway.state.sqlite import PooledDatabase, create_private, locked
+from gateway.state.table import prepare
+from tests.support.cluster.memory_replica import MemoryReplica
 
 _ANOTHER_PROCESS = """
 import sqlite3, sys
@@ -53,3 +58,21 @@ def test_a_link_to_a_file_that_is_not_there_yet_leads_to_a_private_one(tmp_path:
     (tmp_path / "link.sqlite").symlink_to(tmp_path / "elsewhere.sqlite")
     create_private(tmp_path / "link.sqlite")
     assert (tmp_path / "elsewhere.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_is_closed_is_copied_all_the_same(tmp_path: Path) -> None:
+    """The last copy of a node that stops comes when its files are closed."""
+    path, replica = tmp_path / "kept.sqlite", MemoryReplica()
+    database = PooledDatabase(path, None, prepare, replica)  # type: ignore[arg-type]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        prepare(connection)
+        connection.execute("INSERT INTO kept VALUES ('a', 1.0, '{}')")
+    database.close()
+    assert len(replica.all_of("kept.sqlite")) == 1
+
+
+def test_a_closed_file_that_is_gone_is_no_empty_one(tmp_path: Path) -> None:
+    replica = MemoryReplica()
+    PooledDatabase(tmp_path / "kept.sqlite", None, prepare, replica).close()  # type: ignore[arg-type]
+    with pytest.raises(sqlite3.OperationalError):
+        replica.all_of("kept.sqlite")

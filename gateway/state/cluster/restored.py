@@ -5,6 +5,8 @@
 So a node that takes over starts as one does after the kill of its process, and nothing knows two ways. The copy in the
 store counts, and all that this node had from the time when it was active itself goes, but for records of calls that are
 over, which stay where they were written. Records of another schema, and rows of another version, are left out and told.
+A file that the other node could not read is not whole in the store: this node's own one stays, so that nobody is let in
+for want of a ban or a limit. Of the journal all that is there counts, since each record in it is of a call by itself.
 """
 
 from __future__ import annotations
@@ -80,6 +82,8 @@ def restore_all(found: Found, directory: Path, databases: Databases, seen_at: fl
     """Put all that was found into the files of the state directory; `seen_at` is the last sign of life of its node.
     To be run in a thread. Raises OSError and sqlite3.Error."""
     whole = {file: entries for file, entries in found.files.items() if entries.pop(ALL_OF_IT, None) is not None}
+    for name in sorted((databases.keys() | {FILES}) - whole.keys()):
+        log.error("{file} was not copied whole by the node before: this node goes on with its own", file=name)
     if FILES in whole:
         restore_files(directory, whole[FILES])
     for name in databases.keys() & whole.keys():
@@ -88,7 +92,7 @@ def restore_all(found: Found, directory: Path, databases: Databases, seen_at: fl
             log.warn("{number} rows of {file} are left out: of another version", number=left_out, file=name)
     for name in sorted(whole.keys() - databases.keys() - {FILES, FILE}):
         log.warn("copies of {file} are left out: this version has no such file", file=name)
-    _restore_journal(directory / FILE, kept_secret(directory / "secret"), whole.get(FILE, {}), seen_at)
+    _restore_journal(directory / FILE, kept_secret(directory / "secret"), found.files.get(FILE, {}), seen_at)
     _forget_own_calls(directory / "calls.sqlite")
 
 

@@ -42,7 +42,7 @@ class Shape:
     key: tuple[str, ...]
 
 
-def shapes(connection: sqlite3.Connection) -> tuple[Shape, ...]:
+def shapes(connection: Any) -> tuple[Shape, ...]:
     """The tables of a file that have a primary key, those of sqlite itself left out."""
     named = connection.execute("SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     found = []
@@ -68,12 +68,13 @@ class RowCopies:
         """Hear of each row that this connection writes or deletes, from now on."""
         self._tables = shapes(connection)
         self._version = _version(connection)
-        connection.create_function("row_is", -1, lambda *given: self._note(given, is_gone=False))
-        connection.create_function("row_was", -1, lambda *given: self._note(given, is_gone=True))
+        connection.create_function("row_is", -1, self._note_row)
+        connection.create_function("row_was", -1, self._note_gone)
         for index, table in enumerate(self._tables):
-            new, old = _named("NEW", table.columns), _named("OLD", table.columns)
-            is_new, was = f"SELECT row_is({index}, {new});", f"SELECT row_was({index}, {old});"
-            for event, done in (("INSERT", is_new), ("UPDATE", was + is_new), ("DELETE", was)):
+            new, old = _named("NEW", table.columns), _named("OLD", table.key)
+            is_new, was = f"SELECT row_is({index}, {new});", f"SELECT row_was({index}, {old})"
+            moved = f"{was} WHERE ({old}) IS NOT ({_named('NEW', table.key)});"
+            for event, done in (("INSERT", is_new), ("UPDATE", moved + is_new), ("DELETE", f"{was};")):
                 name = f"copy_{table.name}_{event}"
                 connection.execute(
                     f"CREATE TEMP TRIGGER IF NOT EXISTS {name} AFTER {event} ON main.{table.name} BEGIN {done} END"
@@ -98,7 +99,12 @@ class RowCopies:
         return result
 
     def page(self, transaction: Any, mark: tuple[int, tuple[object, ...]] | None) -> Page:
-        """The rows after a mark: the index of a table, and the key of the row before."""
+        """The rows after a mark: the index of a table, and the key of the row before. Raises sqlite3.Error, also for a
+        file without tables, which none is that could be read."""
+        if not self._tables:  # a file on a disk that takes nothing is read, and never opened for writing
+            self._tables, self._version = shapes(transaction), _version(transaction)
+        if not self._tables:
+            raise sqlite3.DatabaseError("has no tables")
         index, last = mark or (0, ())
         if index >= len(self._tables):
             return Page([], None)
@@ -112,14 +118,19 @@ class RowCopies:
             return Page(entries, (index + 1, ()) if index + 1 < len(self._tables) else None)
         return Page(entries, (index, _key_of(table, rows[-1])))
 
-    def _note(self, given: tuple[object, ...], *, is_gone: bool) -> None:
+    def _note_row(self, index: int, *row: object) -> None:
         """Called by sqlite: an exception would fail the write, so that none leaves."""
         try:
-            table = self._tables[cast(int, given[0])]
-            key, value = self._entry(table, given[1:])
-            self._changed.append((key, None if is_gone else value))
+            self._changed.append(self._entry(self._tables[index], row))
         except Exception:
             log.failure("a row of {file} is not copied", file=self._file)
+
+    def _note_gone(self, index: int, *key: object) -> None:
+        """The same for a row of that key which is gone."""
+        try:
+            self._changed.append((encode([self._tables[index].name, *map(_plain, key)]), None))
+        except Exception:
+            log.failure("a row of {file} is not copied as gone", file=self._file)
 
     def _entry(self, table: Shape, row: tuple[object, ...]) -> tuple[bytes, bytes]:
         values = {name: _plain(value) for name, value in zip(table.columns, row, strict=True)}
@@ -185,5 +196,5 @@ def _columns(row: str, columns: tuple[str, ...]) -> Iterator[str]:
     yield from (f"{row}.{column}" for column in columns)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _version(connection: Any) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])

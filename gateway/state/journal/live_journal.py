@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
 from gateway.observe.figures import KeptFile
@@ -38,6 +38,8 @@ STALE: Final = 600.0
 LARGEST: Final = 256 * 1024 * 1024
 """Bytes of the file. A call that does not fit is not kept; it goes on."""
 
+PAGE: Final = 50
+"""Calls of a page for the other node: a few milliseconds of work."""
 CLOCK: Final = "clock"
 """The name of the record that has the time."""
 
@@ -233,13 +235,31 @@ class LiveJournal:
             if name in self._places:
                 self._copies.whole(name, data, len(before.get(name, ())))
 
-    def _page(self, mark: object) -> Deferred[Page]:
-        """All there is, at once: it is read from the file, which nothing else writes meanwhile."""
+    def _page(self, mark: Sequence[str] | None) -> Deferred[Page]:
+        """The records of some calls, read from the file by their places; `mark` names the calls that are left, of
+        which some may be gone by now. Calls that come meanwhile are told as they are written. Fails with OSError."""
+        names = [*self._places] if mark is None else mark
+        some, following = names[:PAGE], names[PAGE:]
         try:
-            return succeed(Page(entries(self._read()), None))
-        except OSError as error:
-            log.error("{path} cannot be copied: {reason}", path=self._path, reason=error.strerror)
-            return succeed(Page([], None))
+            kept = self._opened(some)
+        except OSError:
+            return fail()
+        return succeed(Page(entries(kept), following or None))
+
+    def _opened(self, names: Iterable[str]) -> Kept:
+        """All records of these calls that count; nothing of a call of which one cannot be read. Raises OSError."""
+        seal, found = self._seal, dict[str, tuple[bytes, ...]]()
+        if seal is None:
+            return found
+        with self._path.open("rb") as file:
+            for name in names:
+                read = (os.pread(file.fileno(), length, at) for at, length in self._places.get(name, ()))
+                opened = [seal.opened_whole(record) for record in read]
+                found[name] = tuple(piece.data for piece in opened if piece is not None)
+                if len(found[name]) < len(opened):
+                    del found[name]
+                    log.error("{path}: call {call_id} cannot be read, nor copied", path=self._path, call_id=name)
+        return found
 
     def _stay_small(self) -> None:
         """Write the records that count into a new file where the others outweigh them. They stay as they are sealed:

@@ -81,6 +81,13 @@ class Seal:
         except (InvalidTag, IndexError, UnicodeDecodeError):
             return None
 
+    def opened_whole(self, record: bytes) -> OpenedRecord | None:
+        """A record as it was written, its head included; None for one that is not as it was sealed."""
+        if len(record) < _PREFIX.size:
+            return None
+        _, number, _ = _PREFIX.unpack_from(record)
+        return self.opened(number, record[_PREFIX.size :])
+
 
 def opened_records(secret: bytes, content: bytes) -> Iterator[OpenedRecord]:
     """Every record that can be read, in order; none of a file that is no journal of this secret."""

@@ -24,8 +24,10 @@ class Taking:
 
     def __init__(self) -> None:
         self.entries: dict[bytes, bytes] = {}
+        self.count = 0
 
     def note(self, file: str, key: bytes, value: bytes | None) -> None:
+        self.count += 1
         if value is None:
             self.entries.pop(key, None)
         else:
@@ -89,6 +91,27 @@ def test_all_that_is_written_changed_and_deleted_is_copied(file: File, tmp_path:
     assert file.rows() == [("a", 3.0, "{}"), ("c", 2.0, "{}")]
     assert restored(tmp_path / "other.sqlite", file.replica.entries) == file.rows()
     assert file.all_pages() == file.replica.entries
+
+
+def test_a_row_that_keeps_its_key_is_told_once(file: File) -> None:
+    file.run("INSERT INTO kept VALUES ('a', 1.0, '{}'), ('b', 1.0, '{}')")
+    file.run("UPDATE kept SET at = 2.0")
+    assert file.replica.count == 4
+    file.run("DELETE FROM kept WHERE key = 'a'")
+    assert file.replica.count == 5
+    assert file.all_pages() == file.replica.entries
+
+
+def test_a_file_without_tables_has_no_pages(tmp_path: Path) -> None:
+    """Else the other node would take its rows for gone."""
+    with closing(sqlite3.connect(":memory:")) as connection, pytest.raises(sqlite3.DatabaseError, match="no tables"):
+        RowCopies("bans.sqlite", Taking()).page(connection.cursor(), None)
+
+
+def test_pages_of_a_file_that_is_only_read_are_those_of_its_tables(file: File) -> None:
+    file.run("INSERT INTO kept VALUES ('a', 1.0, '{}')")
+    page = RowCopies("peers.sqlite", Taking()).page(file.connection.cursor(), None)
+    assert dict(page.entries) == file.replica.entries
 
 
 def test_a_transaction_that_was_rolled_back_is_not_copied(file: File) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from gateway.state.journal import live_journal
 from gateway.state.journal.journal_clock import JournalClock
+from gateway.state.journal.journal_copies import key_of, pieces
 from gateway.state.journal.live_journal import FILE, LiveJournal
 from gateway.state.journal.sealed_records import LONGEST
+from tests.support.cluster.memory_replica import MemoryReplica, outcome
 
 SECRET = bytes(range(32))
 
@@ -212,3 +214,56 @@ def test_a_file_of_long_ago_holds_no_call_and_one_that_is_touched_is_of_now(tmp_
 
     journal.touch()
     assert after_a_boot() == ["one"]
+
+
+def copied_journal(directory: Path) -> tuple[LiveJournal, MemoryReplica]:
+    replica = MemoryReplica()
+    journal = LiveJournal(directory / FILE, SECRET, replica)
+    journal.renew(())
+    return journal, replica
+
+
+def test_a_whole_copy_has_all_that_counts_some_calls_at_a_time(tmp_path: Path) -> None:
+    journal, replica = copied_journal(tmp_path)
+    for number in range(live_journal.PAGE * 3):
+        journal.put(f"call {number}", b"whole")
+        journal.change(f"call {number}", b"held")
+    journal.drop("call 7")
+    journal.put("call 8", b"again")
+    found = pieces(replica.all_of(FILE).items())
+    assert found == LiveJournal(tmp_path / FILE, SECRET)._read()
+    assert len(found) == live_journal.PAGE * 3
+    assert replica.asked == 3
+
+
+def test_a_call_that_ends_during_a_whole_copy_is_in_no_later_page(tmp_path: Path) -> None:
+    journal, replica = copied_journal(tmp_path)
+    for number in range(live_journal.PAGE * 2):
+        journal.put(f"call {number}", b"whole")
+    first = outcome(replica.files[FILE](None))
+    journal.drop(f"call {live_journal.PAGE + 3}")
+    second = outcome(replica.files[FILE](first.following))
+    assert key_of(f"call {live_journal.PAGE + 3}") not in dict(second.entries)
+    assert key_of(f"call {live_journal.PAGE + 4}") in dict(second.entries)
+
+
+def test_a_journal_that_cannot_be_read_is_no_empty_one_for_the_other_node(tmp_path: Path) -> None:
+    journal, replica = copied_journal(tmp_path)
+    journal.put("call", b"whole")
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(IsADirectoryError):
+        replica.all_of(FILE)
+
+
+def test_a_call_whose_record_is_damaged_is_left_out_of_a_whole_copy(tmp_path: Path) -> None:
+    journal, replica = copied_journal(tmp_path)
+    journal.put("bad", b"whole")
+    journal.put("good", b"whole")
+    at, length = journal._places["bad"][0]
+    content = bytearray((tmp_path / FILE).read_bytes())
+    content[at + length - 1] ^= 1
+    (tmp_path / FILE).write_bytes(content)
+    found = pieces(replica.all_of(FILE).items())
+    assert "bad" not in found
+    assert found["good"] == (b"whole",)
