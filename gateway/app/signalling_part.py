@@ -45,7 +45,7 @@ class SignallingPart(GatewayPart):
         names = Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor)
         self.locator = Locator(names)
         path = basis.configuration.gateway.state_directory / "dns.json"
-        self._names = NamesFile(path, names.memory, names.recall, reactor, basis.clock.now)
+        self._names = NamesFile(path, names, reactor, basis.clock.now)
 
     @inlineCallbacks
     def start(self, user: TransportUser, core: UasCore) -> Generator[Deferred[Any], Any, None]:

@@ -128,6 +128,11 @@ class Names:
         """Answers in memory by the kind of record, at most MAX_KEPT of each."""
         return {kind: len(question) for kind, question in self._all.items()}
 
+    @property
+    def news(self) -> int:
+        """Answers so far that named something other than the one before about the same name."""
+        return sum(question.news for question in self._all.values())
+
     def listed(self, host: str) -> tuple[str, ...]:
         """The addresses that the system's hosts file has for the host, in order of preference."""
         now = self._clock.seconds()
@@ -214,6 +219,7 @@ class _Question(Generic[T]):
         self.kind = kind
         self._read = read
         self._kept: dict[str, _Kept[T]] = {}
+        self.news = 0
 
     def __len__(self) -> int:
         """Answers in memory, at most MAX_KEPT."""
@@ -265,6 +271,8 @@ class _Question(Generic[T]):
                 raise
             self._keep(name, evolve(kept, until=now + RECHECK_AFTER))
             return kept.values
+        if kept is None or {*kept.values} != {*fresh.values}:
+            self.news += 1
         self._keep(name, fresh)
         return fresh.values
 

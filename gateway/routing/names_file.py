@@ -1,6 +1,6 @@
 """The last answers of DNS in a file: a gateway that is started again while DNS is dead finds its providers.
 
-    every WRITE_SECONDS, and at the stop: Names.memory() -> dns.json, if anything has changed
+    LOOK_SECONDS after DNS said something new, every WRITE_SECONDS, and at the stop: Names.memory() -> dns.json
     start: dns.json -> Names.recall(): good for the rest of their time, and for an hour more while DNS is silent
 
 An answer is believed no longer than without a restart. The file is a help and no more: one that cannot be read or
@@ -21,12 +21,15 @@ from twisted.logger import Logger
 from gateway.base.json_codec import decode, encode
 from gateway.base.private_files import replace_private
 from gateway.routing.dns_records import NamingPointer, Service, Value
-from gateway.routing.names import LastingAnswer
+from gateway.routing.names import LastingAnswer, Names
 from gateway.transport.flow import is_ip_address
 
 log = Logger()
 
+LOOK_SECONDS: Final = 1.0
+"""A process may be killed at any moment, and the next one needs what this one found last."""
 WRITE_SECONDS: Final = 30.0
+"""For answers that DNS repeats: these serve for longer then, and name nothing new."""
 MOST: Final = 2_000
 """Answers that are kept, the latest ones."""
 _FORMS: Final[dict[str, tuple[type, ...]]] = {
@@ -40,34 +43,29 @@ _RECORDS: Final[dict[str, Callable[..., Value]]] = {"SRV": Service, "NAPTR": Nam
 
 
 class NamesFile:
-    """The file ``path`` of the answers of ``memory``, which ``recall`` takes up. ``now`` gives seconds since the
-    epoch."""
+    """The file ``path`` of the answers of ``names``. ``now`` gives seconds since the epoch."""
 
-    def __init__(
-        self,
-        path: Path,
-        memory: Callable[[], list[LastingAnswer]],
-        recall: Callable[[list[LastingAnswer]], None],
-        clock: IReactorTime,
-        now: Callable[[], float],
-    ) -> None:
+    def __init__(self, path: Path, names: Names, clock: IReactorTime, now: Callable[[], float]) -> None:
         self._path = path
-        self._memory = memory
-        self._recall = recall
+        self._names = names
+        self._clock = clock
         self._now = now
+        self._news = 0
+        self._due = 0.0
         self._written: set[tuple[str, str, tuple[Value, ...], int]] = set()
         self._is_failing = False
-        self._round = LoopingCall(self.write)
+        self._round = LoopingCall(self._look)
         self._round.clock = clock
 
     def start(self) -> None:
         """Take up the answers of before, and keep those that come."""
         try:
             found = decode(self._path.read_bytes()) if self._path.exists() else []
-            self._recall([*_remembered(found, self._now())])
+            self._names.recall([*_remembered(found, self._now())])
         except (OSError, ValueError, RecursionError) as error:
             log.warn("{path} is not used: {reason}", path=self._path, reason=error)
-        self._round.start(WRITE_SECONDS, now=False)
+        self._due = self._clock.seconds() + WRITE_SECONDS
+        self._round.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> None:
         """Keep the answers of this moment, and no more."""
@@ -75,9 +73,15 @@ class NamesFile:
             self._round.stop()
             self.write()
 
+    def _look(self) -> None:
+        now = self._clock.seconds()
+        if self._names.news != self._news or now >= self._due:
+            self._news, self._due = self._names.news, now + WRITE_SECONDS
+            self.write()
+
     def write(self) -> None:
         """Write the answers, if there are others than before. Never raises."""
-        answers, now = self._memory()[-MOST:], self._now()
+        answers, now = self._names.memory()[-MOST:], self._now()
         standing = {(one.kind, one.name, one.values, round((now + one.serves_for) / 60)) for one in answers}
         if standing == self._written:
             return

@@ -11,7 +11,7 @@ from twisted.logger import LogLevel, capturedLogs
 
 from gateway.routing.locate import Locator, NotFound
 from gateway.routing.names import STALE_FOR, Names
-from gateway.routing.names_file import MOST, WRITE_SECONDS, NamesFile
+from gateway.routing.names_file import LOOK_SECONDS, MOST, WRITE_SECONDS, NamesFile
 from gateway.sip.uri import Uri
 from tests.support.dns_zone import Zone
 
@@ -31,7 +31,7 @@ class Process:
         self.zone = Zone(ZONE)
         self.names = names = Names(self.zone, self.clock, Path("/nowhere"))
         self.locator = Locator(names)
-        self.file = NamesFile(path, names.memory, names.recall, self.clock, lambda: started + self.clock.seconds())
+        self.file = NamesFile(path, names, self.clock, lambda: started + self.clock.seconds())
         self.file.start()
 
     def targets(self) -> list[str]:
@@ -55,6 +55,35 @@ def test_a_start_while_dns_is_dead_finds_the_provider_of_before(tmp_path: Path) 
     after = Process(path, EPOCH + 2_000)  # the answers' time is over
     after.zone.is_silent = True
     assert after.targets() == ["192.0.2.1:5061"]
+
+
+def test_a_kill_loses_no_answer_that_is_older_than_a_second(tmp_path: Path) -> None:
+    path = tmp_path / "dns.json"
+    before = Process(path)
+    found: Deferred[object] = before.locator.locate(Uri.parse("sip:example.com"))  # type: ignore[assignment]
+    assert before.clock.seconds() == 0
+    before.clock.advance(LOOK_SECONDS)  # and then it is killed
+    assert found.called
+
+    after = Process(path)
+    after.zone.is_silent = True
+    assert after.targets() == ["192.0.2.1:5061"]
+
+
+def test_answers_that_dns_repeats_are_written_now_and_then_only(tmp_path: Path) -> None:
+    path = tmp_path / "dns.json"
+    process = Process(path)
+    process.targets()
+    process.clock.advance(WRITE_SECONDS)
+    path.unlink()
+    process.clock.advance(300)  # the answers' time is over
+    path.unlink(missing_ok=True)
+    found: Deferred[object] = process.locator.locate(Uri.parse("sip:example.com"))  # type: ignore[assignment]
+    assert found.called
+    process.clock.advance(LOOK_SECONDS)
+    assert not path.exists()
+    process.clock.advance(WRITE_SECONDS)
+    assert path.exists()
 
 
 def test_an_answer_is_believed_no_longer_than_without_a_restart(tmp_path: Path) -> None:
