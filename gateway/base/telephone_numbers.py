@@ -47,8 +47,10 @@ REGIONS: Final = frozenset(SUPPORTED_REGIONS)
 """Regions by their two letters (ISO 3166-1)."""
 LONGEST: Final = 64
 """Characters of a user part whose reading is remembered; E.164 has 15 digits."""
+SEPARATORS: Final = str.maketrans("", "", "-.()/ ")
+"""Visual separators (RFC 3966 section 5.1.1), and others that people write, for `str.translate`: a number is the same
+without."""
 
-_SEPARATORS: Final = str.maketrans("", "", "-.()/ ")
 # Switches pass over whatever is no digit; letters make it a name.
 _NOISE: Final = re.compile(r"[^0-9A-Za-z+*#]+|(?<=\+)\++")
 _NUMBER: Final = re.compile(r"\+?[0-9]{2,}")
@@ -136,7 +138,7 @@ def dialled_at_home(number: TelephoneNumber, region: str | None) -> str:
 def _within(number: str, context: re.Pattern[str], plain: str) -> str:
     """A number with the context that the parameters give it."""
     found = context.search(plain)
-    return number if found is None else f"{number};phone-context={found[1].translate(_SEPARATORS)[:_LONGEST_CONTEXT]}"
+    return number if found is None else f"{number};phone-context={found[1].translate(SEPARATORS)[:_LONGEST_CONTEXT]}"
 
 
 def _routing(plain: str) -> str | None:
@@ -169,7 +171,7 @@ def _read(user: str, plain: str, region: str | None) -> TelephoneNumber:
     if reading is None:
         return TelephoneNumber(user, dialled, classes=_of_unread(dialled), code=code)
     e164 = f"+{reading.country_code}{reading.national_number_text}"
-    text = e164 if dialled == written.translate(_SEPARATORS) and reading.is_certain else user
+    text = e164 if dialled == written.translate(SEPARATORS) and reading.is_certain else user
     return TelephoneNumber(text, dialled, e164, reading.national, reading.classes, code)
 
 
@@ -231,7 +233,7 @@ def _spellings(dialled: str, region: str | None, plain: str) -> Iterator[tuple[s
     certain."""
     if ";" in plain and not dialled.startswith("+"):
         for context in _CONTEXT.findall(plain)[:_MOST_CODES]:
-            yield context.translate(_SEPARATORS)[:_LONGEST_CONTEXT] + dialled, True, False
+            yield context.translate(SEPARATORS)[:_LONGEST_CONTEXT] + dialled, True, False
     if dialled.startswith("+"):
         yield dialled, True, True
         return

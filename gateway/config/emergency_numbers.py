@@ -14,16 +14,18 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
-from gateway.base.telephone_numbers import LONGEST, read_number
+from gateway.base.telephone_numbers import LONGEST, SEPARATORS, read_number
 
-_VISUAL_SEPARATORS: Final = str.maketrans("", "", "-.() ")
+_WITHIN_PARAMETERS: Final = str.maketrans("", "", "-.() ")
+"""Separators in the parameters behind a number: there, a slash is a character like others (RFC 3966 section 3)."""
 _ELSEWHERE: Final = re.compile(r";(?:rn=|phonecontext=\+(?![0-9]{1,3}(?:;|$)))", re.IGNORECASE)
 _SERVICE: Final = re.compile(r"service:sos(\..*)?", re.IGNORECASE | re.DOTALL)
 
 
 def is_emergency(dialled: str, numbers: tuple[str, ...], region: str | None) -> bool:
-    """Whether a user part is one of the numbers; visual separators do not count, nor parameters that leave it the
-    number that it is. With a region, one in E.164 is the same in each form.
+    """Whether a user part is one of the numbers, as rules and switches read it: separators do not count, nor escapes
+    (RFC 3261 section 19.1.4), nor parameters that leave it the number that it is. With a region, one in E.164 is the
+    same in each form.
 
     The part after the scheme of ``urn:service:sos`` (RFC 5031) is one everywhere.
     """
@@ -33,7 +35,7 @@ def is_emergency(dialled: str, numbers: tuple[str, ...], region: str | None) -> 
 def _is_one(dialled: str, numbers: tuple[str, ...], region: str | None) -> bool:
     if _SERVICE.fullmatch(dialled):
         return True
-    user = dialled.partition(";")[0].translate(_VISUAL_SEPARATORS)
+    user = unquote(dialled.partition(";")[0]).translate(SEPARATORS)
     if user in _bare(numbers):
         return bool(user) and not _leads_elsewhere(dialled)
     read = read_number(dialled, region).text
@@ -41,7 +43,7 @@ def _is_one(dialled: str, numbers: tuple[str, ...], region: str | None) -> bool:
 
 
 def _leads_elsewhere(dialled: str) -> bool:
-    return ";" in dialled and _ELSEWHERE.search(unquote(dialled).translate(_VISUAL_SEPARATORS)) is not None
+    return ";" in dialled and _ELSEWHERE.search(unquote(dialled).translate(_WITHIN_PARAMETERS)) is not None
 
 
 _known = lru_cache(maxsize=4096)(_is_one)
@@ -49,8 +51,8 @@ _known = lru_cache(maxsize=4096)(_is_one)
 
 @lru_cache(maxsize=256)
 def _bare(numbers: tuple[str, ...]) -> frozenset[str]:
-    """Numbers without visual separators."""
-    return frozenset(number.translate(_VISUAL_SEPARATORS) for number in numbers)
+    """Numbers without separators."""
+    return frozenset(number.translate(SEPARATORS) for number in numbers)
 
 
 @lru_cache(maxsize=256)

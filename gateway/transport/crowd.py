@@ -92,7 +92,7 @@ def filling(handle: socket.socket) -> float:
 def calls_for_help(numbers: Iterable[str]) -> re.Pattern[bytes]:
     """The look of INVITEs to these numbers, as they begin. It decides on an order alone: one that looks so and is none
     comes earlier by a moment, and one that is written otherwise waits its turn."""
-    digits = (r"[-.() ]*".join(map(re.escape, number)) for number in sorted(set(numbers)))
+    digits = (r"[-.()/ ]*".join(map(re.escape, number)) for number in sorted(set(numbers)))
     user = "|".join(("urn:service:sos", *(rf"(?:sips?|tel):{one}(?![0-9])" for one in digits)))
     return re.compile(rf"INVITE (?:{user})".encode(), re.IGNORECASE)
 

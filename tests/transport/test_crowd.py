@@ -87,6 +87,7 @@ def test_an_unknown_source_has_a_rate_and_one_with_phones_more() -> None:
         b"BYE sip:a SIP/2.0\r\n\r\n",
         b"INVITE sip:112@example.com SIP/2.0\r\n\r\n",
         b"INVITE sip:1-1-2@example.com SIP/2.0\r\n\r\n",
+        b"INVITE sip:11/2@example.com SIP/2.0\r\n\r\n",
         b"INVITE tel:112 SIP/2.0\r\n\r\n",
         b"INVITE urn:service:sos SIP/2.0\r\n\r\n",
         b"INVITE sip:a SIP/2.0\r\nTo: <sip:b>;tag=1\r\n\r\n",

@@ -100,7 +100,7 @@ def test_rfc3261_19_1_1_a_number_sign_is_written_as_an_escape() -> None:
     assert called(dialled(house(rule(r"9(\d+)", r"*31#\1")), "94711")) == ("*31%234711", "*31%234711")
 
 
-@pytest.mark.parametrize("number", ["112", "911", "1-1-2"])
+@pytest.mark.parametrize("number", ["112", "911", "1-1-2", "11/2", "1/1.2", "11%2F2"])
 def test_an_emergency_number_goes_out_as_it_was_dialled(number: str) -> None:
     ladder = house(rule(r"(\d+)", r"0\1"), rule(".*", "0301", name="two"), dial=Dial.E164)
     onward = dialled(ladder, number)

@@ -26,12 +26,11 @@ from urllib.parse import unquote
 
 import attrs
 
-from gateway.base.telephone_numbers import LONGEST, dialled_at_home
+from gateway.base.telephone_numbers import LONGEST, SEPARATORS, dialled_at_home
 from gateway.config.model import Configuration, Domain, Side
 from gateway.config.tables.numbers.number_table import NUMBER, Dial, NumberDirection, NumberField, NumberRule
 from gateway.sip.uri import Uri
 
-_SEPARATORS: Final = str.maketrans("", "", "-.()/ ")
 _CALLED: Final = (NumberField.REQUEST_URI, NumberField.TO)
 _DIRECTIONS: Final = {Side.PROVIDER: NumberDirection.OUT, Side.PHONES: NumberDirection.IN}
 
@@ -76,7 +75,7 @@ class NumberPlan:
     def steps(self, user: str, field: NumberField, direction: NumberDirection) -> tuple[NumberStep, ...]:
         """The steps that change a user part on its way."""
         number, is_called = bare_number(user), field in _CALLED and direction is NumberDirection.OUT
-        if number is None or (is_called and self.domain.is_emergency(user)):
+        if number is None or (is_called and (self.domain.is_emergency(user) or self.domain.is_emergency(number))):
             return ()
         found = []
         for step in self._tried(number, field, direction):
@@ -111,7 +110,7 @@ def bare_number(user: str) -> str | None:
     if len(user) > LONGEST or ";" in user:
         return None
     plain = unquote(user)
-    number = plain.translate(_SEPARATORS)
+    number = plain.translate(SEPARATORS)
     return number if NUMBER.fullmatch(number) else plain
 
 
