@@ -2,10 +2,10 @@
 
 Most run in three processes, a file at a time: tests with real programs wait two thirds of their time, for ringing, for
 speech and for timers of protocols, and leave the cores to others. Those that time audio or pages, or play hundreds of
-calls at once, run after them, one by one. Real phones beside each other on two busy cores are late now and then. So up
-to three tests that failed are run a second time with the machine to themselves, and the last lines name each: one that
-fails again fails the run, and one that holds is still to be explained. More than three are no matter of chance, and
-nothing is run again.
+calls at once, have the mark `alone` and run after them, one by one. Real phones beside each other on two busy cores
+are late now and then. So up to three tests that failed are run a second time with the machine to themselves, and the
+last lines name each: one that fails again fails the run, and one that holds is still to be explained. More than three
+are no matter of chance, and nothing is run again.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ALONE = ("tests/browser", "tests/calls", "tests/matrix")
-"""Hold the tests with the mark `alone`: they time audio or pages, or play hundreds of calls at once."""
 PROCESSES = 3
 """That run tests beside each other: a fourth would find no processor free on two cores."""
 LONGEST = ("--durations=20", "--durations-min=5")
@@ -44,7 +42,7 @@ def main() -> int:
     # In the order of their names: by themselves, files with few tests come last, and those are the long ones.
     sharing = (f"--numprocesses={PROCESSES}", "--dist=loadfile", "--no-loadscope-reorder")
     beside = pytest("--cache-clear", *sharing, *LONGEST, "-m", "not alone", "tests")
-    statuses = {beside, pytest(*LONGEST, "-m", "alone", *ALONE)} - {0}
+    statuses = {beside, pytest(*LONGEST, "-m", "alone", "tests")} - {0}
     failed = failed_tests()
     if statuses != {TESTS_FAILED} or not 0 < len(failed) <= SECOND_LOOKS:
         return max(statuses, default=0)
