@@ -91,6 +91,16 @@ def test_an_emergency_call_goes_to_the_same_host_rather_than_nowhere() -> None:
     assert provider.uri_for(Signalling.CLEAR, emergency=True) == "sip:h;transport=udp"
 
 
+@pytest.mark.parametrize("fallback", [None, "sip:f;transport=udp"])
+def test_an_emergency_call_in_clear_has_the_hosts_of_all_servers_to_try(fallback: str | None) -> None:
+    more = ("sips:g:5061;transport=tls", "sips:g:5062;transport=tls")
+    provider = Provider("main", "sips:h:5061;transport=tls", fallback_uri=fallback, more_uris=more)
+    first = fallback or "sip:h;transport=udp"
+    assert provider.uris_for(Signalling.CLEAR, emergency=True) == (first, "sip:g;transport=udp")
+    assert provider.uris_for(Signalling.CLEAR) == ((fallback,) if fallback else ())
+    assert provider.uris_for(Signalling.TLS, emergency=True) == (provider.uri, *more)
+
+
 @pytest.mark.parametrize(
     ("dialled", "expected"),
     [

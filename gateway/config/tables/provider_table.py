@@ -76,9 +76,10 @@ class Provider:
         return _place(self.uri, self.fallback_uri, signalling, emergency)
 
     def uris_for(self, signalling: Signalling, *, emergency: bool = False) -> tuple[str, ...]:
-        """All places to go to over TLS, or in clear, in their order; empty when the configuration has none."""
+        """All places to go to over TLS, or in clear, in their order; empty when the configuration has none. An
+        emergency call goes to the host of each over UDP rather than nowhere."""
         main = self.uri_for(signalling, emergency=emergency)
-        found = (main, *(_place(one, None, signalling, False) for one in self.more_uris))
+        found = (main, *(_place(one, None, signalling, emergency) for one in self.more_uris))
         return tuple(dict.fromkeys(one for one in found if one is not None))
 
     @property
