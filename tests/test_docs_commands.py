@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from gateway.base.media_ports import PortRange
 from gateway.config.capacity import calls_carried
-from gateway.config.fields import PortRange
 from gateway.config.model import Media
 from gateway.ctl.check import findings
 from gateway.demo.lan import as_toml

@@ -47,7 +47,7 @@ READERS: Final = {
     "number_pattern": "a regular expression, 200 characters at most",
     "number_template": "a number, with `\\1` to `\\9`",
     "number_block": "`+NUMBER`, `+FIRST-+LAST`, `+PREFIX*`, or the same without `+`",
-    "port_range": "a range within 1024 to 65535, four ports or more",
+    "port_range": "a range within 1024 to 65535, two pairs or more",
     "sip_uri": "a SIP URI without a user part",
     "body_type": "a media type",
     "nameserver": "IP or IP:PORT",

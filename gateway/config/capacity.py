@@ -1,6 +1,6 @@
 """How many calls the media ports carry: the shares of the workers, their reserve, and the sum.
 
-    Media, cores -> port_shares -> a range for each worker -> calls_carried -> Capacity
+    Media, cores -> PortRange.shares -> a range for each worker -> calls_carried -> Capacity
 
 A call with one stream takes a pair of ports (RTP and RTCP) on each side. Both sides take theirs from one range, and
 where they have addresses of their own, the same port serves once on each. Not here: the ports themselves
@@ -10,12 +10,11 @@ holds them to be the same).
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Final
 
 import attrs
 
-from gateway.config.model import Media, PortRange
+from gateway.config.model import Media
 
 RESERVE: Final = 0.1
 """Of the pairs of a worker's range, kept for emergency calls."""
@@ -47,28 +46,14 @@ def calls_carried(media: Media, cores: int) -> Capacity | None:
     if media.relay == "rtpengine":
         return None
     sides = 2 if _is_one_address(media) else 1
-    shares = port_shares(media.ports, media.workers or cores)
+    shares = media.ports.shares(media.workers or cores)
     calls = reserved = 0
     for share in shares:
-        pairs = pairs_of(share)
+        pairs = len(share.pairs)
         kept = min(MOST_RESERVED, int(pairs * RESERVE))
         ordinary = (pairs - kept) // sides
         calls, reserved = calls + ordinary, reserved + pairs // sides - ordinary
     return Capacity(calls, reserved, len(shares))
-
-
-def pairs_of(ports: PortRange) -> int:
-    """The pairs of a range: an even port and the odd one above it (RFC 3550 section 11)."""
-    return (ports.last + 1 - ports.first - ports.first % 2) // 2
-
-
-def port_shares(ports: PortRange, count: int) -> list[PortRange]:
-    """`count` ranges that follow one another, each beginning with an even port; fewer when there are too few ports."""
-    pairs = pairs_of(ports)
-    count = max(1, min(count, pairs))
-    first = ports.first + ports.first % 2
-    bounds = [first + 2 * (pairs * index // count) for index in range(count + 1)]
-    return [PortRange(start, end - 1) for start, end in pairwise(bounds)]
 
 
 def _is_one_address(media: Media) -> bool:

@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from gateway.base.media_ports import LEAST_PAIRS
 from gateway.config import fields
 from gateway.config.device_file import DeviceFileError, read_devices
 from gateway.config.fields import Nameserver as Nameserver
-from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import DIGESTS, Admin, Domain, Listener, Media, Provider, Provisioning, Security, Side
 from gateway.config.named_files import (
     file_mistakes,
@@ -182,9 +182,9 @@ def _media_address_mistakes(side: str, path: str, media: Media) -> Iterator[Mist
 
 
 def _too_few_ports(path: str, media: Media) -> Iterator[Mistake]:
-    most = len(media.ports) // 4
+    most = len(media.ports.pairs) // LEAST_PAIRS
     if media.workers > most:
-        yield Mistake(f"{path}.workers", f"found {media.workers}, allowed: {most} at most, 4 ports for each")
+        yield Mistake(f"{path}.workers", f"found {media.workers}, allowed: {most} at most, two pairs of ports for each")
 
 
 def provider_mistakes(entries: list[tuple[str, Provider]], listening: set[tuple[object, ...]]) -> Iterator[Mistake]:
@@ -266,11 +266,12 @@ def domain_mistakes(
 ) -> Iterator[Mistake]:
     """The mistakes of the domains; ``names`` are those of all providers, of the ones that cannot be read, too."""
     yield from repeated("name", [(path, known(entry, "name")) for path, entry in entries])
+    named = {known(entry, "name"): entry for _, entry in providers}
     yield from each(
         entries,
         partial(_unknown_provider, names),
-        partial(_never_encrypted, {known(entry, "name"): entry for _, entry in providers}),
-        partial(_no_codec_left, {known(entry, "name"): entry for _, entry in providers}),
+        partial(_never_encrypted, named),
+        partial(_no_codec_left, named),
         _codecs,
         _no_algorithms,
         _strange_exemptions,

@@ -12,6 +12,7 @@ from typing import Final, NoReturn, TypeAlias
 import attrs
 from OpenSSL import SSL
 
+from gateway.base.media_ports import BLOCKED_BY_BROWSERS, LEAST_PAIRS, PortRange
 from gateway.base.telephone_numbers import REGIONS
 from gateway.config.structuring import Unacceptable
 from gateway.sdp.codecs import WITHIN_OTHERS
@@ -35,20 +36,6 @@ _WEAK = re.compile(r"NULL|^A(?:EC)?DH-|RC4|RC2|DES|MD5|^EXP|IDEA|SEED")
 Network: TypeAlias = IPv4Network | IPv6Network
 _MAPPED_BITS: Final = 96
 """Bits before an IPv4 address in IPv6's spelling, ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
-
-
-@attrs.frozen
-class PortRange:
-    """UDP ports from `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        return f"{self.first}-{self.last}"
-
-    def __len__(self) -> int:
-        return self.last - self.first + 1
 
 
 def name(value: object) -> str:
@@ -124,11 +111,16 @@ def domains(value: object) -> tuple[str, ...]:
 
 
 def port_range(value: object) -> PortRange:
-    """ "20000-29999": an RTP and an RTCP port for each of two legs at least."""
+    """ "20000-29999": an RTP and an RTCP port for each of two legs at least, that browsers do not block."""
     found = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", value) if isinstance(value, str) else None
     if found is None or not 1024 <= int(found[1]) <= int(found[2]) - 3 <= 65535 - 3:
         raise Unacceptable(value, 'a range of four ports or more from 1024 to 65535, written "20000-29999"')
-    return PortRange(int(found[1]), int(found[2]))
+    ports = PortRange(int(found[1]), int(found[2]))
+    if len(ports.pairs) < LEAST_PAIRS:
+        blocked = ", ".join(map(str, sorted(BLOCKED_BY_BROWSERS)))
+        pairs = f"{LEAST_PAIRS} pairs of ports at least, an even one and the odd one above"
+        raise Unacceptable(value, f"{pairs}, without those that browsers block ({blocked})")
+    return ports
 
 
 def sip_uri(value: object) -> str:

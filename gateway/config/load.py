@@ -25,7 +25,6 @@ from gateway.config.checks import (
     provisioning_file_mistakes,
 )
 from gateway.config.fields import Nameserver as Nameserver
-from gateway.config.fields import PortRange as PortRange
 from gateway.config.model import (
     Admin,
     Alert,

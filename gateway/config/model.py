@@ -11,11 +11,11 @@ from typing import Annotated
 
 import attrs
 
+from gateway.base.media_ports import PortRange as PortRange
 from gateway.base.telephone_numbers import LONGEST, TelephoneNumber, known_number, read_number
 from gateway.config import fields
 from gateway.config.emergency_numbers import is_emergency
 from gateway.config.fields import Nameserver as Nameserver
-from gateway.config.fields import PortRange as PortRange
 from gateway.config.places import own_address
 from gateway.config.structuring import number, one_of
 from gateway.config.tables.admin_table import Admin as Admin

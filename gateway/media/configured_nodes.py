@@ -19,8 +19,8 @@ from typing import Final
 import attrs
 from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 
-from gateway.config.capacity import port_shares
-from gateway.config.model import Media, PortRange, Side
+from gateway.base.media_ports import PortRange
+from gateway.config.model import Media, Side
 from gateway.media.ng import udp_client, unix_client
 from gateway.media.node import Node
 from gateway.media.relay import RelayFailure
@@ -53,7 +53,7 @@ def nodes_for(
     _check_addresses(media)
     directory = _socket_directory(state_directory)
     count = media.workers or len(os.sched_getaffinity(0))
-    shares = port_shares(media.ports, count)
+    shares = media.ports.shares(count)
     return tuple(
         _worker(services, directory, (media, written or media), share, index) for index, share in enumerate(shares)
     )

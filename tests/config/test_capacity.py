@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.capacity import QUARANTINE_SECONDS, Capacity, calls_carried, port_shares
-from gateway.config.model import Media, PortRange
+from gateway.base.media_ports import LEAST_PAIRS, PortRange
+from gateway.config.capacity import QUARANTINE_SECONDS, Capacity, calls_carried
+from gateway.config.model import Media
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.port_pool import NoPorts, PoolOptions
+from tests.support.media_relays import own_address
 
-BOTH = "127.0.0.91"
-PHONES, PROVIDER = "127.0.0.92", "127.0.0.93"
+BOTH, PHONES, PROVIDER = (own_address() for _ in range(3))
 
 
 class Unwatched:
@@ -34,7 +35,7 @@ def taken(media: Media, workers: int) -> tuple[int, int]:
     """Calls that pools of such shares give a port to on each side: ordinary ones, then emergency calls."""
     counts = [0, 0]
     with ExitStack() as opened:
-        for share in port_shares(media.ports, workers):
+        for share in media.ports.shares(workers):
             options = PoolOptions("", share.first, share.last)
             written = [
                 f"{side}/{address}"
@@ -56,7 +57,9 @@ def taken(media: Media, workers: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("addresses", [(None, None), (PHONES, PROVIDER), (PHONES, None), (BOTH, BOTH)])
-@pytest.mark.parametrize(("first", "last", "workers"), [(31_000, 31_119, 1), (31_001, 31_100, 2), (31_000, 31_013, 3)])
+@pytest.mark.parametrize(
+    ("first", "last", "workers"), [(31_000, 31_119, 1), (31_001, 31_100, 2), (31_000, 31_013, 3), (6_660, 6_679, 2)]
+)
 def test_it_is_as_many_as_the_workers_give_ports_to(
     addresses: tuple[str | None, str | None], first: int, last: int, workers: int
 ) -> None:
@@ -71,16 +74,17 @@ def test_it_is_as_many_as_the_workers_give_ports_to(
     assert carried.workers == workers
 
 
-@given(st.integers(1, 60_000), st.integers(1, 5_000), st.integers(1, 64))
+@given(st.integers(1, 60_000), st.integers(5, 5_000), st.integers(1, 64))
 def test_shares_are_apart_even_and_within_the_range(first: int, size: int, count: int) -> None:
     ports = PortRange(first, first + size + 1)
-    shares = port_shares(ports, count)
+    shares = ports.shares(count)
     assert 1 <= len(shares) <= count
     assert shares[0].first >= ports.first
     assert shares[-1].last <= ports.last
     for share in shares:
         assert share.first % 2 == 0
         assert share.last > share.first
+        assert len(share.pairs) >= min(LEAST_PAIRS, len(ports.pairs))
     assert all(one.last + 1 == other.first for one, other in pairwise(shares))
 
 

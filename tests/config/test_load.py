@@ -239,6 +239,9 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("[media]\n", '[media]\nports = "30000-20000"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "20000-20002"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "1-20000"\n', "media.ports: found"),
+        ("[media]\n", '[media]\nports = "6666-6669"\n', 'media.ports: found "6666-6669", allowed: 2 pairs'),
+        ("[media]\n", '[media]\nports = "6665-6671"\n', "media.ports: found"),
+        ("[media]\n", '[media]\nports = "20001-20004"\n', "media.ports: found"),
         ("[media]\n", '[media]\nports = "20000-70000"\n', "media.ports: found"),
         ("[media]\n", '[media]\nng_listen = "host:2223"\n', 'media.ng_listen: found "host:2223", allowed: IP:PORT'),
         ("[media]\n", '[media]\nng_listen = "[::1]:65535"\n', 'media.ng_listen: found "[::1]:65535", allowed: a port'),
@@ -373,6 +376,10 @@ def test_what_only_workers_do_is_refused_with_rtpengine(tmp_path: Path, key: str
         (
             SMALLEST.replace("[media]", '[media]\nworkers = 2\nports = "20000-20006"'),
             "media.workers: found 2, allowed: 1",
+        ),
+        (
+            SMALLEST.replace("[media]", '[media]\nworkers = 2\nports = "10076-10083"'),
+            "media.workers: found 2, allowed: 1 at most, two pairs of ports for each",
         ),
         (SMALLEST.replace('example.com"\n\n[[d', 'example.com;transport=tls"\n\n[[d'), "provider[0].uri: found"),
         (SMALLEST + 'fallback_uri = "sip:h"\n', "domain[0].fallback_uri: is no key here"),

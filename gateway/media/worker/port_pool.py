@@ -35,6 +35,7 @@ from typing import Final, Protocol
 
 import attrs
 
+from gateway.base.media_ports import PortRange
 from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, drain, kernel_drops, opened
 
 SILENT_BUFFER_BYTES: Final = 2_304
@@ -81,11 +82,6 @@ class PoolOptions:
     tos: int = 46 << 2
 
 
-BLOCKED_BY_BROWSERS: Final = frozenset({1720, 4190, 5060, 6000, 6566, 6666, 6668, 10080})
-"""Even ports from 1024 on that pages reach nobody at (Fetch, section "Port blocking"): Chromium sends no check there,
-and the call would stay silent."""
-
-
 class Watch(Protocol):
     """The loop, as far as ports need it."""
 
@@ -103,8 +99,7 @@ class PortPool:
         self.range = ports
         self.family = socket.AF_INET6 if ":" in ports.address else socket.AF_INET
         self._loop = loop
-        pairs = range(ports.first + ports.first % 2, ports.last, 2)
-        self._free = deque(port for port in pairs if port not in BLOCKED_BY_BROWSERS)
+        self._free = deque(PortRange(ports.first, ports.last).pairs)
         self._bound: dict[int, PortPair] = {}
         """Those of the free pairs that are bound still, by port, the longest free first."""
         self._silent: deque[PortPair] = deque()

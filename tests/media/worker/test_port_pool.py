@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.base.media_ports import BLOCKED_BY_BROWSERS
 from gateway.media.worker.port_pair import kernel_drops
 from gateway.media.worker.port_pool import (
     AHEAD,
-    BLOCKED_BY_BROWSERS,
     BOUND_SECONDS,
     MAXIMUM_QUARANTINES,
     NoPorts,
