@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from tests.support.calls.stage import DAVE, PASSWORDS, Stage
+from tests.support.calls.stage import DAVE, Stage
 
 
 def test_two_phones_with_tls_and_srtp_talk_without_the_provider(stage: Stage) -> None:
     stage.has_tls_phones = True
-    passwords = stage.directory / "passwords.toml"
-    passwords.touch(0o600)
-    passwords.write_text("".join(f'{user} = "{PASSWORDS[user]}"\n' for user in ("alice", "dave")))
-    stage.domain_keys = f'local_calls = true\ncredentials = "{passwords}"'
+    stage.have_local_calls("alice", "dave")
     gateway = stage.start_gateway()
     alice, dave = (stage.secure_phone("pjsua2", user) for user in ("alice", "dave"))
     for phone in (alice, dave):

@@ -47,10 +47,7 @@ def test_fifty_calls_between_two_browsers_have_keys_and_packets_each(web: WebSta
     """JsSIP in one browser calls SIP.js in another: a hundred handshakes, and a hundred streams through one worker."""
     stage = web.stage
     stage.capture.stop()
-    passwords = stage.directory / "passwords.toml"
-    passwords.touch(0o600)
-    passwords.write_text("".join(f'{user} = "{PASSWORDS[user]}"\n' for user in ("alice", "dave")))
-    stage.domain_keys = f'local_calls = true\ncredentials = "{passwords}"'
+    stage.have_local_calls("alice", "dave")
     gateway = web.start_gateway(media_ports=600)
     alice, dave = web.browser(MANY), web.browser(MANY, "dave")
     alice.run("many.registerCaller(...args)", web.server, ALICE, PASSWORDS["alice"])

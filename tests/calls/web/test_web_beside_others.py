@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.calls.stage import ALICE, BOB, DAVE, HERTZ, PASSWORDS
+from tests.support.calls.stage import ALICE, BOB, DAVE, HERTZ
 from tests.support.calls.web.web_stage import JSSIP, SIPJS, WebStage
 
 
@@ -43,10 +43,7 @@ def test_a_browser_and_a_desk_phone_of_one_user_ring_together(web: WebStage) -> 
 @pytest.mark.alone
 def test_two_browsers_talk_without_the_provider(web: WebStage) -> None:
     stage = web.stage
-    passwords = stage.directory / "passwords.toml"
-    passwords.touch(0o600)
-    passwords.write_text("".join(f'{user} = "{PASSWORDS[user]}"\n' for user in ("alice", "dave")))
-    stage.domain_keys = f'local_calls = true\ncredentials = "{passwords}"'
+    stage.have_local_calls("alice", "dave")
     gateway = web.start_gateway()
     alice, dave = web.registered(JSSIP), web.registered(SIPJS, "dave")
     alice.call(DAVE)

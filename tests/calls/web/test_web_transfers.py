@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.calls.pjsua import Pjsua
-from tests.support.calls.stage import ALICE, BOB, CAROL, DAVE, HERTZ, PASSWORDS
+from tests.support.calls.stage import ALICE, BOB, CAROL, DAVE, HERTZ
 from tests.support.calls.web.browser import WebPhone
 from tests.support.calls.web.web_stage import JSSIP, SIPJS, WebStage
 
@@ -83,10 +83,7 @@ def test_the_far_end_transfers_a_browser_blindly(web: WebStage) -> None:
 
 def test_hold_by_either_of_two_browsers_of_two_libraries(web: WebStage) -> None:
     stage = web.stage
-    passwords = stage.directory / "passwords.toml"
-    passwords.touch(0o600)
-    passwords.write_text("".join(f'{user} = "{PASSWORDS[user]}"\n' for user in ("alice", "dave")))
-    stage.domain_keys = f'local_calls = true\ncredentials = "{passwords}"'
+    stage.have_local_calls("alice", "dave")
     web.start_gateway()
     alice, dave = web.registered(JSSIP), web.registered(SIPJS, "dave")
     alice.call(DAVE)

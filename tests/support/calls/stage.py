@@ -160,6 +160,13 @@ class Stage:
         at = Server(self.hosts.gateway, self.hosts.port(self.hosts.gateway))
         self.nameserver = self.keep(Nameserver(at, DOMAIN, service, servers, self.directory / "dns"))
 
+    def have_local_calls(self, *users: str) -> None:
+        """Between phones of these users, whose passwords the gateway has, when it starts."""
+        passwords = self.directory / "passwords.toml"
+        passwords.touch(0o600)
+        passwords.write_text("".join(f'{user} = "{PASSWORDS[user]}"\n' for user in users))
+        self.domain_keys = f'local_calls = true\ncredentials = "{passwords}"'
+
     def start_gateway(
         self,
         relay: str = "workers",
