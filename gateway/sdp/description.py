@@ -224,11 +224,9 @@ class Description(Part):
         for section in sections:
             first, _, below = section.partition("\n")
             media = Media.parse(first)
-            if len(below) <= LONGEST_KNOWN and _OF_ONE_CALL.search(below) is None:
-                known = _known(below)
-                media.attributes, media.lines = [*known[0]], [*known[1]]
-            else:
-                media.attributes, media.lines = _parsed(below.split("\n") if below else [])
+            is_common = len(below) <= LONGEST_KNOWN and _OF_ONE_CALL.search(below) is None
+            read = _known(below) if is_common else _read(below)
+            media.attributes, media.lines = [*read[0]], [*read[1]]
             description.media.append(media)
         description._check()
         return description
@@ -305,11 +303,14 @@ def _parsed(lines: list[str]) -> tuple[list[tuple[str, str | None]], list[tuple[
     return attributes, others
 
 
-@lru_cache(maxsize=256)
-def _known(below: str) -> _Lines:
-    """Those of the lines below an m-line. Of a peer's that are not of the form nothing is remembered."""
+def _read(below: str) -> _Lines:
+    """Those of the lines below an m-line."""
     attributes, others = _parsed(below.split("\n") if below else [])
     return tuple(attributes), tuple(others)
+
+
+_known = lru_cache(maxsize=256)(_read)
+"""The same, remembered. Of a peer's that are not of the form nothing is."""
 
 
 def _number(text: str, maximum: int) -> int:
