@@ -23,7 +23,7 @@ SOAK_MINUTES ?= 60
 # pip installs exactly what the lock holds, whatever indexes a machine's pip knows of.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 
-.PHONY: help venv certs run ready test test-debian test-container check check-locks fuzz interleavings soak soak-refreshes lint format bench bench-packages lock packages image wheel changelog clean distclean screenshots
+.PHONY: help venv certs run ready test test-debian test-container check check-locks fuzz interleavings soak soak-refreshes lint format bench bench-more bench-packages lock packages image wheel changelog clean distclean screenshots
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -104,8 +104,11 @@ format: $(TOOLS) ## let ruff format and mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: packages $(BENCH_PEERS)/.installed ## print the benchmark tables, peers in the same run
-	@for file in bench/[a-z]*.py; do $(BIN)/python -m bench.$$(basename $$file .py); done
+bench: packages $(BENCH_PEERS)/.installed ## print the tables of docs/performance.md on media, signalling and growth, peers in the same run (30 minutes)
+	@$(BIN)/python -m bench
+
+bench-more: packages $(BENCH_PEERS)/.installed ## print the other tables: administration, the defence, parts measured alone (an hour; root)
+	@$(BIN)/python -m bench more
 
 # Programs to compare with have an environment of their own, so that the gateway's gets none of their dependencies.
 $(BENCH_PEERS)/.installed: bench/peers.lock deploy/make-venv | bench-packages

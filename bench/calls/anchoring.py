@@ -18,6 +18,7 @@ import socket
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from time import monotonic, thread_time_ns
@@ -138,18 +139,28 @@ class Anchoring(inside.Inside):
         parts = {f"{name} at the worker": spent / calls / 1000 for name, spent in self.parts.items()}
         return {"gateway": gateway, "worker": sum(parts.values()), **parts}
 
+    def medians(self, calls: int) -> dict[str, float]:
+        """As `figures`, of so many calls."""
+        figures = [self.figures(CHUNK) for _ in range(calls // CHUNK)]
+        names = sorted({name for figure in figures for name in figure})
+        return {name: median(one.get(name, 0) for one in figures) for name in names}
+
     def receive(self, port: Any, data: bytes, peer: Any) -> None:
         """As without media; then the worker answers what it was asked."""
         super().receive(port, data, peer)
-        while self._waiting:
-            command = self._waiting.pop(0)
-            self._work(command, self._worker.receive)
-            reply, source = self._here.recvfrom(2**18)
+        for reply, source in self.answers():
             self._measured(lambda reply=reply, source=source: self._client.datagramReceived(reply, source))
         now = monotonic()
         if now > self._worker.due:
             self._worker.due = now + TICK_SECONDS
             self._work("ticks", lambda: self._worker.tick(now))
+
+    def answers(self) -> Iterator[tuple[bytes, Any]]:
+        """What the worker says to all that it was asked, and will be asked meanwhile, with its address."""
+        while self._waiting:
+            command = self._waiting.pop(0)
+            self._work(command, self._worker.receive)
+            yield self._here.recvfrom(2**18)
 
     def _measured(self, do: Any) -> None:
         if self.profile is not None:
@@ -180,17 +191,24 @@ def _with_body(message: bytes) -> bytes:
     return message.replace(b"Content-Length: 0\r\n\r\n", HEAD + BODY)
 
 
+def costs(calls: int = CALLS) -> dict[str, float]:
+    """Microseconds a call, by what took them: medians."""
+    with tempfile.TemporaryDirectory() as directory:
+        anchoring = Anchoring(Path(directory))
+        anchoring.run(inside.WARM_UP)
+        spare_long_lived()
+        return anchoring.medians(calls)
+
+
 def main() -> None:
     """Print the figures, and the profiles when asked."""
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     count = numbers[0] if numbers else CALLS
     with tempfile.TemporaryDirectory() as directory:
         anchoring = Anchoring(Path(directory))
-        anchoring.run(300)
+        anchoring.run(inside.WARM_UP)
         spare_long_lived()
-        figures = [anchoring.figures(CHUNK) for _ in range(count // CHUNK)]
-        names = sorted({name for figure in figures for name in figure})
-        print("us a call:", ", ".join(f"{name} {median(one.get(name, 0) for one in figures):.0f}" for name in names))
+        print("us a call:", ", ".join(f"{name} {cost:.0f}" for name, cost in anchoring.medians(count).items()))
         if "--profile" in sys.argv:
             anchoring.profile, anchoring.worker_profile = cProfile.Profile(), cProfile.Profile()
             anchoring.run(count)

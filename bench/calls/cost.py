@@ -13,6 +13,19 @@ def cpu_ms(pid: int) -> float:
     return sum(_own_ms(each) for each in family(pid))
 
 
+def exact_cpu_ms(pid: int) -> float:
+    """The same without rounding to the kernel's ticks, and without processes and threads that ended before."""
+    tasks = [task for member in family(pid) for task in Path(f"/proc/{member}/task").glob("*/schedstat")]
+    return sum(_ran_ns(task) for task in tasks) / 1e6
+
+
+def _ran_ns(task: Path) -> int:
+    try:
+        return int(task.read_text().split()[0])
+    except OSError:
+        return 0
+
+
 def resident_kib(pid: int) -> int:
     """KiB of memory that the process and its descendants have, what they share counted in parts.
 

@@ -5,6 +5,9 @@
 What a call costs here and what bench/signalling.py measures differ by system calls, the reactor and the garbage that
 thousands of calls in progress make. `python -m bench.calls.inside [calls]` prints microseconds a call, with --profile
 where they go; budget.py has what each message takes. The log is written, to nowhere.
+
+Hot, messages follow one another, and the processor's caches are full of what they need. Cold, a millisecond of sleep
+stands before each, as at some hundred calls a second: each finds its code and data gone from the caches.
 """
 
 from __future__ import annotations
@@ -16,7 +19,8 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from time import thread_time_ns
+from statistics import median
+from time import sleep, thread_time_ns
 from typing import Any, TextIO
 
 from twisted.internet import reactor as installed_reactor
@@ -33,9 +37,13 @@ reactor: Any = installed_reactor
 CALLER: Peer = ("127.0.0.1", 46011)
 ANSWERER: Peer = ("127.0.0.1", 46021)
 CALLS = 3000
+WARM_UP, HOT_CALLS, COLD_CALLS = 300, 1000, 300
+PAUSE_SECONDS = 0.001
+"""Before each message, cold."""
 HERE = Path(__file__).parent
 _TAG = re.compile(rb"\r\nTo:[^\r]*;tag=([^;\r]+)")
 _CONTACT = re.compile(rb"\r\nContact:[^<\r]*<([^>]+)>")
+_CSEQ_METHOD = re.compile(rb"\r\nCSeq: *\d+ (\w+)")
 _COPIED = re.compile(rb"\r\n((?:Via|Record-Route|From|To|Call-ID|CSeq):[^\r]*)")
 
 INVITE = """INVITE sip:bob{n}@{domain};transport=udp SIP/2.0
@@ -90,6 +98,8 @@ class Inside:
                 port.allowance_of(CALLER[0]).prove()
         self.spent = 0
         self.number = 0
+        self.pause = 0.0
+        """Seconds of sleep before each message."""
         self.profile: cProfile.Profile | None = None
 
     def configuration(self) -> str:
@@ -98,8 +108,12 @@ class Inside:
 
     def call(self) -> None:
         """INVITE, 180, 200, ACK, BYE, 200: six datagrams in, and with the 100 seven out."""
+        self.hang_up(self.set_up())
+
+    def set_up(self) -> dict[str, object]:
+        """INVITE, 180, 200, ACK: a call that is up, by what its BYE needs."""
         self.number += 1
-        values = {"n": self.number, "domain": DOMAIN}
+        values: dict[str, object] = {"n": self.number, "domain": DOMAIN}
         self._from_caller(INVITE.format(**values))
         invite = self._take(ANSWERER)
         self._take(CALLER)  # 100
@@ -111,6 +125,10 @@ class Inside:
         within = {**values, "target": target.decode(), "tag": tag.decode()}
         self._from_caller(WITHIN.format(method="ACK", cseq=1, **within))
         assert self._take(ANSWERER).startswith(b"ACK ")
+        return within
+
+    def hang_up(self, within: dict[str, object]) -> None:
+        """BYE and 200."""
         self._from_caller(WITHIN.format(method="BYE", cseq=2, **within))
         self._take(CALLER)
         bye = self._take(ANSWERER)
@@ -134,6 +152,8 @@ class Inside:
 
     def receive(self, port: Any, data: bytes, peer: Peer) -> None:
         """Give the gateway one datagram, and add up what it takes."""
+        if self.pause:
+            sleep(self.pause)
         if self.profile is not None:
             self.profile.enable()
         start = thread_time_ns()
@@ -168,13 +188,23 @@ def _log_to(stream: TextIO) -> LogOutput:
     return output
 
 
+def hot_and_cold() -> tuple[float, float]:
+    """Microseconds a call, medians: without a pause, and with one before each message."""
+    with tempfile.TemporaryDirectory() as directory:
+        inside = Inside(Path(directory))
+        inside.run(WARM_UP)
+        hot = median(inside.run(10) for _ in range(HOT_CALLS // 10))
+        inside.pause = PAUSE_SECONDS
+        return hot, median(inside.run(10) for _ in range(COLD_CALLS // 10))
+
+
 def main() -> None:
     """Print the figure, and the profile when asked."""
     numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     count = numbers[0] if numbers else CALLS
     with tempfile.TemporaryDirectory() as directory:
         inside = Inside(Path(directory))
-        inside.run(300)
+        inside.run(WARM_UP)
         best = min(inside.run(10) for _ in range(count // 10))
         print(f"one call inside the gateway, without the kernel: {best:.0f} us")
         if "--profile" in sys.argv:

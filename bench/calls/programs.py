@@ -7,10 +7,11 @@ the same for all. Not here: load (load.py) and what it costs (cost.py).
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import attrs
 from bench.calls.cost import family
 from bench.calls.load import DOMAIN
 from tests.support.calls.hosts import is_bound, is_listening
-from tests.support.calls.processes import Program, find_program
+from tests.support.calls.processes import MissingProgram, Program, find_program
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -27,6 +28,8 @@ SIPPY = ROOT / ".bench-peers" / "bin" / "b2bua_simple"
 """Its own virtual environment: the gateway's must not get a peer's dependencies."""
 CORE = max(os.sched_getaffinity(0))
 """The core of the programs under test; sipp has the others."""
+MEDIA_CORES = sorted(os.sched_getaffinity(0))[-2:] if len(os.sched_getaffinity(0)) > 2 else [CORE]
+"""With media: a relay has a core of its own, where there are three."""
 START_SECONDS = 20
 
 
@@ -40,6 +43,7 @@ class Place:
     directory: Path
     certificates: Path = Path()
     """Where gateway.pem and gateway.key are, for the programs with TLS."""
+    cores: Sequence[int] = (CORE,)
 
 
 Start = Callable[[Place], Program]
@@ -67,6 +71,19 @@ def kamailio(place: Place) -> Program:
     return _started(argv, place, {})
 
 
+def kamailio_rtpengine(place: Place) -> Program:
+    """The same proxy, which has the media of each call anchored at an rtpengine that runs beside it."""
+    engine = [find_program("rtpengine", "rtpengine-daemon"), "--table=-1", "--config-file=none", "--foreground"]
+    engine += [f"--interface={place.address}", f"--listen-ng={place.address}:22222", "--log-stderr", "--log-level=3"]
+    engine += ["--num-threads=1", "--media-num-threads=0", "--delete-delay=0", "-m", "20000", "-M", "32000"]
+    engine += [f"--pidfile={place.directory}/rtpengine.pid"]
+    proxy = [find_program("kamailio", "kamailio"), "-DD", "-E", "-f", str(_written("kamailio-rtpengine.cfg", place))]
+    proxy += ["-m", "256", "-M", "16", "-Y", str(place.directory), "-w", str(place.directory)]
+    # rtpengine becomes a child of Kamailio, so that what one family of processes takes is what both take
+    both = f"{shlex.join(engine)} & sleep 1; exec {shlex.join(proxy)}"
+    return _started([find_program("sh", "dash"), "-c", both], place, {})
+
+
 def kamailio_pike(place: Place) -> Program:
     """The same proxy, which drops addresses that send too much (pike)."""
     argv = [find_program("kamailio", "kamailio"), "-DD", "-E", "-f", str(_written("kamailio-pike.cfg", place))]
@@ -89,7 +106,12 @@ def kamailio_tls(place: Place) -> Program:
     return _started(argv, place, {}, lambda: is_listening(place.address, 5061))
 
 
-PROGRAMS: Mapping[str, Start] = {"gateway": gateway, "sippy": sippy, "kamailio": kamailio}
+PROGRAMS: Mapping[str, Start] = {
+    "gateway": gateway,
+    "sippy": sippy,
+    "kamailio": kamailio,
+    "kamailio+rtpengine": kamailio_rtpengine,
+}
 TLS_PROGRAMS: Mapping[str, Start] = {"gateway": gateway_tls, "kamailio": kamailio_tls}
 
 
@@ -111,10 +133,22 @@ def has_sippy() -> bool:
     return SIPPY.exists()
 
 
+def is_here(name: str) -> bool:
+    """Whether that one of PROGRAMS can be started."""
+    if name in ("gateway", "sippy"):
+        return name == "gateway" or has_sippy()
+    try:
+        for program in name.split("+"):
+            find_program(program, program)
+    except MissingProgram:
+        return False
+    return True
+
+
 def _started(
     argv: list[str], place: Place, environment: Mapping[str, str], is_up: Callable[[], bool] | None = None
 ) -> Program:
-    pinned = [find_program("taskset", "util-linux"), "-c", str(CORE), *argv]
+    pinned = [find_program("taskset", "util-linux"), "-c", ",".join(map(str, place.cores)), *argv]
     program = Program(pinned, place.directory / "log", cwd=ROOT, environment=environment)
     program.wait_until("its port is open", is_up or (lambda: is_bound(place.address, 5060)), START_SECONDS)
     time.sleep(1.5)  # whatever it still does to get ready is not the calls' cost

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import attrs
@@ -49,15 +50,23 @@ def prepare() -> None:
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
-def drive(pids: Sequence[int], ways: Sequence[Way], seconds: float, shares: bool = False) -> Run:
-    """One load; `pids` are the relays' processes. If the load `shares` its core, it sleeps between packets."""
+def drive(
+    pids: Sequence[int],
+    ways: Sequence[Way],
+    seconds: float,
+    shares: bool = False,
+    meanwhile: AbstractContextManager[object] = nullcontext(),  # noqa: B008 - it has no state
+) -> Run:
+    """One load; `pids` are the relays' processes. If the load `shares` its core, it sleeps between packets.
+    `meanwhile` is entered while packets are sent."""
     with tempfile.TemporaryDirectory() as directory:
         plan = Path(directory, "plan")
         _write(plan, ways, int(seconds / INTERVAL))
         before = sum(map(cpu_ns, pids))
         command = [*PRIORITY, "taskset", "-c", str(LOAD_CORE), str(HERE / "load"), str(plan)]
         command += ["share"] if shares or IS_REALTIME else []
-        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        with meanwhile:
+            found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         used = sum(map(cpu_ns, pids)) - before
     if not found["received"]:
         raise SystemExit("nothing came back; is another benchmark running?")

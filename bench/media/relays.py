@@ -108,6 +108,10 @@ class Relay:
             Way(1, media.port, back.media[0].port, sealed, None, address),
         ]
 
+    def delete(self, name: str) -> None:
+        """End one."""
+        self.ask(dict(ng_commands.delete(name)))
+
     def _sdp(self, command: dict[str, object]) -> Description:
         return Description.parse(str(self.ask(command)["sdp"]).encode())
 
@@ -138,6 +142,7 @@ def rtpengine(directory: Path) -> Iterator[Relay]:
     """Debian's, in userspace, with one thread for media."""
     command = ["rtpengine", "--table=-1", "--config-file=none", f"--interface={RELAY}", f"--listen-ng={RELAY}:22222"]
     command += ["--foreground", "--log-stderr", "--log-level=3", "--num-threads=1", "--media-num-threads=0"]
+    command += ["--delete-delay=0"]
     command += ["-m", str(PORTS[0]), "-M", str(PORTS[1]), f"--pidfile={directory}/pid"]
     with pinned(command) as process, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.bind((RELAY, 0))
