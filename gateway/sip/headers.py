@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import lru_cache
 from itertools import compress
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, WHITE, split_list
+from gateway.sip.known_values import KnownValues
 
 # fmt: off
 COMPACT_FORMS = {
@@ -101,7 +101,7 @@ class Headers:
     def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
         """The result of parse(line, start of the value) for the first line of that key; None when there is none.
 
-        Remembered until that line changes: a key must always come with the same parse.
+        KnownValues until that line changes: a key must always come with the same parse.
         """
         return self.required(key, parse) if key in self.present else None
 
@@ -137,7 +137,7 @@ class Headers:
     def values(self, name: str) -> list[str]:
         """The values of all lines of that name, split at commas. Raises MalformedMessage on an unbalanced quote."""
         key = KEYS[name]
-        return [*_values_of(self.lines_of(key))] if key in self.present else []
+        return [*_LISTS[self.lines_of(key)]] if key in self.present else []
 
     def count(self, name: str) -> int:
         """How many lines have that name."""
@@ -303,10 +303,17 @@ def has_several(headers: Headers, key: str) -> bool:
     return key in keys[index + 1 :] or ("," in headers.lines[index] and len(headers.values(key)) > 1)
 
 
-@lru_cache(maxsize=1024)
-def _values_of(lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Lists (Allow, Supported) come again with every message of a phone."""
-    return tuple(value for text in map(value_of, lines) if text for value in split_list(text))
+class _Lists(KnownValues[tuple[str, ...], tuple[str, ...]]):
+    """Lines of one key -> their values. Lists (Allow, Supported) come again with every message of a phone."""
+
+    def __missing__(self, lines: tuple[str, ...]) -> tuple[str, ...]:
+        values = tuple(value for text in map(value_of, lines) if text for value in split_list(text))
+        return self.remember(lines, values) if sum(map(len, lines)) < _LONGEST_LIST else values
+
+
+_LISTS: Final = _Lists()
+_LONGEST_LIST: Final = 500
+"""Characters of all lines: some 8 KB with the values, where each of them is short."""
 
 
 def value_of(line: str) -> str:

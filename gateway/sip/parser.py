@@ -25,6 +25,7 @@ from gateway.sip.errors import MalformedMessage
 from gateway.sip.grammar import BARE_NUL, TOKEN, WHITE, is_token
 from gateway.sip.header_values import MANDATORY, OPTIONAL, Places, places_of, read_at
 from gateway.sip.headers import KEYS, Headers
+from gateway.sip.known_values import KnownValues
 from gateway.sip.message import Message, Request, Response
 from gateway.sip.stray_keys import may_hold_keys, take_out_keys
 from gateway.sip.uri import KNOWN_URIS
@@ -85,57 +86,49 @@ _SINGLE = frozenset(
         "to",
     }
 )
-_REMEMBERED = 1000
+_LONGEST_START = 40
+_LONGEST_STATUS_LINE = 60
+_LONGEST_ORDER = 600
+"""Characters: some 40 lines."""
 
 
-class _LineStarts(dict[str, str]):
-    """Start of a line, colon and all -> key. Remembers names it meets, but peers must not make it grow for ever."""
+class _LineStarts(KnownValues[str, str]):
+    """Start of a line, colon and all -> key."""
 
     def __missing__(self, start: str) -> str:
         key = KEYS[start[:-1]]
-        if len(self) < _REMEMBERED and len(start) < 40:
-            self[start] = key
-        return key
+        return self.remember(start, key) if len(start) < _LONGEST_START else key
 
 
-_LINE_STARTS = _LineStarts({f"{name}:": key for name, key in KEYS.items()})
 _Order = tuple[list[str], int, bool, Places | None, int]
 """The key of each line, their number, whether no key comes twice, the places of the headers that every element reads,
 and the number of the line with Content-Length, -1 for none."""
 
 
-class _Orders(dict[str, _Order]):
+class _Orders(KnownValues[str, _Order]):
     """Starts of all lines, one after the other -> their order. A phone's messages have the same lines in the same order
-    again and again: a few orders are remembered, and peers must not make this grow."""
+    again and again."""
 
     def __missing__(self, text: str) -> _Order:
         starts = [f"{name}:" for name in text.split(":")[:-1]]
         keys = [_LINE_STARTS[start] for start in starts]
         length = keys.index("content-length") if "content-length" in keys else -1
         order = keys, len(keys), len(set(keys)) == len(keys), places_of(keys, starts), length
-        if len(self) < _REMEMBERED and len(text) < _LONGEST_ORDER:
-            self[text] = order
-        return order
+        return self.remember(text, order) if len(text) < _LONGEST_ORDER else order
 
 
-class _StatusLines(dict[str, tuple[int, str] | None]):
-    """Status line -> status and reason, None for a line that is none. All are forgotten where there are too many."""
+class _StatusLines(KnownValues[str, tuple[int, str] | None]):
+    """Status line -> status and reason, None for a line that is none."""
 
     def __missing__(self, line: str) -> tuple[int, str] | None:
         match = _STATUS_LINE.fullmatch(line)
         found = None if match is None else (int(match[1]), match[2] or "")
-        if len(line) < _LONGEST_STATUS_LINE:
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[line] = found
-        return found
+        return self.remember(line, found) if len(line) < _LONGEST_STATUS_LINE else found
 
 
+_LINE_STARTS = _LineStarts()
 _ORDERS = _Orders()
 _STATUS_LINES = _StatusLines()
-_LONGEST_STATUS_LINE = 60
-_LONGEST_ORDER = 600
-"""Characters: some 40 lines."""
 
 
 def read(data: bytes) -> Message:

@@ -149,8 +149,8 @@ class Uri:
 
 
 class _KnownUris(dict[str, Uri]):
-    """Text -> URI. Those of a site's phones and its provider come again with every message: they share one value. To
-    look for one that is known calls no function. All are forgotten where there are too many."""
+    """Text -> URI, as `known_values`, but without its call: each call brings URIs of its own. Equal ones share one
+    value."""
 
     def __missing__(self, text: str) -> Uri:
         match = _PLAIN.fullmatch(text)
@@ -166,7 +166,7 @@ class _KnownUris(dict[str, Uri]):
                 None if port is None else int(port),
                 _split(parameters) if parameters else (),
             )
-        if not text[_LONGEST_KNOWN:]:
+        if len(text) <= _LONGEST_KNOWN:
             if len(self) >= _MOST_KNOWN:
                 self.clear()
             self[text] = uri

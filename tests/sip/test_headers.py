@@ -7,7 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from gateway.sip.errors import MalformedMessage
-from gateway.sip.headers import COMPACT_FORMS, Headers, has_several, lengthen, line_of, to_message
+from gateway.sip.headers import (
+    _LISTS,
+    _LONGEST_LIST,
+    COMPACT_FORMS,
+    Headers,
+    has_several,
+    lengthen,
+    line_of,
+    to_message,
+)
 
 
 def headers() -> Headers:
@@ -191,3 +200,16 @@ def test_several_values_are_several_lines_or_several_on_one() -> None:
     assert has_several(Headers([("Via", "a, b")]), "via")
     assert not has_several(Headers([("Via", "a"), ("To", "b")]), "via")
     assert not has_several(Headers([("Via", 'SIP/2.0/UDP h;x="a, b"')]), "via")
+
+
+def test_lists_that_come_again_are_remembered_and_long_ones_are_not() -> None:
+    """A stranger's lists, each another one as long as a message has room for, cost their own parse and no memory."""
+    allowed = Headers([("Allow", "INVITE, ACK"), ("allow", "BYE")])
+    assert allowed.values("Allow") == ["INVITE", "ACK", "BYE"]
+    assert _LISTS[("Allow: INVITE, ACK", "allow: BYE")] is _LISTS[("Allow: INVITE, ACK", "allow: BYE")]
+    for number in range(2 * _LISTS.most):
+        line = ",".join([str(number)] * 60)
+        assert len(Headers([("Supported", line), ("Supported", line)]).values("Supported")) == 120
+        assert Headers([("Supported", str(number))]).values("Supported") == [str(number)]
+        assert len(_LISTS) <= _LISTS.most
+    assert max(sum(map(len, lines)) for lines in _LISTS) < _LONGEST_LIST

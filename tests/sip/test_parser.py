@@ -262,11 +262,9 @@ def test_unknown_headers_stay_in_order() -> None:
 
 
 def test_a_flood_of_unknown_names_is_not_remembered_for_ever() -> None:
-    from gateway.sip.parser import _LINE_STARTS, _REMEMBERED
-
     for start in range(0, 5000, 100):
         parse(request(b"".join(b"X-%d: y\r\n" % number for number in range(start, start + 100))))
-    assert len(_LINE_STARTS) <= _REMEMBERED
+    assert len(parser._LINE_STARTS) <= parser._LINE_STARTS.most
     assert parse(request(b"X-4999: y\r\n")).headers.get("x-4999") == "y"
 
 
@@ -286,8 +284,13 @@ def test_a_line_that_may_not_come_twice_is_refused_each_time() -> None:
             parse(data)
 
 
-def test_peers_cannot_make_the_memory_of_orders_grow() -> None:
-    for number in range(2 * parser._REMEMBERED):
+def test_peers_can_neither_fill_the_memory_of_orders_nor_make_it_grow() -> None:
+    most = parser._ORDERS.most
+    for number in range(2 * most):
         parse(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX-%d: 1\r\n\r\n" % number)
-    assert len(parser._ORDERS) <= parser._REMEMBERED
+        assert len(parser._ORDERS) <= most
+    parse(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nX-Late: 1\r\n\r\n")
+    assert "Via:X-Late:" in parser._ORDERS
+    assert "X-Late:" in parser._LINE_STARTS
+    parse(b"OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP h\r\n" + b"X-Long: 1\r\n" * 100 + b"\r\n")
     assert max(map(len, parser._ORDERS)) < parser._LONGEST_ORDER

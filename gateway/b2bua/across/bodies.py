@@ -211,7 +211,7 @@ class Customs:
         return kind in _TYPES.get(method, ())
 
     def _parts(self, part: BodyPart, method: str, depth: int) -> bytes | None:
-        """A multipart whose parts may all cross: the same bytes when nothing was taken out."""
+        """A multipart of parts that may all cross: the same bytes when nothing was taken out."""
         if holds_description(part.body) and b"session-description" not in part.body:
             return None
         parts = split(part.type_line, part.body)
