@@ -131,6 +131,11 @@ class Health:
         standing = self._standings.get(target)
         return standing is not None and not standing.is_up
 
+    def is_any_up(self, targets: Iterable[Target]) -> bool:
+        """Whether one of these targets is known to answer. Of one that was never asked nothing is known."""
+        standings = (self._standings.get(target) for target in targets)
+        return any(one is not None and one.is_up and one.answered is not None for one in standings)
+
     def unheard(self, flow: Flow) -> None:
         """A call got no sign of life over this flow: its target is down until it answers the next question."""
         now = self._clock.seconds()

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from attrs import frozen
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.routing.dns_records import NamingPointer, Service
@@ -21,6 +22,8 @@ from gateway.security.access_list import Resolve, Resolved
 from gateway.security.admission import ANSWER_LIFETIME
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, FailureKind, Target, Transport, TransportFailure, is_ip_address
+
+log = Logger()
 
 MAX_TARGETS = 32
 """More are not tried for one request."""
@@ -52,27 +55,60 @@ class _Place:
     port: int
 
 
-def all_of(find: Callable[[str], Deferred[list[Target]]], uris: Sequence[str]) -> Deferred[list[Target]]:
+def all_of(
+    find: Callable[[str], Deferred[list[Target]]],
+    uris: Sequence[str],
+    is_enough: Callable[[Sequence[Target]], bool] = lambda targets: False,
+) -> Deferred[list[Target]]:
     """The targets of several URIs, those of the first one first; fails with NotFound, the first one's, where none leads
-    anywhere."""
-    if len(uris) == 1:
-        return find(uris[0])
+    anywhere.
 
-    failures: list[Failure] = []
+    Where the targets of one are enough, those behind it are not waited for: without an answer of DNS they are left out.
+    """
+    return find(uris[0]) if len(uris) == 1 else _Gathering([find(uri) for uri in uris], is_enough).done
 
-    def nowhere(failure: Failure) -> list[Target]:
-        failure.trap(NotFound)
-        failures.append(failure)
-        return []
 
-    def gathered(outcomes: list[tuple[bool, list[Target]]]) -> list[Target]:
-        found = dict.fromkeys(target for _, targets in outcomes for target in targets)
-        if not found and failures:
-            failures[0].raiseException()
-        return [*found]
+class _Gathering:
+    """Look-ups under way, with their findings."""
 
-    each = [find(uri).addErrback(nowhere) for uri in uris]
-    return DeferredList(each, fireOnOneErrback=True, consumeErrors=True).addCallback(gathered)
+    def __init__(
+        self, finding: Sequence[Deferred[list[Target]]], is_enough: Callable[[Sequence[Target]], bool]
+    ) -> None:
+        self.done: Deferred[list[Target]] = Deferred(lambda _: self._cancel())
+        self._finding = finding
+        self._is_enough = is_enough
+        self._found: list[list[Target] | None] = [None] * len(finding)
+        """Of each URI; None before it is known."""
+        self._failures: dict[int, Failure] = {}
+        for index in reversed(range(len(finding))):  # all that is known is taken, before the first one is enough
+            finding[index].addCallbacks(self._know, self._fail, (index,), errbackArgs=(index,))
+
+    def _know(self, targets: list[Target], index: int) -> None:
+        self._found[index] = targets
+        if not self.done.called and self._is_settled():
+            found = [*dict.fromkeys(target for one in self._found for target in one or ())]
+            self.done.callback(found) if found else self.done.errback(self._failures[min(self._failures)])
+
+    def _fail(self, failure: Failure, index: int) -> None:
+        if failure.check(NotFound) is not None:
+            self._failures[index] = failure
+            self._know([], index)
+        elif not self.done.called:
+            self.done.errback(failure)
+        elif failure.check(CancelledError) is None:
+            log.failure("a name could not be looked up", failure)
+
+    def _is_settled(self) -> bool:
+        for targets in self._found:
+            if targets is None:
+                return False
+            if targets and self._is_enough(targets):
+                return True
+        return True
+
+    def _cancel(self) -> None:
+        for one in self._finding:
+            one.cancel()
 
 
 class Locator:

@@ -60,7 +60,7 @@ class Mediasec:
             headers.add("Security-Verify", mechanism)
 
     def learn(self, response: Response, provider: Provider, flow: Flow) -> None:
-        """Take the list of a response of a provider, of whatever kind."""
+        """Take the list of any response of a provider."""
         found = _offered(response, provider, flow)
         if not found or found == self._servers.get(provider.name):
             return

@@ -51,11 +51,13 @@ class Trunk:
         self._transactions = transactions
 
     def ways(self, provider: Provider, signalling: Signalling, emergency: bool = False) -> Deferred[list[Way]]:
-        """The ways to a provider over TLS, or in clear, best first; none where it has none. Fails with NotFound."""
+        """The ways to a provider over TLS, or in clear, best first; none where it has none. Fails with NotFound.
+
+        While a server answers, no call waits for the names of those behind it."""
         uris = provider.uris_for(signalling, emergency=emergency)
         if not uris:
             return succeed([])
-        return all_of(self._locate, uris).addCallback(
+        return all_of(self._locate, uris, self.health.is_any_up).addCallback(
             lambda targets: [
                 self._way(provider, one) for one in self.health.order(targets) if _is_over(one, signalling)
             ]

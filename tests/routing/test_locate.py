@@ -5,14 +5,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from gateway.routing.dns_records import Service
-from gateway.routing.locate import Locator, NotFound, in_order
+from gateway.routing.locate import Locator, NotFound, all_of, in_order
 from gateway.routing.names import Names
 from gateway.sip.uri import Uri
-from gateway.transport.flow import FailureKind, Target, Transport
+from gateway.transport.flow import Address, FailureKind, Target, Transport
 from tests.support.dns_zone import Zone
 
 FULL = """
@@ -311,3 +311,78 @@ def test_weights_share_the_load() -> None:
 def test_every_server_is_tried_once() -> None:
     services = [service(priority, weight, f"{priority}-{weight}") for priority in (1, 2) for weight in (0, 0, 5, 10)]
     assert sorted(map(str, in_order(services, random.Random(3)))) == sorted(map(str, services))
+
+
+ONE, TWO = (Target(Transport.TLS, Address(f"192.0.2.{number}", 5061), "example.com") for number in (1, 2))
+
+
+class Uris:
+    """Look-ups of two URIs, which are answered when the test says so."""
+
+    def __init__(self, is_up: bool = True) -> None:
+        self.asked: dict[str, Deferred[list[Target]]] = {"one": Deferred(), "two": Deferred()}
+        self.is_up = is_up
+
+    def begin(self) -> Deferred[list[Target]]:
+        return all_of(self.asked.__getitem__, ["one", "two"], lambda targets: self.is_up)
+
+
+def test_no_call_waits_for_the_names_behind_a_server_that_answers() -> None:
+    uris = Uris()
+    found = uris.begin()
+    assert not found.called
+    uris.asked["one"].callback([ONE])
+    assert result(found) == [ONE]
+    uris.asked["two"].callback([TWO])
+
+
+def test_names_that_are_known_are_taken_whichever_server_answers() -> None:
+    uris = Uris()
+    for name, target in (("one", ONE), ("two", TWO)):
+        uris.asked[name].callback([target])
+    assert result(uris.begin()) == [ONE, TWO]
+
+
+def test_a_server_that_is_not_known_to_answer_has_those_behind_it_looked_up() -> None:
+    uris = Uris(is_up=False)
+    found = uris.begin()
+    uris.asked["one"].callback([ONE])
+    assert not found.called
+    uris.asked["two"].callback([TWO])
+    assert result(found) == [ONE, TWO]
+
+
+def test_a_second_name_does_not_stand_in_while_the_first_may_still_be_found() -> None:
+    uris = Uris()
+    found = uris.begin()
+    uris.asked["two"].callback([TWO])
+    assert not found.called
+    uris.asked["one"].errback(NotFound("no such name"))
+    assert result(found) == [TWO]
+
+
+def test_the_first_names_failure_is_told_where_none_leads_anywhere() -> None:
+    uris = Uris()
+    found = uris.begin()
+    uris.asked["two"].errback(NotFound("the second"))
+    uris.asked["one"].errback(NotFound("the first"))
+    with pytest.raises(NotFound, match="the first"):
+        result(found)
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_a_fault_of_ours_in_a_look_up_is_told_as_it_is(name: str) -> None:
+    uris = Uris()
+    found = uris.begin()
+    uris.asked[name].errback(ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        result(found)
+
+
+def test_a_look_up_of_several_names_that_is_cancelled_ends_each() -> None:
+    uris = Uris()
+    found = uris.begin()
+    found.cancel()
+    with pytest.raises(CancelledError):
+        result(found)
+    assert all(one.called for one in uris.asked.values())

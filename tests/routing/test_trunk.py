@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 from twisted.internet.defer import Deferred, fail, succeed
@@ -254,3 +255,30 @@ def test_a_request_that_was_heard_of_is_not_repeated() -> None:
     road.stale, road.provisional = [FailureKind.CLOSED], True
     assert len(road.carries(Security.REQUIRED).failures) == 1
     assert road.tried == ["tls"]
+
+
+class TwoUris(Road):
+    """A road to a provider with two URIs; the name of the second one is silent."""
+
+    def __init__(self) -> None:
+        super().__init__(fallback=None)
+        self.first = self.provider
+        self.provider = attrs.evolve(self.first, more_uris=("sip:two.example.com;transport=tls",))
+
+    def locate(self, uri: Uri, default: Transport | None = None) -> Deferred[list[Target]]:
+        return Deferred() if uri.host == "two.example.com" else super().locate(uri, default)
+
+    def holds_up(self) -> bool:
+        """Whether a call would wait for the second name."""
+        return not self.trunk.ways(self.provider, Signalling.TLS).called
+
+
+def test_a_silent_name_holds_up_no_call_while_the_server_before_it_answers() -> None:
+    road = TwoUris()
+    assert road.holds_up(), "nothing is known of the first"
+    road.trunk.health.start([road.first])
+    assert not road.holds_up()
+    road.silent = {"192.0.2.1"}
+    road.clock.pump([PERIOD_DOWN] * 10)
+    assert road.holds_up(), "the first does not answer"
+    road.trunk.health.stop()
