@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-import attrs
 from twisted.internet.interfaces import IDelayedCall
 
+from gateway.b2bua.late_answers import LateAnswers, Strays
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
 from gateway.b2bua.legs.media import has_sdp
 from gateway.dialog import prack as reliable
-from gateway.dialog.ack import ack_and_bye
 from gateway.dialog.dialog import Dialog
 from gateway.sip.bodies.session_part import SDP
 from gateway.sip.capabilities import RELIABLE
 from gateway.sip.message import Request, Response
 from gateway.transaction.client import ClientTransaction, TransactionFailure, Unheeded
-from gateway.transaction.layer import TransactionLayer
 from gateway.transport.flow import Flow
 
 TIMER_C: Final = 185.0
@@ -69,6 +67,9 @@ UNHEARD: Final = _Nobody()
 
 class CalleeLeg(Leg):
     """The leg that the gateway calls."""
+
+    _strays: Strays | None = None
+    """The answers that nobody waits for; few legs have any."""
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, inviter: Inviter) -> None:
         super().__init__(spec, flow, services, owner)
@@ -130,7 +131,9 @@ class CalleeLeg(Leg):
             self._stop_ringing_timer()
         if self._winner is not None and self._transaction is not None and self.request is not None:
             ack = self.acknowledgements.kept(self.request.cseq.number)
-            heir = None if ack is None else _LateAnswers(self._winner, ack, self.flow, self.services.transactions)
+            heir = None if ack is None else LateAnswers(ack, self.flow, self.services.transactions, self._winner)
+            if heir is not None and self._strays is not None:
+                heir.hung_up = self._strays.hung_up
             self._transaction.release(heir)
         super().close()
 
@@ -288,10 +291,14 @@ class CalleeLeg(Leg):
         """Acknowledge a 2xx that nobody waits for, and hang it up."""
         if self.request is None:
             return
-        ack, bye = ack_and_bye(self.request, response)
-        self.services.keeper.turns_away(self, response)
+        if self._strays is None:
+            self._strays = Strays(self.request)
+        ack, bye = self._strays.requests(response)
+        if bye is not None:
+            self.services.keeper.turns_away(self, response)
         self.services.transactions.send_ack(ack, self.flow)
-        self.send(bye, Unheeded())
+        if bye is not None:
+            self.send(bye, Unheeded())
 
     def _finish(self) -> None:
         self._finished = True
@@ -305,22 +312,3 @@ class CalleeLeg(Leg):
         self._early.clear()
         if self._winner is None:
             self.close()
-
-
-@attrs.frozen(eq=False)
-class _LateAnswers(Unheeded):
-    """The rest of a leg after the end of its call: its ACK, for copies of the 2xx; another fork's is turned away."""
-
-    winner: str
-    ack: Request
-    flow: Flow
-    transactions: TransactionLayer
-
-    def receive_response(self, response: Response) -> None:
-        """Acknowledge a 2xx, and hang it up when it is another fork's."""
-        if response.to.tag == self.winner:
-            self.transactions.send_ack(self.ack, self.flow)
-            return
-        ack, bye = ack_and_bye(self.ack, response)
-        self.transactions.send_ack(ack, self.flow)
-        self.transactions.send_request(bye, self.flow, Unheeded())

@@ -18,17 +18,15 @@ from typing import Final
 
 import attrs
 
-from gateway.dialog.ack import ack_and_bye
+from gateway.b2bua.late_answers import Strays
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import Message, Request, Response
-from gateway.transaction.client import Unheeded
 from gateway.transaction.layer import TransactionLayer
 from gateway.transport.flow import Flow
 from gateway.transport.way import may_answer
 
 MOST: Final = 1_000
 KEPT_SECONDS: Final = 600.0
-MOST_FORKS: Final = 8
 
 _NEEDED: Final = frozenset({"from", "call-id", "cseq", "authorization", "proxy-authorization"})
 """Header fields that an ACK and a BYE take from their INVITE."""
@@ -36,16 +34,14 @@ _NEEDED: Final = frozenset({"from", "call-id", "cseq", "authorization", "proxy-a
 _Key = tuple[str | None, str, str | None, int]
 
 
-@attrs.define
+@attrs.frozen
 class _Invite:
     """An INVITE, of which no more is left than its ACK and BYE need."""
 
-    request: Request
+    strays: Strays
     flow: Flow
     """Where it went."""
     until: float
-    hung_up: frozenset[str] = frozenset()
-    """The tags of forks that got their BYE."""
 
 
 class ForgottenInvites:
@@ -63,7 +59,7 @@ class ForgottenInvites:
         """An INVITE that went over this flow, with its Via, got no final response, and none is waited for any more."""
         now = self._seconds()
         bare = Request(invite.method, invite.uri, invite.headers.select(_NEEDED))
-        self._invites[_key_of(invite)] = _Invite(bare, flow, now + KEPT_SECONDS)
+        self._invites[_key_of(invite)] = _Invite(Strays(bare), flow, now + KEPT_SECONDS)
         while len(self._invites) > MOST or next(iter(self._invites.values())).until < now:
             self._invites.popitem(last=False)
 
@@ -76,15 +72,10 @@ class ForgottenInvites:
             given_up = self._invites.get(_key_of(response))
             if given_up is None or given_up.until < self._seconds() or not may_answer(given_up.flow, flow):
                 return False
-            ack, bye = ack_and_bye(given_up.request, response)
-            tag = response.to.tag or ""
+            way = given_up.flow if given_up.flow.is_open else flow
+            given_up.strays.turn_away(response, way, self._transactions)
         except MalformedMessage:
             return False
-        way = given_up.flow if given_up.flow.is_open else flow
-        self._transactions.send_ack(ack, way)
-        if tag not in given_up.hung_up and len(given_up.hung_up) < MOST_FORKS:
-            given_up.hung_up |= {tag}
-            self._transactions.send_request(bye, way, Unheeded())
         return True
 
 

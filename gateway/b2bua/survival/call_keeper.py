@@ -3,7 +3,8 @@
     a call is taken, before its 100      -> enough to refuse it
     an INVITE of ours has left           -> enough to cancel it
     the callee's 2xx, before its ACK     -> enough to hang it up
-    a 2xx of a fork too many     -> enough to hang that up, before its ACK
+    a fork too many has answered,        -> enough to hang that up, before its ACK
+    and the call is not over
     the caller's ACK, a change accepted  -> all of the call        a second of audio needs none of it
     the call's end                       -> ENDING, before BYE,    so that BYE is said by the next process, if not by us
                                             or the 200 to one
@@ -47,9 +48,6 @@ log = Logger()
 GONE_AFTER: Final = 5.0
 """Seconds that a call which has ended is kept: its BYE was sent four times by then, or answered."""
 
-
-MOST_CHANGES: Final = 100
-"""Records of one call beyond which no answer of a fork is kept."""
 AGAIN_SECONDS: Final = 10.0
 """Between two attempts to write all calls to a disk that takes nothing."""
 TOUCH_SECONDS: Final = 20.0
@@ -100,11 +98,10 @@ class CallKeeper:
             log.failure("call {call_id} is not kept", call_id=leg.record.id)
 
     def turns_away(self, leg: Leg, answer: Response) -> None:
-        """See CallKeeping. A callee may answer by as many forks as it likes: a few are kept."""
-        if not isinstance(leg, CalleeLeg) or self._journal.changes(leg.record.id) >= MOST_CHANGES:
-            return
+        """See CallKeeping."""
         try:
-            self._journal.change(leg.record.id, frozen_stray(leg, answer))
+            if isinstance(leg, CalleeLeg):
+                self._journal.change(leg.record.id, frozen_stray(leg, answer))
         except Exception:
             log.failure("call {call_id} is not kept", call_id=leg.record.id)
 

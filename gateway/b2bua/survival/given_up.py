@@ -15,16 +15,14 @@ from typing import Final
 
 import attrs
 
+from gateway.b2bua.late_answers import LateAnswers
 from gateway.b2bua.legs.leg import LegServices
 from gateway.b2bua.survival.frozen_leg import FrozenWay
 from gateway.b2bua.survival.frozen_opening import FrozenAnswer, FrozenInvite, FrozenOpening
 from gateway.b2bua.survival.kept_legs import KeptWays, when_open
 from gateway.config.model import Provider
-from gateway.dialog.ack import ack_and_bye
 from gateway.dialog.dialog import Dialog
-from gateway.sip.message import Request, Response
 from gateway.transaction.client import Unheeded
-from gateway.transaction.layer import TransactionLayer
 from gateway.transaction.resumed import resumed_client, resumed_server
 from gateway.transport.flow import Flow
 
@@ -66,7 +64,7 @@ class GivenUp:
 
     def _cancel(self, invite: FrozenInvite, flow: Flow) -> None:
         transactions = self.services.transactions
-        unwanted = _Unwanted(invite.request, flow, transactions)
+        unwanted = LateAnswers(invite.request, flow, transactions)
         resumed_client(transactions, invite.request, flow, unwanted).cancel(REASON)
 
     def _refuse(self, opening: FrozenOpening, flow: Flow) -> None:
@@ -79,19 +77,3 @@ class GivenUp:
         bye = dialog.make_request("BYE")
         bye.headers.add_all(REASON)
         self.services.transactions.send_request(bye, flow, Unheeded())
-
-
-@attrs.frozen(eq=False)
-class _Unwanted(Unheeded):
-    """Hangs up a 2xx that was faster than the CANCEL of its INVITE."""
-
-    invite: Request
-    flow: Flow
-    transactions: TransactionLayer
-
-    def receive_response(self, response: Response) -> None:
-        """Acknowledge a 2xx, and say BYE; nothing follows from any other."""
-        if 200 <= response.status < 300:
-            ack, bye = ack_and_bye(self.invite, response)
-            self.transactions.send_ack(ack, self.flow)
-            self.transactions.send_request(bye, self.flow, Unheeded())

@@ -152,10 +152,6 @@ class LiveJournal:
         if name in self._places:
             self._write(_CHANGE, name, data)
 
-    def changes(self, name: str) -> int:
-        """How many records of the call count."""
-        return len(self._places.get(name, ()))
-
     def drop(self, name: str) -> None:
         """Keep nothing of the call any more."""
         if name in self._places:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from gateway.b2bua import late_answers
 from gateway.b2bua.legs.callee import MOST_FORKS, RINGING_AT_MOST, TIMER_C
+from gateway.b2bua.survival.frozen_opening import TURNED_AWAY
+from tests.b2bua.survival.test_rebuilt_calls import journal_of
 from tests.support.ladder import AVP, SAVP, Ladder
-from tests.support.stories import came, nothing_is_left, ring
+from tests.support.stories import came, nothing_is_left, ring, talk
 
 
 def test_early_dialogs_are_bounded_and_one_beyond_may_still_answer() -> None:
@@ -62,3 +69,31 @@ def test_an_update_of_a_stranger_asks_for_no_more_streams_than_its_invite_may() 
     stranger.sends(stranger.within(early, "UPDATE", sdp=AVP + b"m=audio 5000 RTP/AVP 0\r\n" * 4))
     assert came(stranger) == ["488 UPDATE"]
     ladder.provider.receives_nothing()
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_rfc3261_13_2_2_4_a_fork_that_is_not_wanted_gets_one_bye_however_often_it_answers(is_over: bool) -> None:
+    """Its ACK may be lost again and again, or it does not care: each copy cost one more BYE, with its transaction."""
+    ladder = Ladder()
+    onward, answer = talk(ladder)
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="late")
+    assert came(ladder.provider) == ["ACK", "BYE"]
+    if is_over:
+        ladder.phone.sends(ladder.phone.within(answer, "BYE"))
+        assert came(ladder.provider) == ["BYE"]
+    for _ in range(5):
+        ladder.provider.answers(onward, 200, sdp=SAVP, tag="late")
+    assert came(ladder.provider) == ["ACK"] * 5
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="another")
+    ladder.provider.answers(onward, 200, sdp=SAVP, tag="another")
+    assert came(ladder.provider) == ["ACK", "BYE", "ACK"]
+
+
+def test_forks_that_are_not_wanted_leave_a_few_records_in_the_journal(tmp_path: Path) -> None:
+    ladder = Ladder(journal=tmp_path)
+    onward, _ = talk(ladder)
+    for number in range(10):
+        for _ in range(10):
+            ladder.provider.answers(onward, 200, sdp=SAVP, tag=f"late{number}")
+    ((_, pieces),) = journal_of(ladder).load(0.0).items()
+    assert sum(piece[:1] == TURNED_AWAY for piece in pieces) == late_answers.MOST_FORKS
