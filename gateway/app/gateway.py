@@ -136,7 +136,7 @@ class Gateway:
         """The figures of this moment, for a scrape of the metrics."""
         return Figures(
             self._log_output.lost,
-            self._ingress.overload.shed + self.signalling.transactions.shed,
+            self._ingress.overload.shed + self.signalling.shed,
             self._ingress.overload.lateness,
             self._peers.trunk.health.targets(),
             self.media.nodes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
@@ -18,6 +19,7 @@ from gateway.routing.names import Names
 from gateway.routing.names_file import NamesFile
 from gateway.routing.pbx.pbx import tls_of
 from gateway.transaction.layer import TransactionLayer
+from gateway.transaction.matching import is_taken
 from gateway.transaction.room import MIB, Ceiling
 from gateway.transport.arrival import TransportUser
 from gateway.transport.flow import TlsTerms
@@ -36,12 +38,12 @@ class SignallingPart(GatewayPart):
         self._configuration = basis.configuration
         reactor = basis.reactor
         self.transport = TransportLayer(reactor, basis.configuration.listeners, basis.metrics)
-        self._know(basis.configuration)
         self.tracing = Tracing(basis.configuration, self.transport.tap, basis.clock, basis.random, reactor)
         basis.metrics.asked.add(self.tracing.figures)
         self.transactions = TransactionLayer(
             reactor, _ceiling(basis.configuration.limits), basis.random.digits, self.transport.crowd
         )
+        self._know(basis.configuration)
         names = Names(_resolver(basis.configuration.gateway.nameservers, reactor), reactor)
         self.locator = Locator(names)
         path = basis.configuration.gateway.state_directory / "dns.json"
@@ -67,6 +69,11 @@ class SignallingPart(GatewayPart):
                 address=self.transport.address_of(listener.name),
             )
 
+    @property
+    def shed(self) -> int:
+        """Calls refused so far because they had waited too long."""
+        return self.transactions.shed + self.transport.unread.count
+
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """Close every listener and connection, and end all transactions."""
@@ -80,8 +87,11 @@ class SignallingPart(GatewayPart):
         self._know(configuration)
 
     def _know(self, configuration: Configuration) -> None:
-        numbers = (number for domain in configuration.domains for number in domain.emergency_numbers)
+        numbers = {number for domain in configuration.domains for number in domain.emergency_numbers}
         self.transport.crowd.know(self._phones, numbers)
+        if configuration.numbers:
+            numbers.add("")  # a rule may make any number one for help
+        self.transport.unread.know(numbers, partial(is_taken, self.transactions.taken))
 
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read certificates, keys and trust again. Raises CertificateError."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from random import randint
 
 from twisted.internet.interfaces import IReactorTime
@@ -39,7 +39,6 @@ from gateway.transaction.matching import (
 from gateway.transaction.room import (
     COPIES,
     NOTHING_WAITS,
-    TOO_LATE,
     Ceiling,
     Claim,
     Room,
@@ -53,6 +52,7 @@ from gateway.transaction.tables import MACHINES, Event, State
 from gateway.transaction.timers import TimerQueues
 from gateway.transport.arrival import send_answer, way_back
 from gateway.transport.flow import Flow
+from gateway.transport.unread import RETRY_AFTER, TOO_LATE
 from gateway.transport.way import may_answer, may_ask
 
 log = Logger()
@@ -79,6 +79,8 @@ class TransactionLayer:
         self._timers = TimerQueues(clock)
         self._clients: dict[Key, ClientTransaction] = {}
         self._servers: dict[Key, ServerTransaction] = {}
+        self.taken: Container[Key] = self._servers
+        """The keys of requests that have a transaction."""
         self._merged: dict[Key, ServerTransaction] = {}
         self._census = {machine.name: dict.fromkeys(State, 0) for machine in MACHINES}
         self.absorbed: Counter[tuple[str, State, Event]] = Counter()
@@ -289,7 +291,7 @@ class TransactionLayer:
         core, payer = self._core, payer_of(flow)
         if self._waiting.waited > TOO_LATE and _is_shed(request, flow, core):
             self.shed += 1
-            self._refuse(request, flow, 503, (("Retry-After", str(randint(5, 15))),))
+            self._refuse(request, flow, 503, (("Retry-After", str(randint(*RETRY_AFTER))),))
         elif not self.room.has_room(size, payer, len(self._servers), lambda: core.claim_of(request, flow)):
             self._refuse(request, flow, 503, (("Retry-After", str(self.room.ceiling.retry_after)),))
         elif merged in self._merged:

@@ -3,6 +3,8 @@
 Also the Via and branch by which responses to our own requests match.
 """
 
+from collections.abc import Container
+
 from gateway.config.model import Side
 from gateway.sip.message import Request, Response
 from gateway.sip.via import MAGIC_COOKIE
@@ -29,6 +31,11 @@ def server_key(request: Request, side: Side, method: str | None = None) -> Key:
     if branch is None or branch == MAGIC_COOKIE or not branch.startswith(MAGIC_COOKIE):
         return _rfc2543_key(request, side, method)
     return branch, via.host, via.port, method, side
+
+
+def is_taken(taken: Container[Key], branch: str, host: str, port: int | None) -> bool:
+    """Whether an INVITE of a phone with this in its top Via is among these keys of requests."""
+    return (branch, host, port, "INVITE", Side.PHONES) in taken
 
 
 def _rfc2543_key(request: Request, side: Side, method: str) -> Key:

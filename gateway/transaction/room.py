@@ -80,9 +80,6 @@ class _NothingWaits:
 
 
 NOTHING_WAITS: Final[Waiting] = _NothingWaits()
-TOO_LATE: Final = 0.3
-"""Seconds that a new call may wait for its turn: its caller sends it again after 0.5, and has to hear something
-before."""
 
 
 class Holder(Protocol):

@@ -26,6 +26,7 @@ from gateway.transport.crowd import Crowd
 from gateway.transport.flow import Flow, FlowKey, Transport
 from gateway.transport.sockets import TransportReactor
 from gateway.transport.tap import Tap
+from gateway.transport.unread import TOO_LATE, UnreadRefusals
 from gateway.transport.wrong_port import WrongPorts
 
 # Read once: Python 3.11 calls two functions for each value of an enum.
@@ -85,6 +86,7 @@ class Arrival:
         """``filling`` gives the part of the fullest socket's buffer that waits to be read."""
         self.crowd = Crowd(clock, self.receive, filling)
         metrics.asked.add(self.crowd.figures)
+        self.unread = UnreadRefusals()
         self.tap = Tap()
         self.banned = Banned()
         self.messages = 0
@@ -103,6 +105,8 @@ class Arrival:
         self.messages += 1
         if self.tap.is_on:
             self.tap.received(data, flow)
+        if self.crowd.is_on and self._needs_no_reading(data, flow):
+            return
         try:
             message = read(data)
             if message.is_request:
@@ -119,6 +123,12 @@ class Arrival:
         except Exception:
             log.failure("a message from {source} met a bug", source=flow.remote)
             _answer(message, flow, 500)
+
+    def _needs_no_reading(self, data: bytes, flow: Flow) -> bool:
+        """Whether this was one call too many, or the ACK of its refusal."""
+        if self.crowd.waited > TOO_LATE and self.unread.refuse(data, flow):
+            return True
+        return self.unread.is_ack(data)
 
     def reject(self, malformed: MalformedMessage, flow: Flow, data: bytes = b"") -> None:
         """Count bytes that are no message; answer an understood part of a request (RFC 3261 section 21.4.1)."""

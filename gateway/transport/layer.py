@@ -61,6 +61,7 @@ class TransportLayer:
         self._limits = limits
         self._arrival = Arrival(metrics, self.listeners, reactor, self._filling)
         self.crowd = self._arrival.crowd
+        self.unread = self._arrival.unread
         self.tap = self._arrival.tap
         self.banned = self._arrival.banned
         self._wheel = TimerWheel(reactor)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import attrs
 
 from gateway.config.model import Listener, Side
-from gateway.transaction.room import TOO_LATE
 from gateway.transport.allowance import Allowance
 from gateway.transport.crowd import Crowd
 from gateway.transport.flow import Address, Flow
+from gateway.transport.unread import TOO_LATE
 from tests.support.flows import RecordingFlow
 from tests.support.memory_network import MemoryNetwork
 

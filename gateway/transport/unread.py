@@ -1,0 +1,141 @@
+"""New calls that waited too long, refused with 503 from their bytes alone (RFC 6357): no answer could come in time.
+
+    INVITE that waited for TOO_LATE -> refuse -> 503, with the fields that a response repeats (RFC 3261 section 8.2.6.2)
+    ACK of such a 503               -> is_ack -> dropped
+
+With more calls than can be done, most of the work would be refusing: an INVITE and its ACK that are read, judged and
+answered take an eighth of a whole call, and so a fiftieth. Only an INVITE in the usual form is refused so. Any other is
+read: one within a dialog, a copy of a call that is under way, and one whose number might be for help. A number for
+help, in whichever form it is written, ends with the last digits of the configured one, so a user part with these is
+read, and so is one that has to be decoded first.
+
+The answer goes to the source alone, which its allowance bounds. Nothing is kept: a copy has the same answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from os import urandom
+from random import randint
+from typing import Final
+
+from gateway.config.model import Side
+from gateway.transport.flow import Flow
+
+# Read once: Python 3.11 calls a function for each look at a member of an enum.
+_PHONES: Final = Side.PHONES
+
+TOO_LATE: Final = 0.3
+"""Seconds that a new call may have waited: its caller sends again after 0.5 s, and has to hear of it before."""
+RETRY_AFTER: Final = (5, 15)
+"""Seconds, at least and at most: callers that were refused together are not to come again together."""
+
+_LONGEST: Final = 4096
+"""Bytes of the head of a request that is refused unread."""
+_LAST_DIGITS: Final = 3
+_USUAL: Final = re.compile(
+    rb"INVITE sips?:([a-z0-9+._*-]{1,64})@[^\s;?]+(?:;[^\s?]*)? SIP/2\.0\r\n"
+    rb"Via: ?SIP/2\.0/UDP ([0-9.]+)(?::([0-9]{1,5}))?(;[^\r\n,]*)\r\n",
+    re.IGNORECASE,
+)
+_BRANCH: Final = re.compile(rb";branch=(z9hG4bK[^;\s\"]+)(?=;|$)")
+_RPORT: Final = re.compile(rb";rport(?=;|$)")
+_REPEATED: Final = re.compile(
+    rb"\r\n(via|v|from|f|to|t|call-id|i|cseq)[ \t]*:([^\r\n]*)(?=\r\n)",
+    re.IGNORECASE,
+)
+_NAMES: Final = {b"v": b"via", b"f": b"from", b"t": b"to", b"i": b"call-id"}
+_WRITTEN: Final = ((b"From", b"from"), (b"To", b"to"), (b"Call-ID", b"call-id"), (b"CSeq", b"cseq"))
+_NO_DIGIT: Final = re.compile(rb"[^0-9]")
+
+
+class UnreadRefusals:
+    """Refuses new calls of phones unread. ``is_under_way`` tells of a branch, with host and port of its Via, whether
+    the INVITE that it is of has been taken already."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """Calls refused so far, copies among them."""
+        self._key = urandom(16)
+        self._mark = b"late" + urandom(8).hex().encode()
+        self._for_help: re.Pattern[bytes] = _ending(())
+        self._is_under_way: Callable[[str, str, int | None], bool] = lambda branch, host, port: True
+
+    def know(self, emergency_numbers: Iterable[str], is_under_way: Callable[[str, str, int | None], bool]) -> None:
+        """The numbers of calls for help, and the calls that were taken: from now on instead of those before."""
+        self._for_help = _ending(emergency_numbers)
+        self._is_under_way = is_under_way
+
+    def refuse(self, data: bytes, flow: Flow) -> bool:
+        """Whether the message is a new call that was refused; any other has to be read."""
+        if flow.side is not _PHONES or (found := _USUAL.match(data)) is None:
+            return False
+        end = data.find(b"\r\n\r\n", found.end() - 2, _LONGEST)
+        if end < 0 or self._for_help.search(_NO_DIGIT.sub(b"", found[1])) is not None:
+            return False
+        via, branch = _seen_from(found, flow), _BRANCH.search(found[4])
+        if via is None or branch is None:
+            return False
+        port = None if found[3] is None else int(found[3])
+        if self._is_under_way(branch[1].decode("ascii", "replace"), found[2].decode(), port):
+            return False
+        lines = self._repeated(data, end, via)
+        if lines is None:
+            return False
+        self.count += 1
+        seconds = str(randint(*RETRY_AFTER)).encode()
+        flow.send(
+            b"SIP/2.0 503 Service Unavailable\r\n%b\r\nRetry-After: %b\r\nContent-Length: 0\r\n\r\n" % (lines, seconds)
+        )
+        return True
+
+    def is_ack(self, data: bytes) -> bool:
+        """Whether the message is the ACK of such a refusal."""
+        return data.startswith(b"ACK ") and self._mark in data[:_LONGEST]
+
+    def _repeated(self, data: bytes, end: int, via: bytes) -> bytes | None:
+        """The lines of a response; None for a head in no usual form: a folded line, a field twice, a To tag."""
+        head = data[: end + 2]
+        if b"\r\n " in head or b"\r\n\t" in head or b"\n" in head.replace(b"\r\n", b""):
+            return None
+        lines, once = [via], {}
+        for name, value in _REPEATED.findall(head)[1:]:
+            name = name.lower()
+            name = _NAMES.get(name, name)
+            if name == b"via":
+                lines.append(b"Via:" + value)
+            elif name in once:
+                return None
+            else:
+                once[name] = value
+        if len(once) != len(_WRITTEN) or b"tag" in once[b"to"].rpartition(b">")[2].lower():
+            return None
+        tag = blake2b(via + once[b"call-id"], digest_size=8, key=self._key).hexdigest().encode()
+        once[b"to"] += b";tag=" + self._mark + tag
+        lines += [name + b":" + once[key] for name, key in _WRITTEN]
+        return b"\r\n".join(lines)
+
+
+def _seen_from(found: re.Match[bytes], flow: Flow) -> bytes | None:
+    """The top Via with the source that was seen (RFC 3261 section 18.2.1, RFC 3581 section 4); None where the answer
+    goes to another port than it came from, and where the sender has written a source itself."""
+    parameters = found[4]
+    host, port = flow.remote.host.encode(), flow.remote.port
+    if b"received" in parameters.lower():
+        return None
+    if _RPORT.search(parameters) is not None:
+        parameters = _RPORT.sub(b";rport=%d" % port, parameters, count=1) + b";received=" + host
+    elif found[2] != host:
+        parameters += b";received=" + host
+    elif int(found[3] or flow.transport.default_port) != port:
+        return None
+    sent_by = found[2] if found[3] is None else found[2] + b":" + found[3]
+    return b"Via: SIP/2.0/UDP " + sent_by + parameters
+
+
+def _ending(numbers: Iterable[str]) -> re.Pattern[bytes]:
+    """The look of digits that hold the last ones of any of these numbers; of every one where a number has none."""
+    digits = {re.sub(r"[^0-9]", "", number)[-_LAST_DIGITS:] for number in numbers}
+    return re.compile("|".join(sorted(digits)).encode() if digits else rb"(?!)")

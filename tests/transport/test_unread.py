@@ -1,0 +1,191 @@
+"""New calls that waited too long are refused from their bytes, as they would be after reading; all else is read."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from gateway.config.model import Listener, Side
+from gateway.sip.message import Request, Response
+from gateway.sip.parser import read
+from gateway.transport.arrival import note_source
+from gateway.transport.flow import Address
+from gateway.transport.unread import RETRY_AFTER, UnreadRefusals
+from tests.support.flows import RecordingFlow
+
+PHONES = Listener("phones", Side.PHONES, "udp", "192.0.2.1", 5060)
+PROVIDER = Listener("provider", Side.PROVIDER, "udp", "192.0.2.1", 5070)
+INVITE = """INVITE sip:bob@example.com SIP/2.0
+Via: SIP/2.0/UDP 198.51.100.7:5062;branch=z9hG4bK-7;rport
+Max-Forwards: 70
+From: "Alice" <sip:alice@example.com>;tag=a7
+To: <sip:bob@example.com>
+Call-ID: 7@198.51.100.7
+CSeq: 1 INVITE
+Contact: <sip:alice@198.51.100.7:5062>
+Content-Length: 0
+
+"""
+ACK = """ACK sip:bob@example.com SIP/2.0
+Via: SIP/2.0/UDP 198.51.100.7:5062;branch=z9hG4bK-7;rport
+Max-Forwards: 70
+From: "Alice" <sip:alice@example.com>;tag=a7
+To: {to}
+Call-ID: 7@198.51.100.7
+CSeq: 1 ACK
+Content-Length: 0
+
+"""
+
+
+class Scene:
+    """Refusals that know the calls in `taken`, and a phone."""
+
+    def __init__(self, numbers: tuple[str, ...] = ("112", "911")) -> None:
+        self.taken: set[tuple[str, str, int | None]] = set()
+        self.refusals = UnreadRefusals()
+        self.refusals.know(numbers, lambda *via: via in self.taken)
+        self.flow = RecordingFlow(PHONES, Address("198.51.100.7", 40_000))
+
+    def refuse(self, text: str) -> Response | None:
+        """The answer; None where the message has to be read, and then nothing was sent."""
+        before = len(self.flow.sent)
+        is_refused = self.refusals.refuse(_wire(text), self.flow)
+        sent = self.flow.sent[before:]
+        if not is_refused:
+            assert not sent
+            return None
+        (answer,) = sent
+        assert isinstance(answer, Response)
+        return answer
+
+
+def _wire(text: str) -> bytes:
+    return text.replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"198.51.100.7:5062;branch": "198.51.100.7;branch"},
+        {"198.51.100.7:5062;branch": "10.0.0.7:5062;branch"},
+        {"branch=z9hG4bK-7;rport": "rport;branch=z9hG4bK-7"},
+        {"198.51.100.7:5062;branch=z9hG4bK-7;rport": "10.0.0.7:40000;branch=z9hG4bK-7"},
+        {"198.51.100.7:5062;branch=z9hG4bK-7;rport": "198.51.100.7:40000;branch=z9hG4bK-7"},
+        {"From:": "f:", "To:": "t :", "Call-ID:": "i:"},
+        {"Max-Forwards: 70\n": "Max-Forwards: 70\nVia: SIP/2.0/TCP 10.1.1.1;branch=z9hG4bK-6\nRoute: <sip:a;lr>\n"},
+        {"sip:bob@example.com SIP": "sips:+49-30.123*45@example.com:5060;transport=udp;user=phone SIP"},
+    ],
+)
+def test_rfc3261_8_2_6_2_the_answer_is_that_of_a_request_that_was_read(changed: dict[str, str]) -> None:
+    text = INVITE
+    for old, new in changed.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    scene = Scene()
+    answer = scene.refuse(text)
+    assert answer is not None
+
+    request = read(_wire(text))
+    assert isinstance(request, Request)
+    note_source(request, scene.flow)
+    same = request.response(503)
+    assert (answer.status, answer.reason) == (503, "Service Unavailable")
+    for name in ("Via", "From", "Call-ID", "CSeq"):
+        assert answer.headers.get_all(name) == same.headers.get_all(name)
+    assert answer.to.uri == same.to.uri
+    assert answer.to.tag
+    assert RETRY_AFTER[0] <= int(answer.headers.get("Retry-After") or 0) <= RETRY_AFTER[1]
+    assert scene.refusals.count == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;tag=b"),
+        ("To: <sip:bob@example.com>", "To: <sip:bob@example.com>;\n tag=b"),
+        ("To: <sip:bob@example.com>", "To: <sip:bob@example.com>\nt: <sip:eve@example.com>"),
+        ("From: ", "X: "),
+        ("INVITE sip:bob@", "OPTIONS sip:bob@"),
+        ("INVITE sip:bob@", "INVITE tel:bob@"),
+        ("INVITE sip:bob@", "INVITE sip:b%6Fb@"),
+        ("INVITE sip:bob@", "INVITE sip:"),
+        ("SIP/2.0/UDP 198", "SIP/2.0/TCP 198"),
+        ("198.51.100.7:5062;branch", "phone.example.com:5062;branch"),
+        ("branch=z9hG4bK-7;rport", "branch=7;rport"),
+        ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7"),
+        ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7;rport;received=192.0.2.9"),
+        ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7;rport=9"),
+        ("Max-Forwards: 70", "Max-Forwards:\n 70"),
+        ("Max-Forwards: 70", "X: " + "x" * 4_096),
+    ],
+)
+def test_a_request_in_another_form_is_read(old: str, new: str) -> None:
+    assert old in INVITE
+    assert Scene().refuse(INVITE.replace(old, new, 1)) is None
+
+
+@pytest.mark.parametrize(
+    "user", ["112", "1-1-2", "1.1.2", "+49112", "0049112", "9911", "112*", "112;phone-context=+49", "(112)", "%31%312"]
+)
+def test_a_number_that_may_be_for_help_is_read(user: str) -> None:
+    assert Scene().refuse(INVITE.replace("sip:bob@example.com SIP", f"sip:{user}@example.com SIP")) is None
+
+
+def test_a_number_for_help_in_its_national_and_international_forms_is_read() -> None:
+    scene = Scene(("+49 30 19222",))
+    for user in ("03019222", "19222", "+493019222", "004930-19222"):
+        assert scene.refuse(INVITE.replace("sip:bob@example.com SIP", f"sip:{user}@example.com SIP")) is None
+    assert scene.refuse(INVITE.replace("sip:bob@example.com SIP", "sip:03019333@example.com SIP")) is not None
+
+
+@pytest.mark.parametrize("numbers", [("",), ("sos",), ("112", "")])
+def test_where_any_number_may_be_for_help_each_is_read(numbers: tuple[str, ...]) -> None:
+    assert Scene(numbers).refuse(INVITE) is None
+
+
+def test_before_anything_is_known_each_is_read() -> None:
+    assert not UnreadRefusals().refuse(_wire(INVITE), RecordingFlow(PHONES, Address("198.51.100.7", 40_000)))
+
+
+def test_rfc3261_17_2_3_a_copy_of_a_call_that_was_taken_is_read() -> None:
+    scene = Scene()
+    scene.taken.add(("z9hG4bK-7", "198.51.100.7", 5062))
+    assert scene.refuse(INVITE) is None
+    assert scene.refuse(INVITE.replace("z9hG4bK-7", "z9hG4bK-8")) is not None
+
+
+def test_a_call_of_a_providers_side_is_read() -> None:
+    scene = Scene()
+    scene.flow = RecordingFlow(PROVIDER, Address("198.51.100.7", 40_000))
+    assert scene.refuse(INVITE) is None
+
+
+def test_copies_have_the_same_tag_and_other_calls_another() -> None:
+    scene = Scene()
+    first, copy = scene.refuse(INVITE), scene.refuse(INVITE)
+    other = scene.refuse(INVITE.replace("Call-ID: 7@", "Call-ID: 8@"))
+    assert first is not None
+    assert copy is not None
+    assert other is not None
+    assert first.to.tag == copy.to.tag != other.to.tag
+
+
+def test_the_ack_of_a_refusal_needs_no_reading_and_any_other_does() -> None:
+    scene = Scene()
+    answer = scene.refuse(INVITE)
+    assert answer is not None
+    to = answer.headers.get("To") or ""
+    assert scene.refusals.is_ack(_wire(ACK.format(to=to)))
+    assert not scene.refusals.is_ack(_wire(ACK.format(to="<sip:bob@example.com>;tag=late0123456789abcdef")))
+    assert not scene.refusals.is_ack(_wire(INVITE.replace("To: <sip:bob@example.com>", f"To: {to}")))
+    assert not UnreadRefusals().is_ack(_wire(ACK.format(to=to)))
+
+
+def test_nothing_of_a_request_but_what_is_repeated_comes_back() -> None:
+    scene = Scene()
+    answer = scene.refuse(INVITE.replace("Max-Forwards: 70", 'Proxy-Authorization: Digest response="5ec2e7"'))
+    assert answer is not None
+    assert re.search(rb"5ec2e7|Contact|Max-Forwards", scene.flow.bytes[-1]) is None
