@@ -22,6 +22,8 @@ log = Logger()
 
 LONGEST_ERROR: Final = 200
 """Characters of an error of the store that are told."""
+LONGEST_WORD: Final = 20
+"""Characters of a code of a refusal: WRONGPASS, NOPERM, ERR."""
 
 
 class StoreSilent(Exception):
@@ -35,7 +37,7 @@ class StoreTerms:
     places: tuple[tuple[str, int], ...]
     """Hosts and ports; of sentinels where `sentinel` is set."""
     user: str
-    password: bytes | None
+    password: bytes | None = attrs.field(repr=False)
     sentinel: str | None = None
     """The name of the master that sentinels are asked for."""
     tls: Any = None
@@ -59,13 +61,14 @@ class StoreLink:
 
     async def ask(self, *command: str | bytes | int) -> Any:
         """The answer to a command. Raises StoreSilent."""
+        protocol = None
         try:
             protocol = await self._connected()
-            return await _patient(protocol.execute_command(*command), self._terms.patience, self._reactor)
+            return await self._answer(protocol, *command)
         except StoreSilent:
             raise
         except Exception as error:
-            self.close()
+            self._let_go(protocol)
             raise StoreSilent(self._reason(error)) from None
 
     async def run(self, script: str, keys: Sequence[str], *arguments: str | bytes | int) -> Any:
@@ -74,7 +77,12 @@ class StoreLink:
 
     def close(self) -> None:
         """Let go of the connection; the next question makes another."""
-        protocol, self._protocol = self._protocol, None
+        self._let_go(self._protocol)
+
+    def _let_go(self, protocol: Any) -> None:
+        """End a connection. Questions that were asked before on another one go on."""
+        if protocol is self._protocol:
+            self._protocol = None
         if protocol is not None and protocol.transport is not None:
             protocol.transport.abortConnection()
 
@@ -96,25 +104,30 @@ class StoreLink:
 
     async def _connect(self) -> Any:
         if self._terms.sentinel is None:
-            self._protocol = await self._open(*self._terms.places[0])
+            protocol = await self._open(*self._terms.places[0])
         else:
-            host, port = await self._master(self._terms.sentinel)
-            self._protocol = await self._open(host, port)
-            role = await _patient(self._protocol.execute_command("ROLE"), self._terms.patience, self._reactor)
+            protocol = await self._opened_master(*await self._master(self._terms.sentinel))
+        self._protocol = protocol
+        return protocol
+
+    async def _opened_master(self, host: str, port: int) -> Any:
+        """A connection to the place that sentinels name, if it is one of a master."""
+        protocol = await self._open(host, port)
+        try:
+            role = await self._answer(protocol, "ROLE")
             if not role or _text(role[0]) != "master":
-                self.close()
                 raise StoreSilent(f"{host}:{port} is no master, as its sentinels say that it is")
-        return self._protocol
+        except Exception:
+            self._let_go(protocol)
+            raise
+        return protocol
 
     async def _master(self, name: str) -> tuple[str, int]:
         """The place of the master, from the first sentinel that knows it."""
         why = "there is no sentinel"
         for host, port in self._terms.places:
             try:
-                sentinel = await self._open(host, port)
-                asked = sentinel.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
-                found = await _patient(asked, self._terms.patience, self._reactor)
-                sentinel.transport.loseConnection()
+                found = await self._told_by(host, port, name)
             except Exception as error:
                 why = f"the sentinel {host}:{port}: {self._reason(error)}"
                 continue
@@ -122,6 +135,14 @@ class StoreLink:
                 return _text(found[0]), int(_text(found[1]))
             why = f"the sentinel {host}:{port} knows no master {name}"
         raise StoreSilent(why)
+
+    async def _told_by(self, host: str, port: int, name: str) -> Any:
+        """The answer of a sentinel, whose connection ends with it, or without it."""
+        sentinel = await self._open(host, port)
+        try:
+            return await self._answer(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
+        finally:
+            self._let_go(sentinel)
 
     async def _open(self, host: str, port: int) -> Any:
         """A connection that has proved its user."""
@@ -135,13 +156,26 @@ class StoreLink:
         protocol = RedisProtocol(charset=None, convertNumbers=False)
         await _patient(connectProtocol(endpoint, protocol), self._terms.patience, self._reactor)
         if self._terms.password is not None:
-            proof = protocol.execute_command("AUTH", self._terms.user, self._terms.password)
             try:
-                await _patient(proof, self._terms.patience, self._reactor)
+                await self._prove(protocol, self._terms.password)
             except Exception:
-                protocol.transport.abortConnection()
+                self._let_go(protocol)
                 raise
         return protocol
+
+    async def _prove(self, protocol: Any, password: bytes) -> None:
+        """Tell user and password. Of a refusal only its code is told on: the rest may repeat the command."""
+        from txredisapi import ResponseError
+
+        try:
+            await self._answer(protocol, "AUTH", self._terms.user, password)
+        except ResponseError as error:
+            word = str(error).partition(" ")[0]
+            is_code = word.isalpha() and word.isupper() and len(word) <= LONGEST_WORD and word.encode() != password
+            raise StoreSilent(f"user and password are refused: {word if is_code else 'an error'}") from None
+
+    def _answer(self, protocol: Any, *command: str | bytes | int) -> Deferred[Any]:
+        return _patient(protocol.execute_command(*command), self._terms.patience, self._reactor)
 
     def _reason(self, error: Exception) -> str:
         """The certificate's fault, where one was refused: the error says that the connection was lost, no more."""
