@@ -5,7 +5,8 @@
           `-> fenced: the process ends at once with status FENCED; its service manager starts the next, which waits
 
 Nothing of the gateway is built before its turn has come, so that there is one way to start. The copy that the store has
-is restored only where another node made it since this one was active: else our own files are newer. Not here: the
+is restored only where another node made it since this one was active: else our own files are newer. Where another node
+was active and left no whole copy, all that it knew went with it, and ours is the newest that there is. Not here: the
 lease, the store and the copies (state/cluster), HTTP (waiting_site).
 """
 
@@ -62,7 +63,7 @@ class ClusterNode:
         self._end = end
         self._failed = failed
         self._directory = made_state_directory(configuration)
-        self._place = OwnPlace(self._directory)
+        self._place = OwnPlace(self._directory, cluster.node)
         self._clock = Clock(reactor)
         self._keys = secrets_of(configuration, cluster)
         link = link_of(configuration, cluster, reactor)
@@ -74,6 +75,7 @@ class ClusterNode:
         self.copies = Copying(self._store, self._keys, reactor, self._completed)
         self._waiting = WaitingSite(configuration, WaitingAnswers(self.answer, self.figures), reactor)
         self._begin: Callable[[], Awaitable[None]] | None = None
+        self._has_begun = False
 
     @property
     def is_waiting(self) -> bool:
@@ -142,19 +144,44 @@ class ClusterNode:
             count = await take_over(self._store, self._keys, taken, self._directory, self._reactor)
             log.info("{count} records of the node before are restored", count=count)
         elif generation:
-            log.info("no other node was active meanwhile: this node's own files are the newest")
+            log.info("{meanwhile}: this node's own files are the newest", meanwhile=self._meanwhile(taken))
         else:
             log.info("the store has no copy: this node goes on with its own files")
         self._place.remember(self._membership.token, generation or self._place.remembered.generation)
         assert self._begin is not None
         await self._begin()
         self._membership.settled()
+        self._has_begun = True
         self.copies.begin(self._membership.token, generation)
 
     def _taken_again(self, taken: Taken) -> None:
-        log.warn("the store had lost the lease of this node, and it has another: all is copied anew")
+        """The store lost our lease, and gave us another. Another node may have had one between: this node was active
+        alone, without the store. Where it has left a whole copy, that is the state of calls and phones that it served,
+        which ours must not replace: this node ends, and starts from that copy. Where it has left none, ours is the
+        only one there is, and the calls that go on here outweigh all else.
+
+        Before this node has begun, there is nothing to copy yet: `_take_over` goes on under the new lease.
+        """
+        meanwhile = self._meanwhile(taken)
+        known = ("", self._place.remembered.generation)
+        if taken.generation not in known and not self.copies.made(taken.generation):
+            self._place.remember(self._membership.token, self._place.remembered.generation)
+            self._fenced("another node was active meanwhile")
+            return
+        log.warn(
+            "the store had lost the lease of this node, and it has another: {meanwhile}, all is copied anew",
+            meanwhile=meanwhile,
+        )
+        if self._has_begun:
+            self.copies.begin(self._membership.token, taken.generation)
         self._place.remember(self._membership.token, self._place.remembered.generation)
-        self.copies.begin(self._membership.token, taken.generation)
+
+    def _meanwhile(self, taken: Taken) -> str:
+        """Whether another node had the lease since this one, in words. An answer that was lost on its way has given it
+        to this one as well, so that it need not have been another."""
+        if taken.standing.epoch == self._place.remembered.epoch + 1:
+            return "no other node was active meanwhile"
+        return "another node may have been active meanwhile, and has left no copy"
 
     def _completed(self, generation: str) -> None:
         self._membership.generation = generation

@@ -11,10 +11,14 @@ import os
 from pathlib import Path
 
 import attrs
+from twisted.logger import Logger
 
 from gateway.base.json_codec import decode, encode
 from gateway.base.private_files import replace_private
+from gateway.state.cluster.cluster_store import LeaseStanding
 from gateway.state.sqlite import InUse
+
+log = Logger()
 
 
 @attrs.frozen
@@ -24,12 +28,18 @@ class Remembered:
     token: str = ""
     generation: str = ""
 
+    @property
+    def epoch(self) -> int:
+        """The number of the lease of that token."""
+        return LeaseStanding(self.token).epoch
+
 
 class OwnPlace:
-    """The place of a node in its state directory."""
+    """The place of `node` in its state directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, node: str) -> None:
         """Raises InUse where another process has it, OSError."""
+        self._node = node
         self._path = directory / "cluster.json"
         lock = directory / "cluster.lock"
         self._lock = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -40,16 +50,29 @@ class OwnPlace:
         self.remembered = self._read()
 
     def remember(self, token: str, generation: str) -> None:
-        """Keep these. Raises OSError."""
+        """Keep these. A disk that takes nothing costs the next start a restore, no more."""
         self.remembered = Remembered(token, generation)
-        replace_private(self._path, encode({"token": token, "generation": generation}))
+        try:
+            replace_private(self._path, encode({"token": token, "generation": generation}))
+        except OSError as error:
+            log.error(
+                "{path} cannot be written: {reason}; this node's next start reads its state from the store",
+                path=self._path,
+                reason=error.strerror,
+            )
 
     def _read(self) -> Remembered:
-        """The kept ones; nothing where that cannot be read: then the other node's copy counts."""
+        """The kept ones; nothing where that cannot be read, or another node has written it, whose state directory was
+        copied to here: then the copy in the store counts."""
         try:
             found = decode(self._path.read_bytes())
         except (OSError, ValueError):
             return Remembered()
         if not isinstance(found, dict):
             return Remembered()
-        return Remembered(str(found.get("token") or ""), str(found.get("generation") or ""))
+        kept = Remembered(str(found.get("token") or ""), str(found.get("generation") or ""))
+        holder = LeaseStanding(kept.token).holder
+        if holder not in ("", self._node):
+            log.warn("{path} is of node {node}, and counts nothing here", path=self._path, node=holder)
+            return Remembered()
+        return kept

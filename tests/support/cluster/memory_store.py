@@ -27,6 +27,8 @@ class MemoryStore:
         self.written: list[Sequence[bytes]] = []
         """Fields of each batch that was carried out."""
         self.lives: list[float] = []
+        self.forgotten: list[float] = []
+        """At each question for the lease: the seconds that an emptied store would wait."""
         self.released: list[str] = []
 
     async def look(self) -> LeaseStanding:
@@ -35,6 +37,7 @@ class MemoryStore:
 
     async def take(self, epoch: int, lives: Lives, own: str = "", *, is_active: bool = False) -> Taken:
         self._answer()
+        self.forgotten.append(lives.longest)
         if self.held and self.held != own:
             return Taken(is_ours=False, standing=LeaseStanding(self.held))
         self.lives.append(lives.first)
