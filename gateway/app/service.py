@@ -27,13 +27,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.app.cluster.cluster_node import ClusterNode
+from gateway.app.cluster.node_terms import configuration_now
 from gateway.app.gateway import Gateway
 from gateway.app.start_checks import made_state_directory
 from gateway.app.succession.successor import Successor
 from gateway.app.succession.turn import Turn
 from gateway.app.watchdog import ServiceManager, Watchdog
 from gateway.base.clock import Clock, let_timers_pass_evenly
-from gateway.config.load import load
 from gateway.config.model import Cluster, Configuration, ConfigurationError
 from gateway.media.relay import RelayFailure
 from gateway.observe.log import LogOutput
@@ -94,6 +94,8 @@ class GatewayService(Service):
     def startService(self) -> None:
         """Build the gateway and start it."""
         Service.startService(self)
+        for number in (signal.SIGHUP, signal.SIGUSR2):  # else they end the process, until there are ways to follow them
+            signal.signal(number, signal.SIG_IGN)
         reactor.callWhenRunning(self._watchdog.start)
         started = maybeDeferred(self._start)
         started.addErrback(_give_up, self._log_output)
@@ -143,19 +145,15 @@ class GatewayService(Service):
         self._cluster = ClusterNode(
             self._configuration, terms, reactor, self._end_at_once, lambda failure: _give_up(failure, self._log_output)
         )
-        signal.signal(signal.SIGHUP, lambda number, frame: log.info("SIGHUP: a node that waits reads at its turn"))
-        signal.signal(signal.SIGUSR2, lambda number, frame: self._load_next())
+        signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(_tell_waiting))
+        signal.signal(signal.SIGUSR2, lambda number, frame: reactor.callFromThread(self._load_next))
         self._cluster.start(self._take_over)
         self._watchdog.ready()
 
     async def _take_over(self) -> None:
-        """The turn has come, perhaps after weeks: the configuration of now counts, unless it has mistakes."""
+        """The turn has come."""
         self._is_taking_over = True
-        try:
-            self._configuration = load(self._configuration.source)
-        except ConfigurationError as error:
-            for line in error.errors:
-                log.error("this node becomes active with the configuration of its start: {mistake}", mistake=line)
+        self._configuration = configuration_now(self._configuration)
         if self.running:
             await self._begin()
         self._is_taking_over = False
@@ -188,6 +186,10 @@ class GatewayService(Service):
         if terms is None:
             return None
         return Certificates(terms, made_state_directory(self._configuration), Clock(reactor), reactor)
+
+
+def _tell_waiting() -> None:
+    log.info("SIGHUP: a node that waits reads its configuration when it becomes active")
 
 
 def _take_signals(gateway: Gateway, load_next: Callable[[], None]) -> None:

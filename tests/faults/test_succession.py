@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.app.succession.turn import GO, LOADED, VARIABLE
 from tests.support.calls.processes import wait_until
 from tests.support.faults.phone import Phone
 from tests.support.faults.rig import Rig
@@ -96,3 +97,23 @@ def test_a_next_process_whose_parent_is_killed_starts_nothing(rig: Rig, systemd:
     wait_until("there are two", lambda: len(rig.gateways()) == 2, 30)
     rig.kill()
     wait_until("both have ended", lambda: not rig.gateways(), 60)
+
+
+def test_a_signal_before_a_gateway_follows_it_does_not_end_it(rig: Rig) -> None:
+    """It is loaded, and waits for the word of the process before."""
+    loaded, go = rig.directory / "loaded", rig.directory / "go"
+    for pipe in (loaded, go):
+        os.mkfifo(pipe)
+    hears, tells = (os.open(pipe, os.O_RDWR) for pipe in (loaded, go))
+    try:
+        rig.starter = ("sh", "-c", f'exec "$0" "$@" 3>"{loaded}" 4<"{go}"')
+        process = rig.launch(environment={VARIABLE: "3,4"})
+        assert os.read(hears, 16) == LOADED
+        for number in (signal.SIGUSR2, signal.SIGHUP):
+            process.send_signal(number)
+        os.write(tells, GO)
+        wait_until("it is ready", lambda: process.poll() is not None or rig.is_ready(), 60)
+        assert process.poll() is None
+    finally:
+        for end in (hears, tells):
+            os.close(end)

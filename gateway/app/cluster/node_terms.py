@@ -1,11 +1,15 @@
-"""[cluster] as the store, the lease and the secrets that it describes."""
+"""[cluster] as the store, the lease and the secrets that it describes; the configuration of a turn that has come."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
+from twisted.logger import Logger
+
 from gateway.base.network.kernel import RunningKernel
+from gateway.config.load import load
 from gateway.config.model import Cluster, Configuration, ConfigurationError, WithoutStore
 from gateway.security.alerts.tls_way import VerifiedServer
 from gateway.state.cluster.cluster_seal import LEAST_SECRET
@@ -13,8 +17,32 @@ from gateway.state.cluster.link import StoreLink, StoreTerms
 from gateway.state.cluster.membership import KernelTimer
 from gateway.state.cluster.node_lease import LeaseTerms
 
+log = Logger()
+
 PATIENCE: Final = 0.25
 """The share of the lease's life that an answer of the store may take."""
+USED: Final = ("cluster", "admin")
+"""Tables that a node has used since its start: its lease is by them, and its interface is where they say."""
+
+
+def configuration_now(before: Configuration) -> Configuration:
+    """The configuration as its file has it now, perhaps weeks after the start of a node that waited, but for all that
+    the node has used since: the tables USED, and the state directory, into which the other node's state was put. With
+    mistakes in the file, the one of the start."""
+    try:
+        found = load(before.source)
+    except ConfigurationError as error:
+        for line in error.errors:
+            log.error("this node becomes active with the configuration of its start: {mistake}", mistake=line)
+        return before
+    directory = before.gateway.state_directory
+    differs = [f"[{part}]" for part in USED if getattr(found, part) != getattr(before, part)]
+    if found.gateway.state_directory != directory:
+        differs.append("gateway.state_directory")
+    for part in differs:
+        log.warn("{part} was changed since this node's start, which takes a restart", part=part)
+    kept: dict[str, Any] = {part: getattr(before, part) for part in USED}
+    return attrs.evolve(found, gateway=attrs.evolve(found.gateway, state_directory=directory), **kept)
 
 
 def lease_terms(cluster: Cluster) -> LeaseTerms:
