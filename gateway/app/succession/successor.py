@@ -88,8 +88,15 @@ class Successor(ProcessProtocol):
             self._leave()
 
     def processEnded(self, reason: Failure) -> None:
-        """It came to nothing."""
-        log.error("the next process has ended, this one goes on: {reason}", reason=reason.getErrorMessage())
+        """It came to nothing. Once it was loaded this process leaves, and cannot be kept from that any more."""
+        why = reason.getErrorMessage()
+        if self.is_loaded:
+            log.error(
+                "the next process has ended, but this one stops all the same, and has to be started again: {reason}",
+                reason=why,
+            )
+        else:
+            log.error("the next process has ended, this one goes on: {reason}", reason=why)
         self._forget()
 
     def stopped(self) -> None:
