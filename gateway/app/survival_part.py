@@ -6,7 +6,7 @@ A part of the calls' own: see calls_part.py.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall
@@ -30,6 +30,7 @@ from gateway.media.pool import RelayPool
 from gateway.media.reports import worst_score
 from gateway.state.call_record import CallRecord
 from gateway.state.ended_calls import EndedCalls
+from gateway.state.history import Row
 from gateway.state.journal.live_journal import Kept
 
 log = Logger()
@@ -67,11 +68,11 @@ class SurvivalPart:
             self._writing.cancel()
         self._writing = None
         records, self._unwritten = self._unwritten, []
-        kept = {record.id: record.as_json() for record in records}
-        self._state.history.ended(*kept.values())
-        for call_id, call in kept.items():
+        made = dict(_made(records))
+        for call_id in self._state.history.ended(*made.values()):
             if self._kept is not None:
                 self._kept.recorded(call_id)
+        for call_id, call in made.items():
             self._signalling.tracing.ended(call_id, call)
 
     def rebuild(
@@ -133,6 +134,15 @@ class SurvivalPart:
         """All calls are over: the next process finds none."""
         if self._kept is not None:
             self._kept.stop()
+
+
+def _made(records: Iterable[CallRecord]) -> Iterator[tuple[str, Row]]:
+    """Each record by its call's id. One that cannot be made is left to the next process, which finds its call."""
+    for record in records:
+        try:
+            yield record.id, record.as_json()
+        except Exception:
+            log.failure("the record of call {call_id} cannot be made", call_id=record.id)
 
 
 def _at_one_go(rebuilding: Rebuilding, kept: Kept, now: float) -> Rebuilt:

@@ -107,20 +107,23 @@ class CallHistory:
         self._up.add(str(call["id"]))
         self._table.put(str(call["id"]), STILL_UP, call)
 
-    def ended(self, *calls: Row) -> None:
-        """Keep calls that are over, all that is known of each. One that cannot be kept is logged."""
-        kept = []
+    def ended(self, *calls: Row) -> list[str]:
+        """Keep calls that are over, all that is known of each; the ids of those that are kept. One that cannot be is
+        logged."""
+        kept, ids = [], []
         for call in calls:
             call_id, ended_at = str(call["id"]), call.get("ended_at")
             self._up.discard(call_id)
             try:
                 self._table.put(call_id, ended_at if isinstance(ended_at, float) else self._clock.now(), call)
                 kept.append(detail_record(call))
+                ids.append(call_id)
             except Exception:
                 log.failure("call {call_id} is not kept", call_id=call_id)
         self._cdr.write(*kept)
         for call in calls:
             self._show(call)
+        return ids
 
     def _show(self, call: Row) -> None:
         for follower in self._followers:

@@ -104,9 +104,11 @@ class _EndedCalls:
     def __init__(self) -> None:
         self.ids: list[str] = []
 
-    def ended(self, *records: Any) -> None:
+    def ended(self, *records: Any) -> list[str]:
         """The records of calls are written."""
-        self.ids += [record["id"] for record in records]
+        ids = [str(record["id"]) for record in records]
+        self.ids += ids
+        return ids
 
     def recorded(self) -> frozenset[str]:
         """Of these calls there are records."""
