@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import jinja2
 import pytest
 from jinja2 import DictLoader, Environment
 
@@ -40,6 +41,21 @@ def test_the_second_start_compiles_nothing(tmp_path: Path) -> None:
 def test_a_template_that_was_changed_is_compiled_again(tmp_path: Path) -> None:
     drawn(tmp_path)
     assert drawn(tmp_path, "Bye {{ name }}") == ("Bye Ana", 1)
+
+
+def test_after_another_version_of_jinja_it_is_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn(tmp_path)
+    monkeypatch.setattr(jinja2, "__version__", "99.0")
+    assert drawn(tmp_path) == ("Hello Ana", 1)
+    assert drawn(tmp_path) == ("Hello Ana", 0)
+
+
+def test_code_that_escapes_nothing_is_not_taken_where_all_is_escaped(tmp_path: Path) -> None:
+    """A page would show a caller's name as HTML."""
+    source, cache = "{{ '<b>' }}", CompiledTemplates(tmp_path)
+    for is_safe, shown in ((False, "<b>"), (True, "&lt;b&gt;")):
+        environment = Environment(loader=DictLoader({"one": source}), bytecode_cache=cache, autoescape=is_safe)
+        assert environment.get_template("one").render() == shown
 
 
 @pytest.mark.parametrize("content", [b"", b"j2", b"nonsense" * 100])
