@@ -62,8 +62,8 @@ class OwnPlace:
             )
 
     def _read(self) -> Remembered:
-        """The kept ones; nothing where that cannot be read, or another node has written it, whose state directory was
-        copied to here: then the copy in the store counts."""
+        """The kept ones; nothing where that cannot be read, or another node has written it, as in a state directory
+        that was copied to here: then the copy in the store counts."""
         try:
             found = decode(self._path.read_bytes())
         except (OSError, ValueError):

@@ -52,10 +52,10 @@ class LeaseStanding:
 
 
 class Lives(NamedTuple):
-    """Lives of leases in seconds: of the one that is asked for, and the usual one."""
+    """Lives of leases in seconds: of the one that is asked for, and the longest that any node of the cluster has."""
 
     first: float
-    usual: float
+    longest: float
 
 
 @attrs.frozen
@@ -113,7 +113,7 @@ class ClusterStore:
             self._now(),
             own,
             role,
-            _ms(lives.usual),
+            _ms(lives.longest),
             self._process,
         )
         if isinstance(answer, list) and answer and answer[0] != 1:

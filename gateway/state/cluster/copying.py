@@ -229,7 +229,7 @@ class Copying:
         self._completed(self.generation)
 
     async def _copy_files(self, files: Mapping[str, Pages]) -> None:
-        """Copy all of these, and what changes meanwhile. Those that cannot be read wait."""
+        """Copy all of these, and all changes meanwhile. Those that cannot be read wait."""
         self._touched, self._unread = set(), {}
         try:
             for file, pages in files.items():

@@ -137,7 +137,7 @@ class StoreLink:
         raise StoreSilent(why)
 
     async def _told_by(self, host: str, port: int, name: str) -> Any:
-        """The answer of a sentinel, whose connection ends with it, or without it."""
+        """The answer of a sentinel. The connection ends with it, or without it."""
         sentinel = await self._open(host, port)
         try:
             return await self._answer(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 
 from gateway.state.cluster.cluster_store import ClusterStore, LeaseStanding, Lives, Taken
 from gateway.state.cluster.link import StoreSilent
-from gateway.state.cluster.node_lease import LeaseState, LeaseTerms, NodeLease, Wish
+from gateway.state.cluster.node_lease import START_SECONDS, LeaseState, LeaseTerms, NodeLease, Wish
 
 log = Logger()
 
@@ -157,8 +157,8 @@ class Membership:
             self._see(await self._store.look())
             self.lease.refused(self.standing.holder)
         elif wish is Wish.TAKE:
-            lives = Lives(self.lease.life, self.lease.terms.life)
-            taken = await self._store.take(self.epoch, lives, self.token, is_active=self.lease.is_active)
+            life, longest = self.lease.life, max(self.lease.terms.life, START_SECONDS)
+            taken = await self._store.take(self.epoch, Lives(life, longest), self.token, is_active=self.lease.is_active)
             self._take(taken, asked_at)
         else:
             is_ours, standing = await self._store.renew(self.token, self.lease.life, self.generation)

@@ -47,9 +47,9 @@ redis.call('SET', KEYS[1], token, 'PX', ARGV[3])
 return {1, token, redis.call('GET', KEYS[3]) or '', redis.call('GET', KEYS[4]) or '0'}
 """
 """KEYS: lease, epoch, state, seen, nodes, fresh. ARGV: node, highest epoch that it knows, life in ms, now, the last
-token of this node, whose process is over, or nothing; `holder` for a node that is active; the
-usual life of a lease in ms; the process, by a name of its own: a question that the store answered too late may have
-been carried out, and its lease is this process's.
+token of this node, whose process is over, or nothing; `holder` for a node that is active; the longest life of a lease
+in ms; the process, by a name of its own: a question that the store answered too late may have been carried out, and its
+lease is this process's.
 
 A store without an epoch is new or was emptied. A node may be active whose lease it has forgotten: others wait for as
 long as that lease can last, and the holder takes it anew at its next question."""

@@ -1,4 +1,4 @@
-"""A node by a clock and a store in memory: what it takes for the newest state, and when it copies or ends."""
+"""A node by a clock and a store in memory: whose state it goes on with, and when it copies or ends."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Network:
     def heard(self) -> str:
         """All that the other end of the latest connection got since the last time."""
         transport = self.opened[-1][2]
-        told = transport.value().decode()
+        told: str = transport.value().decode()
         transport.clear()
         return told
 

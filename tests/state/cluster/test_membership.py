@@ -139,6 +139,16 @@ def test_an_emptied_store_gives_it_another_lease() -> None:
     assert node.member.epoch == 2
 
 
+def test_an_emptied_store_waits_for_as_long_as_the_lease_of_a_node_that_starts() -> None:
+    """A node that rebuilds calls asks late; another that took the lease meanwhile would be a second active one."""
+    node = Node(MemoryStore())
+    node.start()
+    node.passes(10)
+    node.store.empty()
+    node.passes(3)
+    assert node.store.forgotten == [START_SECONDS] * 2
+
+
 def test_it_ends_when_another_has_the_lease() -> None:
     node = Node(MemoryStore())
     node.start()

@@ -92,6 +92,7 @@ class Pair:
     def start(self) -> None:
         """The store, then a, which becomes active, then b, which waits."""
         self.store.start()
+        self.store.be_used()
         self.a.launch()
         wait_until("a is active and ready", lambda: self.a.is_active and self.a.is_ready(), 60)
         self.b.launch()

@@ -124,6 +124,7 @@ class PairLan:
         """The store, then a with its keepalived, which becomes active, then b, which waits."""
         with self.networks.inside("lan"):
             self.store.start()
+            self.store.be_used()
         self.a.launch()
         self.a.guard()
         wait_until("a is active and ready", lambda: self.a.is_active and self.a.is_ready(), 60)

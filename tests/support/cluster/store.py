@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.state.cluster import scripts
 from tests.support.calls.processes import Program, find_program, wait_until
 
 
@@ -39,6 +40,10 @@ class RedisServer:
             self.resume()
             self._program.stop()
             self._program = None
+
+    def be_used(self) -> None:
+        """Let the store be of a pair that had a lease before: a new one keeps the first node waiting for a while."""
+        self.ask("SET", scripts.key("gateway", "epoch"), "0")
 
     def pause(self) -> None:
         """Let it stand still: it takes connections and answers none."""
