@@ -125,7 +125,7 @@ def playing(alert: str, series: Mapping[str, str], minutes: int, file: Path) -> 
     }
     file.write_text(json.dumps(test))  # JSON is YAML
     argv = [find_program("promtool", "prometheus"), "test", "rules", str(file)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize(("alert", "series", "values"), FIRES)
@@ -141,6 +141,29 @@ def test_it_stays_silent(alert: str, series: str, values: str, tmp_path: Path) -
     minutes = 40 if values.endswith("x60") else 18
     played = playing(alert, {series: values}, minutes, tmp_path / "test.yml")
     assert played.returncode == 0, played.stdout + played.stderr
+
+
+PAIRS = [
+    # alert, metric, values of the nodes of pair x, then of pair y
+    ("ClusterTwoActive", "gateway_cluster_active", ("1x20", "0x20"), ("1x20", "0x20"), False),
+    ("ClusterTwoActive", "gateway_cluster_active", ("1x20", "0x20"), ("1x20", "1x20"), True),
+    ("ClusterWithoutActive", "gateway_cluster_active", ("1x20", "0x20"), ("0x20", "0x20"), True),
+    ("ClusterWithoutStandby", "gateway_cluster_nodes", ("2x20", "2x20"), ("1x20", "_x20"), True),
+]
+
+
+@pytest.mark.parametrize(("alert", "metric", "first", "second", "fires"), PAIRS)
+def test_pairs_are_counted_by_their_job(
+    alert: str, metric: str, first: tuple[str, str], second: tuple[str, str], fires: bool, tmp_path: Path
+) -> None:
+    series = {
+        f'{metric}{{job="{job}", instance="{instance}"}}': values
+        for job, pair in (("x", first), ("y", second))
+        for instance, values in zip("ab", pair, strict=True)
+    }
+    played = playing(alert, series, 18, tmp_path / "test.yml")
+    assert played.returncode == fires, played.stdout + played.stderr
+    assert ('job="y"' in played.stdout + played.stderr) == fires
 
 
 @pytest.mark.parametrize(("answered", "alert"), [(1, "EveryCallFails"), (40, "ManyCallsFail")])
