@@ -33,8 +33,10 @@ LOG_IN: Final = "/login"
 """The path of the page for a log-in."""
 SOCKET: Final = "socket"
 """The source of requests over the UNIX socket."""
-FOR_ALL: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too."""
+MAY_HOLD: Final = "/may-hold"
+FOR_ALL: Final = frozenset({"/healthz", "/readyz", MAY_HOLD})
+"""Paths that are answered to everybody over every way: health checks of containers come from elsewhere, too, and those
+of keepalived from an address of this machine that need not be loopback."""
 FORWARDED: Final = b"x-forwarded-for"
 """The field by which a proxy says for whom it asks."""
 SIGNS_OF_A_PROXY: Final = (

@@ -1,6 +1,7 @@
 """The cluster over HTTP: the active node, since when, and how far its copies are behind.
 
     GET /api/v1/cluster
+    GET /may-hold    200, or 503 where the floating address is better elsewhere: asked by keepalived
 
 A node that waits answers it as well, and little else. Not here: the lease and the store (state/cluster), the node that
 waits (app/cluster), which hand their state in as values of this file.
@@ -9,10 +10,12 @@ waits (app/cluster), which hand their state in as values of this file.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 from twisted.web.iweb import IRequest
 
+from gateway.admin.hardening import MAY_HOLD
 from gateway.admin.inspection import Role, Row
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
@@ -60,6 +63,10 @@ class ClusterAnswer:
     """All that gave a sign of life lately, this one among them."""
 
 
+STANDBY: Final = "standby"
+"""The state of a node that waits."""
+
+
 def as_row(answer: ClusterAnswer) -> Row:
     """The answer as the state of the gateway is judged by it."""
     row = attrs.asdict(answer)
@@ -74,8 +81,20 @@ class ClusterApi:
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All of them."""
-        return (HttpRoute("GET", f"{PREFIX}cluster", self.cluster, Role.VIEWER, schema=ClusterAnswer),)
+        return (
+            HttpRoute("GET", f"{PREFIX}cluster", self.cluster, Role.VIEWER, schema=ClusterAnswer),
+            HttpRoute("GET", MAY_HOLD, self.may_hold, Role.NOBODY),
+        )
 
     def cluster(self, request: IRequest) -> bytes:
         """This node in its cluster."""
         return sent(request, attrs.asdict(self.look()))
+
+    def may_hold(self, request: IRequest) -> bytes:
+        """Says whether the floating address is of use on this machine: not where a node waits that the store does not
+        answer, since it cannot become active. It says so without the address as well, or keepalived would move it to
+        and fro where no node reaches the store. For keepalived."""
+        standing = self.look()
+        may_hold = standing.store_answers or standing.state != STANDBY
+        request.setResponseCode(200 if may_hold else 503)
+        return sent(request, {"may_hold": may_hold})

@@ -1,6 +1,6 @@
 """The administration interface of a node that waits: it lives, it takes no calls, and it names the node that does.
 
-    /healthz 200    /readyz 503 "standby: ..."    /metrics    /api/v1/cluster    everything else 503
+    /healthz 200    /readyz 503 "standby: ..."    /metrics    /api/v1/cluster    /may-hold    everything else 503
 
 There are no users here: accounts are the active node's, and come with the rest of its state. So metrics go to
 `metrics_from` and to this machine, and the state of the cluster to root, the gateway's user and operators: the

@@ -20,7 +20,7 @@ from tests.support.admin_house import FAR, HOST, NEAR, AdminHouse
 
 NOBODY, VIEWER, OPERATOR, ADMIN = Role.NOBODY, Role.VIEWER, Role.OPERATOR, Role.ADMIN
 
-HEALTH: Final = ("/healthz", "/readyz")
+HEALTH: Final = ("/healthz", "/readyz", "/may-hold")
 
 ROLES: Final = {
     "GET /healthz": NOBODY,
@@ -148,6 +148,7 @@ ROLES: Final = {
     "GET /api/v1/counts": VIEWER,
     "GET /api/v1/drain": VIEWER,
     "GET /api/v1/cluster": VIEWER,
+    "GET /may-hold": NOBODY,
     "GET /api/v1/network": VIEWER,
     "POST /api/v1/network/renew": OPERATOR,
     "GET /api/v1/pbxs": VIEWER,

@@ -16,6 +16,9 @@ from tests.support.calls.processes import wait_until
 from tests.support.cluster.pair import settle
 from tests.support.cluster.pair_lan import FLOATING, PairLan
 
+RESTS = 10.0
+"""Seconds: a check fails three times, and the other node waits for adverts."""
+
 
 @pytest.fixture
 def lan(tmp_path: Path) -> Iterator[PairLan]:
@@ -89,3 +92,60 @@ def test_an_address_that_moves_moves_the_lease(lan: PairLan) -> None:
     assert answer is not None
     assert answer.status == 200
     phone.close()
+
+
+def test_a_node_whose_way_to_the_store_is_cut_leaves_the_address_to_the_other(lan: PairLan) -> None:
+    """Else it would wait with the address, and the other one without: nobody would answer."""
+    lan.start()
+    phone = lan.phone()
+    call = phone.must_call()
+    phone.must_be_heard()
+    settle(lan.a)
+    lan.cut_store(lan.a)
+    assert lan.a.process is not None
+    assert lan.a.process.wait(30) == FENCED
+    lan.a.launch()
+    wait_until("b is active", lambda: lan.b.is_active and lan.b.is_ready(), 60)
+    assert lan.b.has_address
+    assert not lan.a.is_active
+    assert not lan.a.may_hold
+    answer = phone.hang_up(call, 30)
+    assert answer is not None
+    assert answer.status == 200
+    lan.mend_store(lan.a)
+    wait_until("a is fit again", lambda: lan.a.may_hold, 30)
+    guard = lan.a.keepalived
+    assert guard is not None
+    wait_until("its keepalived knows", lambda: "effective priority from 80 to 100" in guard.text(), 30)
+    must_rest(lan)
+    assert lan.b.has_address
+    phone.close()
+
+
+def test_a_store_that_nobody_reaches_does_not_move_the_address_to_and_fro(lan: PairLan) -> None:
+    lan.start()
+    lan.store.stop()
+    assert lan.a.process is not None
+    assert lan.a.process.wait(30) == FENCED
+    lan.a.launch()
+    wait_until("both wait", lambda: lan.a.is_waiting and lan.b.is_waiting, 30)
+    wait_until("neither may hold it", lambda: not (lan.a.may_hold or lan.b.may_hold), 30)
+    must_rest(lan)
+    with lan.networks.inside("lan"):
+        lan.store.start()
+    wait_until("one is active", lambda: lan.a.is_active is not lan.b.is_active, 60)
+
+
+def must_rest(lan: PairLan) -> None:
+    """One node has the address, for longer than keepalived takes to move it."""
+    since: dict[str, float] = {}
+
+    def rests() -> bool:
+        for node in (lan.a, lan.b):
+            if not node.has_address:
+                since.pop(node.name, None)
+            elif time.monotonic() - since.setdefault(node.name, time.monotonic()) > RESTS:
+                return True
+        return False
+
+    wait_until("the address rests", rests, 60)

@@ -4,7 +4,8 @@
                         bridge in lan (namespace): the store, a provider, phones
     b (namespace) --eb--+
 
-lan.cut(a)     a hears nobody any more, and keeps its carrier and, as VRRP goes, the floating address
+lan.cut(a)         a hears nobody any more, and keeps its carrier and, as VRRP goes, the floating address
+lan.cut_store(a)   a does not reach the store any more, and hears all others
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from tests.support.faults.provider import Provider
 from tests.support.network import lan as one_lan
 
 LAN, FLOATING = "10.78.0.1", "10.78.0.10"
+STORE = 6379
+"""The port of the store."""
 OWN = {"a": "10.78.0.11", "b": "10.78.0.12"}
 KEEPALIVED = Path(__file__).parents[3] / "deploy" / "keepalived" / "keepalived.conf"
 
@@ -73,6 +76,11 @@ class LanNode(Node):
             shown = subprocess.run(["ip", "-4", "address"], capture_output=True, text=True, check=True).stdout
         return f"inet {FLOATING}/" in shown
 
+    @property
+    def may_hold(self) -> bool:
+        """Whether keepalived hears that the address is of use here."""
+        return "true" in (self.fetch_any("/may-hold") or "")
+
     def guard(self) -> None:
         """Start its keepalived."""
         cable, other = f"e{self.name}", next(own for name, own in OWN.items() if name != self.name)
@@ -107,12 +115,12 @@ class PairLan:
             self.networks.ip("lan", "link", "set", f"e{name}", "master", "br0")
         with self.networks.inside("lan"):
             self.provider = Provider(LAN, 5070)
-        self.store = RedisServer(LAN, 6379, directory, "--protected-mode", "no")
+        self.store = RedisServer(LAN, STORE, directory, "--protected-mode", "no")
         key = secrets.token_bytes(32)
         text = f'address = "{FLOATING}"\ninsecure = true\n{more}'
         made = []
         for name in OWN:
-            table = CLUSTER.format(node=name, store=f"redis://{LAN}:6379", lease=4000, more=text)
+            table = CLUSTER.format(node=name, store=f"redis://{LAN}:{STORE}", lease=4000, more=text)
             node = LanNode(self.networks, directory / name, name, self.provider, table)
             file = node.directory / "cluster.key"
             file.touch(0o600)
@@ -142,6 +150,19 @@ class PairLan:
 
     def mend(self, node: LanNode) -> None:
         self.networks.ip("lan", "link", "set", f"e{node.name}", "master", "br0")
+
+    def cut_store(self, node: LanNode) -> None:
+        """Let nothing of a node reach the store, and all else pass."""
+        self._filter(node, "add table inet cut")
+        self._filter(node, "add chain inet cut out { type filter hook output priority 0; }")
+        self._filter(node, f"add rule inet cut out tcp dport {STORE} drop")
+
+    def mend_store(self, node: LanNode) -> None:
+        self._filter(node, "delete table inet cut")
+
+    def _filter(self, node: LanNode, rule: str) -> None:
+        with self.networks.inside(node.name):
+            subprocess.run([find_program("nft", "nftables"), rule], capture_output=True, timeout=20, check=True)
 
     def close(self) -> None:
         for node in (self.a, self.b):
