@@ -12,6 +12,11 @@
  *
  * One thread: the interpreter's lock is released while packets pass, and taken back for `control`. Another thread that
  * changes the table meanwhile is refused.
+ *
+ * To read it in ten minutes: the fields of Path (all that is settled about packets of one source), `pass` (one packet),
+ * `relay_take` (batches of them, until something is Python's), `measure` (loss and jitter of one packet in 16). What is
+ * left is how CPython has types and methods declared. Python makes a Path in media/worker/streams/native_path.py and
+ * calls `take` and `watch` in media/worker/native_loop.py.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -35,6 +40,11 @@
 /* srtp_protect and srtp_unprotect of libsrtp 2 (srtp.h): 0, or a status. */
 typedef int (*Transform)(void *context, void *packet, int *length);
 enum { AUTH_FAIL = 7, REPLAY_FAIL = 9, REPLAY_OLD = 10, PACKET_INDEX_OLD = 26 };
+
+/* Kinds of packets by their first two bytes. RTP and RTCP both have version 2. */
+static int is_version_2(const uint8_t *packet) { return packet[0] >> 6 == 2; }                     /* RFC 3550 section 5.1 */
+static int is_rtcp(const uint8_t *packet) { return packet[1] >= 192 && packet[1] <= 223; }         /* RFC 5761 section 4 */
+static int is_stun_or_dtls(const uint8_t *packet) { return packet[0] <= 63; }                      /* RFC 7983 section 7 */
 
 /* ---- Counts: what Python's Counters has for each packet, as plain numbers that both languages change ---- */
 
@@ -68,12 +78,12 @@ static PyTypeObject CountsType = {
 /* Loss and jitter from the RTP packet that was just counted: Counters.measure (RFC 3550 A.3 and 6.4.1). */
 static void measure(Counts *counts, const uint8_t *packet, int length, double now, int clock_rate)
 {
-    if (length < HEADER_BYTES || packet[0] >> 6 != 2)
+    if (length < HEADER_BYTES || !is_version_2(packet))
         return;
     int sequence = packet[2] << 8 | packet[3];
     uint32_t timestamp = (uint32_t)packet[4] << 24 | packet[5] << 16 | packet[6] << 8 | packet[7];
     uint32_t ssrc = (uint32_t)packet[8] << 24 | packet[9] << 16 | packet[10] << 8 | packet[11];
-    int distance = ((sequence - (int)counts->sequence + 0x8000) & 0xFFFF) - 0x8000;
+    int distance = ((sequence - (int)counts->sequence + 0x8000) & 0xFFFF) - 0x8000; /* the shorter way around 65,536 */
     if ((long long)ssrc != counts->ssrc || distance <= -RESTART || distance >= RESTART) {
         counts->ssrc = ssrc;
         counts->sequence = sequence;
@@ -138,8 +148,8 @@ typedef struct {
     socklen_t address_bytes;        /* 0: target is connected */
     struct sockaddr_storage address;
     int is_mixed;                   /* STUN and DTLS come from there as well, and are for `control` */
-    PyObject *control;              /* takes the length of a packet in the memory that is no RTP */
-    PyObject *kept;                 /* owners of the contexts */
+    PyObject *control;              /* called with the length of a packet in the memory that is no RTP */
+    PyObject *kept;                 /* owners of the contexts, alive as long as this is */
 } Path;
 
 static int path_init(Path *self, PyObject *positional, PyObject *named)
@@ -208,7 +218,8 @@ typedef struct {
     Path **paths;                   /* by descriptor */
     int room;                       /* of paths */
     int is_busy;                    /* packets are passing: the table stands still */
-    int batch, first, is_behind;    /* of the last batch: its size, its first descriptor, the same as the one before */
+    int batch, first;               /* of the last batch: its events, and its first descriptor */
+    int is_behind;                  /* that was the first of the batch before, too: packets are queued */
     long long events;               /* since Python set it to 0 */
     struct epoll_event ready[MOST_EVENTS];
 } Relay;
@@ -229,7 +240,8 @@ static void count_failure(Counts *counts, int status)
         counts->other++;
 }
 
-/* One packet of a path. Returns the length of one that is Python's, RTCP and its like; else 0. */
+/* One packet of a path: read it, and send it on or count why not. The length of one that is for `control`, which has it
+ * in the memory as it came; else 0. */
 static int pass(Relay *relay, Path *path, int descriptor)
 {
     uint8_t *packet = relay->memory.buf;
@@ -239,15 +251,16 @@ static int pass(Relay *relay, Path *path, int descriptor)
         counts->interrupted++;
         return 0;
     }
-    if (received < HEADER_BYTES || received > relay->longest || (packet[0] & 0xC0) != 0x80) {
-        if (path->is_mixed && received >= HEADER_BYTES && received <= relay->longest && packet[0] < 64)
+    int is_whole = received >= HEADER_BYTES && received <= relay->longest;
+    if (!is_whole || !is_version_2(packet)) {
+        if (is_whole && path->is_mixed && is_stun_or_dtls(packet))
             return (int)received;
         counts->malformed++;
         return 0;
     }
-    if (packet[1] > 191 && packet[1] < 224) /* RFC 5761 section 4 */
+    if (is_rtcp(packet))
         return (int)received;
-    int length = (int)received;
+    int length = (int)received; /* changes with what protection takes and adds; `received` is what came */
     if (path->opening != NULL) {
         int status = relay->unprotect(path->opening, packet, &length);
         if (status != 0) {
@@ -291,7 +304,8 @@ static int wait_for_batch(Relay *relay, double until, PyThreadState **thread)
 {
     for (;;) {
         double left = until - monotonic();
-        int ready = epoll_wait(relay->poll, relay->ready, MOST_EVENTS, left > 0 ? (int)(left * 1e3 + 0.999) : 0);
+        int milliseconds = left > 0 ? (int)(left * 1e3 + 0.999) : 0; /* rounded up: rather late than in a spin */
+        int ready = epoll_wait(relay->poll, relay->ready, MOST_EVENTS, milliseconds);
         if (ready >= 0)
             return ready;
         int error = errno;
@@ -315,7 +329,7 @@ PyDoc_STRVAR(take_doc,
 static PyObject *relay_take(Relay *self, PyObject *arguments)
 {
     double until, gather;
-    int once, others = 0, found[MOST_EVENTS];
+    int once, others = 0, other[MOST_EVENTS]; /* descriptors that Python gets back */
     if (!PyArg_ParseTuple(arguments, "ddp:take", &until, &gather, &once))
         return NULL;
     if (!(gather >= 0 && gather < 1)) {
@@ -338,21 +352,21 @@ static PyObject *relay_take(Relay *self, PyObject *arguments)
             break;
         self->clock->now = monotonic();
         for (int index = 0; index < ready; index++) {
-            int descriptor = self->ready[index].data.fd;
+            int descriptor = self->ready[index].data.fd; /* as Python's select.epoll registers it */
             Path *path = descriptor >= 0 && descriptor < self->room ? self->paths[descriptor] : NULL;
             if (path == NULL) {
-                found[others++] = descriptor;
+                other[others++] = descriptor;
                 continue;
             }
-            int control = pass(self, path, descriptor);
-            if (control > 0) {
-                call_control(self, path, control, &thread);
+            int control_length = pass(self, path, descriptor);
+            if (control_length > 0) {
+                call_control(self, path, control_length, &thread);
                 has_called = 1;
             }
         }
         self->batch = ready;
         self->events += ready;
-        if (ready > 0) { /* the same socket twice running has packets queued: gathering would hold them */
+        if (ready > 0) { /* gathering would hold packets that are queued */
             self->is_behind = self->ready[0].data.fd == self->first;
             self->first = self->ready[0].data.fd;
         }
@@ -363,7 +377,7 @@ static PyObject *relay_take(Relay *self, PyObject *arguments)
         return NULL;
     PyObject *list = PyList_New(others);
     for (int index = 0; list != NULL && index < others; index++) {
-        PyObject *number = PyLong_FromLong(found[index]);
+        PyObject *number = PyLong_FromLong(other[index]);
         if (number == NULL) {
             Py_CLEAR(list);
             break;
