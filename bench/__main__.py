@@ -22,7 +22,7 @@ JUDGED = {
     "tls": "signalling: phones on TLS",
     "sip_parse": "signalling: an INVITE read, rewritten and written",
     "steps": "signalling: steps of a message and of a call",
-    "growth": "what growth costs",
+    "growth": "growth: a call beside many calls and bindings",
 }
 """In the order of docs/performance.md: `make bench`."""
 MORE = {

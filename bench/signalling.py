@@ -209,7 +209,7 @@ def most(bench: Bench, media: bool, target: int, peers: tuple[str, ...]) -> Iter
 
 
 def lingering(bench: Bench) -> Iterator[str]:
-    """What a call costs after its end."""
+    """The line on CPU of a call after its end."""
     found = {name: bench.lingering(name) for name in ("gateway", "kamailio")}
     figures = ", ".join(f"{name} {ms:.2f} ms" for name, ms in found.items())
     verdict = at_most(round(found["gateway"], 2), AFTER_MS)

@@ -156,7 +156,7 @@ class Anchoring(inside.Inside):
             self._work("ticks", lambda: self._worker.tick(now))
 
     def answers(self) -> Iterator[tuple[bytes, Any]]:
-        """What the worker says to all that it was asked, and will be asked meanwhile, with its address."""
+        """Have the worker answer all that it is asked: each answer, with its address."""
         while self._waiting:
             command = self._waiting.pop(0)
             self._work(command, self._worker.receive)

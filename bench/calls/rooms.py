@@ -38,7 +38,7 @@ class Walk:
     files: Counter[str] = attrs.field(factory=Counter)
 
     def add(self, other: Walk) -> None:
-        """What another one did as well."""
+        """Count another one's, too."""
         self.calls += other.calls
         self.moves += other.moves
         self.depth = max(self.depth, other.depth)
@@ -74,7 +74,7 @@ class Rooms(Anchoring):
             _walked(walk, lambda reply=reply, source=source: self._client.datagramReceived(reply, source))  # type: ignore[misc]
 
     def settle(self) -> None:
-        """What waits for a moment of the reactor's happens now, and in no message's walk."""
+        """Have done now, in no message's walk, all that waits for a turn of the reactor."""
         for _ in range(SETTLING_TURNS):
             inside.reactor.runUntilCurrent()
             time.sleep(TURN_SECONDS)
