@@ -1,6 +1,6 @@
 """CPU, latency and memory of relayed packets, with both loops of our worker beside rtpengine in userspace and a C loop.
 
-    python -m bench.media_relay [--sizes 100 200 400 800] [--seconds 2] [--rounds 3] [--suites ...]
+    python -m bench.media_relay [--sizes 100 200 400 800] [--seconds 1.5] [--rounds 3] [--suites ...]
 
 Every relay gets the same calls: G.711, 20 ms, RTP on one side and SRTP on the other, both directions.
 bench/media/load sends them at their times from one core and compares every packet that comes back with what libsrtp
@@ -92,6 +92,11 @@ def main() -> None:
             tables[suite, calls] = rounds
             print(f"\n{suite}, {calls} calls, {options.rounds} rounds of {options.seconds} s")
             _print(rounds)
+    if len(options.sizes) > 1:
+        _print_growth(tables, names, options)
+
+
+def _print_growth(tables: dict[tuple[str, int], list[Round]], names: list[str], options: argparse.Namespace) -> None:
     print(f"\nCPU a packet, dearest of {_listed(options.sizes[1:])} calls beside {options.sizes[0]}")
     for suite in options.suites:
         for name in names[1:]:
@@ -161,7 +166,7 @@ def _listed(sizes: Iterable[int]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--suites", nargs="+", default=SUITES)
     return parser.parse_args()

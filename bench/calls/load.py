@@ -42,7 +42,6 @@ NO_SDP = """Content-Length: 0
 
 """
 GRACE_SECONDS = 8
-"""For the last calls of a run to end."""
 
 
 @attrs.frozen
@@ -55,6 +54,8 @@ class Load:
     media: bool
     """Whether the calls carry SDP."""
     talk_ms: int = 0
+    grace: int = GRACE_SECONDS
+    """Seconds for the last calls to end."""
 
 
 @attrs.frozen
@@ -99,7 +100,7 @@ class Parties:
         """Send the calls to address:port `target`; returns when all are over or given up."""
         for old in self.directory.iterdir():
             old.unlink()
-        seconds = load.calls // load.rate + load.talk_ms // 1000 + GRACE_SECONDS
+        seconds = load.calls // load.rate + load.talk_ms // 1000 + load.grace
         with self._answerer(load, seconds + 2) as answerer, self._caller(target, load, seconds) as caller:
             try:
                 caller.wait_ended(seconds + 5)
