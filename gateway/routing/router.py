@@ -117,15 +117,17 @@ class Router:
         self.adopt(configuration)
 
     def move(self, configuration: Configuration) -> None:
-        """Go by the addresses that the listeners of a configuration have now. Those right before are known still:
-        phones that were given them as their domain register under them."""
-        before, self._hosts = self._hosts, own_hosts(configuration)
-        self.own_hosts.clear()
-        self.own_hosts.update(before | self._hosts)
+        """Go by the names and addresses that a configuration has now. Those right before are known still: phones that
+        were given them as their domain register under them, and calls that are up have them."""
+        now = own_hosts(configuration)
+        if now != self._hosts:
+            before, self._hosts = self._hosts, now
+            self.own_hosts.clear()
+            self.own_hosts.update(before | now)
 
     def adopt(self, configuration: Configuration) -> None:
         """Go by other domains and providers from now on."""
-        self.own_hosts |= own_hosts(configuration)
+        self.move(configuration)
         self._domains = {domain.name.lower(): domain for domain in configuration.domains}
         self._providers = {provider.name: provider for provider in configuration.providers}
         plans = ((domain.name.lower(), NumberPlan.of(configuration, domain)) for domain in configuration.domains)

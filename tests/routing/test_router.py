@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from gateway.config.model import Admin, Configuration, Domain, GatewaySection, Media, Provider, Security
@@ -19,21 +20,24 @@ ALICE = binding(aor="sip:alice@a.example", token="alice-1")
 BOB = binding(aor="sip:b/b@b.example", contact="sip:b%2Fb@192.0.2.8", token="b_b-2")
 
 
-def router(*names: str) -> Router:
+def configured(*names: str, address: str = "192.0.2.1") -> Configuration:
     domains = tuple(Domain(name, "one", Security.REQUIRED) for name in names or ("a.example", "b.example"))
-    configuration = Configuration(
+    return Configuration(
         gateway=GatewaySection("gw", Path("/nowhere")),
-        listeners=(PHONES,),
+        listeners=(attrs.evolve(PHONES, address=address),),
         media=Media("127.0.0.1"),
         providers=(Provider("one", "sip:one.example"),),
         domains=domains,
         admin=Admin(),
         source=Path("/nowhere/gateway.toml"),
     )
+
+
+def router(*names: str) -> Router:
     store = MemoryStore(lambda: NOW)
     store.save(ALICE)
     store.save(BOB)
-    return Router(configuration, store)
+    return Router(configured(*names), store)
 
 
 def request(uri: str, caller: str = "sip:carol@elsewhere.example", to: str = "") -> Request:
@@ -148,3 +152,16 @@ def test_with_one_domain_the_gateways_own_address_is_that_domain() -> None:
     found = here.called_domain(request("sip:alice@192.0.2.1", to="sip:x@elsewhere.example"), ())
     assert found is not None
     assert here.inward(request("sip:alice@192.0.2.1"), found).binding == ALICE
+
+
+def test_of_own_addresses_the_last_two_are_known_however_they_change() -> None:
+    """Phones that were given the one before as their domain have not heard of the new one yet."""
+    here = router("a.example")
+    asked = here.own_hosts
+    for number in (2, 3, 4):
+        moved = configured("a.example", address=f"192.0.2.{number}")
+        (here.move if number == 3 else here.adopt)(moved)
+        here.adopt(moved)  # a reload that changes nothing forgets nothing
+        assert asked == {f"192.0.2.{number - 1}", f"192.0.2.{number}"}
+    assert here.domain_named("192.0.2.3") is not None
+    assert here.domain_named("192.0.2.1") is None
