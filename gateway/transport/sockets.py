@@ -176,12 +176,15 @@ def is_ipv6(host: str) -> bool:
     return ":" in host
 
 
-def own_addresses(listener: Listener, port: int, remote_host: str) -> tuple[Address, Address]:
-    """The address that messages to the remote host leave from, and the one that it is told; port is the one bound."""
+def own_addresses(
+    listener: Listener, port: int, remote_host: str, own_host: str | None = None
+) -> tuple[Address, Address]:
+    """The address that messages to the remote host leave from, and the one that it is told; port is the one bound, and
+    own_host the name that this peer knows us by, where it is another than the listener's."""
     host = listener.address
     if is_any_address(host):
         host = source_address_toward(remote_host) or host
-    return shared_address(host, port), shared_address(listener.advertised_host or host, port)
+    return shared_address(host, port), shared_address(own_host or listener.advertised_host or host, port)
 
 
 @lru_cache(maxsize=1024)

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.transport.flow import Address, FailureKind, Target, TlsTerms, Transport, TransportFailure
-from gateway.transport.sockets import TransportReactor, is_any_address, own_addresses, shared_address
+from gateway.transport.sockets import TransportReactor, is_any_address, own_addresses
 from gateway.transport.stream.accept import StreamListener
 from gateway.transport.stream.connection import ConnectionServices, StreamProtocol
 from gateway.transport.stream.connections import Connections
@@ -76,9 +76,8 @@ class Connector:
         self._flows.clear()
 
     def _new_flow(self, target: Target, source: StreamListener, key: ReuseKey) -> StreamFlow:
-        _, advertised = own_addresses(source.listener, source.port, target.address.host)
-        if key.terms is not None and key.terms.own_host is not None:
-            advertised = shared_address(key.terms.own_host, advertised.port)
+        own_host = None if key.terms is None else key.terms.own_host
+        _, advertised = own_addresses(source.listener, source.port, target.address.host, own_host)
 
         def ended(flow: StreamFlow) -> None:
             self._connections.discard(flow)

@@ -37,7 +37,6 @@ from gateway.transport.sockets import (
     TransportReactor,
     is_any_address,
     own_addresses,
-    shared_address,
     tune_connection,
 )
 from gateway.transport.stream.keepalive import PONG
@@ -129,9 +128,7 @@ class Trials:
         except TlsFailed as failed:  # such as a cipher that is not strong enough for this system
             raise TrialFailed(failed.failure) from failed
         listener, address = port.listener, target.address
-        _, advertised = own_addresses(listener, port.port, address.host)
-        if terms.own_host is not None:
-            advertised = shared_address(terms.own_host, advertised.port)
+        _, advertised = own_addresses(listener, port.port, address.host, terms.own_host)
         trial = Trial(self._reactor, channel, connection, str(advertised), limit.is_bare)
         bound = None if is_any_address(listener.address) else (listener.address, 0)
         factory = _Attempt(trial, address)
