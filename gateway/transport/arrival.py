@@ -81,10 +81,16 @@ class Arrival:
     _user: TransportUser  # no listener is open, and nothing can arrive, before start()
 
     def __init__(
-        self, metrics: Metrics, listeners: Iterable[Listener], clock: TransportReactor, filling: Callable[[], float]
+        self,
+        metrics: Metrics,
+        listeners: Iterable[Listener],
+        clock: TransportReactor,
+        filling: Callable[[], float],
+        read_for: Callable[[bool], None],
     ) -> None:
-        """``filling`` gives the part of the fullest socket's buffer that waits to be read."""
-        self.crowd = Crowd(clock, self.receive, filling)
+        """``filling`` gives the part of the fullest socket's buffer that waits to be read; ``read_for`` is told whether
+        messages are to wait in the crowd."""
+        self.crowd = Crowd(clock, self.receive, filling, read_for)
         metrics.asked.add(self.crowd.figures)
         self.unread = UnreadRefusals()
         self.tap = Tap()

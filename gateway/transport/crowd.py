@@ -131,10 +131,14 @@ class _Source:
 
 class Crowd:
     """Messages that wait. ``fill`` gives the part of the fullest socket's buffer that is taken; ``receive`` gets each
-    message in its turn, and raises nothing."""
+    message in its turn, and raises nothing; ``turned`` is told whether it is on, each time that this changes."""
 
     def __init__(
-        self, clock: TransportReactor, receive: Callable[[bytes, Flow], None], fill: Callable[[], float]
+        self,
+        clock: TransportReactor,
+        receive: Callable[[bytes, Flow], None],
+        fill: Callable[[], float],
+        turned: Callable[[bool], None],
     ) -> None:
         self.is_on = False
         """Whether messages are to wait here: asked for each datagram."""
@@ -145,6 +149,7 @@ class Crowd:
         self._clock = clock
         self._receive = receive
         self._fill = fill
+        self._turned = turned
         self._phones: Mapping[str, int] = {}
         self._help: re.Pattern[bytes] = calls_for_help(())
         self._sources: dict[str, _Source] = {}
@@ -167,23 +172,28 @@ class Crowd:
         fill = self._fill()
         if not self.is_on:
             if fill > FULL:
-                self.is_on, self._calm = True, 0
+                self._calm = 0
+                self._turn(is_on=True)
                 log.warn("messages wait: the gateway does not keep up, sources have turns now")
             return
         is_calm = not self._count and fill < CALM and self.dropped == self._dropped_before
         self._dropped_before = self.dropped  # a flood goes on, though the sockets are empty
         self._calm = self._calm + 1 if is_calm else 0
         if self._calm >= LOOKS_OF_CALM:
-            self.is_on = False
+            self._turn(is_on=False)
             self._tell_end()
             self._sources.clear()
 
     def stop(self) -> None:
         """Drop all that waits."""
-        self.is_on = False
+        self._turn(is_on=False)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _turn(self, *, is_on: bool) -> None:
+        self.is_on = is_on
+        self._turned(is_on)
 
     def add(self, data: bytes, flow: Flow) -> None:
         """A datagram that is to wait its turn, or is one too many."""

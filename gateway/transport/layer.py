@@ -37,7 +37,7 @@ from gateway.transport.tls.certificates import CertificateReport
 from gateway.transport.tls.contexts import ClientTls, ServerTls
 from gateway.transport.tls.handshake_log import Handshakes
 from gateway.transport.tls.reload import Renewal
-from gateway.transport.udp import A_FEW, ALL, DatagramListener
+from gateway.transport.udp import DatagramListener
 from gateway.transport.websocket.web_connection import WebSocketListener
 
 Port = DatagramListener | StreamListener
@@ -59,7 +59,12 @@ class TransportLayer:
         self.listeners = tuple(listeners)
         """The listeners, at the addresses that they have now."""
         self._limits = limits
-        self._arrival = Arrival(metrics, self.listeners, reactor, self._filling)
+
+        def read_for(is_crowd: bool) -> None:
+            for port in _over_udp((*self._ports.values(), *self._left)):
+                port.read_for(is_crowd)
+
+        self._arrival = Arrival(metrics, self.listeners, reactor, self._filling, read_for)
         self.crowd = self._arrival.crowd
         self.unread = self._arrival.unread
         self.tap = self._arrival.tap
@@ -224,11 +229,8 @@ class TransportLayer:
             yield Metrics.banned_packets, (transport.value,), self.banned.dropped[transport.value]
 
     def _filling(self) -> float:
-        """Of the fullest socket; how much of each is read at once goes by whether messages wait."""
-        ports = [port for port in self._ports.values() if isinstance(port, DatagramListener)]
-        for port in ports:
-            port.read_at_once(ALL if self.crowd.is_on else A_FEW)
-        return max((port.filling for port in ports), default=0.0)
+        """Of the fullest socket."""
+        return max((port.filling for port in _over_udp((*self._ports.values(), *self._left))), default=0.0)
 
     def _start(self) -> None:
         served = {one.name: self._tls.serve(one) for one in self.listeners if one.is_encrypted}
@@ -266,6 +268,10 @@ class TransportLayer:
         flow = StreamFlow(nowhere, target.address, Address("", 0), 0, lambda _: None, target.name)
         self._reactor.callLater(0, flow.fail, TransportFailure(kind, reason))
         return flow
+
+
+def _over_udp(ports: Iterable[Port]) -> Iterator[DatagramListener]:
+    return (port for port in ports if isinstance(port, DatagramListener))
 
 
 def _leave(port: Port, successor: Port | None, connections: Connections) -> None:

@@ -167,10 +167,10 @@ class DatagramListener(DatagramProtocol):
         """The part of the socket's receive buffer that waits to be read, 0 to 1."""
         return 0.0 if self._socket is None else filling(self._socket)
 
-    def read_at_once(self, size: int) -> None:
-        """Read about so many bytes in a row, before timers and other sockets have their turn."""
-        if self._listening is not None:
-            self._listening.maxThroughput = size  # type: ignore[attr-defined]
+    def read_for(self, is_crowd: bool) -> None:
+        """Read ALL in a row for the crowd, else A_FEW, before timers and other sockets have their turn."""
+        if self.transport is not None:
+            self.transport.maxThroughput = ALL if is_crowd else A_FEW  # type: ignore[attr-defined]
 
     def start(self, reactor: TransportReactor) -> None:
         """Open the socket. Raises CannotListen."""
@@ -225,6 +225,7 @@ class DatagramListener(DatagramProtocol):
             )
         self._banned.filters.add(handle)
         self.port = transport.getHost().port
+        self.read_for(self._crowd.is_on)
         self.is_open, self.is_current = True, self.successor is None
 
     def stopProtocol(self) -> None:  # noqa: N802

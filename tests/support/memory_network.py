@@ -167,6 +167,8 @@ class RecordingSocket(socket.socket):
 class MemoryDatagrams:
     """A UDP port: what arrives is given to it, what leaves is in `sent`."""
 
+    maxThroughput = 0  # noqa: N815 - the name that Twisted has
+
     def __init__(self, place: Place, protocol: DatagramProtocol) -> None:
         self.place = place
         self.protocol = protocol

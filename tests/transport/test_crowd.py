@@ -25,9 +25,10 @@ class Scene:
     def __init__(self) -> None:
         self.network = MemoryNetwork()
         self.full = 0.5
+        self.turned: list[bool] = []
         self.done: list[tuple[str, bytes]] = []
         self.waited: dict[str, float] = {}
-        self.crowd = Crowd(self.network, self._receive, lambda: self.full)
+        self.crowd = Crowd(self.network, self._receive, lambda: self.full, self.turned.append)
         self.phones: dict[str, int] = {}
         self.crowd.know(self.phones, ("112", "911"))
         self.crowd.look()
@@ -174,6 +175,7 @@ def test_it_is_over_when_nothing_waits_and_the_sockets_are_empty() -> None:
     for _ in range(LOOKS_OF_CALM):
         scene.crowd.look()
     assert [scene.crowd.is_on, scene.crowd.waited] == [False, 0.0]
+    assert scene.turned == [True, False], "the sockets are told once of each change"
 
 
 def test_it_is_not_over_while_a_flood_goes_on_that_is_dropped() -> None:

@@ -42,7 +42,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.network = MemoryNetwork()
-        self.crowd = Crowd(self.network, self._receive, lambda: 0.5)
+        self.crowd = Crowd(self.network, self._receive, lambda: 0.5, lambda is_on: None)
         self.crowd.know({}, ("112",))
         self.crowd.look()
         self.put_through: dict[str, float] = {}

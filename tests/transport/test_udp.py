@@ -10,8 +10,9 @@ from twisted.logger import LogLevel, capturedLogs
 
 from gateway.config.model import Side
 from gateway.sip.message import Request
+from gateway.transport.crowd import LOOKS_OF_CALM
 from gateway.transport.flow import Address, FlowKey, Target, Transport
-from gateway.transport.udp import A_FEW, ALL, LARGEST_DATAGRAM, MAX_FLOWS, DatagramListener
+from gateway.transport.udp import A_FEW, ALL, LARGEST_DATAGRAM, MAX_FLOWS, OPEN_AGAIN, DatagramListener
 from tests.support.memory_network import MemoryDatagrams, MemoryNetwork
 from tests.support.transport_gateways import Site, options
 
@@ -266,30 +267,45 @@ class Noting(DatagramProtocol):
         self.came.append(datagram)
 
 
-@pytest.mark.parametrize(("size", "most"), [(A_FEW, 21), (ALL, 100)])
-def test_a_burst_is_read_in_parts_unless_it_only_takes_its_place(size: int, most: int) -> None:
+@pytest.mark.parametrize(("is_crowd", "most"), [(False, 21), (True, 100)])
+def test_a_burst_is_read_in_parts_unless_it_only_takes_its_place(is_crowd: bool, most: int) -> None:
     """Each message that is worked on at once keeps timers and other sockets waiting."""
     site, noting = UdpSite(), Noting()
     port = Port(0, noting, "127.0.0.1", LARGEST_DATAGRAM)
     port._bindSocket()
     (listener,) = site.layer._ports.values()
     assert isinstance(listener, DatagramListener)
-    listener._listening = port
+    listener.transport = port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
         for _ in range(100):
             phone.sendto(bytes(400), ("127.0.0.1", port._realPortNumber))
-        listener.read_at_once(size)
+        listener.read_for(is_crowd)
         port.doRead()
     port.socket.close()
     assert len(noting.came) == most
 
 
-def test_it_is_read_at_once_while_messages_take_their_place_in_the_crowd() -> None:
-    site = UdpSite()
+def test_it_is_read_at_once_while_messages_take_their_place_in_the_crowd(monkeypatch: pytest.MonkeyPatch) -> None:
+    site, full = UdpSite(), [1.0]
     (listener,) = site.layer._ports.values()
     assert isinstance(listener, DatagramListener)
+    monkeypatch.setattr(DatagramListener, "filling", property(lambda _: full[0]))
+    assert site.socket.maxThroughput == A_FEW, "from the first datagram on"
     site.layer.crowd.look()
-    assert listener._listening.maxThroughput == A_FEW  # type: ignore[union-attr]
-    site.layer.crowd.is_on = True
+    assert site.socket.maxThroughput == ALL, "from the look that finds it full"
+    full[0] = 0.0
+    for _ in range(LOOKS_OF_CALM):
+        site.layer.crowd.look()
+    assert site.socket.maxThroughput == A_FEW
+
+
+def test_a_socket_that_is_opened_again_is_read_as_the_crowd_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = UdpSite()
+    monkeypatch.setattr(DatagramListener, "filling", property(lambda _: 1.0))
     site.layer.crowd.look()
-    assert listener._listening.maxThroughput == ALL  # type: ignore[union-attr]
+    (listener,) = site.layer._ports.values()
+    assert isinstance(listener, DatagramListener)
+    site.network.datagrams.pop(site.place).stopListening()
+    site.network.advance(OPEN_AGAIN)
+    assert listener.is_open
+    assert site.socket.maxThroughput == ALL
