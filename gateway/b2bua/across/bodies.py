@@ -23,6 +23,7 @@ from gateway.routing.router import Route
 from gateway.sdp.codecs import CodecList
 from gateway.sdp.crypto import only_suites
 from gateway.sdp.description import MalformedDescription
+from gateway.security.policy.terms import Refusal
 from gateway.sip.bodies.disguise import holds_description, status_line, without_descriptions
 from gateway.sip.bodies.multipart import BodyPart, boundary_of, fresh_boundary, is_encoded, is_optional, join, split
 from gateway.sip.bodies.session_part import METHODS as MEDIA_METHODS
@@ -34,7 +35,12 @@ from gateway.state.reasons import Reason
 DEEPEST: Final = 3
 """Multiparts within each other."""
 
-NO_CODEC: Final = "No Common Codec"
+NO_CODEC: Final = Refusal(
+    488,
+    Reason.NO_COMMON_CODEC,
+    "No Common Codec",
+    cause="none of the codecs that the provider's and the domain's codecs name is offered, or taken",
+)
 
 _MULTIPARTS: Final = frozenset({"multipart/mixed", "multipart/related"})
 
@@ -111,14 +117,13 @@ _TYPES: Final = {
 
 
 class NoCommonCodec(Refused):
-    """An offer that has none of the codecs that may cross."""
+    """A first offer that has none of the codecs that may cross."""
 
-    code: Final = Reason.NO_COMMON_CODEC
+    code, cause = NO_CODEC.reason, NO_CODEC.cause
 
     def __init__(self) -> None:
-        fields = (("Reason", f'SIP;cause=488;text="{NO_CODEC} ({Reason.NO_COMMON_CODEC})"'),)
-        super().__init__(488, NO_CODEC, fields)
-        self.cause = "the offer has none of the codecs that the provider's and the domain's codecs name"
+        fields = (("Reason", f'SIP;cause=488;text="{NO_CODEC.text} ({NO_CODEC.reason})"'),)
+        super().__init__(NO_CODEC.status, NO_CODEC.text, fields)
 
 
 @attrs.frozen

@@ -16,7 +16,6 @@ section 3.4). Bodies of 3xx to 6xx are no answers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 import attrs
 
@@ -31,16 +30,13 @@ from gateway.sdp.crypto import only_suites
 from gateway.sdp.description import MalformedDescription
 from gateway.sdp.negotiation import alternatives, media_security, offer_encrypted
 from gateway.sdp.settlement import Settlement, settles
-from gateway.security.policy.terms import Reason, Refusal
+from gateway.security.policy.terms import Refusal
 from gateway.state.call_record import LegName
 
 Passed = Callable[[bytes], None]
 
 Barred = Callable[[Refusal], None]
 """Called with the policy's refusal; the relay was not asked."""
-
-
-_NO_CODEC: Final = Refusal(488, Reason.NO_COMMON_CODEC, NO_CODEC, cause="no codec that may cross is offered, or taken")
 
 
 def refusal_of_offer(offerer: Leg, answerer: Leg, sdp: bytes) -> Refusal | None:
@@ -84,7 +80,7 @@ def crossing_answer(answerer: Leg, offer: bytes, answer: bytes) -> tuple[bytes, 
         kept = codecs.answer(answer, offer)
     except MalformedDescription as error:
         return answer, Refusal(488, None, f"The answer cannot be read: {error.reason}")
-    return (answer, _NO_CODEC) if kept is None else (kept, None)
+    return (answer, NO_CODEC) if kept is None else (kept, None)
 
 
 def meet(leg: Leg, relayed: Relayed | None) -> bool:
@@ -238,7 +234,7 @@ class MediaExchange:
             kept = sdp if codecs is None else codecs.offer(sdp)
         except MalformedDescription as error:
             return sdp, Refusal(488, None, f"The offer cannot be read: {error.reason}")
-        return (sdp, _NO_CODEC) if kept is None else (kept, None)
+        return (sdp, NO_CODEC) if kept is None else (kept, None)
 
     def fail(self) -> None:
         """No answer will stand: legs and relay go back to the exchange before."""
