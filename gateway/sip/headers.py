@@ -265,8 +265,6 @@ def to_message(headers: Headers, first_line: str, body: bytes) -> bytes:
     if "content-length" in headers.present:
         headers.set("Content-Length", str(len(body)))
         return b"%s\r\n%s" % (written([first_line, *headers.lines, ""]), body)
-    if not body:
-        return written([first_line, *headers.lines, NO_BODY, "", ""])
     return b"%s\r\n%s" % (written([first_line, *headers.lines, f"Content-Length: {len(body)}", ""]), body)
 
 

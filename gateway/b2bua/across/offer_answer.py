@@ -10,8 +10,6 @@ Which message carries which is said here; each offer and answer itself goes thro
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import attrgetter
-from typing import cast
 
 import attrs
 
@@ -93,11 +91,10 @@ class OfferAnswer:
         Any body but SDP stays behind where media are set up, since it could hide keys.
         """
         self._path = path
-        self._asking, self._asked = legs
+        self._asking, self.asked = legs
+        """The one that sent the request, and the one that it went to."""
         self._offer = offer
         self._late: MediaExchange | None = None
-
-    asked = cast(Leg, property(attrgetter("_asked"), doc="The leg that the request went to."))
 
     def carry_response(self, response: Response, carried: Carried) -> None:
         """Give `carried` the body as the asking leg is to see it."""
@@ -113,19 +110,19 @@ class OfferAnswer:
     def carry_offer(self, sdp: bytes, carried: Carried, number: int | None = None) -> None:
         """Take the asked leg's offer to the asking leg: the 2xx to the INVITE of that number makes it, or a reliable
         provisional response."""
-        self._late = late = MediaExchange(self._path, self._asked, self._asking)
+        self._late = late = MediaExchange(self._path, self.asked, self._asking)
 
         def barred(refusal: Refusal) -> None:
             if number is not None:
-                self._asked.acknowledge(number)
-            self._asked.owner.media_barred(refusal)
+                self.asked.acknowledge(number)
+            self.asked.owner.media_barred(refusal)
 
         late.offer(sdp, carried, barred, self._path.failed)
 
     def acknowledge(self, response: Response) -> None:
         """A 2xx came: acknowledge it at once unless its ACK must answer an offer."""
         if self._is_complete(response):
-            self._asked.acknowledge(response.cseq.number)
+            self.asked.acknowledge(response.cseq.number)
 
     def acknowledged(self, response: Response, ack: Request) -> None:
         """The asking leg's ACK came: its answer goes into the asked leg's ACK."""
@@ -134,7 +131,7 @@ class OfferAnswer:
         number = response.cseq.number
 
         def passed(sdp: bytes) -> None:
-            self._asked.acknowledge(number, (("Content-Type", SDP),) if sdp else (), sdp)
+            self.asked.acknowledge(number, (("Content-Type", SDP),) if sdp else (), sdp)
 
         self.carry_late_answer(ack, passed)
 
@@ -166,13 +163,13 @@ class OfferAnswer:
         """The first answer of a fork counts, and those that repeat it. Where another exchange has followed it within
         the fork (an UPDATE), a 2xx that leaves it out or repeats it changes nothing (RFC 6337 section 3.1)."""
         tag = response.to.tag or ""
-        given = self._asked.media.forks.get(tag)
+        given = self.asked.media.forks.get(tag)
         if given is not None and tag in offer.forks and (given.relayed.offer != offer.offered or not has_sdp(response)):
             self._carry_given(given, response, carried)
         elif has_sdp(response):
             offer.is_lasting = offer.is_lasting or response.status >= 200 or is_required(response)
             refused = (lambda _refusal: carried(b"")) if response.status < 200 else None  # it rings all the same
-            offer.answer(response.body, carried, self._asked.owner.media_barred, refused, tag)
+            offer.answer(response.body, carried, self.asked.owner.media_barred, refused, tag)
         elif response.status < 200 or not offer.is_answered:
             if response.status >= 200:
                 offer.fail()
@@ -190,7 +187,7 @@ class OfferAnswer:
             self._path.restore(given.relayed)
 
         def resumed() -> None:
-            agree(self._asked, given.here, self._asked.owner)
+            agree(self.asked, given.here, self.asked.owner)
             agree(self._asking, given.there, self._asking.owner)
             if not self._path.is_closed:
                 carried(self._path.stamped(self._asking.media_tag, given.there.ours))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter
-from typing import cast
 
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, Lines
@@ -33,7 +31,7 @@ class CallerLeg(Leg):
         self._accepted = False
         self.media.pending_invite = True
         self.transaction = transaction
-        self._tag = services.new_tag()
+        self.local_tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
         self.beside: tuple[BodyPart, ...] = ()
         """Parts that go beside the body of the next response."""
@@ -50,13 +48,11 @@ class CallerLeg(Leg):
 
         Raises Refused 422 for a session interval that is too small, and MalformedMessage.
         """
-        self.dialog = Dialog.from_request(self.invite, self._tag)
+        self.dialog = Dialog.from_request(self.invite, self.local_tag)
         self.services.dialogs.began(self, self.dialog)
         self._unwatch = self.way.flow.watch(self._flow_lost)
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
-
-    local_tag = cast(str, property(attrgetter("_tag"), doc="Our tag in its dialog."))
 
     @property
     def opening(self) -> ServerTransaction | None:
@@ -162,7 +158,7 @@ class CallerLeg(Leg):
         self.respond(self.transaction, self._response(status, reason, fields, body))
 
     def _response(self, status: int, reason: str | None, fields: Lines, body: bytes) -> Response:
-        response = self.invite.response(status, reason, to_tag=self._tag)
+        response = self.invite.response(status, reason, to_tag=self.local_tag)
         response.headers.add_all(fields)
         response.body = body
         response.beside, self.beside = self.beside, ()
