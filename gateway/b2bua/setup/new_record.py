@@ -8,7 +8,6 @@ from __future__ import annotations
 import attrs
 
 from gateway.b2bua.legs.leg import LegServices
-from gateway.config.model import Side
 from gateway.config.tables.numbers.number_table import NumberDirection, NumberField
 from gateway.routing.router import Route
 from gateway.sip.address import NameAddress
@@ -21,9 +20,7 @@ def record_of(services: LegServices, invite: Request, route: Route, *, outbound:
     """The record of the call that an INVITE asks for, with all that is known before it begins."""
     dialled, is_local = invite.request_uri, not outbound and route.is_local
     direction = CallDirection.INTERNAL if is_local else CallDirection.INBOUND
-    sent = dialled
-    if route.numbers is not None and outbound:
-        sent = route.numbers.uri(dialled, NumberField.REQUEST_URI, Side.PROVIDER)
+    sent = Uri.parse(route.request_uri) if route.numbers is not None and outbound else dialled
     record = CallRecord(
         id=services.new_tag() + services.new_tag(),
         direction=CallDirection.OUTBOUND if outbound else direction,
