@@ -101,8 +101,8 @@ class _LineStarts(KnownValues[str, str]):
 
 
 _Order = tuple[list[str], int, bool, Places | None, int]
-"""The key of each line, their number, whether no key comes twice, the places of the headers that every element reads,
-and the number of the line with Content-Length, -1 for none."""
+"""The key of each line, their number, whether they are few and no key comes twice, the places of the headers that every
+element reads, and the number of the line with Content-Length, -1 for none."""
 
 
 class _Orders(KnownValues[str, _Order]):
@@ -113,7 +113,7 @@ class _Orders(KnownValues[str, _Order]):
         starts = [f"{name}:" for name in text.split(":")[:-1]]
         keys = [_LINE_STARTS[start] for start in starts]
         length = keys.index("content-length") if "content-length" in keys else -1
-        order = keys, len(keys), len(set(keys)) == len(keys), places_of(keys, starts), length
+        order = keys, len(keys), len(set(keys)) == len(keys) <= LIMITS.vias, places_of(keys, starts), length
         return self.remember(text, order) if len(text) < _LONGEST_ORDER else order
 
 
@@ -144,7 +144,7 @@ def read(data: bytes) -> Message:
         is_whole = length < 0 or (not is_odd and lines[length] == f"Content-Length: {size - start}")
         if places is not None and is_whole and not is_odd and not may_hold_keys(text):
             try:
-                if not is_single or count > LIMITS.vias:
+                if not is_single:
                     _check_numbers(keys, lines, size, LIMITS, None)
                 message = _parse_first_line(first_line, Headers((), [*keys], lines, read_at(places, lines)))
                 if message.is_request:

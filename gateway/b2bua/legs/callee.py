@@ -132,7 +132,7 @@ class CalleeLeg(Leg):
         if self._winner is not None and self._transaction is not None and self.request is not None:
             ack = self.acknowledgements.kept(self.request.cseq.number)
             heir = None if ack is None else LateAnswers(ack, self.flow, self.services.transactions, self._winner)
-            if heir is not None and self._strays is not None:
+            if self._strays is not None and heir is not None:
                 heir.hung_up = self._strays.hung_up
             self._transaction.release(heir)
         super().close()
