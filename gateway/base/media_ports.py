@@ -39,9 +39,15 @@ class PortRange:
         return [one for one in range(self.first + self.first % 2, self.last, 2) if one not in BLOCKED_BY_BROWSERS]
 
     def shares(self, count: int) -> list[PortRange]:
-        """`count` ranges that follow one another, each from an even port on, with as many pairs, give or take one;
-        fewer where one would have less than LEAST_PAIRS. It has a pair at least."""
-        pairs = self.pairs
-        count = max(1, min(count, len(pairs) // LEAST_PAIRS))
-        firsts = [pairs[len(pairs) * index // count] for index in range(count)]
-        return [PortRange(first, end - 1) for first, end in pairwise([*firsts, pairs[-1] + 2])]
+        """`count` ranges that follow one another, each from an even port on, and as long as the others, give or take a
+        pair; fewer where one would have less than LEAST_PAIRS. A worker that lives on through an upgrade is found by
+        its share: blocked ports count here, so that they move no bound."""
+        most = max(1, min(count, len(self.pairs) // LEAST_PAIRS))
+        splits = map(self._split, range(most, 0, -1))
+        return next(one for one in splits if len(one) == 1 or all(len(part.pairs) >= LEAST_PAIRS for part in one))
+
+    def _split(self, count: int) -> list[PortRange]:
+        first = self.first + self.first % 2
+        pairs = (self.last + 1 - first) // 2
+        bounds = [first + 2 * (pairs * index // count) for index in range(count + 1)]
+        return [PortRange(start, end - 1) for start, end in pairwise(bounds)]

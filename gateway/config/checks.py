@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.base.media_ports import LEAST_PAIRS
 from gateway.config import fields
 from gateway.config.device_file import DeviceFileError, read_devices
 from gateway.config.fields import Nameserver as Nameserver
@@ -182,7 +181,7 @@ def _media_address_mistakes(side: str, path: str, media: Media) -> Iterator[Mist
 
 
 def _too_few_ports(path: str, media: Media) -> Iterator[Mistake]:
-    most = len(media.ports.pairs) // LEAST_PAIRS
+    most = len(media.ports.shares(media.workers))
     if media.workers > most:
         yield Mistake(f"{path}.workers", f"found {media.workers}, allowed: {most} at most, two pairs of ports for each")
 

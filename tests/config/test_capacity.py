@@ -58,7 +58,7 @@ def taken(media: Media, workers: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("addresses", [(None, None), (PHONES, PROVIDER), (PHONES, None), (BOTH, BOTH)])
 @pytest.mark.parametrize(
-    ("first", "last", "workers"), [(31_000, 31_119, 1), (31_001, 31_100, 2), (31_000, 31_013, 3), (6_660, 6_679, 2)]
+    ("first", "last", "workers"), [(31_000, 31_119, 1), (31_001, 31_100, 2), (31_000, 31_013, 3), (6_656, 6_683, 2)]
 )
 def test_it_is_as_many_as_the_workers_give_ports_to(
     addresses: tuple[str | None, str | None], first: int, last: int, workers: int
@@ -86,6 +86,13 @@ def test_shares_are_apart_even_and_within_the_range(first: int, size: int, count
         assert share.last > share.first
         assert len(share.pairs) >= min(LEAST_PAIRS, len(ports.pairs))
     assert all(one.last + 1 == other.first for one, other in pairwise(shares))
+
+
+def test_ports_that_are_left_out_move_no_share() -> None:
+    """A worker that lives on through an upgrade is found by its share."""
+    found = [str(share) for share in PortRange(10_000, 20_000).shares(4)]
+    assert found == ["10000-12499", "12500-14999", "15000-17499", "17500-19999"]
+    assert PortRange(6_664, 6_671).shares(2) == [PortRange(6_664, 6_671)], "each would have one pair"
 
 
 def test_the_configured_number_of_workers_counts_before_the_cores() -> None:
