@@ -35,7 +35,8 @@ def is_emergency(dialled: str, numbers: tuple[str, ...], region: str | None) -> 
 def _is_one(dialled: str, numbers: tuple[str, ...], region: str | None) -> bool:
     if _SERVICE.fullmatch(dialled):
         return True
-    user = unquote(dialled.partition(";")[0]).translate(SEPARATORS)
+    user = dialled.partition(";")[0]
+    user = (unquote(user) if "%" in user else user).translate(SEPARATORS)
     if user in _bare(numbers):
         return bool(user) and not _leads_elsewhere(dialled)
     read = read_number(dialled, region).text
