@@ -16,6 +16,7 @@ import attrs
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.logger import Logger
 
 log = Logger()
@@ -182,7 +183,7 @@ class StoreLink:
         problem = self._tls.problem if self._tls is not None else ""
         if problem:
             return str(problem)
-        if isinstance(error, defer.TimeoutError):
+        if isinstance(error, defer.TimeoutError | ConnectingCancelledError):
             return "no answer in time"
         text = str(error).split("\n", 1)[0]
         return (text or type(error).__name__)[:LONGEST_ERROR]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
@@ -113,6 +115,17 @@ def test_a_sentinel_that_hangs_keeps_no_connection(made: Any) -> None:
     assert len(network.outcomes) == len(network.opened) == 5
     assert "no answer in time" in network.outcomes[0]
     assert network.up == []
+
+
+def test_a_store_that_takes_no_connection_is_told_as_silent(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(waiting: Deferred[Any]) -> None:
+        waiting.errback(ConnectingCancelledError(IPv4Address("TCP", *STORE)))
+
+    network = made()
+    monkeypatch.setattr(tested, "connectProtocol", lambda place, protocol: Deferred(refuse))
+    network.asks()
+    network.clock.advance(1)
+    assert network.outcomes == ["no answer in time"]
 
 
 def asks_by_sentinel(network: Network) -> None:
