@@ -107,16 +107,14 @@ def test_a_node_whose_way_to_the_store_is_cut_leaves_the_address_to_the_other(la
     lan.a.launch()
     wait_until("b is active", lambda: lan.b.is_active and lan.b.is_ready(), 60)
     assert lan.b.has_address
+    wait_until("a may not hold it", lambda: lan.a.is_waiting and not lan.a.may_hold, 30)
     assert not lan.a.is_active
-    assert not lan.a.may_hold
     answer = phone.hang_up(call, 30)
     assert answer is not None
     assert answer.status == 200
+    wait_until("its keepalived knows", lambda: lan.a.priority == 80, 30)
     lan.mend_store(lan.a)
-    wait_until("a is fit again", lambda: lan.a.may_hold, 30)
-    guard = lan.a.keepalived
-    assert guard is not None
-    wait_until("its keepalived knows", lambda: "effective priority from 80 to 100" in guard.text(), 30)
+    wait_until("it is fit again", lambda: lan.a.may_hold and lan.a.priority == 100, 30)
     must_rest(lan)
     assert lan.b.has_address
     phone.close()

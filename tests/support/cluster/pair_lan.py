@@ -10,6 +10,7 @@ lan.cut_store(a)   a does not reach the store any more, and hears all others
 
 from __future__ import annotations
 
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -80,6 +81,13 @@ class LanNode(Node):
     def may_hold(self) -> bool:
         """Whether keepalived hears that the address is of use here."""
         return "true" in (self.fetch_any("/may-hold") or "")
+
+    @property
+    def priority(self) -> int:
+        """The one that its keepalived counts with now."""
+        told = self.keepalived.text() if self.keepalived is not None else ""
+        changes = re.findall(r"effective priority from \d+ to (\d+)", told)
+        return int(changes[-1]) if changes else 100
 
     def guard(self) -> None:
         """Start its keepalived."""
