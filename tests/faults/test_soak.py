@@ -19,7 +19,8 @@ from tests.support.faults.soak import GIVES_UP, Soak
 
 SECONDS = float(os.environ.get("SOAK_MINUTES", "0")) * 60
 UNSURE = 0.5
-"""Seconds before a kill in which an ACK may have been under way on a busy machine."""
+"""Seconds before a kill in which an ACK may have been under way on a busy machine, and after the word for it in which a
+caller may have read a 200 of before."""
 KILLS, EVERY, LONGEST = (round(SECONDS / 20), 20.0, 25.0) if SECONDS else (3, 8.0, 8.0)
 """Kills, the seconds between two, and the longest call in seconds."""
 PER_SECOND = 20
@@ -73,7 +74,7 @@ def test_both_ends_of_every_call_agree_however_often_the_gateway_is_killed(rig: 
     wait_until("the gateway knows of none", lambda: rig.metric("gateway_active_calls") == 0, 15)
     # Between our 200 and its ACK a kill gives a call up: over on both sides, and recorded as one without an answer.
     up_at = {call.number: call.caller.up_at or 0.0 for call in answered}
-    unsure = {number for number, up in up_at.items() if any(0 <= at - up < UNSURE for at in killed_at)}
+    unsure = {number for number, up in up_at.items() if any(abs(at - up) < UNSURE for at in killed_at)}
     sure = {*up_at} - unsure
     wait_until(
         "each call is recorded", lambda: not sure - {*recorded(rig)} and not unsure - {*recorded(rig, is_any=True)}, 15
