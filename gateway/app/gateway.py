@@ -90,9 +90,10 @@ class Gateway:
         self._calls.rebuild()
         self._peers.start()
         self._calls.start()
+        self._ingress.start()
         self._operation.start()
         yield self._admin.start()
-        self._ingress.start()  # last: the rest of a start on a busy machine is no overload
+        self._ingress.started()
         log.info("ready")
         self._events.note(EventName.GATEWAY_READY)
 

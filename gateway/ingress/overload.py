@@ -51,7 +51,10 @@ class Overload:
         self._call: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch, or begin anew: what was late so far does not count."""
+        self.stop()
+        self.lateness = self._late_before = 0.0
+        self.is_shedding = False
         self._schedule()
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
 from gateway.app.gateway import Gateway
+from gateway.app.ingress_part import IngressPart
 from gateway.ingress.overload import ENTER, TICK, Overload
 from tests.support.parts import NoCrowd
 
@@ -41,6 +42,8 @@ def test_the_rest_of_a_start_on_a_busy_machine_is_no_overload() -> None:
         return succeed(None)
 
     gateway._ingress.start.side_effect = overload.start
+    gateway._ingress.started.side_effect = lambda: IngressPart.started(gateway._ingress)
+    gateway._ingress.overload = overload
     gateway._admin.start.side_effect = slowly
 
     started: list[object] = []
@@ -50,3 +53,7 @@ def test_the_rest_of_a_start_on_a_busy_machine_is_no_overload() -> None:
     assert started == [None]
     assert not overload.is_shedding
     assert overload.lateness < TICK
+
+    clock.advance(TICK + 2 * ENTER)
+    clock.advance(TICK + 2 * ENTER)
+    assert overload.is_shedding, "it is watched from then on"
