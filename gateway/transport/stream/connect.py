@@ -97,7 +97,7 @@ class Connector:
             flow.remote.host,
             flow.remote.port,
             _Attempt(flow, protocol, self._failed),
-            timeout=within or self._services.patience.connect,
+            timeout=within or self._services.patience.handshake,
             bindAddress=None if is_any_address(own) else (own, 0),
         )
 

@@ -14,10 +14,7 @@ class Patience:
     """How long a connection is waited for; everything in seconds."""
 
     handshake: float = 10.0
-    """From the start of a connection that we accepted to the end of its TLS handshake."""
-    connect: float = 4.0
-    """The same for one that we begin, TCP and TLS each: a call waits for it, and another target may be there. TCP asks
-    three times meanwhile."""
+    """From the connection's start to its readiness, TCP and TLS each."""
     first_message: float = 60.0
     """For the first message on an accepted connection; keep-alives do not count."""
     message: float = 30.0
@@ -109,8 +106,7 @@ class Liveness:
 
     def _deadlines(self, patience: Patience) -> list[tuple[float, str]]:
         if not self.is_ready:
-            limit = patience.connect if self.is_client else patience.handshake
-            return [(self.began + limit, "no handshake in time")]
+            return [(self.began + patience.handshake, "no handshake in time")]
         found: list[tuple[float, str]] = []
         if self.stalled_since is not None:
             found.append((self.stalled_since + patience.stalled, "the peer does not read"))
