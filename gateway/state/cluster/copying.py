@@ -188,10 +188,10 @@ class Copying:
         try:
             if self._is_needed:
                 await self._copy_whole()
-            elif self._noted:
-                await self._flush()
-            else:
+            elif self._unread and self._clock.seconds() >= self._reread_at:
                 await self._copy_files(self._unread)
+            else:
+                await self._flush()
             self._delay = RETRY_SECONDS
         except (StoreSilent, Failed) as error:
             self._failures += 1

@@ -205,6 +205,23 @@ def test_a_file_that_cannot_be_read_is_not_whole_and_keeps_no_other_from_being_c
     assert copied.copying.figures.whole == 1
 
 
+def test_a_file_that_could_not_be_read_is_read_again_while_changes_never_end(copied: Copied) -> None:
+    asked: list[float] = []
+
+    def pages(mark: Any) -> Deferred[Page]:
+        asked.append(copied.clock.seconds())
+        return fail(OSError("the disk"))
+
+    copied.copying.add("broken", pages)
+    copied.begin()
+    began = copied.clock.seconds()
+    while copied.clock.seconds() < began + 2 * REREAD_SECONDS + 1:
+        copied.changes(b"a", b"1")
+        copied.passes()
+    assert len(asked) == 3
+    assert copied.in_store() == {b"a": b"1"}
+
+
 def test_a_file_whose_second_page_cannot_be_read_is_not_whole(copied: Copied) -> None:
     copied.copying.add("g", lambda mark: fail(OSError("the disk")) if mark else succeed(Page([(b"k", b"1")], 1)))
     copied.begin()
