@@ -15,6 +15,12 @@ import attrs
 
 LEAST_PAIRS: Final = 2
 """Of a range that carries a call, wherever its sides have their ports."""
+RESERVE: Final = 0.1
+"""Of the pairs of a worker, kept for emergency calls; none of less than ten pairs."""
+MOST_RESERVED: Final = 100
+"""Pairs that are kept for them at most: fifty calls at once."""
+QUARANTINE_SECONDS: Final = 10.0
+"""A pair that carried a call is silent for so long before the next one gets it."""
 BLOCKED_BY_BROWSERS: Final = frozenset({1720, 4190, 5060, 6000, 6566, 6666, 6668, 10080})
 """Even ports from 1024 on that pages reach nobody at (Fetch, section "Port blocking"): Chromium sends no check there,
 and the call would stay silent. Left out for all calls: whose one is, is not known when it gets its port."""
@@ -37,6 +43,11 @@ class PortRange:
     def pairs(self) -> list[int]:
         """The even ports of its pairs, in their order."""
         return [one for one in range(self.first + self.first % 2, self.last, 2) if one not in BLOCKED_BY_BROWSERS]
+
+    @property
+    def reserved(self) -> int:
+        """The number of pairs that are kept for emergency calls."""
+        return min(MOST_RESERVED, int(len(self.pairs) * RESERVE))
 
     def shares(self, count: int) -> list[PortRange]:
         """`count` ranges that follow one another, each from an even port on, and as long as the others, give or take a

@@ -4,24 +4,15 @@
 
 A call with one stream takes a pair of ports (RTP and RTCP) on each side. Both sides take theirs from one range, and
 where they have addresses of their own, the same port serves once on each. Not here: the ports themselves
-(gateway/media/worker/port_pool.py, whose two limits are repeated here: a worker knows no configuration, and a test
-holds them to be the same).
+(gateway/media/worker/port_pool.py).
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
+from gateway.base.media_ports import QUARANTINE_SECONDS
 from gateway.config.model import Media
-
-RESERVE: Final = 0.1
-"""Of the pairs of a worker's range, kept for emergency calls."""
-MOST_RESERVED: Final = 100
-"""Pairs that are kept for them at most."""
-QUARANTINE_SECONDS: Final = 10.0
-"""A pair that carried a call is silent for so long before the next one gets it."""
 
 
 @attrs.frozen
@@ -50,8 +41,7 @@ def calls_carried(media: Media, cores: int) -> Capacity | None:
     calls = reserved = 0
     for share in shares:
         pairs = len(share.pairs)
-        kept = min(MOST_RESERVED, int(pairs * RESERVE))
-        ordinary = (pairs - kept) // sides
+        ordinary = (pairs - share.reserved) // sides
         calls, reserved = calls + ordinary, reserved + pairs // sides - ordinary
     return Capacity(calls, reserved, len(shares))
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.base.media_ports import LEAST_PAIRS, PortRange
-from gateway.config.capacity import QUARANTINE_SECONDS, Capacity, calls_carried
+from gateway.base.media_ports import LEAST_PAIRS, QUARANTINE_SECONDS, PortRange
+from gateway.config.capacity import Capacity, calls_carried
 from gateway.config.model import Media
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.port_pool import NoPorts, PoolOptions

@@ -17,8 +17,8 @@ While there are calls, the pairs that are next are bound ahead, one at a time be
 to make a pair takes as long as ten packets, and calls come in bursts. A pair that no call has had since it was bound
 gets no late media: packets in its queues are a stranger's. `take` throws them away, and they keep no call from it.
 
-The last free pairs, RESERVE of all, are for urgent calls, to emergency numbers. When none is left, those may break a
-quarantine: a packet of an older call, which the latch keeps out, harms less than no call.
+The last free pairs (base/media_ports.py says how many) are for urgent calls, to emergency numbers. When none is left,
+those may break a quarantine: a packet of an older call, which the latch keeps out, harms less than no call.
 
 Sockets stay watched after a call while they are bound, by a function that notes that a packet came. Not here: the
 sources that may send to a port (latch) and the way of packets (paths).
@@ -35,7 +35,7 @@ from typing import Final, Protocol
 
 import attrs
 
-from gateway.base.media_ports import PortRange
+from gateway.base.media_ports import QUARANTINE_SECONDS, PortRange
 from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, drain, kernel_drops, opened
 
 SILENT_BUFFER_BYTES: Final = 2_304
@@ -45,10 +45,6 @@ MAXIMUM_QUARANTINES: Final = 10
 
 PAIRS_A_JOB: Final = 4
 """Looked at in one go: packets wait for a few microseconds at most."""
-RESERVE: Final = 0.1
-"""Of the pairs of a range, kept free for urgent calls; none of a range of less than ten pairs."""
-MOST_RESERVED: Final = 100
-"""Pairs: fifty calls at once."""
 BOUND_SECONDS: Final = 60.0
 """How long a free pair stays bound."""
 AHEAD: Final = 64
@@ -78,7 +74,7 @@ class PoolOptions:
     address: str
     first: int
     last: int
-    quarantine: float = 10.0
+    quarantine: float = QUARANTINE_SECONDS
     tos: int = 46 << 2
 
 
@@ -99,11 +95,12 @@ class PortPool:
         self.range = ports
         self.family = socket.AF_INET6 if ":" in ports.address else socket.AF_INET
         self._loop = loop
-        self._free = deque(PortRange(ports.first, ports.last).pairs)
+        range_of_ours = PortRange(ports.first, ports.last)
+        self._free = deque(range_of_ours.pairs)
         self._bound: dict[int, PortPair] = {}
         """Those of the free pairs that are bound still, by port, the longest free first."""
         self._silent: deque[PortPair] = deque()
-        self._reserved = min(MOST_RESERVED, int(len(self._free) * RESERVE))
+        self._reserved = range_of_ours.reserved
         self._ahead = 0
         """So many of the first free pairs are bound, at least."""
         self._is_drawn_on = False
