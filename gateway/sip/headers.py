@@ -101,7 +101,7 @@ class Headers:
     def parsed(self, key: str, parse: Callable[[str, int], Value]) -> Value | None:
         """The result of parse(line, start of the value) for the first line of that key; None when there is none.
 
-        KnownValues until that line changes: a key must always come with the same parse.
+        Remembered until that line changes: a key must always come with the same parse.
         """
         return self.required(key, parse) if key in self.present else None
 

@@ -9,7 +9,6 @@ not write, or Python is told to keep nothing (PYTHONDONTWRITEBYTECODE), template
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 from typing import Final
@@ -39,10 +38,7 @@ class CompiledTemplates(FileSystemBytecodeCache):
         Jinja under these settings. An upgrade of Jinja may change the code, and no file of ours with it."""
         settings = [f"{setting}={getattr(environment, setting)!r}" for setting in SETTINGS]
         made_by = "|".join((jinja2.__version__, *settings, *sorted(environment.extensions), source))
-        digest = hashlib.sha256(made_by.encode()).hexdigest()
-        bucket = Bucket(environment, self.get_cache_key(name, filename), digest)
-        self.load_bytecode(bucket)
-        return bucket
+        return super().get_bucket(environment, name, filename, made_by)
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Take the compiled template into the bucket, where there is one of this source and this Python."""

@@ -20,6 +20,7 @@ from gateway.admin.inspection import Role, Row
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.document import PREFIX
 from gateway.admin.v1.resources import sent
+from gateway.state.cluster.node_lease import LeaseState
 
 
 @attrs.frozen
@@ -63,7 +64,7 @@ class ClusterAnswer:
     """All that gave a sign of life lately, this one among them."""
 
 
-STANDBY: Final = "standby"
+STANDBY: Final = LeaseState.WAITING.value
 """The state of a node that waits."""
 
 
