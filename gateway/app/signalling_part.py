@@ -91,7 +91,7 @@ class SignallingPart(GatewayPart):
         self.transport.crowd.know(self._phones, numbers)
         if configuration.numbers:
             numbers.add("")  # a rule may make any number one for help
-        self.transport.unread.know(numbers, partial(is_taken, self.transactions.taken))
+        self.transport.unread.know(self._phones, numbers, partial(is_taken, self.transactions.taken))
 
     def prepare(self, configuration: Configuration) -> Adopt:
         """Read certificates, keys and trust again. Raises CertificateError."""

@@ -134,7 +134,7 @@ class Arrival:
         """Whether this was one call too many, or the ACK of its refusal."""
         if self.crowd.waited > TOO_LATE and self.unread.refuse(data, flow):
             return True
-        return self.unread.is_ack(data)
+        return self.unread.is_ack(data, flow)
 
     def reject(self, malformed: MalformedMessage, flow: Flow, data: bytes = b"") -> None:
         """Count bytes that are no message; answer an understood part of a request (RFC 3261 section 21.4.1)."""

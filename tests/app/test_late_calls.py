@@ -100,7 +100,7 @@ class Scene:
         configuration = load(file)
         self.network = MemoryNetwork()
         metrics = Metrics(CollectorRegistry())
-        self.part = SignallingPart(basis_of(configuration, self.network, metrics, "tag{}"), {})
+        self.part = SignallingPart(basis_of(configuration, self.network, metrics, "tag{}"), {"198.51.100.7": 1})
         self.core = core = Core(self.part)
         user: Any = core
         self.part.start(user, user)

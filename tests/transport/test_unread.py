@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 
@@ -45,8 +46,12 @@ class Scene:
     def __init__(self, numbers: tuple[str, ...] = ("112", "911")) -> None:
         self.taken: set[tuple[str, str, int | None]] = set()
         self.refusals = UnreadRefusals()
-        self.refusals.know(numbers, lambda *via: via in self.taken)
+        self.phones = {"198.51.100.7": 1}
+        self.refusals.know(self.phones, numbers, lambda *via: via in self.taken)
         self.flow = RecordingFlow(PHONES, Address("198.51.100.7", 40_000))
+
+    def is_ack(self, text: str) -> bool:
+        return self.refusals.is_ack(_wire(text), self.flow)
 
     def refuse(self, text: str) -> Response | None:
         """The answer; None where the message has to be read, and then nothing was sent."""
@@ -118,6 +123,20 @@ def test_rfc3261_8_2_6_2_the_answer_is_that_of_a_request_that_was_read(changed: 
         ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7"),
         ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7;rport;received=192.0.2.9"),
         ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7;rport=9"),
+        ("198.51.100.7:5062;branch", "198.51.100.7:99999;branch"),
+        ("branch=z9hG4bK-7;rport", "branch=z9hG4bK\xe9;rport"),
+        ("branch=z9hG4bK-7;rport", "Branch=z9hG4bK-9;branch=z9hG4bK-7;rport"),
+        ("branch=z9hG4bK-7;rport", "branch=1;branch=z9hG4bK-7;rport"),
+        ("branch=z9hG4bK-7;rport", 'x=";branch=z9hG4bK-q;";branch=z9hG4bK-7;rport'),
+        ("branch=z9hG4bK-7;rport", "branch=z9hG4bK-7;RPORT"),
+        ("To: <sip:bob@example.com>", 'To: <sip:bob@example.com>;tag=b;x=">"'),
+        ("To: <sip:bob@example.com>", 'To: <sip:bob@example.com>;tag="a>b"'),
+        ("To: <sip:bob@example.com>", "To: garbage"),
+        ("CSeq: 1 INVITE", "CSeq: 1 BYE"),
+        ("CSeq: 1 INVITE", "CSeq: junk"),
+        ("Call-ID: 7@", "Call-ID: \x007@"),
+        ("Max-Forwards: 70", "Max-Forwards: 70\nno header"),
+        ("Max-Forwards: 70", "Max-Forwards: 70\rX: y"),
         ("Max-Forwards: 70", "Max-Forwards:\n 70"),
         ("Max-Forwards: 70", "X: " + "x" * 4_096),
     ],
@@ -163,6 +182,21 @@ def test_a_call_of_a_providers_side_is_read() -> None:
     assert scene.refuse(INVITE) is None
 
 
+def test_the_defence_sees_calls_of_a_source_without_registered_phones() -> None:
+    scene = Scene()
+    scene.phones.clear()
+    assert scene.refuse(INVITE) is None
+
+
+def test_a_datagram_of_any_size_is_soon_left_to_the_reader() -> None:
+    scene = Scene()
+    long = INVITE.replace("198.51.100.7:5062;branch", "1" * 60_000 + ";branch")
+    began = time.perf_counter()
+    for _ in range(100):
+        assert scene.refuse(long) is None
+    assert time.perf_counter() - began < 0.3, "some 4 ms each, else"
+
+
 def test_copies_have_the_same_tag_and_other_calls_another() -> None:
     scene = Scene()
     first, copy = scene.refuse(INVITE), scene.refuse(INVITE)
@@ -178,10 +212,15 @@ def test_the_ack_of_a_refusal_needs_no_reading_and_any_other_does() -> None:
     answer = scene.refuse(INVITE)
     assert answer is not None
     to = answer.headers.get("To") or ""
-    assert scene.refusals.is_ack(_wire(ACK.format(to=to)))
-    assert not scene.refusals.is_ack(_wire(ACK.format(to="<sip:bob@example.com>;tag=late0123456789abcdef")))
-    assert not scene.refusals.is_ack(_wire(INVITE.replace("To: <sip:bob@example.com>", f"To: {to}")))
-    assert not UnreadRefusals().is_ack(_wire(ACK.format(to=to)))
+    tag = answer.to.tag or ""
+    assert scene.is_ack(ACK.format(to=to))
+    assert not scene.is_ack(ACK.format(to="<sip:bob@example.com>;tag=late0123456789abcdef"))
+    assert not scene.is_ack(ACK.format(to=f"<sip:{tag}@example.com>;tag=of-a-call-that-is-up"))
+    assert not scene.is_ack(ACK.format(to=f"<sip:bob@example.com>;tag={tag}0"))
+    assert not scene.is_ack(INVITE.replace("To: <sip:bob@example.com>", f"To: {to}"))
+    assert not UnreadRefusals().is_ack(_wire(ACK.format(to=to)), scene.flow)
+    scene.flow = RecordingFlow(PROVIDER, Address("198.51.100.7", 40_000))
+    assert not scene.is_ack(ACK.format(to=to))
 
 
 def test_nothing_of_a_request_but_what_is_repeated_comes_back() -> None:
