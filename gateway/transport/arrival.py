@@ -92,7 +92,7 @@ class Arrival:
         messages are to wait in the crowd."""
         self.crowd = Crowd(clock, self.receive, filling, read_for)
         metrics.asked.add(self.crowd.figures)
-        self.unread = UnreadRefusals()
+        self.unread = UnreadRefusals(clock.seconds)
         self.tap = Tap()
         self.banned = Banned()
         self.messages = 0
@@ -132,7 +132,7 @@ class Arrival:
 
     def _needs_no_reading(self, data: bytes, flow: Flow) -> bool:
         """Whether this was one call too many, or the ACK of its refusal."""
-        if self.crowd.waited > TOO_LATE and self.unread.refuse(data, flow):
+        if self.crowd.waited > TOO_LATE and self._user.may_answer(flow) and self.unread.refuse(data, flow):
             return True
         return self.unread.is_ack(data, flow)
 

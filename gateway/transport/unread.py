@@ -4,11 +4,13 @@
     ACK of such a 503               -> is_ack -> dropped
 
 With more calls than can be done, most of the work would be refusing: an INVITE and its ACK that are read, judged and
-answered take an eighth of a whole call, and so a thirtieth. Only an INVITE in the usual form is refused so, of a source
-with registered phones: the defence has to see those of all others. Any other is read: one within a dialog, a copy of a
-call that is under way, and one whose number might be for help. A number for
+answered take an eighth of a whole call, and so a thirtieth. Only an INVITE in the usual form is refused so. Any other
+is read: one within a dialog, a copy of a call that is under way, and one whose number might be for help. A number for
 help, in whichever form it is written, ends with the last digits of the configured one, so a user part with these is
 read, and so is one that has to be decoded first.
+
+The defence has to see scanners, and a source without registered phones may be one: its first calls of each minute are
+read, enough for any threshold of the defence, and one of several after these.
 
 The answer goes to the source alone, which its allowance bounds. Nothing is kept: a copy that waited too long as well
 has the same answer, and one that did not is taken for a call, as it is after a refusal that was read.
@@ -33,6 +35,14 @@ TOO_LATE: Final = 0.3
 """Seconds that a new call may have waited: its caller sends again after 0.5 s, and has to hear of it before."""
 RETRY_AFTER: Final = (5, 15)
 """Seconds, at least and at most: callers that were refused together are not to come again together."""
+
+FIRST_READ: Final = 20
+"""Late calls of a minute that are read in any case, of a source without registered phones."""
+ONE_READ_OF: Final = 8
+"""After these, one of so many is read."""
+_MINUTE: Final = 60.0
+_MOST_SOURCES: Final = 1_000
+"""Sources whose calls are counted: those of any more are read."""
 
 _LONGEST: Final = 4096
 """Bytes of the head of a request that is refused unread."""
@@ -60,9 +70,13 @@ class UnreadRefusals:
     """Refuses new calls of phones unread. ``is_under_way`` tells of a branch, with host and port of its Via, whether
     the INVITE that it is of has been taken already."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Callable[[], float]) -> None:
         self.count = 0
         """Calls refused so far, copies among them."""
+        self._seconds = seconds
+        self._minute = 0.0
+        self._strangers: dict[str, int] = {}
+        """Late calls since the begin of this minute, of sources without registered phones."""
         self._key = urandom(16)
         self._mark = b"late" + urandom(8).hex().encode()
         self._ack = re.compile(
@@ -86,7 +100,7 @@ class UnreadRefusals:
 
     def refuse(self, data: bytes, flow: Flow) -> bool:
         """Whether the message is a new call that was refused; any other has to be read."""
-        if flow.side is not _PHONES or not self._phones.get(flow.source):
+        if flow.side is not _PHONES or (not self._phones.get(flow.source) and self._is_looked_at(flow.source)):
             return False
         found = _USUAL.match(data, 0, _LONGEST)
         if found is None:
@@ -115,6 +129,17 @@ class UnreadRefusals:
         if not data.startswith(b"ACK ") or flow.side is not _PHONES or flow.is_reliable:
             return False
         return self._ack.match(data, 0, _LONGEST) is not None
+
+    def _is_looked_at(self, source: str) -> bool:
+        """Whether the defence is to see this call of a source without registered phones."""
+        now = self._seconds()
+        if now - self._minute >= _MINUTE:
+            self._minute = now
+            self._strangers.clear()
+        if len(self._strangers) >= _MOST_SOURCES and source not in self._strangers:
+            return True
+        seen = self._strangers[source] = self._strangers.get(source, 0) + 1
+        return seen <= FIRST_READ or seen % ONE_READ_OF == 0
 
     def _repeated(self, data: bytes, end: int, via: bytes) -> bytes | None:
         """The lines of a response; None for a head in no usual form: a folded line, one that is no header, control

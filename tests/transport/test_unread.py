@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import time
 
+import attrs
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.config.model import Listener, Side
-from gateway.sip.message import Request, Response
+from gateway.observe.metrics import Metrics
+from gateway.sip.message import Message, Request, Response
 from gateway.sip.parser import read
-from gateway.transport.arrival import note_source
-from gateway.transport.flow import Address
-from gateway.transport.unread import RETRY_AFTER, UnreadRefusals
+from gateway.transport.arrival import Arrival, note_source
+from gateway.transport.flow import Address, Flow, FlowKey
+from gateway.transport.unread import FIRST_READ, ONE_READ_OF, RETRY_AFTER, TOO_LATE, UnreadRefusals
 from tests.support.flows import RecordingFlow
+from tests.support.memory_network import MemoryNetwork
 
 PHONES = Listener("phones", Side.PHONES, "udp", "192.0.2.1", 5060)
 PROVIDER = Listener("provider", Side.PROVIDER, "udp", "192.0.2.1", 5070)
@@ -45,7 +49,8 @@ class Scene:
 
     def __init__(self, numbers: tuple[str, ...] = ("112", "911")) -> None:
         self.taken: set[tuple[str, str, int | None]] = set()
-        self.refusals = UnreadRefusals()
+        self.now = 0.0
+        self.refusals = UnreadRefusals(lambda: self.now)
         self.phones = {"198.51.100.7": 1}
         self.refusals.know(self.phones, numbers, lambda *via: via in self.taken)
         self.flow = RecordingFlow(PHONES, Address("198.51.100.7", 40_000))
@@ -166,7 +171,9 @@ def test_where_any_number_may_be_for_help_each_is_read(numbers: tuple[str, ...])
 
 
 def test_before_anything_is_known_each_is_read() -> None:
-    assert not UnreadRefusals().refuse(_wire(INVITE), RecordingFlow(PHONES, Address("198.51.100.7", 40_000)))
+    assert not UnreadRefusals(time.monotonic).refuse(
+        _wire(INVITE), RecordingFlow(PHONES, Address("198.51.100.7", 40_000))
+    )
 
 
 def test_rfc3261_17_2_3_a_copy_of_a_call_that_was_taken_is_read() -> None:
@@ -185,7 +192,24 @@ def test_a_call_of_a_providers_side_is_read() -> None:
 def test_the_defence_sees_calls_of_a_source_without_registered_phones() -> None:
     scene = Scene()
     scene.phones.clear()
-    assert scene.refuse(INVITE) is None
+
+    def read_of(calls: int) -> int:
+        return sum(scene.refuse(INVITE.replace("z9hG4bK-7", f"z9hG4bK-{n}")) is None for n in range(calls))
+
+    assert read_of(FIRST_READ) == FIRST_READ
+    assert read_of(10 * ONE_READ_OF) == 10
+    scene.now += 60
+    assert read_of(FIRST_READ) == FIRST_READ
+
+
+def test_the_sources_that_are_counted_are_bounded() -> None:
+    scene = Scene()
+    scene.phones.clear()
+    for n in range(1_000):
+        scene.flow = RecordingFlow(PHONES, Address(f"198.51.{n // 250}.{n % 250}", 40_000))
+        assert scene.refuse(INVITE) is None
+    scene.flow = RecordingFlow(PHONES, Address("203.0.113.9", 40_000))
+    assert all(scene.refuse(INVITE) is None for _ in range(100))
 
 
 def test_a_datagram_of_any_size_is_soon_left_to_the_reader() -> None:
@@ -218,7 +242,7 @@ def test_the_ack_of_a_refusal_needs_no_reading_and_any_other_does() -> None:
     assert not scene.is_ack(ACK.format(to=f"<sip:{tag}@example.com>;tag=of-a-call-that-is-up"))
     assert not scene.is_ack(ACK.format(to=f"<sip:bob@example.com>;tag={tag}0"))
     assert not scene.is_ack(INVITE.replace("To: <sip:bob@example.com>", f"To: {to}"))
-    assert not UnreadRefusals().is_ack(_wire(ACK.format(to=to)), scene.flow)
+    assert not UnreadRefusals(time.monotonic).is_ack(_wire(ACK.format(to=to)), scene.flow)
     scene.flow = RecordingFlow(PROVIDER, Address("198.51.100.7", 40_000))
     assert not scene.is_ack(ACK.format(to=to))
 
@@ -228,3 +252,34 @@ def test_nothing_of_a_request_but_what_is_repeated_comes_back() -> None:
     answer = scene.refuse(INVITE.replace("Max-Forwards: 70", 'Proxy-Authorization: Digest response="5ec2e7"'))
     assert answer is not None
     assert re.search(rb"5ec2e7|Contact|Max-Forwards", scene.flow.bytes[-1]) is None
+
+
+@attrs.define
+class _Answering:
+    """A user of the transport that answers, or not."""
+
+    answers: bool
+    read: list[Message] = attrs.field(factory=list, init=False)
+
+    def receive(self, message: Message, flow: Flow) -> None:
+        self.read.append(message)
+
+    def may_answer(self, flow: Flow) -> bool:
+        return self.answers
+
+    def connection_ended(self, key: FlowKey) -> None:
+        raise AssertionError("no connection is opened")
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_source_that_may_not_be_answered_is_left_to_the_reader(answers: bool) -> None:
+    network, user, flow = MemoryNetwork(), _Answering(answers), RecordingFlow(PHONES, Address("198.51.100.7", 40_000))
+    arrival = Arrival(Metrics(CollectorRegistry()), (PHONES,), network, lambda: 1.0, lambda is_on: None)
+    arrival.start(user)
+    arrival.unread.know({"198.51.100.7": 1}, ("112",), lambda branch, host, port: False)
+    arrival.crowd.look()
+    arrival.crowd.add(_wire(INVITE), flow)
+    network.rightNow += TOO_LATE + 1  # not advance(): its turn comes after the wait
+    network.advance(0)
+    assert len(user.read) == (not answers)
+    assert len(flow.sent) == answers
