@@ -65,6 +65,8 @@ class _Request:
     """When the next copy is to be sent, in the clock's seconds."""
     waits: Sequence[float] = RETRY_SECONDS
     """How long each copy is waited for, in seconds."""
+    is_vain: Callable[[], bool] = bool
+    """Whether it is known that no answer will come."""
     copies: int = 0
 
 
@@ -124,12 +126,18 @@ class NgClient(DatagramProtocol):
             self._end(cookie).waiting.errback(RelayFailure("the relay's client was stopped"))
 
     def request(
-        self, fields: Mapping[str, JSON], *, at_once: bool = False, waits: Sequence[float] = RETRY_SECONDS
+        self,
+        fields: Mapping[str, JSON],
+        *,
+        at_once: bool = False,
+        waits: Sequence[float] = RETRY_SECONDS,
+        is_vain: Callable[[], bool] = bool,
     ) -> Deferred[Reply]:
         """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer while its copies are
         waited for, three seconds if nothing else is said.
 
-        `at_once` is for a command that would wait for others."""
+        `at_once` is for a command that would wait for others. `is_vain` is asked before each copy but the first,
+        whether none will be answered."""
         self._number += 1
         cookie, command = f"{self._prefix}_{self._number}", str(fields.get("command"))
         if self._port is None and not self._is_open_again():
@@ -137,7 +145,7 @@ class NgClient(DatagramProtocol):
         waiting: Deferred[Reply] = Deferred(lambda _: self._cancel(cookie))
         datagram = b"%s %s" % (cookie.encode(), encode(fields))
         due = self._clock.seconds() + PATIENCE_SECONDS
-        self._requests[cookie] = request = _Request(datagram, command, waiting, due, waits)
+        self._requests[cookie] = request = _Request(datagram, command, waiting, due, waits, is_vain)
         self._patient.append(cookie)
         if at_once or command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
             self._hurry()
@@ -227,7 +235,7 @@ class NgClient(DatagramProtocol):
                 continue
             if request.copies == 0:
                 self._hurry()
-            elif request.copies == len(request.waits):
+            elif request.copies == len(request.waits) or request.is_vain():
                 self._end(cookie).waiting.errback(self._silence(request.command))
             else:
                 request.due = now + request.waits[request.copies]

@@ -1,7 +1,8 @@
 """One relay node as the pool sees it: whether it is up, its calls, the packets that it counted.
 
 A node is a worker process of ours (with its supervision) or an rtpengine. Its listener hears when calls lost their
-media. Not here: which node a call goes to (pool), how a process is kept alive (worker_process).
+media. Not here: which node a call goes to (pool), whether it is there (pulse), how a process is kept alive
+(worker_process).
 """
 
 from __future__ import annotations
@@ -18,22 +19,12 @@ from gateway.media import ng_commands
 from gateway.media.browser_flags import BrowserOffers
 from gateway.media.call_news import CallNews, NewsListener
 from gateway.media.ng import RETRY_SECONDS, NgClient, Reply, in_short_steps
+from gateway.media.pulse import Pulse
 from gateway.media.relay import JSON, RelayFailure
 from gateway.media.reports import PartySides, from_rtpengine
 from gateway.media.statistics import RelayFigures
 from gateway.media.worker_process import WorkerProcess
 
-PING_WAITS: Final = (0.5, 0.5, 0.5)
-"""Seconds that each copy of a ping is waited for. A pause of ours is no silence of the node's: each copy needs a turn
-of the reactor, and its answer is read in the one before the next."""
-STARTING_WAITS: Final = (0.25,) * 8
-"""The same of a node that is down: its calls wait for the first answer."""
-SILENT_WORKER: Final = 1
-"""Pings without a sign of life after which a worker hangs that was up: two seconds with the time between two pings."""
-SILENT_STARTING: Final = 3
-"""The same of a worker that was just started: it imports, on a machine that may be busy."""
-SILENT_RTPENGINE: Final = 2
-"""The same of an rtpengine, with a network between: four seconds."""
 STARTING: Final = 5
 """Questions, three seconds each, that a worker may leave without an answer when the gateway starts."""
 LIST_LIMIT: Final = 1_000
@@ -90,9 +81,7 @@ class Node:
         self._browsers = BrowserOffers()
         self._unlisted: list[str] = []
         self._list_limit = LIST_LIMIT if worker is None else WORKER_LIST_LIMIT
-        self._silent_pings = 0
-        self._is_pinged = False
-        self._heard_before = 0
+        self._pulse = Pulse(client, worker, self)
         self._uptime: int | None = None
         self._counted: dict[tuple[str, ...], int] = {}
         self.figures = RelayFigures()
@@ -124,7 +113,7 @@ class Node:
         reply = await self._first_list()
         if self._worker is not None and self._worker.options.follows:
             await self.client.request(ng_commands.interfaces(self._worker.options.interfaces))
-        self._answered()
+        self.answered({})
         # A worker that runs since before an upgrade may not.
         self.client.gathers = reply.get("gathers") is True
         # An rtpengine may serve others as well: only a worker's calls are ours for sure.
@@ -208,16 +197,7 @@ class Node:
 
     def ping(self) -> None:
         """Find out whether it is up."""
-        if self._worker is not None and not self._worker.is_alive:
-            self._worker.check()
-        elif not self._is_pinged:
-            self._is_pinged = True
-            self._heard_before = self.client.heard
-            starting = STARTING_WAITS if self.worker_pid is None else in_short_steps(STARTING_WAITS)
-            waits = PING_WAITS if self.is_up else starting
-            # An rtpengine tells only here that it is another process than before, and has none of our calls any more.
-            command = "ping" if self._worker is not None else "statistics"
-            self.client.request({"command": command}, waits=waits).addCallbacks(self._answered, self._silent)
+        self._pulse.ping(is_up=self.is_up)
 
     def poll(self, count: Count) -> None:
         """Find calls that it no longer has, and count packets since the last time."""
@@ -241,14 +221,14 @@ class Node:
             self._confirmed.add(call)
         return sdp.encode("utf-8", "surrogateescape")
 
-    def _answered(self, reply: Reply | None = None) -> None:
-        uptime = RelayFigures.of(reply or {}).uptime
+    def answered(self, reply: Reply) -> None:
+        """It is there; an rtpengine tells its age, and news may come along."""
+        uptime = RelayFigures.of(reply).uptime
         if uptime is not None:
             before, self._uptime = self._uptime, uptime
             if before is not None and uptime < before:
-                self._lose("it was started again")
-        self._is_pinged = False
-        self._silent_pings = 0
+                self.lost("it was started again")
+        self._pulse.beat()
         if reply:
             self._news.hear(reply, self.calls, self._listener)
         if not self.is_up:
@@ -257,27 +237,14 @@ class Node:
             if self._listener is not None:
                 self._listener.node_came()
 
-    def _silent(self, failure: Failure) -> None:
-        failure.trap(RelayFailure)
-        if self.client.heard != self._heard_before:  # busy: the ping waits behind other requests
-            self._answered()
-            return
-        self._is_pinged = False
-        self._silent_pings += 1
-        patience = SILENT_WORKER if self.is_up else SILENT_STARTING
-        if self._silent_pings < (SILENT_RTPENGINE if self._worker is None else patience):
-            return
-        self._lose("it is silent")
-        if self._worker is not None:
-            self._worker.check()
-
     def _worker_died(self) -> None:
         self.restarts += 1
-        self._silent_pings = 0
+        self._pulse.died()
         self._counted, self.figures = {}, RelayFigures()
-        self._lose("its process ended")
+        self.lost("its process ended")
 
-    def _lose(self, reason: str) -> None:
+    def lost(self, reason: str) -> None:
+        """It is down, and its calls with it."""
         was_up, self.is_up = self.is_up, False
         if was_up:
             log.warn("media relay {node} is down: {reason}", node=self.name, reason=reason)
@@ -311,7 +278,7 @@ class Node:
 
     def _count(self, reply: Reply, count: Count) -> None:
         if self._worker is None:
-            self._answered(reply)
+            self.answered(reply)
         self.figures = RelayFigures.of(reply)
         for key, total in self.figures.counted().items():
             # An rtpengine counted long before us and may have others' calls; one that counts less began anew.

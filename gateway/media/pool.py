@@ -1,10 +1,11 @@
 """A relay of several nodes: our worker processes, or rtpengines. Implements relay.Relay.
 
 A call stays on the node that its first offer went to, the one with the fewest calls then. Every node is pinged; one
-that stays silent is down (a worker after two seconds): its calls are reported as lost, and new ones go elsewhere. Where
-there is no elsewhere, they wait a moment for their relay to be started again. An rtpengine that was started again has
-lost its calls, and did not end them: they are put on a relay anew. Now and then a node's list of calls and
-its counters are fetched: calls it no longer has (their media timed out) have ended, packets are counted.
+that stays silent is down (a worker after two seconds, sooner where the kernel knows more: pulse): its calls are
+reported as lost, and new ones go elsewhere. Where there is no elsewhere, they wait a moment for their relay to be
+started again. An rtpengine that was started again has lost its calls, and did not end them: they are put on a relay
+anew. Now and then a node's list of calls and its counters are fetched: calls it no longer has (their media timed out)
+have ended, packets are counted.
 
     offer(call) -> node of the call, or the least loaded -> NG -> SDP
     every PING_SECONDS: ping each node -> up | down -> media_lost(calls)

@@ -7,6 +7,8 @@ adopted one has no parent here, so its end is seen by its silence (`check`) inst
     start --nobody at the socket--> spawned --ends--> after a delay: start        `died` is called each time
           --somebody is-----------> adopted --check finds nobody--> start
     silent though there is a process (it hangs, it was stopped) --check--> killed, and then as above
+
+Of one that is silent the kernel knows whether it can answer at all (`cannot_answer`).
 """
 
 from __future__ import annotations
@@ -34,6 +36,9 @@ FIRST_DELAY_SECONDS: Final = 0.2
 LONGEST_DELAY_SECONDS: Final = 30.0
 LONG_LIFE_SECONDS: Final = 10.0
 """A worker that lived so long is started again at once."""
+
+CANNOT_ANSWER: Final = "TtZX"
+"""States of a process (proc_pid_stat(5)): stopped, by a signal or a tracer, and dead. All others run, or will."""
 
 log = Logger()
 
@@ -99,6 +104,8 @@ class WorkerProcess(ProcessProtocol):
         self._processes = processes
         self._is_wanted = False
         self._process: IProcessTransport | None = None
+        self._adopted: int | None = None
+        """The process id of a worker that was found running, once somebody asked."""
         self._started = 0.0
         self._delay = FIRST_DELAY_SECONDS
         self._timer: IDelayedCall | None = None
@@ -112,6 +119,20 @@ class WorkerProcess(ProcessProtocol):
     def pid(self) -> int | None:
         """Of the process, when it was started from here."""
         return self._process.pid if self._process is not None else None
+
+    def cannot_answer(self) -> bool:
+        """Whether its process was stopped, or is dead. False where nobody can tell which process it is."""
+        pid = self.pid if self._process is not None else self._found()
+        return pid is not None and state_of(pid) in CANNOT_ANSWER
+
+    def _found(self) -> int | None:
+        """The process id of a worker that was not started from here. Looking through all processes takes its time, and
+        a number may be another's meanwhile."""
+        argument = f"--socket={self.options.socket}"
+        if self._adopted is None or argument.encode() not in _arguments(self._adopted):
+            found = pids_with(argument)
+            self._adopted = found[0] if len(found) == 1 else None
+        return self._adopted
 
     def move(self, interfaces: tuple[str, ...]) -> None:
         """Be started with these the next time."""
@@ -199,13 +220,34 @@ def pids_with(argument: str) -> list[int]:
     """Of the processes that were started with that argument and may be signalled from here."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
         try:
-            if argument.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
-                os.kill(int(entry.name), 0)
-                found.append(int(entry.name))
+            if argument.encode() in _arguments(pid):
+                os.kill(pid, 0)
+                found.append(pid)
         except OSError:
             continue
     return found
+
+
+def state_of(pid: int) -> str:
+    """The state of a process in the kernel's one letter (proc_pid_stat(5)); X where there is none, S where the kernel
+    does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+    except OSError:
+        return "S"
+    return fields[0].decode("ascii", "replace") if fields else "S"
+
+
+def _arguments(pid: int) -> list[bytes]:
+    """The command line of a process; nothing where there is none, or it may not be read."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _environment() -> dict[str, str]:

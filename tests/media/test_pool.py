@@ -18,6 +18,7 @@ from gateway.config.model import Side
 from gateway.media import ng_commands
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
+from gateway.media.pulse import PING_WAITS
 from gateway.media.relay import JSON, Encryption, RelayFailure, SdpSource, SdpWish
 from gateway.media.worker_process import WorkerOptions, WorkerProcess
 from gateway.observe.metrics import Metrics
@@ -35,6 +36,8 @@ class StillWorker(WorkerProcess):
         super().__init__(clock, None, WorkerOptions(Path("/nowhere"), ("127.0.0.1",), 2, 3))  # type: ignore[arg-type]
         self.checks = 0
         self.own_pid: int | None = None
+        self.looks = 0
+        self.is_stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -44,6 +47,11 @@ class StillWorker(WorkerProcess):
     @property
     def is_alive(self) -> bool:
         return True
+
+    def cannot_answer(self) -> bool:
+        """As the kernel says."""
+        self.looks += 1
+        return self.is_stopped
 
     def start(self, died: Callable[[], None]) -> None:
         """It runs already."""
@@ -283,6 +291,54 @@ def test_a_silent_node_is_down_soon(are_workers: bool, seconds: float) -> None:
     assert not scene.nodes[0].is_up
     assert (scene.workers[0].checks > 0) is are_workers
     assert scene.offered("c1") == 1
+
+
+def test_a_worker_that_was_stopped_is_down_after_the_first_copy_without_an_answer() -> None:
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.workers[0].is_stopped = True
+    scene.clock.advance(PING_SECONDS)
+    answer_all(scene.wires[1])
+    scene.clock.advance(PING_WAITS[0] - 0.01)
+    assert (scene.lost, scene.workers[0].looks) == ([], 0), "an answer in time costs no look"
+    scene.clock.advance(0.02)
+    assert (scene.lost, scene.workers[0].checks) == ([("c0",)], 1)
+    assert not scene.nodes[0].is_up
+    assert scene.workers[1].looks == 0
+    assert scene.offered("c1") == 1
+
+
+def test_a_worker_that_waits_for_its_turn_is_looked_at_and_borne() -> None:
+    """On a machine that is busy; its answer to the last copy of the ping is soon enough."""
+    scene = Scene().started()
+    scene.offered("c0")
+    scene.clock.advance(PING_SECONDS)
+    for wait in PING_WAITS[:-1]:
+        scene.clock.advance(wait)
+        answer_all(scene.wires[1])
+    assert scene.workers[0].looks == len(PING_WAITS) - 1
+    answer_all(scene.wires[0])
+    scene.clock.advance(1)
+    assert (scene.lost, scene.workers[0].checks) == ([], 0)
+
+
+def test_a_worker_that_was_stopped_after_it_answered_something_else_is_found_all_the_same() -> None:
+    scene = Scene().started()
+    scene.clock.advance(PING_SECONDS)
+    scene.offered("c0")
+    scene.workers[0].is_stopped = True
+    scene.clock.advance(PING_WAITS[0])
+    assert scene.lost == [("c0",)]
+
+
+def test_a_worker_that_ended_while_it_was_pinged_leaves_the_next_one_its_time() -> None:
+    scene = Scene().started()
+    scene.clock.advance(PING_SECONDS)
+    scene.workers[0].died()
+    for _ in range(30):
+        scene.clock.advance(0.1)
+        answer_all(scene.wires[1])
+    assert scene.workers[0].checks == 0
 
 
 def uptime(seconds: int) -> JSON:
