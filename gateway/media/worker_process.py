@@ -4,7 +4,7 @@ In the manner of twisted.runner.procmon, with one difference that rules it out: 
 worker must outlive the signalling process. A worker that already answers at its socket is adopted, not started; an
 adopted one has no parent here, so its end is seen by its silence (`check`) instead of by SIGCHLD.
 
-    start --nobody at the socket--> spawned --ends--> after a delay: start        `died` is called each time
+    start --nobody at the socket--> spawned --ends--> at once, or after a delay: start        `died` is called each time
           --somebody is-----------> adopted --check finds nobody--> start
     silent though there is a process (it hangs, it was stopped) --check--> killed, and then as above
 
@@ -34,7 +34,7 @@ from gateway.config.model import GATHER_US, SILENCE_SECONDS
 
 FIRST_DELAY_SECONDS: Final = 0.2
 LONGEST_DELAY_SECONDS: Final = 30.0
-LONG_LIFE_SECONDS: Final = 10.0
+LONG_LIFE_SECONDS: Final = 5.0
 """A worker that lived so long is started again at once."""
 
 CANNOT_ANSWER: Final = "TtZX"
@@ -188,8 +188,8 @@ class WorkerProcess(ProcessProtocol):
         )
         self._tell_death()
         has_lived = self._clock.seconds() - self._started > LONG_LIFE_SECONDS
+        self._timer = self._clock.callLater(0 if has_lived else self._delay, self._start)
         self._delay = FIRST_DELAY_SECONDS if has_lived else min(2 * self._delay, LONGEST_DELAY_SECONDS)
-        self._timer = self._clock.callLater(self._delay, self._start)
 
     def _tell_death(self) -> None:
         if self._died is not None:

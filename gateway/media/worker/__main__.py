@@ -52,6 +52,7 @@ class Worker:
             follow_port=frozenset(options.follow_port),
             restarts=frozenset(options.sequence_restarts),
         )
+        self._handshakes = DtlsHandshakes(self.loop)
         services = StreamServices(
             self.loop,
             self.loop.clock,
@@ -60,7 +61,7 @@ class Worker:
             packets.hot_path,
             packets.counters,
             quirks,
-            DtlsHandshakes(self.loop),
+            self._handshakes,
         )
         timeouts = CallTimeouts(options.media_timeout)
         self._path: Path = options.socket
@@ -94,6 +95,7 @@ class Worker:
         heard = max(listener.heard for listener in self._listeners)
         is_orphaned = 0 < self._idle < now - heard
         if self.loop.is_free:
+            self._handshakes.load()
             self._interfaces.expire(now)
             for listener in self._listeners:
                 listener.commands.expire(is_orphaned)

@@ -13,10 +13,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from enum import Enum
 from typing import Final
 
-import attrs
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
+from gateway.media.worker.web.dtls_keys import DtlsKeys, DtlsOutcome
 from gateway.sdp.dtls import Fingerprint
 
 MOST_DATAGRAM_BYTES: Final = 1_200
@@ -46,27 +45,6 @@ bits are not among them: nobody has to have them."""
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 _WEAK: Final = frozenset({66, 67, 68})
 """X509_V_ERR_EE_KEY_TOO_SMALL, _CA_KEY_TOO_SMALL, _CA_MD_TOO_WEAK (openssl/x509_vfy.h)."""
-
-
-class DtlsOutcome(Enum):
-    """The state of an association."""
-
-    WAITING = "waiting"
-    UP = "up"
-    FAILED = "failed"
-    CLOSED = "closed"
-    """The peer said that it is over."""
-
-
-@attrs.frozen
-class DtlsKeys:
-    """The result of a handshake. Keys are master key and salt, as a=crypto has them."""
-
-    suite: str
-    theirs: bytes = attrs.field(repr=False)
-    ours: bytes = attrs.field(repr=False)
-    certificate: bytes = attrs.field(repr=False)
-    """The peer's, in DER."""
 
 
 class DtlsIdentity:

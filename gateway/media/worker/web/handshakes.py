@@ -4,14 +4,15 @@
 
 The thread has the associations to itself, and their timers; the loop has everything else. OpenSSL lets go of the
 interpreter's lock while it counts. All that waits is bounded: handshakes by MOST_OPEN, datagrams of one by MOST_QUEUED,
-its time by HANDSHAKE_SECONDS. Datagrams beyond are lost, as on any way, and DTLS sends again.
+its time by HANDSHAKE_SECONDS (handshake_work). Datagrams beyond are lost, as on any way, and DTLS sends again.
+
+OpenSSL takes half of a worker's start to load, and calls whose worker has died wait for the next one. So it is loaded
+in a thread as well, when the worker answers already (`load`); a browser's call that comes before that is over waits.
 """
 
 from __future__ import annotations
 
 import socket
-import sys
-import traceback
 from collections import Counter, deque
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,13 +20,12 @@ from time import monotonic
 from typing import Final, Protocol
 
 from gateway.media.worker.loop import Loop
-from gateway.media.worker.web.association import Association, DtlsIdentity, DtlsKeys, DtlsOutcome
+from gateway.media.worker.web.dtls_keys import DtlsKeys, DtlsOutcome, HandshakeWork
 
 MOST_OPEN: Final = 2_000
 """DtlsHandshakes of a worker that are under way at the same time."""
 MOST_QUEUED: Final = 32
 """Datagrams of one handshake that wait for the thread."""
-HANDSHAKE_SECONDS: Final = 60.0
 
 
 class HandshakeListener(Protocol):
@@ -71,8 +71,8 @@ class DtlsHandshakes:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._identity = DtlsIdentity()
-        self.fingerprint = self._identity.fingerprint
+        self._loading: Thread | None = None
+        self._work: HandshakeWork[DtlsHandshake] | None = None
         self.jobs: SimpleQueue[tuple[DtlsHandshake, bytes | None]] = SimpleQueue()
         self._results: deque[tuple[DtlsHandshake, list[bytes], DtlsOutcome, DtlsKeys | None, bool]] = deque()
         self._reader, self._writer = socket.socketpair()
@@ -87,13 +87,24 @@ class DtlsHandshakes:
         self.mismatched = 0
         """Ends that are up now and whose certificate is not the one of the SDP."""
 
+    def load(self) -> None:
+        """Load OpenSSL and make this worker's certificate, in a thread, so that no packet waits for it."""
+        if self._loading is None:
+            self._loading = Thread(target=self._load, name="handshakes loading", daemon=True)
+            self._loading.start()
+
+    @property
+    def fingerprint(self) -> str:
+        """The value of a=fingerprint."""
+        return self._loaded().fingerprint
+
     def begin(self, listener: HandshakeListener, *, is_active: bool) -> DtlsHandshake | None:
         """A new handshake; an active one sends its first flight. None while too many are under way."""
         if self._open >= MOST_OPEN:
             return None
         if self._thread is None:
             self._loop.watch(self._reader, self._finish)
-            self._thread = Thread(target=self._work, name="handshakes", daemon=True)
+            self._thread = Thread(target=self._serve, args=(self._loaded(),), name="handshakes", daemon=True)
             self._thread.start()
         self._open += 1
         handshake = DtlsHandshake(self, listener, is_active=is_active)
@@ -126,9 +137,22 @@ class DtlsHandshakes:
                 handshake.outcome, handshake.agreed = outcome, agreed
                 listener.handshake_ended(handshake)
 
-    def _work(self) -> None:
+    def _loaded(self) -> HandshakeWork[DtlsHandshake]:
+        """The work, as soon as it can be done."""
+        self.load()
+        if self._work is None and self._loading is not None:
+            self._loading.join()
+        if self._work is None:
+            raise RuntimeError("OpenSSL cannot be loaded")
+        return self._work
+
+    def _load(self) -> None:
+        from gateway.media.worker.web.handshake_work import Work
+
+        self._work = Work()
+
+    def _serve(self, work: HandshakeWork[DtlsHandshake]) -> None:
         """The thread's, for ever."""
-        work = _Work(self._identity)
         while True:
             try:
                 handshake, datagram = self.jobs.get(timeout=work.seconds_left(monotonic()))
@@ -154,65 +178,3 @@ class DtlsHandshakes:
             self._writer.send(b"\0")
         except OSError:  # full: the loop is awake anyway
             pass
-
-
-class _Work:
-    """The thread's part: associations, and when each is to be looked at."""
-
-    def __init__(self, identity: DtlsIdentity) -> None:
-        self._identity = identity
-        self._associations: dict[DtlsHandshake, Association] = {}
-        self._timers: dict[DtlsHandshake, tuple[float, float]] = {}
-        """When to send again, and when to give up, by `monotonic`."""
-
-    def seconds_left(self, now: float) -> float | None:
-        """Until the first is due; None for no timer at all."""
-        return max(min(map(min, self._timers.values())) - now, 0.0) if self._timers else None
-
-    def due(self, now: float) -> list[DtlsHandshake]:
-        return [handshake for handshake, times in self._timers.items() if min(times) <= now]
-
-    def step(self, handshake: DtlsHandshake, datagram: bytes) -> tuple[list[bytes], DtlsOutcome, DtlsKeys | None]:
-        """Take a datagram; an empty one begins."""
-        try:
-            association = self._associations.get(handshake)
-            if association is None:
-                association = Association(self._identity, is_active=handshake.is_active)
-                self._associations[handshake] = association
-            written = association.take(datagram) if datagram else association.start()
-        except Exception:
-            return self._failed(handshake)
-        self._wind(handshake, association)
-        return written, association.outcome, association.agreed
-
-    def again(self, handshake: DtlsHandshake) -> tuple[list[bytes], DtlsOutcome, DtlsKeys | None]:
-        """Its time has come."""
-        association = self._associations[handshake]
-        if self._timers[handshake][1] <= monotonic():
-            association.outcome = DtlsOutcome.FAILED
-        try:
-            written = association.time_passed()
-        except Exception:
-            return self._failed(handshake)
-        self._wind(handshake, association)
-        return written, association.outcome, association.agreed
-
-    def forget(self, handshake: DtlsHandshake) -> None:
-        self._associations.pop(handshake, None)
-        self._timers.pop(handshake, None)
-
-    def _wind(self, handshake: DtlsHandshake, association: Association) -> None:
-        """Set its timer, while it lasts."""
-        if association.outcome is not DtlsOutcome.WAITING:
-            self._timers.pop(handshake, None)
-            return
-        now = monotonic()
-        end = self._timers[handshake][1] if handshake in self._timers else now + HANDSHAKE_SECONDS
-        left = association.timeout()
-        self._timers[handshake] = (now + left + 0.001 if left is not None else end, end)
-
-    def _failed(self, handshake: DtlsHandshake) -> tuple[list[bytes], DtlsOutcome, None]:
-        """A mistake of ours, or a use of OpenSSL that it does not like: told, and the end of that handshake alone."""
-        traceback.print_exc(file=sys.stderr)
-        self.forget(handshake)
-        return [], DtlsOutcome.FAILED, None

@@ -28,7 +28,7 @@ import attrs
 from gateway.media.worker.streams import paths
 from gateway.media.worker.streams.endpoint import Endpoint, Remote
 from gateway.media.worker.streams.latch import SocketAddress
-from gateway.media.worker.web.association import DtlsOutcome
+from gateway.media.worker.web.dtls_keys import DtlsOutcome
 from gateway.media.worker.web.handshakes import DtlsHandshake, DtlsHandshakes
 from gateway.media.worker.web.ice import IceCredentials
 from gateway.media.worker.web.ice_responder import IceResponder

@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from gateway.media.worker.web import association
-from gateway.media.worker.web.association import MOST_DATAGRAM_BYTES, Association, DtlsIdentity, DtlsOutcome
+from gateway.media.worker.web.association import MOST_DATAGRAM_BYTES, Association, DtlsIdentity
+from gateway.media.worker.web.dtls_keys import DtlsOutcome
 from gateway.sdp.dtls import Fingerprint
 from tests.support.media_browser import certificate_of
 
