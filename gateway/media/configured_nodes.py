@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorProcess, IReactorTime, IReactorU
 
 from gateway.base.media_ports import PortRange
 from gateway.config.model import Media, Side
-from gateway.media.ng import udp_client, unix_client
+from gateway.media.ng_sockets import udp_client, unix_client
 from gateway.media.node import Node
 from gateway.media.relay import RelayFailure
 from gateway.media.worker_process import WorkerOptions, WorkerProcess, is_answered

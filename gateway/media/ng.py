@@ -2,9 +2,10 @@
 
 A request is sent again until its reply comes; the cookie lets the relay answer it once, and pairs replies with
 requests. The same client speaks UNIX datagrams (our workers) and UDP (rtpengine). Not here: the content of commands
-(ng_commands).
+(ng_commands), the sockets (ng_sockets).
 
     request(fields) --datagram--> relay --reply--> Deferred fires: a dictionary, or RelayFailure (refused, no answer)
+                              `--> nobody has its port open, twice in a row: RelayFailure at once
 
 A datagram costs more than most requests: both sides wake up for it. So our workers take several requests in one, with a
 NUL between, which JSON cannot have, and answer them likewise. A delete, which is seldom urgent, waits for the next one.
@@ -21,7 +22,7 @@ from typing import Final, TypeAlias
 import attrs
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import CannotListenError, MessageLengthError
-from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IReactorUDP, IReactorUNIXDatagram
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
@@ -32,11 +33,11 @@ RETRY_SECONDS: Final = (0.25, 0.5, 1.0, 1.25)
 """How long each copy of a request is waited for: three seconds in all."""
 STEP_SECONDS: Final = 0.05
 """Between two looks at a relay that is just being started."""
-UNIX_WINDOW: Final = 8
-"""Requests under way at once to a UNIX socket; more wait here. Linux queues ten datagrams (net.unix.max_dgram_qlen) and
-drops the rest: the copies of a burst would come as a burst again, and most of it would fail."""
-UDP_WINDOW: Final = 1_000
-MAXIMUM_DATAGRAM: Final = 262_144
+WINDOW: Final = 1_000
+"""Requests under way at once."""
+REFUSED_AGAIN: Final = 0.1
+"""Seconds after the first refusal by the kernel until the relay is asked again: a second one counts. One alone may be
+of a relay that is just being started, or be forged."""
 GATHERED_BYTES: Final = 50_000
 """A datagram that is larger gets no more requests."""
 BETWEEN: Final = b"\0"
@@ -67,6 +68,8 @@ class _Request:
     """How long each copy is waited for, in seconds."""
     is_vain: Callable[[], bool] = bool
     """Whether it is known that no answer will come."""
+    insists: bool = False
+    """Whether copies go on where nobody has the relay's port open."""
     copies: int = 0
 
 
@@ -77,17 +80,27 @@ class NgClient(DatagramProtocol):
         self, clock: IReactorTime, listen: Listen, target: str | tuple[str, int], own: Path | None = None
     ) -> None:
         self.target = target
-        self.window = UDP_WINDOW
+        self.window = WINDOW
         """Requests under way at once."""
         self.gathers = False
         """Whether the relay takes several requests in one datagram, as its reply to `list` says."""
         self.heard = 0
         """Datagrams that came from the relay: one that is busy answers late, one that hangs answers nothing."""
+        self.is_connected = False
+        """Whether the socket hears the kernel's word that nobody has the relay's port open, and is bound to one address
+        of this machine."""
+        self.is_refused = False
+        """Whether the kernel said so twice, and no datagram came since."""
         self.own = own
         self._clock = clock
         self._listen = listen
         self._port: IListeningPort | None = None
         self._is_wanted = False
+        self._is_closing = False
+        self._has_told = False
+        """Whether the log says that there is no socket."""
+        self._refused_at: float | None = None
+        """When the kernel said first that nobody is there; None after any datagram."""
         self._requests: dict[str, _Request] = {}
         self._patient: list[str] = []
         """Not sent yet: these go with the next that is urgent."""
@@ -103,11 +116,20 @@ class NgClient(DatagramProtocol):
         self._is_wanted = True
         if self._port is None:
             self._port = self._listen(self)
+            self._has_told = False
+
+    def reopen(self) -> None:
+        """Have the next datagram leave from another socket: the one that is connected may be bound to an address that
+        this machine has no more, or to a way that leads nowhere now."""
+        if self.is_connected and self._port is not None and not self._is_closing:
+            self._is_closing = True
+            self._port.stopListening()
 
     def stopProtocol(self) -> None:  # noqa: N802
-        """The socket is closed. Not by us: reading it met an error. The next request opens it again."""
+        """The socket is closed; where not by us, reading it met an error. The next datagram opens it again."""
         self._port = None
-        if self._is_wanted:
+        was_meant, self._is_closing = self._is_closing, False
+        if self._is_wanted and not was_meant:
             log.error("the socket to the relay at {target} was closed by an error", target=self.target)
 
     def stop(self) -> None:
@@ -116,7 +138,8 @@ class NgClient(DatagramProtocol):
         port, self._port = self._port, None
         self._is_wanted = False
         if port is not None:
-            port.stopListening()
+            if not self._is_closing:
+                port.stopListening()
             if self.own is not None:
                 self.own.unlink(missing_ok=True)
         if self._timer is not None:
@@ -132,9 +155,10 @@ class NgClient(DatagramProtocol):
         at_once: bool = False,
         waits: Sequence[float] = RETRY_SECONDS,
         is_vain: Callable[[], bool] = bool,
+        insists: bool = False,
     ) -> Deferred[Reply]:
-        """The reply's dictionary. Fails with RelayFailure: the relay refuses, or does not answer while its copies are
-        waited for, three seconds if nothing else is said.
+        """The reply's dictionary. Fails with RelayFailure: the relay refuses, does not answer while its copies are
+        waited for, three seconds if nothing else is said, or has its port closed, and it does not insist.
 
         `at_once` is for a command that would wait for others. `is_vain` is asked before each copy but the first,
         whether none will be answered."""
@@ -145,7 +169,7 @@ class NgClient(DatagramProtocol):
         waiting: Deferred[Reply] = Deferred(lambda _: self._cancel(cookie))
         datagram = b"%s %s" % (cookie.encode(), encode(fields))
         due = self._clock.seconds() + PATIENCE_SECONDS
-        self._requests[cookie] = request = _Request(datagram, command, waiting, due, waits, is_vain)
+        self._requests[cookie] = request = _Request(datagram, command, waiting, due, waits, is_vain, insists)
         self._patient.append(cookie)
         if at_once or command not in PATIENT or not self.gathers or len(self._patient) >= self.window:
             self._hurry()
@@ -157,15 +181,36 @@ class NgClient(DatagramProtocol):
             try:
                 self.start()
             except CannotListenError as error:
-                log.error("no socket to ask the relay at {target}: {reason}", target=self.target, reason=error)
+                told, self._has_told = self._has_told, True
+                (log.debug if told else log.error)(
+                    "no socket to ask the relay at {target}: {reason}", target=self.target, reason=error
+                )
         return self._port is not None
 
     def datagramReceived(self, datagram: bytes, addr: object) -> None:
         if addr == self.target:
             self.heard += 1
+            self.is_refused, self._refused_at = False, None
             for reply in datagram.split(BETWEEN) if self.gathers else (datagram,):
                 self._receive(reply)
             self._fill()
+
+    def connectionRefused(self) -> None:
+        """Nobody has the relay's port open, says the kernel: ask again soon; and when it says so again, fail."""
+        now = self._clock.seconds()
+        pressing = [request for request in self._requests.values() if request.copies and not request.insists]
+        if self._refused_at is None:
+            self._refused_at = now
+            again = now + REFUSED_AGAIN
+            for request in pressing:
+                if request.copies < len(request.waits):
+                    request.due = min(request.due, again)
+        elif now > self._refused_at + REFUSED_AGAIN - CLOCK_ERROR_SECONDS:
+            self.is_refused = True
+            for request in pressing:
+                request.copies, request.due = len(request.waits), now
+        if pressing:
+            self._wake(min(request.due for request in pressing))
 
     def _receive(self, datagram: bytes) -> None:
         cookie, _, body = datagram.partition(b" ")
@@ -209,6 +254,8 @@ class NgClient(DatagramProtocol):
             self._write(batch)
 
     def _write(self, batch: Sequence[_Request]) -> None:
+        if self.transport is None and not self._is_open_again():
+            return
         try:
             assert self.transport is not None
             # IUDPTransport knows IP addresses only; a UNIX port takes a path.
@@ -217,6 +264,8 @@ class NgClient(DatagramProtocol):
             log.debug(
                 "NG {command} not sent to {target}: {error}", command=batch[0].command, target=self.target, error=error
             )
+            if isinstance(error, OSError):
+                self.reopen()
 
     def _wake(self, due: float) -> None:
         """Look after the requests then, if not earlier: one timer for all, that most replies come before."""
@@ -247,7 +296,8 @@ class NgClient(DatagramProtocol):
             self._wake(min(request.due for request in self._requests.values()))
 
     def _silence(self, command: str) -> RelayFailure:
-        return RelayFailure(f"{command}: the relay at {self.target} is silent")
+        why = "has its port closed" if self.is_refused else "is silent"
+        return RelayFailure(f"{command}: the relay at {self.target} {why}")
 
     def _cancel(self, cookie: str) -> None:
         self._end(cookie)
@@ -263,24 +313,6 @@ def in_short_steps(waits: Sequence[float]) -> Sequence[float]:
 
     Its socket is there once it has imported, and until then a copy costs one system call. Phones wait for it."""
     return (STEP_SECONDS,) * round(sum(waits) / STEP_SECONDS)
-
-
-def unix_client(clock: IReactorTime, unix: IReactorUNIXDatagram, own: Path, target: Path) -> NgClient:
-    """A client that binds `own`, which replies come to, and asks the worker at `target`."""
-
-    def listen(protocol: DatagramProtocol) -> IListeningPort:
-        own.unlink(missing_ok=True)
-        return unix.listenUNIXDatagram(str(own), protocol, MAXIMUM_DATAGRAM, 0o600)
-
-    client = NgClient(clock, listen, str(target), own)
-    client.window = UNIX_WINDOW
-    return client
-
-
-def udp_client(clock: IReactorTime, udp: IReactorUDP, host: str, port: int) -> NgClient:
-    """A client of the rtpengine at that numeric address."""
-    any_address = "::" if ":" in host else "0.0.0.0"  # noqa: S104  (the client's end; replies are matched by cookie)
-    return NgClient(clock, lambda protocol: udp.listenUDP(0, protocol, any_address, MAXIMUM_DATAGRAM), (host, port))
 
 
 def _refusal(command: str, reason: str) -> RelayFailure:

@@ -129,7 +129,9 @@ class Node:
             patience -= 1
             waits = RETRY_SECONDS if self.worker_pid is None else in_short_steps(RETRY_SECONDS)
             try:
-                return await self.client.request({"command": "list", "limit": self._list_limit}, waits=waits)
+                return await self.client.request(
+                    {"command": "list", "limit": self._list_limit}, waits=waits, insists=True
+                )
             except RelayFailure:
                 if self._worker is None or patience == 0:
                     raise

@@ -15,9 +15,9 @@ have ended, packets are counted.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -46,6 +46,8 @@ POLL_SECONDS: Final = 10.0
 RETURN_SECONDS: Final = 5.0
 """For which calls wait for the one relay there is to be started again: two seconds are usual of a worker."""
 
+T = TypeVar("T")
+
 log = Logger()
 
 
@@ -56,6 +58,8 @@ class RelayPool:
         self.nodes = tuple(nodes)
         self._metrics = metrics
         self._calls: dict[str, Node] = {}
+        self._offered: dict[str, Deferred[bytes]] = {}
+        """First offers that have no answer yet."""
         self._restarts = 0
         self._known_up: set[str] = set()
         self._timers = [(LoopingCall(self._ping), PING_SECONDS), (LoopingCall(self._poll), POLL_SECONDS)]
@@ -127,7 +131,9 @@ class RelayPool:
             return fail(RelayFailure("no media relay answers"))
         self._calls[call] = node
         node.begin(call, asked)
-        return node.rewrite(call, asked).addErrback(self._begin_elsewhere, call, asked, (*tried, node))
+        waiting = self._offered[call] = node.rewrite(call, asked)
+        waiting.addBoth(_take_out, self._offered, call)
+        return waiting.addErrback(self._begin_elsewhere, call, asked, (*tried, node))
 
     def _begin_elsewhere(
         self, failure: Failure, call: str, asked: dict[str, JSON], tried: tuple[Node, ...]
@@ -135,6 +141,8 @@ class RelayPool:
         """An offer that failed before the call had media leaves nothing here, and nothing at the node."""
         is_here = self._calls.get(call) is tried[-1]
         self.delete(call)
+        if is_here and failure.check(CancelledError) is not None and not tried[-1].is_up:
+            failure = Failure(RelayFailure(f"{tried[-1].name} went down before it answered"))
         is_trouble = failure.check(RelayFailure) is not None and failure.check(RelayRefusal) is None
         if not is_here or not is_trouble or self._least_loaded(tried) is None:
             return fail(failure)
@@ -188,6 +196,8 @@ class RelayPool:
     def calls_gone(self, node: Node, calls: tuple[str, ...], reason: str) -> None:
         """Calls that the node ended, or went down with."""
         self._tell_nodes(calls=len(calls), why=reason)
+        if not node.is_up:
+            _give_up(self._offered, calls)
         gone = tuple(call for call in calls if self._calls.get(call) is node)
         if not gone:
             return
@@ -283,6 +293,19 @@ class RelayPool:
                 yield Metrics.worker_memory, number, node.figures.resident_bytes or 0
             if node.is_ours and node.figures.loop is not None:
                 yield Metrics.worker_loop, (*number, node.figures.loop), 1
+
+
+def _take_out(outcome: T, offered: dict[str, Deferred[bytes]], call: str) -> T:
+    """A first offer has its answer."""
+    offered.pop(call, None)
+    return outcome
+
+
+def _give_up(offered: dict[str, Deferred[bytes]], calls: Iterable[str]) -> None:
+    """Wait no longer for answers to first offers: these calls have no media yet, and begin elsewhere."""
+    for call in calls:
+        if call in offered:
+            offered[call].cancel()
 
 
 def _log_start(failure: Failure, node: Node) -> None:

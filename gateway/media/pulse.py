@@ -5,8 +5,8 @@
                                                                               `- no --> the next copy ... lost
 
 A worker is a process of this machine: one that was stopped, or is dead, will not answer. One that runs, or waits for
-its turn or a disk, has all its time: a machine may be busy. Not here: what becomes of its calls (node), asking (ng),
-the process (worker_process).
+its turn or a disk, has all its time: a machine may be busy. An rtpengine that ended has its port closed. Not here: what
+becomes of calls (node), asking (ng), the process (worker_process).
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ class Pulse:
             starting = in_short_steps(STARTING_WAITS) if is_own else STARTING_WAITS
             # An rtpengine tells only here that it is another process than before, and has none of our calls any more.
             command = "ping" if self._worker is not None else "statistics"
+            waits = PING_WAITS if is_up else starting
             self._client.request(
-                {"command": command}, waits=PING_WAITS if is_up else starting, is_vain=self._is_vain
+                {"command": command}, waits=waits, is_vain=self._is_vain, insists=not is_up
             ).addCallbacks(self._owner.answered, self._silent)
 
     def beat(self) -> None:
@@ -81,20 +82,27 @@ class Pulse:
         self._silent_pings, self._is_up = 0, False
 
     def _is_vain(self) -> bool:
-        """Whether the kernel knows that no answer will come."""
+        """Whether the kernel knows that no answer of its process will come."""
         return self._worker is not None and self._worker.cannot_answer()
 
     def _silent(self, failure: Failure) -> None:
         failure.trap(RelayFailure)
-        is_stopped = self._is_vain()
-        if not is_stopped and self._client.heard != self._heard_before:  # busy: the ping waits behind other requests
+        kernel = self._word_of_kernel()
+        if not kernel and self._client.heard != self._heard_before:  # busy: the ping waits behind other requests
             self._owner.answered({})
             return
         self._is_pinged = False
         self._silent_pings += 1
+        self._client.reopen()
         patience = SILENT_WORKER if self._is_up else SILENT_STARTING
-        if not is_stopped and self._silent_pings < (SILENT_RTPENGINE if self._worker is None else patience):
+        if not kernel and self._silent_pings < (SILENT_RTPENGINE if self._worker is None else patience):
             return
-        self._owner.lost("its process was stopped" if is_stopped else "it is silent")
+        self._owner.lost(kernel or "it is silent")
         if self._worker is not None:
             self._worker.check()
+
+    def _word_of_kernel(self) -> str:
+        """Why no answer can come; empty where one may."""
+        if self._client.is_refused:
+            return "nobody has its port open"
+        return "its process was stopped" if self._is_vain() else ""

@@ -7,7 +7,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from gateway.media.ng import BETWEEN, PATIENCE_SECONDS, RETRY_SECONDS, UNIX_WINDOW, Reply
+from gateway.media.ng import BETWEEN, PATIENCE_SECONDS, REFUSED_AGAIN, RETRY_SECONDS, Reply
+from gateway.media.ng_sockets import UNIX_WINDOW
 from gateway.media.relay import RelayFailure, RelayRefusal
 from tests.support.media_nodes import TARGET, Wire
 
@@ -35,6 +36,10 @@ def reason(found: list[Reply | Failure]) -> str:
     assert isinstance(failure, Failure)
     assert failure.check(RelayFailure)
     return failure.getErrorMessage()
+
+
+def is_refused(wire: Wire) -> bool:
+    return wire.client.is_refused
 
 
 def test_reply_fires_once_and_stops_the_copies(wire: Wire, clock: Clock) -> None:
@@ -217,3 +222,69 @@ def test_cookies_are_not_to_be_guessed_from_another_client(clock: Clock) -> None
         cookies.add(wire.sent[0].partition(b" ")[0])
         wire.client.stop()
     assert len(cookies) == 2
+
+
+def test_a_relay_that_is_refused_twice_in_a_row_is_given_up_at_once(wire: Wire, clock: Clock) -> None:
+    """RFC 1122 section 4.1.3.3: the application hears of a closed port."""
+    found = [outcome(wire.client.request({"command": command})) for command in ("offer", "ping")]
+    wire.client.connectionRefused()
+    wire.client.connectionRefused()  # of the second datagram
+    assert not is_refused(wire)
+    clock.advance(REFUSED_AGAIN)
+    assert wire.commands() == ["offer", "ping", "offer", "ping"], "asked again at once"
+    wire.client.connectionRefused()
+    clock.advance(0)
+    assert ["has its port closed" in reason(one) for one in found] == [True, True]
+    assert is_refused(wire)
+    late = outcome(wire.client.request({"command": "offer"}))
+    wire.client.connectionRefused()
+    clock.advance(0)
+    assert "has its port closed" in reason(late)
+    assert not clock.getDelayedCalls()
+
+
+def test_an_answer_between_two_refusals_counts_for_more(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "offer"}))
+    wire.client.connectionRefused()
+    clock.advance(REFUSED_AGAIN)
+    wire.reply(b"another's {}", result="pong")
+    wire.client.connectionRefused()
+    clock.advance(REFUSED_AGAIN / 2)
+    assert not found
+    assert not is_refused(wire)
+    wire.reply(wire.sent[0])
+    assert found == [{"result": "ok"}]
+
+
+def test_a_question_to_a_relay_that_is_down_insists(wire: Wire, clock: Clock) -> None:
+    found = outcome(wire.client.request({"command": "ping"}, insists=True))
+    for _ in range(5):
+        wire.client.connectionRefused()
+        clock.advance(REFUSED_AGAIN)
+    assert is_refused(wire)
+    assert not found
+    wire.reply(wire.sent[0])
+    assert found == [{"result": "ok"}]
+    assert not is_refused(wire)
+
+
+def test_a_connected_socket_that_cannot_send_is_opened_anew(wire: Wire, clock: Clock) -> None:
+    """As after a change of this machine's address."""
+    wire.client.is_connected, wire.error = True, OSError(22, "Invalid argument")
+    found = outcome(wire.client.request({"command": "ping"}))
+    wire.client.reopen()
+    assert wire.closings == 1, "once"
+    wire.closed()
+    wire.error = None
+    clock.advance(RETRY_SECONDS[0])
+    assert (wire.openings, wire.commands()) == (2, ["ping"])
+    wire.reply(wire.sent[0])
+    assert found == [{"result": "ok"}]
+
+
+def test_a_client_that_stops_while_its_socket_closes_closes_it_once(wire: Wire) -> None:
+    wire.client.is_connected = True
+    wire.client.reopen()
+    wire.client.stop()
+    wire.closed()
+    assert wire.closings == 1

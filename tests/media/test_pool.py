@@ -10,12 +10,13 @@ import attrs
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from gateway.config.model import Side
 from gateway.media import ng_commands
+from gateway.media.ng import REFUSED_AGAIN
 from gateway.media.node import LIST_LIMIT, QUERIES, WORKER_LIST_LIMIT, Node
 from gateway.media.pool import PING_SECONDS, POLL_SECONDS, RETURN_SECONDS, RelayPool
 from gateway.media.pulse import PING_WAITS
@@ -130,6 +131,10 @@ def result(waiting: Deferred[T]) -> T:
     if isinstance(found[0], Failure):
         found[0].raiseException()
     return found[0]
+
+
+def up(scene: Scene) -> list[bool]:
+    return [node.is_up for node in scene.nodes]
 
 
 def answer_all(wire: Wire) -> None:
@@ -339,6 +344,57 @@ def test_a_worker_that_ended_while_it_was_pinged_leaves_the_next_one_its_time() 
         scene.clock.advance(0.1)
         answer_all(scene.wires[1])
     assert scene.workers[0].checks == 0
+
+
+def test_an_rtpengine_that_ended_is_down_at_once() -> None:
+    """Its port is closed, as ICMP tells (RFC 1122 section 4.1.3.3)."""
+    scene = Scene(are_workers=False).started()
+    for call in ("c0", "c1"):
+        scene.offered(call)
+    scene.clock.advance(PING_SECONDS)
+    answer_all(scene.wires[1])
+    scene.wires[0].client.connectionRefused()
+    new = scene.pool.offer("c2", "caller", SDP, TERMS)
+    scene.clock.advance(REFUSED_AGAIN)
+    assert scene.lost == []
+    scene.wires[0].client.connectionRefused()
+    scene.clock.advance(0)
+    assert scene.lost == [("c0",)]
+    assert up(scene) == [False, True]
+    scene.wires[1].answer("offer", sdp="v=0\r\nours")
+    assert result(new) == b"v=0\r\nours", "a call that was on its way there goes to the other"
+    scene.wires[0].sent.clear()
+    for _ in range(20):
+        scene.clock.advance(0.1)
+        scene.wires[0].client.connectionRefused()
+        answer_all(scene.wires[1])
+    assert scene.wires[0].commands().count("statistics") >= 6, "asked every quarter of a second until it is back"
+    scene.wires[0].answer("statistics")
+    assert up(scene) == [True, True]
+    assert scene.lost == [("c0",)]
+
+
+def test_a_call_whose_first_offer_was_on_its_way_to_a_worker_that_ended_begins_at_another() -> None:
+    scene = Scene().started()
+    new = scene.pool.offer("c0", "caller", SDP, TERMS)
+    scene.workers[0].died()
+    assert scene.lost == []
+    scene.wires[1].answer("offer", sdp="v=0\r\nours")
+    assert result(new) == b"v=0\r\nours"
+    last = scene.pool.offer("c1", "caller", SDP, TERMS)
+    scene.workers[1].died()
+    last.addErrback(lambda failure: failure.trap(RelayFailure) and failure.getErrorMessage())
+    assert str(result(last)) == "node 1 went down before it answered"
+    assert scene.pool.calls == ()
+
+
+def test_an_offer_that_its_call_gave_up_goes_nowhere_else() -> None:
+    scene = Scene().started()
+    new = scene.pool.offer("c0", "caller", SDP, TERMS)
+    new.addErrback(lambda failure: failure.trap(CancelledError))
+    new.cancel()
+    scene.workers[0].died()
+    assert "offer" not in scene.wires[1].commands()
 
 
 def uptime(seconds: int) -> JSON:

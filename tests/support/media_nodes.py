@@ -21,19 +21,31 @@ class Wire:
     def __init__(self, clock: Clock) -> None:
         self.sent: list[bytes] = []
         self.is_open = False
+        self.openings = self.closings = 0
+        self.error: OSError | None = None
+        """Raised by whatever is sent."""
         self.client = NgClient(clock, self._listen, TARGET)
 
     def _listen(self, protocol: DatagramProtocol) -> IListeningPort:
         self.is_open = True
+        self.openings += 1
         protocol.transport = cast(Any, self)
         return cast(IListeningPort, self)
 
     def write(self, datagram: bytes, target: object) -> None:
         assert target == TARGET
+        if self.error is not None:
+            raise self.error
         self.sent.append(datagram)
 
     def stopListening(self) -> None:
         self.is_open = False
+        self.closings += 1
+
+    def closed(self) -> None:
+        """A turn of the reactor later."""
+        self.client.transport = None
+        self.client.stopProtocol()
 
     def commands(self) -> list[str]:
         return [self.fields(datagram)["command"] for datagram in self.sent]

@@ -18,7 +18,8 @@ from twisted.internet.udp import Port
 from twisted.logger import LogLevel, capturedLogs
 
 from gateway.config.model import Listener, Side
-from gateway.media.ng import NgClient, udp_client, unix_client
+from gateway.media.ng import NgClient
+from gateway.media.ng_sockets import udp_client, unix_client
 from gateway.observe.metrics import Metrics
 from gateway.transport.banned import PERSISTENT
 from gateway.transport.layer import TransportLayer
