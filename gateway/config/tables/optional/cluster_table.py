@@ -79,7 +79,7 @@ class Cluster:
     mode: Annotated[str, cluster_mode] = "standby"
     address: Annotated[str, fields.address] | None = None
     """The floating address: a node without it never is active."""
-    lease_ms: Annotated[int, number(1000, 60_000)] = 3000
+    lease_ms: Annotated[int, number(500, 60_000)] = 3000
     """Life of the lease, which is renewed each third of it."""
     without_store: WithoutStore = WithoutStore.STOP
     sentinel: Annotated[str, fields.name] | None = None
