@@ -55,9 +55,31 @@ _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
 
 _LACKS_TLS: Final = (Reason.CLEAR_PEER_NO_TLS, Reason.CLEAR_TLS_HANDSHAKE, Reason.CLEAR_EMERGENCY)
 
+_NONE_REPORTED: Final[frozenset[Feature]] = frozenset()
+"""Of all calls that no downgrade was seen in."""
+
 
 class Protection:
     """The security side of one call."""
+
+    __slots__ = (
+        "_exposed",
+        "_fault",
+        "_is_tls_unreached",
+        "_is_urgent",
+        "_known",
+        "_memory",
+        "_phone",
+        "_provider",
+        "_record",
+        "_reported",
+        "_suites",
+        "_was_encrypted",
+        "attempt",
+        "reason",
+        "refused",
+        "terms",
+    )
 
     def __init__(
         self, record: CallRecord, route: Route, dialled: str, phone: Peer, memory: PeerMemory, clock: IReactorTime
@@ -81,7 +103,7 @@ class Protection:
         self._phone = phone
         self._known = memory.known(self._provider)
         self._was_encrypted = False
-        self._reported: set[Feature] = set()
+        self._reported = _NONE_REPORTED
         self._exposed = ExposedLegs(record, clock)
 
     @property
@@ -103,7 +125,7 @@ class Protection:
         self.terms = CallTerms(Security(security), Downgrade(downgrade), Encryption(offer), *map(bool, flags))
         self.reason = kept["reason"] and Reason(kept["reason"])
         self._was_encrypted = bool(kept["was_encrypted"])
-        self._reported = set(map(Feature, kept["reported"]))
+        self._reported = frozenset(map(Feature, kept["reported"]))
         self._exposed.resume(kept["exposed"], age)
 
     def first(self) -> Attempt | Refusal:
@@ -289,7 +311,7 @@ class Protection:
             return
         if isinstance(decision, Acceptance) and self._reported:
             return  # an answer repeats the report of its attempt
-        self._reported.add(about)
+        self._reported |= {about}
         self._memory.report(self._provider, about, refused=isinstance(decision, Refusal))
         text = f"the peer did {str(about).upper()} before: a probable downgrade"
         self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)

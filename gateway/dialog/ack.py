@@ -9,8 +9,8 @@ without end has a few, not all. Forks of a first INVITE are settled by its sende
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -24,16 +24,22 @@ KEPT_ACKS: Final = 8
 
 Acknowledged = Callable[[Request], None]
 
+_NONE: Final[Mapping[int, Any]] = {}
+"""Of all legs that wait for nothing: most do, most of the time, and a table is made for those that do not."""
+
 
 class Acknowledgements:
     """The ACKs that one leg waits for, and those that it has sent."""
 
+    __slots__ = ("_acks", "_afterwards", "_answers", "_clock", "_credentials")
+
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
-        self._answers: dict[int, tuple[AnswerRetransmission, Acknowledged]] = {}
-        self._afterwards: dict[int, Callable[[], None]] = {}
-        self._acks: dict[int, Request] = {}
-        self._credentials: dict[int, tuple[tuple[str, str], ...]] = {}
+        self._answers: Mapping[int, tuple[AnswerRetransmission, Acknowledged]] = _NONE
+        self._afterwards: Mapping[int, Callable[[], None]] = _NONE
+        self._acks: Mapping[int, Request] = _NONE
+        self._credentials: tuple[int, tuple[tuple[str, str], ...]] = (0, ())
+        """Of the last INVITE, by its CSeq number."""
 
     def wait_for(
         self, cseq: int, send: Callable[[], None], acknowledged: Acknowledged, expired: Callable[[], None]
@@ -41,20 +47,22 @@ class Acknowledgements:
         """A 2xx was sent: call `send` for it again until its ACK comes, `acknowledged` with that ACK, or `expired`."""
 
         def unacknowledged() -> None:
-            del self._answers[cseq]
+            self._answers = _without(self._answers, cseq)
             expired()
             self._go_on(cseq)
 
-        self._answers[cseq] = (AnswerRetransmission(self._clock, send, unacknowledged), acknowledged)
+        waiting = AnswerRetransmission(self._clock, send, unacknowledged), acknowledged
+        self._answers = {**self._answers, cseq: waiting}
 
     def receive(self, ack: Request) -> None:
         """An ACK came: stop sending its 2xx, and pass it on. One that is not waited for is a copy."""
-        waiting = self._answers.pop(ack.cseq.number, None)
-        if waiting is not None:
-            retransmission, acknowledged = waiting
+        number = ack.cseq.number
+        if number in self._answers:
+            retransmission, acknowledged = self._answers[number]
+            self._answers = _without(self._answers, number)
             retransmission.acknowledged()
             acknowledged(ack)
-            self._go_on(ack.cseq.number)
+            self._go_on(number)
 
     def awaits(self, cseq: int) -> bool:
         """Whether the 2xx of this INVITE has no ACK yet."""
@@ -62,19 +70,21 @@ class Acknowledgements:
 
     def afterwards(self, cseq: int, action: Callable[[], None]) -> None:
         """Do this once the ACK of that 2xx has come, or will not come any more."""
-        self._afterwards[cseq] = action
+        self._afterwards = {**self._afterwards, cseq: action}
 
     def invite_leaves(self, invite: Request) -> None:
         """An INVITE of ours is about to be sent."""
-        self._credentials = {invite.cseq.number: _credentials(invite)}
+        self._credentials = invite.cseq.number, _credentials(invite)
 
     def make(self, dialog: Dialog, cseq: int, fields: Iterable[tuple[str, str]], body: bytes) -> Request:
         """The ACK of a 2xx, kept for when that 2xx comes again."""
-        ack = dialog.make_ack(cseq, headers=(*self._credentials.pop(cseq, ()), *fields))
+        number, credentials = self._credentials
+        ack = dialog.make_ack(cseq, headers=(*credentials, *fields) if number == cseq else fields)
         ack.body = body
-        self._acks[cseq] = ack
+        self._credentials = 0, ()
+        self._acks = {**self._acks, cseq: ack}
         if len(self._acks) > KEPT_ACKS:
-            del self._acks[next(iter(self._acks))]
+            self._acks = _without(self._acks, next(iter(self._acks)))
         return ack
 
     @property
@@ -96,13 +106,18 @@ class Acknowledgements:
         if self._answers or self._afterwards:
             for retransmission, _ in self._answers.values():
                 retransmission.acknowledged()
-            self._answers.clear()
-            self._afterwards.clear()
+            self._answers = self._afterwards = _NONE
 
     def _go_on(self, cseq: int) -> None:
-        action = self._afterwards.pop(cseq, None)
-        if action is not None:
+        if cseq in self._afterwards:
+            action = self._afterwards[cseq]
+            self._afterwards = _without(self._afterwards, cseq)
             action()
+
+
+def _without(table: Mapping[int, Any], number: int) -> Mapping[int, Any]:
+    """The table without that number."""
+    return {key: value for key, value in table.items() if key != number} if len(table) > 1 else _NONE
 
 
 def _credentials(request: Request) -> tuple[tuple[str, str], ...]:

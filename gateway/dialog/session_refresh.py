@@ -53,6 +53,9 @@ AGAIN_AT_LEAST: Final = 1.0
 ASK_SECONDS: Final = 5.0
 """Between two refreshes out of turn."""
 
+_NEVER: Final = -ASK_SECONDS
+_NO_PROMISE: Final = (None, ())
+
 METHODS: Final = ("INVITE", "UPDATE")
 """The methods that agree on a session interval."""
 
@@ -105,17 +108,17 @@ class KeptSession(NamedTuple):
 class LegSession:
     """The agreement of one leg on the length of its session."""
 
-    _asked_at = -ASK_SECONDS
-    """Of the class, since most calls never need it."""
+    __slots__ = ("_asked_at", "_is_raised", "_promised", "_takes_update", "_timer", "preferences")
 
     def __init__(self, interval: int) -> None:
         """`interval`: seconds, the session interval that we ask for."""
+        self._asked_at = _NEVER
         self.preferences = preferences_for(interval)
         self._is_raised = False
         """Whether a 422 has raised the interval of a refresh since the last that succeeded."""
         self._timer: SessionTimer | None = None  # while there is an agreement: most calls have none
         self._takes_update = False
-        self._promised: tuple[Agreement | None, Headers] = (None, ())
+        self._promised: tuple[Agreement | None, Headers] = _NO_PROMISE
 
     @property
     def kept(self) -> KeptSession:

@@ -108,10 +108,12 @@ def _nothing() -> None:
 class Usages:
     """The subscriptions of one pair of dialogs. ``changed`` is called when one begins, is prolonged or ends."""
 
+    __slots__ = ("_changed", "_live", "_seconds")
+
     def __init__(self, seconds: Callable[[], float], changed: Callable[[], None] = _nothing) -> None:
         self._seconds = seconds
         self._changed = changed
-        self._live: list[_Subscription] = []
+        self._live: tuple[_Subscription, ...] = ()
 
     @property
     def count(self) -> int:
@@ -124,7 +126,7 @@ class Usages:
         if not self._live:
             return None
         now = self._seconds()
-        self._live = [one for one in self._live if one.until > now]
+        self._live = tuple(one for one in self._live if one.until > now)
         return max((one.until for one in self._live), default=None)
 
     @property
@@ -138,10 +140,10 @@ class Usages:
     def resume(self, kept: Iterable[KeptUsage]) -> None:
         """Go on with those of the process before."""
         now = self._seconds()
-        self._live = [
+        self._live = tuple(
             _Subscription(one.subscriber, one.package, one.id, one.other_id, now + min(one.left, LONGEST_SECONDS))
             for one in kept
-        ][-MOST:]
+        )[-MOST:]
         self._changed()
 
     def handed_on(self, changed: Callable[[], None]) -> Usages:
@@ -169,11 +171,11 @@ class Usages:
         is_unwanted = response is not None and (response.headers.get("Refer-Sub") or "").strip().lower() == "false"
         found = self._find(origin, asked)
         if found is not None and (is_ended_by(asked.method, status) or (asked.method == "REFER" and is_unwanted)):
-            self._live.remove(found)
+            self._live = tuple(one for one in self._live if one is not found)
             self._changed()
 
     def _begin(self, subscription: _Subscription) -> None:
-        self._live = [*self._live[-MOST + 1 :], subscription]
+        self._live = (*self._live[-MOST + 1 :], subscription)
 
     def _subscribed(self, origin: str, found: _Subscription | None, asked: Request) -> None:
         if found is None:

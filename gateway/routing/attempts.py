@@ -24,6 +24,8 @@ Way = Callable[[], Flow]
 class Attempts:
     """The ways that are left, and the one that was opened last."""
 
+    __slots__ = ("_is_repeated", "_left", "_opened", "_was_connected")
+
     def __init__(self, ways: Iterable[Way] = ()) -> None:
         self._left = list(ways)
         self._opened: Way | None = None

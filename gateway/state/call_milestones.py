@@ -28,6 +28,8 @@ class CallMilestones:
     A call that was asked for credentials is no failure: it comes again.
     """
 
+    __slots__ = ("_answered", "_began", "_is_heard", "_labels", "_metrics", "_record")
+
     def __init__(self, metrics: Metrics, record: CallRecord, began: float) -> None:
         self._metrics = metrics
         self._record = record

@@ -18,7 +18,7 @@ from gateway.b2bua.across import exchange, offer_answer
 from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.flows import LegWay
 from gateway.b2bua.legs.media import LegMedia
-from gateway.config.model import Security, Side
+from gateway.config.model import Security
 from gateway.security.policy.exposure import Exposure
 from gateway.sip.message import Response
 from gateway.transaction import layer
@@ -100,7 +100,7 @@ def fork_forgotten(patch: pytest.MonkeyPatch) -> None:
     win = CalleeLeg._win
 
     def forgetful(self: CalleeLeg, tag: str, response: Response) -> None:
-        self.owner.protection._exposed = dict.fromkeys(Side, Exposure())  # type: ignore[attr-defined]
+        self.owner.protection._exposed = [Exposure(), Exposure()]  # type: ignore[attr-defined]
         win(self, tag, response)
 
     patch.setattr(CalleeLeg, "_win", forgetful)

@@ -283,9 +283,9 @@ class MediaExchange:
     def _note_fork(self, fork: str, relayed: Relayed, ours: Settlement, theirs: Settlement) -> None:
         self.forks |= {fork}
         if self._fork is None:
-            self.answerer.media.forks[fork] = Agreed(relayed, theirs, ours)
+            self.answerer.media.fork_agreed(fork, Agreed(relayed, theirs, ours))
         else:
-            self.offerer.media.forks[fork] = Agreed(relayed, ours, theirs)
+            self.offerer.media.fork_agreed(fork, Agreed(relayed, ours, theirs))
 
     def _replied(self) -> None:
         """The relay has replied to an answer; others of this exchange may wait there."""

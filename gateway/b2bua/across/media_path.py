@@ -12,8 +12,8 @@ and `answer`: exchange.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -33,6 +33,10 @@ Passed = Callable[[bytes], None]
 
 Failed = Callable[[Refusal], None]
 """Called when the relay refuses or does not answer, with all that can be said of it."""
+
+
+_NONE: Final[Mapping[str, Any]] = {}
+"""Of all calls without media, and of those with them as long as nothing is under way."""
 
 
 def _nothing_to_pass(_sdp: bytes) -> None:
@@ -64,16 +68,16 @@ class MediaPath:
     relay: Relay
     failed: Failed
     """Ends the call."""
-    _queue: deque[_Waiting] = attrs.field(factory=deque, init=False)
+    _queue: tuple[_Waiting, ...] = attrs.field(default=(), init=False)
     _held: Callable[[], None] | None = attrs.field(default=None, init=False)
-    _pending: set[Deferred[bytes]] = attrs.field(factory=set, init=False)
-    _answers: dict[str, tuple[bytes, bytes, str | None]] = attrs.field(factory=dict, init=False, repr=False)
+    _pending: tuple[Deferred[bytes], ...] = attrs.field(default=(), init=False)
+    _answers: Mapping[str, tuple[bytes, bytes, str | None]] = attrs.field(default=_NONE, init=False, repr=False)
     _offered: tuple[str, bytes, SdpWish] | None = attrs.field(default=None, init=False, repr=False)
-    _versions: dict[str, Versions] = attrs.field(factory=dict, init=False, repr=False)
+    _versions: Mapping[str, Versions] = attrs.field(default=_NONE, init=False, repr=False)
     _delayed: IDelayedCall | None = attrs.field(default=None, init=False)
     agreed: Relayed | None = attrs.field(default=None, init=False)
     """The exchange that the relay carried out last."""
-    _hosts: dict[str, str] = attrs.field(factory=dict, init=False)
+    _hosts: Mapping[str, str] = attrs.field(default=_NONE, init=False)
     _is_answered: bool = attrs.field(default=False, init=False)
     _has_early: bool = attrs.field(default=False, init=False)
     """Whether the relay has an answer that may yet be none of the call's."""
@@ -97,7 +101,7 @@ class MediaPath:
 
     def heard_from(self, tag: str, host: str) -> None:
         """The peer with that tag is at this address now, and so comes the next description from there."""
-        self._hosts[tag] = host
+        self._hosts = {**self._hosts, tag: host}
 
     def offer(
         self,
@@ -110,7 +114,7 @@ class MediaPath:
     ) -> None:
         """Take an offer from one leg to the other: `between` is their tags, the second told the relay if it is known
         there."""
-        self._answers.clear()
+        self._answers = _NONE
         sender, receiver = between
         self._offered = sender, sdp, wish
         known, source = receiver if is_known else None, SdpSource(self._hosts.get(sender, ""))
@@ -123,7 +127,7 @@ class MediaPath:
     def repeat(self, between: tuple[str, str], sdp: bytes, wish: SdpWish) -> None:
         """Tell the relay alone of an offer that its receiver was shown before, and has the keys and version of."""
         sender, receiver = between
-        self._answers.clear()
+        self._answers = _NONE
         self._offered = sender, sdp, wish
         again, source = attrs.evolve(wish, is_repeated=True), SdpSource(self._hosts.get(sender, ""))
         known = receiver if self._is_told else None
@@ -148,7 +152,7 @@ class MediaPath:
 
         def remembered(rewritten: bytes) -> None:
             if self._offered is answered:
-                self._answers[answerer] = (sdp, rewritten, host)
+                self._answers = {**self._answers, answerer: (sdp, rewritten, host)}
             if answered is not None:
                 self.agreed = Relayed(*answered, answerer, sdp)
             passed(rewritten)
@@ -172,7 +176,7 @@ class MediaPath:
 
     def begin_session(self, tag: str) -> None:
         """A new peer under this tag: another attempt at the callee."""
-        self._versions.pop(tag, None)
+        self._versions = {other: versions for other, versions in self._versions.items() if other != tag} or _NONE
 
     def restore(self, relayed: Relayed) -> None:
         """Let the relay go back to an earlier exchange (RFC 3261 section 14.1)."""
@@ -189,7 +193,7 @@ class MediaPath:
         if not self._queue:
             passed()
             return
-        self._queue.append(_Waiting(lambda _nothing: passed(), b""))
+        self._queue += (_Waiting(lambda _nothing: passed(), b""),)
         self._drain()
 
     @property
@@ -220,9 +224,9 @@ class MediaPath:
         self._closed = True
         self._cancel_delayed()
         self.failed = _call_is_over
-        self._queue.clear()
+        self._queue = ()
         self._held = None
-        for deferred in tuple(self._pending):
+        for deferred in self._pending:
             deferred.cancel()
 
     def _cancel_delayed(self) -> None:
@@ -232,7 +236,9 @@ class MediaPath:
 
     def stamped(self, tag: str, sdp: bytes) -> bytes:
         """A description as it is given to the leg with that tag now, perhaps again after others."""
-        return self._versions.setdefault(tag, Versions()).stamped(sdp)
+        if tag not in self._versions:
+            self._versions = {**self._versions, tag: Versions()}
+        return self._versions[tag].stamped(sdp)
 
     def _ask(self, ask: Callable[[], Deferred[bytes]], passed: Passed, refused: Failed) -> None:
         if self._closed:
@@ -242,17 +248,17 @@ class MediaPath:
             return
         self.anchored = True
         waiting = _Waiting(passed)
-        self._queue.append(waiting)
+        self._queue += (waiting,)
         deferred = ask()
-        self._pending.add(deferred)
+        self._pending += (deferred,)
 
         def settled(outcome: bytes | Failure) -> None:
-            self._pending.discard(deferred)
+            self._pending = tuple(one for one in self._pending if one is not deferred)
             if self._closed:
                 return
             if isinstance(outcome, Failure):
                 outcome.trap(RelayFailure)
-                self._queue.remove(waiting)
+                self._queue = tuple(one for one in self._queue if one is not waiting)
                 refused(_refusal(outcome))
                 self._drain()
                 return
@@ -271,7 +277,9 @@ class MediaPath:
 
     def _drain(self) -> None:
         while self._queue and self._queue[0].sdp is not None and not self._closed:
-            self._queue.popleft().let_through()
+            first, *others = self._queue
+            self._queue = (*others,)
+            first.let_through()
 
 
 def _refusal(failure: Failure) -> Refusal:

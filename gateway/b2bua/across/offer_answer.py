@@ -85,6 +85,8 @@ def _encrypts(leg: Leg, offer: bytes, response: Response) -> bool | None:
 class OfferAnswer:
     """Carries the bodies of one request's responses, and of their acknowledgements."""
 
+    __slots__ = ("_asking", "_late", "_offer", "_path", "asked")
+
     def __init__(self, path: MediaPath, legs: tuple[Leg, Leg], offer: MediaExchange | None) -> None:
         """`legs` are the asking one and the asked one; `offer` is the exchange that the request began, if any.
 

@@ -140,8 +140,7 @@ class Forks:
         self._stop_ringing(ELSEWHERE)
         if heard is not None and heard is not leg:
             # The caller may have got that phone's answer reliably, and hears of this one's by a re-INVITE then.
-            for tag, given in heard.media.forks.items():
-                leg.media.forks.setdefault(tag, given)
+            leg.media.forks = {**heard.media.forks, **leg.media.forks}
         leg.belong_to(self._call)
         self._call.callee = leg
         outcome.accept(self._call, leg, response)

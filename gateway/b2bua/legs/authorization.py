@@ -42,6 +42,8 @@ class AnsweringLeg(Protocol):
 class LegCredentials:
     """The credentials of one leg; without ``answers`` it has none."""
 
+    __slots__ = ("answers",)
+
     def __init__(self) -> None:
         self.answers: Answers | None = None
 

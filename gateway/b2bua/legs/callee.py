@@ -7,7 +7,8 @@ acknowledged and hung up at once (13.2.2.4), and a 2xx that crosses our CANCEL l
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -33,6 +34,9 @@ of its responses would start timer C anew, without end."""
 MOST_FORKS: Final = 8
 """Early dialogs of one INVITE: each keeps a description, and any callee can make as many as To tags. A fork
 beyond these rings unheard; its 2xx still counts."""
+
+
+_NONE: Final[Mapping[str, Any]] = {}
 
 
 class Inviter(Protocol):
@@ -68,8 +72,22 @@ UNHEARD: Final = _Nobody()
 class CalleeLeg(Leg):
     """The leg that the gateway calls."""
 
-    _strays: Strays | None = None
-    """The answers that nobody waits for; few legs have any."""
+    __slots__ = (
+        "_abandoned",
+        "_described",
+        "_early",
+        "_finished",
+        "_inviter",
+        "_received",
+        "_ringing",
+        "_rings_until",
+        "_strays",
+        "_transaction",
+        "_winner",
+        "has_heard",
+        "request",
+        "takes_early_offers",
+    )
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, inviter: Inviter) -> None:
         super().__init__(spec, flow, services, owner)
@@ -80,9 +98,11 @@ class CalleeLeg(Leg):
         """Whether a late offer may come in a reliable provisional response (RFC 3262 section 5)."""
         self._inviter = inviter
         self._transaction: ClientTransaction | None = None
-        self._early: dict[str, Dialog] = {}
-        self._received: dict[str, reliable.Received] = {}
-        self._described: dict[str, bytes] = {}
+        self._early: Mapping[str, Dialog] = _NONE
+        self._received: Mapping[str, reliable.Received] = _NONE
+        self._described: Mapping[str, bytes] = _NONE
+        self._strays: Strays | None = None
+        """The answers that nobody waits for; few legs have any."""
         self._ringing: IDelayedCall | None = None
         self._rings_until = 0.0
         self._winner: str | None = None
@@ -215,7 +235,7 @@ class CalleeLeg(Leg):
         if is_reliable and not self.is_late(response):
             self.acknowledge_provisional(response)
         if response.body and has_sdp(response):
-            self._described[tag or ""] = response.body
+            self._described = {**self._described, tag or "": response.body}
             if tag is not None and is_reliable:
                 self.media.reliable_forks |= {tag}
         self._inviter.callee_progressed(self, response)
@@ -243,7 +263,11 @@ class CalleeLeg(Leg):
 
     def _is_next(self, tag: str, response: Response) -> bool:
         """Whether a reliable response is due; False for a copy, or one that is out of order."""
-        return tag in self._early and self._received.setdefault(tag, reliable.Received()).is_next(response)
+        if tag not in self._early:
+            return False
+        if tag not in self._received:
+            self._received = {**self._received, tag: reliable.Received()}
+        return self._received[tag].is_next(response)
 
     def _success(self, response: Response) -> None:
         tag = response.to.tag or ""
@@ -255,15 +279,16 @@ class CalleeLeg(Leg):
             self._win(tag, response)
 
     def _win(self, tag: str, response: Response) -> None:
-        dialog = self._early.pop(tag, None) or self._begin(tag, response)
-        self._early.pop(tag, None)
+        dialog = self._early.get(tag) or self._begin(tag, response)
         dialog.confirm(response)
         self._winner = tag
         self._finish()
         self.dialog = dialog
         self._close_early()
         self._complete(tag, response)
-        self._inviter.callee_answered(self, response)
+        self._received = self._described = _NONE
+        inviter, self._inviter = self._inviter, UNHEARD
+        inviter.callee_answered(self, response)
 
     def _complete(self, tag: str, response: Response) -> None:
         """Put the answer into a 2xx that leaves it out since an 18x had it (RFC 3262 section 5): the caller may have
@@ -282,7 +307,7 @@ class CalleeLeg(Leg):
         if self.request is None:
             raise AssertionError("a response without a request")
         dialog = Dialog.from_response(self.request, response)
-        self._early[tag] = dialog
+        self._early = {**self._early, tag: dialog}
         self.dialog = dialog
         self.services.dialogs.began(self, dialog)
         return dialog
@@ -307,8 +332,9 @@ class CalleeLeg(Leg):
 
     def _close_early(self) -> None:
         """Forget the early dialogs that did not win."""
-        for dialog in self._early.values():
-            self.services.dialogs.ended(self, dialog)
-        self._early.clear()
+        for tag, dialog in self._early.items():
+            if tag != self._winner:
+                self.services.dialogs.ended(self, dialog)
+        self._early = _NONE
         if self._winner is None:
             self.close()

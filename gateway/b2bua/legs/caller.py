@@ -23,6 +23,18 @@ from gateway.transport.flow import TransportFailure
 class CallerLeg(Leg):
     """The leg on which the INVITE of the call came."""
 
+    __slots__ = (
+        "_accepted",
+        "_reliable",
+        "_unwatch",
+        "answered",
+        "beside",
+        "has_answer",
+        "invite",
+        "local_tag",
+        "transaction",
+    )
+
     def __init__(self, spec: LegSpec, transaction: ServerTransaction, services: LegServices, owner: LegOwner) -> None:
         super().__init__(spec, transaction.back, services, owner)
         self.invite = transaction.request

@@ -38,6 +38,8 @@ Reopen = Callable[[], Flow | None]
 class LegWay:
     """The way of one leg."""
 
+    __slots__ = ("_proved", "_weakest", "flow", "is_awaited", "phone")
+
     def __init__(self, flow: Flow, phone: Binding | None) -> None:
         self.flow = flow
         """Where requests of ours go."""

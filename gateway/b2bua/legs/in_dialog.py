@@ -74,7 +74,7 @@ def _sort(leg: Leg, transaction: ServerTransaction, request: Request) -> None:
     elif request.method == "OPTIONS":
         leg.respond(transaction, request.response(200))
     else:
-        leg.open_requests = [*(one for one in leg.open_requests if not one.is_answered), transaction]
+        leg.open_requests = (*(one for one in leg.open_requests if not one.is_answered), transaction)
         leg.owner.leg_received(leg, transaction, request)
 
 
@@ -87,15 +87,16 @@ def receive_ack(leg: Leg, ack: Request) -> None:
 def receive_cancel(leg: Leg, transaction: ServerTransaction, cancel: Request) -> None:
     """Take the CANCEL of an INVITE within the dialog (RFC 3261 section 9.2)."""
     leg.note(Passage.RECEIVED, cancel)
-    cancelled = leg.cancels.pop(transaction, None)
+    cancelled = leg.cancels.get(transaction)
     if cancelled is not None:
+        leg.cancels = {one: told for one, told in leg.cancels.items() if one is not transaction}
         cancelled()
 
 
 def may_cancel(leg: Leg, transaction: ServerTransaction, cancelled: Callable[[], None]) -> None:
     """Let `cancelled` be called when the peer cancels this INVITE of its, before it is answered."""
-    leg.cancels = {one: told for one, told in leg.cancels.items() if not one.is_answered}
-    leg.cancels[transaction] = cancelled
+    others = {one: told for one, told in leg.cancels.items() if not one.is_answered}
+    leg.cancels = {**others, transaction: cancelled}
 
 
 def refreshed(leg: Leg, transaction: ServerTransaction, request: Request) -> None:

@@ -7,7 +7,7 @@ requests and hangs up, ``caller`` is the gateway as UAS of an initial INVITE, ``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
 from typing import Final, TypeAlias, cast
@@ -47,6 +47,9 @@ _RECEIVED: Final = Passage.RECEIVED
 
 _REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
 """Methods whose requests and 2xx tell the remote target (RFC 3261 section 12.2, RFC 6665, RFC 3515)."""
+
+
+_NONE_TO_CANCEL: Final[Mapping[ServerTransaction, Callable[[], None]]] = {}
 
 
 def _never() -> Flow | None:
@@ -89,12 +92,29 @@ LegServices: TypeAlias = ServicesOf["Leg"]
 
 
 class Leg:
-    """One peer, and the dialog with it."""
+    """One peer, and the dialog with it. A table for each part that few legs need is made when it is needed."""
 
-    mediasec: MediasecLeg | None = None
-    """Of use where the provider of its call wants media security to be said."""
-    own_host: str | None = None
-    """Our name toward the provider, where it is another than its listener's."""
+    __slots__ = (
+        "_at",
+        "acknowledgements",
+        "cancels",
+        "credentials",
+        "dialog",
+        "ended",
+        "is_judged",
+        "is_leaving",
+        "is_toward_provider",
+        "media",
+        "mediasec",
+        "open_requests",
+        "own_host",
+        "owner",
+        "record",
+        "services",
+        "session",
+        "spec",
+        "way",
+    )
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner) -> None:
         self.spec = spec
@@ -111,17 +131,18 @@ class Leg:
         self.is_leaving = False
         """Whether only an ACK is waited for, and then BYE is said."""
         provider = spec.border.route.provider
-        if provider.mediasec:
-            self.mediasec = MediasecLeg(services.mediasec, provider, self.is_toward_provider)
-        if provider.contact_host is not None and self.is_toward_provider:
-            self.own_host = provider.contact_host
+        mediasec = MediasecLeg(services.mediasec, provider, self.is_toward_provider) if provider.mediasec else None
+        self.mediasec: MediasecLeg | None = mediasec
+        """Of use where the provider of its call wants media security to be said."""
+        self.own_host = provider.contact_host if self.is_toward_provider else None
+        """Our name toward the provider, where it is another than its listener's."""
         self.media = LegMedia(spec.wish)
         self.session = LegSession(services.session_interval)
         self.acknowledgements = Acknowledgements(services.clock)
         self.credentials = LegCredentials()
-        self.open_requests: list[ServerTransaction] = []
+        self.open_requests: tuple[ServerTransaction, ...] = ()
         """The peer's requests that went to the owner; the last one may be answered."""
-        self.cancels: dict[ServerTransaction, Callable[[], None]] = {}
+        self.cancels: Mapping[ServerTransaction, Callable[[], None]] = _NONE_TO_CANCEL
         """The peer's INVITEs within the dialog, each with the call that its CANCEL leads to."""
 
     flow = cast(Flow, property(attrgetter("way.flow"), doc="The flow that requests of ours go over."))
@@ -266,12 +287,11 @@ class Leg:
     def leave_owner(self) -> None:
         """Belong to no call any more: nothing crosses, and open requests are answered."""
         self.is_leaving = True
-        if self.cancels:
-            self.cancels.clear()
+        self.cancels = _NONE_TO_CANCEL
         if self.open_requests:
             open_ones = [one for one in self.open_requests if not one.is_answered]
             unanswered = [one for one in open_ones if usage_of(one.request.method) is not Usage.SUBSCRIPTION]
-            self.open_requests.clear()
+            self.open_requests = ()
             for transaction in unanswered:
                 self.respond(transaction, transaction.request.response(487))
         self.session.stop()

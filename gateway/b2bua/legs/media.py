@@ -6,6 +6,9 @@ rewriting, the policy, and the order of offers and answers across a call (exchan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import attrs
 
 from gateway.media.relay import Encryption, SdpWish
@@ -41,8 +44,28 @@ class Agreed:
     """The other leg's."""
 
 
+_NO_FORKS: Final[Mapping[str, Agreed]] = {}
+_NONE_OPENING: Final[Mapping[int, bool]] = {}
+_NONE_RELIABLE: Final[frozenset[str]] = frozenset()
+"""Of all legs that have none: a call that is up has none of any."""
+
+
 class LegMedia:
     """The media that one leg has come to."""
+
+    __slots__ = (
+        "_opening",
+        "encrypted",
+        "forks",
+        "in_force",
+        "is_repeated",
+        "opening",
+        "pending_by",
+        "pending_invite",
+        "pending_offer",
+        "reliable_forks",
+        "wish",
+    )
 
     def __init__(self, wish: SdpWish) -> None:
         self.wish = wish
@@ -51,12 +74,12 @@ class LegMedia:
         """The descriptions that both sides agreed on last; None before there was an answer."""
         self.encrypted: bool | None = None
         """Whether the last answer with any media, of either side, encrypts it; None before there was one."""
-        self._opening: dict[int, bool] = {}
+        self._opening = _NONE_OPENING
         self.opening: bool | None = None
         """Whether all answers encrypt the media that the relay acts on and has not replied to; None without any."""
-        self.forks: dict[str, Agreed] = {}
+        self.forks = _NO_FORKS
         """While forks ring: the agreement of each, by its tag."""
-        self.reliable_forks: frozenset[str] = frozenset()
+        self.reliable_forks = _NONE_RELIABLE
         """Tags of those forks that have described their media in a reliable provisional response."""
         self.pending_invite = False
         """True while an INVITE of either direction has no final response on this leg (RFC 3261 section 14)."""
@@ -89,13 +112,22 @@ class LegMedia:
     def open(self, exchange: int, encrypted: bool | None) -> None:
         """The relay is about to act on an answer of the exchange with that name: the worst of its answers counts."""
         if encrypted is not None:
-            self._opening[exchange] = encrypted and self._opening.get(exchange, True)
+            self._opening = {**self._opening, exchange: encrypted and self._opening.get(exchange, True)}
             self.opening = all(self._opening.values())
 
     def opened(self, exchange: int) -> None:
         """The relay has replied to all of them."""
-        self._opening.pop(exchange, None)
-        self.opening = all(self._opening.values()) if self._opening else None
+        left = {other: encrypted for other, encrypted in self._opening.items() if other != exchange}
+        self._opening = left or _NONE_OPENING
+        self.opening = all(left.values()) if left else None
+
+    def fork_agreed(self, tag: str, agreed: Agreed) -> None:
+        """A fork that rings has come to this."""
+        self.forks = {**self.forks, tag: agreed}
+
+    def forks_over(self) -> None:
+        """One of them has the call: its agreement is the leg's."""
+        self.forks, self.reliable_forks = _NO_FORKS, _NONE_RELIABLE
 
     def agree(self, settlement: Settlement) -> bool:
         """Put an exchange's outcome in force; True when it settles whether the media are encrypted.

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.b2bua.exposed_legs import ExposedLegs, signalling_of
+from gateway.b2bua.exposed_legs import PHONES_SEAT, PROVIDER_SEAT, ExposedLegs, signalling_of
 from gateway.b2bua.legs.leg import Leg
-from gateway.config.model import Side
 from gateway.media.relay import JSON
 from gateway.media.reports import remarks_by_tag
 from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import LegFacts, explanation, verdict_between_phones
 from gateway.state.call_record import LegName
 
-_SEATS: Final = {LegName.CALLER: Side.PHONES, LegName.CALLEE: Side.PROVIDER}
+_SEATS: Final = {LegName.CALLER: PHONES_SEAT, LegName.CALLEE: PROVIDER_SEAT}
 
 
 class PhonesExposure(ExposedLegs):
     """The two phones' legs of one call."""
+
+    __slots__ = ()
 
     def hear(self, leg: Leg, encrypted: bool | None, reason: Reason | None = None) -> None:
         """See ``ExposedLegs.hear``."""
@@ -40,6 +41,7 @@ class PhonesExposure(ExposedLegs):
     def answered(self, leg: Leg, reason: Reason | None) -> None:
         """See ``ExposedLegs.answered``."""
         self.hear(leg, False if leg.media.opening is False else None, reason)
+        self._media_now = self._media_now or [None, None]
         self._media_now[_SEATS[leg.spec.name]] = leg.media.encrypted
 
     def reported(self, report: dict[str, JSON]) -> None:
@@ -54,7 +56,7 @@ class PhonesExposure(ExposedLegs):
 
     def weigh(self, reason: Reason | None) -> None:
         """Write down the verdict of a call that was answered; ``reason`` is why a leg is weak, where that was told."""
-        if len(self._media_now) < len(_SEATS):
+        if not self._media_now:
             return
         caller, callee = (self._exposed[seat].facts(self._media_now[seat]) for seat in _SEATS.values())
         self._record.verdict = verdict_between_phones(caller, callee)

@@ -56,6 +56,8 @@ class PhoneStanding:
 class PhonesProtection(Protection):
     """The security side of one call between phones."""
 
+    __slots__ = ("_standing", "_told")
+
     def __init__(self, record: CallRecord, route: Route, memory: PeerMemory, clock: IReactorTime) -> None:
         """`route` is local."""
         if route.caller is None or route.binding is None:

@@ -128,7 +128,7 @@ def _settle(call: Call, response: Response, sdp: bytes) -> None:
         sdp = b""  # a second one means nothing (RFC 6337 section 3.1)
         is_untold = _has_another_answer(call)
     if call.callee is not None:
-        call.callee.media.forks.clear()
+        call.callee.media.forks_over()
     call.establish()
     fields = _back(call, response, sdp)
     call.caller.accept(response.reason, fields, sdp, lambda ack: _acknowledged(call, response, ack, is_untold))
