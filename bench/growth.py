@@ -1,4 +1,6 @@
-"""A call while 100 and 5,000 calls are up, and with 100 and 50,000 bindings: `python -m bench.growth`.
+"""A call while 100 and 5,000 calls are up, and with 100 and 50,000 bindings: `python -m bench.growth`. With `--count`
+the bytes and the objects alone that each call holds which is up: no other load changes these, nor how far the process
+had grown before.
 
 In one process and without the kernel (bench/calls/inside.py), each in a process of its own, in turns. Calls of
 functions are counted, which no other load of the machine changes: a search through all that is there would show. CPU is
@@ -15,7 +17,9 @@ import cProfile
 import gc
 import os
 import pstats
+import sys
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
@@ -38,7 +42,7 @@ ROUNDS = 3
 BATCH = 500
 OVER_SECONDS, STEP_SECONDS = 36.0, 0.05
 """Until all transactions of a batch are over, and between two turns of the reactor meanwhile."""
-COUNTED, TIMED = 100, 400
+COUNTED, TIMED, WEIGHED = 100, 400, 400
 """Calls."""
 
 
@@ -85,6 +89,23 @@ def beside_calls(count: int) -> Found:
 def beside_bindings(count: int) -> Found:
     """A call to a phone that is one of so many."""
     return _found(forked.Forked, lambda gateway: _bind(gateway, count))
+
+
+def weigh() -> tuple[float, float]:
+    """Bytes, and objects that the garbage collector knows, of each of some calls that are up beside as many others."""
+    with tempfile.TemporaryDirectory() as directory:
+        gateway = Calls(Path(directory))
+        gateway.run(inside.WARM_UP)
+        tracemalloc.start()
+        found = []
+        for _ in range(2):
+            gateway.hold(WEIGHED)
+            gateway.hold(1)  # nobody can come again with an answer to a challenge: the names of most are forgotten
+            gc.collect()
+            found.append((tracemalloc.get_traced_memory()[0], len(gc.get_objects())))
+        tracemalloc.stop()
+        (few, objects), (many, more_objects) = found
+        return (many - few) / (WEIGHED + 1), (more_objects - objects) / (WEIGHED + 1)
 
 
 def _bind(gateway: inside.Inside, count: int) -> None:
@@ -134,7 +155,10 @@ def compare(what: str, measured: Callable[[int], Found], many: int, kib_target: 
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, or the two figures."""
+    if "--count" in sys.argv:
+        print("{:.0f} {:.0f}".format(*weigh()))
+        return
     compare("calls that are up", beside_calls, CALLS, CALL_KIB)
     compare("bindings", beside_bindings, BINDINGS, None)
 

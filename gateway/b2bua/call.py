@@ -74,6 +74,16 @@ class Search(Protocol):
         """Give up, or hang up, as the callee's leg needs. `fields` go into its CANCEL or BYE."""
 
 
+class CallsTable(Protocol):
+    """The table of all calls."""
+
+    def call_settled(self, call: Call) -> None:
+        """Both sides have acknowledged a call."""
+
+    def call_ended(self, call: Call) -> None:
+        """A call is over."""
+
+
 @attrs.define(eq=False)
 class Call:
     """Joins a caller's leg to a callee's."""
@@ -81,13 +91,13 @@ class Call:
     record: CallRecord
     protection: Protection
     services: LegServices
-    _ended: Callable[[Call], None]
+    _table: CallsTable
     milestones: CallMilestones
     caller: CallerLeg = attrs.field(init=False)
     callee: CalleeLeg | None = attrs.field(default=None, init=False)
     """The leg of the attempt under way, and in the end the one that answered."""
     search: Search | None = attrs.field(default=None, init=False)
-    """None once the call has ended."""
+    """None once the call has come about, or has ended."""
     media_path: MediaPath = attrs.field(init=False)
     exchange: OfferAnswer | None = attrs.field(default=None, init=False)
     """The offer and answer of the INVITE that is under way."""
@@ -147,6 +157,13 @@ class Call:
         self.milestones.answered(self.answered)
         self.services.limits.answered(self.id)
         self.record.status = 200
+
+    def settle(self) -> None:
+        """Both sides have acknowledged the call: let go of all that was of use for its INVITEs alone."""
+        if self.state is CallState.ESTABLISHED and self.callee is not None:
+            self._table.call_settled(self)
+            self.search = self.exchange = self.callee.request = None
+            self.caller.settle()
 
     @guarded
     def leg_received(self, leg: Leg, transaction: ServerTransaction, request: Request) -> None:
@@ -257,8 +274,10 @@ class Call:
         self.caller.leave(status, fields)
         if self.search is not None:
             self.search.abandon(fields)
+        elif self.callee is not None:
+            self.callee.abandon(fields)
         self.conclude()
-        self._ended(self)
+        self._table.call_ended(self)
         self._let_go()
 
     def end_refused(self, refusal: Refusal) -> None:

@@ -62,7 +62,7 @@ class Calls:
         heirs: Heirs,
     ) -> None:
         self._services = services
-        self._new = NewCalls(services, trunk, identities, self.call_ended, ended.milestones_of)
+        self._new = NewCalls(services, trunk, identities, self, ended.milestones_of)
         self._unanswered = unanswered
         self._ended = ended
         self._active: dict[str, Call] = {}
@@ -230,14 +230,19 @@ class Calls:
         call = self._active.get(call_id)
         return next((one for one in self._ended if one.id == call_id), None) if call is None else call.record
 
+    def call_settled(self, call: Call) -> None:
+        """A call is up: its INVITE can be cancelled no more, and waits for no answer."""
+        if call.caller.opening is not None:
+            self._by_transaction.pop(call.caller.opening, None)
+            self._unanswered.remove(call.id)
+
     def call_ended(self, call: Call) -> None:
         """Count a call that is over, keep its record, and give its media back."""
         record = call.record
         if self._active.pop(call.id, None) is not None:
             self._by_domain[record.domain] -= 1
         if call.caller.opening is not None:
-            self._by_transaction.pop(call.caller.opening, None)
-        self._unanswered.remove(call.id)
+            self.call_settled(call)
         self._heirs.outlive(call)
         # The caller comes again with its answer, and that is the call; unless this was the answer, and a wrong one.
         is_challenge = record.status in CHALLENGES and not record.reason

@@ -6,11 +6,13 @@ They hold no key, no credential and no address of a phone. Not here: the order o
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from gateway.media.relay import Encryption
 from gateway.security.access_list import Proof, ProofKind
 from gateway.security.policy.terms import Failure, InboundSignalling, PeerFailure
+from gateway.state.call_record import ChainLink, ChainStep, LegName
 from gateway.transport.flow import FailureKind, Flow
 
 OFFERED: Final = {
@@ -52,3 +54,9 @@ def media(encrypted: bool | None, form: Encryption | None = None) -> str:
     if encrypted and form is _DTLS:
         return "DTLS-SRTP"
     return "no media yet" if encrypted is None else "SRTP" if encrypted else "RTP in clear"
+
+
+@lru_cache(maxsize=256)
+def link(leg: LegName, step: ChainStep, text: str, code: str) -> ChainLink:
+    """A link of a chain; those of most calls are the same."""
+    return ChainLink(leg, step, text, code)

@@ -8,17 +8,16 @@ through (exposed_legs), never from an intention.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 
-from gateway.b2bua.chain_words import CAME_OVER, OFFERED, arrival, failed, media
+from gateway.b2bua.chain_words import CAME_OVER, OFFERED, arrival, failed, link, media
 from gateway.b2bua.exposed_legs import ExposedLegs, signalling_of
 from gateway.b2bua.legs.leg import Leg
 from gateway.b2bua.legs.media import has_sdp
 from gateway.config.model import Downgrade, Security, Side, Signalling
-from gateway.media.relay import JSON, Encryption, SdpWish
+from gateway.media.relay import JSON, Encryption, SdpWish, wish_of
 from gateway.routing.router import Route
 from gateway.sdp.negotiation import lacks_keys, offer_encrypted
 from gateway.security.access_list import Proof
@@ -47,16 +46,13 @@ from gateway.security.policy.terms import (
 )
 from gateway.security.policy.verdict import Verdict
 from gateway.sip.uri import Uri
-from gateway.state.call_record import CallRecord, ChainLink, ChainStep, LegName
+from gateway.state.call_record import CallRecord, ChainStep, LegName
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import FailureKind, Flow
 
+_PROVIDER, _PHONES = Side.PROVIDER, Side.PHONES
 _LACKS_SRTP: Final = (Reason.CLEAR_PEER_NO_SRTP, Reason.CLEAR_PROVIDER_488)
-
 _LACKS_TLS: Final = (Reason.CLEAR_PEER_NO_TLS, Reason.CLEAR_TLS_HANDSHAKE, Reason.CLEAR_EMERGENCY)
-
-_NONE_REPORTED: Final[frozenset[Feature]] = frozenset()
-"""Of all calls that no downgrade was seen in."""
 
 
 class Protection:
@@ -66,14 +62,13 @@ class Protection:
         "_exposed",
         "_fault",
         "_is_tls_unreached",
-        "_is_urgent",
         "_known",
         "_memory",
         "_phone",
         "_provider",
         "_record",
         "_reported",
-        "_suites",
+        "_route",
         "_was_encrypted",
         "attempt",
         "reason",
@@ -90,20 +85,18 @@ class Protection:
         self.attempt: Attempt | None = None
         self.reason: Reason | None = None
         """Why the provider's leg is weaker than wanted."""
-        self.refused = False
+        self.refused = self._was_encrypted = False
         self._fault: Reason | None = None
         """Why no call came about, where that was not the policy's doing."""
         self._is_tls_unreached = False
         """Whether nothing answered at the provider's address for TLS: that it lacks TLS is clear once it is heard."""
-        self._suites = route.provider.suites
-        self._is_urgent = route.is_urgent
+        self._route = route
         self._record = record
         self._memory = memory
         self._provider = Peer.of(route.provider)
         self._phone = phone
         self._known = memory.known(self._provider)
-        self._was_encrypted = False
-        self._reported = _NONE_REPORTED
+        self._reported: tuple[Feature, ...] = ()
         self._exposed = ExposedLegs(record, clock)
 
     @property
@@ -125,7 +118,7 @@ class Protection:
         self.terms = CallTerms(Security(security), Downgrade(downgrade), Encryption(offer), *map(bool, flags))
         self.reason = kept["reason"] and Reason(kept["reason"])
         self._was_encrypted = bool(kept["was_encrypted"])
-        self._reported = frozenset(map(Feature, kept["reported"]))
+        self._reported = tuple(map(Feature, kept["reported"]))
         self._exposed.resume(kept["exposed"], age)
 
     def first(self) -> Attempt | Refusal:
@@ -155,12 +148,9 @@ class Protection:
 
     def heard(self) -> None:
         """The provider has answered: over TLS, or in clear where nobody answered by TLS a moment ago."""
-        if self.attempt is None:
-            return
-        if self.attempt.signalling is Signalling.TLS:
-            self._memory.saw(self._provider, Feature.TLS, did=True)
-        elif self._is_tls_unreached:
-            self._memory.saw(self._provider, Feature.TLS, did=False)
+        attempt = self.attempt
+        if attempt is not None and (attempt.signalling is Signalling.TLS or self._is_tls_unreached):
+            self._memory.saw(self._provider, Feature.TLS, did=attempt.signalling is Signalling.TLS)
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
         """Whether the provider's 2xx may stand."""
@@ -261,11 +251,12 @@ class Protection:
 
     def media(self, encryption: Encryption) -> SdpWish:
         """The form of SDP toward the provider."""
-        return SdpWish(Side.PROVIDER, encryption, self._suites, takes_clear(self.terms, self._known), self._is_urgent)
+        is_clear_taken, route = takes_clear(self.terms, self._known), self._route
+        return wish_of(_PROVIDER, encryption, route.provider.suites, is_clear_taken, route.is_urgent)
 
     def phone_media(self, encryption: Encryption) -> SdpWish:
         """The form of SDP toward a phone."""
-        return SdpWish(Side.PHONES, encryption, self._suites, takes_clear=True, is_urgent=self._is_urgent)
+        return wish_of(_PHONES, encryption, self._route.provider.suites, True, self._route.is_urgent)
 
     def conclude(self, phone: Leg | None, provider: Leg | None) -> None:
         """Write the verdict down, from the facts of the legs."""
@@ -311,7 +302,7 @@ class Protection:
             return
         if isinstance(decision, Acceptance) and self._reported:
             return  # an answer repeats the report of its attempt
-        self._reported |= {about}
+        self._reported += (about,)
         self._memory.report(self._provider, about, refused=isinstance(decision, Refusal))
         text = f"the peer did {str(about).upper()} before: a probable downgrade"
         self._link(LegName.CALLEE, ChainStep.POLICY, text, decision.reason)
@@ -335,10 +326,4 @@ class Protection:
             self._memory.report(self._phone, Feature.SRTP, refused=False)
 
     def _link(self, leg: LegName, step: ChainStep, text: str, code: Reason | None = None) -> None:
-        self._record.add_reason(_link(leg, step, text, "" if code is None else str(code)))
-
-
-@lru_cache(maxsize=256)
-def _link(leg: LegName, step: ChainStep, text: str, code: str) -> ChainLink:
-    """A link of a chain; those of most calls are the same."""
-    return ChainLink(leg, step, text, code)
+        self._record.add_reason(link(leg, step, text, "" if code is None else str(code)))

@@ -3,26 +3,29 @@
     we answered:  2xx, again and again --until--> ACK, or 64*T1 without one       (RFC 3261 section 13.3.1.4)
     we asked:     2xx -> ACK, and the same ACK for every copy of that 2xx         (section 13.2.2.4)
 
-An ACK carries the credentials of its INVITE (section 22.1). The number of kept ACKs is bounded: a leg with re-INVITEs
-without end has a few, not all. Forks of a first INVITE are settled by its sender.
+An ACK carries the credentials of its INVITE (section 22.1). It is kept by the INVITE's transaction, for as long as that
+takes copies of the 2xx: afterwards nothing is left of either. Forks of a first INVITE are settled by its sender.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
+from weakref import ref
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gateway.dialog.dialog import Dialog
 from gateway.sip.message import Request, Response
-from gateway.transaction.client import TransactionFailure, TransactionUser
+from gateway.transaction.client import ClientTransaction, TransactionFailure, TransactionUser
 from gateway.transaction.timers import T1, T2
 
-KEPT_ACKS: Final = 8
-"""ACKs kept of one leg: a copy of a 2xx comes within 32 s, in which few re-INVITEs are answered."""
+KEPT_INVITES: Final = 8
+"""INVITEs of one leg whose ACK can be sent again: their transactions last 32 s, and few re-INVITEs are sent in it."""
 
 Acknowledged = Callable[[Request], None]
+
+_NO_CREDENTIALS: Final[tuple[int, tuple[tuple[str, str], ...]]] = (0, ())
 
 _NONE: Final[Mapping[int, Any]] = {}
 """Of all legs that wait for nothing: most do, most of the time, and a table is made for those that do not."""
@@ -31,15 +34,18 @@ _NONE: Final[Mapping[int, Any]] = {}
 class Acknowledgements:
     """The ACKs that one leg waits for, and those that it has sent."""
 
-    __slots__ = ("_acks", "_afterwards", "_answers", "_clock", "_credentials")
+    __slots__ = ("_afterwards", "_answers", "_clock", "_credentials", "_invites", "is_sent")
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._answers: Mapping[int, tuple[AnswerRetransmission, Acknowledged]] = _NONE
         self._afterwards: Mapping[int, Callable[[], None]] = _NONE
-        self._acks: Mapping[int, Request] = _NONE
-        self._credentials: tuple[int, tuple[tuple[str, str], ...]] = (0, ())
+        self._invites: tuple[tuple[int, ref[ClientTransaction]], ...] = ()
+        """Our INVITEs by their CSeq numbers. Their transactions are the layer's, and go when they are over."""
+        self._credentials = _NO_CREDENTIALS
         """Of the last INVITE, by its CSeq number."""
+        self.is_sent = False
+        """Whether an ACK of ours was ever made."""
 
     def wait_for(
         self, cseq: int, send: Callable[[], None], acknowledged: Acknowledged, expired: Callable[[], None]
@@ -72,19 +78,23 @@ class Acknowledgements:
         """Do this once the ACK of that 2xx has come, or will not come any more."""
         self._afterwards = {**self._afterwards, cseq: action}
 
-    def invite_leaves(self, invite: Request) -> None:
-        """An INVITE of ours is about to be sent."""
-        self._credentials = invite.cseq.number, _credentials(invite)
+    def invite_left(self, invite: Request, transaction: ClientTransaction) -> None:
+        """An INVITE of ours was sent."""
+        number, others = invite.cseq.number, self._invites
+        self._credentials = number, _credentials(invite)
+        if others:
+            others = tuple(one for one in others if one[1]() is not None)[1 - KEPT_INVITES :]
+        self._invites = (*others, (number, ref(transaction)))
 
     def make(self, dialog: Dialog, cseq: int, fields: Iterable[tuple[str, str]], body: bytes) -> Request:
         """The ACK of a 2xx, kept for when that 2xx comes again."""
         number, credentials = self._credentials
         ack = dialog.make_ack(cseq, headers=(*credentials, *fields) if number == cseq else fields)
         ack.body = body
-        self._credentials = 0, ()
-        self._acks = {**self._acks, cseq: ack}
-        if len(self._acks) > KEPT_ACKS:
-            self._acks = _without(self._acks, next(iter(self._acks)))
+        self._credentials, self.is_sent = _NO_CREDENTIALS, True
+        transaction = self.transaction_of(cseq)
+        if transaction is not None:
+            transaction.acknowledgement = ack
         return ack
 
     @property
@@ -92,14 +102,17 @@ class Acknowledgements:
         """Whether a 2xx of ours has no ACK yet."""
         return bool(self._answers)
 
-    @property
-    def count(self) -> int:
-        """How many ACKs are kept."""
-        return len(self._acks)
+    def transaction_of(self, cseq: int) -> ClientTransaction | None:
+        """The transaction of our INVITE with that number; None once it is over."""
+        for number, transaction in self._invites:
+            if number == cseq:
+                return transaction()
+        return None
 
     def kept(self, cseq: int) -> Request | None:
-        """The ACK that was sent for this INVITE, if any."""
-        return self._acks.get(cseq)
+        """The ACK that was sent for this INVITE, if any, while copies of its 2xx may come."""
+        transaction = self.transaction_of(cseq)
+        return None if transaction is None else transaction.acknowledgement
 
     def stop(self) -> None:
         """Wait for no ACK any more; those that were sent are still kept."""

@@ -43,20 +43,16 @@ class DialogState(StrEnum):
 class Dialog:
     """One side's view of a dialog. A peer without tag (RFC 2543) has the remote tag ""."""
 
-    call_id: str
-    local: NameAddress  # with our tag
-    remote: NameAddress  # with the peer's tag
+    key: DialogKey
+    """The identity of this dialog; key_of gives the same for a request in it."""
+    local: str  # our address as From and To have it, with our tag
+    remote: str  # likewise the peer's
     remote_target: str  # the URI of the peer's Contact
     route_set: tuple[str, ...]  # Route values, nearest hop first
     local_cseq: int
     remote_cseq: int | None  # None before the peer's first request
     state: DialogState
     is_initiator: bool  # whether we sent the request that made the dialog
-    key: DialogKey = attrs.field(init=False, eq=False, repr=False)
-    """The identity of this dialog; key_of gives the same for a request in it."""
-
-    def __attrs_post_init__(self) -> None:
-        self.key = self.call_id, self.local.tag or "", self.remote.tag or ""
 
     @classmethod
     def from_response(cls, request: Request, response: Response) -> Dialog:
@@ -64,11 +60,11 @@ class Dialog:
 
         Without Contact the target is where the request went. Raises MalformedMessage.
         """
-        contact = response.contact
+        contact, local, remote = response.contact, request.from_, response.to
         return cls(
-            call_id=request.call_id,
-            local=request.from_,
-            remote=response.to,
+            key=(request.call_id, local.tag or "", remote.tag or ""),
+            local=local.text,
+            remote=remote.text,
             remote_target=request.uri if contact is None else contact.uri_text,
             route_set=_recorded_route(response, nearest_last=True) if _ROUTED in response.headers.present else (),
             local_cseq=request.cseq.number,
@@ -83,10 +79,11 @@ class Dialog:
         contact = request.contact
         if contact is None:
             raise MalformedMessage("no Contact in a request that makes a dialog")
+        remote = request.from_
         return cls(
-            call_id=request.call_id,
-            local=request.to.with_tag(local_tag),
-            remote=request.from_,
+            key=(request.call_id, local_tag, remote.tag or ""),
+            local=request.to.with_tag(local_tag).text,
+            remote=remote.text,
             remote_target=contact.uri_text,
             route_set=_recorded_route(request, nearest_last=False) if _ROUTED in request.headers.present else (),
             local_cseq=0,
@@ -94,6 +91,27 @@ class Dialog:
             state=DialogState.EARLY,
             is_initiator=False,
         )
+
+    @classmethod
+    def between(
+        cls,
+        names: tuple[str, str, str],
+        remote_target: str,
+        route_set: Iterable[str],
+        cseq: tuple[int, int | None],
+        *,
+        is_initiator: bool,
+    ) -> Dialog:
+        """The confirmed dialog of another process. ``names``: its Call-ID, our address and the peer's, each with its
+        tag; ``cseq``: our last number and the peer's. Raises MalformedMessage."""
+        call_id, local, remote = names
+        key = call_id, NameAddress.parse(local).tag or "", NameAddress.parse(remote).tag or ""
+        return cls(key, local, remote, remote_target, tuple(route_set), *cseq, DialogState.CONFIRMED, is_initiator)
+
+    @property
+    def call_id(self) -> str:
+        """Its Call-ID."""
+        return self.key[0]
 
     @property
     def local_tag(self) -> str:
@@ -156,9 +174,9 @@ class Dialog:
         keys = ["max-forwards", "from", "to", "call-id", "cseq"]
         lines = [
             f"Max-Forwards: {MAX_FORWARDS}",
-            f"From: {self.local.text}",
-            f"To: {self.remote.text}",
-            f"Call-ID: {self.call_id}",
+            f"From: {self.local}",
+            f"To: {self.remote}",
+            f"Call-ID: {self.key[0]}",
             f"CSeq: {cseq} {method}",
         ]
         if route:

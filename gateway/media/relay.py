@@ -8,6 +8,7 @@ for the other; an *answer* is the reply to it, rewritten back (RFC 3264). Nothin
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import ClassVar, Final, Protocol, TypeAlias
 
 import attrs
@@ -57,6 +58,10 @@ class SdpWish:
     """Whether the peer was shown this offer before: it is for the relay alone, under the keys of then. Workers only."""
     is_between_phones: ClassVar[bool] = False
     """Whether the SDP comes from the same side."""
+
+
+wish_of: Final = lru_cache(maxsize=256)(SdpWish)
+"""One of those that are equal, for all calls: each leg has one, and there are few."""
 
 
 class PhonesWish(SdpWish):

@@ -7,9 +7,10 @@ enters (`fit`), for every file, page and table that a record is written to.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from operator import attrgetter
-from typing import Final, NamedTuple, cast
+from operator import add, attrgetter
+from typing import Any, Final, NamedTuple, cast
 
 import attrs
 
@@ -19,6 +20,7 @@ from gateway.observe.redaction import redacted
 
 LADDER_STEPS: Final = 200
 """Steps kept of one call; later ones are counted only."""
+_FULL: Final = 2 * LADDER_STEPS - 1
 LONGEST: Final = 300
 """Characters of a text that a peer wrote: a URI or a reason phrase may have thousands."""
 REMEMBERED: Final = 1000
@@ -51,19 +53,19 @@ def fit(text: str) -> str:
     return clean(redacted(text)[:LONGEST])
 
 
-_FIT: Final[set[str]] = set()
+_FIT: Final[dict[str, str]] = {}
 
 
 def fit_again(text: str) -> str:
     """The same for texts that come with each call: a method, a status and its reason, a step of a chain. Those that
     `fit` has once left as they were are remembered, so that nothing with a secret in it is."""
     if text in _FIT:
-        return text
+        return _FIT[text]  # the one of before, so that all records share it
     fitted = fit(text)
     if fitted == text and len(text) <= SHORT:
         if len(_FIT) >= REMEMBERED:
             _FIT.clear()
-        _FIT.add(text)
+        _FIT[text] = text
     return fitted
 
 
@@ -102,8 +104,24 @@ class LadderStep(NamedTuple):
     """The number of the phone, from 1, where several of one user ring; else 0."""
 
 
-_step: Final = tuple.__new__
-"""Makes one without the detour through names."""
+Passed = tuple[LegName, Passage, str, int]
+"""A step but for its time."""
+
+
+class _Passages(dict[Passed, Passed]):
+    """Makes one of those that are equal: most steps of most calls are."""
+
+    def __missing__(self, passed: Passed) -> Passed:
+        leg, passage, what, fork = passed
+        fitted = leg, passage, fit_again(what), fork
+        if fitted == passed and len(what) <= SHORT:
+            if len(self) >= REMEMBERED:
+                self.clear()
+            self[fitted] = fitted
+        return fitted
+
+
+_PASSAGES: Final = _Passages()
 
 
 class ChainStep(StrEnum):
@@ -153,7 +171,8 @@ class CallRecord:
     _ending: str = attrs.field(default="", converter=fit_again)
     status: int | None = None
     """The final status that the caller was given."""
-    ladder: list[LadderStep] = attrs.Factory(list)
+    _steps: list[Any] = attrs.Factory(list)
+    """Of the ladder: the time of each, and the rest of it, in turns. Two words and a number a step, of each call."""
     steps_left_out: int = 0
     chain: list[ChainLink] = attrs.Factory(list)
     tls: dict[str, str] = attrs.Factory(dict)
@@ -176,6 +195,19 @@ class CallRecord:
     # Read by C: each of these is looked at several times a call.
     caller = cast(str, property(attrgetter("_caller"), doc="The calling party."))
     callee = cast(str, property(attrgetter("_callee"), doc="The called party."))
+
+    @property
+    def ladder(self) -> list[LadderStep]:
+        """The messages that went by, as far as they are kept."""
+        return [LadderStep(*step) for step in self.steps()]
+
+    def steps(self) -> list[tuple[float, LegName, Passage, str, int]]:
+        """The same without names: each call is written down several times."""
+        return [*map(add, zip(self._steps[::2], strict=True), self._steps[1::2])]
+
+    def resume_ladder(self, steps: Iterable[LadderStep]) -> None:
+        """Go on with the messages that another process has seen."""
+        self._steps = [part for step in steps for part in (step.at, _PASSAGES[step[1:]])]
 
     @property
     def ending(self) -> str:
@@ -201,7 +233,7 @@ class CallRecord:
         return (
             self.is_caller_known
             or self.answered_at is not None
-            or any(step.leg is LegName.CALLEE and step.what[:3] in LET_IN for step in self.ladder)
+            or any(leg is LegName.CALLEE and what[:3] in LET_IN for leg, _, what, _ in self._steps[1::2])
         )
 
     @property
@@ -222,11 +254,11 @@ class CallRecord:
     def add_step(self, at: float, leg: LegName, passage: Passage, what: str, fork: int = 0) -> None:
         """Note that a message went by: a method, or a status and its reason; `fork` is the number of the phone, where
         several ring."""
-        ladder = self.ladder
-        if ladder[LADDER_STEPS - 1 :]:
+        steps = self._steps
+        if steps[_FULL:]:
             self.steps_left_out += 1
         else:
-            ladder += (_step(LadderStep, (at, leg, passage, what if what in _FIT else fit_again(what), fork)),)
+            steps += (at, _PASSAGES[leg, passage, what, fork])
 
     def add_reason(self, link: ChainLink) -> None:
         """Add a link to the chain that explains the verdict; of one attempt, none is there twice."""
@@ -278,7 +310,7 @@ class CallRecord:
             {"at": at, "leg": str(leg), "direction": str(passage), "what": what}
             if not fork
             else {"at": at, "leg": str(leg), "direction": str(passage), "what": what, "fork": fork}
-            for at, leg, passage, what, fork in self.ladder
+            for at, leg, passage, what, fork in self.steps()
         ]
         return {
             **self.summary(),

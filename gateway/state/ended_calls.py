@@ -129,7 +129,7 @@ class EndedCalls:
         self._last, self._left_out = None, 0
         said = f"{count} more calls of callers that are not registered were not let in, the last with {last.status}"
         record = attrs.evolve(
-            last, id=self._new_id(), caller="", callee="", ending=said, ladder=[], chain=[], media=None
+            last, id=self._new_id(), caller="", callee="", ending=said, steps=[], chain=[], media=None
         )
         self._records.append(record)
         log.info("{domain}: {sum}", domain=record.domain, sum=said)

@@ -100,6 +100,7 @@ class ClientTransaction(Transaction):
         "_successor",
         "_unwatch",
         "_user",
+        "acknowledgement",
         "branch",
         "flow",
         "held",
@@ -122,6 +123,7 @@ class ClientTransaction(Transaction):
         self._user: TransactionUser | None = user
         self._data = request.to_bytes()
         self._ack = b""
+        self.acknowledgement: Request | None = None  # of the 2xx of an INVITE, for its user: kept while copies may come
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._cancel_leaves: Callable[[Request], None] | None = None
         self._failure = FLOW_CLOSED
@@ -286,7 +288,7 @@ class ClientTransaction(Transaction):
         self._services.directory.forget_client(self)
         if self._unwatch is not None:
             self._stop_watching()
-        self._user = self._request = self._cancel_leaves = None
+        self._user = self._request = self._cancel_leaves = self.acknowledgement = None
         self._data = self._ack = b""
 
 

@@ -141,8 +141,7 @@ class Forks:
         if heard is not None and heard is not leg:
             # The caller may have got that phone's answer reliably, and hears of this one's by a re-INVITE then.
             leg.media.forks = {**heard.media.forks, **leg.media.forks}
-        leg.belong_to(self._call)
-        self._call.callee = leg
+        self._call.callee, leg.owner = leg, self._call
         outcome.accept(self._call, leg, response)
 
     def phone_refused(self, phone: PhoneBranch, answer: PhoneOutcome) -> None:

@@ -8,7 +8,7 @@ acknowledged and hung up at once (13.2.2.4), and a 2xx that crosses our CANCEL l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -16,6 +16,7 @@ from gateway.b2bua.late_answers import LateAnswers, Strays
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
 from gateway.b2bua.legs.media import has_sdp
+from gateway.b2bua.legs.owner import UNHEARD, InviterOf
 from gateway.dialog import prack as reliable
 from gateway.dialog.dialog import Dialog
 from gateway.sip.bodies.session_part import SDP
@@ -39,34 +40,8 @@ beyond these rings unheard; its 2xx still counts."""
 _NONE: Final[Mapping[str, Any]] = {}
 
 
-class Inviter(Protocol):
-    """The sender of the INVITE."""
-
-    def callee_progressed(self, leg: CalleeLeg, response: Response) -> None:
-        """A provisional response other than 100."""
-
-    def callee_answered(self, leg: CalleeLeg, response: Response) -> None:
-        """The first 2xx: the dialog stands, its ACK is still to be sent."""
-
-    def callee_refused(self, leg: CalleeLeg, response: Response) -> None:
-        """A final response of 300 or more."""
-
-    def callee_failed(self, leg: CalleeLeg, failure: TransactionFailure) -> None:
-        """No final response, or no way to the peer."""
-
-
-class _Nobody:
-    """The inviter of a leg that was given up. Its INVITE waits for its end, half a minute with a peer that is silent,
-    and must not keep the search and the caller's INVITE for as long: to send a CANCEL after each INVITE costs little.
-    """
-
-    def _unheard(self, leg: CalleeLeg, said: object) -> None:
-        """Nobody waits for it."""
-
-    callee_progressed = callee_answered = callee_refused = callee_failed = _unheard
-
-
-UNHEARD: Final = _Nobody()
+Inviter: TypeAlias = InviterOf["CalleeLeg"]
+"""The sender of the INVITE."""
 
 
 class CalleeLeg(Leg):
@@ -78,6 +53,7 @@ class CalleeLeg(Leg):
         "_early",
         "_finished",
         "_inviter",
+        "_number",
         "_received",
         "_ringing",
         "_rings_until",
@@ -92,6 +68,9 @@ class CalleeLeg(Leg):
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, inviter: Inviter) -> None:
         super().__init__(spec, flow, services, owner)
         self.request: Request | None = None
+        """The INVITE, until the call has come about: then its transaction alone has it, while a fork may answer."""
+        self._number = 0
+        """Its CSeq number."""
         self.has_heard = False
         """Whether any response came."""
         self.takes_early_offers = False
@@ -115,18 +94,26 @@ class CalleeLeg(Leg):
         if request.body or self.takes_early_offers:
             supported = [*request.headers.values("Supported"), RELIABLE]
             request.headers.set("Supported", ", ".join(supported))
-        self.request = request
+        self.request, self._number = request, request.cseq.number
         self._rings_until = self.clock.seconds() + RINGING_AT_MOST
         self.media.pending_invite = True
         self.media.pending_offer = False if request.body else None
         self._transaction = self.send(request, self)
         self.services.keeper.invited(self)
 
+    @property
+    def invited(self) -> Request | None:
+        """The INVITE, as long as a response to it may come."""
+        if self.request is not None:
+            return self.request
+        transaction = self.acknowledgements.transaction_of(self._number)
+        return None if transaction is None else transaction.request
+
     def abandon(self, fields: Fields = ()) -> None:
         """Give the leg up, in any state: CANCEL before the answer, BYE after it."""
         if self._winner is not None:
-            if self.request is not None and not self.acknowledgements.count:
-                self.acknowledge(self.request.cseq.number)
+            if not self.acknowledgements.is_sent:
+                self.acknowledge(self._number)
             hang_up(self, fields)
             return
         self._abandoned = True
@@ -134,10 +121,6 @@ class CalleeLeg(Leg):
         if self._transaction is not None and not self._finished:
             self._transaction.cancel(fields, self.note_cancel)
         self._close_early()
-
-    def belong_to(self, owner: LegOwner) -> None:
-        """Be of this call from now on: of several phones that rang for it, this one has answered."""
-        self.owner = owner
 
     def turn_down(self, response: Response, fields: Fields) -> None:
         """Acknowledge a 2xx that may not stand, and hang up."""
@@ -149,12 +132,13 @@ class CalleeLeg(Leg):
         so that the call's whole memory need not wait for them."""
         if self._ringing is not None:
             self._stop_ringing_timer()
-        if self._winner is not None and self._transaction is not None and self.request is not None:
-            ack = self.acknowledgements.kept(self.request.cseq.number)
+        transaction = None if self._winner is None else self.acknowledgements.transaction_of(self._number)
+        if transaction is not None and self._winner is not None:
+            ack = transaction.acknowledgement
             heir = None if ack is None else LateAnswers(ack, self.flow, self.services.transactions, self._winner)
             if self._strays is not None and heir is not None:
                 heir.hung_up = self._strays.hung_up
-            self._transaction.release(heir)
+            transaction.release(heir)
         super().close()
 
     @property
@@ -314,10 +298,11 @@ class CalleeLeg(Leg):
 
     def _turn_away(self, response: Response) -> None:
         """Acknowledge a 2xx that nobody waits for, and hang it up."""
-        if self.request is None:
-            return
         if self._strays is None:
-            self._strays = Strays(self.request)
+            invite = self.invited
+            if invite is None:
+                return
+            self._strays = Strays(invite)
         ack, bye = self._strays.requests(response)
         if bye is not None:
             self.services.keeper.turns_away(self, response)
@@ -326,7 +311,7 @@ class CalleeLeg(Leg):
             self.send(bye, Unheeded())
 
     def _finish(self) -> None:
-        self._finished = True
+        self._finished, self._transaction = True, None
         self.media.pending_invite = False
         self._stop_ringing_timer()
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from operator import attrgetter
+from typing import Final, cast
 
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec, Lines
@@ -19,12 +21,16 @@ from gateway.state.call_record import Passage
 from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import TransportFailure
 
+_SETTLED: Final = Request("INVITE", "sip:invalid")
+"""Stands for an INVITE that is over on both sides: it is asked for nothing any more."""
+
 
 class CallerLeg(Leg):
     """The leg on which the INVITE of the call came."""
 
     __slots__ = (
         "_accepted",
+        "_number",
         "_reliable",
         "_unwatch",
         "answered",
@@ -32,17 +38,19 @@ class CallerLeg(Leg):
         "has_answer",
         "invite",
         "local_tag",
-        "transaction",
+        "opening",
     )
 
     def __init__(self, spec: LegSpec, transaction: ServerTransaction, services: LegServices, owner: LegOwner) -> None:
         super().__init__(spec, transaction.back, services, owner)
         self.invite = transaction.request
+        self._number = self.invite.cseq.number
         self.answered = False
         """True once the 2xx was sent, which may wait for a PRACK after it was decided on."""
         self._accepted = False
         self.media.pending_invite = True
-        self.transaction = transaction
+        self.opening: ServerTransaction | None = transaction
+        """The transaction of the INVITE that began the call, while it is of use, and where this process has it."""
         self.local_tag = services.new_tag()
         self._unwatch: Callable[[], None] | None = None
         self.beside: tuple[BodyPart, ...] = ()
@@ -66,15 +74,16 @@ class CallerLeg(Leg):
         self.respond(self.transaction, self.invite.response(100))
         self.session.request_came(self.invite)
 
-    @property
-    def opening(self) -> ServerTransaction | None:
-        """The transaction of the INVITE that began the call, where this process has it."""
-        return self.transaction
+    transaction = cast(ServerTransaction, property(attrgetter("opening"), doc="The same, of a call that is set up."))
+
+    def settle(self) -> None:
+        """The call has come about on both sides: let go of its INVITE."""
+        self.invite, self.opening = _SETTLED, None
 
     @property
     def is_confirmed(self) -> bool:
         """Whether the caller has acknowledged its answer."""
-        return self.answered and not self.acknowledgements.awaits(self.invite.cseq.number)
+        return self.answered and not self.acknowledgements.awaits(self._number)
 
     @property
     def is_reliable(self) -> bool:
@@ -134,7 +143,7 @@ class CallerLeg(Leg):
     def leave(self, status: int, fields: Fields = ()) -> None:
         """End the leg, in any state: a final response before the answer, BYE after it."""
         if self.answered:
-            hang_up(self, fields, self.invite.cseq.number)
+            hang_up(self, fields, self._number)
         else:
             self.refuse(status, None, fields)
 
@@ -146,7 +155,7 @@ class CallerLeg(Leg):
             self._reliable.stop()
             self._reliable = None
         super().close()
-        if not self.transaction.is_answered:
+        if self.opening is not None and not self.opening.is_answered:
             self._send(487, None, (), b"")
 
     def _flow_lost(self, failure: TransportFailure) -> None:

@@ -95,6 +95,7 @@ class Leg:
     """One peer, and the dialog with it. A table for each part that few legs need is made when it is needed."""
 
     __slots__ = (
+        "__weakref__",
         "_at",
         "acknowledgements",
         "cancels",
@@ -142,7 +143,7 @@ class Leg:
         self.credentials = LegCredentials()
         self.open_requests: tuple[ServerTransaction, ...] = ()
         """The peer's requests that went to the owner; the last one may be answered."""
-        self.cancels: Mapping[ServerTransaction, Callable[[], None]] = _NONE_TO_CANCEL
+        self.cancels = _NONE_TO_CANCEL
         """The peer's INVITEs within the dialog, each with the call that its CANCEL leads to."""
 
     flow = cast(Flow, property(attrgetter("way.flow"), doc="The flow that requests of ours go over."))
@@ -243,13 +244,14 @@ class Leg:
 
     def transmit(self, request: Request, user: TransactionUser) -> ClientTransaction:
         """Send a request as it is."""
-        if request.method == "INVITE":
-            self.acknowledgements.invite_leaves(request)
         self.note(_SENT, request)
         flow = self.opened_flow()
         if self.mediasec is not None:
             self.mediasec.dress_request(request, flow)
-        return self.services.transactions.send_request(request, flow, user)
+        transaction = self.services.transactions.send_request(request, flow, user)
+        if request.method == "INVITE":
+            self.acknowledgements.invite_left(request, transaction)
+        return transaction
 
     def note_cancel(self, cancel: Request) -> None:
         """Write a CANCEL that leaves into the ladder."""

@@ -1,4 +1,5 @@
-"""The owner of a leg, a call or a subscription: it hears of all that is not about this leg alone.
+"""The owner of a leg, a call or a subscription: it hears of all that is not about this leg alone; and the sender of a
+leg's INVITE, which hears of its responses.
 
 `L` is a leg.
 """
@@ -6,18 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
 from gateway.dialog.session_refresh import RenewalUser
 from gateway.security.policy.terms import Refusal
 from gateway.sip.headers import Headers
-from gateway.sip.message import Request
+from gateway.sip.message import Request, Response
 from gateway.state.call_record import CallRecord
+from gateway.transaction.client import TransactionFailure
 from gateway.transaction.server import ServerTransaction
 
 L = TypeVar("L")
+Invited = TypeVar("Invited", contravariant=True)
 
 Fields = Iterable[tuple[str, str]]
 
@@ -94,3 +97,33 @@ class Nobody(WithoutMediaOf[L]):
 
     def leg_broke(self, leg: L, why: str) -> None:
         """It is over."""
+
+
+class InviterOf(Protocol[Invited]):
+    """The sender of an INVITE of ours."""
+
+    def callee_progressed(self, leg: Invited, response: Response) -> None:
+        """A provisional response other than 100."""
+
+    def callee_answered(self, leg: Invited, response: Response) -> None:
+        """The first 2xx: the dialog stands, its ACK is still to be sent."""
+
+    def callee_refused(self, leg: Invited, response: Response) -> None:
+        """A final response of 300 or more."""
+
+    def callee_failed(self, leg: Invited, failure: TransactionFailure) -> None:
+        """No final response, or no way to the peer."""
+
+
+class _Unheard:
+    """The inviter of a leg that was given up, or has been answered. An INVITE that was given up waits for its end, half
+    a minute with a peer that is silent, and must not keep the search and the caller's INVITE for as long: to send a
+    CANCEL after each INVITE costs little."""
+
+    def _unheard(self, leg: object, said: object) -> None:
+        """Nobody waits for it."""
+
+    callee_progressed = callee_answered = callee_refused = callee_failed = _unheard
+
+
+UNHEARD: Final = _Unheard()

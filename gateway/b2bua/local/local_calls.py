@@ -9,13 +9,12 @@ Nothing is sent here, and no table is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import attrs
 
 from gateway.b2bua.across.headers import take_out_providers
-from gateway.b2bua.call import Call, NewMilestones
+from gateway.b2bua.call import Call, CallsTable, NewMilestones
 from gateway.b2bua.forking.forked_calls import ForkedCalls
 from gateway.b2bua.legs.border import border_at
 from gateway.b2bua.legs.caller import CallerLeg
@@ -38,13 +37,13 @@ from gateway.transport.flow import Flow
 
 @attrs.frozen
 class LocalCalls:
-    """Makes calls between phones; ``ended`` is given each when it is over."""
+    """Makes calls between phones; ``table`` is told of each."""
 
     services: LegServices
     memory: PeerMemory
     identities: Identities
     forked: ForkedCalls
-    ended: Callable[[Call], None]
+    table: CallsTable
     new_milestones: NewMilestones
 
     def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow) -> Call:
@@ -59,7 +58,7 @@ class LocalCalls:
         wish = protection.phone_media(_form_of(invite, transaction.flow))
         spec = LegSpec(LegName.CALLER, Side.PHONES, wish, invite.to.uri.user or "", border)
         milestones = self.new_milestones(record, services.clock.seconds())
-        call = Call(record, protection, services, self.ended, milestones)
+        call = Call(record, protection, services, self.table, milestones)
         call.caller = CallerLeg(spec, transaction, services, call)
         identity = self.identities.identity_for(invite, record.id)
         call.search = self.forked.search(call, route, phone_flow, identity, partial(LocalPlan, protection))

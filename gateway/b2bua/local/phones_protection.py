@@ -144,7 +144,8 @@ class PhonesProtection(Protection):
     def phone_media(self, encryption: Encryption) -> SdpWish:
         """The form of SDP toward a phone. Media in clear that would be refused are not opened before that."""
         may_be_clear = takes_clear(self.terms, self._standing[LegName.CALLEE].known)
-        return PhonesWish(Side.PHONES, encryption, self._suites, may_be_clear, self._is_urgent)
+        suites, is_urgent = self._route.provider.suites, self._route.is_urgent
+        return PhonesWish(Side.PHONES, encryption, suites, may_be_clear, is_urgent)
 
     def _tell(self, name: LegName, decision: Acceptance | Refusal, about: Feature) -> None:
         """Tell of a probable downgrade, once a call for each phone and feature."""

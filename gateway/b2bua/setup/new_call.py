@@ -5,11 +5,9 @@ Nothing is sent here, and no table is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import attrs
 
-from gateway.b2bua.call import Call, NewMilestones
+from gateway.b2bua.call import Call, CallsTable, NewMilestones
 from gateway.b2bua.forking.forked_calls import ForkedCalls
 from gateway.b2bua.legs.border import Border
 from gateway.b2bua.legs.caller import CallerLeg
@@ -32,23 +30,23 @@ from gateway.transport.flow import Flow
 
 
 class NewCalls:
-    """Makes calls; `ended` is given each when it is over."""
+    """Makes calls; `table` is told of each."""
 
     def __init__(
         self,
         services: LegServices,
         trunk: Trunk,
         identities: Identities,
-        ended: Callable[[Call], None],
+        table: CallsTable,
         new_milestones: NewMilestones,
     ) -> None:
         self._services = services
         self._trunk = trunk
         self._identities = identities
-        self._ended = ended
+        self._table = table
         self._new_milestones = new_milestones
         self._forked = ForkedCalls(identities, services.clock.seconds, trunk)
-        self._local = LocalCalls(services, trunk.memory, identities, self._forked, ended, new_milestones)
+        self._local = LocalCalls(services, trunk.memory, identities, self._forked, table, new_milestones)
 
     def call(self, transaction: ServerTransaction, route: Route, phone_flow: Flow | None) -> Call:
         """The call that an INVITE asks for; `phone_flow` reaches its phone when the call is inbound. Raises OverLimit
@@ -70,7 +68,7 @@ class NewCalls:
         protection = Protection(record, route, dialled, phone, self._trunk.memory, services.clock)
         caller_spec = self._caller_spec(transaction, protection, border)
         milestones = self._new_milestones(record, services.clock.seconds())
-        call = Call(record, protection, services, self._ended, milestones)
+        call = Call(record, protection, services, self._table, milestones)
         call.caller = CallerLeg(caller_spec, transaction, services, call)
         if route.binding is not None:
             answers = self._trunk.answering.for_called(route.domain, route.provider, route.binding.user)

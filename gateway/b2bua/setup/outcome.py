@@ -147,6 +147,7 @@ def _settle(call: Call, response: Response, sdp: bytes) -> None:
 def _acknowledged(call: Call, response: Response, ack: Request, is_untold: bool) -> None:
     if call.exchange is not None:
         call.exchange.acknowledged(response, ack)
+    call.settle()
     if is_untold and call.callee is not None:
         Telling(call.media_path, (call.caller, call.callee)).begin()
 

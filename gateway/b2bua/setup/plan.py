@@ -23,6 +23,8 @@ from gateway.security.policy.terms import (
     PeerFailure,
     Reason,
     Refusal,
+    accepted,
+    tried,
 )
 from gateway.transport.flow import Flow
 
@@ -79,10 +81,10 @@ class PhonePlan:
         """Nothing is to be learned from it."""
 
     def answered(self, encrypted: bool | None) -> Acceptance | Refusal:
-        return Acceptance()
+        return accepted()
 
     def media(self, encryption: Encryption) -> SdpWish:
         return self.protection.phone_media(encryption)
 
     def _attempt(self) -> Attempt:
-        return Attempt(Signalling.TLS if self.flow.is_secure else Signalling.CLEAR, self._encryption)
+        return tried(Signalling.TLS if self.flow.is_secure else Signalling.CLEAR, self._encryption)

@@ -125,6 +125,7 @@ class CalleeSearch:
         decision = self._plan.answered(answered.encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
+            self._listen(None)
             outcome.accept(self._call, leg, response)
             return
         self._turn_away(leg, response, decision.headers(self._call.services.name))

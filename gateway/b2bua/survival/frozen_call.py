@@ -107,7 +107,7 @@ class FrozenCall(NamedTuple):
 
 
 def _frozen_record(record: CallRecord) -> dict[str, object]:
-    ladder = record.ladder
+    ladder = record.steps()
     kept = ladder if len(ladder) <= FIRST_STEPS + LAST_STEPS else [*ladder[:FIRST_STEPS], *ladder[-LAST_STEPS:]]
     return {
         "begun": frozen_beginning(record),
@@ -115,7 +115,7 @@ def _frozen_record(record: CallRecord) -> dict[str, object]:
         "verdict": record.verdict,
         "reason": record.reason,
         "cause": record.cause,
-        "ladder": [*map(list, kept)],
+        "ladder": kept,
         "left_out": record.steps_left_out + len(ladder) - len(kept),
         "chain": [[link.leg, link.step, link.what, link.code] for link in record.chain],
         "tls": record.tls,
@@ -127,10 +127,10 @@ def _thawed_record(kept: Mapping[str, Any]) -> CallRecord:
     record.answered_at = float(kept["answered_at"])
     record.state, record.status = "established", 200
     record.verdict, record.reason, record.cause = kept["verdict"], kept["reason"], kept["cause"]
-    record.ladder = [
+    record.resume_ladder(
         LadderStep(float(at), LegName(leg), Passage(passage), str(said), int(fork))
         for at, leg, passage, said, fork in kept["ladder"]
-    ]
+    )
     record.steps_left_out = int(kept["left_out"])
     record.chain = [ChainLink(leg, ChainStep(step), said, code) for leg, step, said, code in kept["chain"]]
     record.tls = {str(leg): str(terms) for leg, terms in kept["tls"].items()}

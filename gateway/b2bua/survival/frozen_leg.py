@@ -14,14 +14,13 @@ from typing import Any, Final, NamedTuple
 
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
-from gateway.dialog.dialog import Dialog, DialogState
+from gateway.dialog.dialog import Dialog
 from gateway.dialog.session_refresh import KeptSession
 from gateway.dialog.session_timer import Agreement, Preferences
 from gateway.media.relay import Encryption, PhonesWish, SdpWish
 from gateway.registrar.binding import Binding
 from gateway.sdp.crypto import without_keys
 from gateway.sdp.settlement import Settlement
-from gateway.sip.address import NameAddress
 from gateway.state.call_record import LegName
 from gateway.transport.flow import FlowKey
 from gateway.transport.way import Strength
@@ -89,8 +88,8 @@ def _frozen_dialog(dialog: Dialog) -> list[object]:
     """A dialog."""
     return [
         dialog.call_id,
-        dialog.local.text,
-        dialog.remote.text,
+        dialog.local,
+        dialog.remote,
         dialog.remote_target,
         dialog.route_set,
         dialog.local_cseq,
@@ -160,17 +159,9 @@ def _thawed_binding(kept: Any) -> Binding:
 def _thawed_dialog(kept: Any) -> Dialog:
     """A dialog that is confirmed, with the gap in its CSeq."""
     call_id, local, remote, target, route_set, local_cseq, remote_cseq, is_initiator = kept
-    return Dialog(
-        call_id,
-        NameAddress.parse(local),
-        NameAddress.parse(remote),
-        str(target),
-        tuple(map(str, route_set)),
-        int(local_cseq) + CSEQ_GAP,
-        None if remote_cseq is None else int(remote_cseq),
-        DialogState.CONFIRMED,
-        bool(is_initiator),
-    )
+    cseq = int(local_cseq) + CSEQ_GAP, None if remote_cseq is None else int(remote_cseq)
+    names = str(call_id), str(local), str(remote)
+    return Dialog.between(names, str(target), map(str, route_set), cseq, is_initiator=bool(is_initiator))
 
 
 def _thawed_session(kept: Any, now: float) -> KeptSession:

@@ -20,8 +20,7 @@ from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.survival.frozen_leg import CSEQ_GAP, FrozenWay, frozen_way
 from gateway.base.json_codec import decode, encode
-from gateway.dialog.dialog import Dialog, DialogState
-from gateway.sip.address import NameAddress
+from gateway.dialog.dialog import Dialog
 from gateway.sip.errors import MalformedMessage
 from gateway.sip.message import IDENTIFIES, Request, Response
 from gateway.sip.parser import parse
@@ -65,15 +64,16 @@ def frozen_answer(leg: CalleeLeg) -> bytes:
     dialog = leg.dialog
     if dialog is None:
         raise ValueError("a leg without a dialog")
-    return ANSWERED + encode([dialog.call_id, dialog.remote.text, dialog.remote_target, dialog.route_set])
+    return ANSWERED + encode([dialog.call_id, dialog.remote, dialog.remote_target, dialog.route_set])
 
 
 def frozen_stray(leg: CalleeLeg, answer: Response) -> bytes:
     """A 2xx that nobody waits for: the whole dialog, since its INVITE may not be kept any more."""
-    if leg.request is None:
+    invite = leg.invited
+    if invite is None:
         raise ValueError("an answer without an INVITE")
-    dialog = Dialog.from_response(leg.request, answer)
-    names = [dialog.call_id, str(dialog.local), str(dialog.remote)]
+    dialog = Dialog.from_response(invite, answer)
+    names = [dialog.call_id, dialog.local, dialog.remote]
     return TURNED_AWAY + encode([frozen_way(leg), *names, dialog.remote_target, dialog.route_set, answer.cseq.number])
 
 
@@ -132,20 +132,16 @@ class FrozenAnswer(NamedTuple):
         call_id, remote, target, route_set = kept
         invite = next(one for one in reversed(invites) if one.request.call_id == call_id)
         request, number = invite.request, invite.request.cseq.number
-        routes, peer = tuple(map(str, route_set)), NameAddress.parse(remote)
-        dialog = Dialog(
-            call_id, request.from_, peer, str(target), routes, number + CSEQ_GAP, None, DialogState.CONFIRMED, True
-        )
+        names, cseq = (str(call_id), request.from_.text, str(remote)), (number + CSEQ_GAP, None)
+        dialog = Dialog.between(names, str(target), map(str, route_set), cseq, is_initiator=True)
         return cls(invite.way, dialog, number)
 
     @classmethod
     def stray(cls, kept: Any) -> FrozenAnswer:
         """One that nobody waited for."""
         way, call_id, local, remote, target, route_set, number = kept
-        names, routes = (NameAddress.parse(local), NameAddress.parse(remote)), tuple(map(str, route_set))
-        dialog = Dialog(
-            str(call_id), *names, str(target), routes, int(number) + CSEQ_GAP, None, DialogState.CONFIRMED, True
-        )
+        names, cseq = (str(call_id), str(local), str(remote)), (int(number) + CSEQ_GAP, None)
+        dialog = Dialog.between(names, str(target), map(str, route_set), cseq, is_initiator=True)
         return cls(FrozenWay.of(way), dialog, int(number))
 
 

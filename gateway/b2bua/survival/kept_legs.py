@@ -19,17 +19,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.b2bua.legs.callee import UNHEARD, CalleeLeg
+from gateway.b2bua.legs.callee import CalleeLeg
 from gateway.b2bua.legs.caller import CallerLeg
 from gateway.b2bua.legs.flows import LegWay, Reopen
 from gateway.b2bua.legs.in_dialog import hang_up
 from gateway.b2bua.legs.leg import Fields, Leg, LegOwner, LegServices, LegSpec
+from gateway.b2bua.legs.owner import UNHEARD
 from gateway.b2bua.survival.frozen_leg import FrozenLeg, FrozenWay
 from gateway.config.model import Listener, Provider, Side, Signalling
 from gateway.routing.attempts import Way
 from gateway.routing.trunk import Trunk
-from gateway.sip.message import Request
-from gateway.transaction.server import ServerTransaction
 from gateway.transport.flow import Address, Flow, FlowKey, PeerIdentity, Target, Transport
 from gateway.transport.layer import TransportLayer
 from gateway.transport.way import Strength
@@ -136,26 +135,14 @@ def _nowhere() -> Flow | None:
 class KeptCaller(CallerLeg):
     """The caller's leg of a call that was answered by another process."""
 
+    __slots__ = ()
+
     def __init__(self, spec: LegSpec, way: LegWay, services: LegServices, owner: LegOwner) -> None:
         Leg.__init__(self, spec, way.flow, services, owner)
         self.way = way
-        self.invite = Request("INVITE", "sip:invalid")  # it is answered, and asked for nothing any more
+        self.settle()  # the transaction ended with its process
         self.answered = self._accepted = self.has_answer = True
-        self._tag, self._reliable, self._unwatch, self.beside = "", None, None, ()
-
-    @property
-    def opening(self) -> ServerTransaction | None:
-        """The transaction ended with its process."""
-        return None
-
-    @property
-    def is_confirmed(self) -> bool:
-        """It was, or there would be no call."""
-        return True
-
-    def close(self) -> None:
-        """Expect nothing more on this leg."""
-        Leg.close(self)
+        self._number, self._reliable, self._unwatch, self.beside = 0, None, None, ()
 
     def leave(self, status: int, fields: Fields = ()) -> None:
         """Say BYE, as soon as there is a way."""
@@ -165,6 +152,8 @@ class KeptCaller(CallerLeg):
 class KeptCallee(CalleeLeg):
     """The leg of a callee that has answered another process."""
 
+    __slots__ = ()
+
     def __init__(self, spec: LegSpec, way: LegWay, services: LegServices, owner: LegOwner, winner: str) -> None:
         super().__init__(spec, way.flow, services, owner, UNHEARD)
         self.way = way
@@ -173,20 +162,6 @@ class KeptCallee(CalleeLeg):
     def abandon(self, fields: Fields = ()) -> None:
         """Say BYE, as soon as there is a way."""
         goodbye(self, fields)
-
-
-@attrs.frozen
-class KeptSearch:
-    """Stands where the search for the callee was: it has been found."""
-
-    callee: CalleeLeg
-
-    def begin(self) -> None:
-        """It is over."""
-
-    def abandon(self, fields: Fields) -> None:
-        """Hang up."""
-        self.callee.abandon(fields)
 
 
 def when_open(

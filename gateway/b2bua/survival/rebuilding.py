@@ -29,7 +29,7 @@ from gateway.b2bua.survival.frozen_call import FrozenCall
 from gateway.b2bua.survival.frozen_leg import FrozenLeg
 from gateway.b2bua.survival.frozen_opening import FrozenAnswer, FrozenOpening
 from gateway.b2bua.survival.given_up import GivenUp
-from gateway.b2bua.survival.kept_legs import KeptCallee, KeptCaller, KeptSearch, KeptWays, NotRebuilt, thawed_leg
+from gateway.b2bua.survival.kept_legs import KeptCallee, KeptCaller, KeptWays, NotRebuilt, thawed_leg
 from gateway.b2bua.survival.learning import renew_soon
 from gateway.config.model import Domain, Provider
 from gateway.routing.router import Route, Router
@@ -173,7 +173,7 @@ class Rebuilding:
         protection.resume(frozen.protection, began_ago)
         milestones = self.ended.milestones_of(record, seconds - began_ago)
         milestones.resume(seconds - answered_ago)
-        call = Call(record, protection, services, _unheard if is_over else self.calls.call_ended, milestones)
+        call = Call(record, protection, services, _RECORDED if is_over else self.calls, milestones)
         border = border_at(route, services.own_hosts)
         borders = (attrs.evolve(border, route=route.back) if route.is_local else border, border)
         specs = [
@@ -182,7 +182,7 @@ class Rebuilding:
         ]
         call.caller = KeptCaller(specs[0], ways[0][0], services, call)
         callee = KeptCallee(specs[1], ways[1][0], services, call, frozen.callee.dialog.remote_tag)
-        call.callee, call.search = callee, KeptSearch(callee)
+        call.callee = callee
         self._answer_challenges(call, callee, route)
         for leg, kept in ((call.caller, frozen.caller), (callee, frozen.callee)):
             thawed_leg(leg, kept, wait)
@@ -233,5 +233,14 @@ class Rebuilding:
             self.services.limits.resume(call.id, limited, uncharged(number) if is_inside else number, ago)
 
 
-def _unheard(call: Call) -> None:
-    """Its record is written, and its media are given back elsewhere."""
+class _Recorded:
+    """The table of a call with its record written, and its media given back elsewhere."""
+
+    def call_settled(self, call: Call) -> None:
+        """It was, in another process."""
+
+    def call_ended(self, call: Call) -> None:
+        """Nothing is left to do."""
+
+
+_RECORDED: Final = _Recorded()

@@ -38,6 +38,8 @@ from gateway.security.policy.terms import (
     PeerFailure,
     Reason,
     Refusal,
+    accepted,
+    tried,
 )
 from gateway.transport.flow import FailureKind
 
@@ -94,9 +96,9 @@ def accepts_answer(
     A Refusal after a 2xx means ACK and BYE toward the peer, and its status toward the caller.
     """
     if encrypted is not False:
-        return Acceptance(attempt.reason, attempt.is_downgrade)
+        return accepted(attempt.reason, attempt.is_downgrade)
     if attempt.encryption is Encryption.NONE:
-        return Acceptance(attempt.reason or Reason.CLEAR_PEER_NO_SRTP, attempt.is_downgrade)
+        return accepted(attempt.reason or Reason.CLEAR_PEER_NO_SRTP, attempt.is_downgrade)
     return _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 
 
@@ -108,7 +110,7 @@ def takes_clear(terms: CallTerms, known: Capability = UNKNOWN) -> bool:
 def accepts_change(terms: CallTerms, encrypted: bool | None, was_encrypted: bool) -> Acceptance | Refusal:
     """Whether media that an answer settled may stand; ``was_encrypted`` says that it was, earlier in this call."""
     if encrypted is not False or terms.security is Security.OFF:
-        return Acceptance()
+        return accepted()
     return _weaker_media(terms, Capability(srtp=was_encrypted), Reason.CLEAR_PEER_NO_SRTP)
 
 
@@ -128,14 +130,14 @@ def accepts_inbound(
     """Whether an INVITE from the provider may go on; ``encrypted`` says its offer is (None: the offer is ours)."""
     if terms.security is Security.OFF:
         fully = arrival is InboundSignalling.VERIFIED and encrypted is not False
-        return Acceptance(None if fully else Reason.CLEAR_POLICY_OFF)
+        return accepted(None if fully else Reason.CLEAR_POLICY_OFF)
     if arrival is InboundSignalling.UNVERIFIED:
         # No downgrade: a provider that shows us its certificate when we call may have none as a client.
         refusal = Refusal(503, Reason.REFUSED_POLICY, "This domain requires a verified peer")
         return _weaker(terms, False, Reason.CLEAR_PEER_UNVERIFIED, refusal)
     if arrival is InboundSignalling.CLEAR:
         return _weaker(terms, known.tls is True, Reason.CLEAR_PEER_NO_TLS, _TLS_REQUIRED)
-    return Acceptance() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
+    return accepted() if encrypted is not False else _weaker_media(terms, known, Reason.CLEAR_PEER_NO_SRTP)
 
 
 def _may_be_clear(terms: CallTerms) -> bool:
@@ -149,14 +151,14 @@ def _has_clear_way(terms: CallTerms) -> bool:
 def _over_tls(terms: CallTerms, known: Capability) -> Attempt:
     if known.srtp is False and _may_be_clear(terms):
         reason = _reason(terms, Reason.CLEAR_PEER_NO_SRTP)
-        return Attempt(Signalling.TLS, Encryption.NONE, reason)
-    return Attempt(Signalling.TLS, terms.offer)
+        return tried(Signalling.TLS, Encryption.NONE, reason)
+    return tried(Signalling.TLS, terms.offer)
 
 
 def _unprotected(terms: CallTerms) -> Attempt:
     """``off``: in clear where the configuration has such a place, else media in clear over its TLS."""
     signalling = Signalling.CLEAR if terms.has_clear else Signalling.TLS
-    return Attempt(signalling, Encryption.NONE, Reason.CLEAR_POLICY_OFF)
+    return tried(signalling, Encryption.NONE, Reason.CLEAR_POLICY_OFF)
 
 
 def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attempt | Refusal:
@@ -172,7 +174,7 @@ def _without_tls(terms: CallTerms, known: Capability, cause: str = "") -> Attemp
         return allowed
     if not (terms.has_clear or terms.is_emergency):
         return nowhere
-    return Attempt(Signalling.CLEAR, Encryption.NONE, allowed.reason, allowed.is_downgrade)
+    return tried(Signalling.CLEAR, Encryption.NONE, allowed.reason, allowed.is_downgrade)
 
 
 def _after_transport_failure(
@@ -181,7 +183,7 @@ def _after_transport_failure(
     if attempt.signalling is Signalling.CLEAR:
         return _unreached(kind, attempt.cause)
     if terms.is_emergency and kind not in LACKS_TLS:
-        return Attempt(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, known.tls is True)
+        return tried(Signalling.CLEAR, Encryption.NONE, Reason.CLEAR_EMERGENCY, known.tls is True)
     if kind is FailureKind.CERTIFICATE:
         text = "The provider's certificate cannot be verified"
         return Refusal(503, Reason.REFUSED_CERTIFICATE, text, cause=attempt.cause)
@@ -207,7 +209,7 @@ def _after_media_failure(terms: CallTerms, attempt: Attempt, known: Capability, 
     allowed = _weaker_media(terms, known, reason)
     if isinstance(allowed, Refusal):
         return attrs.evolve(allowed, cause=attempt.cause)
-    return Attempt(attempt.signalling, Encryption.NONE, allowed.reason, allowed.is_downgrade or attempt.is_downgrade)
+    return tried(attempt.signalling, Encryption.NONE, allowed.reason, allowed.is_downgrade or attempt.is_downgrade)
 
 
 def _last_resort(terms: CallTerms, attempt: Attempt, known: Capability, refusal: Refusal) -> Attempt | Refusal:
@@ -238,13 +240,13 @@ def _weaker_media(terms: CallTerms, known: Capability, reason: Reason) -> Accept
 def _weaker(terms: CallTerms, did_better: bool, reason: Reason, refusal: Refusal) -> Acceptance | Refusal:
     """Whether less protection than wanted may be taken: the one place that says so."""
     if terms.is_emergency:
-        return Acceptance(_reason(terms, reason, did_better), did_better)
+        return accepted(_reason(terms, reason, did_better), did_better)
     if terms.security is Security.REQUIRED:
         return attrs.evolve(refusal, is_downgrade=did_better)
     if did_better and terms.downgrade is Downgrade.REFUSE:
         text = "The peer was seen to do better: a probable downgrade"
         return Refusal(refusal.status, Reason.REFUSED_DOWNGRADE, text, is_downgrade=True, cause=refusal.cause)
-    return Acceptance(reason, did_better)
+    return accepted(reason, did_better)
 
 
 def _reason(terms: CallTerms, reason: Reason, did_better: bool = False) -> Reason:

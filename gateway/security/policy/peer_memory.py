@@ -15,6 +15,8 @@ but no offer is made weaker for it: it may have been one far end's, and the prov
 
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 import attrs
 from twisted.logger import Logger
@@ -22,7 +24,7 @@ from twisted.logger import Logger
 from gateway.config.model import Provider
 from gateway.observe.events import EventName
 from gateway.observe.metrics import Metrics
-from gateway.security.policy.terms import Capability
+from gateway.security.policy.terms import UNKNOWN, Capability
 from gateway.state.table import KeptTable, Value
 
 log = Logger()
@@ -55,7 +57,11 @@ class Peer:
     @classmethod
     def of(cls, provider: Provider) -> "Peer":
         """The peer that a provider's configuration names."""
-        return cls(provider.name, provider.uri)
+        return _peer(provider.name, provider.uri)
+
+
+_peer: Final = lru_cache(maxsize=256)(Peer)
+"""One for each provider."""
 
 
 @attrs.frozen
@@ -128,7 +134,7 @@ class PeerMemory:
         """The capability that counts for a decision now."""
         seen, now = self._peers.get(peer), self._now()
         if seen is None:
-            return Capability()
+            return UNKNOWN
         # Noted before the clock was set back, a lack must not count until the clock comes by again.
         lacks_tls = _is_within(seen.lacked_tls_at, LACK_SECONDS, now) and (seen.lacked_tls_at or 0.0) <= now
         did_tls = _is_within(seen.did_tls_at, REMEMBERED_SECONDS, now)

@@ -7,6 +7,8 @@ call (verdict.py).
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
+from typing import Final
 
 import attrs
 
@@ -89,13 +91,13 @@ class CallTerms:
 
         A SIPS URI asks for TLS on every hop (RFC 5630 section 3.1): for it there is no place to go to in clear.
         """
-        return cls(
+        return _terms(
             domain.security,
             domain.downgrade,
             _OFFERS[provider.srtp_offer],
             is_emergency,
-            has_tls=provider.uri_for(Signalling.TLS) is not None,
-            has_clear=not is_sips and provider.uri_for(Signalling.CLEAR) is not None,
+            provider.uri_for(Signalling.TLS) is not None,
+            not is_sips and provider.uri_for(Signalling.CLEAR) is not None,
         )
 
 
@@ -163,6 +165,14 @@ class Acceptance:
 
     reason: Reason | None = None
     is_downgrade: bool = False
+
+
+accepted: Final = lru_cache(maxsize=256)(Acceptance)
+tried: Final = lru_cache(maxsize=256)(Attempt)
+"""One of those that are equal, for all calls: there are few, and each call has several."""
+
+_terms: Final = lru_cache(maxsize=256)(CallTerms)
+"""Likewise."""
 
 
 class InboundSignalling(StrEnum):

@@ -455,9 +455,11 @@ def test_a_forked_call_is_freed_with_its_last_message() -> None:
         ladder.phones[0].answers(invites[0], 180)
         ladder.phones[1].answers(invites[1], 486)
         (call,) = ladder.calls.active
-        parts = [weakref.ref(part) for part in (call, call.search, call.caller, call.media_path)]
+        parts: list[weakref.ref[object]] = [weakref.ref(part) for part in (call, call.caller, call.media_path)]
+        parts += [weakref.ref(part) for part in (call.search,) if part is not None]
         ladder.phones[2].answers(invites[2], 200, sdp=AVP)
-        parts.append(weakref.ref(call.callee))  # type: ignore[arg-type]
+        assert call.callee is not None
+        parts.append(weakref.ref(call.callee))
         answer = [one for one in drain(ladder.provider) if isinstance(one, Response)][-1]
         ladder.provider.acknowledges(invite, answer)
         del call
