@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -12,6 +14,7 @@ from gateway.app.peers_part import PeersPart
 from gateway.app.security.limits_part import LimitsPart
 from gateway.app.signalling_part import SignallingPart
 from gateway.app.state_part import StatePart
+from gateway.app.succession.last_words import LastWords
 from gateway.app.survival_part import SurvivalPart
 from gateway.b2bua.b2bua import B2bua
 from gateway.b2bua.calls import Calls
@@ -36,6 +39,9 @@ LASTING_SECONDS = 10.0
 
 class CallsPart(GatewayPart):
     """The back-to-back user agent."""
+
+    left = 0
+    """Calls that its stop has left to the next process."""
 
     def __init__(
         self,
@@ -96,6 +102,10 @@ class CallsPart(GatewayPart):
         """From now on a stop leaves calls that are up, and their media, to the next process."""
         self._leaves = True
 
+    def end_calls(self, why: str, then: Callable[[], None]) -> None:
+        """End every call, and call ``then`` when both sides know, but soon."""
+        LastWords(self._basis.reactor, self.calls, self._services.transactions).say(why, then)
+
     def stop(self) -> Deferred[None]:
         """End every call, but those that are left to the next process; fires when their media are released."""
         if self._noting.running:
@@ -104,6 +114,7 @@ class CallsPart(GatewayPart):
         self.calls.end_all("The gateway is being stopped", left)
         self._ended.sum_up(is_last=True)
         self._survival.write_records()
+        self.left = len(left)
         if left:
             log.info("{count} calls go on: they are left to the next process", count=len(left))
         else:

@@ -22,7 +22,7 @@ from gateway.app.calls_part import CallsPart
 from gateway.app.defence_part import DefencePart
 from gateway.app.ingress_part import IngressPart
 from gateway.app.media_part import MediaPart
-from gateway.app.parts import Adopt, Basis, ClusterNode, GatewayPart
+from gateway.app.parts import Adopt, Basis, ClusterNode, GatewayPart, Parentage
 from gateway.app.peers_part import PeersPart
 from gateway.app.security.security_part import SecurityPart
 from gateway.app.signalling_part import SignallingPart
@@ -44,17 +44,28 @@ class Gateway:
     """All parts of one gateway, joined. The reactor's interfaces are checked where it is handed over."""
 
     def __init__(
-        self, configuration: Configuration, log_output: LogOutput, reactor: Any, cluster: ClusterNode | None = None
+        self,
+        configuration: Configuration,
+        log_output: LogOutput,
+        reactor: Any,
+        cluster: ClusterNode | None = None,
+        parentage: Parentage | None = None,
     ) -> None:
         state = made_state_directory(configuration)
         clock = Clock(reactor)
         metrics = Metrics(CollectorRegistry(), self._figures, Events(clock.wall))
         audit = AuditLog(state / "audit.jsonl", clock.wall, metrics.events)
         settings = Settings(configuration, audit, clock, self)
-        self._log_output = log_output
+        self._log_output, self._is_stopping = log_output, False
         self._events = metrics.events
         basis = Basis(
-            on_this_machine(settings.current), reactor, metrics, clock, written=settings.current, cluster=cluster
+            on_this_machine(settings.current),
+            reactor,
+            metrics,
+            clock,
+            written=settings.current,
+            cluster=cluster,
+            parentage=Parentage.now() if parentage is None else parentage,
         )
         self._state = StatePart(basis, log_output)
         self._security = SecurityPart(basis, settings, self._state)
@@ -100,13 +111,29 @@ class Gateway:
     @inlineCallbacks
     def stop(self) -> Generator[Deferred[Any], Any, None]:
         """End the calls, then close everything: each part before those that it is built on."""
+        self._is_stopping = True
         self._events.note(EventName.GATEWAY_STOPPING)
         for part in reversed(self._parts):
             yield part.stop()
 
     def terminate(self, end: Callable[[], None]) -> None:
-        """Let calls end, then ``end`` the process; asked a second time, end it at once."""
-        self._operation.terminate(end)
+        """Leave calls that are up to the next process, or let them end; then ``end`` the process. Asked a second time,
+        end it at once."""
+        if not self._is_stopping:
+            self._operation.terminate(end)
+
+    def leave_nothing(self) -> None:
+        """The process is being stopped, and ends its calls: `terminate` has no effect any more."""
+        self._is_stopping = True
+
+    def end_calls(self, end: Callable[[], None]) -> None:
+        """End the calls of the process before, which nobody else has gone on with, then ``end`` this one."""
+        self._operation.end_calls(end)
+
+    @property
+    def left_calls(self) -> int:
+        """How many calls its stop has left to the next process."""
+        return self._calls.left
 
     def hand_over(self, end: Callable[[], None]) -> None:
         """Leave calls that are up to the process that follows, let the others end, then ``end`` this one."""

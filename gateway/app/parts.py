@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, succeed
 from gateway.admin.pages.desk import Desk
 from gateway.admin.routes import HttpRoute
 from gateway.app.cluster.cluster_node import ClusterNode as ClusterNode
+from gateway.app.succession.calls_at_stop import Parentage as Parentage
 from gateway.base.clock import Clock
 from gateway.base.tokens import Random
 from gateway.config.model import Configuration
@@ -49,6 +50,7 @@ class Basis:
 
     cluster: ClusterNode | None = None
     """This process as a node of a cluster; None without [cluster]."""
+    parentage: Parentage = attrs.Factory(Parentage.now)
 
     @property
     def replica(self) -> Replica | None:

@@ -4,6 +4,7 @@
                               |-> Turn: where another process has loaded this one, its word comes before that
                               |-> [cluster]: the turn of this node has come (cluster/cluster_node.py), before that
                               |-> Successor: the next process, at SIGUSR2
+                              |-> caretaker: of calls that a stop leaves behind (succession/caretaker.py)
                               |-> Certificates: renewed from then on
                               `-> Watchdog: the process ends when it is deaf
 
@@ -30,7 +31,9 @@ from gateway.app.cluster.cluster_node import ClusterNode
 from gateway.app.cluster.node_terms import configuration_now
 from gateway.app.gateway import Gateway
 from gateway.app.start_checks import made_state_directory
-from gateway.app.succession.successor import Successor
+from gateway.app.succession import caretaker
+from gateway.app.succession.calls_at_stop import Parentage
+from gateway.app.succession.successor import Successor, start_caretaker
 from gateway.app.succession.turn import Turn
 from gateway.app.watchdog import ServiceManager, Watchdog
 from gateway.base.clock import Clock, let_timers_pass_evenly
@@ -40,6 +43,7 @@ from gateway.observe.log import LogOutput
 from gateway.security.credentials import CredentialsError
 from gateway.state.cluster.link import StoreSilent
 from gateway.state.cluster.restored import NotOpened
+from gateway.state.journal.live_journal import FILE as JOURNAL
 from gateway.state.sqlite import StoreUnusable
 from gateway.transport.acme.renewal import Certificates
 from gateway.transport.tls.certificates import CertificateError
@@ -86,6 +90,9 @@ class GatewayService(Service):
         self._certificates: Certificates | None = None
         self._cluster: ClusterNode | None = None
         self._is_taking_over = False
+        self._parentage = Parentage.now()
+        self._nobody_came_for = os.environ.pop(caretaker.VARIABLE, "")
+        """Seconds that a caretaker waited before it became this process."""
         manager = ServiceManager(os.environ)
         self._watchdog = Watchdog(reactor, manager, self._is_listening, self._end_at_once)
         self._turn = Turn.given(reactor, os.environ)
@@ -107,7 +114,7 @@ class GatewayService(Service):
         if self._certificates is not None:
             self._certificates.stop()
         gateway, self._gateway = self._gateway, None
-        stopped = None if gateway is None else gateway.stop()
+        stopped = None if gateway is None else gateway.stop().addCallback(self._look_after, gateway)
         node = self._cluster
         if node is None:
             return stopped
@@ -131,12 +138,17 @@ class GatewayService(Service):
             return
         yield self._begin()
         self._watchdog.ready()
-        if certificates is not None and self.running:
+        if self._nobody_came_for and self._gateway is not None:
+            log.warn("no process came for {seconds} s to go on with the calls: they end", seconds=self._nobody_came_for)
+            self._gateway.end_calls(reactor.stop)
+        elif certificates is not None and self.running:
             certificates.start()
 
     @inlineCallbacks
     def _begin(self) -> Generator[Deferred[Any], Any, None]:
-        gateway = self._gateway = Gateway(self._configuration, self._log_output, reactor, self._cluster)
+        gateway = self._gateway = Gateway(
+            self._configuration, self._log_output, reactor, self._cluster, self._parentage
+        )
         reactor.callWhenRunning(_take_signals, gateway, self._load_next)
         yield gateway.start()
 
@@ -169,6 +181,19 @@ class GatewayService(Service):
             reactor.addSystemEventTrigger("after", "shutdown", self._successor.stopped)
             self._gateway.hand_over(reactor.stop)
 
+    def _look_after(self, _: object, gateway: Gateway) -> None:
+        """Have a caretaker look after calls that were left. In a cluster the other node goes on with them."""
+        section = self._configuration.gateway
+        if not gateway.left_calls or self._cluster is not None:
+            return
+        try:
+            process = start_caretaker(section.state_directory / JOURNAL, section.keep_seconds)
+        except OSError as error:
+            log.error("nobody looks after the calls that are left: {reason}", reason=error.strerror)
+            return
+        waits = "the calls that are left end in {seconds} s unless a process goes on with them: {pid} looks after that"
+        log.info(waits, seconds=section.keep_seconds, pid=process)
+
     def _is_listening(self) -> bool:
         if self._cluster is not None and (self._cluster.is_waiting or self._is_taking_over):
             return True
@@ -196,17 +221,23 @@ def _take_signals(gateway: Gateway, load_next: Callable[[], None]) -> None:
     """SIGHUP reads the configuration again, and the files that it names; SIGTERM drains before it ends the process;
     SIGUSR2 has another process take over.
 
-    SIGINT stays the reactor's: it ends all at once.
+    SIGINT stays the reactor's: it ends all at once. A SIGTERM that comes beside it leaves nothing to another process.
     """
     stop: Any = signal.getsignal(signal.SIGTERM)  # the reactor's: stops it, and remembers the signal
+    interrupt: Any = signal.getsignal(signal.SIGINT)
 
     def terminate() -> None:
         log.info("SIGTERM: the gateway drains, and stops")
         gateway.terminate(lambda: stop(signal.SIGTERM, None))
 
+    def interrupted(number: int, frame: Any) -> None:
+        gateway.leave_nothing()
+        interrupt(number, frame)
+
     signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(gateway.reload))
     signal.signal(signal.SIGUSR2, lambda number, frame: reactor.callFromThread(load_next))
     signal.signal(signal.SIGTERM, lambda number, frame: reactor.callFromThread(terminate))
+    signal.signal(signal.SIGINT, interrupted)
 
 
 def _give_up(failure: Failure, log_output: LogOutput) -> None:

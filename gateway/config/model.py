@@ -133,8 +133,10 @@ class GatewaySection:
     """Whether calls that are up are written down, and the next process goes on with them after a crash."""
     longest_call: Annotated[int, number(0, 2_592_000)] = 43_200
     """Seconds after its answer at which a call is hung up; 0: never."""
-    stop: AtStop = AtStop.END
-    """The fate of calls that are up at SIGTERM."""
+    stop: AtStop | None = None
+    """The fate of calls that are up at SIGTERM; None: kept, where media workers outlive the process."""
+    keep_seconds: Annotated[int, number(1, 540)] = 60
+    """For how long calls that were left wait for the next process; then they are ended."""
 
 
 @attrs.frozen

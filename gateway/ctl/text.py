@@ -140,11 +140,13 @@ def reloaded(answer: object) -> str:
 
 
 def drained(answer: object) -> str:
-    """How the drain stands, in a line."""
+    """How the drain stands, in a line, and the fate of calls at SIGTERM in another."""
     if not isinstance(answer, Mapping):
         return str(answer)
     if not answer.get("draining"):
-        return "not draining: new calls are taken"
+        fate = "left to the next process" if answer.get("stop") == "keep" else "ended"
+        why = _cell("", answer.get("stop_why"))
+        return f"not draining: new calls are taken\nat SIGTERM: calls that are up are {fate}, since {why}"
     calls_left = _cell("", answer.get("calls"))
     end = f", {_cell('', answer.get('seconds_left'))} s until they are ended" if answer.get("calls") else ""
     return f"draining: {calls_left} calls are left{end}; {_cell('', answer.get('refused'))} new ones were refused"

@@ -167,9 +167,7 @@ class WorkerProcess(ProcessProtocol):
         if self._process is not None:
             self._signal("KILL")
             return
-        for pid in pids_with(f"--socket={self.options.socket}"):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # the next check finds it gone
+        self._signal_found(signal.SIGKILL)  # the next check finds it gone
 
     def stop(self) -> None:
         """Let go: it ends when it has no calls, and is not started again."""
@@ -177,7 +175,10 @@ class WorkerProcess(ProcessProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._signal("TERM")
+        if self._process is not None:
+            self._signal("TERM")
+        elif is_answered(self.options.socket):
+            self._signal_found(signal.SIGTERM)
 
     def processEnded(self, reason: Failure) -> None:
         self._process = None
@@ -194,6 +195,11 @@ class WorkerProcess(ProcessProtocol):
     def _tell_death(self) -> None:
         if self._died is not None:
             self._died()
+
+    def _signal_found(self, number: signal.Signals) -> None:
+        for pid in pids_with(f"--socket={self.options.socket}"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _signal(self, name: str) -> None:
         if self._process is None:

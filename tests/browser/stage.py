@@ -53,6 +53,7 @@ CONFIGURATION: Final = """\
 [gateway]
 name = "gw-berlin"
 state_directory = "state"
+stop = "end"
 
 [[listener]]
 name = "phones"

@@ -88,7 +88,10 @@ def test_a_drain_by_command_is_cancelled_and_a_call_hung_up(stage: Stage) -> Non
     alice, bob = stage.phone("baresip"), stage.far_end("baresip")
     alice.register()
     bob.register()
-    assert gatewayctl(gateway, "drain", "--show") == "not draining: new calls are taken\n"
+    told = (
+        'not draining: new calls are taken\nat SIGTERM: calls that are up are ended, since [gateway] has stop = "end"\n'
+    )
+    assert gatewayctl(gateway, "drain", "--show") == told
     assert gatewayctl(gateway, "drain", "--for", "30m").startswith(
         "draining: 0 calls are left; 0 new ones were refused"
     )
@@ -99,7 +102,10 @@ def test_a_drain_by_command_is_cancelled_and_a_call_hung_up(stage: Stage) -> Non
     assert answer.value.code == 503
     assert json.load(answer.value)["reasons"] == ["it drains: no new calls are taken"]
     assert json.loads(gateway.fetch("/api/v1/status") or "{}")["is_draining"] is True
-    assert gatewayctl(gateway, "drain", "--cancel") == "not draining: new calls are taken\n"
+    told = (
+        'not draining: new calls are taken\nat SIGTERM: calls that are up are ended, since [gateway] has stop = "end"\n'
+    )
+    assert gatewayctl(gateway, "drain", "--cancel") == told
     assert "There is no drain to cancel" in gatewayctl(gateway, "drain", "--cancel")
     wait_until("it is ready", lambda: is_ready(gateway), 10)
 

@@ -18,6 +18,7 @@ CONFIGURATION = """
 name = "demo-test"
 state_directory = "state"
 drain_seconds = 0
+stop = "end"
 
 [[listener]]
 name = "phones"

@@ -1,4 +1,5 @@
-"""Signals while calls are up: SIGTERM ends them in order, SIGHUP with mistakes in the file changes nothing."""
+"""Signals while calls are up: SIGTERM ends them in order where it is to, SIGHUP with mistakes in the file changes
+nothing. Calls that are left to the next process: test_left_calls."""
 
 from __future__ import annotations
 
@@ -14,8 +15,11 @@ from tests.support.calls.processes import wait_until
 from tests.support.faults.phone import Dialog, Phone
 from tests.support.faults.rig import Rig
 
+ENDS = 'stop = "end"'
+
 
 def test_sigterm_ends_calls_on_both_sides_and_records_them(rig: Rig, phone: Phone) -> None:
+    rig.configure("drain_seconds = 0", ENDS)
     rig.start()
     for _ in range(5):
         phone.must_call()
@@ -32,9 +36,7 @@ def test_sigterm_ends_calls_on_both_sides_and_records_them(rig: Rig, phone: Phon
 
 
 def test_a_restart_that_keeps_calls_is_heard_by_nobody(rig: Rig, phone: Phone) -> None:
-    rig.configuration.write_text(
-        rig.configuration.read_text().replace("drain_seconds = 0", 'drain_seconds = 60\nstop = "keep"')
-    )
+    rig.configure("drain_seconds = 60", 'stop = "keep"')
     rig.start()
     up = phone.must_call()
     workers = rig.workers()
@@ -53,6 +55,7 @@ def test_a_restart_that_keeps_calls_is_heard_by_nobody(rig: Rig, phone: Phone) -
 
 
 def test_sigterm_does_not_wait_for_a_provider_that_is_gone(rig: Rig, phone: Phone) -> None:
+    rig.configure("drain_seconds = 0", ENDS)
     rig.start()
     phone.must_call()
     rig.provider.is_silent = True
@@ -98,7 +101,7 @@ def _byes(phone: Phone) -> int:
 
 
 def test_a_second_sigterm_ends_calls_at_once(rig: Rig, phone: Phone) -> None:
-    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 600"))
+    rig.configure("drain_seconds = 600", ENDS)
     rig.start()
     assert rig.process is not None
     phone.must_call()
@@ -114,7 +117,7 @@ def test_a_second_sigterm_ends_calls_at_once(rig: Rig, phone: Phone) -> None:
 
 
 def test_an_interrupt_from_the_keyboard_waits_for_nobody(rig: Rig, phone: Phone) -> None:
-    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 600"))
+    rig.configure("drain_seconds = 600")
     rig.start()
     assert rig.process is not None
     phone.must_call()
@@ -133,7 +136,7 @@ def test_sigterm_at_every_moment_of_a_start_ends_the_process(rig: Rig) -> None:
 
 
 def test_registrations_and_requests_of_calls_go_on_during_a_drain(rig: Rig, phone: Phone) -> None:
-    rig.configuration.write_text(rig.configuration.read_text().replace("drain_seconds = 0", "drain_seconds = 60"))
+    rig.configure("drain_seconds = 60", ENDS)
     rig.start()
     assert rig.process is not None
     dialog = phone.must_call()

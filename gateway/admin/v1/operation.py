@@ -53,6 +53,10 @@ class DrainAnswer:
     """Until they are ended."""
     refused: int
     """New calls that were refused for it."""
+    stop: str
+    """The fate of calls that are up at SIGTERM, `keep` or `end`."""
+    stop_why: str
+    """Why, as words after "since"."""
 
 
 @attrs.frozen
@@ -81,6 +85,8 @@ class OperationApi:
     audit: AuditLog
     drain_seconds: int
     """Of a drain that says nothing of its length."""
+    at_stop: Callable[[], tuple[str, str]]
+    """The fate of calls that are up at SIGTERM, and why."""
 
     def routes(self) -> tuple[HttpRoute, ...]:
         """All of them."""
@@ -103,7 +109,7 @@ class OperationApi:
         """How the drain stands."""
         drain = self.drain
         left = round(drain.seconds_left)
-        return _sent(request, DrainAnswer(drain.is_draining, drain.calls_left, left, drain.refused))
+        return _sent(request, DrainAnswer(drain.is_draining, drain.calls_left, left, drain.refused, *self.at_stop()))
 
     def begin(self, request: IRequest) -> bytes:
         """Begin a drain, or give the one that is under way another deadline."""

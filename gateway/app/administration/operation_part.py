@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from gateway.admin.routes import HttpRoute
 from gateway.admin.v1.operation import OperationApi
@@ -18,10 +20,16 @@ from gateway.app.media_part import MediaPart
 from gateway.app.network.network_part import NetworkPart
 from gateway.app.parts import Basis, GatewayPart
 from gateway.app.peers_part import PeersPart
+from gateway.app.succession.calls_at_stop import Fate, fate_of_calls, fate_with_this_file
+from gateway.app.succession.last_words import LAST_WORDS_SECONDS
 from gateway.b2bua.calls import Unsettled
-from gateway.config.model import AtStop, Listener
+from gateway.config.model import Listener
 from gateway.config.switches import Settings
 from gateway.ingress.readiness import Readiness
+
+log = Logger()
+
+_FATES: Final = {True: "left to the next process", False: "ended"}
 
 
 class OperationPart(GatewayPart):
@@ -39,8 +47,7 @@ class OperationPart(GatewayPart):
         self._drain, self._transport = ingress.drain, ingress.transport
         self._seconds = basis.configuration.gateway.drain_seconds
         self._calls = calls
-        section = basis.configuration.gateway
-        self._keeps, self._can_keep = section.stop is AtStop.KEEP, section.keep_calls
+        self._basis, self._keeps = basis, False
         self.network = NetworkPart(basis, settings, peers, calls, ingress)
         readiness = Readiness(
             ingress.drain,
@@ -51,7 +58,7 @@ class OperationPart(GatewayPart):
             self.network.addresses.reasons,
         )
         basis.metrics.asked.add(readiness.figures)
-        api = OperationApi(readiness.reasons, ingress.drain, calls.calls, settings.audit, self._seconds)
+        api = OperationApi(readiness.reasons, ingress.drain, calls.calls, settings.audit, self._seconds, self._at_stop)
         self.routes: Sequence[HttpRoute] = api.routes()
 
     @property
@@ -61,6 +68,8 @@ class OperationPart(GatewayPart):
 
     def start(self) -> None:
         """Begin to watch this machine's addresses and clock."""
+        fate = self._fate()
+        log.info("at SIGTERM: calls that are up are {fate}, since {why}", fate=_FATES[fate.keeps], why=fate.why)
         self.network.start()
 
     def stop(self) -> Deferred[None]:
@@ -77,18 +86,35 @@ class OperationPart(GatewayPart):
 
         Where calls that are up are left to the next process, the drain is of the others.
         """
-        self._terminate(end, keeps=self._keeps)
+        fate = fate_with_this_file(self._fate(), self._basis.configuration)
+        log.info("calls that are up are {fate}, since {why}", fate=_FATES[fate.keeps], why=fate.why)
+        self._terminate(end, keeps=fate.keeps)
 
     def hand_over(self, end: Callable[[], None]) -> None:
         """The same for a process that another one follows at once: calls that are up are left to it, where any are
         kept."""
-        self._terminate(end, keeps=self._can_keep)
+        self._terminate(end, keeps=self._basis.configuration.gateway.keep_calls)
+
+    def end_calls(self, end: Callable[[], None]) -> None:
+        """End every call, on both sides, then ``end`` the process."""
+        self._drain.begin(LAST_WORDS_SECONDS)
+        self._calls.end_calls("The gateway is being stopped", end)
+
+    def _fate(self) -> Fate:
+        basis, cluster = self._basis, self._basis.cluster
+        is_another_there = None if cluster is None else cluster.is_another_there
+        return fate_of_calls(basis.configuration.gateway, basis.parentage, is_another_there=is_another_there)
+
+    def _at_stop(self) -> tuple[str, str]:
+        fate = self._fate()
+        return fate.word, fate.why
 
     def _terminate(self, end: Callable[[], None], *, keeps: bool) -> None:
-        awaited = Unsettled(self._calls.calls) if keeps else None
-        then = partial(self._leave_calls, end) if keeps else end
-        if not self._drain.is_final:
-            self._drain.begin(self._seconds, then, awaited)
+        is_first = not self._drain.is_final
+        self._keeps = keeps if is_first else self._keeps
+        then = partial(self._leave_calls, end) if self._keeps else end
+        if is_first:
+            self._drain.begin(self._seconds, then, Unsettled(self._calls.calls) if keeps else None)
         elif self._drain.is_waiting:
             self._drain.stop()
             then()

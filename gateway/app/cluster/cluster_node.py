@@ -82,6 +82,12 @@ class ClusterNode:
         """Whether another node is active, or none can be, and this one answers that it waits."""
         return self._waiting.is_open
 
+    @property
+    def is_another_there(self) -> bool:
+        """Whether another node has given a sign of life just now."""
+        now, seen = self._clock.wall(), self._membership.standing.seen
+        return any(node != self._cluster.node and now - at < SEEN_SECONDS for node, at in seen.items())
+
     def start(self, begin: Callable[[], Awaitable[None]]) -> None:
         """Wait for the turn of this node, then `begin`. Raises CannotListen."""
         self._begin = begin

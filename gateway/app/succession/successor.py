@@ -14,6 +14,7 @@ The service manager is told of its new main process last: until then it watches 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gateway.app.succession import caretaker
 from gateway.app.succession.turn import GO, LOADED, VARIABLE
 from gateway.app.watchdog import ServiceManager
 
@@ -44,6 +46,15 @@ def command() -> list[str]:
     if script.is_file() and os.access(script, os.X_OK):
         return [str(script), *sys.argv[1:]]
     return [*sys.orig_argv]
+
+
+def start_caretaker(journal: Path, seconds: int) -> int:
+    """Have a process that outlives this one look after the calls of the journal, which stays as it is now; its process
+    id. Raises OSError."""
+    told = [str(journal.absolute()), caretaker.mark_of(str(journal)), str(seconds)]
+    # The standard library alone, whatever the environment says: the caretaker imports nothing of others.
+    argv = [sys.executable, "-I", "-S", str(Path(caretaker.__file__).resolve()), *told, *command()]
+    return subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True, close_fds=True).pid
 
 
 class Successor(ProcessProtocol):

@@ -52,7 +52,9 @@ class Asked(Client):
         self.reasons: tuple[str, ...] = ()
         self.drain = Drain(Clock(), self.up)
         self.audit = AuditLog(directory / "audit.jsonl", lambda: 1.0)
-        self.api = OperationApi(lambda: self.reasons, self.drain, cast(Calls, self.up), self.audit, 20)
+        self.api = OperationApi(
+            lambda: self.reasons, self.drain, cast(Calls, self.up), self.audit, 20, lambda: ("keep", "so")
+        )
         metrics = Metrics(CollectorRegistry())
         resource = admin_resource(
             FakeInspection(), FakeControl(), metrics, permission or FakePermission(), self.api.routes()
@@ -84,7 +86,8 @@ def test_readiness_is_a_status_with_reasons(asked: Asked) -> None:
 def test_a_drain_begins_with_the_length_of_the_configuration_or_its_own_and_is_cancelled(asked: Asked) -> None:
     for body, seconds in ((b"{}", 20), (b'{"seconds": 1800}', 1800), (b'{"seconds": null}', 20)):
         status, answer = asked.post("/api/v1/drain", body)
-        assert (status, answer) == (200, {"draining": True, "calls": 1, "seconds_left": seconds, "refused": 0})
+        fate = {"stop": "keep", "stop_why": "so"}
+        assert (status, answer) == (200, {"draining": True, "calls": 1, "seconds_left": seconds, "refused": 0, **fate})
     assert asked.post("/api/v1/drain/cancel")[1]["draining"] is False
     assert asked.post("/api/v1/drain/cancel")[0] == 409
     assert _whats(asked) == ["drain"] * 3 + ["drain cancelled"]

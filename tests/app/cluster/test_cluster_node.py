@@ -187,3 +187,17 @@ def test_a_full_disk_keeps_nothing_from_being_copied(world: World, monkeypatch: 
     world.passes(3 * PERIOD)
     assert world.store.state not in ("", first)
     assert world.node.copies.figures.lag == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_there"), [({}, False), ({"a": 0.0}, False), ({"a": 0.0, "b": 0.0}, True), ({"b": 11.0}, False)]
+)
+def test_another_node_is_there_as_long_as_it_gives_signs_of_life(
+    world: World, seen: dict[str, float], is_there: bool
+) -> None:
+    """The seconds since the last one are by node; this one is `a`."""
+    world.start()
+    now = world.node._clock.wall()
+    world.store.seen = {node: now - ago for node, ago in seen.items()}
+    world.passes(2)
+    assert world.node.is_another_there is is_there

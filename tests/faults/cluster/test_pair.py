@@ -161,20 +161,33 @@ def test_a_node_that_is_killed_and_comes_back_first_goes_on_with_its_own_files(p
 
 
 def test_a_planned_stop_hands_over_at_once(pair: Pair, phone: Phone) -> None:
-    for node in pair.nodes:
-        text = node.configuration.read_text()
-        node.configuration.write_text(text.replace("drain_seconds = 0", 'drain_seconds = 0\nstop = "keep"'))
     pair.start()
     call = phone.must_call()
     phone.must_be_heard()
     pair.settle(pair.a)
+    wait_until("the other one is seen", lambda: pair.a.json("/api/v1/drain")["stop"] == "keep", 30)
     pair.a.stop()
+    assert "calls that are up are left to the next process, since another node of the cluster waits" in pair.a.text()
+    assert not pair.a.caretakers(), "the other node goes on with the call"
     assert pair.store.ask("GET", "gw:{gateway}:lease").decode().split(" ")[0] in ("b", "\n")
     wait_active(pair.b)
     assert "1 calls of the process before go on" in pair.b.text()
     answer = phone.hang_up(call)
     assert answer is not None
     assert answer.status == 200
+
+
+def test_the_last_node_ends_its_calls(pair: Pair, phone: Phone) -> None:
+    pair.start()
+    phone.must_call()
+    phone.must_be_heard()
+    pair.settle(pair.a)
+    wait_until("the other one is seen", lambda: pair.a.json("/api/v1/drain")["stop"] == "keep", 30)
+    pair.b.stop()
+    wait_until("the other one is missed", lambda: pair.a.json("/api/v1/drain")["stop"] == "end", 30)
+    pair.a.stop()
+    assert "calls that are up are ended, since no other node of the cluster waits" in pair.a.text()
+    assert [one["ending"] for one in pair.a.records()] == ["The gateway is being stopped"]
 
 
 def test_a_store_that_stops_ends_the_active_node_and_its_return_brings_the_calls_back(pair: Pair, phone: Phone) -> None:

@@ -72,6 +72,7 @@ CONFIGURATION = f"""\
 name = "gw1"
 state_directory = "state"
 drain_seconds = 0
+stop = "end"
 
 [[listener]]
 name = "phones"

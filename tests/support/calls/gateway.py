@@ -28,6 +28,7 @@ CONFIGURATION = """\
 name = "gw1"
 state_directory = "state"
 drain_seconds = 0
+stop = "end"
 session_interval = {session_interval}
 {nameservers}
 

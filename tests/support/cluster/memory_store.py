@@ -19,6 +19,8 @@ class MemoryStore:
         self.epoch = 0
         self.state = ""
         self.generations: dict[str, dict[bytes, bytes]] = {}
+        self.seen: dict[str, float] = {}
+        """The last signs of life of nodes."""
         self.is_silent = False
         self.is_mute = False
         """Whether the answer to the next COMPLETE is lost, which is carried out."""
@@ -48,7 +50,7 @@ class MemoryStore:
     async def renew(self, token: str, life: float, generation: str) -> tuple[bool, LeaseStanding]:
         self._answer()
         self.lives.append(life)
-        return self.held == token, LeaseStanding(self.held)
+        return self.held == token, LeaseStanding(self.held, {**self.seen})
 
     async def release(self, token: str) -> None:
         self._answer()

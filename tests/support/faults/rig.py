@@ -15,14 +15,17 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from gateway.app.succession import caretaker
 from tests.support.calls.hosts import Hosts
 from tests.support.calls.processes import wait_until
 from tests.support.faults.provider import Provider
 
 ROOT = Path(__file__).parents[3]
+CARETAKER = str(Path(caretaker.__file__).resolve())
 CLOCK = Path(__file__).parent / "clock"
 
 CONFIGURATION = """\
@@ -184,6 +187,20 @@ class Rig:
 
     def gateways(self) -> list[int]:
         """Process ids of all gateways with its configuration."""
+        return [pid for pid, arguments in self._started() if CARETAKER not in arguments]
+
+    def caretakers(self) -> list[int]:
+        """Process ids of those that look after calls that a gateway of its has left."""
+        return [pid for pid, arguments in self._started() if CARETAKER in arguments]
+
+    def configure(self, *lines: str) -> None:
+        """Put lines into [gateway], in the place of the drain of no length."""
+        text = self.configuration.read_text()
+        assert "drain_seconds = 0\n" in text
+        self.configuration.write_text(text.replace("drain_seconds = 0\n", "\n".join((*lines, ""))))
+
+    def _started(self) -> list[tuple[int, list[str]]]:
+        """Processes that have its configuration on their command line, with that."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -191,7 +208,7 @@ class Rig:
             except OSError:
                 continue
             if "--config" in arguments and str(self.configuration) in arguments:
-                found.append(int(entry.name))
+                found.append((int(entry.name), arguments))
         return found
 
     def records(self) -> list[dict[str, Any]]:
@@ -216,8 +233,9 @@ class Rig:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        for pid in self.gateways():  # that a gateway has started
-            os.kill(pid, signal.SIGKILL)
+        for pid, _ in self._started():  # that a gateway has started
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 5
         while (pids := self.workers()) and time.monotonic() < deadline:
             for pid in pids:

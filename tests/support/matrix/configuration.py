@@ -18,6 +18,7 @@ HEAD = """\
 name = "gw1"
 state_directory = "state"
 drain_seconds = 0
+stop = "end"
 
 [media]
 relay = "workers"

@@ -32,6 +32,7 @@ CONFIGURATION = """\
 name = "gw1"
 state_directory = "state"
 drain_seconds = 0
+stop = "end"
 
 [[listener]]
 name = "phones"
