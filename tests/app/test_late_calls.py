@@ -84,6 +84,9 @@ class Core:
     def receive(self, message: Message, flow: Flow) -> None:
         self._part.transactions.receive(message, flow)
 
+    def may_answer(self, flow: Flow) -> bool:
+        return True
+
     def claim_of(self, request: Request, flow: Flow) -> Claim:
         return Claim.URGENT if request.request_uri.user in ("112", "0") else Claim.NONE
 
