@@ -163,6 +163,7 @@ class Call:
         if self.state is CallState.ESTABLISHED and self.callee is not None:
             self._table.call_settled(self)
             self.search = self.exchange = self.callee.request = None
+            self.media_path.forget_answers()
             self.caller.settle()
 
     @guarded

@@ -8,6 +8,8 @@ Not here: the order of tries and the policy (attempts.py, forward.py), DNS (loca
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
@@ -99,11 +101,11 @@ class Trunk:
             self.memory.saw(Peer.of(provider), Feature.TLS, did=True)
 
     def _way(self, provider: Provider, target: Target) -> Way:
-        def open_flow() -> Flow:
-            self._last[(provider.name, target.transport is Transport.TLS)] = target
-            return self.flow(provider, target)
+        return partial(self._opened, provider, target)
 
-        return open_flow
+    def _opened(self, provider: Provider, target: Target) -> Flow:
+        self._last[(provider.name, target.transport is Transport.TLS)] = target
+        return self.flow(provider, target)
 
 
 def _is_over(target: Target, signalling: Signalling) -> bool:

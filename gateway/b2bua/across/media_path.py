@@ -163,6 +163,10 @@ class MediaPath:
             lambda: self.relay.answer(self.call, offerer, answerer, sdp, source), remembered, refused or self.failed
         )
 
+    def forget_answers(self) -> None:
+        """None is given again: the offer that they are to has its final response."""
+        self._answers = _NONE
+
     def confirm(self) -> None:
         """The call is answered. Until then it may ring without a packet from anybody (RFC 3261 section 16.6)."""
         if self._has_early and not self._is_answered and not self._closed:

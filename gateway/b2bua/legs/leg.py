@@ -45,6 +45,8 @@ _SENT: Final = Passage.SENT
 _RECEIVED: Final = Passage.RECEIVED
 
 
+_TAGS: Final = {name: str(name) for name in LegName}
+
 _REFRESHES_TARGET: Final = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "REFER", "NOTIFY"})
 """Methods whose requests and 2xx tell the remote target (RFC 3261 section 12.2, RFC 6665, RFC 3515)."""
 
@@ -156,7 +158,7 @@ class Leg:
     @property
     def media_tag(self) -> str:
         """The tag of this leg at the media relay."""
-        return str(self.spec.name)
+        return _TAGS[self.spec.name]
 
     clock = cast(IReactorTime, property(attrgetter("services.clock"), doc="The time that the leg's timers go by."))
 

@@ -20,6 +20,10 @@ MOST_PHASES: Final = 16
 """Phases that are kept, of signalling and of media; a peer can make changes without end. Later ones are counted."""
 
 
+_new: Final = tuple.__new__
+"""Makes one without the detour through names."""
+
+
 class Phases(NamedTuple):
     """The states that something went through, each with its beginning. Tuples, as the next: each call makes several."""
 
@@ -33,7 +37,7 @@ class Phases(NamedTuple):
         if state == self.last:
             return self
         if len(self.kept) < MOST_PHASES:
-            return Phases((*self.kept, (at, state)), state, self.left_out)
+            return _new(Phases, ((*self.kept, (at, state)), state, self.left_out))
         return Phases(self.kept, state, self.left_out + 1)
 
     @property
@@ -65,7 +69,7 @@ class Exposure(NamedTuple):
             return self
         was_in_clear = self.was_signalled_in_clear or not is_secure
         signalling = self.signalling.then(at, way)
-        return Exposure(signalling, self.media, was_in_clear, self.was_heard, self.clear_reason, self.has_clear_control)
+        return _new(Exposure, (signalling, self.media, was_in_clear, *self[3:]))
 
     def is_known(self, way: str, *, is_secure: bool) -> bool:
         """Whether a message over that way adds nothing."""
