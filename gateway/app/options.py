@@ -17,6 +17,7 @@ from twisted.application.service import IService
 from twisted.python.usage import Options as UsageOptions
 from twisted.python.usage import UsageError
 
+from gateway.base.address_space import reserve_little
 from gateway.base.build import build
 from gateway.base.unreadable import become_unreadable
 from gateway.config.load import load
@@ -54,6 +55,7 @@ def make_service(options: Options) -> IService:
     """The gateway as a service that twist starts."""
     # Nothing secret was read so far: the configuration names files of keys and passwords, the gateway opens them.
     become_unreadable()
+    reserve_little()
     replace_observer(options)
     makeService = imported_without_collector()
 

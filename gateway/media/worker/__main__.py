@@ -18,6 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TextIO, cast
 
+from gateway.base.address_space import reserve_little
 from gateway.base.unreadable import become_unreadable
 from gateway.media.worker.interfaces import Interfaces
 from gateway.media.worker.loop import GATHER_SECONDS
@@ -127,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a worker; 0 when it ended in order, 1 when it could not start."""
     options = _parser().parse_args(arguments)
     become_unreadable()
+    reserve_little()
     # The reader of standard error may stop reading, or be gone: packets do not wait for it.
     sys.stderr = cast(TextIO, LineOutput(sys.stderr))
     _raise_file_limit()
