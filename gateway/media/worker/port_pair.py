@@ -27,6 +27,8 @@ class PortPair:
     rtcp: socket.socket
     due: float = 0.0
     """When its quarantine, or the time that it stays bound, ends: in the clock's seconds."""
+    farewell: float = 0.0
+    """Until then packets are the last ones of the call that had it, in the same seconds."""
     quarantines: int = 0
     is_heard: bool = False
     """Whether a packet came while it belonged to no call. Then it is not watched."""
@@ -39,6 +41,10 @@ class PortPair:
     def dropped(self) -> int:
         """Packets of this call that the kernel dropped because the buffer for RTP was full."""
         return kernel_drops(self.rtp) - self.dropped_before
+
+    def drain(self) -> bool:
+        """Throw away what waits in both queues; whether there was any."""
+        return _drain(self.rtp) | _drain(self.rtcp)
 
     def close(self) -> None:
         self.rtp.close()
@@ -65,7 +71,7 @@ def kernel_drops(one: socket.socket) -> int:
     return int(drops)
 
 
-def drain(one: socket.socket) -> bool:
+def _drain(one: socket.socket) -> bool:
     """Throw away queued packets; whether there were any. Bounded: a flood must not hold the loop."""
     for count in range(1_000):
         try:

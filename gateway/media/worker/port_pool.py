@@ -8,6 +8,8 @@ holds is passed over.
     take --call--> give_back --silent--> quarantine over --free, bound--> take, or closed after a while
                        `--carried nothing--> free, bound
 
+The last packets of a call are under way when it ends: those of the first moment (FAREWELL_SECONDS) prolong nothing.
+
 A pair that carried nothing has no quarantine: its call was never answered (it may have been promised early media), and
 not a packet came, so that there is no stream whose end could be late. A callee that was offered the pair and begins to
 send all the same is noticed like late media: `take` passes over a free pair to which anything came. Else whoever makes
@@ -36,13 +38,14 @@ from typing import Final, Protocol
 import attrs
 
 from gateway.base.media_ports import QUARANTINE_SECONDS, PortRange
-from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, drain, kernel_drops, opened
+from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, kernel_drops, opened
 
 SILENT_BUFFER_BYTES: Final = 2_304
 """The least the kernel grants: a port in quarantine holds next to nothing."""
+FAREWELL_SECONDS: Final = 1.0
+"""After the end of a call, in which packets are its own: both sides stop when they have heard of the end."""
 MAXIMUM_QUARANTINES: Final = 10
 """How often arriving packets prolong a quarantine: a spraying stranger must not keep ports for ever."""
-
 PAIRS_A_JOB: Final = 4
 """Looked at in one go: packets wait for a few microseconds at most."""
 BOUND_SECONDS: Final = 60.0
@@ -106,6 +109,7 @@ class PortPool:
         self._is_drawn_on = False
         """Whether a pair was taken since the last look."""
         self._is_closed = False
+        self._now = 0.0  # the latest time that was told
         self.used = 0
 
     @property
@@ -147,7 +151,9 @@ class PortPool:
     def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
         """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
         self.used -= 1
+        self._now = now
         pair.quarantines, pair.due = 0, now + self.range.quarantine
+        pair.farewell = now + FAREWELL_SECONDS if has_carried else now - 1
         if self.range.quarantine <= 0:
             self._free.append(pair.port)
             self._close(pair)
@@ -161,6 +167,7 @@ class PortPool:
     def expire(self, now: float) -> None:
         """Free pairs that were silent for their quarantine, prolong it for the others, and close those free for long:
         the first few now, and more later. Then bind some ahead, where any was taken since the last time."""
+        self._now = now
         for _ in range(PAIRS_A_JOB):
             if self._silent and self._silent[0].due <= now:
                 self._free_or_prolong(self._silent.popleft(), now)
@@ -272,22 +279,28 @@ class PortPool:
 
     def _is_quiet(self, pair: PortPair) -> bool:
         """Whether nothing came to a free pair. The loop may not have told yet of a packet that came a moment ago."""
-        is_queued = drain(pair.rtp) | drain(pair.rtcp)
+        is_queued = pair.drain()
         pair.dropped_before = kernel_drops(pair.rtp)
         return not (pair.is_heard or is_queued)
 
     def _listen(self, pair: PortPair) -> None:
         """From now on note whether a packet comes."""
         if pair.is_heard:
-            drain(pair.rtp)
-            drain(pair.rtcp)
+            pair.drain()
         pair.is_heard = False
-        heard = partial(self._heard, pair)
-        self._loop.watch(pair.rtp, heard)
-        self._loop.watch(pair.rtcp, heard)
+        came = partial(self._came, pair)
+        self._loop.watch(pair.rtp, came)
+        self._loop.watch(pair.rtcp, came)
+
+    def _came(self, pair: PortPair) -> None:
+        """A packet is there, of the call that has just ended or a late one."""
+        if self._now > pair.farewell:
+            self._heard(pair)
+        else:
+            pair.drain()
 
     def _heard(self, pair: PortPair) -> None:
-        """A packet is there: one is enough to know, and a stranger that sprays ports is not listened to."""
+        """A late packet: one is enough to know, and a stranger that sprays ports is not listened to."""
         pair.is_heard = True
         self._loop.unwatch(pair.rtp)
         self._loop.unwatch(pair.rtcp)

@@ -14,6 +14,7 @@ from gateway.media.worker.port_pair import kernel_drops
 from gateway.media.worker.port_pool import (
     AHEAD,
     BOUND_SECONDS,
+    FAREWELL_SECONDS,
     MAXIMUM_QUARANTINES,
     NoPorts,
     NoSockets,
@@ -126,18 +127,53 @@ def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:
 
 def test_old_media_prolongs_the_quarantine_but_not_for_ever() -> None:
     watcher = Watcher()
-    ports = pool(quarantine=1.0, watcher=watcher)
+    ports = pool(quarantine=2.0, watcher=watcher)
     pair = ports.take()
     target, now = pair.rtp.getsockname(), 0.0
     ports.give_back(pair, now)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
         while ports.silent:
+            ports.expire(now + FAREWELL_SECONDS + 0.5)
             old.sendto(b"late", target)
             watcher.poll()
-            now += 1.0
+            now += 2.0
             ports.expire(now)
-    assert now == MAXIMUM_QUARANTINES
+    assert now == 2 * MAXIMUM_QUARANTINES
     assert ports.free == 4
+
+
+def test_the_last_packets_of_a_call_prolong_no_quarantine() -> None:
+    """They are under way when it ends; its peers stop when they have heard of the end."""
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    ports.give_back(pair, 100.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ended:
+        for now in (100.0, 100.25, 100.5, 101.0):
+            ports.expire(now)
+            ended.sendto(b"last", pair.rtp.getsockname())
+            watcher.poll()
+        ports.expire(109.9)
+        assert (ports.silent, ports.free) == (1, 3)
+        ports.expire(110.0)
+        assert (ports.silent, ports.free) == (0, 4)
+    ports.close()
+
+
+def test_a_packet_after_the_farewell_prolongs_it() -> None:
+    watcher = Watcher()
+    ports = pool(watcher=watcher)
+    pair = ports.take()
+    ports.give_back(pair, 100.0)
+    ports.expire(100.0 + FAREWELL_SECONDS + 0.25)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as old:
+        old.sendto(b"late", pair.rtp.getsockname())
+        watcher.poll()
+    ports.expire(110.0)
+    assert ports.silent == 1
+    ports.expire(120.0)
+    assert ports.silent == 0
+    ports.close()
 
 
 def test_sprayed_silent_ports_are_not_listened_to_and_hold_next_to_nothing() -> None:
@@ -145,6 +181,7 @@ def test_sprayed_silent_ports_are_not_listened_to_and_hold_next_to_nothing() -> 
     ports = pool(watcher=watcher)
     pair = ports.take()
     ports.give_back(pair, 0.0)
+    ports.expire(FAREWELL_SECONDS + 0.25)
     assert len(watcher.receivers) == 2
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.sendto(b"junk", pair.rtcp.getsockname())
