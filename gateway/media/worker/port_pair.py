@@ -6,6 +6,7 @@ Here: making them, packets that the kernel dropped, and emptying them. Not here:
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from struct import unpack_from
 from typing import Final
 
@@ -16,6 +17,10 @@ RECEIVE_BUFFER_BYTES: Final = 128 * 1024
 
 _SO_MEMINFO: Final = 55
 _DROPS_OFFSET: Final = 8 * 4
+
+
+Opened = Callable[[], socket.socket]
+"""Makes a socket for media; OSError when there is no descriptor left."""
 
 
 @attrs.define(eq=False)
@@ -60,6 +65,31 @@ def opened(family: int, tos: int) -> socket.socket:
     else:
         one.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
     return one
+
+
+def connected(own: socket.socket, remote: tuple[str, int], opened: Opened) -> socket.socket | None:
+    """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses.
+
+    Packets in its queue already came between bind and connect, from any source: look at their sources.
+    The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
+    path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
+    """
+    try:
+        second = opened()
+    except OSError:  # no more files: `own` goes on alone
+        return None
+    try:
+        for one in (own, second):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        second.bind(own.getsockname())
+        second.connect(remote)
+    except OSError:
+        second.close()
+        return None
+    finally:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    return second
 
 
 def kernel_drops(one: socket.socket) -> int:

@@ -38,7 +38,7 @@ from typing import Final, Protocol
 import attrs
 
 from gateway.base.media_ports import QUARANTINE_SECONDS, PortRange
-from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, kernel_drops, opened
+from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, connected, kernel_drops, opened
 
 SILENT_BUFFER_BYTES: Final = 2_304
 """The least the kernel grants: a port in quarantine holds next to nothing."""
@@ -123,30 +123,48 @@ class PortPool:
     def take(self, is_urgent: bool = False) -> PortPair:
         """A bound pair with nothing in its queues; `watch` replaces its receivers, if any. Raises NoPorts, or NoSockets
         where no more sockets can be opened and no free pair is bound still."""
-        has_files = True
         for _ in range(len(self._free) - (0 if is_urgent else self._reserved)):
             port = self._free.popleft()
             self._ahead -= self._ahead > 0
-            pair = self._bound.pop(port, None)
-            if pair is not None and not self._is_quiet(pair) and pair.has_had_call:
-                # Late media of an old call: it is not for the next one.
-                self._heard(pair)
-                pair.due = 0.0
-                self._silent.append(pair)
-                continue
-            if pair is None and has_files:
-                try:
-                    pair = self._made(port)
-                except NoSockets:
-                    has_files = False
-            if pair is not None:
+            try:
+                pair = self._bound.pop(port, None) or self._made(port)
+            except NoSockets:
+                self._free.appendleft(port)
+                return self._taken(self._bound_one(is_urgent))
+            if pair is None:
+                self._free.append(port)
+            elif self._may_be_taken(pair):
                 return self._taken(pair)
-            self._free.append(port)
         if is_urgent and self._silent:
-            pair = self._silent.popleft()
-            self._is_quiet(pair)
-            return self._taken(pair)
-        raise NoPorts if has_files else NoSockets
+            return self._taken(self._silent_one())
+        raise NoPorts
+
+    def _may_be_taken(self, pair: PortPair) -> bool:
+        """Whether nothing came to a free pair. Late media of an old call are not for the next one."""
+        if self._is_quiet(pair) or not pair.has_had_call:
+            return True
+        self._heard(pair)
+        pair.due = 0.0
+        self._silent.append(pair)
+        return False
+
+    def _bound_one(self, is_urgent: bool) -> PortPair:
+        """A free pair that is bound still, wherever its turn is: no other can be had. Raises NoSockets."""
+        while self._bound:
+            port = next(iter(self._bound))
+            self._free.remove(port)
+            self._ahead = 0
+            pair = self._bound.pop(port)
+            if self._may_be_taken(pair):
+                return pair
+        if is_urgent and self._silent:
+            return self._silent_one()
+        raise NoSockets
+
+    def _silent_one(self) -> PortPair:
+        pair = self._silent.popleft()
+        self._is_quiet(pair)
+        return pair
 
     def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
         """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
@@ -189,28 +207,8 @@ class PortPool:
         self._bound.clear()
 
     def connected(self, own: socket.socket, remote: tuple[str, int]) -> socket.socket | None:
-        """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses.
-
-        Packets in its queue already came between bind and connect, from any source: look at their sources.
-        The kernel gives a packet to the connected socket when its source matches and to `own` when not, so that the hot
-        path compares no addresses. Address reuse is on only while binding: no other program can slip in later.
-        """
-        try:
-            second = self._opened()
-        except OSError:  # no more files: `own` goes on alone
-            return None
-        try:
-            for one in (own, second):
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            second.bind(own.getsockname())
-            second.connect(remote)
-        except OSError:
-            second.close()
-            return None
-        finally:
-            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        return second
+        """A second socket on the port of `own` that hears `remote` alone, or None when the system refuses."""
+        return connected(own, remote, self._opened)
 
     def _taken(self, pair: PortPair) -> PortPair:
         """A call has it from now on."""

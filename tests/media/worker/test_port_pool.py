@@ -112,6 +112,26 @@ def test_a_pair_that_is_bound_still_serves_without_files(monkeypatch: pytest.Mon
     pair.close()
 
 
+def test_without_files_a_pair_that_is_bound_is_taken_wherever_its_turn_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reserve is of ports, and so many may not be bound at all."""
+    ports = pool(last=32_399)
+    pairs = [ports.take() for _ in range(4)]
+    for pair in pairs:
+        ports.give_back(pair, now=0.0)
+    for _ in range(2):
+        ports.expire(10.0)
+
+    def refuse() -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(ports, "_opened", refuse)
+    assert {ports.take().port for _ in pairs} == {pair.port for pair in pairs}
+    with pytest.raises(NoSockets):
+        ports.take()
+    for pair in pairs:
+        pair.close()
+
+
 def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:
     ports = pool()
     pair = ports.take()
