@@ -48,7 +48,7 @@ class PortPair:
         return kernel_drops(self.rtp) - self.dropped_before
 
     def drain(self) -> bool:
-        """Throw away what waits in both queues; whether there was any."""
+        """Empty both queues; whether anything waited there."""
         return _drain(self.rtp) | _drain(self.rtcp)
 
     def close(self) -> None:
