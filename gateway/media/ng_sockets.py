@@ -85,7 +85,7 @@ class ConnectedPort(Port):
         self.doRead()
 
     def doRead(self) -> None:
-        """Take what came: datagrams, or the word that nobody has the port open."""
+        """Take datagrams, or the word that nobody has the port open."""
         try:
             super().doRead()  # type: ignore[no-untyped-call]
         except OSError as error:

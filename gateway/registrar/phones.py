@@ -48,8 +48,8 @@ class Phones:
                 break
         return None if latest.flow == phone.flow else self._open_flow(latest.flow)
 
-    def unheard(self, flow: Flow) -> None:
-        """Nothing came back over this flow in time: there is no other way to a phone."""
+    def unheard(self, flow: Flow, seconds: float) -> None:
+        """Nothing came back over this flow in so many seconds: there is no other way to a phone."""
 
     def _bindings(self, phone: Binding) -> list[Binding]:
         """Its live bindings, reachable ones first."""

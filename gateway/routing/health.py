@@ -28,6 +28,7 @@ from twisted.python.failure import Failure
 from gateway.base.tokens import new_token
 from gateway.config.model import Provider
 from gateway.observe.events import EventName, Events
+from gateway.routing.answer_times import HEARD_WITHIN
 from gateway.routing.locate import NotFound, all_of
 from gateway.sip.headers import Headers
 from gateway.sip.message import Request, Response
@@ -43,8 +44,6 @@ MISSES: Final = 2
 """Questions without answer, in a row, that make a target down."""
 SLACK: Final = 0.5
 """Seconds: a question that is due so soon is asked in this round."""
-JUST_NOW: Final = 4.0
-"""Seconds in which an answer to a question counts for more than the silence that a call met, which began before it."""
 FORGET_AFTER: Final = 600.0
 """Seconds after which a target that its name no longer leads to is forgotten."""
 
@@ -136,14 +135,15 @@ class Health:
         standings = (self._standings.get(target) for target in targets)
         return any(one is not None and one.is_up and one.answered is not None for one in standings)
 
-    def unheard(self, flow: Flow) -> None:
-        """A call got no sign of life over this flow: its target is down until it answers the next question."""
+    def unheard(self, flow: Flow, seconds: float = HEARD_WITHIN) -> None:
+        """A call got no sign of life over this flow for so long: its target is down until it answers the next question.
+        An answer to a question since the silence began counts for more."""
         now = self._clock.seconds()
         for standing in self._standings.values():
             target = standing.target
             if (target.transport, target.address) != (flow.transport, flow.remote) or not standing.is_up:
                 continue
-            if standing.answered is None or now - standing.answered > JUST_NOW:
+            if standing.answered is None or now - standing.answered > seconds:
                 standing.misses, standing.is_up, standing.next_question = MISSES, False, 0.0
                 standing.changed, standing.why = now, "a call got no answer"
                 self._went_down(standing)

@@ -14,7 +14,9 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from gateway.config.model import Provider, Side, Signalling
+from gateway.routing.answer_times import HEARD_WITHIN, AnswerTimes
 from gateway.routing.attempts import Way
+from gateway.routing.first_answer import AskedTarget, FirstAnswer, Unheard
 from gateway.routing.forward import Dressed, Forwarding, NextHop
 from gateway.routing.health import Health
 from gateway.routing.locate import Locator, all_of
@@ -47,6 +49,9 @@ class Trunk:
         self.health = Health(clock, self._locate, self.flow, transactions.send_request, self._spoke, memory.events)
         """Which targets answer; to be started and stopped with the gateway."""
         self.mediasec = Mediasec()
+        self.answer_times = AnswerTimes()
+        """Of first answers to INVITEs."""
+        self._clock = clock
         self._last: dict[tuple[str, bool], Target] = {}
         self._locator = locator
         self._transport = transport
@@ -80,9 +85,13 @@ class Trunk:
         """Send a request the first way to a provider that works and is allowed; `user` gets its responses."""
         Forwarding(self, self._transactions.send_request, request, next_hop, user, dress).begin()
 
-    def unheard(self, flow: Flow) -> None:
-        """Nothing came back over this flow in time."""
-        self.health.unheard(flow)
+    def unheard(self, flow: Flow, seconds: float = HEARD_WITHIN) -> None:
+        """Nothing came back over this flow in so many seconds."""
+        self.health.unheard(flow, seconds)
+
+    def first_answer(self, asked: AskedTarget, unheard: Unheard, *, has_next: bool) -> FirstAnswer:
+        """The wait for the first answer to an INVITE that leaves now."""
+        return FirstAnswer(self._clock, self.answer_times, asked, unheard, has_next=has_next)
 
     def reopened(self, provider: Provider, is_secure: bool) -> Flow | None:
         """A flow to the provider's last target, over TLS or in clear: for a dialog that lost its own."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from gateway.b2bua.setup.reach import HEARD_WITHIN
 from gateway.config.model import Provider, Security
+from gateway.routing.answer_times import HEARD_WITHIN
 from gateway.sip.message import Request
 from gateway.transport.flow import Address, FailureKind, Flow
 from tests.support.flows import RecordingFlow
@@ -493,7 +493,7 @@ def rings_in_vain(servers: int) -> tuple[Ladder, list[Flow], Request]:
     ladder = Ladder(Security.OFF, provider=Provider("main", UDP_FALLBACK))
     ladder.servers = servers
     unheard: list[Flow] = []
-    ladder.trunk.unheard = unheard.append  # type: ignore[assignment, method-assign]
+    ladder.trunk.unheard = lambda flow, seconds=0: unheard.append(flow)  # type: ignore[method-assign]
     ladder.phone.sends(ladder.phone.invite())
     ladder.phone.receives(100)
     return ladder, unheard, ladder.clear.receives_request("INVITE")
@@ -535,7 +535,7 @@ def test_server_that_is_silent_over_a_connection_costs_four_seconds_and_not_thir
     ladder = Ladder()
     ladder.provider_flow.connected = True
     unheard: list[Flow] = []
-    ladder.trunk.unheard = unheard.append  # type: ignore[assignment, method-assign]
+    ladder.trunk.unheard = lambda flow, seconds=0: unheard.append(flow)  # type: ignore[method-assign]
     ladder.phone.sends(ladder.phone.invite())
     ladder.phone.receives(100)
     lost = ladder.provider.receives_request("INVITE")

@@ -97,6 +97,14 @@ def test_target_of_which_a_call_hears_nothing_goes_last_and_is_asked_soon() -> N
     assert questions.health.order([ONE, TWO]) == [ONE, TWO]
 
 
+def test_an_answer_before_the_silence_began_counts_for_nothing() -> None:
+    questions = Questions()
+    questions.answer(200, 200)
+    questions.clock.advance(1)
+    questions.health.unheard(RecordingFlow(PROVIDER, ONE.address), 0.8)
+    assert questions.health.order([ONE, TWO]) == [TWO, ONE]
+
+
 def test_one_question_at_a_time_and_every_half_minute() -> None:
     questions = Questions()
     questions.clock.advance(3)

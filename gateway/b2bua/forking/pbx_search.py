@@ -1,6 +1,6 @@
 """A call to a PBX: its places one after the other, until one has the call.
 
-    place -> INVITE -> no way there | 503 | not one message within HEARD_WITHIN -> the next place
+    place -> INVITE -> no way there | 503 | not one message in time (answer_times) -> the next place
                     -> any other answer is the PBX's
 
 They are places of one callee, so only one of them is asked at a time, and nothing of a place that was given up reaches
@@ -47,8 +47,8 @@ class PbxSearch(CalleeSearch):
             raise AssertionError("a PBX without a way")
         return succeed([lambda: first, *(partial(_reach, self._phones, place, first) for place in self._places[1:])])
 
-    def _note_silence(self, leg: CalleeLeg) -> None:
-        self._phones.unheard(leg.flow)
+    def _note_silence(self, leg: CalleeLeg, seconds: float) -> None:
+        self._phones.unheard(leg.flow, seconds)
 
     def _invite_for(self, leg: CalleeLeg, asked: Request, identity: Identity, sdp: bytes) -> Request | Refusal:
         made, place = invite_for(leg, asked, identity, sdp), self._place_of(leg)

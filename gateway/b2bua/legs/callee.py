@@ -58,11 +58,12 @@ class CalleeLeg(Leg):
         "_ringing",
         "_rings_until",
         "_strays",
-        "_transaction",
         "_winner",
         "has_heard",
+        "heard_after",
         "request",
         "takes_early_offers",
+        "transaction",
     )
 
     def __init__(self, spec: LegSpec, flow: Flow, services: LegServices, owner: LegOwner, inviter: Inviter) -> None:
@@ -73,10 +74,13 @@ class CalleeLeg(Leg):
         """Its CSeq number."""
         self.has_heard = False
         """Whether any response came."""
+        self.heard_after = 0.0
+        """Seconds that the first one took."""
         self.takes_early_offers = False
         """Whether a late offer may come in a reliable provisional response (RFC 3262 section 5)."""
         self._inviter = inviter
-        self._transaction: ClientTransaction | None = None
+        self.transaction: ClientTransaction | None = None
+        """Of the INVITE, once it was sent."""
         self._early: Mapping[str, Dialog] = _NONE
         self._received: Mapping[str, reliable.Received] = _NONE
         self._described: Mapping[str, bytes] = _NONE
@@ -98,7 +102,7 @@ class CalleeLeg(Leg):
         self._rings_until = self.clock.seconds() + RINGING_AT_MOST
         self.media.pending_invite = True
         self.media.pending_offer = False if request.body else None
-        self._transaction = self.send(request, self)
+        self.transaction = self.send(request, self)
         self.services.keeper.invited(self)
 
     @property
@@ -118,8 +122,8 @@ class CalleeLeg(Leg):
             return
         self._abandoned = True
         self._inviter = UNHEARD
-        if self._transaction is not None and not self._finished:
-            self._transaction.cancel(fields, self.note_cancel)
+        if self.transaction is not None and not self._finished:
+            self.transaction.cancel(fields, self.note_cancel)
         self._close_early()
 
     def turn_down(self, response: Response, fields: Fields) -> None:
@@ -162,7 +166,8 @@ class CalleeLeg(Leg):
 
     def receive_response(self, response: Response) -> None:
         """Sort the responses of the INVITE: provisional, first 2xx, a fork's 2xx, refusal."""
-        self.has_heard = True
+        if not self.has_heard:
+            self.has_heard, self.heard_after = True, self.clock.seconds() - self._rings_until + RINGING_AT_MOST
         if response.status < 200 and not self._abandoned and self._winner is None:
             self._restart_ringing_timer()  # first: whether it can be read or not, the transaction has no timer any more
         self.note_received(response)
@@ -180,8 +185,8 @@ class CalleeLeg(Leg):
         """No final response will come."""
         if self._winner is not None:
             return
-        if failure.timed_out and self.request is not None and self._transaction is not None:
-            self.services.forgotten.note(self.request, self._transaction.flow)  # a long one may have left over TCP
+        if failure.timed_out and self.request is not None and self.transaction is not None:
+            self.services.forgotten.note(self.request, self.transaction.flow)  # a long one may have left over TCP
         self._finish()
         self._close_early()
         if not self._abandoned:
@@ -311,7 +316,7 @@ class CalleeLeg(Leg):
             self.send(bye, Unheeded())
 
     def _finish(self) -> None:
-        self._finished, self._transaction = True, None
+        self._finished, self.transaction = True, None
         self.media.pending_invite = False
         self._stop_ringing_timer()
 

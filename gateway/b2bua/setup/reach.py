@@ -8,17 +8,19 @@
 An attempt with the same wish for its media as the one before uses the same rewritten offer. Everything here ends when
 the callee has answered, when the plan has nothing left, or when the call gives up (`abandon`).
 
-Nobody says that a server has fallen silent. One that sends nothing at all within HEARD_WITHIN is given up: for the next
-target where there is one, and over a connection also where there is none, since nothing is lost there that a copy could
-bring. Its INVITE is cancelled, and a late 2xx is acknowledged and hung up.
+Nobody says that a server has fallen silent. One that sends nothing at all is given up: for the next target where there
+is one, as soon as it was never that late before (routing/answer_times.py), and over a connection also where there is
+none, within HEARD_WITHIN, since nothing is lost there that a copy could bring. Its INVITE is cancelled, and a late 2xx
+is acknowledged and hung up.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from gateway.b2bua.across.exchange import first_offer
@@ -44,11 +46,6 @@ from gateway.transport.flow import FailureKind, Flow, TransportFailure
 
 CHALLENGES: Final = (401, 407)
 """Statuses that ask for credentials: the caller comes again."""
-
-HEARD_WITHIN: Final = 4.0
-"""Seconds: three copies of the INVITE were sent by then (timer A), and a server answers 100 within 0.2 s (RFC 3261
-section 17.2.1)."""
-
 
 _UNFIT: Final = (("Reason", 'SIP;cause=488;text="The answer does not fit the offer"'),)
 
@@ -80,7 +77,8 @@ class CalleeSearch:
         self._rewritten: tuple[SdpWish, bytes] | None = None
         self._preferences = preferences_for(call.services.session_interval)
         self._sent: Invitation | None = None
-        self._silence: IDelayedCall | None = None
+        self._stop_waiting: Callable[[], None] | None = None
+        """Ends the wait for the first answer to the INVITE that was sent last."""
         self._credentials: tuple[str, str] | None = None
         self._progressed: CalleeLeg | None = None
         self._media_refusal: int | None = identity.media_refusal
@@ -99,7 +97,7 @@ class CalleeSearch:
     def abandon(self, fields: Fields = ()) -> None:
         """Give up, or hang up, as the leg under way needs."""
         self._over = True
-        self._listen(None)
+        self._wait_no_more()
         if self._locating is not None:
             self._locating.cancel()
         self._progressed = None  # it refers to this
@@ -125,7 +123,7 @@ class CalleeSearch:
         decision = self._plan.answered(answered.encrypted)
         if not isinstance(decision, Refusal):
             self._over = True
-            self._listen(None)
+            self._wait_no_more()
             outcome.accept(self._call, leg, response)
             return
         self._turn_away(leg, response, decision.headers(self._call.services.name))
@@ -160,7 +158,8 @@ class CalleeSearch:
         """Try the same target once more, the next one, or the plan's next attempt."""
         kind = failure.transport.kind if failure.transport is not None else FailureKind.TIMEOUT
         if failure.transport is None and not leg.has_heard:
-            self._note_silence(leg)
+            self._trunk.answer_times.unheard(leg.flow)
+            self._note_silence(leg, self._trunk.answer_times.LONGEST)
         way = self._ways.after(kind, is_heard=leg.has_heard)
         if way is not None and self._sent is not None and way is self._sent.way:
             self._send(self._sent)
@@ -179,6 +178,7 @@ class CalleeSearch:
             return
         if isinstance(decision, Refusal):
             self._over = True
+            self._wait_no_more()
             outcome.refuse(self._call, decision, response)
             return
         self._attempt = decision
@@ -268,22 +268,28 @@ class CalleeSearch:
         leg.credentials.answers = self._answers
         if self._credentials is not None:
             request.headers.set(*self._credentials)
-        self._listen(leg)
+        self._wait_for(leg)
         leg.invite(request)
 
-    def _listen(self, leg: CalleeLeg | None) -> None:
+    def _wait_for(self, leg: CalleeLeg) -> None:
         """Wait for the first sign of life on this leg, where another target could be asked instead, or where no copy of
         the INVITE will follow."""
-        if self._silence is not None and self._silence.active():
-            self._silence.cancel()
-        self._silence = None
-        if leg is not None and self._gives_up and (self._ways.has_next or leg.flow.is_reliable):
-            self._silence = self._call.services.clock.callLater(HEARD_WITHIN, self._unheard, leg)
+        if self._stop_waiting is not None:
+            self._stop_waiting()
+        has_next = self._ways.has_next
+        if self._gives_up and (has_next or leg.flow.is_reliable):
+            waiting = self._trunk.first_answer(leg, partial(self._unheard, leg), has_next=has_next)
+            self._stop_waiting = waiting.stop
 
-    def _note_silence(self, leg: CalleeLeg) -> None:
-        """Nothing came back over this leg's flow in time; there is no other way to a phone."""
+    def _wait_no_more(self) -> None:
+        if self._stop_waiting is not None:
+            self._stop_waiting()
+            self._stop_waiting = None
+
+    def _note_silence(self, leg: CalleeLeg, seconds: float) -> None:
+        """Nothing came back over this leg's flow in so many seconds; there is no other way to a phone."""
         if self._phone_flow is None:
-            self._trunk.unheard(leg.flow)
+            self._trunk.unheard(leg.flow, seconds)
 
     def _credentials_for(self, leg: CalleeLeg, invite: Request, response: Response) -> tuple[str, str] | None:
         """The field that answers a challenge of the provider; None: the caller is to answer it."""
@@ -298,13 +304,10 @@ class CalleeSearch:
         self._is_agreed = leg.mediasec.asks_again(leg.request, response, leg.flow)
         return self._is_agreed
 
-    def _unheard(self, leg: CalleeLeg) -> None:
-        if self._over or leg is not self._call.callee or leg.has_heard:
+    def _unheard(self, leg: CalleeLeg, seconds: float) -> None:
+        if self._over or leg is not self._call.callee:
             return
-        if leg.flow.is_reliable and not leg.flow.is_connected and leg.flow.is_open:
-            self._listen(leg)  # a connection that does not come up fails by itself, and says more than silence
-            return
-        self._note_silence(leg)
+        self._note_silence(leg, seconds)
         leg.abandon()
         if self._ways.has_next:
             self._offer(self._ways.take())

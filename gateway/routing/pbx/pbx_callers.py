@@ -71,7 +71,7 @@ class PbxCallers(Callers):
 class PbxPhones(Phones):
     """Registered phones and PBXs as peers of a dialog; ``unheard_at`` is told of a PBX's flow that stays silent."""
 
-    def __init__(self, store: LocationStore, pbxs: Pbxs, unheard_at: Callable[[Flow], None]) -> None:
+    def __init__(self, store: LocationStore, pbxs: Pbxs, unheard_at: Callable[[Flow, float], None]) -> None:
         super().__init__(store, pbxs.ways.flow)
         self._pbxs = pbxs
         self._unheard_at = unheard_at
@@ -93,9 +93,9 @@ class PbxPhones(Phones):
         same = [one for one in bound if one.flow.remote.host == phone.flow.remote.host]
         return self._pbxs.ways.flow((same or bound)[0].flow) if bound else None
 
-    def unheard(self, flow: Flow) -> None:
+    def unheard(self, flow: Flow, seconds: float) -> None:
         """A PBX is silent there: others of its places are tried first until it answers."""
-        self._unheard_at(flow)
+        self._unheard_at(flow, seconds)
 
 
 class PbxRules(Rules):

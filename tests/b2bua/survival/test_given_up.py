@@ -8,9 +8,9 @@ import attrs
 import pytest
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 
-from gateway.b2bua.setup.reach import HEARD_WITHIN
 from gateway.b2bua.survival.frozen_opening import TURNED_AWAY
 from gateway.config.model import Provider, Security
+from gateway.routing.answer_times import HEARD_WITHIN
 from gateway.sip.message import Request
 from gateway.state.call_record import CallRecord
 from gateway.transport.flow import Address, FlowKey, Transport
