@@ -16,8 +16,8 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, succe
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from gateway.routing.dns_records import NamingPointer, Service
-from gateway.routing.names import DnsFailed, KnownAnswer, Names
+from gateway.routing.dns_records import KnownAnswer, NamingPointer, Service
+from gateway.routing.names import DnsFailed, Names
 from gateway.security.access_list import Resolve, Resolved
 from gateway.security.admission import ANSWER_LIFETIME
 from gateway.sip.uri import Uri

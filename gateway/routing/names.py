@@ -2,8 +2,9 @@
 
     Names.services / naming_pointers / addresses -> kept answer, or resolver with a time-out -> values
 
-While DNS is silent, an answer that has run out serves for another hour (RFC 8767), "there is none" among them, and DNS
-is asked again now and then only: no call waits for a server that is dead. A host of the system's hosts file is never
+While DNS is silent, an answer that has run out serves for another hour (RFC 8767), "there is none" among them: it is
+given after half a second, while the question goes on, and DNS is asked again now and then only. So no call waits long
+for a server that is dead. A host of the system's hosts file is never
 asked for. Lives here: asking. Not here: the meaning of the answers (locate.py).
 """
 
@@ -18,16 +19,27 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.names import dns
 from twisted.names.error import (
     DNSNameError,
-    DNSQueryRefusedError,
     DNSQueryTimeoutError,
-    DNSServerError,
     DomainError,
     ResolverError,
 )
 from twisted.names.hosts import searchFileForAll
+from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
 
-from gateway.routing.dns_records import NamingPointer, Service, Value, ipv4, ipv6, pointer, service, shown
+from gateway.routing.dns_records import (
+    KnownAnswer,
+    LastingAnswer,
+    NamingPointer,
+    Service,
+    Value,
+    ipv4,
+    ipv6,
+    pointer,
+    said,
+    service,
+    shown,
+)
 from gateway.transport.flow import is_ip_address
 from gateway.transport.sockets import is_ipv6
 
@@ -45,6 +57,10 @@ LONGEST_KEPT, NEGATIVE_KEPT, STALE_FOR = 3600.0, 30.0, 3600.0
 
 RECHECK_AFTER = 30.0
 """Seconds for which an old answer serves without another look, once DNS was silent (RFC 8767 section 5)."""
+
+OLD_AFTER = 0.5
+"""Seconds of silence after which an old answer serves; the question goes on (the client response timer of RFC 8767
+section 5)."""
 
 HOSTS = Path("/etc/hosts")
 
@@ -70,32 +86,6 @@ class Resolver(Protocol):
 
 class DnsFailed(Exception):
     """DNS did not answer, or not sensibly: nobody knows whether the name exists."""
-
-
-@frozen
-class KnownAnswer:
-    """An answer of DNS, or a line of the hosts file, that is in memory."""
-
-    kind: str
-    """NAPTR, SRV, A, AAAA or hosts."""
-    name: str
-    values: tuple[str, ...]
-    """As text; none where DNS has no such record."""
-    seconds: float | None
-    """How long it serves from now on; below 0: DNS is silent, and it serves all the same. None for the hosts file."""
-
-
-@frozen
-class LastingAnswer:
-    """An answer of DNS that outlives the process."""
-
-    kind: str
-    name: str
-    values: tuple[Value, ...]
-    good_for: float
-    """Seconds until DNS is to be asked again; below 0 for one that is old."""
-    serves_for: float
-    """Seconds for which it serves while DNS is silent."""
 
 
 class Names:
@@ -263,18 +253,45 @@ class _Question(Generic[T]):
         kept = self._kept.get(name)
         if kept is not None and self._clock.seconds() < kept.until:
             return kept.values
+        if kept is None or self._clock.seconds() >= kept.stale_until:
+            return (await self._renew(name, kept)).values
+        return (await self._soon(name, kept)).values
+
+    def _soon(self, name: str, kept: _Kept[T]) -> Deferred[_Kept[T]]:
+        """The new answer; after OLD_AFTER without one the old answer, which serves for RECHECK_AFTER then, or until DNS
+        answers: the question goes on."""
+        soon: Deferred[_Kept[T]] = Deferred()
+
+        def serve_old() -> None:
+            old = evolve(kept, until=self._clock.seconds() + RECHECK_AFTER)
+            self._keep(name, old)
+            soon.callback(old)
+
+        timer = self._clock.callLater(OLD_AFTER, serve_old)
+
+        def end(found: _Kept[T] | Failure) -> None:
+            if timer.active():
+                timer.cancel()
+                soon.callback(found)
+            elif isinstance(found, Failure):
+                found.trap(DnsFailed)
+
+        Deferred.fromCoroutine(self._renew(name, kept)).addBoth(end)
+        return soon
+
+    async def _renew(self, name: str, kept: _Kept[T] | None) -> _Kept[T]:
+        """Ask, and keep the answer; for one without, the old answer where it serves. Raises DnsFailed."""
         try:
             fresh = await self._fetch(name)
         except DnsFailed:
             now = self._clock.seconds()
             if kept is None or now >= kept.stale_until:
                 raise
-            self._keep(name, evolve(kept, until=now + RECHECK_AFTER))
-            return kept.values
-        if kept is None or {*kept.values} != {*fresh.values}:
-            self.news += 1
+            fresh = evolve(kept, until=now + RECHECK_AFTER)
+        else:
+            self.news += kept is None or {*kept.values} != {*fresh.values}
         self._keep(name, fresh)
-        return fresh.values
+        return fresh
 
     async def _fetch(self, name: str) -> _Kept[T]:
         question = maybeDeferred(self._lookup, name, ASK_AGAIN_AFTER)
@@ -286,7 +303,7 @@ class _Question(Generic[T]):
         except (TimeoutError, DNSQueryTimeoutError, CancelledError) as error:
             raise DnsFailed("DNS does not answer") from error
         except (DomainError, ResolverError, OSError, ValueError) as error:
-            raise DnsFailed(_said(error)) from error
+            raise DnsFailed(said(error)) from error
         return self._good_for(answers)
 
     def _good_for(self, answers: Sequence[dns.RRHeader]) -> _Kept[T]:
@@ -301,18 +318,3 @@ class _Question(Generic[T]):
         while len(self._kept) >= MAX_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[name] = fresh
-
-
-def _said(error: Exception) -> str:
-    """An error of DNS in plain words."""
-    match error:
-        case DNSServerError():
-            return "the DNS server answers that it failed (SERVFAIL)"
-        case DNSQueryRefusedError():
-            return "the DNS server refuses to answer us (REFUSED)"
-        case OSError():
-            return f"DNS cannot be asked: {error.strerror or error}"
-        case DomainError() | ResolverError():
-            return f"DNS gives no answer that can be used ({type(error).__name__})"
-        case _:
-            return f"this is no name that DNS could know ({error})"

@@ -20,8 +20,8 @@ from twisted.logger import Logger
 
 from gateway.base.json_codec import decode, encode
 from gateway.base.private_files import replace_private
-from gateway.routing.dns_records import NamingPointer, Service, Value
-from gateway.routing.names import LastingAnswer, Names
+from gateway.routing.dns_records import LastingAnswer, NamingPointer, Service, Value
+from gateway.routing.names import Names
 from gateway.transport.flow import is_ip_address
 
 log = Logger()

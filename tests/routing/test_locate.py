@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from gateway.routing.dns_records import Service
 from gateway.routing.locate import Locator, NotFound, all_of, in_order
-from gateway.routing.names import Names
+from gateway.routing.names import OLD_AFTER, Names
 from gateway.sip.uri import Uri
 from gateway.transport.flow import Address, FailureKind, Target, Transport
 from tests.support.dns_zone import Zone
@@ -257,6 +257,47 @@ def test_an_old_answer_serves_while_dns_is_silent() -> None:
     scene.clock.advance(3600)
     with pytest.raises(NotFound):
         scene.locate("sip:example.com:5060")
+
+
+def test_rfc8767_5_an_old_answer_serves_after_half_a_second_and_the_question_goes_on() -> None:
+    scene = Scene(ONLY_ADDRESS)
+    scene.locate("sip:example.com:5060")
+    scene.clock.advance(400)
+    scene.zone.is_silent = True
+    waiting = scene.begin("sip:example.com:5060")
+    scene.clock.advance(OLD_AFTER - 0.01)
+    assert not waiting.called
+    scene.clock.advance(0.02)
+    assert result(waiting)
+    assert result(scene.begin("sip:example.com:5060")), "and the next one at once"
+    assert scene.zone.asked.count("A example.com") == 2
+    changed = Zone("example.com 300 A 192.0.2.81")
+    for question, late in scene.zone.waiting:
+        changed.give(question, late)
+    assert scene.locate("sip:example.com:5060") == ["udp 192.0.2.81:5060"], "its late answer counts"
+
+
+def test_a_question_that_fails_after_an_old_answer_served_leaves_it_in_place() -> None:
+    scene = Scene(ONLY_ADDRESS)
+    scene.locate("sip:example.com:5060")
+    scene.clock.advance(400)
+    scene.zone.is_silent = True
+    assert scene.locate("sip:example.com:5060") == ["udp 192.0.2.80:5060"]
+    scene.clock.advance(3600)
+    with pytest.raises(NotFound, match="does not answer"):
+        scene.locate("sip:example.com:5060")
+
+
+def test_a_call_that_gives_up_leaves_the_question_alone() -> None:
+    scene = Scene(ONLY_ADDRESS)
+    scene.locate("sip:example.com:5060")
+    scene.clock.advance(400)
+    scene.zone.is_silent = True
+    waiting = scene.begin("sip:example.com:5060")
+    waiting.addErrback(lambda failure: failure.trap(CancelledError))
+    waiting.cancel()
+    scene.clock.pump([1.0] * 10)
+    assert result(scene.begin("sip:example.com:5060"))
 
 
 def test_a_dead_dns_costs_one_wait_in_half_a_minute_and_not_one_a_call() -> None:

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from gateway.b2bua.probe.around import Around
 from gateway.b2bua.probe.found import ProviderFacts
 from gateway.b2bua.probe.provider_look import ProviderLook, ProviderQuestion
-from gateway.routing.names import KnownAnswer
+from gateway.routing.dns_records import KnownAnswer
 from gateway.sip.uri import Uri
 from gateway.transport.stream.trial import Trials
 from tests.support.matrix_world import World
