@@ -52,14 +52,14 @@ BODY = _BODY.strip().replace("\n", "\r\n").encode() + b"\r\n"
 HEAD = b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
 
-class _Worker:
+class Worker:
     """A media worker's commands and ports; packets are not relayed, since nobody sends any."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ports: int = PORTS) -> None:
         self._clock = LoopClock()
         self._loop = loop = Loop(self._clock, self.tick)
-        ports = PoolOptions("", 20_000, 20_000 + PORTS - 1, QUARANTINE_SECONDS)
-        self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], ports, loop)
+        options = PoolOptions("", 20_000, 20_000 + ports - 1, QUARANTINE_SECONDS)
+        self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], options, loop)
         self.commands = Commands(
             StreamServices(loop, self._clock, self._interfaces, PacketBuffer(), listen), CallTimeouts()
         )
@@ -76,6 +76,11 @@ class _Worker:
         self.commands.expire()
         self._work()
 
+    def close(self) -> None:
+        """Let go of the ports that no call has."""
+        for one in self._interfaces:
+            one.ports.close()
+
     def _work(self) -> None:
         while not self._loop.is_free:
             self._loop._jobs.popleft()()
@@ -88,7 +93,7 @@ class Anchoring(inside.Inside):
         super().__init__(directory)
         self.parts: Counter[str] = Counter()
         self.worker_profile: cProfile.Profile | None = None
-        self._worker = _Worker(directory)
+        self._worker = Worker(directory)
         self._here = bound(directory / "client")
         self._here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**20)
         self._waiting: list[str] = []

@@ -19,6 +19,8 @@ _LONG: Final = r"-?[0-9]{19}"
 _IN_TEXT: Final = re.compile(rf"[\[,:]\s*{_LONG}"), re.compile(rf"\s*{_LONG}")
 _IN_BYTES: Final = re.compile(rf"[\[,:]\s*{_LONG}".encode()), re.compile(rf"\s*{_LONG}".encode())
 """A number that may be beyond 64 bits: as a part of a value, and as the whole of it."""
+_AS_NOUGHTS: Final = bytes.maketrans(b"123456789", b"000000000")
+_NOUGHTS: Final = b"0" * 19
 
 
 def encode(value: object) -> bytes:
@@ -53,4 +55,6 @@ def decode(text: bytes | str) -> object:
 def _has_long_number(text: bytes | str) -> bool:
     if isinstance(text, str):
         return any((_IN_TEXT[0].search(text), _IN_TEXT[1].match(text)))
+    if _NOUGHTS not in text.translate(_AS_NOUGHTS):  # as nearly always; a search takes three times as long as to read
+        return False
     return any((_IN_BYTES[0].search(text), _IN_BYTES[1].match(text)))

@@ -28,11 +28,8 @@ LONGEST_KNOWN: Final = 2_048
 _LETTERS: Final = frozenset(ascii_letters)
 _BLANK: Final = re.compile(r"\n\s|\A\s")
 """The sign of a line that is blank, or begins with a blank."""
-_OF_ONE_CALL: Final = re.compile(
-    "key|crypt|inline|ice-|finger|candidate|rtcp:|ssrc|msid|path:|^[cki]=|[^\\x20-\\x7e\n]",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""The sign of lines that hold keys, or that no other call has: nothing of these is remembered."""
+_OF_ONE_CALL: Final = re.compile("key|crypt|inline|ice-|finger|candidate|rtcp:|ssrc|msid|path:|^[cki]=", re.MULTILINE)
+"""The sign, in small letters, of lines that hold keys, or that no other call has: nothing of these is remembered."""
 
 _Lines = tuple[tuple[tuple[str, str | None], ...], tuple[tuple[str, str], ...]]
 """Attributes, and other lines."""
@@ -44,6 +41,10 @@ class MalformedDescription(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class _OfOneCall(Exception):
+    """These lines are not to be remembered."""
 
 
 class Direction(StrEnum):
@@ -224,8 +225,7 @@ class Description(Part):
         for section in sections:
             first, _, below = section.partition("\n")
             media = Media.parse(first)
-            is_common = len(below) <= LONGEST_KNOWN and _OF_ONE_CALL.search(below) is None
-            read = _known(below) if is_common else _read(below)
+            read = _lines_of(below)
             media.attributes, media.lines = [*read[0]], [*read[1]]
             description.media.append(media)
         description._check()
@@ -309,8 +309,29 @@ def _read(below: str) -> _Lines:
     return tuple(attributes), tuple(others)
 
 
-_known = lru_cache(maxsize=256)(_read)
-"""The same, remembered. Of a peer's that are not of the form nothing is."""
+def _lines_of(below: str) -> _Lines:
+    """The same, perhaps remembered."""
+    if len(below) <= LONGEST_KNOWN and "crypto" not in below:
+        try:
+            return _known(below)
+        except _OfOneCall:
+            pass
+    return _read(below)
+
+
+@lru_cache(maxsize=256)
+def _known(below: str) -> _Lines:
+    """The same, remembered. Raises _OfOneCall for lines of which nothing is to be: like a peer's that are not of the
+    form, they are not kept as a key either, since only a result is."""
+    if is_of_one_call(below):
+        raise _OfOneCall
+    return _read(below)
+
+
+def is_of_one_call(below: str) -> bool:
+    """Whether lines may hold keys, or are such as no other call has: then nothing of them is to be remembered."""
+    is_plain = below.isascii() and below.replace("\n", "").isprintable()
+    return not is_plain or _OF_ONE_CALL.search(below.lower()) is not None
 
 
 def _number(text: str, maximum: int) -> int:
