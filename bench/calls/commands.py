@@ -1,4 +1,4 @@
-"""What the commands of a call take in a media worker: `python -m bench.calls.commands`.
+"""The cost of a call's commands in a media worker: `python -m bench.calls.commands`.
 
     requests of a gateway --UNIX datagrams--> the worker's listener, its commands and ports --> replies
 

@@ -18,19 +18,15 @@ from typing import ClassVar, Final
 
 import attrs
 
+from gateway.sdp.shared_lines import LONGEST_KNOWN, OfOneCall, check_shared
+
 MAXIMUM_BYTES = 65_535
 MAXIMUM_LINES = 2_000
 MAXIMUM_MEDIA = 64
 
-LONGEST_KNOWN: Final = 2_048
-"""Characters of the lines below an m-line that are remembered, once read."""
-
 _LETTERS: Final = frozenset(ascii_letters)
 _BLANK: Final = re.compile(r"\n\s|\A\s")
 """The sign of a line that is blank, or begins with a blank."""
-_OF_ONE_CALL: Final = re.compile("key|crypt|inline|ice-|finger|candidate|rtcp:|ssrc|msid|path:|^[cki]=", re.MULTILINE)
-"""The sign, in small letters, of lines that hold keys, or that no other call has: nothing of these is remembered."""
-
 _Lines = tuple[tuple[tuple[str, str | None], ...], tuple[tuple[str, str], ...]]
 """Attributes, and other lines."""
 
@@ -41,10 +37,6 @@ class MalformedDescription(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class _OfOneCall(Exception):
-    """These lines are not to be remembered."""
 
 
 class Direction(StrEnum):
@@ -314,24 +306,16 @@ def _lines_of(below: str) -> _Lines:
     if len(below) <= LONGEST_KNOWN and "crypto" not in below:
         try:
             return _known(below)
-        except _OfOneCall:
+        except OfOneCall:
             pass
     return _read(below)
 
 
 @lru_cache(maxsize=256)
 def _known(below: str) -> _Lines:
-    """The same, remembered. Raises _OfOneCall for lines of which nothing is to be: like a peer's that are not of the
-    form, they are not kept as a key either, since only a result is."""
-    if is_of_one_call(below):
-        raise _OfOneCall
+    """The same, remembered; raises OfOneCall. Of a peer's lines that are not of the form nothing is kept either."""
+    check_shared(below)
     return _read(below)
-
-
-def is_of_one_call(below: str) -> bool:
-    """Whether lines may hold keys, or are such as no other call has: then nothing of them is to be remembered."""
-    is_plain = below.isascii() and below.replace("\n", "").isprintable()
-    return not is_plain or _OF_ONE_CALL.search(below.lower()) is not None
 
 
 def _number(text: str, maximum: int) -> int:

@@ -24,6 +24,10 @@ HELD_BYTES, HELD_OBJECTS = 10_030, 54
 PING, REFRESH = 153, 390
 """Function calls of an OPTIONS and of the refresh of a REGISTER over TLS: 150 and 384 by Python 3.11."""
 
+IN_CLEAR, WITH_SRTP = (600, 8_600), (800, 11_100)
+"""Function calls of a media worker for offer, answer and delete of a call, and Python's own instructions: 597, 8,540
+and 792, 11,030 by Python 3.11; later versions count fewer calls, and otherwise."""
+
 
 def counted(bench: str) -> list[int]:
     """The figures that a bench counts."""
@@ -52,3 +56,11 @@ def test_a_phone_that_is_only_there_takes_no_more_than_it_did() -> None:
     ping, refresh = counted("bench.calls.pings")
     assert 50 < ping <= PING
     assert 100 < refresh <= REFRESH
+
+
+def test_the_commands_of_a_call_take_no_more_of_a_media_worker_than_they_did() -> None:
+    figures = counted("bench.calls.commands")
+    is_like_311 = sys.version_info < (3, 12)
+    for found, most in ((figures[:2], IN_CLEAR), (figures[2:], WITH_SRTP)):
+        assert 200 < found[0] <= most[0]
+        assert 2_000 < found[1] <= (most[1] if is_like_311 else 1.3 * most[1])

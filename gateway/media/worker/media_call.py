@@ -6,17 +6,16 @@
 Every party has its own list of m-lines, because they may differ: an offer of RTP/SAVP and RTP/AVP for the same stream
 takes two lines toward its peer, or came in two. A `Line` belongs to a stream or is refused (port 0) for ever.
 
-Tags name parties; an unknown tag is the party opposite to the known one, so that every fork of a call is party 1 and
-the latest answer wins. Not here: parties and streams (parties), wishes and the meaning of an m-line (offering), the
-lines of a description (rewriting).
+Descriptions in the usual form go a shorter way (usual). Not here: parties and streams (parties, call_streams), wishes
+and the meaning of an m-line (offering), the lines of a description (rewriting).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Sequence
 
-from gateway.media.worker import rewriting
+from gateway.media.worker import rewriting, usual
+from gateway.media.worker.call_streams import CallStreams
 from gateway.media.worker.offering import (
     NgRefusal,
     OfferWish,
@@ -29,7 +28,8 @@ from gateway.media.worker.offering import (
 )
 from gateway.media.worker.parties import CallParty, Line, MediaStream
 from gateway.media.worker.rewriting import Profile, Secured
-from gateway.media.worker.streams.endpoint import Endpoint, Remote, StreamServices
+from gateway.media.worker.streams.endpoint import Remote
+from gateway.media.worker.usual import UsualSdp
 from gateway.media.worker.web import web_lines
 from gateway.media.worker.web.web_lines import WebForm
 from gateway.sdp.crypto import SUITE_NAMES, CryptoAttribute
@@ -37,58 +37,37 @@ from gateway.sdp.description import Description, Media
 from gateway.sdp.dtls import Setup, is_dtls_profile
 from gateway.sdp.negotiation import choose, crypto_lines
 
-MAXIMUM_TAGS: Final = 64
-"""Forks of one call."""
 
-
-class MediaCall:
+class MediaCall(CallStreams):
     """The media of one call.
 
     `offer` and `answer` raise NgRefusal, NoPorts or MalformedDescription, and then change nothing that carries media.
     """
 
-    def __init__(
-        self, services: StreamServices, random: Callable[[int], bytes], sides: tuple[str, str] = ("", "")
-    ) -> None:
-        """`sides` names the interfaces of the two parties, the first offerer's first."""
-        self._services = services
-        self._random = random
-        self.created = self.signalled = services.clock.now
-        self.tags: dict[str, int] = {}
-        self.parties = tuple(
-            CallParty(side, int.from_bytes(random(7), "big"), services.interfaces.named(name), name)
-            for side, name in enumerate(sides)
-        )
-        self.streams: list[MediaStream] = []
-        self.is_answered = self._has_open_offer = False
-        self.counted: dict[tuple[str, ...], int] = {}
-        """Packets of its that the worker's statistics have already, by direction."""
-        self._offerer: int | None = None
-        self._takes_clear = False
-        self._fork = 0  # of the last offer that had one: its reader's keys are those in use
-        self._is_urgent = False
-
-    def side_of(self, tag: str, other: str | None) -> int:
-        """The party that `tag` names, opposite to `other`'s; a new tag is remembered."""
-        side = self.tags.get(tag)
-        if side is None:
-            side = 1 - self.tags[other] if other in self.tags else int(bool(self.tags))
-            if len(self.tags) >= MAXIMUM_TAGS:
-                raise NgRefusal("Too many tags in one call")
-            self.tags[tag] = side
-        return side
-
-    def offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
+    def offer(self, side: int, told: Description | UsualSdp, wish: OfferWish) -> bytes:
         """The offer of party `side`, written for the other one."""
-        before, other, self._is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
-        if wish.profile is Profile.DTLS and self._services.handshakes is None:
+        if isinstance(told, Description):
+            return self._offer(side, told, wish)
+        return usual.offered(self, side, told, wish) or self._offer(side, told.full(), wish)
+
+    def answer(self, side: int, told: Description | UsualSdp, *, is_early: bool = False) -> bytes:
+        """The answer of party `side` to the latest offer, written for the offerer. An early one, in a 18x, lets media
+        flow while the call still rings."""
+        if isinstance(told, Description):
+            return self._answer(side, told, is_early)
+        return usual.answered(self, side, told, is_early=is_early) or self._answer(side, told.full(), is_early)
+
+    def _offer(self, side: int, description: Description, wish: OfferWish) -> bytes:
+        before, other, self.is_urgent = len(self.streams), self.parties[1 - side], wish.is_urgent
+        if wish.profile is Profile.DTLS and self.services.handshakes is None:
             raise NgRefusal("DTLS-SRTP is not served")
         web_lines.bare(description)
-        kept, name = ([stream.offered for stream in self.streams], list(other.lines)), digest(side, description, wish)
+        kept = [stream.offered for stream in self.streams], list(other.lines)
+        name = digest(side, description.to_bytes(), wish)
         for stream in self.streams:
             if wish.is_repeated:
                 stream.recall(name)
-            elif wish.fork not in (0, self._fork):
+            elif wish.fork not in (0, self.fork):
                 stream.renew_keys(1 - side)
         try:
             lines = self._read_offer(self.parties[side], description)
@@ -101,16 +80,14 @@ class MediaCall:
                 stream.offered = offered
             other.lines = kept[1]
             raise
-        self.parties[side].lines, self._offerer, self._takes_clear = lines, side, wish.takes_clear
-        self._has_open_offer, self._fork = True, wish.fork or self._fork
+        self.parties[side].lines, self.offerer, self.takes_clear = lines, side, wish.takes_clear
+        self.has_open_offer, self.fork = True, wish.fork or self.fork
         for stream in self.streams:
             stream.remember(name)
         return result
 
-    def answer(self, side: int, description: Description, *, is_early: bool = False) -> bytes:
-        """The answer of party `side` to the latest offer, written for the offerer. An early one, in a 18x, lets media
-        flow while the call still rings."""
-        if self._offerer != 1 - side:
+    def _answer(self, side: int, description: Description, is_early: bool) -> bytes:
+        if self.offerer != 1 - side:
             raise NgRefusal("There is no offer to answer")
         web_lines.bare(description)
         taken = self._read_answer(self.parties[side], description)
@@ -122,55 +99,8 @@ class MediaCall:
                 stream.open()
             else:
                 stream.shut()
-        self.is_answered, self._has_open_offer = self.is_answered or not is_early, is_early
+        self.is_answered, self.has_open_offer = self.is_answered or not is_early, is_early
         return self._finish(offerer, description, [self._write_answer(offerer, line, taken) for line in offerer.lines])
-
-    def confirm(self) -> None:
-        """The call is answered, as an early answer said, or another one that comes at once."""
-        self.is_answered, self._has_open_offer = True, False
-
-    def release_unused(self) -> None:
-        """Give back the ports of streams that nobody took, in a call that was answered some time ago."""
-        for stream in [*self.streams] if self.is_answered and not self._has_open_offer else ():
-            if stream.is_unused:
-                stream.release()
-                self.streams.remove(stream)
-
-    def close(self) -> None:
-        """End every stream and give the ports back."""
-        for stream in self.streams:
-            stream.close(was_answered=self.is_answered)
-        self.streams = []
-
-    def heard(self, now: float) -> float:
-        """When anything good arrived last, in the clock's seconds, as exactly as this is called often."""
-        latest = self.created
-        for stream in self.streams:
-            for end in stream.ends:
-                counters = end.counters
-                counters.notice(now)
-                latest = max(latest, counters.heard)
-        return latest
-
-    def mend(self) -> None:
-        """Called now and then: make receiving sessions anew where that is due, and sample the streams."""
-        for stream in self.streams:
-            stream.mend(self._services.clock.now)
-
-    def is_held(self) -> bool:
-        """Whether no stream flows both ways by the parties' descriptions: silence is no wonder then."""
-        return not any(all(end.remote.flows for end in stream.ends) for stream in self.streams)
-
-    def is_forsaken(self) -> bool:
-        """Asked now and then: whether a browser is gone, or will never have keys."""
-        return any(end.web.look() for end in self._web_ends() if end.web is not None)
-
-    def is_mismatched(self) -> bool:
-        """Whether a browser showed a certificate that is not the one of its SDP."""
-        return any(end.web.is_mismatched for end in self._web_ends() if end.web is not None)
-
-    def _web_ends(self) -> Iterator[Endpoint]:
-        return (end for stream in self.streams for end in stream.ends if end.remote.dtls is not None)
 
     def _read_offer(self, offerer: CallParty, description: Description) -> list[Line]:
         alternates = rewriting.alternates(description.media)
@@ -188,19 +118,19 @@ class MediaCall:
         media = description.media[index]
         keys = crypto_lines(media)
         profile, told = rewriting.profile_of(media, keys), None
-        if is_dtls_profile(media.protocol) and self._services.handshakes is not None:
+        if is_dtls_profile(media.protocol) and self.services.handshakes is not None:
             told = web_lines.usable(description, index)
             profile = Profile.UNUSABLE if told is None else Profile.DTLS
         stream = offerer.lines[index].stream if index < len(offerer.lines) else None
         if media.port and not is_alternate and profile is not Profile.UNUSABLE:
             if stream is None:
-                stream = MediaStream(self._services, self.parties, is_urgent=self._is_urgent)
-            elif stream.is_released and not stream.revive(self._services, self.parties, is_urgent=self._is_urgent):
+                stream = MediaStream(self.services, self.parties, is_urgent=self.is_urgent)
+            elif stream.is_released and not stream.revive(self.services, self.parties, is_urgent=self.is_urgent):
                 return Line(stream, profile, media.kind, media.protocol, media.formats)  # refused, as it was
             if stream not in self.streams:
                 self.streams.append(stream)
             if told is not None:
-                ours = stream.credentials(offerer.side, self._random, told)
+                ours = stream.credentials(offerer.side, self.random, told)
                 stream.offered = web_remote_of(offerer, media, told, ours)
             else:
                 theirs = choose(keys, SUITE_NAMES)
@@ -237,7 +167,7 @@ class MediaCall:
             line.profile = wish.profile or line.profile
         line.keys = ()
         if line.profile in (Profile.SAVP, Profile.OSRTP):
-            line.keys = stream.keys_to_offer(other.side, wish.suites, self._random)
+            line.keys = stream.keys_to_offer(other.side, wish.suites, self.random)
         secured, port = Secured(line.profile, line.keys), stream.ends[other.side].pair.port
         if wish.profile is Profile.DTLS and not _is_browsers(other, line, source):
             protocol = Profile.DTLS.value if source.is_rtp else source.protocol
@@ -247,7 +177,7 @@ class MediaCall:
         if line.profile is Profile.DTLS:
             line.mid = line.mid or str(other.lines.index(line))
         if line.profile is Profile.DTLS and media.port:
-            line.ice = stream.credentials(other.side, self._random)
+            line.ice = stream.credentials(other.side, self.random)
             self._dress(other, line, media, Setup.ACTPASS, stream.offered)
         line.kind, line.protocol, line.formats = media.kind, media.protocol, media.formats
         return media
@@ -261,7 +191,7 @@ class MediaCall:
                 told, ice = web_agreed(line, description, index)
                 taken[line.stream] = media, web_remote_of(answerer, media, told, ice)
                 continue
-            is_clear = self._takes_clear and is_without_keys(line, media)
+            is_clear = self.takes_clear and is_without_keys(line, media)
             ours, theirs = (None, None) if is_clear else agreed(line, media) or (None, None)
             taken[line.stream] = media, remote_of(answerer, description, media, (theirs, ours))
         for line, media in zip(answerer.lines, description.media, strict=False):
@@ -287,13 +217,13 @@ class MediaCall:
 
     def _dress(self, party: CallParty, line: Line, media: Media, setup: Setup, heard: Remote | None) -> None:
         """Write our end of DTLS and ICE into a browser's m-line; `heard`: the party that it is to hear."""
-        assert self._services.handshakes is not None, "a worker without handshakes refuses browsers"
+        assert self.services.handshakes is not None, "a worker without handshakes refuses browsers"
         assert line.ice is not None, "a browser's line has credentials"
-        form = WebForm(line.ice, setup, self._services.handshakes.fingerprint, party.interface.advertised, line.mid)
+        form = WebForm(line.ice, setup, self.services.handshakes.fingerprint, party.interface.advertised, line.mid)
         web_lines.dress(media, form, is_held=heard is not None and heard.is_held)
 
     def _finish(self, party: CallParty, source: Description, written: list[Media]) -> bytes:
-        """The description as bytes; its version goes up by one when it differs from the last (RFC 3264 section 8)."""
+        """The description as bytes."""
         address = party.interface.advertised
         result = rewriting.session_for(source, address)
         result.media = written
@@ -304,10 +234,7 @@ class MediaCall:
             result.origin = rewriting.origin_for(party.session_id, version, address)
             return result.to_bytes()
 
-        if not party.written or text(party.version) != party.written:
-            party.version += 1
-            party.written = text(party.version)
-        return party.written
+        return party.told(text)
 
     def _reply(self, stream: MediaStream, party: CallParty, theirs: CryptoAttribute | None) -> CryptoAttribute | None:
         """Our line in the answer to `theirs`: its tag and suite, as they were spelled, and our key."""
@@ -317,7 +244,7 @@ class MediaCall:
         return CryptoAttribute(theirs.tag, theirs.suite, key, spelling=theirs.spelling)
 
     def _key(self, stream: MediaStream, party: CallParty, suite: str) -> bytes:
-        return stream.key(party.side, suite, self._random)
+        return stream.key(party.side, suite, self.random)
 
 
 def _is_browsers(party: CallParty, line: Line, source: Media) -> bool:

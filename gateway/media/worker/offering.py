@@ -6,8 +6,10 @@ offers and answers, and streams (media_call); the lines that are written (rewrit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -24,6 +26,7 @@ from gateway.sdp.negotiation import accepted, crypto_lines
 
 Keys: TypeAlias = tuple[CryptoAttribute | None, CryptoAttribute | None]
 """The party's and ours toward it."""
+_NOT_MIRRORED: Final = "The answer's profile does not mirror the offer's"
 
 
 class NgRefusal(Exception):
@@ -79,10 +82,14 @@ def remote_of(party: CallParty, description: Description, media: Media, keys: Ke
     )
 
 
-def digest(side: int, offer: Description, wish: OfferWish) -> bytes:
+def digest(side: int, offer: bytes, wish: OfferWish) -> bytes:
     """The name of an offer of that party in that form, to know it by when it is told again."""
-    form = wish.profile, wish.is_dual, wish.suites, wish.fork
-    return blake2b(f"{side} {form} ".encode() + offer.to_bytes(), digest_size=16).digest()
+    return blake2b(_form(side, wish.profile, wish.is_dual, wish.suites, wish.fork) + offer, digest_size=16).digest()
+
+
+@lru_cache(maxsize=64)
+def _form(side: int, *form: object) -> bytes:
+    return f"{side} {form} ".encode()
 
 
 def is_without_keys(line: Line, media: Media) -> bool:
@@ -95,11 +102,18 @@ def agreed(line: Line, media: Media) -> tuple[CryptoAttribute, CryptoAttribute] 
     """(our key, the peer's) of an answered line; None for plain RTP. NgRefusal for an answer that fits no offer."""
     if line.profile is Profile.OTHER:
         return None
-    is_other = not media.is_rtp or is_dtls_profile(media.protocol)
-    if is_other or media.is_secure is not (line.profile is Profile.SAVP):
-        raise NgRefusal("The answer's profile does not mirror the offer's")
-    keys = crypto_lines(media)
-    if line.profile is Profile.PLAIN or (line.profile is Profile.OSRTP and not media.has_attribute("crypto")):
+    if not media.is_rtp or is_dtls_profile(media.protocol):
+        raise NgRefusal(_NOT_MIRRORED)
+    return agreed_keys(line, media.is_secure, crypto_lines(media), media.has_attribute("crypto"))
+
+
+def agreed_keys(
+    line: Line, is_secure: bool, keys: Sequence[CryptoAttribute], has_crypto: bool
+) -> tuple[CryptoAttribute, CryptoAttribute] | None:
+    """The same for an answer over RTP, with those usable `keys` where it `has_crypto`."""
+    if is_secure is not (line.profile is Profile.SAVP):
+        raise NgRefusal(_NOT_MIRRORED)
+    if line.profile is Profile.PLAIN or (line.profile is Profile.OSRTP and not has_crypto):
         return None
     pair = accepted(line.keys, keys)
     if pair is None:

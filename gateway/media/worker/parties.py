@@ -184,6 +184,14 @@ class CallParty:
     version: int = 0
     written: bytes = attrs.field(default=b"", repr=False)
 
+    def told(self, text: Callable[[int], bytes]) -> bytes:
+        """The description that it is given, `text` of its version, which goes up by one when it differs from the last
+        (RFC 3264 section 8)."""
+        if not self.written or text(self.version) != self.written:
+            self.version += 1
+            self.written = text(self.version)
+        return self.written
+
 
 def _ends(services: StreamServices, parties: Sequence[CallParty], is_urgent: bool) -> tuple[Endpoint, Endpoint]:
     """Both ends of a stream, joined. Raises NoPorts."""

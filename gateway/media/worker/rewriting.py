@@ -80,16 +80,21 @@ def profile_of(media: Media, keys: Sequence[CryptoAttribute]) -> Profile:
 
 def addresses(description: Description, media: Media, family: int) -> tuple[SocketAddress | None, SocketAddress | None]:
     """Where RTP and RTCP are to go; None when not known: c=0.0.0.0, a name, or another IP version than `family`."""
-    host = description.connection_of(media) or ""
+    return addresses_at(description.connection_of(media) or "", media.port, media.attribute("rtcp") or "", family)
+
+
+def addresses_at(
+    host: str, media_port: int, control: str, family: int
+) -> tuple[SocketAddress | None, SocketAddress | None]:
+    """The same of a host and port, and of the value of a=rtcp (RFC 3605), empty without one."""
     reachable = _reachable(host, family)
-    if reachable is None or media.port == 0:
+    if reachable is None or media_port == 0:
         return None, None
-    port, control_host = media.port + 1, reachable
-    fields = (media.attribute("rtcp") or "").split()
+    port, control_host, fields = media_port + 1, reachable, control.split()
     if fields and fields[0].isascii() and fields[0].isdigit() and 0 < int(fields[0][:6]) < 65_536:
         port = int(fields[0][:6])
         control_host = (_reachable(fields[3], family) if len(fields) == 4 else None) or reachable
-    return (reachable, media.port), (control_host, min(port, 65_535))
+    return (reachable, media_port), (control_host, min(port, 65_535))
 
 
 def codec_of(media: Media) -> Codec:
@@ -120,14 +125,14 @@ def media_for(
     `protocol` overrides the profile, for an answer that mirrors its offer; `former` is the profile that an offer's line
     had so far.
     """
-    written = protocol or _protocol(source, secured.profile, former or "")
+    written = protocol or protocol_for(source, secured.profile, former or "")
     result = Media(
         source.kind,
         port,
         written,
         source.formats.copy(),
         inherited_direction=source.inherited_direction,
-        attributes=_kept(source) if _has_feedback(written) else _without_feedback(_kept(source)),
+        attributes=_kept(source) if has_feedback(written) else _without_feedback(_kept(source)),
         lines=[line for line in source.lines if line[0] not in "ck"],
     )
     if is_unspecified(source.connection):
@@ -174,7 +179,8 @@ def _kept(part: Part) -> list[tuple[str, str | None]]:
     return [item for item in part.attributes if item[0].lower() not in _REMOVED]
 
 
-def _protocol(source: Media, profile: Profile, former: str) -> str:
+def protocol_for(source: Media, profile: Profile, former: str) -> str:
+    """The profile that the m-line of `source` is written with, to a party whose line had `former` so far."""
     protocol = _without_dtls(source.protocol)
     if source.kind == "audio" and source.is_rtp:
         protocol = _audio_protocol(protocol, former)
@@ -192,8 +198,8 @@ def _protocol(source: Media, profile: Profile, former: str) -> str:
 def _audio_protocol(protocol: str, former: str) -> str:
     """Audio is offered with RTCP feedback (RFC 4585) to a party that wrote that first: most providers and phones refuse
     RTP/AVPF and RTP/SAVPF, and of audio there is little to feed back. Video cannot do without."""
-    plain = protocol[:-1] if _has_feedback(protocol) else protocol
-    return f"{plain}F" if _has_feedback(former) else plain
+    plain = protocol[:-1] if has_feedback(protocol) else protocol
+    return f"{plain}F" if has_feedback(former) else plain
 
 
 def _without_dtls(protocol: str) -> str:
@@ -201,7 +207,8 @@ def _without_dtls(protocol: str) -> str:
     return protocol[8:] if is_dtls_profile(protocol) else protocol
 
 
-def _has_feedback(protocol: str) -> bool:
+def has_feedback(protocol: str) -> bool:
+    """Whether a profile has RTCP feedback (RFC 4585), but DTLS's."""
     return protocol.upper() in ("RTP/AVPF", "RTP/SAVPF")
 
 

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from gateway.media.worker.offering import NgRefusal, OfferWish
 from gateway.media.worker.rewriting import Profile
+from gateway.media.worker.usual import UsualSdp
 from gateway.sdp.crypto import SUITE_NAMES, suite_named
 from gateway.sdp.description import Description
 from gateway.sdp.dtls import is_dtls_profile
@@ -39,11 +40,14 @@ def text(fields: Fields, key: str) -> str:
     return value
 
 
-def read_description(fields: Fields) -> Description:
+def read_description(fields: Fields) -> Description | UsualSdp:
     """`sdp`; raises MalformedDescription, too."""
     sdp = fields.get("sdp")
     if not isinstance(sdp, str) or not sdp:
         raise NgRefusal("No SDP body in message")
+    told = UsualSdp.read(sdp)
+    if told is not None:
+        return told
     try:
         body = sdp.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # JSON can name surrogates that stand for no byte
