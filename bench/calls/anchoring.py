@@ -55,11 +55,11 @@ HEAD = b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(BODY
 class Worker:
     """A media worker's commands and ports; packets are not relayed, since nobody sends any."""
 
-    def __init__(self, directory: Path, ports: int = PORTS) -> None:
+    def __init__(self, directory: Path, ports: int = PORTS, address: str = "127.0.0.1") -> None:
         self._clock = LoopClock()
         self._loop = loop = Loop(self._clock, self.tick)
         options = PoolOptions("", 20_000, 20_000 + ports - 1, QUARANTINE_SECONDS)
-        self._interfaces = Interfaces(["phones/127.0.0.1", "provider/127.0.0.1"], options, loop)
+        self._interfaces = Interfaces([f"phones/{address}", f"provider/{address}"], options, loop)
         self.commands = Commands(
             StreamServices(loop, self._clock, self._interfaces, PacketBuffer(), listen), CallTimeouts()
         )

@@ -55,7 +55,7 @@ class Asking:
     """Asks a worker in this process for the media of calls."""
 
     def __init__(self, directory: Path) -> None:
-        self.worker = Worker(directory, PORTS)
+        self.worker = Worker(directory, PORTS, _own_address())
         self._target = str(directory / "worker")
         self._here = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._here.bind(str(directory / "client"))
@@ -78,6 +78,12 @@ class Asking:
         do(fields["command"], self.worker.receive)
         reply: Any = decode(self._here.recv(65_536).partition(b" ")[2])
         assert reply["result"] == "ok", reply
+
+
+def _own_address() -> str:
+    """A loopback address that no other run uses at the same time: ports are counted on."""
+    pid = os.getpid()
+    return f"127.{64 + pid // 250 % 128}.{pid % 250 + 1}.254"
 
 
 def costs(wish: SdpWish) -> dict[str, Cost]:

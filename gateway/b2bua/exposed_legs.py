@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from gateway.b2bua.legs.leg import Leg
 from gateway.config.model import Side
 from gateway.media.relay import JSON
-from gateway.media.reports import clear_control, remarks
+from gateway.media.reports import CLEAR_CONTROL, remarks
 from gateway.security.policy.exposure import Exposure, Phases
 from gateway.security.policy.terms import Reason
 from gateway.security.policy.verdict import explanation, verdict
@@ -135,9 +135,9 @@ class ExposedLegs:
 
     def reported(self, report: dict[str, JSON]) -> None:
         """The relay has told of the media so far, which may be of RTCP in clear."""
-        for side in clear_control(report):
-            self._exposed[_SEATS[side]] = self._exposed[_SEATS[side]].reported(has_clear_control=True)
         for side, text in remarks(report):
+            if text == CLEAR_CONTROL:
+                self._exposed[_SEATS[side]] = self._exposed[_SEATS[side]].reported(has_clear_control=True)
             self._remark(LegName.CALLER if side is self._caller_side else LegName.CALLEE, text)
 
     def weigh(self, reason: Reason | None) -> None:

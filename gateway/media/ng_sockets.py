@@ -16,6 +16,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUDP, IReactorUNIXDatagram
 from twisted.internet.protocol import DatagramProtocol
 from twisted.internet.udp import Port
+from twisted.internet.unix import DatagramPort
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gateway.media.ng import NgClient
@@ -36,13 +38,17 @@ OF_THE_WAY: Final = (
 """Other errors that ICMP brings (icmp(7)): of routers and firewalls between, which say nothing about the relay. Whether
 it is there is told by its silence."""
 
+log = Logger()
+
 
 def unix_client(clock: IReactorTime, unix: IReactorUNIXDatagram, own: Path, target: Path) -> NgClient:
     """A client that binds `own`, which replies come to, and asks the worker at `target`."""
 
     def listen(protocol: DatagramProtocol) -> IListeningPort:
         own.unlink(missing_ok=True)
-        return unix.listenUNIXDatagram(str(own), protocol, MAXIMUM_DATAGRAM, 0o600)
+        port = RepliesPort(str(own), protocol, MAXIMUM_DATAGRAM, 0o600, unix)  # type: ignore[no-untyped-call]
+        port.startListening()  # type: ignore[no-untyped-call]
+        return port
 
     client = NgClient(clock, listen, str(target), own)
     client.window = UNIX_WINDOW
@@ -73,6 +79,30 @@ def _look_for_way(host: str, port: int) -> None:
             probe.connect((host, port))
         except OSError as error:
             raise CannotListenError("", 0, error) from None
+
+
+class RepliesPort(DatagramPort):
+    """A UNIX socket that is read into one buffer: Twisted makes one of the largest size for each datagram, and for the
+    reading that finds nothing more, which takes several times as long as to read."""
+
+    _buffer = memoryview(bytearray(MAXIMUM_DATAGRAM))
+    """For all: nothing of it is used after the datagram was copied out."""
+
+    def doRead(self) -> None:
+        """Take datagrams, but no more than the reactor's fair share."""
+        taken = 0
+        while taken < self.maxThroughput:
+            try:
+                length, source = self.socket.recvfrom_into(self._buffer)
+            except OSError as error:
+                if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR):
+                    return
+                raise
+            taken += length
+            try:
+                self.protocol.datagramReceived(bytes(self._buffer[:length]), source)
+            except Exception:  # the guard of this entry point, as Twisted's: the next datagram is another's
+                log.failure("an answer of the relay was not understood")
 
 
 class ConnectedPort(Port):

@@ -18,7 +18,12 @@ from gateway.observe.metrics import Metrics
 from gateway.sdp.crypto import SUITE_NAMES
 
 _NO_SUITE: Final = "none"
-_CLEAR_CONTROL: Final = "RTCP in clear beside SRTP"
+CLEAR_CONTROL: Final = "RTCP in clear beside SRTP"
+_REMARKS: Final = {
+    "in clear": CLEAR_CONTROL,
+    "elsewhere": "RTP in clear from a host that neither SDP nor signalling names: media.rtp_from_anywhere",
+}
+"""By the key of a stream; an rtpengine takes no RTCP in clear."""
 _DIRECTIONS: Final[dict[JSON, str]] = {Side.PHONES.value: "to_provider", Side.PROVIDER.value: "to_phone"}
 """By the side that a stream was received from."""
 
@@ -114,15 +119,26 @@ def _reported(heard: JSON, own: JSON) -> dict[str, JSON]:
 
 def stream_qualities(report: JSON) -> Iterator[StreamQuality]:
     """Of every audio stream on which something came, or should have."""
-    parties = _values(report, "tags")
-    senders = [_value(party, "side") for party in parties]
+    heard = [(side, streams[0]) for side, media, streams in _media(report) if streams and _is_heard(media, streams[0])]
+    if not heard:
+        return
+    senders = [_value(party, "side") for party in _values(report, "tags")]
     is_local = len(senders) > 1 and all(sender == Side.PHONES.value for sender in senders)
-    for party, sender in zip(parties, senders, strict=True):
+    for sender, stream in heard:
         direction = _DIRECTIONS[Side.PROVIDER.value] if is_local else _DIRECTIONS.get(sender)
-        for media in _values(party, "medias"):
-            streams = _values(media, "streams")
-            if direction is not None and _value(media, "type") == "audio" and streams and _tells(streams[0]):
-                yield _quality(direction, str(sender), streams[0])
+        if direction is not None:
+            yield _quality(direction, str(sender), stream)
+
+
+def _media(report: JSON) -> Iterator[tuple[JSON, dict[str, JSON], list[JSON]]]:
+    """Each m-line of each party: the party's side, the m-line, and its streams of RTP and RTCP. Reports are walked
+    through several times a call, so here is one walk for all."""
+    parties = report.get("tags") if isinstance(report, dict) else None
+    for party in parties.values() if isinstance(parties, dict) else _values(report, "tags"):
+        if isinstance(party, dict):
+            for media in _values(party, "medias"):
+                if isinstance(media, dict):
+                    yield party.get("side"), media, _values(media, "streams")
 
 
 def worst_score(report: JSON) -> float | None:
@@ -132,17 +148,19 @@ def worst_score(report: JSON) -> float | None:
     return min((one.score for one in stream_qualities(report) if one.score is not None), default=None)
 
 
-def clear_control(report: JSON) -> frozenset[Side]:
-    """The sides that RTCP came from in clear beside SRTP, by a worker's count; rtpengine takes none."""
-    return _sides_with("in clear", report)
-
-
 def remarks(report: JSON) -> Iterator[tuple[Side, str]]:
-    """Things about a side's media that the reasons of a call are to tell, as far as a worker noticed them."""
-    for side in _sides_with("in clear", report):
-        yield side, _CLEAR_CONTROL
-    for side in _sides_with("elsewhere", report):
-        yield side, "RTP in clear from a host that neither SDP nor signalling names: media.rtp_from_anywhere"
+    """Things about a side's media that the reasons of a call are to tell, as far as a worker noticed them: RTCP in
+    clear first (`CLEAR_CONTROL`)."""
+    found = {
+        (key, side)
+        for side, _, streams in _media(report)
+        for stream in streams
+        if isinstance(stream, dict)
+        for key in _REMARKS
+        if stream.get(key)
+    }
+    if found:
+        yield from ((side, text) for key, text in _REMARKS.items() for side in Side if (key, side.value) in found)
 
 
 def remarks_by_tag(report: JSON) -> Iterator[tuple[str, str, bool]]:
@@ -150,23 +168,7 @@ def remarks_by_tag(report: JSON) -> Iterator[tuple[str, str, bool]]:
     parties = _value(report, "tags")
     for tag, party in parties.items() if isinstance(parties, dict) else ():
         for _, text in remarks({"tags": {tag: party}}):
-            yield tag, text, text == _CLEAR_CONTROL
-
-
-def _sides_with(key: str, report: JSON) -> frozenset[Side]:
-    marked = {
-        party.get("side") for party in _values(report, "tags") if isinstance(party, dict) and _is_told(party, key)
-    }
-    return frozenset(side for side in Side if side.value in marked) if marked else frozenset()
-
-
-def _is_told(party: dict[str, JSON], key: str) -> bool:
-    """Whether a stream of a party's has something under a key."""
-    for media in _values(party, "medias"):
-        for stream in _values(media, "streams"):
-            if isinstance(stream, dict) and stream.get(key):
-                return True
-    return False
+            yield tag, text, text == CLEAR_CONTROL
 
 
 def observe(report: JSON, metrics: Metrics) -> None:
@@ -185,8 +187,10 @@ def observe(report: JSON, metrics: Metrics) -> None:
                 histogram.labels(quality.direction).observe(value)
 
 
-def _tells(stream: JSON) -> bool:
-    return _value(stream, "MOS") is not None or _value(stream, "one way") is True
+def _is_heard(media: dict[str, JSON], stream: JSON) -> bool:
+    """Whether it is audio, on which something came, or should have."""
+    tells = isinstance(stream, dict) and (stream.get("MOS") is not None or stream.get("one way") is True)
+    return tells and media.get("type") == "audio"
 
 
 def _quality(direction: str, side: str, stream: JSON) -> StreamQuality:

@@ -6,7 +6,7 @@ way of offers and answers through a call, ports and keys in use (gateway/media).
 """
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 import attrs
@@ -20,10 +20,12 @@ DTLS_SRTP: Final = "DTLS-SRTP"
 _UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104  (an address of RFC 2543's hold, nothing is bound)
 
 
+@lru_cache(maxsize=8)
 def settles(offer: bytes, answer: bytes) -> bool | None:
     """Whether this answer to this offer encrypts all media; None when it takes none. Raises MalformedDescription.
 
-    A key in the answer that takes none of the offer's encrypts nothing (RFC 4568 section 5.1.3).
+    A key in the answer that takes none of the offer's encrypts nothing (RFC 4568 section 5.1.3). A call asks five times
+    about two exchanges within a moment; only a few are remembered.
     """
     lines = zip(media_security(offer), media_security(answer), strict=False)
     taken = [(offered, answered) for offered, answered in lines if offered.port and answered.port]

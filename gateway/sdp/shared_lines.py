@@ -11,8 +11,22 @@ from typing import Final
 LONGEST_KNOWN: Final = 2_048
 """Characters of the lines below an m-line that are remembered, once read."""
 
-_OF_ONE_CALL: Final = re.compile("key|crypt|inline|ice-|finger|candidate|rtcp:|ssrc|msid|path:|^[cki]=", re.MULTILINE)
-"""The sign, in small letters, of lines that hold keys, or that no other call has."""
+_SIGNS: Final = (
+    "key",  # a=key-mgmt (RFC 4567), and makes of keys that are not known here
+    "crypt",  # a=crypto (RFC 4568), a=encryption
+    "inline",  # a key in any other attribute
+    "ice-",  # a=ice-ufrag, a=ice-pwd (RFC 8839)
+    "finger",  # a=fingerprint (RFC 8122)
+    "candidate",  # addresses of one host (RFC 8839)
+    "rtcp:",  # a port (RFC 3605)
+    "ssrc",  # a stream's number, and a name of its sender (RFC 5576)
+    "msid",  # names that browsers make anew (RFC 8830)
+    "path:",  # an address of MSRP (RFC 4975)
+    "acap",  # an attribute that is offered, with a key perhaps (RFC 5939)
+    "^[cki]=",  # an address, a key, words
+)
+"""Of lines that hold keys, or that no other call has: in small letters."""
+_OF_ONE_CALL: Final = re.compile("|".join(_SIGNS), re.MULTILINE)
 
 
 class OfOneCall(Exception):

@@ -24,9 +24,9 @@ HELD_BYTES, HELD_OBJECTS = 10_030, 54
 PING, REFRESH = 153, 390
 """Function calls of an OPTIONS and of the refresh of a REGISTER over TLS: 150 and 384 by Python 3.11."""
 
-IN_CLEAR, WITH_SRTP = (600, 8_600), (800, 11_100)
-"""Function calls of a media worker for offer, answer and delete of a call, and Python's own instructions: 597, 8,540
-and 792, 11,030 by Python 3.11; later versions count fewer calls, and otherwise."""
+IN_CLEAR, WITH_SRTP = (580, 8_440), (781, 10_990)
+"""Function calls of a media worker for offer, answer and delete of a call, and Python's own instructions: 576, 8,387
+and 777, 10,923 by Python 3.11; later versions count fewer calls, and otherwise."""
 
 
 def counted(bench: str) -> list[int]:

@@ -8,6 +8,8 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from twisted.internet.selectreactor import SelectReactor
 from twisted.internet.udp import Port
 from twisted.python.failure import Failure
 
-from gateway.media.ng_sockets import udp_client
+from gateway.media.ng_sockets import udp_client, unix_client
 from gateway.media.relay import RelayFailure
 
 WITHIN = 20.0
@@ -67,6 +69,28 @@ def test_a_relay_that_ended_is_refused_and_one_that_came_again_answers(reactor: 
     relay.sendto(datagram.partition(b" ")[0] + b' {"result": "pong"}', source)
     until(reactor, lambda: len(found) == 2)
     assert found[1] == {"result": "pong"}
+    client.stop()
+    relay.close()
+
+
+def test_a_workers_replies_are_taken_whole_whatever_their_size_and_order(reactor: Any, tmp_path: Path) -> None:
+    relay = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    relay.bind(str(tmp_path / "relay"))
+    relay.settimeout(WITHIN)
+    relay.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+    client = unix_client(reactor, reactor, tmp_path / "own", tmp_path / "relay")
+    client.start()
+    found: dict[str, object] = {}
+    for name in ("list", "offer", "query"):
+        client.request({"command": name}, waits=(60.0,)).addBoth(partial(found.__setitem__, name))
+    cookies = [relay.recv(4096).partition(b" ")[0] for _ in range(3)]
+    long = "x" * 150_000
+    for cookie, words in zip(cookies, (long, "short", "shorter"), strict=True):
+        relay.sendto(cookie + b' {"result": "ok", "sdp": "' + words.encode() + b'"}', str(tmp_path / "own"))
+    until(reactor, lambda: len(found) == 3)
+    replies = [{"result": "ok", "sdp": words} for words in (long, "short", "shorter")]
+    assert [found[name] for name in ("list", "offer", "query")] == replies
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o600
     client.stop()
     relay.close()
 

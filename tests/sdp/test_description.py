@@ -1,5 +1,7 @@
 """Session descriptions: reading, changing, writing (RFC 8866), and every kind of nonsense."""
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,13 +187,11 @@ def test_a_description_that_was_changed_changes_no_other() -> None:
 @given(st.lists(st.sampled_from(["a=x", "a= y : z ", "b=AS:64", "i=", " ", "", "c=IN IP4 1.1.1.1", "a:b", "=", "a=é"])))
 def test_lines_mean_the_same_remembered_or_not(lines: list[str]) -> None:
     def read(most: int) -> object:
-        description.LONGEST_KNOWN = most  # type: ignore[misc]
         try:
-            media = Description.parse((SESSION + "\r\n".join(lines)).encode()).media
+            with mock.patch.object(description, "LONGEST_KNOWN", most):
+                media = Description.parse((SESSION + "\r\n".join(lines)).encode()).media
         except MalformedDescription as error:
             return error.reason
-        finally:
-            description.LONGEST_KNOWN = 2_048  # type: ignore[misc]
         return [(one.attributes, one.lines) for one in media]
 
     assert read(-1) == read(2_048) == read(2_048)

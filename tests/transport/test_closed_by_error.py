@@ -38,6 +38,9 @@ class OutOfMemory:
     def recvfrom(self, size: int) -> tuple[bytes, Any]:
         raise MemoryError
 
+    def recvfrom_into(self, buffer: memoryview) -> tuple[int, Any]:
+        raise MemoryError
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 

@@ -15,6 +15,8 @@ from gateway.media.worker.streams.endpoint import Endpoint, StreamServices
 
 MAXIMUM_TAGS: Final = 64
 """Forks of one call."""
+SESSION_BYTES: Final = 7
+"""Of the number of a session in o=, which is to fit 64 bits."""
 
 
 class CallStreams:
@@ -28,9 +30,10 @@ class CallStreams:
         self.random = random
         self.created = self.signalled = services.clock.now
         self.tags: dict[str, int] = {}
-        self.parties = tuple(
-            CallParty(side, int.from_bytes(random(7), "big"), services.interfaces.named(name), name)
-            for side, name in enumerate(sides)
+        drawn, named = random(2 * SESSION_BYTES), services.interfaces.named
+        self.parties = (
+            CallParty(0, int.from_bytes(drawn[:SESSION_BYTES], "big"), named(sides[0]), sides[0]),
+            CallParty(1, int.from_bytes(drawn[SESSION_BYTES:], "big"), named(sides[1]), sides[1]),
         )
         self.streams: list[MediaStream] = []
         self.is_answered = self.has_open_offer = False

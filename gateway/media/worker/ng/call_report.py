@@ -27,11 +27,14 @@ from gateway.media.worker.streams.endpoint import Endpoint
 from gateway.media.worker.streams.latch import SocketAddress
 
 Report: TypeAlias = dict[str, object]
+Failed: TypeAlias = dict[int, list[tuple[str, int]]]
+"""By the identity of an endpoint."""
 
 
-def call_report(call: MediaCall, now: float) -> Report:
-    """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970."""
-    epoch = time.time() - now
+def call_report(call: MediaCall, now: float, failed: Failed | None = None) -> Report:
+    """Everything about the call; `now` by the loop's clock, times in the report in seconds since 1970. `failed`, where
+    they are counted already."""
+    epoch, failed = time.time() - now, failed or failed_packets(call)
     call.heard(now)
     counters = [end.counters for stream in call.streams for end in stream.ends]
     rtp = _stats(sum(one.packets for one in counters), sum(one.bytes for one in counters), 0)
@@ -39,9 +42,14 @@ def call_report(call: MediaCall, now: float) -> Report:
     return {
         "created": int(epoch + call.created),
         "last signal": int(epoch + call.signalled),
-        "tags": {tag: _party(call, call.parties[side], tag, now, epoch) for tag, side in call.tags.items()},
+        "tags": {tag: _party(call, call.parties[side], tag, (now, epoch), failed) for tag, side in call.tags.items()},
         "totals": {"RTP": rtp, "RTCP": rtcp},
     }
+
+
+def failed_packets(call: MediaCall) -> Failed:
+    """Of each end's party, by cause: those that occurred, with their numbers. It asks the kernel."""
+    return {id(end): _failures(end) for stream in call.streams for end in stream.ends}
 
 
 def has_plain_control(call: MediaCall) -> bool:
@@ -72,24 +80,26 @@ class PacketTotals:
         self.relayed = {"to_phone": 0, "to_provider": 0, "errors": 0}
         self.failed: dict[str, dict[str, int]] = {"phones": {}, "provider": {}}
 
-    def count(self, call: MediaCall) -> None:
-        """Add the packets of a call since it was counted last; none of one that has ended."""
+    def count(self, call: MediaCall, failed: Failed | None = None) -> None:
+        """Add the packets of a call since it was counted last; none of one that has ended. `failed`, where they are
+        counted already."""
         if not call.streams:
             return
+        failed = failed or failed_packets(call)
         before, call.counted = call.counted, {("to_phone",): 0, ("to_provider",): 0, ("errors",): 0}
         for stream in call.streams:
             for party, end in zip(call.parties, stream.ends, strict=True):
-                _count_end(call.counted, end, "provider" if party.name == "provider" else "phones")
+                _count_end(call.counted, end, "provider" if party.name == "provider" else "phones", failed[id(end)])
         for key, number in call.counted.items():
             totals = self.failed[key[0]] if len(key) == 2 else self.relayed
             totals[key[-1]] = totals.get(key[-1], 0) + number - before.get(key, 0)
 
 
-def _count_end(counted: dict[tuple[str, ...], int], end: Endpoint, side: str) -> None:
+def _count_end(counted: dict[tuple[str, ...], int], end: Endpoint, side: str, failed: list[tuple[str, int]]) -> None:
     """Add the packets that a party of that side sent."""
     counters = end.counters
     counted[("to_phone" if side == "provider" else "to_provider",)] += counters.packets + counters.control_packets
-    for cause, number in _failures(end):
+    for cause, number in failed:
         counted["errors",] += number
         counted[side, cause] = counted.get((side, cause), 0) + number
 
@@ -101,7 +111,7 @@ def process_report() -> Report:
     return {"cpu": round(used.ru_utime + used.ru_stime, 3), "resident": pages * resource.getpagesize()}
 
 
-def _party(call: MediaCall, party: CallParty, tag: str, now: float, epoch: float) -> Report:
+def _party(call: MediaCall, party: CallParty, tag: str, times: tuple[float, float], failed: Failed) -> Report:
     lines = {id(line.stream): line for line in party.lines if line.stream is not None}
     medias = []
     for index, stream in enumerate(call.streams, 1):
@@ -111,15 +121,17 @@ def _party(call: MediaCall, party: CallParty, tag: str, now: float, epoch: float
                 "index": index,
                 "type": line.kind if line else "",
                 "protocol": line.protocol if line else "",
-                "streams": _streams(stream, party.side, now, epoch, line is not None and line.kind == "audio"),
+                "streams": _streams(stream, party.side, times, line is not None and line.kind == "audio", failed),
             }
         )
-    return {"tag": tag, "side": party.name, "created": int(epoch + call.created), "medias": medias}
+    return {"tag": tag, "side": party.name, "created": int(times[1] + call.created), "medias": medias}
 
 
-def _streams(stream: MediaStream, side: int, now: float, epoch: float, is_audio: bool) -> list[Report]:
-    end, peer = stream.ends[side], stream.ends[1 - side]
-    counters, errors = end.counters, _errors(end)
+def _streams(
+    stream: MediaStream, side: int, times: tuple[float, float], is_audio: bool, failed: Failed
+) -> list[Report]:
+    end, peer, now, epoch = stream.ends[side], stream.ends[1 - side], *times
+    counters, errors = end.counters, {cause.replace("_", " "): number for cause, number in failed[id(end)]}
     rtp: Report = {
         "local port": end.pair.port,
         "endpoint": _endpoint(end.latch.target),
@@ -159,10 +171,6 @@ def _quality(end: Endpoint, peer: Endpoint, now: float, is_audio: bool) -> Repor
         "MOS": None if score is None else round(score, 2),
         "one way": is_audio and quality.is_unheard(end, peer, now),
     }
-
-
-def _errors(end: Endpoint) -> dict[str, int]:
-    return {cause.replace("_", " "): number for cause, number in _failures(end)}
 
 
 def _failures(end: Endpoint) -> list[tuple[str, int]]:

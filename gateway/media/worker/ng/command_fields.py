@@ -58,6 +58,8 @@ def read_description(fields: Fields) -> Description | UsualSdp:
 def strings(fields: Fields, key: str) -> list[str]:
     """A list of texts, or the words of one text; none where the key is absent."""
     value = fields.get(key)
+    if value is None:
+        return []
     if isinstance(value, str):
         return value.split()
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
@@ -72,22 +74,38 @@ def read_sides(fields: Fields) -> tuple[str, str]:
 def read_wish(fields: Fields) -> OfferWish:
     """`transport-protocol`, `OSRTP`, `SDES`: rtpengine's; `suites` (best first), `dual`, `takes-clear`, `urgent`,
     `repeated`, `fork`: ours."""
-    protocol = str(fields.get("transport-protocol") or "").upper()
+    get, fork = fields.get, fields.get("fork")
+    flags = [get(key) is True for key in ("takes-clear", "urgent", "repeated")]
+    return _wish(
+        str(get("transport-protocol") or "").upper(),
+        "offer" in strings(fields, "OSRTP"),
+        (bool(get("dual")), *flags, fork if isinstance(fork, int) else 0),
+        tuple(strings(fields, "suites")),
+        tuple(strings(fields, "SDES")),
+    )
+
+
+@lru_cache(maxsize=64)
+def _wish(
+    protocol: str,
+    is_osrtp: bool,
+    others: tuple[bool, bool, bool, bool, int],
+    wished: tuple[str, ...],
+    sdes: tuple[str, ...],
+) -> OfferWish:
+    """The same of few values: calls differ little."""
     profile = {"RTP/SAVP": Profile.SAVP, "RTP/SAVPF": Profile.SAVP}.get(protocol)
     if is_dtls_profile(protocol):
         profile = Profile.DTLS
     if protocol in ("RTP/AVP", "RTP/AVPF"):
-        profile = Profile.OSRTP if "offer" in strings(fields, "OSRTP") else Profile.PLAIN
-    suites = _suites(tuple(strings(fields, "suites")), tuple(strings(fields, "SDES")))
+        profile = Profile.OSRTP if is_osrtp else Profile.PLAIN
+    suites = _suites(wished, sdes)
     if not suites and profile in (Profile.SAVP, Profile.OSRTP):
         raise NgRefusal("No SRTP suite is left to offer")
-    takes_clear, is_urgent = fields.get("takes-clear") is True, fields.get("urgent") is True
-    is_repeated, fork = fields.get("repeated") is True, fields.get("fork")
-    number = fork if isinstance(fork, int) else 0
-    return OfferWish(profile, bool(fields.get("dual")), suites, takes_clear, is_urgent, is_repeated, number)
+    is_dual, takes_clear, is_urgent, is_repeated, fork = others
+    return OfferWish(profile, is_dual, suites, takes_clear, is_urgent, is_repeated, fork)
 
 
-@lru_cache(maxsize=64)
 def _suites(wished: tuple[str, ...], flags: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the `wished` suites, or of all, that no flag `no-SUITE` refuses; best first."""
     refused = {item.removeprefix("no-") for item in flags}

@@ -18,6 +18,7 @@ from gateway.media.worker.media_call import MediaCall
 from gateway.media.worker.ng.call_report import (
     PacketTotals,
     call_report,
+    failed_packets,
     has_plain_control,
     interface_report,
     process_report,
@@ -255,8 +256,9 @@ class Commands:
 
     def _end(self, name: str) -> Result:
         call = self.calls.pop(name)
-        report = call_report(call, self._services.clock.now)
-        self._packets.count(call)
+        failed = failed_packets(call)
+        report = call_report(call, self._services.clock.now, failed)
+        self._packets.count(call, failed)
         call.close()
         return report
 
