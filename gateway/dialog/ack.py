@@ -83,7 +83,9 @@ class Acknowledgements:
         number, others = invite.cseq.number, self._invites
         self._credentials = number, _credentials(invite)
         if others:
-            others = tuple(one for one in others if one[1]() is not None)[1 - KEPT_INVITES :]
+            alive = tuple(one for one in others if one[1]() is not None)
+            # The first one makes the dialog: other forks may still answer it.
+            others = alive[:1] + alive[1:][2 - KEPT_INVITES :]
         self._invites = (*others, (number, ref(transaction)))
 
     def make(self, dialog: Dialog, cseq: int, fields: Iterable[tuple[str, str]], body: bytes) -> Request:

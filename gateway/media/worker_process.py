@@ -37,8 +37,8 @@ LONGEST_DELAY_SECONDS: Final = 30.0
 LONG_LIFE_SECONDS: Final = 5.0
 """A worker that lived so long is started again at once."""
 
-CANNOT_ANSWER: Final = "TtZX"
-"""States of a process (proc_pid_stat(5)): stopped, by a signal or a tracer, and dead. All others run, or will."""
+CANNOT_ANSWER: Final = "TZX"
+"""States of a process (proc_pid_stat(5)): stopped by a signal, and dead. All others run, or will: a tracer lets go."""
 
 log = Logger()
 
@@ -238,14 +238,22 @@ def pids_with(argument: str) -> list[int]:
 
 def state_of(pid: int) -> str:
     """The state of a process in the kernel's one letter (proc_pid_stat(5)); X where there is none, S where the kernel
-    does not say."""
+    does not say. /proc may hide a process that is unreadable (hidepid of proc(5), ProtectProc of systemd)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return "X"
     except OSError:
-        return "S"
+        return "S" if _is_there(pid) else "X"
     return fields[0].decode("ascii", "replace") if fields else "S"
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _arguments(pid: int) -> list[bytes]:

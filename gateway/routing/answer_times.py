@@ -21,7 +21,9 @@ HEARD_WITHIN: Final = 4.0
 """Seconds of silence at most: three copies of the INVITE were sent by then (timer A), and a server answers 100 within
 0.2 s (RFC 3261 section 17.2.1). It holds for a target of which nothing is known, and for the only one there is."""
 AT_LEAST: Final = 0.8
-"""Seconds: a lost datagram is sent again after half a second (timer A), and a server may be busy for a moment."""
+"""Seconds: a server may be busy for a moment."""
+COPIES: Final = 1.0
+"""Seconds more over UDP: a lost datagram is sent again after 0.5 s, and once more a second later (timer A)."""
 MOST: Final = 1_000
 """Targets that are remembered, the latest ones."""
 
@@ -63,7 +65,9 @@ class AnswerTimes:
         """Seconds in which the first answer over this flow is to be expected. A connection that is not up yet has the
         longest time: its own time says nothing about the server."""
         known = self._known.get(_target(flow)) if is_ready(flow) else None
-        return HEARD_WITHIN if known is None else min(max(known.limit, AT_LEAST), HEARD_WITHIN)
+        if known is None:
+            return HEARD_WITHIN
+        return min(max(known.limit, AT_LEAST) + (0 if flow.is_reliable else COPIES), HEARD_WITHIN)
 
     def heard(self, flow: Flow, seconds: float) -> None:
         """The first answer to an INVITE came after that time. It was sent over a connection that was up, or UDP."""

@@ -100,10 +100,8 @@ class UnreadRefusals:
 
     def refuse(self, data: bytes, flow: Flow) -> bool:
         """Whether the message is a new call that was refused; any other has to be read."""
-        if flow.side is not _PHONES or (not self._phones.get(flow.source) and self._is_looked_at(flow.source)):
-            return False
-        found = _USUAL.match(data, 0, _LONGEST)
-        if found is None:
+        found = _USUAL.match(data, 0, _LONGEST) if flow.side is _PHONES else None
+        if found is None or (not self._phones.get(flow.source) and self._is_looked_at(flow.source)):
             return False
         end = data.find(b"\r\n\r\n", found.end() - 2, _LONGEST)
         if end < 0 or self._for_help.search(_NO_DIGIT.sub(b"", found[1])) is not None:

@@ -76,6 +76,21 @@ def test_of_a_worker_that_is_not_found_or_is_two_nothing_is_said(
         twin.kill()
 
 
+def test_a_process_that_proc_hides_is_taken_for_one_at_work(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hidepid of proc(5), ProtectProc of systemd: a worker is unreadable, and so hidden from its own user."""
+
+    def hidden(_: Path) -> bytes:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_bytes", hidden)
+    assert state_of(process.pid) == "S"
+    process.kill()
+    process.wait()
+    assert state_of(process.pid) == "X"
+
+
 def test_a_process_that_ended_is_dead_before_and_after_it_was_waited_for() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     assert becomes(process.pid, "Z")

@@ -196,6 +196,8 @@ def test_the_defence_sees_calls_of_a_source_without_registered_phones() -> None:
     def read_of(calls: int) -> int:
         return sum(scene.refuse(INVITE.replace("z9hG4bK-7", f"z9hG4bK-{n}")) is None for n in range(calls))
 
+    for _ in range(2 * FIRST_READ):
+        assert scene.refuse(ACK.format(to="<sip:bob@example.com>")) is None, "this is no call, and none is counted"
     assert read_of(FIRST_READ) == FIRST_READ
     assert read_of(10 * ONE_READ_OF) == 10
     scene.now += 60

@@ -7,11 +7,16 @@ is the end of its world:
 
     keep_calls = false                            ended   nothing is written down to go on with
     [cluster]                                     kept, where another node waits: it goes on with them, with new media
-    a unit of systemd                             kept    KillMode=process spares both; with another one calls get new
-                                                          media of the next process
     process 1                                     ended   the first process of a container ends all others with it
+    a pod of Kubernetes                           ended   likewise, whichever process is the first
+    a unit of systemd                             kept    KillMode=process spares both; with another one calls get new
+                                                          media of the next process, and at a stop the caretaker,
+                                                          which is told to end as well, ends them
     a child of process 1, and no unit of systemd  ended   process 1 is the small init of a container, which ends with us
+    its parent is out of sight                    ended   it is in another container
     started by any other process                  kept
+
+NOTIFY_SOCKET alone makes no unit of systemd: containers are given it as well.
 
 An rtpengine on another host outlives even a container. It counts for nothing here, since the caretaker does not: with
 nobody to follow, a call would be charged for hours.
@@ -37,13 +42,15 @@ class Parentage:
     process: int
     parent: int
     is_systemds: bool
-    """Whether it is part of a unit of systemd (systemd.exec(5): INVOCATION_ID; sd_notify(3): NOTIFY_SOCKET)."""
+    """Whether it is part of a unit of systemd (systemd.exec(5): INVOCATION_ID)."""
+    is_in_pod: bool = False
+    """Whether Kubernetes runs it."""
 
     @classmethod
     def now(cls, environment: Mapping[str, str] = os.environ) -> Parentage:
-        """Those of this moment. To be asked before NOTIFY_SOCKET is taken out of the environment."""
-        is_systemds = "INVOCATION_ID" in environment or "NOTIFY_SOCKET" in environment
-        return cls(os.getpid(), os.getppid(), is_systemds)
+        """Those of this moment."""
+        is_in_pod = "KUBERNETES_SERVICE_HOST" in environment
+        return cls(os.getpid(), os.getppid(), "INVOCATION_ID" in environment, is_in_pod)
 
 
 @attrs.frozen
@@ -68,12 +75,16 @@ def fate_of_calls(section: GatewaySection, here: Parentage, *, is_another_there:
         return Fate(False, "[gateway] has keep_calls = false")
     if is_another_there is not None:
         return Fate(is_another_there, f"{'another' if is_another_there else 'no other'} node of the cluster waits")
-    if here.is_systemds:
-        return Fate(True, "systemd runs this process, and media workers outlive it")
     if here.process == 1:
         return Fate(False, "this is process 1, and a container ends with it")
+    if here.is_in_pod:
+        return Fate(False, "a pod of Kubernetes ends with this process")
+    if here.is_systemds:
+        return Fate(True, "systemd runs this process, and media workers outlive it")
     if here.parent == 1:
         return Fate(False, "process 1 started this one and is not systemd: a container would end with it")
+    if here.parent == 0:
+        return Fate(False, "the parent of this process is out of sight: a container would end with it")
     return Fate(True, "media workers outlive this process")
 
 
@@ -82,7 +93,11 @@ def fate_with_this_file(fate: Fate, configuration: Configuration) -> Fate:
     if not fate.keeps or configuration.gateway.stop is not None:
         return fate
     try:
-        load(configuration.source)
+        following = load(configuration.source).gateway
     except ConfigurationError as error:
         return Fate(False, f"no next process could start: {error.errors[0]}")
+    if following.stop is AtStop.END or not following.keep_calls:
+        return Fate(False, "the file of the configuration says that the next process keeps no calls")
+    if following.state_directory != configuration.gateway.state_directory:
+        return Fate(False, "the file of the configuration has another state_directory: the next process finds no calls")
     return fate

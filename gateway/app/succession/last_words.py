@@ -41,7 +41,8 @@ class LastWords:
         self._wait(then, self._clock.seconds() + LAST_WORDS_SECONDS)
 
     def _wait(self, then: Callable[[], None], until: float) -> None:
-        if self._is_heard() or self._clock.seconds() >= until:
+        is_over = self._is_heard() or self._clock.seconds() >= until
+        if is_over and not self._calls.active:  # a call for help that came meanwhile is not cut
             unheard = sum(not leg.ended for leg in self._legs)
             if unheard:
                 log.warn("{count} sides of calls cannot be told of their end: no way leads there", count=unheard)

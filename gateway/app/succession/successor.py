@@ -45,7 +45,7 @@ def command() -> list[str]:
     script = Path(sys.argv[0])
     if script.is_file() and os.access(script, os.X_OK):
         return [str(script), *sys.argv[1:]]
-    return [*sys.orig_argv]
+    return [sys.executable, *sys.orig_argv[1:]]
 
 
 def start_caretaker(journal: Path, seconds: int) -> int:

@@ -9,7 +9,6 @@ holds is passed over.
                        `--carried nothing--> free, bound
 
 The last packets of a call are under way when it ends: those of the first moment (FAREWELL_SECONDS) prolong nothing.
-
 A pair that carried nothing has no quarantine: its call was never answered (it may have been promised early media), and
 not a packet came, so that there is no stream whose end could be late. A callee that was offered the pair and begins to
 send all the same is noticed like late media: `take` passes over a free pair to which anything came. Else whoever makes
@@ -110,6 +109,7 @@ class PortPool:
         """Whether a pair was taken since the last look."""
         self._is_closed = False
         self._now = 0.0  # the latest time that was told
+        self._farewell = min(FAREWELL_SECONDS, ports.quarantine)
         self.used = 0
 
     @property
@@ -150,7 +150,7 @@ class PortPool:
 
     def _bound_one(self, is_urgent: bool) -> PortPair:
         """A free pair that is bound still, wherever its turn is: no other can be had. Raises NoSockets."""
-        while self._bound:
+        while self._bound and (is_urgent or len(self._free) > self._reserved):
             port = next(iter(self._bound))
             self._free.remove(port)
             self._ahead = 0
@@ -169,9 +169,9 @@ class PortPool:
     def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
         """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
         self.used -= 1
-        self._now = now
+        self._now = now if now > self._now else self._now
         pair.quarantines, pair.due = 0, now + self.range.quarantine
-        pair.farewell = now + FAREWELL_SECONDS if has_carried else now - 1
+        pair.farewell = now + self._farewell if has_carried else -1.0
         if self.range.quarantine <= 0:
             self._free.append(pair.port)
             self._close(pair)
@@ -185,7 +185,7 @@ class PortPool:
     def expire(self, now: float) -> None:
         """Free pairs that were silent for their quarantine, prolong it for the others, and close those free for long:
         the first few now, and more later. Then bind some ahead, where any was taken since the last time."""
-        self._now = now
+        self._now = max(self._now, now)
         for _ in range(PAIRS_A_JOB):
             if self._silent and self._silent[0].due <= now:
                 self._free_or_prolong(self._silent.popleft(), now)

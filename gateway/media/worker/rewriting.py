@@ -145,9 +145,10 @@ def media_for(
 
 
 def hold_addresses(source: Description, result: Description, family: int) -> None:
-    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0, in the IP version of the reader."""
+    """Keep a hold of the old kind (RFC 3264 section 8.4): c=0.0.0.0, in the IP version of the reader. That of the
+    session holds nothing where each m-line has its own."""
     nowhere = "::" if family == 6 else "0.0.0.0"  # noqa: S104  (written, not bound)
-    if is_unspecified(source.connection):
+    if is_unspecified(source.connection) and any(media.port and not media.connection for media in source.media):
         result.connection = nowhere
     for media in result.media:
         if is_unspecified(media.connection):

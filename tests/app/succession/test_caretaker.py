@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -20,14 +21,15 @@ SECRET = bytes(32)
 
 
 @pytest.fixture(autouse=True)
-def passing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time that passes by being slept."""
+def passing(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes by being slept: as it is now."""
     now = [1000.0]
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
     monkeypatch.setattr(caretaker, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
+    return now
 
 
 def after(looks: int) -> Callable[[], bool]:
@@ -57,6 +59,37 @@ def test_a_process_that_has_the_state_directory_is_waited_for() -> None:
     starting = iter([True] * 20)
     assert not caretaker.must_act(after(130), always, 60)
     assert caretaker.must_act(never, lambda: next(starting, False), 60), "it has ended without the calls"
+
+
+def test_one_that_is_urged_acts_at_once_but_for_a_process_that_is_starting() -> None:
+    """A service manager that ends the rest of a unit sends SIGTERM."""
+    starting = iter([True] * 3)
+    assert caretaker.must_act(after(2), never, 60, is_urged=always)
+    assert caretaker.must_act(after(9), lambda: next(starting, False), 60, is_urged=always)
+    assert not caretaker.must_act(always, never, 60, is_urged=always), "somebody goes on with them"
+
+
+def test_a_gateway_that_cannot_start_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passing: list[float]
+) -> None:
+    """As where a port is taken: until its calls cannot be ended any more."""
+    path = tmp_path / FILE
+    path.write_bytes(b"sealed")
+    started: list[tuple[float, str]] = []
+    statuses = iter([1, 127, 0])
+
+    def run(mode: int, program: str, command: list[str], environment: dict[str, str]) -> int:
+        started.append((passing[0], environment[caretaker.VARIABLE]))
+        assert (mode, program, command) == (os.P_WAIT, "twist", ["twist", "gateway"])
+        return next(statuses, 1)
+
+    monkeypatch.setattr(os, "spawnvpe", run)
+    monkeypatch.setattr(caretaker, "signal", SimpleNamespace(SIGTERM=15, signal=lambda *_: None))
+    told = [str(path), caretaker.mark_of(str(path)), "60", "twist", "gateway"]
+    caretaker.main(told)
+    assert started == [(1060.0, "60"), (1070.0, "60"), (1080.0, "60")]
+    caretaker.main(told)
+    assert 50 < len(started) < 60
 
 
 def test_it_gives_up_before_the_journal_is_too_old() -> None:

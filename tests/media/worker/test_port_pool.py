@@ -132,6 +132,26 @@ def test_without_files_a_pair_that_is_bound_is_taken_wherever_its_turn_is(monkey
         pair.close()
 
 
+def test_without_files_the_reserve_is_for_urgent_calls_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late media at the first of two pairs that are open would leave the other one to any call."""
+    ports = pool(last=32_039)
+    taken = [ports.take(is_urgent=True) for _ in range(19)]
+    for pair in taken[:2]:
+        ports.give_back(pair, now=0.0, has_carried=False)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
+        late.sendto(b"late", taken[0].rtp.getsockname())
+
+    def refuse() -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(ports, "_opened", refuse)
+    with pytest.raises(NoSockets):
+        ports.take()
+    assert ports.take(is_urgent=True) is taken[1]
+    for pair in taken:
+        pair.close()
+
+
 def test_a_pair_stays_bound_until_its_quarantine_ends() -> None:
     ports = pool()
     pair = ports.take()

@@ -124,6 +124,9 @@ USUAL = {
     ],
     "direction of the session": [*HEAD, "a=sendonly", "a=tool:x", "m=audio 65535 RTP/AVPF 9", "a=rtcp-fb:* nack"],
     "a name for an address": [*HEAD[:3], "c=IN IP4 phone.example", "b=AS:84", "t=0 0", "m=audio 1 RTP/AVP 18"],
+    "its own c= beside the session's 0.0.0.0": [
+        *HEAD[:3], "c=IN IP4 0.0.0.0", "t=0 0", "m=audio 6000 RTP/AVP 0", "c=IN IP4 192.0.2.8",
+    ],
     "keys of no use": [*HEAD, "m=audio 6000 RTP/AVP 0", "a=crypto:1 F8_128_HMAC_SHA1_80 inline:AAAA"],
 }  # fmt: skip
 UNUSUAL = {
@@ -176,6 +179,17 @@ def test_both_ways_write_the_same_to_phones_of_all_kinds(sdp: str) -> None:
     for wish in (PLAIN, SAVP, OfferWish(Profile.SAVP, is_dual=True)):
         compare([("offer", 0, sdp.encode(), wish), ("answer", 1, text(SECURE), wish), ("answer", 1, text(SIPP), wish)])
         compare([("offer", 0, text(SIPP), wish), ("answer", 1, sdp.encode(), wish)])
+
+
+def test_rfc3264_8_4_an_address_of_the_session_that_no_line_has_is_no_hold() -> None:
+    """A refresh, which goes the full way, would mute the call."""
+    offer = text(USUAL["its own c= beside the session's 0.0.0.0"])
+    first, _, again = compare(
+        [("offer", 0, offer, PLAIN), ("answer", 1, text(SIPP), PLAIN), ("offer", 0, offer, PLAIN)]
+    )
+    for written in (first, again):
+        assert isinstance(written, bytes)
+        assert b"0.0.0.0" not in written
 
 
 def test_rfc_4568_section_7_1_4_an_offer_told_again_has_its_keys_the_short_way_first() -> None:
