@@ -41,8 +41,7 @@ from gateway.media.worker.port_pair import RECEIVE_BUFFER_BYTES, PortPair, conne
 
 SILENT_BUFFER_BYTES: Final = 2_304
 """The least the kernel grants: a port in quarantine holds next to nothing."""
-FAREWELL_SECONDS: Final = 1.0
-"""After the end of a call, in which packets are its own: both sides stop when they have heard of the end."""
+FAREWELL_SECONDS: Final = 1.0  # after the end of a call: both sides stop when they have heard of the end
 MAXIMUM_QUARANTINES: Final = 10
 """How often arriving packets prolong a quarantine: a spraying stranger must not keep ports for ever."""
 PAIRS_A_JOB: Final = 4
@@ -169,7 +168,8 @@ class PortPool:
     def give_back(self, pair: PortPair, now: float, *, has_carried: bool = True) -> None:
         """Keep the pair bound and silent until its quarantine ends; one that carried nothing is free at once."""
         self.used -= 1
-        self._now = now if now > self._now else self._now
+        if now > self._now:
+            self._now = now
         pair.quarantines, pair.due = 0, now + self.range.quarantine
         pair.farewell = now + self._farewell if has_carried else -1.0
         if self.range.quarantine <= 0:
