@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from gateway.config.model import Provider, Security
-from gateway.routing.answer_times import AT_LEAST, HEARD_WITHIN
+from gateway.routing.answer_times import AT_LEAST, COPIES, HEARD_WITHIN
 from gateway.sip.message import Request
 from tests.support.ladder import Ladder, drain
 from tests.support.stories import ring
 
 UDP = Provider("main", "sip:provider.example.com;transport=udp")
+SOON = AT_LEAST + COPIES
+"""Seconds: two copies follow the INVITE before a server is passed over that always answered at once."""
 
 
 def rings(ladder: Ladder, call_id: str) -> Request:
@@ -50,11 +52,11 @@ def two_servers() -> Ladder:
     return ladder
 
 
-def test_a_server_that_always_answered_at_once_is_passed_over_in_less_than_a_second() -> None:
+def test_a_server_that_always_answered_at_once_is_passed_over_soon() -> None:
     ladder = two_servers()
     refused_after(ladder, "c1", 0.005)
     invite = rings(ladder, "c2")
-    ladder.clock.advance(AT_LEAST - 0.01)
+    ladder.clock.advance(SOON - 0.01)
     assert not is_passed_over(ladder, invite)
     ladder.clock.advance(0.02)
     assert is_passed_over(ladder, invite)
@@ -64,7 +66,7 @@ def test_a_refusal_without_100_is_a_first_answer_too() -> None:
     ladder = two_servers()
     refused_after(ladder, "c1", 0.005, 486)
     invite = rings(ladder, "c2")
-    ladder.clock.advance(AT_LEAST + 0.01)
+    ladder.clock.advance(SOON + 0.01)
     assert is_passed_over(ladder, invite)
 
 
@@ -73,7 +75,7 @@ def test_a_server_that_answered_late_once_has_more_time_at_once() -> None:
     refused_after(ladder, "c1", 0.005)
     refused_after(ladder, "c2", 0.7)
     invite = rings(ladder, "c3")
-    ladder.clock.advance(2.0)
+    ladder.clock.advance(3.0)
     assert not is_passed_over(ladder, invite)
     ladder.clock.advance(0.2)
     assert is_passed_over(ladder, invite)
@@ -84,7 +86,7 @@ def test_a_server_that_was_passed_over_has_the_longest_time_at_the_next_call() -
     ladder = two_servers()
     refused_after(ladder, "c1", 0.005)
     rings(ladder, "c2")
-    ladder.clock.advance(AT_LEAST)
+    ladder.clock.advance(SOON)
     forget(ladder)
     invite = rings(ladder, "c3")
     ladder.clock.advance(HEARD_WITHIN - 0.01)
