@@ -71,8 +71,10 @@ class OneDatagram:
         self.data = b""
         self.sent = b""
 
-    def recvfrom(self, size: int) -> tuple[bytes, str]:
-        return self.data[:size], "/client"
+    def recvfrom_into(self, buffer: bytearray) -> tuple[int, str]:
+        taken = self.data[: len(buffer)]
+        buffer[: len(taken)] = taken
+        return len(taken), "/client"
 
     def sendto(self, data: bytes, target: object) -> int:
         self.sent = data
