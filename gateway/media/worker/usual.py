@@ -32,9 +32,10 @@ LONGEST: Final = 4_096
 """Characters of a description that is read in the short way."""
 _PRINTABLE: Final = "[ -~]*"
 _CONNECTION: Final = r"(?:c=IN IP[46] ([0-9A-Za-z.:-]+)\r\n)?"
+# Times in t= are those of one call, and a form that no other call shares costs more than the full way.
 _USUAL: Final = re.compile(
     r"v=0\r\no=[!-~]+ [!-~]+ [!-~]+ [!-~]+ [!-~]+ [!-~]+\r\n"
-    rf"s={_PRINTABLE}\r\n{_CONNECTION}((?:b={_PRINTABLE}\r\n)*t={_PRINTABLE}\r\n(?:a={_PRINTABLE}\r\n)*)"
+    rf"s={_PRINTABLE}\r\n{_CONNECTION}((?:b={_PRINTABLE}\r\n)*t=0 0\r\n(?:a={_PRINTABLE}\r\n)*)"
     r"m=audio ([1-9][0-9]{0,4}) (RTP/S?AVPF?(?: [!-~]+)+)\r\n"
     rf"{_CONNECTION}((?:b={_PRINTABLE}\r\n)*(?:a={_PRINTABLE}\r\n)*)"
 )
