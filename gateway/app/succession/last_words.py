@@ -42,7 +42,7 @@ class LastWords:
 
     def _wait(self, then: Callable[[], None], until: float) -> None:
         is_over = self._is_heard() or self._clock.seconds() >= until
-        if is_over and not self._calls.active:  # a call for help that came meanwhile is not cut
+        if is_over and not self._calls.active:  # a call for help that came meanwhile has until the drain's deadline
             unheard = sum(not leg.ended for leg in self._legs)
             if unheard:
                 log.warn("{count} sides of calls cannot be told of their end: no way leads there", count=unheard)
